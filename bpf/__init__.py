@@ -1,0 +1,19 @@
+"""What is recorded: the contract between the recorder and the analysis.
+
+Each subject is a C program (`*.bpf.c`) and the declarations of its rows (the Python module of the same name).
+`KINDS` lists all of them. Nothing here imports bcc, pyarrow or duckdb, except `schema`, which imports pyarrow.
+"""
+
+from bpf import cpu, ledger, lifecycle, syscalls
+from bpf.kind import Kind, Map, Ring
+
+KINDS: tuple[Kind, ...] = lifecycle.KINDS + syscalls.KINDS + cpu.KINDS + ledger.KINDS
+
+RING_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Ring))
+
+MAP_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Map))
+
+
+def kind(name: str) -> Kind:
+    """The kind of this name. Raises KeyError if there is none."""
+    return {k.name: k for k in KINDS}[name]

@@ -1,0 +1,30 @@
+"""Columns that several kinds share. A column name means the same thing in every kind that has it."""
+
+from bpf.kind import Col
+
+TS = Col("ts", "time", "When it happened; for a row of a snapshot, the moment the snapshot was taken.", "UTC")
+PID = Col("pid", "u32", "Process id (thread group id) in the initial pid namespace.")
+START = Col(
+    "start",
+    "start",
+    "When the process began, since boot (CLOCK_BOOTTIME), rounded down to a 10 ms clock tick as /proc shows it. "
+    "A process is the pair (pid, start): a pid that is used again is another process.",
+    "ns",
+)
+TID = Col("tid", "u32", "Thread id in the initial pid namespace.")
+PPID = Col("ppid", "u32", "Process id of the parent at that moment.")
+PARENT_START = Col("parent_start", "start", "`start` of the parent, so that (ppid, parent_start) is one process.", "ns")
+UID = Col("uid", "u32", "Real user id in the initial user namespace.")
+COMM = Col("comm", "comm", "Command name, at most 15 bytes, as the kernel holds it at that moment.")
+EDGE = Col("edge", "text", "The end of the recording concerned: 'start', 'end', or 'both'.", derived=True)
+PATH = Col("path", "bytes", "Path of the program, as it was passed to execve(2). Bytes that are not UTF-8 are written as \\xNN.",
+           sizes=(128, 4096))
+PATH_TRUNCATED = Col("path_truncated", "bool", "Whether `path` was longer than what was recorded.")
+ARGV = Col("argv", "argv", "Arguments of the program, the first being the name it was called by. Bytes that are not UTF-8 are "
+           "written as \\xNN.", sizes=(256, 4096))
+ARGV_TRUNCATED = Col("argv_truncated", "bool", "Whether `argv` was longer than what was recorded.")
+
+
+def key(col: Col) -> Col:
+    """The column as part of a map's key."""
+    return Col(col.name, col.type, col.doc, col.unit, role="key", null=col.null)

@@ -1,0 +1,17 @@
+"""The errors that a user can do something about.
+
+`sysmon.main()` prints their text as one line and exits with their status; everything else is a defect
+and keeps its traceback. The text says what is wrong and what to do.
+"""
+
+
+class SysmonError(Exception):
+    """Base of every error that is the reader's situation and not a defect of sysmon."""
+
+    exit_status = 1
+
+
+class BadRequest(SysmonError):
+    """What was asked for does not exist or does not fit together: an unknown report, a pid of no process."""
+
+    exit_status = 2

@@ -1,0 +1,170 @@
+"""What a kind of row is: its columns, and where its rows come from.
+
+A kind is declared once, in the module of its subject. The C struct (`bpf.csource`), the numpy dtype (here),
+the Arrow schema (`bpf.schema`), the DuckDB view (`analyze.views`) and the reference page are all made from
+that one declaration. Nothing here touches a kernel, a file or a database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+COMM_LEN = 16
+"""TASK_COMM_LEN of linux/sched.h: a command name with its terminating NUL."""
+
+TICK_NS = 10_000_000
+"""One USER_HZ clock tick [ns]: the resolution at which /proc/PID/stat shows a process's start.
+
+USER_HZ is 100 on every architecture that Linux still supports with BPF; see include/asm-generic/param.h.
+"""
+
+ColType = Literal["u8", "u16", "u32", "u64", "s32", "s64", "bool", "time", "start", "comm", "text", "bytes", "argv"]
+
+C_TYPES: dict[str, tuple[str, str]] = {
+    "u8": ("u8", "<u1"),
+    "u16": ("u16", "<u2"),
+    "u32": ("u32", "<u4"),
+    "u64": ("u64", "<u8"),
+    "s32": ("s32", "<i4"),
+    "s64": ("s64", "<i8"),
+    "bool": ("u8", "<u1"),
+    "time": ("u64", "<u8"),
+    "start": ("u64", "<u8"),
+    "comm": ("char", f"S{COMM_LEN}"),
+}
+"""Column type → (C type, numpy type) of the types that a C struct can hold in a fixed width.
+
+`time` is CLOCK_BOOTTIME ns in C and a UTC timestamp in the file. `start` is CLOCK_BOOTTIME ns in C and is
+rounded down to TICK_NS in the file. `bytes` and `argv` take a length and a buffer in C. `text` never
+comes from C.
+"""
+
+
+@dataclass(frozen=True)
+class Col:
+    """One column: its name, type, meaning and unit.
+
+    `role` says how a map's column is read: part of the key, summed over CPUs, or the largest over CPUs.
+    `null` is the value that stands for "unknown" in C. `derived` columns are not in the C struct: the
+    recorder makes them from the others. `sizes` are the buffer sizes of a `bytes` or `argv` column, one
+    for each record size of its ring.
+    """
+
+    name: str
+    type: ColType
+    doc: str
+    unit: str = ""
+    role: Literal["", "key", "sum", "max"] = ""
+    null: int | None = None
+    derived: bool = False
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def variable(self) -> bool:
+        """Whether the column has a length of its own in C."""
+        return self.type in ("bytes", "argv")
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Rows sent one by one through BPF ring buffers, one ring for each record size.
+
+    `sizes` are the rings' sizes in bytes, powers of two, smallest record first.
+    """
+
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Map:
+    """Rows counted in a per-CPU hash and read as a whole at every snapshot.
+
+    There are two maps of `entries` entries: programs fill one while the other is read and emptied.
+    """
+
+    entries: int
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order."""
+
+    name: str
+    view: str
+    doc: str
+    cols: tuple[Col, ...]
+    source: Ring | Map | None = None
+
+    def c_cols(self, *roles: str) -> tuple[Col, ...]:
+        """The columns that C fills, of these roles (all if none are given)."""
+        return tuple(c for c in self.cols if not c.derived and (not roles or c.role in roles))
+
+
+@dataclass(frozen=True)
+class Field:
+    """One member of a generated C struct."""
+
+    name: str
+    c_type: str
+    np_type: str
+    length: int = 0  # elements of an array, 0: a scalar
+
+    @property
+    def declarator(self) -> str:
+        return f"{self.c_type} {self.name}[{self.length}]" if self.length else f"{self.c_type} {self.name}"
+
+
+def _fields(cols: tuple[Col, ...], size_class: int) -> list[Field]:
+    scalars, buffers = [], []
+    for c in cols:
+        if c.variable:
+            scalars.append(Field(f"{c.name}_len", "u32", "<u4"))
+            size = c.sizes[size_class]
+            buffers.append(Field(c.name, "u8", f"V{size}", size))
+        else:
+            c_type, np_type = C_TYPES[c.type]
+            scalars.append(Field(c.name, c_type, np_type, COMM_LEN if c.type == "comm" else 0))
+    # Widest first, so that no member needs a hole before it; names stand where they are still aligned to 4 bytes.
+    scalars.sort(key=lambda f: -3 if f.length else -np.dtype(f.np_type).itemsize)
+    return scalars + buffers
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A C struct and the numpy dtype of the same bytes. The size is a multiple of 8 and there is no hole."""
+
+    struct: str
+    fields: tuple[Field, ...]
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        return np.dtype([(f.name, f.np_type) for f in self.fields])
+
+
+def layout(struct: str, cols: tuple[Col, ...], size_class: int = 0) -> Layout:
+    """The struct that holds these columns, padded at its end to a multiple of 8 bytes by a named member."""
+    fields = _fields(cols, size_class)
+    size = sum(np.dtype(f.np_type).itemsize for f in fields)
+    if size % 8:
+        fields.append(Field("pad_", "u8", f"V{-size % 8}", -size % 8))
+    return Layout(struct, tuple(fields))
+
+
+def ring_layouts(kind: Kind) -> tuple[Layout, ...]:
+    """The record of each of the kind's rings: `struct KIND`, or `struct KIND_0`, `struct KIND_1`, … for several."""
+    assert isinstance(kind.source, Ring)
+    several = len(kind.source.sizes) > 1
+    return tuple(
+        layout(f"{kind.name}_{i}" if several else kind.name, kind.c_cols(), i) for i in range(len(kind.source.sizes))
+    )
+
+
+def map_layouts(kind: Kind) -> tuple[Layout, Layout]:
+    """Key and value of the kind's maps: `struct KIND_key` and `struct KIND_val`."""
+    return (
+        layout(f"{kind.name}_key", kind.c_cols("key")),
+        layout(f"{kind.name}_val", kind.c_cols("sum", "max")),
+    )

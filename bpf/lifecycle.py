@@ -1,0 +1,94 @@
+"""Processes: what was alive at either end, and every fork, exec, exit and rename in between."""
+
+from bpf.columns import ARGV, ARGV_TRUNCATED, COMM, EDGE, PARENT_START, PATH, PATH_TRUNCATED, PID, PPID, START, TID, TS, UID
+from bpf.kind import Col, Kind, Ring
+
+KIB, MIB = 1024, 1024 * 1024
+
+PROCESS = Kind(
+    "process",
+    "process_states",
+    "A process alive when the recording began or ended, as /proc shows it.",
+    cols=(
+        TS,
+        PID,
+        START,
+        PPID,
+        UID,
+        COMM,
+        EDGE,
+        PATH,
+        ARGV,
+        ARGV_TRUNCATED,
+        Col("kernel_thread", "bool", "Whether it is a thread of the kernel, with no program of its own.", derived=True),
+        Col("threads", "u32", "Threads of the process.", derived=True),
+        Col("cpu_ns", "u64", "CPU time since the process began, user and system, of all its threads; /proc counts it in "
+            "ticks of 10 ms.", "ns", derived=True),
+    ),
+)
+
+FORK = Kind(
+    "fork",
+    "forks",
+    "A new process: fork, vfork or clone without CLONE_THREAD. `pid` and `comm` are the child's.",
+    cols=(TS, PID, START, PPID, PARENT_START, UID, COMM),
+    source=Ring((1 * MIB,)),
+)
+
+EXEC = Kind(
+    "exec",
+    "execs",
+    "A successful execve(2): the process now runs another program. `comm` is the name after it.",
+    cols=(
+        TS,
+        PID,
+        START,
+        PPID,
+        TID,
+        UID,
+        COMM,
+        PATH,
+        PATH_TRUNCATED,
+        ARGV,
+        ARGV_TRUNCATED,
+    ),
+    source=Ring((2 * MIB, 4 * MIB)),
+)
+
+EXIT = Kind(
+    "exit",
+    "exits",
+    "The end of a process, which is the end of its last thread.",
+    cols=(
+        TS,
+        PID,
+        START,
+        PPID,
+        UID,
+        COMM,
+        Col("exit_code", "s32", "What the process passed to exit(2), 0 to 255; NULL if a signal ended it.", null=-1),
+        Col("signal", "u8", "The signal that ended the process; NULL if it exited by itself.", null=0),
+        Col("core_dumped", "bool", "Whether the kernel marked that a core was dumped."),
+        Col("lifetime_ns", "u64", "From the process's start to its end.", "ns"),
+    ),
+    source=Ring((1 * MIB,)),
+)
+
+RENAME = Kind(
+    "rename",
+    "renames",
+    "A thread was given another name, other than by exec: prctl(PR_SET_NAME) or a write to /proc/PID/comm. "
+    "The process's own name is that of the thread whose tid equals pid.",
+    cols=(
+        TS,
+        PID,
+        START,
+        TID,
+        UID,
+        Col("old_comm", "comm", "Name before."),
+        COMM,
+    ),
+    source=Ring((256 * KIB,)),
+)
+
+KINDS = (PROCESS, FORK, EXEC, EXIT, RENAME)

@@ -1,0 +1,50 @@
+"""The JSON object that a trace carries in its file metadata: who recorded what, where, when and with which probes.
+
+Every key is always present; what is not known is None. Durations are seconds, instants are ns.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class Host(TypedDict):
+    name: str
+    kernel: str  # release, as uname -r
+    arch: str
+    os: str | None  # PRETTY_NAME of os-release(5)
+    cpus: int  # online when the recording began
+    memory_bytes: int | None
+
+
+class Probe(TypedDict):
+    name: str  # the BPF program
+    tracepoint: str
+    attached: bool
+    reason: str  # why not, if it is not attached
+
+
+class Loss(TypedDict):
+    cause: str
+    where: str
+    lost: int
+
+
+class Recording(TypedDict):
+    schema_version: int
+    sysmon_version: str
+    host: Host
+    started_ns: int  # UTC ns since 1970: the first instant that is in the trace
+    ended_ns: int
+    stopped_by: str  # 'duration', 'signal' or 'command'
+    interval_s: float
+    command_line: list[str]  # of sysmon itself
+    command: list[str] | None  # what `record -- COMMAND` followed
+    command_status: int | None  # its wait status as a shell shows it: 0-255, 128 + signal; None if it was still running
+    pids: list[int] | None  # the processes asked for; None: all
+    recorder_pid: int
+    recorder_start: int  # ns since boot, rounded down to a tick: the process is (recorder_pid, recorder_start)
+    clock_offset_ns: int  # ts minus CLOCK_BOOTTIME
+    probes: list[Probe]
+    rows: dict[str, int]  # rows of each kind
+    losses: list[Loss]  # totals of the `loss` rows

@@ -1,0 +1,80 @@
+"""The one wide Arrow schema of a trace, made from the declarations, and the names of a trace's metadata.
+
+Version history (a reader refuses a newer version and reads all older ones):
+1  processes, forks, execs, exits, renames, syscall statistics and calls in flight, CPU, clocks, losses, overhead.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+import bpf
+from bpf.kind import Col, Kind
+
+VERSION = 1
+
+METADATA_KEY = b"sysmon"
+"""Key of the Parquet file metadata under which a JSON object describes the recording."""
+
+KINDS_KEY = b"sysmon.kinds"
+"""Key under which a JSON object describes the kinds of this trace and their columns."""
+
+KIND_COL = Col("kind", "text", "What kind of row this is; a row group holds rows of one kind.")
+
+_ARROW = {
+    "u8": pa.uint8(),
+    "u16": pa.uint16(),
+    "u32": pa.uint32(),
+    "u64": pa.uint64(),
+    "s32": pa.int32(),
+    "s64": pa.int64(),
+    "bool": pa.bool_(),
+    "time": pa.timestamp("ns", tz="UTC"),
+    "start": pa.uint64(),
+    "comm": pa.string(),
+    "text": pa.string(),
+    "bytes": pa.string(),
+    "argv": pa.list_(pa.string()),
+}
+
+
+def arrow_type(col: Col) -> pa.DataType:
+    """The Arrow type that the column has in the file."""
+    return _ARROW[col.type]
+
+
+def _field(col: Col) -> pa.Field:
+    return pa.field(col.name, arrow_type(col), metadata={"doc": col.doc, "unit": col.unit})
+
+
+def all_columns() -> tuple[Col, ...]:
+    """Every column of the file: `kind`, then each column once, in the order of the declarations.
+
+    Raises ValueError if two kinds give one name two meanings.
+    """
+    seen = {KIND_COL.name: KIND_COL}
+    for kind in bpf.KINDS:
+        for col in kind.cols:
+            known = seen.setdefault(col.name, col)
+            if (known.type, known.doc, known.unit) != (col.type, col.doc, col.unit):
+                raise ValueError(f"column {col.name} of kind {kind.name} differs from the one declared before")
+    return tuple(seen.values())
+
+
+def wide() -> pa.Schema:
+    """The schema of a trace: every column, with its doc and unit as field metadata, without file metadata."""
+    return pa.schema([_field(c) for c in all_columns()])
+
+
+def of_kind(kind: Kind) -> pa.Schema:
+    """The schema of one kind's own columns."""
+    return pa.schema([_field(c) for c in kind.cols])
+
+
+def describe_kinds() -> bytes:
+    """The JSON value of KINDS_KEY: for each kind its view, doc and columns."""
+    return json.dumps(
+        {k.name: {"view": k.view, "doc": k.doc, "columns": [c.name for c in k.cols]} for k in bpf.KINDS}
+    ).encode()

@@ -1,0 +1,70 @@
+"""System calls: how often, how long, with what success, by process; and those that an end of the recording cut."""
+
+from bpf.columns import COMM, EDGE, PID, START, TID, TS, key
+from bpf.kind import Col, Kind, Map, Ring
+
+MIB = 1024 * 1024
+
+SUB_BITS = 3
+"""log2 of the buckets in an octave: 8 buckets, so a bucket's middle is within 6.25 % of all that is in it."""
+
+BUCKETS = (64 - SUB_BITS + 1) * (1 << SUB_BITS)
+"""Number of buckets that cover 0 to 2^64 - 1 ns."""
+
+NO_RETURN = 0xFFFF
+"""The bucket, in C, of the calls that never returned. In the file their bucket is NULL."""
+
+ABI_SHIFT = 14
+"""In C the two high bits of a u16 system call number are its table: 0 native, 1 ia32, 2 x32."""
+
+UNKNOWN_NR = (1 << ABI_SHIFT) - 1
+"""In C the number of a call that is in no table, such as -1 left by seccomp or ptrace. NULL in the file."""
+
+NR = Col("nr", "u16", "System call number, in the table of `abi`; NULL if it was in no table.", null=UNKNOWN_NR)
+ABI = Col("abi", "text", "The table that the number is from: an architecture's name, such as 'x86_64' or 'i386'.",
+          derived=True)
+SYSCALL = Col("syscall", "text", "Name of the system call, looked up on the recording machine.", derived=True)
+
+SYSCALL_STATS = Kind(
+    "syscall_stats",
+    "syscall_stats",
+    "System calls of one process, by call and latency, since the snapshot before. Sums over rows are exact totals.",
+    cols=(
+        TS,
+        key(PID),
+        key(START),
+        key(NR),
+        ABI,
+        SYSCALL,
+        Col("bucket", "u16", "Latency bucket: below 8 the latency in ns itself; else with o = bucket/8 and s = bucket%8 "
+            "from (8+s)·2^(o-1) ns to (9+s)·2^(o-1) ns. NULL: the call never returned, as exit_group, or as any call of "
+            "a thread that is killed in it.", role="key", null=NO_RETURN),
+        Col("calls", "u64", "Calls that returned, or will never return, in the interval.", role="sum"),
+        Col("errors", "u64", "Calls among them whose result was an error: -4095 to -1.", role="sum"),
+        Col("total_ns", "u64", "Sum of their latencies.", "ns", role="sum"),
+        Col("max_ns", "u64", "The largest of their latencies.", "ns", role="max"),
+    ),
+    source=Map(65536),
+)
+
+SYSCALL_INFLIGHT = Kind(
+    "syscall_inflight",
+    "syscalls_in_flight",
+    "A system call that an end of the recording cut: it began before, or had not returned by the end. "
+    "It is in no other row.",
+    cols=(
+        TS,
+        PID,
+        START,
+        TID,
+        COMM,
+        NR,
+        ABI,
+        SYSCALL,
+        EDGE,
+        Col("elapsed_ns", "u64", "How much of the call lies in the recording: a lower bound of its latency.", "ns"),
+    ),
+    source=Ring((1 * MIB,)),
+)
+
+KINDS = (SYSCALL_STATS, SYSCALL_INFLIGHT)
