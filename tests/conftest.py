@@ -1,0 +1,70 @@
+"""What SYSMON_LIVE does with the tests marked `live`, which record on this machine's kernel.
+
+Unset: they are skipped where recording is not possible, with the reason. "1": that is a failure, and so is every other
+skip of theirs. "0": they are left out.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+LIVE = os.environ.get("SYSMON_LIVE", "")
+MUST_RUN, LEFT_OUT = LIVE == "1", LIVE == "0"
+
+ENVIRONMENT = "test_environment.py"
+
+
+def pytest_configure() -> None:
+    if LIVE not in ("", "0", "1"):
+        raise pytest.UsageError(f"SYSMON_LIVE is {LIVE!r}; it may be 1, 0 or unset")
+
+
+def is_live(item: pytest.Item) -> bool:
+    return item.get_closest_marker("live") is not None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Live tests come last, and of them first the one that proves the environment."""
+    items.sort(key=lambda item: (is_live(item), item.path.name != ENVIRONMENT))
+    if LEFT_OUT and (live := [item for item in items if is_live(item)]):
+        config.hook.pytest_deselected(items=live)
+        items[:] = items[: -len(live)]
+
+
+@pytest.fixture(scope="session")
+def live_kernel() -> None:
+    """Proves that this machine and this user can record."""
+    doctor = subprocess.run(
+        [Path(sys.executable).with_name("sysmon"), "doctor"], capture_output=True, text=True, timeout=120, check=False
+    )
+    if doctor.returncode:
+        (pytest.fail if MUST_RUN else pytest.skip)(f"recording is not possible here:\n{doctor.stdout}{doctor.stderr}")
+
+
+@pytest.fixture(autouse=True)
+def _live(request: pytest.FixtureRequest) -> None:
+    if is_live(request.node):
+        request.getfixturevalue("live_kernel")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if MUST_RUN and is_live(item) and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although SYSMON_LIVE is 1: {report.longreprtext}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that skips itself has no markers yet to look at, so with SYSMON_LIVE=1 none may."""
+    report = yield
+    if MUST_RUN and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped although SYSMON_LIVE is 1: {report.longrepr}"
+    return report
