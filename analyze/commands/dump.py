@@ -1,0 +1,61 @@
+"""`sysmon dump`: every row of a trace as a line of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from analyze.commands.options import opened, trace_argument
+
+if TYPE_CHECKING:
+    from analyze.result import Value
+
+
+@click.command()
+@trace_argument
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="KIND", help="Only rows of this kind. May be given more than once."
+)
+def dump(trace: str, kinds: tuple[str, ...]) -> None:
+    """Write every row of a trace, one in a line, in the order of time.
+
+    A line is the time, the kind, and name=value of each column that is known, in the order of `sysmon schema`.
+    Text is in double quotes as in JSON.
+
+    \b
+    Examples:
+      sysmon dump trace.parquet | less
+      sysmon dump trace.parquet --kind exec --kind exit
+      sysmon dump trace.parquet | grep '"/usr/bin/ssh"'
+    """
+    import sys
+
+    from analyze.result import Result
+
+    _check(kinds)
+    with opened(trace) as open_trace:
+        for record in Result.of(open_trace.rows(kinds)).records():
+            sys.stdout.write(line(record) + "\n")
+
+
+def line(record: dict[str, Value]) -> str:
+    """A row of the file as a line."""
+    from analyze.formats import json_text
+
+    ts, kind = record.pop("ts"), record.pop("kind")
+    known = (f"{name}={json_text(value)}" for name, value in record.items() if value is not None)
+    return " ".join(("-" if ts is None else str(ts), json_text(kind)[1:-1], *known))
+
+
+def _check(kinds: tuple[str, ...]) -> None:
+    import difflib
+
+    import bpf
+    from bpf.errors import BadRequest
+
+    known = [k.name for k in bpf.KINDS]
+    for kind in kinds:
+        if kind not in known:
+            near = difflib.get_close_matches(kind, known, n=2) or known
+            raise BadRequest(f"there is no kind {kind!r}; did you mean {' or '.join(near)}?")

@@ -1,0 +1,36 @@
+"""`sysmon info`: where a trace comes from and how complete it is."""
+
+from __future__ import annotations
+
+import click
+
+from analyze.commands.options import format_option, opened, trace_argument
+
+
+@click.command()
+@trace_argument
+@format_option("table", "json")
+def info(trace: str, form: str) -> None:
+    """Show where a trace comes from and how complete it is.
+
+    Host and kernel, time span, what was asked for, probes attached and not attached and why, rows of each kind,
+    what was lost, clocks, and what recording cost.
+
+    \b
+    Examples:
+      sysmon info trace.parquet
+      sysmon info trace.parquet --format json | jq .host.kernel
+    """
+    from analyze.describe import everything
+    from analyze.formats import json_text, lines_of
+    from analyze.screen import Screen
+    from analyze.summary import cost
+
+    screen = Screen()
+    with opened(trace) as open_trace:
+        if form == "json":
+            screen.line(json_text({**open_trace.metadata, "size_bytes": open_trace.source.size_bytes}, indent=2))
+            return
+        pairs = [*everything(open_trace), ("cost", cost(open_trace) or "not recorded")]
+        for line in lines_of(pairs):
+            screen.line(line)

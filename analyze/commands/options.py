@@ -1,0 +1,76 @@
+"""Arguments and options that several commands share, and the way to open a trace with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import click
+
+if TYPE_CHECKING:
+    from analyze.trace import Trace
+
+Command = Callable[..., Any]
+
+
+class Part(TypedDict):
+    """The part of a trace that the options ask for."""
+
+    since: str | None
+    until: str | None
+    pids: tuple[int, ...]
+    comms: tuple[str, ...]
+
+
+def trace_argument(command: Command) -> Command:
+    """The trace's file name. Whether it can be opened is said by `analyze.source`, not by click."""
+    return click.argument("trace", type=click.Path())(command)
+
+
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """Choice of the output; the first is the default."""
+    return click.option(
+        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True, help="How to write it."
+    )
+
+
+def part_options(command: Command) -> Command:
+    """`--pid`, `--comm`, `--since` and `--until`."""
+    options = (
+        click.option(
+            "--pid",
+            "pids",
+            type=click.IntRange(0, 2**32 - 1),
+            multiple=True,
+            metavar="N",
+            help="Only processes with this id. May be given more than once.",
+        ),
+        click.option(
+            "--comm",
+            "comms",
+            multiple=True,
+            metavar="NAME",
+            help="Only processes whose last known command name is this. May be given more than once, and with "
+            "--pid: any of them.",
+        ),
+        click.option(
+            "--since",
+            metavar="T",
+            help="From this time on: +1.5 or 90s or 2m after the start of the recording, or UTC as "
+            "2026-01-31T12:00:00, or with an offset as 2026-01-31T12:00:00+01:00.",
+        ),
+        click.option("--until", metavar="T", help="Before this time; as for --since."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def opened(path: str, part: Part | None = None) -> Iterator[Trace]:
+    """The trace, open, with damage that shows only while rows are read told as such."""
+    from analyze import open_trace
+
+    with open_trace(path, **(part or Part(since=None, until=None, pids=(), comms=()))) as trace, trace.reading():
+        yield trace

@@ -1,0 +1,131 @@
+"""`sysmon report`: the reports, and the summary that is shown without a name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from analyze.commands.options import Part, format_option, opened, part_options
+
+if TYPE_CHECKING:
+    from analyze.screen import Screen
+    from analyze.trace import Trace
+
+TABLE_ROWS = 30
+"""Rows of a table on a terminal, unless --limit says otherwise: what a screen holds."""
+
+
+@click.command()
+@click.argument("trace", type=click.Path(), required=False)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--list", "show_list", is_flag=True, help="List the reports; needs no trace.")
+@format_option("table", "json", "csv", "markdown")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    help=f"At most so many rows of each report; for a table {TABLE_ROWS} unless given, otherwise all.",
+)
+@part_options
+def report(
+    trace: str | None,
+    names: tuple[str, ...],
+    show_list: bool,
+    form: str,
+    limit: int | None,
+    pids: tuple[int, ...],
+    comms: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+) -> None:
+    """Show reports about a trace; without a NAME, a summary on one screen.
+
+    Needs no privilege and nothing but the file. System calls and CPU time are counted from snapshot to snapshot
+    (`sysmon record --interval`), so with --since and --until they are those of the snapshots in the window.
+
+    \b
+    Examples:
+      sysmon report trace.parquet
+      sysmon report --list
+      sysmon report trace.parquet syscalls processes
+      sysmon report trace.parquet syscalls_by_process --comm nginx --format csv
+      sysmon report trace.parquet processes --since +10 --until +20.5
+    """
+    from analyze.screen import Screen
+
+    screen = Screen()
+    if show_list:
+        _list(screen, form)
+        return
+    if trace is None:
+        raise click.UsageError("give a trace, or --list", click.get_current_context())
+    _check(names, form)
+    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms)) as open_trace:
+        if names:
+            _reports(screen, open_trace, names, form, limit)
+        else:
+            _summary(screen, open_trace, form)
+
+
+def _check(names: tuple[str, ...], form: str) -> None:
+    from analyze.reports import find_report
+    from bpf.errors import BadRequest
+
+    for name in names:
+        find_report(name)
+    if form == "csv" and len(names) != 1:
+        raise BadRequest("--format csv writes one report at a time; name one, or choose json")
+
+
+def _list(screen: Screen, form: str) -> None:
+    from analyze import reference
+    from analyze.reports import reports
+    from bpf.errors import BadRequest
+
+    if form == "csv":
+        raise BadRequest("the list has no csv; choose table, json or markdown")
+    write = {"table": reference.reports_text, "json": reference.reports_json, "markdown": reference.reports_markdown}
+    screen.stream.write(write[form](reports()))
+
+
+def _reports(screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None) -> None:
+    from analyze.formats import limited, write_json
+    from analyze.reports import find_report
+    from analyze.result import Result
+
+    if form == "json" and len(names) > 1:
+        for i, name in enumerate(names):
+            screen.stream.write(("," if i else "{") + f'\n"{name}": ')
+            write_json(limited(Result.of(trace.report(name)), limit), screen.stream)
+        screen.stream.write("}\n")
+        return
+    if form == "table" and limit is None:
+        limit = TABLE_ROWS if screen.is_terminal else None
+    for i, name in enumerate(names):
+        if len(names) > 1:
+            title = find_report(name).title
+            screen.line(f"{chr(10) if i else ''}{'## ' if form == 'markdown' else ''}{name}: {title}")
+            screen.line()
+        screen.rows(Result.of(trace.report(name)), form, limit)
+    if form == "table":
+        _losses(screen, trace)
+
+
+def _losses(screen: Screen, trace: Trace) -> None:
+    from analyze.screen import ALARM
+    from analyze.summary import losses_line
+
+    lost = losses_line(trace)
+    if lost:
+        screen.line(f"{lost}; `sysmon report TRACE losses` says when", ALARM)
+
+
+def _summary(screen: Screen, trace: Trace, form: str) -> None:
+    from analyze import summary
+
+    if form == "json":
+        summary.write_json(trace, screen.stream)
+    elif form == "markdown":
+        summary.write_markdown(trace, screen)
+    else:
+        summary.write_screen(trace, screen)

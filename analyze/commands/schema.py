@@ -1,0 +1,45 @@
+"""`sysmon schema`: what can be in a trace, from the declarations. No trace is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from analyze.commands.options import format_option
+
+if TYPE_CHECKING:
+    from bpf.kind import Kind
+
+
+@click.command()
+@click.argument("kind", required=False)
+@format_option("table", "markdown", "json")
+def schema(kind: str | None, form: str) -> None:
+    """Show the kinds of rows and their columns, with units and meaning.
+
+    \b
+    Examples:
+      sysmon schema
+      sysmon schema exec
+      sysmon schema --format markdown > trace-format.md
+    """
+    import bpf
+    from analyze import reference
+
+    kinds = bpf.KINDS if kind is None else (_find(kind),)
+    write = {"table": reference.kinds_text, "markdown": reference.kinds_markdown, "json": reference.kinds_json}[form]
+    click.echo(write(kinds), nl=False)
+
+
+def _find(name: str) -> Kind:
+    import difflib
+
+    import bpf
+    from bpf.errors import BadRequest
+
+    known = {k.name: k for k in bpf.KINDS} | {k.view: k for k in bpf.KINDS}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=2) or [k.name for k in bpf.KINDS]
+    raise BadRequest(f"there is no kind {name!r}; did you mean {' or '.join(near)}?")

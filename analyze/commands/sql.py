@@ -1,0 +1,52 @@
+"""`sysmon sql`: any query over a trace."""
+
+from __future__ import annotations
+
+import click
+
+from analyze.commands.options import Part, format_option, opened, part_options, trace_argument
+
+
+@click.command()
+@trace_argument
+@click.argument("query")
+@format_option("table", "json", "csv", "markdown")
+@click.option("--limit", type=click.IntRange(0), help="At most so many rows.")
+@part_options
+def sql(
+    trace: str,
+    query: str,
+    form: str,
+    limit: int | None,
+    pids: tuple[int, ...],
+    comms: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+) -> None:
+    """Query a trace with SQL.
+
+    There is a view for each kind of row, such as execs, exits, forks and syscall_stats, and processes, which
+    puts together what is known of each. Every report is a view too: report.syscalls. The SQL is DuckDB's; it
+    reads this one file and nothing else. Times have nanoseconds: subtract them as epoch_ns(a) - epoch_ns(b).
+
+    \b
+    Examples:
+      sysmon sql trace.parquet "SHOW ALL TABLES"
+      sysmon sql trace.parquet "DESCRIBE execs"
+      sysmon sql trace.parquet "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'exits'"
+      sysmon sql trace.parquet "SELECT path, count(*) AS n FROM execs GROUP BY path ORDER BY n DESC"
+      sysmon sql trace.parquet "FROM exits WHERE signal IS NOT NULL" --format csv
+    """
+    import duckdb
+
+    from analyze.result import Result
+    from analyze.safe_text import one_line
+    from analyze.screen import Screen
+    from bpf.errors import BadRequest
+
+    screen = Screen()
+    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms)) as open_trace:
+        try:
+            screen.rows(Result.of(open_trace.sql(query)), form, limit)
+        except duckdb.Error as e:
+            raise BadRequest(one_line(str(e).partition("\n\nLINE ")[0])) from e

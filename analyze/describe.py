@@ -1,0 +1,115 @@
+"""What a trace says of itself, in words: pairs of a name and a text, for the summary and for `sysmon info`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from analyze.window import iso
+
+if TYPE_CHECKING:
+    from analyze.trace import Trace
+    from bpf.metadata import Recording
+
+Pairs = list[tuple[str, str]]
+
+
+def heading(trace: Trace) -> Pairs:
+    """The few lines that come before any answer."""
+    info = trace.metadata
+    out = [
+        ("trace", f"{trace.source.path.name}, {size(trace.source.size_bytes)}, {sum(info['rows'].values()):,} rows"),
+        ("host", host(info)),
+        ("span", span(info)),
+    ]
+    if info["command"] is not None:
+        out.append(("command", command(info)))
+    if info["pids"] is not None:
+        out.append(("only", f"processes {', '.join(map(str, info['pids']))}"))
+    window = asked(trace)
+    if window:
+        out.append(("window", window))
+    missing = [f"{p['name']} ({p['reason']})" for p in info["probes"] if not p["attached"]]
+    if missing:
+        out.append(("not seen", "; ".join(missing)))
+    return out
+
+
+def everything(trace: Trace) -> Pairs:
+    """All that the metadata says."""
+    info = trace.metadata
+    attached = [p["name"] for p in info["probes"] if p["attached"]]
+    out = [
+        ("trace", f"{trace.source.path}, {size(trace.source.size_bytes)}"),
+        ("written by", f"sysmon {info['sysmon_version']}, schema version {info['schema_version']}"),
+        ("host", host(info)),
+        ("span", span(info)),
+        ("typed", shlex.join(info["command_line"])),
+        ("command", "none" if info["command"] is None else command(info)),
+        ("processes", "all" if info["pids"] is None else f"only {', '.join(map(str, info['pids']))}"),
+        ("recorder", f"process {info['recorder_pid']}, started {seconds(info['recorder_start'])} s after boot"),
+        ("clock", f"ts is CLOCK_BOOTTIME plus {info['clock_offset_ns']} ns"),
+        ("probes", ", ".join(attached) or "none"),
+    ]
+    out += [
+        ("not attached", f"{p['name']} ({p['tracepoint']}): {p['reason']}") for p in info["probes"] if not p["attached"]
+    ]
+    out += [("rows", f"{kind} {count:,}") for kind, count in info["rows"].items()]
+    out += [("lost", f"{loss['lost']:,} {loss['cause']}: {loss['where']}") for loss in info["losses"]]
+    if not info["losses"]:
+        out.append(("lost", "nothing"))
+    return out
+
+
+def host(info: Recording) -> str:
+    """The machine in a line."""
+    h = info["host"]
+    parts = [h["name"], h["os"], f"Linux {h['kernel']} {h['arch']}", f"{h['cpus']} CPUs"]
+    if h["memory_bytes"] is not None:
+        parts.append(size(h["memory_bytes"]))
+    return ", ".join(p for p in parts if p)
+
+
+def span(info: Recording) -> str:
+    """When, how long, and why it ended."""
+    length = seconds(info["ended_ns"] - info["started_ns"])
+    return (
+        f"{iso(info['started_ns'], 3).replace('T', ' ').rstrip('Z')} UTC, {length} s, a snapshot every "
+        f"{info['interval_s']:g} s, ended by {info['stopped_by']}"
+    )
+
+
+def command(info: Recording) -> str:
+    """The command that was followed, and how it ended."""
+    status = info["command_status"]
+    ended = "still running at the end" if status is None else f"exit status {status}"
+    return f"{shlex.join(info['command'] or [])} ({ended})"
+
+
+def asked(trace: Trace) -> str:
+    """The part of the trace that was asked for; empty if all."""
+    started_ns = trace.metadata["started_ns"]
+    parts = []
+    if trace.since_ns is not None:
+        parts.append(f"since +{seconds(trace.since_ns - started_ns)} s")
+    if trace.until_ns is not None:
+        parts.append(f"until +{seconds(trace.until_ns - started_ns)} s")
+    parts += [f"pid {pid}" for pid in trace.pids]
+    parts += [f"comm {comm}" for comm in trace.comms]
+    return ", ".join(parts)
+
+
+def seconds(ns: int) -> str:
+    """Nanoseconds as seconds with three decimals, rounded down."""
+    sign, ns = ("-", -ns) if ns < 0 else ("", ns)
+    return f"{sign}{ns // 10**9}.{ns % 10**9 // 10**6:03d}"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that keeps the number short."""
+    value, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{count} bytes" if unit == "bytes" else f"{value:.1f} {unit}"

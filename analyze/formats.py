@@ -1,0 +1,146 @@
+"""Rows as text: a table for people, Markdown for tickets, JSON and CSV for programs.
+
+JSON and CSV hold every digit. A table and Markdown round, and show NULL as `-`. All four write text that cannot act
+on a terminal; see `safe_text`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from typing import TextIO
+
+from analyze.result import Instant, Result, Value
+from analyze.safe_text import ACTING, csv_cell, markdown_cell, shown
+from analyze.window import iso
+
+FORMATS = ("table", "json", "csv", "markdown")
+
+GAP = "  "
+
+DECIMALS = {"_s": 3, "_us": 1, "_pct": 2}
+"""Decimals shown of a column with this suffix. Others have six significant digits."""
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """The value as JSON in which nothing acts on a terminal: such characters are escaped, which changes no value."""
+    text = json.dumps(_exact(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    return ACTING.sub(lambda m: m[0] if m[0] == "\n" else json.dumps(m[0])[1:-1].replace("\x7f", "\\u007f"), text)
+
+
+def write_json(result: Result, stream: TextIO) -> None:
+    """An array of objects, one in a line."""
+    stream.write("[")
+    for i, record in enumerate(result.records()):
+        stream.write((",\n " if i else "\n ") + json_text(record))
+    stream.write("\n]\n")
+
+
+def write_csv(result: Result, stream: TextIO) -> None:
+    """Comma-separated values after RFC 4180 with a header; NULL is an empty cell."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(csv_cell(name) for name in result.names)
+    for row in result.rows:
+        writer.writerow(_csv_value(v) for v in row)
+
+
+def write_markdown(result: Result, stream: TextIO) -> None:
+    """A table of GitHub's Markdown, numbers to the right."""
+    stream.write(f"| {' | '.join(map(markdown_cell, result.names))} |\n")
+    stream.write(f"|{'|'.join('--:' if n else ':--' for n in result.numeric)}|\n")
+    for row in result.rows:
+        cells = (markdown_cell(human(n, v)) for n, v in zip(result.names, row, strict=True))
+        stream.write(f"| {' | '.join(cells)} |\n")
+
+
+def table_lines(result: Result, limit: int | None = None, width: int | None = None) -> tuple[list[str], int]:
+    """Lines of a table, the header first, and how many rows were left out because of the limit.
+
+    With a width [terminal cells], lines are cut there; without, nothing is.
+    """
+    cells = [tuple(map(shown, result.names))]
+    left_out = 0
+    for row in result.rows:
+        if limit is not None and len(cells) > limit:
+            left_out += 1
+            continue
+        cells.append(tuple(shown(human(n, v)) for n, v in zip(result.names, row, strict=True)))
+    return _aligned(cells, result.numeric, width), left_out
+
+
+def _aligned(cells: list[tuple[str, ...]], numeric: tuple[bool, ...], width: int | None) -> list[str]:
+    from rich.cells import cell_len, set_cell_size
+
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        parts = [
+            " " * (w - cell_len(c)) + c if right else c + " " * (w - cell_len(c))
+            for c, w, right in zip(row, widths, numeric, strict=True)
+        ]
+        line = GAP.join(parts).rstrip()
+        if width is not None and cell_len(line) > width:
+            line = set_cell_size(line, width - 1) + "…"
+        lines.append(line)
+    return lines
+
+
+def human(name: str, value: Value) -> str:
+    """A value for people, by the unit that ends the column's name."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case Instant():
+            return iso(value, 6).replace("T", " ").rstrip("Z")
+        case float():
+            decimals = next((d for suffix, d in DECIMALS.items() if name.endswith(suffix)), None)
+            return f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
+        case list() | dict():
+            return json_text(value)
+    return str(value)
+
+
+def _csv_value(value: Value) -> str | int | float:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case Instant():
+            return str(value)
+        case int() | float():
+            return value
+        case str():
+            return csv_cell(value)
+    return csv_cell(json_text(value))
+
+
+def _exact(value: object) -> object:
+    """The value with instants as text: JSON has none."""
+    if isinstance(value, Instant):
+        return str(value)
+    if isinstance(value, dict):
+        return {k: _exact(v) for k, v in value.items()}
+    return [_exact(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def write(result: Result, form: str, stream: TextIO) -> None:
+    """Writes the rows as JSON, CSV or Markdown."""
+    {"json": write_json, "csv": write_csv, "markdown": write_markdown}[form](result, stream)
+
+
+def limited(result: Result, limit: int | None) -> Result:
+    """The same, cut after so many rows."""
+    from itertools import islice
+
+    return Result(result.names, result.numeric, islice(result.rows, limit))
+
+
+def lines_of(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Names and what stands behind them, in two columns."""
+    rows = list(pairs)
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name:<{width}}{GAP}{shown(text)}".rstrip() for name, text in rows]

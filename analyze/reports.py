@@ -1,0 +1,42 @@
+"""The reports: every `.sql` file of this package's `sql` directory is one, under the file's name."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+
+from analyze.sqlfile import DIRECTORY, Column, View, read_view
+from bpf.errors import BadRequest
+
+Report = View
+"""A report is a view in the schema `report`: name, title, doc, columns and statement."""
+
+ORDER = (
+    "syscalls",
+    "syscalls_by_process",
+    "syscall_histogram",
+    "syscalls_in_flight",
+    "processes",
+    "process_tree",
+    "execs",
+)
+"""The order in which reports are listed; the others follow by name."""
+
+__all__ = ["Column", "Report", "find_report", "reports"]
+
+
+@cache
+def reports() -> tuple[Report, ...]:
+    """All reports, in the order in which they are listed."""
+    found = [read_view(path) for path in sorted(DIRECTORY.glob("*.sql"))]
+    return tuple(sorted(found, key=lambda r: (ORDER.index(r.name) if r.name in ORDER else len(ORDER), r.name)))
+
+
+def find_report(name: str) -> Report:
+    """The report of this name. Raises BadRequest, naming those that are near."""
+    known = {r.name: r for r in reports()}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`sysmon report --list` shows them"
+    raise BadRequest(f"there is no report {name!r}; {hint}")

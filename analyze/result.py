@@ -1,0 +1,92 @@
+"""The rows of a query, a batch at a time, as plain Python values: what every output format starts from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from analyze.window import iso
+
+if TYPE_CHECKING:
+    import duckdb
+
+BATCH_ROWS = 10_000
+
+NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+class Instant(int):
+    """A moment: UTC ns since 1970. Python's own datetime stops at microseconds."""
+
+    def __str__(self) -> str:
+        return iso(self)
+
+
+Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+
+
+@dataclass
+class Result:
+    """Column names, whether each column holds numbers, and the rows, which can be read once."""
+
+    names: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: Iterator[tuple[Value, ...]]
+
+    @staticmethod
+    def of(relation: duckdb.DuckDBPyRelation) -> Result:
+        """Starts the query. Its errors come here or while the rows are read."""
+        reader = relation.to_arrow_reader(BATCH_ROWS)
+        types = [f.type for f in reader.schema]
+        numeric = tuple(pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t) for t in types)
+        return Result(tuple(reader.schema.names), numeric, _rows(reader))
+
+    def records(self) -> Iterator[dict[str, Value]]:
+        """The rows as mappings from column name to value."""
+        return (dict(zip(self.names, row, strict=True)) for row in self.rows)
+
+
+def _rows(reader: pa.RecordBatchReader) -> Iterator[tuple[Value, ...]]:
+    for batch in reader:
+        yield from zip(*(_values(column) for column in batch.columns), strict=True)
+
+
+def _values(column: pa.Array) -> list[Value]:
+    if pa.types.is_timestamp(column.type):
+        scale = NS_PER[column.type.unit]
+        return [None if v is None else Instant(v * scale) for v in column.cast(pa.int64()).to_pylist()]
+    if pa.types.is_nested(column.type):
+        return [_nested(scalar) for scalar in column]
+    return [_plain(v) for v in column.to_pylist()]
+
+
+def _nested(scalar: pa.Scalar) -> Value:
+    if not scalar.is_valid:
+        return None
+    if isinstance(scalar, pa.MapScalar):
+        return [[_nested(entry["key"]), _nested(entry["value"])] for entry in scalar.values]
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _nested(value) for name, value in scalar.items()}
+    if isinstance(scalar, pa.ListScalar | pa.FixedSizeListScalar | pa.LargeListScalar):
+        return [_nested(value) for value in scalar.values]
+    if isinstance(scalar, pa.TimestampScalar):
+        return Instant(scalar.value * NS_PER[scalar.type.unit])
+    return _plain(scalar.as_py())
+
+
+def _plain(value: object) -> Value:
+    """The value as one that JSON has. What is not a finite number is unknown."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="backslashreplace")
+    return str(value)

@@ -1,0 +1,53 @@
+"""Text that a trace or a user brought, made safe to show.
+
+A program may call itself anything: escape sequences that repaint the terminal, newlines that forge a row, marks that
+turn the text around. What is shown keeps its letters; what acts instead of showing becomes \\xNN or \\uNNNN.
+Formats that keep text exactly (JSON) do not come through here.
+"""
+
+from __future__ import annotations
+
+import re
+
+ACTING = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
+    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, line ends, bidi
+    "\ud800-\udfff"  # lone surrogates: no encoding can write them
+    "\U000e0000-\U000e007f"  # tags: invisible
+    "]"
+)
+
+FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""Starts of a cell that spreadsheets run, also in full width; "CSV Injection" of OWASP."""
+
+MARKUP = re.compile(r"[\\`*\[\]<>|~&]")
+"""What starts markup inside a cell. An underscore inside a word does not, and names are full of them."""
+
+
+def shown(text: str) -> str:
+    """The text with everything escaped that acts on a terminal, or that cannot be encoded."""
+    return ACTING.sub(_escape, text)
+
+
+def one_line(text: str) -> str:
+    """A message in one line: white space folded, the rest as `shown`."""
+    return shown(" ".join(text.split()))
+
+
+def csv_cell(text: str) -> str:
+    """The text as a cell that no spreadsheet runs: after an apostrophe if it looks like a formula."""
+    safe = shown(text)
+    return f"'{safe}" if FORMULA.match(safe) else safe
+
+
+def markdown_cell(text: str) -> str:
+    """The text as a cell of a Markdown table: nothing in it is markup, HTML or the end of the cell."""
+    return MARKUP.sub(r"\\\g<0>", shown(text))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,49 @@
+"""Where a command writes: a terminal, with its width and colours, or a pipe, where nothing is cut or coloured."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from analyze import formats
+
+if TYPE_CHECKING:
+    from analyze.result import Result
+
+BOLD, ALARM, QUIET = "1", "1;31", "2"
+"""What follows ESC [ in ECMA-48's Select Graphic Rendition: bold, bold red, faint."""
+
+
+class Screen:
+    """Standard output."""
+
+    def __init__(self) -> None:
+        self.stream = sys.stdout
+        self.is_terminal = self.stream.isatty()
+        self.width = shutil.get_terminal_size((100, 40)).columns if self.is_terminal else None
+        # https://no-color.org: any value but the empty one.
+        self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Writes a line, which must be safe to show."""
+        self.stream.write(f"\x1b[{style}m{text}\x1b[0m\n" if style and self.colours else f"{text}\n")
+
+    def rows(self, result: Result, form: str, limit: int | None) -> None:
+        """Writes a result in the format, at most so many rows; a table says how many more there are."""
+        if form != "table":
+            formats.write(formats.limited(result, limit), form, self.stream)
+            return
+        self.table(result, limit, self.width)
+
+    def table(self, result: Result, limit: int | None, width: int | None) -> None:
+        """Writes a table, cut at the width."""
+        (head, *lines), left_out = formats.table_lines(result, limit, width)
+        self.line(head, BOLD)
+        for line in lines:
+            self.line(line)
+        if not lines and not left_out:
+            self.line("(no rows)", QUIET)
+        if left_out:
+            self.line(f"({left_out} more; --limit sets how many are shown)", QUIET)

@@ -1,0 +1,103 @@
+"""Opening a file that may come from anybody: is it a trace that this version can read?
+
+All that is read here is the first and the last bytes of the file and its footer. No row is read, nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analyze.errors import BrokenTrace, NewerTrace, NotATrace
+from analyze.safe_text import one_line
+from analyze.wellformed import misfit
+from bpf import schema
+from bpf.metadata import Recording
+
+MAGIC = b"PAR1"
+"""First and last bytes of a Parquet file; "File format" in the README of apache/parquet-format."""
+
+TAIL_BYTES = 8
+"""At the end: length of the footer, 4 bytes little endian, and the magic."""
+
+MAX_FOOTER_BYTES = 256 << 20
+"""A row group adds about 10 KiB to the footer, so an hour of every kind stays under 50 MiB."""
+
+MAX_STRING_BYTES = 64 << 20
+MAX_ELEMENTS = 8 << 20
+"""What Thrift may allocate while it reads the footer: a length that lies must not ask for all the memory."""
+
+RETRY = "copy it again from where it was recorded, or record again"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that was found to be a trace: where it is, how large, and what it says of itself."""
+
+    path: Path  # absolute, symbolic links followed
+    size_bytes: int
+    recording: Recording
+
+
+def inspect(path: str | os.PathLike[str]) -> Source:
+    """Reads what a trace says of itself. Raises NotATrace, NewerTrace or BrokenTrace."""
+    given = Path(path)
+    shown = one_line(str(given))
+    size_bytes = _check_frame(given, shown)
+    try:
+        with pq.ParquetFile(
+            given, thrift_string_size_limit=MAX_STRING_BYTES, thrift_container_size_limit=MAX_ELEMENTS
+        ) as file:
+            metadata = file.metadata.metadata or {}
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as e:
+        raise BrokenTrace(f"{shown}: its Parquet footer is damaged ({one_line(str(e))}); {RETRY}") from e
+    if schema.METADATA_KEY not in metadata:
+        raise NotATrace(f"{shown}: a Parquet file, but not a trace of sysmon; give a file that `sysmon record` wrote")
+    return Source(given.resolve(), size_bytes, _recording(shown, metadata[schema.METADATA_KEY]))
+
+
+def _check_frame(path: Path, shown: str) -> int:
+    """Size of the file [bytes], once its kind and both ends are right. The kind first: opening a FIFO waits for ever."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise NotATrace(f"{shown}: not a regular file; give a file that `sysmon record` wrote")
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+            file.seek(max(0, status.st_size - TAIL_BYTES))
+            tail = file.read(TAIL_BYTES)
+    except ValueError as e:  # a NUL in the name
+        raise NotATrace(f"{shown}: not a file name ({one_line(str(e))})") from e
+    except OSError as e:
+        raise NotATrace(f"{shown}: cannot be read ({e.strerror or type(e).__name__}); check the name") from e
+    if head != MAGIC:
+        raise NotATrace(f"{shown}: not a Parquet file; give a file that `sysmon record` wrote")
+    if tail[4:] != MAGIC or status.st_size < len(MAGIC) + TAIL_BYTES:
+        raise BrokenTrace(f"{shown}: its end is missing, as after a copy that stopped half-way; {RETRY}")
+    footer_bytes = int.from_bytes(tail[:4], "little")
+    if footer_bytes > min(status.st_size - len(MAGIC) - TAIL_BYTES, MAX_FOOTER_BYTES):
+        raise BrokenTrace(f"{shown}: says that its footer has {footer_bytes} bytes, which cannot be; {RETRY}")
+    return status.st_size
+
+
+def _recording(shown: str, text: bytes) -> Recording:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as e:
+        raise BrokenTrace(f"{shown}: its description is not JSON ({one_line(str(e))}); {RETRY}") from e
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if isinstance(version, int) and version > schema.VERSION:
+        raise NewerTrace(
+            f"{shown}: has schema version {version}, this sysmon reads up to {schema.VERSION}; install a newer sysmon"
+        )
+    problem = misfit(found, Recording)
+    if problem:
+        raise BrokenTrace(f"{shown}: its description is damaged ({one_line(problem)}); {RETRY}")
+    return cast(Recording, found)

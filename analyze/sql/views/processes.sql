@@ -1,0 +1,95 @@
+-- Every process that was there in the window, with what it used and called in the window.
+--
+-- One row for each (pid, start). A process that began and ended outside the window is left out. CPU time and system
+-- calls are counted from snapshot to snapshot, so a window counts the snapshots that lie in it.
+CREATE VIEW processes(
+    -- Process id (thread group id).
+    pid,
+    -- When the process began, since boot, rounded down to 10 ms [ns]. A process is the pair (pid, start).
+    start,
+    -- Parent's process id: who forked it or, if it is older than the recording, its parent when first seen.
+    ppid,
+    -- `start` of that parent [ns].
+    parent_start,
+    -- Real user id, last known.
+    uid,
+    -- Command name, last known.
+    comm,
+    -- Path of the program that it ran last; NULL if it ran that of its parent all its life.
+    path,
+    -- Arguments of that program.
+    argv,
+    -- Whether `argv` was longer than what was recorded.
+    argv_truncated,
+    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    command,
+    -- When it began: exact if its fork was recorded, else `start` as wall clock.
+    started,
+    -- When it ended; NULL while it lives at the end of the recording, or if its end was not recorded.
+    ended,
+    -- From its start to its end [ns]; NULL if `ended` is.
+    lifetime_ns,
+    -- What it passed to exit(2), 0 to 255; NULL if a signal ended it.
+    exit_code,
+    -- The signal that ended it; NULL if it exited by itself.
+    signal,
+    -- Whether a core was dumped.
+    core_dumped,
+    -- CPU time that it used in the window [ns]; NULL if that was not counted for it.
+    cpu_ns,
+    -- System calls that it made in the window, those in flight at the end included; NULL if that was not counted for it.
+    syscalls,
+    -- Whether it was alive when the recording began.
+    alive_at_start,
+    -- Whether it was alive when the recording ended.
+    alive_at_end,
+    -- Whether it is a thread of the kernel; NULL if it was alive at neither end.
+    kernel_thread,
+    -- Whether it is the recorder itself.
+    is_recorder
+) AS
+WITH
+cpu_by_process AS (
+    SELECT pid, start, SUM(oncpu_ns) AS cpu_ns
+    FROM main.cpu
+    GROUP BY pid, start
+),
+calls AS (
+    SELECT pid, start, calls FROM main.syscall_stats
+    UNION ALL
+    SELECT pid, start, 1 FROM main.syscalls_in_flight WHERE edge = 'end'
+),
+calls_by_process AS (
+    SELECT pid, start, SUM(calls) AS calls
+    FROM calls
+    GROUP BY pid, start
+)
+SELECT
+    p.pid,
+    p.start,
+    p.ppid,
+    p.parent_start,
+    p.uid,
+    p.comm,
+    p.path,
+    p.argv,
+    p.argv_truncated,
+    p.command,
+    p.started,
+    p.ended,
+    p.lifetime_ns,
+    p.exit_code,
+    p.signal,
+    p.core_dumped,
+    TRY_CAST(COALESCE(c.cpu_ns, CASE WHEN r.cpu_complete THEN 0 END) AS BIGINT),
+    TRY_CAST(COALESCE(s.calls, CASE WHEN r.syscalls_complete THEN 0 END) AS BIGINT),
+    p.alive_at_start,
+    p.alive_at_end,
+    p.kernel_thread,
+    p.is_recorder
+FROM unfiltered.selected AS p
+CROSS JOIN main.recording AS r
+LEFT JOIN cpu_by_process AS c ON c.pid = p.pid AND c.start IS NOT DISTINCT FROM p.start
+LEFT JOIN calls_by_process AS s ON s.pid = p.pid AND s.start IS NOT DISTINCT FROM p.start
+WHERE (r.since IS NULL OR p.ended IS NULL OR p.ended >= r.since)
+    AND (r.until IS NULL OR p.started IS NULL OR p.started < r.until);

@@ -1,0 +1,156 @@
+-- Every process that the trace knows of, whatever window or process was asked for.
+--
+-- One row for each (pid, start) of any row. What was lost is NULL.
+CREATE VIEW unfiltered.processes(
+    -- Process id (thread group id).
+    pid,
+    -- When the process began, since boot, rounded down to 10 ms [ns].
+    start,
+    -- Parent's process id: who forked it or, if it is older than the recording, its parent when first seen.
+    ppid,
+    -- `start` of that parent [ns]; of the youngest process with its pid that is not younger than the child, where no fork says it.
+    parent_start,
+    -- Real user id, last known.
+    uid,
+    -- Command name, last known.
+    comm,
+    -- Path of the program that it ran last; NULL if it ran that of its parent all its life.
+    path,
+    -- Arguments of that program.
+    argv,
+    -- Whether `argv` was longer than what was recorded.
+    argv_truncated,
+    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    command,
+    -- When it began: exact if its fork was recorded, else `start` as wall clock.
+    started,
+    -- When it ended; NULL while it lives at the end of the recording, or if its end was not recorded.
+    ended,
+    -- From its start to its end [ns]; NULL if `ended` is.
+    lifetime_ns,
+    -- What it passed to exit(2), 0 to 255; NULL if a signal ended it.
+    exit_code,
+    -- The signal that ended it; NULL if it exited by itself.
+    signal,
+    -- Whether a core was dumped.
+    core_dumped,
+    -- Whether it was alive when the recording began.
+    alive_at_start,
+    -- Whether it was alive when the recording ended.
+    alive_at_end,
+    -- Whether it is a thread of the kernel; NULL if it was alive at neither end.
+    kernel_thread,
+    -- Whether it is the recorder itself.
+    is_recorder
+) AS
+WITH
+-- Everything said of a process. `stage` puts an exit last: nothing is known of a process after it.
+facts AS (
+    SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, NULL AS parent_start, uid, comm, path, argv, argv_truncated,
+        NULL AS forked, NULL AS ended, NULL AS lifetime_ns, NULL AS exit_code, NULL AS signal, NULL AS core_dumped,
+        edge IN ('start', 'both') AS alive_at_start, edge IN ('end', 'both') AS alive_at_end, kernel_thread
+    FROM unfiltered.process_states
+    UNION ALL
+    SELECT pid, start, 0, ts, 0, ppid, parent_start, uid, comm, NULL, NULL, NULL,
+        ts, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM unfiltered.forks
+    UNION ALL
+    SELECT pid, start, 0, ts, 1, ppid, NULL, uid, comm, path, argv, argv_truncated,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM unfiltered.execs
+    UNION ALL
+    SELECT pid, start, 1, ts, 0, ppid, NULL, uid, comm, NULL, NULL, NULL,
+        NULL, ts, lifetime_ns, exit_code, signal, core_dumped, NULL, NULL, NULL
+    FROM unfiltered.exits
+    UNION ALL
+    SELECT pid, start, 0, ts, 0, NULL, NULL, uid, comm, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM unfiltered.renames
+    WHERE tid = pid
+    UNION ALL
+    SELECT pid, start, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM (
+        SELECT pid, start FROM unfiltered.cpu
+        UNION SELECT pid, start FROM unfiltered.syscall_stats
+        UNION SELECT pid, start FROM unfiltered.syscalls_in_flight
+    )
+    WHERE pid IS NOT NULL
+),
+-- A path belongs to its process's last program only if no exec came after it.
+placed AS (
+    SELECT *, COALESCE(SUM(is_exec) OVER (
+        PARTITION BY pid, start
+        ORDER BY stage DESC, ts DESC NULLS LAST, is_exec
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ), 0) AS later_execs
+    FROM facts
+),
+told AS (
+    SELECT
+        pid,
+        start,
+        FIRST_VALUE(ppid IGNORE NULLS) OVER history AS ppid,
+        FIRST_VALUE(parent_start IGNORE NULLS) OVER history AS parent_start,
+        LAST_VALUE(uid IGNORE NULLS) OVER history AS uid,
+        LAST_VALUE(comm IGNORE NULLS) OVER history AS comm,
+        FIRST_VALUE(CASE WHEN later_execs = 0 THEN path END IGNORE NULLS) OVER history AS path,
+        FIRST_VALUE(CASE WHEN later_execs = 0 THEN argv END IGNORE NULLS) OVER history AS argv,
+        FIRST_VALUE(CASE WHEN later_execs = 0 THEN argv_truncated END IGNORE NULLS) OVER history AS argv_truncated,
+        FIRST_VALUE(forked IGNORE NULLS) OVER history AS forked,
+        LAST_VALUE(ended) OVER history AS ended,
+        LAST_VALUE(lifetime_ns) OVER history AS lifetime_ns,
+        LAST_VALUE(exit_code) OVER history AS exit_code,
+        LAST_VALUE(signal) OVER history AS signal,
+        LAST_VALUE(core_dumped) OVER history AS core_dumped,
+        COALESCE(BOOL_OR(alive_at_start) OVER history, FALSE) AS alive_at_start,
+        COALESCE(BOOL_OR(alive_at_end) OVER history, FALSE) AS alive_at_end,
+        FIRST_VALUE(kernel_thread IGNORE NULLS) OVER history AS kernel_thread,
+        ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage, ts NULLS FIRST, is_exec DESC) AS n
+    FROM placed
+    WINDOW history AS (
+        PARTITION BY pid, start
+        ORDER BY stage, ts NULLS FIRST, is_exec DESC
+        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    )
+),
+one AS (SELECT * FROM told WHERE n = 1),
+-- Each process as a possible parent (which) and as a child that looks for one, in order of start.
+by_pid AS (
+    SELECT pid AS which, start, start AS parent, NULL AS child FROM one
+    UNION ALL
+    SELECT ppid, start, NULL, pid FROM one WHERE parent_start IS NULL AND ppid > 0 AND ppid <> pid
+),
+guessed AS (
+    SELECT child, start, MAX(parent) OVER (PARTITION BY which ORDER BY start) AS parent_start
+    FROM by_pid
+)
+SELECT
+    one.pid,
+    one.start,
+    one.ppid,
+    COALESCE(one.parent_start, guessed.parent_start),
+    one.uid,
+    one.comm,
+    one.path,
+    one.argv,
+    one.argv_truncated,
+    COALESCE(
+        NULLIF(ARRAY_TO_STRING(one.argv, ' '), '') || CASE WHEN one.argv_truncated THEN ' ...' ELSE '' END,
+        one.path,
+        '[' || one.comm || ']'
+    ),
+    -- TRY: a start that no clock can show is damage, and must not cost the whole answer.
+    COALESCE(one.forked, TRY(CAST(make_timestamp_ns(CAST(recording.clock_offset_ns + one.start AS BIGINT)) AS TIMESTAMPTZ_NS))),
+    one.ended,
+    one.lifetime_ns,
+    one.exit_code,
+    one.signal,
+    one.core_dumped,
+    one.alive_at_start,
+    one.alive_at_end,
+    one.kernel_thread,
+    one.pid = recording.recorder_pid AND one.start IS NOT DISTINCT FROM recording.recorder_start
+FROM one
+CROSS JOIN main.recording AS recording
+LEFT JOIN guessed ON guessed.child = one.pid AND guessed.start = one.start;

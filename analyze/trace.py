@@ -1,0 +1,241 @@
+"""An open trace: a DuckDB connection that sees the trace's views and nothing else of the machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+import bpf
+from analyze import views
+from analyze.errors import BrokenTrace
+from analyze.reports import find_report, reports
+from analyze.safe_text import one_line
+from analyze.source import RETRY, Source, inspect
+from analyze.window import instant_ns
+from bpf import schema
+from bpf.errors import BadRequest
+from bpf.metadata import Recording
+
+MEMORY_BYTES = 4 << 30
+"""The most that DuckDB may use, but never over half of the machine's memory; the rest goes to temporary files."""
+
+ALL_ROWS = """
+SELECT * EXCLUDE (row_number)
+FROM unfiltered.trace
+WHERE len($kinds) = 0 OR list_contains($kinds, kind)
+ORDER BY ts NULLS LAST, row_number
+"""
+
+READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+"""Statements that only read. DESCRIBE, SUMMARIZE, SHOW and VALUES count as SELECT."""
+
+FAULTS_OF_THE_FILE = (duckdb.OperationalError, duckdb.DataError, duckdb.InternalError, duckdb.InvalidInputException)
+"""What DuckDB raises on rows that are not what they should be. Other errors in SQL of ours are defects."""
+
+
+class Trace:
+    """A trace, or the part of one that was asked for.
+
+    Closed by `close()` or at the end of a `with`. One result is read at a time: read a relation to its end, as `.df()`
+    does, before the next. Not for use by several threads.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        since: str | None,
+        until: str | None,
+        pids: tuple[int, ...],
+        comms: tuple[str, ...],
+    ) -> None:
+        self.source: Source = inspect(path)
+        started_ns = self.metadata["started_ns"]
+        self.pids = pids
+        self.comms = comms
+        self.since_ns = None if since is None else instant_ns(since, started_ns)
+        self.until_ns = None if until is None else instant_ns(until, started_ns)
+        if self.since_ns is not None and self.until_ns is not None and self.until_ns <= self.since_ns:
+            raise BadRequest("the window is empty: --until is not after --since")
+        self._connection = _connect()
+        try:
+            with self.reading():
+                self._open()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @property
+    def metadata(self) -> Recording:
+        """What the trace says of its recording."""
+        return self.source.recording
+
+    def report(self, name: str) -> duckdb.DuckDBPyRelation:
+        """The rows of a report, in its order. Raises BadRequest if there is none of this name."""
+        return self._connection.sql(f"SELECT * FROM report.{views.name_sql(find_report(name).name)}")
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The rows of one query that only reads. Raises BadRequest if it is another, duckdb.Error if it is wrong."""
+        statements = self._connection.extract_statements(query)
+        if len(statements) != 1:
+            raise BadRequest(f"give one SQL statement, not {len(statements)}")
+        if statements[0].type not in READS:
+            raise BadRequest(f"only queries that read can be run, such as SELECT; this is {statements[0].type.name}")
+        if statements[0].named_parameters:
+            raise BadRequest("the query has a parameter ($1 or ?) and there is no value for it; write the value")
+        return self._connection.sql(query)
+
+    def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
+        """Every row of the file, or of some kinds, with all columns, in the order of time and then of the file."""
+        return self._connection.sql(ALL_ROWS, params={"kinds": list(kinds)})
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raises BrokenTrace for what DuckDB finds wrong with the file while rows are read inside."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException as e:
+            raise BrokenTrace(f"{self._shown}: needs more memory than there is; ask for less of it with --since") from e
+        except FAULTS_OF_THE_FILE as e:
+            raise BrokenTrace(f"{self._shown}: cannot be read ({one_line(str(e))}); {RETRY}") from e
+
+    def close(self) -> None:
+        """Ends the connection and removes its temporary files."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        run = self._connection.execute
+        _lock_in(self._connection, self.source.path)
+        self._set_variables()
+        for name in ("unfiltered", "windowed", "report"):
+            run(f"CREATE SCHEMA {name}")
+        run(views.wide_view(schema.all_columns(), self._present()))
+        for kind in bpf.KINDS:
+            run(views.kind_view(kind))
+        base, *derived = views.derived()
+        run(base.sql)
+        picked = bool(self.pids or self.comms)
+        for view in derived:
+            if view.schema == "unfiltered":
+                run(view.sql)
+        if picked:
+            self._pick()
+        run(views.selected_view(picked))
+        for kind in bpf.KINDS:
+            run(views.filtered_view(kind, self.since_ns is not None, self.until_ns is not None, picked))
+        for view in (*(v for v in derived if v.schema != "unfiltered"), *reports()):
+            run(view.sql)
+        for statement in _comments():
+            run(statement)
+        run("SET lock_configuration = true")
+
+    def _set_variables(self) -> None:
+        info = self.metadata
+        everyone = info["pids"] is None and info["command"] is None
+        values = {
+            "clock_offset_ns": info["clock_offset_ns"],
+            "recorder_pid": info["recorder_pid"],
+            "recorder_start": info["recorder_start"],
+            "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0,
+            "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0,
+        }
+        for name, value in values.items():
+            self._connection.execute(f"SET VARIABLE {name} = $1", [value])
+        instants = {
+            "started": info["started_ns"],
+            "ended": info["ended_ns"],
+            "since": self.since_ns,
+            "until": self.until_ns,
+        }
+        for name, ns in instants.items():
+            self._connection.execute(
+                f"SET VARIABLE {name} = CAST(make_timestamp_ns(CAST($1 AS BIGINT)) AS TIMESTAMPTZ_NS)", [ns]
+            )
+
+    def _present(self) -> frozenset[str]:
+        """Names of the declared columns that the file has. Raises BrokenTrace if one has another type than declared."""
+        rows = self._connection.execute("DESCRIBE SELECT * FROM read_parquet(getvariable('trace'))").fetchall()
+        found = {str(name): str(kind) for name, kind, *_ in rows}
+        declared = {c.name: views.TYPES[c.type] for c in schema.all_columns()}
+        for name in ("kind", "ts"):
+            if name not in found:
+                raise BrokenTrace(f"{self._shown}: has no column {name}; {RETRY}")
+        for name, kind in found.items():
+            if declared.get(name, kind) != kind:
+                raise BrokenTrace(
+                    f"{self._shown}: column {name} has type {one_line(kind)} instead of {declared[name]}; {RETRY}"
+                )
+        return frozenset(found.keys() & declared.keys())
+
+    def _pick(self) -> None:
+        self._connection.execute(views.PICK, {"pids": list(self.pids), "comms": list(self.comms)})
+        known = {
+            (pid, comm)
+            for pid, comm in self._connection.execute(
+                "SELECT DISTINCT pid, comm FROM unfiltered.processes WHERE (pid, start) IN (FROM unfiltered.picked)"
+            ).fetchall()
+        }
+        for pid in self.pids:
+            if pid not in {p for p, _ in known}:
+                raise BadRequest(f"no process {pid} in this trace; `sysmon report {self._shown} processes` lists them")
+        for comm in self.comms:
+            if comm not in {c for _, c in known}:
+                raise BadRequest(
+                    f"no process named {one_line(comm)!r} in this trace; "
+                    f"`sysmon report {self._shown} processes` lists them"
+                )
+
+    @property
+    def _shown(self) -> str:
+        return one_line(str(self.source.path))
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    """A database in memory that fetches no extension and sees no variable of Python."""
+    spill = Path(tempfile.gettempdir()) / f"sysmon-{secrets.token_hex(8)}"  # made only when needed, removed by DuckDB
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "memory_limit": f"{min(MEMORY_BYTES, half)}B",
+            "python_enable_replacements": False,
+            "temp_directory": str(spill),
+            "threads": min(8, os.cpu_count() or 1),
+        },
+    )
+
+
+def _lock_in(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Leaves the connection one file that it may read, under the variable `trace`.
+
+    DuckDB takes `*?[` in a file name for a pattern; in brackets each stands for itself. The check of access sees the
+    name both with the brackets and without. External access can only be switched off after the paths are set.
+    """
+    pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET VARIABLE trace = $1", [pattern])
+    connection.execute("SET allowed_paths = $1", [[str(path), pattern]])
+    connection.execute("SET enable_external_access = false")
+
+
+def _comments() -> list[str]:
+    out = [s for kind in bpf.KINDS for s in views.kind_comments(kind)]
+    for view in (*views.derived(), *reports()):
+        out += views.view_comments(view)
+    return out

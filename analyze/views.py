@@ -1,0 +1,155 @@
+"""The SQL that makes views of a trace: from the declarations in `bpf`, and from the files in `sql/views`.
+
+Every identifier and every text here is sysmon's own. What a user asks for or a trace says goes in as DuckDB variables:
+
+    trace              path of the file
+    since, until       the window [timestamp], NULL if none
+    started, …         what the metadata says; the view `recording` shows them
+
+Schemas: `unfiltered` holds all that is in the file; `main` holds what scripts use, in the window and for the processes
+asked for; `windowed` holds kinds as they are before a file in `sql/views` adds to them; `report` holds the reports.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from analyze.sqlfile import DIRECTORY, View, read_view
+from bpf.kind import Col, Kind, Map
+
+TYPES = {
+    "u8": "UTINYINT",
+    "u16": "USMALLINT",
+    "u32": "UINTEGER",
+    "u64": "UBIGINT",
+    "s32": "INTEGER",
+    "s64": "BIGINT",
+    "bool": "BOOLEAN",
+    "time": "TIMESTAMPTZ_NS",
+    "start": "UBIGINT",
+    "comm": "VARCHAR",
+    "text": "VARCHAR",
+    "bytes": "VARCHAR",
+    "argv": "VARCHAR[]",
+}
+"""Column type of a declaration → what DuckDB calls the type that such a column has in the file."""
+
+FIRST_COLUMNS = {"execs": ("ts", "pid", "ppid", "comm", "path", "argv")}
+"""Columns that scripts rely on finding first, of the views where the declaration has another order."""
+
+INTERVAL_KINDS = ("loss", "overhead")
+"""Kinds that count since the snapshot before, like the maps, although no map is behind them."""
+
+IS_PICKED = "EXISTS (SELECT 1 FROM unfiltered.picked AS p WHERE p.pid = k.pid AND p.start IS NOT DISTINCT FROM k.start)"
+"""Whether the row `k` is of a picked process. A start that is unknown is equal to itself here."""
+
+
+@cache
+def derived() -> tuple[View, ...]:
+    """The views that are written in SQL, each after those that it reads."""
+    names = (
+        "recording",
+        "unfiltered.processes",
+        "processes",
+        "exits",
+        "syscall_latencies",
+        "syscall_summary",
+    )
+    return tuple(read_view(DIRECTORY / "views" / f"{name}.sql") for name in names)
+
+
+def columns_of(kind: Kind) -> tuple[Col, ...]:
+    """The kind's columns in the order of its view."""
+    first = FIRST_COLUMNS.get(kind.view, ())
+    by_name = {c.name: c for c in kind.cols}
+    return (*(by_name[n] for n in first), *(c for c in kind.cols if c.name not in first))
+
+
+def is_interval(kind: Kind) -> bool:
+    """Whether a row counts what happened since the snapshot before, and so belongs to the time before its `ts`."""
+    return isinstance(kind.source, Map) or kind.name in INTERVAL_KINDS
+
+
+def name_sql(name: str) -> str:
+    """A name of ours as an SQL identifier; some, such as `where`, are keywords."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text_sql(text: str) -> str:
+    """A text of ours as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def wide_view(cols: tuple[Col, ...], present: frozenset[str]) -> str:
+    """`unfiltered.trace`: the file as it is, with NULL for columns that a trace of an older version does not have."""
+    items = [
+        name_sql(c.name) if c.name in present else f"CAST(NULL AS {TYPES[c.type]}) AS {name_sql(c.name)}" for c in cols
+    ]
+    return (
+        f"CREATE VIEW unfiltered.trace AS SELECT {', '.join(items)}, file_row_number AS row_number "
+        "FROM read_parquet(getvariable('trace'), file_row_number = true)"
+    )
+
+
+def kind_view(kind: Kind) -> str:
+    """The view in `unfiltered` of one kind's rows."""
+    cols = ", ".join(name_sql(c.name) for c in columns_of(kind))
+    return (
+        f"CREATE VIEW unfiltered.{name_sql(kind.view)} AS SELECT {cols} "
+        f"FROM unfiltered.trace WHERE kind = {text_sql(kind.name)}"
+    )
+
+
+def filtered_view(kind: Kind, since: bool, until: bool, picked: bool) -> str:
+    """The view of one kind's rows in the window and of the picked processes, in `windowed` if a file builds on it.
+
+    An event at the window's first instant is in it. A row that counts an interval is in the window in which that
+    interval ends, so that cutting a trace into windows changes no total.
+    """
+    schema = "windowed" if any(v.name == kind.view and v.schema == "main" for v in derived()) else "main"
+    names = {c.name for c in kind.cols}
+    low, high = (">", "<=") if is_interval(kind) else (">=", "<")
+    conditions = []
+    if since:
+        conditions.append(f"ts {low} getvariable('since')")
+    if until:
+        conditions.append(f"ts {high} getvariable('until')")
+    if picked and {"pid", "start"} <= names:
+        conditions.append(IS_PICKED)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"CREATE VIEW {schema}.{name_sql(kind.view)} AS SELECT * FROM unfiltered.{name_sql(kind.view)} AS k{where}"
+
+
+def selected_view(picked: bool) -> str:
+    """`unfiltered.selected`: the processes asked for, or all."""
+    where = f" WHERE {IS_PICKED}" if picked else ""
+    return f"CREATE VIEW unfiltered.selected AS SELECT * FROM unfiltered.processes AS k{where}"
+
+
+PICK = (
+    "CREATE TABLE unfiltered.picked AS SELECT pid, start FROM unfiltered.processes "
+    "WHERE list_contains($pids, pid) OR list_contains($comms, comm)"
+)
+"""The processes that were asked for by pid or by last known name, as a table: it is used many times."""
+
+
+def comments(schema: str, view: str, doc: str, cols: tuple[tuple[str, str], ...]) -> list[str]:
+    """Statements that put docs where SQL finds them: in duckdb_views() and duckdb_columns()."""
+    target = f"{schema}.{name_sql(view)}"
+    return [
+        f"COMMENT ON VIEW {target} IS {text_sql(doc)}",
+        *(f"COMMENT ON COLUMN {target}.{name_sql(n)} IS {text_sql(d)}" for n, d in cols),
+    ]
+
+
+def kind_comments(kind: Kind) -> list[str]:
+    """Comments for the kind's view in `main`."""
+    if any(v.name == kind.view and v.schema == "main" for v in derived()):
+        return []
+    cols = tuple((c.name, f"{c.doc} [{c.unit}]" if c.unit else c.doc) for c in columns_of(kind))
+    return comments("main", kind.view, kind.doc, cols)
+
+
+def view_comments(view: View) -> list[str]:
+    """Comments for a view that is written in SQL."""
+    return comments(view.schema, view.name, f"{view.title}. {view.doc}", tuple((c.name, c.doc) for c in view.columns))

@@ -1,0 +1,120 @@
+"""The front door: one table of commands, imported when chosen, and the one place where errors become a line.
+
+Nothing here knows what a trace is. `sysmon report` must start where there is no bcc, and fast.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import signal
+import sys
+
+import click
+
+from bpf.errors import BadRequest, SysmonError
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "record": ("recorder.commands.record", "record", "Record what this machine does into a trace."),
+    "report": ("analyze.commands.report", "report", "Show reports about a trace, or a summary of it."),
+    "sql": ("analyze.commands.sql", "sql", "Query a trace with SQL."),
+    "info": ("analyze.commands.info", "info", "Show where a trace comes from and how complete it is."),
+    "dump": ("analyze.commands.dump", "dump", "Write every row of a trace, one in a line."),
+    "schema": ("analyze.commands.schema", "schema", "Show the kinds of rows and their columns."),
+    "doctor": ("recorder.commands.doctor", "doctor", "Check whether this machine can record."),
+    "completion": ("analyze.commands.completion", "completion", "Write what makes a shell complete commands."),
+}
+"""Name of a command → module, attribute in it, and the line in the list of commands."""
+
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit status that shells give to a program that Ctrl-C ended."""
+
+
+class Commands(click.Group):
+    """The group of the table's commands. A command's module is imported when the command is chosen."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`sysmon --help` shows the commands"
+            raise BadRequest(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table: click would import every command to ask it for this line.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from bpf.metadata import sysmon_version
+
+    click.echo(f"sysmon {sysmon_version()}")
+    ctx.exit()
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def cli() -> None:
+    """Record what a Linux machine does into one file, and look at it anywhere.
+
+    \b
+    Examples:
+      sudo sysmon record --duration 60     record for a minute into trace.parquet
+      sysmon report trace.parquet          a summary on one screen
+      sysmon report --list                 what else there is to see
+    """
+
+
+def main() -> None:
+    """Runs a command. What the user can do something about is one line and an exit status, all else a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # Whatever the locale can write, the rest is escaped: a name in a trace must not end the program.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        status = cli.main(prog_name="sysmon", standalone_mode=False)
+        sys.stdout.flush()
+    except SysmonError as e:
+        _complain(str(e))
+        sys.exit(e.exit_status)
+    except click.ClickException as e:
+        _complain(_usage_line(e))
+        sys.exit(e.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Who read the output has seen enough. The interpreter flushes at its end, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_line(error: click.ClickException) -> str:
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+    message = error.format_message()
+    return f"{message} (`{command} --help` shows how)" if command else message
+
+
+def _complain(message: str) -> None:
+    sys.stdout.flush()
+    print(f"sysmon: {' '.join(message.split())}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
