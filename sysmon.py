@@ -63,9 +63,9 @@ class Commands(click.Group):
 def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
-    from bpf.metadata import sysmon_version
+    from bpf.version import version
 
-    click.echo(f"sysmon {sysmon_version()}")
+    click.echo(f"sysmon {version()}")
     ctx.exit()
 
 

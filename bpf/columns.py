@@ -17,11 +17,20 @@ PARENT_START = Col("parent_start", "start", "`start` of the parent, so that (ppi
 UID = Col("uid", "u32", "Real user id in the initial user namespace.")
 COMM = Col("comm", "comm", "Command name, at most 15 bytes, as the kernel holds it at that moment.")
 EDGE = Col("edge", "text", "The end of the recording concerned: 'start', 'end', or 'both'.", derived=True)
-PATH = Col("path", "bytes", "Path of the program, as it was passed to execve(2). Bytes that are not UTF-8 are written as \\xNN.",
-           sizes=(128, 4096))
+PATH = Col(
+    "path",
+    "bytes",
+    "Path of the program, as it was passed to execve(2). Bytes that are not UTF-8 are written as \\xNN.",
+    sizes=(128, 4096),
+)
 PATH_TRUNCATED = Col("path_truncated", "bool", "Whether `path` was longer than what was recorded.")
-ARGV = Col("argv", "argv", "Arguments of the program, the first being the name it was called by. Bytes that are not UTF-8 are "
-           "written as \\xNN.", sizes=(256, 4096))
+ARGV = Col(
+    "argv",
+    "argv",
+    "Arguments of the program, the first being the name it was called by. Bytes that are not UTF-8 are "
+    "written as \\xNN.",
+    sizes=(256, 4096),
+)
 ARGV_TRUNCATED = Col("argv_truncated", "bool", "Whether `argv` was longer than what was recorded.")
 
 

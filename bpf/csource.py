@@ -9,7 +9,7 @@ import bpf
 from bpf import syscalls
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
 
-OTHER_LOSSES = ("argv_unreadable", "path_unreadable", "thread_map", "unmatched_exit")
+OTHER_LOSSES = ("argv_unreadable", "path_unreadable", "thread_map", "followed_map", "refused")
 
 
 def losses() -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def _kind_text(kind: Kind, page_size: int, entries_scale: float) -> str:
     if isinstance(kind.source, Ring):
         out = [struct_text(lay) for lay in ring_layouts(kind)]
         for name, size in zip(ring_names(kind), kind.source.sizes, strict=True):
-            out.append(f"BPF_RINGBUF_OUTPUT({name}, {size // page_size});\n#define {name}_BYTES {size}\n")
+            out.append(f"BPF_RINGBUF_OUTPUT({name}, {size // page_size});\n")
         return "".join(out)
     if isinstance(kind.source, Map):
         key, val = map_layouts(kind)
@@ -72,7 +72,8 @@ def declarations(page_size: int, entries_scale: float = 1.0) -> str:
     """
     causes = losses()
     constants = "".join(f"#define LOSS_{name} {i}\n" for i, name in enumerate(causes))
-    constants += f"#define LOSSES {len(causes)}\n"
+    constants += f"#define LOSSES {len(causes)}\n#define CELLS {len(bpf.MAP_KINDS)}\n"
+    constants += "".join(f"#define CELLS_{k.name} {i}\n" for i, k in enumerate(bpf.MAP_KINDS))
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
     return constants + "".join(_kind_text(k, page_size, entries_scale) for k in bpf.KINDS)

@@ -11,8 +11,13 @@ CLOCK = Kind(
         TS,
         Col("event", "text", "'start', 'snapshot' or 'end'.", derived=True),
         Col("monotonic_ns", "u64", "CLOCK_MONOTONIC: without the time the machine was suspended.", "ns", derived=True),
-        Col("boottime_ns", "u64", "CLOCK_BOOTTIME: with it. `ts` is this plus one offset for the whole trace.", "ns",
-            derived=True),
+        Col(
+            "boottime_ns",
+            "u64",
+            "CLOCK_BOOTTIME: with it. `ts` is this plus one offset for the whole trace.",
+            "ns",
+            derived=True,
+        ),
         Col("realtime_ns", "u64", "CLOCK_REALTIME: the wall clock, since 1970; it can be set.", "ns", derived=True),
         Col("read_ns", "u64", "How long the snapshot took to read, from `ts` to the last map.", "ns", derived=True),
     ),
@@ -24,9 +29,15 @@ LOSS = Kind(
     "Something that should be in the trace and is not, counted since the snapshot before.",
     cols=(
         TS,
-        Col("cause", "text", "'ring full', 'map full', 'unreadable', 'recursion' or 'unmatched exit'; `sysmon report "
-            "--list` and docs/trace-format.md explain them.", derived=True),
-        Col("where", "text", "The ring, map, string or program that lost.", derived=True),
+        Col(
+            "cause",
+            "text",
+            "'ring full': events came faster than they were read. 'map full': more processes, threads or "
+            "cells than a map holds. 'unreadable': a string was not in memory. 'refused': a call that seccomp refused "
+            "before the kernel traced its entry. 'recursion': a program was running on the CPU already.",
+            derived=True,
+        ),
+        Col("where", "text", "The kind of row, the map, string or program concerned.", derived=True),
         Col("lost", "u64", "How many.", derived=True),
     ),
 )
@@ -45,5 +56,21 @@ OVERHEAD = Kind(
         Col("rss_bytes", "u64", "Resident memory, of the recorder only.", "bytes", derived=True),
     ),
 )
+
+CAUSES = {
+    "fork_ring": ("ring full", "fork"),
+    "exec_ring": ("ring full", "exec"),
+    "exit_ring": ("ring full", "exit"),
+    "rename_ring": ("ring full", "rename"),
+    "syscall_inflight_ring": ("ring full", "syscall_inflight"),
+    "syscall_stats_map": ("map full", "syscall_stats"),
+    "cpu_map": ("map full", "cpu"),
+    "argv_unreadable": ("unreadable", "argv"),
+    "path_unreadable": ("unreadable", "path"),
+    "thread_map": ("map full", "threads"),
+    "followed_map": ("map full", "followed"),
+    "refused": ("refused", "syscall_stats"),
+}
+"""`cause` and `where` of each counter of the programs."""
 
 KINDS = (CLOCK, LOSS, OVERHEAD)

@@ -1,6 +1,20 @@
 """Processes: what was alive at either end, and every fork, exec, exit and rename in between."""
 
-from bpf.columns import ARGV, ARGV_TRUNCATED, COMM, EDGE, PARENT_START, PATH, PATH_TRUNCATED, PID, PPID, START, TID, TS, UID
+from bpf.columns import (
+    ARGV,
+    ARGV_TRUNCATED,
+    COMM,
+    EDGE,
+    PARENT_START,
+    PATH,
+    PATH_TRUNCATED,
+    PID,
+    PPID,
+    START,
+    TID,
+    TS,
+    UID,
+)
 from bpf.kind import Col, Kind, Ring
 
 KIB, MIB = 1024, 1024 * 1024
@@ -22,8 +36,13 @@ PROCESS = Kind(
         ARGV_TRUNCATED,
         Col("kernel_thread", "bool", "Whether it is a thread of the kernel, with no program of its own.", derived=True),
         Col("threads", "u32", "Threads of the process.", derived=True),
-        Col("cpu_ns", "u64", "CPU time since the process began, user and system, of all its threads; /proc counts it in "
-            "ticks of 10 ms.", "ns", derived=True),
+        Col(
+            "cpu_ns",
+            "u64",
+            "CPU time since the process began, user and system, of all its threads; /proc counts it in ticks of 10 ms.",
+            "ns",
+            derived=True,
+        ),
     ),
 )
 

@@ -21,8 +21,12 @@ UNKNOWN_NR = (1 << ABI_SHIFT) - 1
 """In C the number of a call that is in no table, such as -1 left by seccomp or ptrace. NULL in the file."""
 
 NR = Col("nr", "u16", "System call number, in the table of `abi`; NULL if it was in no table.", null=UNKNOWN_NR)
-ABI = Col("abi", "text", "The table that the number is from: an architecture's name, such as 'x86_64' or 'i386'.",
-          derived=True)
+ABI = Col(
+    "abi",
+    "text",
+    "The table that the number is from: an architecture's name, such as 'x86_64' or 'i386'.",
+    derived=True,
+)
 SYSCALL = Col("syscall", "text", "Name of the system call, looked up on the recording machine.", derived=True)
 
 SYSCALL_STATS = Kind(
@@ -36,9 +40,15 @@ SYSCALL_STATS = Kind(
         key(NR),
         ABI,
         SYSCALL,
-        Col("bucket", "u16", "Latency bucket: below 8 the latency in ns itself; else with o = bucket/8 and s = bucket%8 "
-            "from (8+s)·2^(o-1) ns to (9+s)·2^(o-1) ns. NULL: the call never returned, as exit_group, or as any call of "
-            "a thread that is killed in it.", role="key", null=NO_RETURN),
+        Col(
+            "bucket",
+            "u16",
+            "Latency bucket: below 8 the latency in ns itself; else with o = bucket/8 and s = bucket%8 "
+            "from (8+s)·2^(o-1) ns to (9+s)·2^(o-1) ns. NULL: the call never returned, like exit_group, or like any call "
+            "that a thread is killed in.",
+            role="key",
+            null=NO_RETURN,
+        ),
         Col("calls", "u64", "Calls that returned, or will never return, in the interval.", role="sum"),
         Col("errors", "u64", "Calls among them whose result was an error: -4095 to -1.", role="sum"),
         Col("total_ns", "u64", "Sum of their latencies.", "ns", role="sum"),

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// CPU time: at every switch, and for what runs at a snapshot, the time since it was last charged.
+
+INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, u64 switches)
+{
+	u64 from = cpu->charged > c->t0 ? cpu->charged : c->t0;
+	struct who who;
+	cpu->charged = now;
+	if (!(bpf_get_current_pid_tgid() >> 32) || !identify(c, cpu, &who))
+		return;
+	struct cpu_key key = {.start = who.start, .pid = who.pid};
+	struct cpu_val zero = {}, *v;
+	if (c->epoch & 1) {
+		v = cpu_odd.lookup(&key);
+		if (!v) {
+			if (!cpu_odd.insert(&key, &zero))
+				made(CELLS_cpu);
+			v = cpu_odd.lookup(&key);
+		}
+	} else {
+		v = cpu_even.lookup(&key);
+		if (!v) {
+			if (!cpu_even.insert(&key, &zero))
+				made(CELLS_cpu);
+			v = cpu_even.lookup(&key);
+		}
+	}
+	if (!v) {
+		lose(LOSS_cpu_map);
+		return;
+	}
+	if (now > from)
+		v->oncpu_ns += now - from;
+	v->switches += switches;
+}
+
+int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	if (!c || !cpu)
+		return 0;
+	charge(c, cpu, bpf_ktime_get_boot_ns(), 1);
+	park_call(cpu, bpf_get_current_pid_tgid());
+	cpu->caller = 0;
+	cpu->known = 0;
+	cpu->switches++;
+	return 0;
+}
+
+// Run by user space on each CPU before a snapshot, so that what runs there is charged up to now.
+int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	if (c && cpu)
+		charge(c, cpu, bpf_ktime_get_boot_ns(), 0);
+	return 0;
+}

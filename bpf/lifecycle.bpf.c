@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+// Forks, execs, exits and renames of processes, one row each.
+
+INLINE u32 ppid_of(void *task, u64 *parent_start)
+{
+	void *parent = NULL;
+	u32 ppid = 0;
+	KREAD(parent, task, task_struct, real_parent);
+	KREAD(ppid, parent, task_struct, tgid);
+	if (parent_start)
+		*parent_start = start_of(parent);
+	return ppid;
+}
+
+int on_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	void *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
+	u32 pid = 0, tgid = 0, forker = 0;
+	u8 one = 1;
+	if (!c)
+		return 0;
+	KREAD(pid, child, task_struct, pid);
+	KREAD(tgid, child, task_struct, tgid);
+	if (pid != tgid)
+		return 0;
+	KREAD(forker, parent, task_struct, tgid);
+	if (c->follow) {
+		if (c->follow != FOLLOW_CHILDREN || !followed.lookup(&forker))
+			return 0;
+		if (followed.update(&tgid, &one))
+			lose(LOSS_followed_map);
+		else
+			add_alive(1);
+	}
+	struct fork *e = fork_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_fork_ring);
+		return 0;
+	}
+	e->ts = bpf_ktime_get_boot_ns();
+	e->pid = tgid;
+	e->start = start_of(child);
+	e->ppid = ppid_of(child, &e->parent_start);
+	e->uid = bpf_get_current_uid_gid();
+	KREAD(e->comm, child, task_struct, comm);
+	fork_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+struct arguments {
+	u64 at;
+	u64 bytes;
+};
+
+// The arguments as execve has just laid them out in the new memory. Nothing has run there that could have moved or
+// changed them, and the kernel wrote the pages a moment ago, so they are resident.
+INLINE struct arguments arguments_of(void *task)
+{
+	void *mm = NULL;
+	u64 from = 0, to = 0;
+	KREAD(mm, task, task_struct, mm);
+	KREAD(from, mm, mm_struct, arg_start);
+	KREAD(to, mm, mm_struct, arg_end);
+	return (struct arguments){from, to > from ? to - from : 0};
+}
+
+#define SMALL_PATH sizeof(((struct exec_0 *)0)->path)
+#define SMALL_ARGV sizeof(((struct exec_0 *)0)->argv)
+#define LARGE_PATH sizeof(((struct exec_1 *)0)->path)
+#define LARGE_ARGV sizeof(((struct exec_1 *)0)->argv)
+
+// The two records differ in the size of their buffers only.
+#define FILL_EXEC(e, task, who, old_tid)                                                                               \
+	do {                                                                                                           \
+		(e)->ts = bpf_ktime_get_boot_ns();                                                                     \
+		(e)->start = (who).start;                                                                              \
+		(e)->pid = (who).pid;                                                                                  \
+		(e)->ppid = ppid_of(task, NULL);                                                                       \
+		(e)->tid = old_tid;                                                                                    \
+		(e)->uid = bpf_get_current_uid_gid();                                                                  \
+		bpf_get_current_comm(&(e)->comm, sizeof((e)->comm));                                                   \
+	} while (0)
+
+INLINE void read_argv(u8 *to, u32 *length, u8 *truncated, struct arguments args, u32 room)
+{
+	u32 bytes = args.bytes < room ? args.bytes : room;
+	*truncated = args.bytes > room;
+	*length = bytes;
+	if (bytes && bytes <= room && bpf_probe_read_user(to, bytes, (void *)args.at)) {
+		*length = 0;
+		*truncated = 1;
+		lose(LOSS_argv_unreadable);
+	}
+}
+
+INLINE void exec_large(void *task, struct who *who, u32 old_tid, void *name, struct arguments args)
+{
+	struct exec_1 *e = exec_1_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_exec_ring);
+		return;
+	}
+	FILL_EXEC(e, task, *who, old_tid);
+	long n = bpf_probe_read_kernel_str(e->path, LARGE_PATH, name);
+	e->path_len = n > 0 ? n - 1 : 0;
+	e->path_truncated = n >= (long)LARGE_PATH;
+	if (n < 0)
+		lose(LOSS_path_unreadable);
+	read_argv(e->argv, &e->argv_len, &e->argv_truncated, args, LARGE_ARGV);
+	exec_1_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+// Returns whether a small record held it all.
+INLINE int exec_small(void *task, struct who *who, u32 old_tid, void *name, struct arguments args)
+{
+	if (args.bytes > SMALL_ARGV)
+		return 0;
+	struct exec_0 *e = exec_0_ring.ringbuf_reserve(sizeof(*e));
+	if (!e)
+		return 0;
+	long n = bpf_probe_read_kernel_str(e->path, SMALL_PATH, name);
+	if (n < 0 || n >= (long)SMALL_PATH) {
+		exec_0_ring.ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	FILL_EXEC(e, task, *who, old_tid);
+	e->path_len = n > 0 ? n - 1 : 0;
+	e->path_truncated = 0;
+	read_argv(e->argv, &e->argv_len, &e->argv_truncated, args, SMALL_ARGV);
+	exec_0_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 1;
+}
+
+int on_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	void *task = (void *)ctx->args[0], *bprm = (void *)ctx->args[2], *name = NULL;
+	u32 old_tid = ctx->args[1];
+	struct who who;
+	if (!c || !cpu || !identify(c, cpu, &who))
+		return 0;
+	rename_call(cpu, old_tid, bpf_get_current_pid_tgid());
+	KREAD(name, bprm, linux_binprm, filename);
+	struct arguments args = arguments_of(task);
+	if (!exec_small(task, &who, old_tid, name, args))
+		exec_large(task, &who, old_tid, name, args);
+	return 0;
+}
+
+#define SIGNAL_GROUP_EXIT 4  // include/linux/sched/signal.h
+
+// The wait status of the process (wait4(2)), as wait_task_zombie() in kernel/exit.c takes it.
+INLINE u32 status_of(void *leader, void *signal)
+{
+	u32 flags = 0, status = 0;
+	KREAD(flags, signal, signal_struct, flags);
+	if (flags & SIGNAL_GROUP_EXIT)
+		KREAD(status, signal, signal_struct, group_exit_code);
+	else
+		KREAD(status, leader, task_struct, exit_code);
+	return status;
+}
+
+#ifndef EXIT_SAYS_GROUP_DEAD
+BPF_TABLE("lru_hash", struct process, u8, ended, 4096);
+#endif
+
+// Whether this exiting thread is the one that ends its process.
+INLINE int last_thread(struct bpf_raw_tracepoint_args *ctx, void *signal, struct who *who)
+{
+#ifdef EXIT_SAYS_GROUP_DEAD
+	return ctx->args[1] & 1;
+#else
+	// Two threads that end at once may both see nobody left: the first one to get here has the row.
+	struct process key = {.start = who->start, .pid = who->pid};
+	u32 live = 1;
+	u8 one = 1;
+	KREAD(live, signal, signal_struct, live);
+	return !live && !ended.insert(&key, &one);
+#endif
+}
+
+int on_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	void *task = (void *)ctx->args[0], *leader = NULL, *signal = NULL;
+	struct who who;
+	if (!c || !cpu || !identify(c, cpu, &who))
+		return 0;
+	end_call(c, cpu, &who, bpf_get_current_pid_tgid());
+	KREAD(signal, task, task_struct, signal);
+	if (!last_thread(ctx, signal, &who))
+		return 0;
+	u64 now = bpf_ktime_get_boot_ns();
+	int wake = 0;
+	charge(c, cpu, now, 0);
+	if (c->follow && !followed.delete(&who.pid)) {
+		add_alive(-1);
+		wake = none_alive();
+	}
+	struct exit *e = exit_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_exit_ring);
+		return 0;
+	}
+	KREAD(leader, task, task_struct, group_leader);
+	u32 status = status_of(leader, signal);
+	e->ts = now;
+	e->pid = who.pid;
+	e->start = who.start;
+	e->ppid = ppid_of(leader, NULL);
+	e->uid = bpf_get_current_uid_gid();
+	KREAD(e->comm, leader, task_struct, comm);
+	e->signal = status & 0x7f;
+	e->core_dumped = (status & 0x80) != 0;
+	e->exit_code = status & 0x7f ? -1 : (status >> 8) & 0xff;
+	e->lifetime_ns = now - who.start;
+	exit_ring.ringbuf_submit(e, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+int on_rename(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	void *task = (void *)ctx->args[0], *name = (void *)ctx->args[1];
+	u32 pid = 0;
+	if (!c || !cpu)
+		return 0;
+	KREAD(pid, task, task_struct, tgid);
+	if (!follows(c, pid) || in_exec(cpu, bpf_get_current_pid_tgid()))
+		return 0;
+	struct rename *e = rename_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_rename_ring);
+		return 0;
+	}
+	e->ts = bpf_ktime_get_boot_ns();
+	e->pid = pid;
+	e->start = start_of(task);
+	KREAD(e->tid, task, task_struct, pid);
+	e->uid = bpf_get_current_uid_gid();
+	KREAD(e->old_comm, task, task_struct, comm);
+	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), name);
+	rename_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 0;
+}

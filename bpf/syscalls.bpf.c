@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// Every system call: one histogram cell a call, by process, call and latency.
+//
+// A call that stays on its CPU costs no hash for its start: the start waits in cpu_state. Only a thread that is
+// switched out inside a call has it parked, by thread, until it comes back.
+
+struct call {
+	u64 entered;  // 0: none; at or before t0: user space found the thread in it when the recording began
+	u64 nr;
+};
+BPF_HASH(parked, u32, struct call, PARKED_ENTRIES);
+
+INLINE u16 bucket_of(u64 ns)
+{
+	if (ns < (1 << SUB_BITS))
+		return ns;
+	u32 log2 = bpf_log2l(ns) - 1;
+	return (log2 - SUB_BITS + 1) << SUB_BITS | ((ns >> (log2 - SUB_BITS)) & ((1 << SUB_BITS) - 1));
+}
+
+INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u64 ns, int error)
+{
+	struct syscall_stats_key key = {.start = who->start, .pid = who->pid, .nr = nr, .bucket = bucket};
+	struct syscall_stats_val zero = {}, *v;
+	if (c->epoch & 1) {
+		v = syscall_stats_odd.lookup(&key);
+		if (!v) {
+			if (!syscall_stats_odd.insert(&key, &zero))
+				made(CELLS_syscall_stats);
+			v = syscall_stats_odd.lookup(&key);
+		}
+	} else {
+		v = syscall_stats_even.lookup(&key);
+		if (!v) {
+			if (!syscall_stats_even.insert(&key, &zero))
+				made(CELLS_syscall_stats);
+			v = syscall_stats_even.lookup(&key);
+		}
+	}
+	if (!v) {
+		lose(LOSS_syscall_stats_map);
+		return;
+	}
+	v->calls++;
+	v->total_ns += ns;
+	if (error)
+		v->errors++;
+	if (ns > v->max_ns)
+		v->max_ns = ns;
+}
+
+// The call that this thread is in, if any; it is over for us then.
+INLINE struct call take_call(struct cpu_state *cpu, u64 me)
+{
+	struct call call = {};
+	u32 tid = me;
+	if (cpu->caller == me) {
+		u32 switches = *(volatile u32 *)&cpu->switches;
+		call.entered = cpu->entered;
+		call.nr = cpu->nr;
+		cpu->caller = 0;
+		if (switches == *(volatile u32 *)&cpu->switches)
+			return call;
+	}
+	struct call *p = parked.lookup(&tid);
+	if (p) {
+		call = *p;
+		p->entered = 0;
+	}
+	return call;
+}
+
+// A thread leaves its CPU inside a call.
+INLINE void park_call(struct cpu_state *cpu, u64 me)
+{
+	if (!me || cpu->caller != me)
+		return;
+	u32 tid = me;
+	struct call call = {.entered = cpu->entered, .nr = cpu->nr};
+	struct call *p = parked.lookup(&tid);
+	if (p)
+		*p = call;
+	else if (parked.update(&tid, &call))
+		lose(LOSS_thread_map);
+}
+
+// A thread ends: its call, if it is in one, will never return.
+INLINE void end_call(struct control *c, struct cpu_state *cpu, struct who *who, u64 me)
+{
+	struct call call = take_call(cpu, me);
+	if (call.entered)
+		count_call(c, who, call.nr, NO_RETURN, 0, 0);
+	u32 tid = me;
+	parked.delete(&tid);
+}
+
+// After an exec by a thread that is not the leader, the thread has the leader's id.
+INLINE void rename_call(struct cpu_state *cpu, u32 old_tid, u64 me)
+{
+	u32 tid = me;
+	u64 before = (me & 0xffffffff00000000) | old_tid;
+	if (old_tid == tid)
+		return;
+	struct call call = take_call(cpu, before);
+	parked.delete(&old_tid);
+	if (call.entered && parked.update(&tid, &call))
+		lose(LOSS_thread_map);
+}
+
+INLINE int in_exec(struct cpu_state *cpu, u64 me)
+{
+	u32 tid = me;
+	u64 nr = UNKNOWN_NR;
+	struct call *p;
+	if (cpu->caller == me)
+		nr = cpu->nr;
+	else if ((p = parked.lookup(&tid)) && p->entered)
+		nr = p->nr;
+	return nr == NR_execve || nr == NR_execveat;
+}
+
+INLINE u16 table_of_call(void)
+{
+#ifdef TS_COMPAT
+	u32 status = 0;
+	KREAD(status, (void *)bpf_get_current_task(), task_struct, thread_info__status);
+	return status & TS_COMPAT ? 1 << ABI_SHIFT : 0;
+#else
+	return 0;
+#endif
+}
+
+INLINE u16 call_number(u64 nr)
+{
+#ifdef X32_BIT
+	if (nr & X32_BIT && (nr & ~X32_BIT) < UNKNOWN_NR)
+		return (nr & ~X32_BIT) | 2 << ABI_SHIFT;
+#endif
+	return nr < UNKNOWN_NR ? nr | table_of_call() : UNKNOWN_NR;
+}
+
+int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	struct who who;
+	if (!c || !cpu || !identify(c, cpu, &who))
+		return 0;
+	u32 switches = *(volatile u32 *)&cpu->switches;
+	u64 now = bpf_ktime_get_boot_ns(), me = bpf_get_current_pid_tgid();
+	u16 nr = call_number(ctx->args[1]);
+	cpu->nr = nr;
+	cpu->entered = now;
+	cpu->caller = me;
+	if (switches == *(volatile u32 *)&cpu->switches)
+		return 0;
+	// Switched out meanwhile (see identify): what stands there may be another thread's.
+	struct call call = {.entered = now, .nr = nr};
+	u32 tid = me;
+	if (cpu->caller == me)
+		cpu->caller = 0;
+	if (parked.update(&tid, &call))
+		lose(LOSS_thread_map);
+	return 0;
+}
+
+// A call that began before the recording did. Its lower bound is how long it lasted since.
+INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
+{
+	struct syscall_inflight *e = syscall_inflight_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_syscall_inflight_ring);
+		return;
+	}
+	e->ts = now;
+	e->start = who->start;
+	e->elapsed_ns = now - c->t0;
+	e->pid = who->pid;
+	e->tid = who->tid;
+	e->nr = nr;
+	bpf_get_current_comm(&e->comm, sizeof(e->comm));
+	syscall_inflight_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+// A call that returns and was not seen to begin. It began before the recording did, or it is a new thread's return
+// from the clone that made it, or seccomp refused it: then the kernel has traced no entry
+// (syscall_trace_enter() returns before trace_sys_enter()).
+INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, u64 now)
+{
+	void *task = (void *)bpf_get_current_task();
+	struct call seen = {};
+	u64 born = 0, nr = UNKNOWN_NR;
+	int seccomp = 0;
+	KREAD(born, task, task_struct, start_boottime);
+	if (born >= c->t0)
+		return;
+#ifdef HAVE_task_struct__seccomp__mode
+	KREAD(seccomp, task, task_struct, seccomp__mode);
+#endif
+	// The entry says that the thread was seen, so that user space does not put one there for a call that is over.
+	if (parked.insert(&who->tid, &seen) || seccomp) {
+		lose(LOSS_refused);
+		return;
+	}
+#ifdef HAVE_pt_regs__nr
+	nr = 0;
+	bpf_probe_read_kernel(&nr, SIZE_pt_regs__nr, regs + OFFSET_pt_regs__nr);
+#endif
+	cut_call(c, who, call_number(nr), now);
+}
+
+int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	struct who who;
+	if (!c || !cpu || !identify(c, cpu, &who))
+		return 0;
+	u64 now = bpf_ktime_get_boot_ns();
+	s64 result = ctx->args[1];
+	struct call call = take_call(cpu, bpf_get_current_pid_tgid());
+	if (!call.entered) {
+		unmatched_exit(c, &who, (void *)ctx->args[0], now);
+		return 0;
+	}
+	if (call.entered <= c->t0) {
+		cut_call(c, &who, call.nr, now);
+		return 0;
+	}
+	u64 ns = now > call.entered ? now - call.entered : 0;
+	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095);
+	return 0;
+}

@@ -1,0 +1,82 @@
+"""`sysmon record`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bpf.errors import BadRequest
+from recorder import privilege
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
+    epilog="""\b
+Examples:
+  sudo sysmon record --duration 60
+  sudo sysmon record --pid 1234 --pid 1240 -o web.parquet
+  sudo sysmon record -o build.parquet -- make -j4
+""",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Stop after S seconds. Default: at Ctrl-C, or when the command and all it started have ended.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.05),
+    default=1.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds between two snapshots of what is counted.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=True, path_type=Path),
+    default=Path("trace.parquet"),
+    show_default=True,
+    metavar="FILE",
+    help="Where the trace goes.",
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@click.option(
+    "--pid",
+    "pids",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="N",
+    help="Record only process N, all its threads. May be repeated.",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def record(
+    context: click.Context,
+    duration: float | None,
+    interval: float,
+    output: Path,
+    force: bool,
+    pids: tuple[int, ...],
+    command: tuple[str, ...],
+) -> None:
+    """Record this machine into one file.
+
+    Without --pid or COMMAND everything that runs is recorded, until Ctrl-C or for --duration. With a COMMAND it and
+    all its descendants are followed from the first instruction to the last exit, and its exit status is passed on.
+
+    Latencies of all system calls, CPU time, and every fork, exec and exit are recorded always. What was lost, if
+    anything, is counted, stored in the trace and said at the end.
+    """
+    if pids and command:
+        raise BadRequest("--pid and a command exclude each other: give one of them")
+    privilege.check()
+    # Here and not above: --help and refusals need not wait for numpy and pyarrow.
+    from recorder import run
+    from recorder.session import Options
+
+    options = Options(output, force, duration, interval, pids, command, tuple(sys.argv))
+    context.exit(run.record(options))

@@ -1,0 +1,122 @@
+"""Reads what programs count: the maps of a kind, one of two at a time, and the tallies of what was lost.
+
+While programs fill one map of a pair, the other is read and emptied. A snapshot changes their roles and waits until
+no program can still be using the map that it reads: so what is read is exact, nothing is counted twice, and a map
+never holds more than one interval's entries, however many processes come and go.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+import bpf
+from bpf import csource
+from bpf.kind import Kind, map_layouts
+from recorder import clock, kernel
+from recorder.loader import Loaded
+
+CONTROL = struct.Struct("<QII")  # struct control of bpf/common.bpf.h
+ZERO_KEY = bytes(4)
+
+FOLLOW_NONE, FOLLOW_CHOSEN, FOLLOW_CHILDREN = 0, 1, 2
+
+
+class Control:
+    """Starts, turns over and stops the recording in the kernel."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._grace = kernel.GracePeriod()
+        self.t0 = 0
+        self.epoch = 0
+        self._last_epoch = 0
+        self._follow = FOLLOW_NONE
+
+    def _set(self, epoch: int) -> None:
+        self.epoch = epoch
+        kernel.update(self._loaded.maps["controls"], ZERO_KEY, CONTROL.pack(self.t0, epoch, self._follow))
+
+    def start(self, t0: int, follow: int) -> None:
+        """From now on programs record. `t0` is CLOCK_BOOTTIME ns."""
+        self.t0, self._follow = t0, follow
+        self._turn()
+
+    def _turn(self) -> int:
+        """Programs fill the other maps from now on. Returns the epoch that ended."""
+        ended, self._last_epoch = self._last_epoch, self._last_epoch + 1
+        self._set(self._last_epoch)
+        return ended
+
+    def turn(self) -> int:
+        """Ends an epoch and returns its number, when no program can touch its maps any more."""
+        ended = self._turn()
+        self._grace.wait()
+        return ended
+
+    def stop(self) -> tuple[int, int]:
+        """Programs record nothing more. Returns the last epoch, and when it ended [CLOCK_BOOTTIME ns]."""
+        self._set(0)
+        ended = clock.boottime_ns()
+        self._grace.wait()
+        return self._last_epoch, ended
+
+    def close(self) -> None:
+        """Frees what `turn` needed."""
+        self._grace.close()
+
+
+class MapPair:
+    """The two maps of a kind."""
+
+    def __init__(self, kind: Kind, loaded: Loaded, cpus: int) -> None:
+        self.kind = kind
+        even_odd = [loaded.maps[name] for name in reversed(csource.map_names(kind))]
+        self._fds = even_odd
+        key, value = map_layouts(kind)
+        self._key, self._value, self._cpus = key.dtype, value.dtype, cpus
+        self._drainer = kernel.Drainer(self._key.itemsize, self._value.itemsize, cpus)
+        self._record = np.dtype(
+            [("ts", "<u8"), *((f.name, f.np_type) for f in (*key.fields, *value.fields) if f.name != "pad_")]
+        )
+
+    def drain(self, epoch: int, ts: int) -> npt.NDArray[np.void]:
+        """What was counted in an epoch that has ended, one record a key, CPUs summed. `ts` is CLOCK_BOOTTIME ns."""
+        pieces = self._drainer.drain(self._fds[epoch & 1])
+        keys = np.frombuffer(b"".join(k for k, _ in pieces), self._key)
+        values = np.frombuffer(b"".join(v for _, v in pieces), self._value).reshape(len(keys), self._cpus)
+        records = np.empty(len(keys), self._record)
+        records["ts"] = ts
+        for col in self.kind.c_cols("key"):
+            records[col.name] = keys[col.name]
+        for col in self.kind.c_cols("sum"):
+            records[col.name] = values[col.name].sum(axis=1)
+        for col in self.kind.c_cols("max"):
+            records[col.name] = values[col.name].max(axis=1)
+        return records
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Totals since the recording began: what each cause lost, and how many entries were made in each kind's maps."""
+
+    lost: npt.NDArray[np.uint64]
+    cells: npt.NDArray[np.uint64]
+
+
+class Tallies:
+    """The per-CPU tallies of bpf/common.bpf.h."""
+
+    def __init__(self, loaded: Loaded, cpus: int) -> None:
+        self._fd, self._cpus = loaded.maps["tallies"], cpus
+        self._causes = len(csource.losses())
+        self._words = self._causes + len(bpf.MAP_KINDS)
+
+    def read(self) -> Tally:
+        """The sums over all CPUs."""
+        raw = kernel.lookup(self._fd, ZERO_KEY, self._words * 8 * self._cpus)
+        words = np.frombuffer(raw, "<u8").reshape(self._cpus, self._words).sum(axis=0)
+        return Tally(words[: self._causes], words[self._causes :])

@@ -1,0 +1,124 @@
+"""From the bytes that the kernel wrote to Arrow columns, a batch at a time.
+
+Every value goes through numpy or Arrow as part of a whole column; Python looks at a single value only when a string
+is not UTF-8, and once for each different command name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bpf import schema, syscalls
+from bpf.kind import COMM_LEN, TICK_NS, Col, Kind
+from recorder.names import SyscallNames
+
+Records = npt.NDArray[np.void]
+
+
+def escape(raw: bytes) -> str:
+    """The text of bytes from the kernel: those that are not UTF-8 become \\xNN."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def comms(names: npt.NDArray[np.bytes_]) -> pa.Array:
+    """Command names, cut at their first NUL: what follows it is not promised to be zero."""
+    letters = np.ascontiguousarray(names).view(np.uint8).reshape(len(names), COMM_LEN)
+    cut = np.where(np.logical_or.accumulate(letters == 0, axis=1), 0, letters).astype(np.uint8)
+    distinct, index = np.unique(cut.view(f"S{COMM_LEN}").ravel(), return_inverse=True)
+    return pa.array([escape(d) for d in distinct.tolist()], pa.string()).take(pa.array(index.ravel()))
+
+
+def strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
+    """The first `lengths` bytes of each buffer, as text."""
+    width = buffers.dtype.itemsize
+    used = np.minimum(lengths, width).astype(np.int32)
+    offsets = np.zeros(len(used) + 1, np.int32)
+    np.cumsum(used, out=offsets[1:])
+    # In pieces of 1 MiB, as the mask is as large as the buffers.
+    step = max(1, (1 << 20) // width)
+    pieces = []
+    for at in range(0, len(used), step):
+        bytes_ = np.ascontiguousarray(buffers[at : at + step]).view(np.uint8).reshape(-1, width)
+        pieces.append(bytes_[np.arange(width) < used[at : at + step, None]])
+    data = np.concatenate(pieces) if pieces else np.empty(0, np.uint8)
+    raw = pa.Array.from_buffers(pa.binary(), len(used), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    try:
+        return raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([escape(v) for v in raw.to_pylist()], pa.string())
+
+
+def arguments(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
+    """Lists of the NUL-terminated strings in each buffer. The last may have lost its NUL by truncation."""
+    text = strings(buffers, lengths)
+    lists = pc.split_pattern(pc.replace_substring_regex(text, "\x00$", ""), "\x00")
+    return pc.if_else(pc.equal(pc.binary_length(text), 0), pa.scalar([], lists.type), lists)
+
+
+class Decoder:
+    """Decodes the records of every kind. `offset_ns` turns CLOCK_BOOTTIME into UTC."""
+
+    def __init__(self, offset_ns: int, names: SyscallNames) -> None:
+        self.offset_ns = offset_ns
+        self._by_raw_number = {
+            syscalls.NR.name: self._number,
+            syscalls.ABI.name: self._abi,
+            syscalls.SYSCALL.name: self._syscall,
+        }
+        self._names = names
+
+    def batch(self, kind: Kind, records: Records, **derived: str) -> pa.RecordBatch:
+        """The records as the columns of their kind, but for derived columns that are given neither by a rule here nor
+        by `derived`, one text for all rows."""
+        arrays, fields = [], []
+        for col, field in zip(kind.cols, schema.of_kind(kind), strict=True):
+            array = self._column(col, records, derived)
+            if array is not None:
+                arrays.append(array)
+                fields.append(field)
+        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+    def _column(self, col: Col, records: Records, derived: dict[str, str]) -> pa.Array | None:
+        by_number = self._by_raw_number.get(col.name)
+        if by_number is not None:
+            return by_number(records["nr"])
+        if col.derived:
+            text = derived.get(col.name)
+            return None if text is None else pa.repeat(pa.scalar(text), len(records))
+        if col.type == "comm":
+            return comms(records[col.name])
+        if col.type == "bytes":
+            return strings(records[col.name], records[f"{col.name}_len"])
+        if col.type == "argv":
+            return arguments(records[col.name], records[f"{col.name}_len"])
+        return self._scalar(col, np.ascontiguousarray(records[col.name]))
+
+    def _scalar(self, col: Col, values: npt.NDArray[np.generic]) -> pa.Array:
+        mask = None if col.null is None else values == values.dtype.type(col.null)
+        if col.type == "time":
+            values = values.astype(np.int64) + self.offset_ns
+        elif col.type == "start":
+            values = values // TICK_NS * TICK_NS
+        elif col.type == "bool":
+            values = values != 0
+        return pa.array(values, schema.arrow_type(col), mask=mask)
+
+    def _number(self, raw: npt.NDArray[np.uint16]) -> pa.Array:
+        number = raw & np.uint16(syscalls.UNKNOWN_NR)
+        return pa.array(number, pa.uint16(), mask=number == syscalls.UNKNOWN_NR)
+
+    def _abi(self, raw: npt.NDArray[np.uint16]) -> pa.Array:
+        return self._looked_up(raw, self._names.abi)
+
+    def _syscall(self, raw: npt.NDArray[np.uint16]) -> pa.Array:
+        return self._looked_up(raw, self._names.name)
+
+    @staticmethod
+    def _looked_up(raw: npt.NDArray[np.uint16], look_up: Callable[[int], str | None]) -> pa.Array:
+        distinct, index = np.unique(raw, return_inverse=True)
+        return pa.array([look_up(int(d)) for d in distinct], pa.string()).take(pa.array(index.ravel()))

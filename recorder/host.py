@@ -1,0 +1,36 @@
+"""What machine this is."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from bpf.metadata import Host
+from recorder import kernel
+
+INIT_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+
+
+def describe() -> Host:
+    """The machine, its kernel and its size."""
+    uname = os.uname()
+    try:
+        os_name: str | None = platform.freedesktop_os_release().get("PRETTY_NAME")
+    except OSError:
+        os_name = None
+    return Host(
+        name=uname.nodename,
+        kernel=uname.release,
+        arch=uname.machine,
+        os=os_name,
+        cpus=len(kernel.online_cpus()),
+        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    )
+
+
+def in_initial_pid_namespace() -> bool:
+    """Whether the pids that we see are those that the kernel's programs see."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino == INIT_PID_NAMESPACE
+    except OSError:
+        return False

@@ -1,0 +1,252 @@
+"""The bpf(2) system call, as far as the recorder uses it.
+
+bcc's own wrappers are not used: its batch read fails on per-CPU maps in 0.29 and 0.31, and the process that loads
+the programs is not the one that reads their maps. Structures are those of include/uapi/linux/bpf.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+from dataclasses import dataclass
+
+_NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361}
+
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY = 0, 1, 2, 3, 4
+PROG_TEST_RUN, OBJ_INFO, RAW_TRACEPOINT_OPEN, LOOKUP_AND_DELETE_BATCH, ENABLE_STATS = 10, 15, 17, 25, 32
+MAP_TYPE_ARRAY, MAP_TYPE_ARRAY_OF_MAPS = 2, 12
+TEST_RUN_ON_CPU = 1
+NOEXIST = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+
+
+class _MapCreate(ctypes.Structure):
+    _fields_ = [
+        ("map_type", ctypes.c_uint32),
+        ("key_size", ctypes.c_uint32),
+        ("value_size", ctypes.c_uint32),
+        ("max_entries", ctypes.c_uint32),
+        ("map_flags", ctypes.c_uint32),
+        ("inner_map_fd", ctypes.c_uint32),
+    ]
+
+
+class _Element(ctypes.Structure):
+    _fields_ = [
+        ("map_fd", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
+        ("key", ctypes.c_uint64),
+        ("value", ctypes.c_uint64),
+        ("flags", ctypes.c_uint64),
+    ]
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = [
+        ("in_batch", ctypes.c_uint64),
+        ("out_batch", ctypes.c_uint64),
+        ("keys", ctypes.c_uint64),
+        ("values", ctypes.c_uint64),
+        ("count", ctypes.c_uint32),
+        ("map_fd", ctypes.c_uint32),
+        ("elem_flags", ctypes.c_uint64),
+        ("flags", ctypes.c_uint64),
+    ]
+
+
+class _TestRun(ctypes.Structure):
+    _fields_ = [
+        ("prog_fd", ctypes.c_uint32),
+        ("retval", ctypes.c_uint32),
+        ("data", ctypes.c_uint32 * 2),
+        ("data_in", ctypes.c_uint64),
+        ("data_out", ctypes.c_uint64),
+        ("repeat", ctypes.c_uint32),
+        ("duration", ctypes.c_uint32),
+        ("ctx_size_in", ctypes.c_uint32),
+        ("ctx_size_out", ctypes.c_uint32),
+        ("ctx_in", ctypes.c_uint64),
+        ("ctx_out", ctypes.c_uint64),
+        ("flags", ctypes.c_uint32),
+        ("cpu", ctypes.c_uint32),
+        ("batch_size", ctypes.c_uint32),
+    ]
+
+
+class _RawTracepoint(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_uint64), ("prog_fd", ctypes.c_uint32)]
+
+
+class _Stats(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_uint32)]
+
+
+class _Info(ctypes.Structure):
+    _fields_ = [("bpf_fd", ctypes.c_uint32), ("info_len", ctypes.c_uint32), ("info", ctypes.c_uint64)]
+
+
+_PROG_INFO_BYTES = 232
+_RUN_TIME_AT = 192  # offset of run_time_ns in struct bpf_prog_info; run_cnt and recursion_misses (5.12) follow
+
+
+def _bpf(command: int, attr: ctypes.Structure) -> int:
+    """Runs the command. Raises OSError."""
+    number = _NR_BPF[platform.machine()]
+    result = _syscall(
+        ctypes.c_long(number), ctypes.c_long(command), ctypes.byref(attr), ctypes.c_long(ctypes.sizeof(attr))
+    )
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return int(result)
+
+
+def possible_cpus() -> int:
+    """How many values a per-CPU map has: one more than the highest number of a CPU that may ever be."""
+    with open("/sys/devices/system/cpu/possible") as f:
+        return int(f.read().strip().replace("-", ",").split(",")[-1]) + 1
+
+
+def online_cpus() -> list[int]:
+    """The numbers of the CPUs that are on now."""
+    with open("/sys/devices/system/cpu/online") as f:
+        ranges = [part.split("-") for part in f.read().strip().split(",")]
+    return [cpu for r in ranges for cpu in range(int(r[0]), int(r[-1]) + 1)]
+
+
+def _create(map_type: int, value_size: int, inner: int = 0) -> int:
+    return _bpf(MAP_CREATE, _MapCreate(map_type, 4, value_size, 1, 0, inner))
+
+
+def lookup(fd: int, key: bytes, size: int) -> bytes:
+    """The value of a key, `size` bytes (of all CPUs, for a per-CPU map). Raises OSError."""
+    k, v = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
+    _bpf(MAP_LOOKUP, _Element(fd, 0, ctypes.addressof(k), ctypes.addressof(v), 0))
+    return v.raw
+
+
+def update(fd: int, key: bytes, value: bytes, flags: int = 0) -> None:
+    """Sets the value of a key. Raises OSError; FileExistsError with NOEXIST."""
+    k, v = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+    _bpf(MAP_UPDATE, _Element(fd, 0, ctypes.addressof(k), ctypes.addressof(v), flags))
+
+
+def keys(fd: int, size: int) -> list[bytes]:
+    """All keys of a map that is not large."""
+    found: list[bytes] = []
+    after = ctypes.create_string_buffer(size)
+    attr = _Element(fd, 0, 0, ctypes.addressof(after), 0)
+    key = ctypes.create_string_buffer(size)
+    while True:
+        try:
+            _bpf(MAP_NEXT_KEY, attr)
+        except FileNotFoundError:
+            return found
+        found.append(after.raw)
+        key.raw = after.raw
+        attr.key = ctypes.addressof(key)
+
+
+class Drainer:
+    """Reads a hash map that no program writes any more, and empties it, through buffers that are used again.
+
+    `value_size` is the size of one CPU's value and a multiple of 8.
+    """
+
+    def __init__(self, key_size: int, value_size: int, cpus: int, batch: int = 4096) -> None:
+        self.key_size, self.value_size, self.batch = key_size, value_size * cpus, batch
+        self._keys = ctypes.create_string_buffer(self.key_size * batch)
+        self._values = ctypes.create_string_buffer(self.value_size * batch)
+        self._token = ctypes.create_string_buffer(max(8, key_size))
+
+    def drain(self, fd: int) -> list[tuple[bytes, bytes]]:
+        """Keys and values, in pieces of at most `batch` entries."""
+        pieces = []
+        attr = _Batch(
+            out_batch=ctypes.addressof(self._token),
+            keys=ctypes.addressof(self._keys),
+            values=ctypes.addressof(self._values),
+            map_fd=fd,
+        )
+        more = True
+        while more:
+            attr.count = self.batch
+            try:
+                _bpf(LOOKUP_AND_DELETE_BATCH, attr)
+            except FileNotFoundError:  # the end of the map
+                more = False
+            n = attr.count
+            pieces.append((self._keys.raw[: n * self.key_size], self._values.raw[: n * self.value_size]))
+            attr.in_batch = attr.out_batch
+        return pieces
+
+
+class GracePeriod:
+    """Waits until every BPF program that runs now has ended.
+
+    The kernel does that when a map of maps is updated, so that user space may rely on no program using the old
+    inner map any more (maybe_wait_bpf_programs(), kernel/bpf/syscall.c, since 5.0). Nothing uses these maps.
+    """
+
+    def __init__(self) -> None:
+        self.inner = _create(MAP_TYPE_ARRAY, 8)
+        self.outer = _create(MAP_TYPE_ARRAY_OF_MAPS, 4, self.inner)
+
+    def wait(self) -> None:
+        update(self.outer, bytes(4), self.inner.to_bytes(4, "little"))
+
+    def close(self) -> None:
+        os.close(self.outer)
+        os.close(self.inner)
+
+
+def attach_raw_tracepoint(name: str, program: int) -> int:
+    """Attaches a program; it stays so until the returned descriptor is closed. Raises OSError."""
+    text = ctypes.create_string_buffer(name.encode())
+    return _bpf(RAW_TRACEPOINT_OPEN, _RawTracepoint(ctypes.addressof(text), program))
+
+
+def run_on_cpu(program: int, cpu: int) -> None:
+    """Runs a raw tracepoint program once on that CPU, in an interrupt of whatever runs there (5.10).
+
+    Raises OSError: EINVAL before 5.10, ENXIO if the CPU is off.
+    """
+    _bpf(PROG_TEST_RUN, _TestRun(prog_fd=program, flags=TEST_RUN_ON_CPU, cpu=cpu))
+
+
+def enable_stats() -> int:
+    """Makes the kernel measure the run time of BPF programs, until the returned descriptor is closed (5.8)."""
+    return _bpf(ENABLE_STATS, _Stats(0))
+
+
+@dataclass(frozen=True)
+class ProgramStats:
+    """What the kernel knows of a program's runs. Runs and their time [ns] are counted under `enable_stats` only."""
+
+    run_ns: int
+    runs: int
+    recursion_misses: int
+
+
+def program_stats(program: int) -> ProgramStats:
+    """Raises OSError."""
+    info = ctypes.create_string_buffer(_PROG_INFO_BYTES)
+    _bpf(OBJ_INFO, _Info(program, _PROG_INFO_BYTES, ctypes.addressof(info)))
+    words = (ctypes.c_uint64 * 3).from_buffer(info, _RUN_TIME_AT)
+    return ProgramStats(*words)
+
+
+def raise_memlock_limit() -> None:
+    """Before 5.11 maps count against RLIMIT_MEMLOCK."""
+    import resource
+
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", errno.EPERM) != errno.EPERM:
+            raise

@@ -1,0 +1,129 @@
+"""What /proc knows: the processes that are alive, and the system calls that threads are in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bpf.kind import TICK_NS
+
+PF_KTHREAD = 0x00200000  # include/linux/sched.h
+
+ARGV_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process as /proc shows it. What cannot be read is None. `start` is ns since boot, in whole ticks."""
+
+    pid: int
+    start: int
+    ppid: int
+    uid: int | None
+    comm: bytes
+    path: bytes | None
+    argv: bytes | None
+    kernel_thread: bool
+    threads: int
+    cpu_ns: int
+
+
+def _read(path: str, limit: int = 65536) -> bytes | None:
+    try:
+        with open(path, "rb") as f:
+            return f.read(limit)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+
+
+def _link(path: str) -> bytes | None:
+    try:
+        return os.readlink(os.fsencode(path))
+    except OSError:
+        return None
+
+
+def _uid(pid: int) -> int | None:
+    for line in (_read(f"/proc/{pid}/status") or b"").splitlines():
+        if line.startswith(b"Uid:"):
+            return int(line.split()[1])
+    return None
+
+
+def process(pid: int) -> Process | None:
+    """The process, or None if there is none (any more)."""
+    stat = _read(f"/proc/{pid}/stat")
+    if not stat:
+        return None
+    comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
+    field = stat[stat.rindex(b")") + 2 :].split()  # field[0] is field 3 of proc_pid_stat(5)
+    kernel_thread = bool(int(field[6]) & PF_KTHREAD)
+    return Process(
+        pid=pid,
+        start=int(field[19]) * TICK_NS,
+        ppid=int(field[1]),
+        uid=_uid(pid),
+        comm=comm,
+        path=None if kernel_thread else _link(f"/proc/{pid}/exe"),
+        argv=None if kernel_thread else _read(f"/proc/{pid}/cmdline", ARGV_BYTES + 1),
+        kernel_thread=kernel_thread,
+        threads=int(field[17]),
+        cpu_ns=(int(field[11]) + int(field[12])) * TICK_NS,
+    )
+
+
+def pids() -> list[int]:
+    """Every process's pid."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def processes(chosen: Iterable[int] | None = None) -> Iterator[Process]:
+    """The processes that are alive, all or the chosen ones. Zombies that wait for their parent are among them."""
+    for pid in pids() if chosen is None else chosen:
+        found = process(pid)
+        if found:
+            yield found
+
+
+def blocked_calls(pids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """(tid, system call number) of every thread of these processes that sleeps in a system call.
+
+    Reading it takes the right to trace the process. A thread that is running is left out: the kernel says only
+    "running" (proc_pid_syscall(), fs/proc/base.c). Of a kernel thread it says nonsense: do not ask.
+    """
+    for pid in pids:
+        try:
+            tids = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            continue
+        for tid in tids:
+            first = (_read(f"/proc/{pid}/task/{tid}/syscall", 256) or b"").split(b" ", 1)[0]
+            if first.isdigit():
+                yield int(tid), int(first)
+
+
+def sleeps_on(pid: int, fd: int) -> bool:
+    """Whether the process sleeps in a system call whose first argument is this descriptor."""
+    call = (_read(f"/proc/{pid}/syscall", 256) or b"").split()
+    return len(call) > 2 and call[0].isdigit() and int(call[1], 16) == fd
+
+
+def process_of_thread(tid: int) -> int | None:
+    """The pid of a thread's process."""
+    for line in (_read(f"/proc/{tid}/status") or b"").splitlines():
+        if line.startswith(b"Tgid:"):
+            return int(line.split()[1])
+    return None
+
+
+def thread_comm(tid: int) -> bytes | None:
+    """The name of a thread."""
+    name = _read(f"/proc/{tid}/comm")
+    return None if name is None else name.rstrip(b"\n")
+
+
+def rss_bytes() -> int:
+    """Resident memory of this process."""
+    with open("/proc/self/statm", "rb") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,119 @@
+"""The text of the BPF programs for this kernel, and what each program is attached to.
+
+The C files of `bpf/` are put after what they need: the declarations' structs and maps, the offsets of the kernel
+struct members that they read, from BTF, and what this kernel has or lacks. Features are probed for; the kernel's
+version is never asked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpf
+from bpf import csource
+from recorder.btf import Btf
+from recorder.errors import CannotLoad
+from recorder.names import SyscallNames
+
+BPF_DIR = Path(bpf.__file__).parent
+STUB_DIR = Path(__file__).parent / "stub"
+
+FILES = ("common.bpf.h", "syscalls.bpf.c", "cpu.bpf.c", "lifecycle.bpf.c")
+
+PARKED_ENTRIES = 65536
+FOLLOWED_ENTRIES = 65536
+
+SYSCALL_NR_MEMBER = {"x86_64": "orig_ax", "aarch64": "syscallno", "riscv64": "a7"}
+"""Where the number of the system call stands in pt_regs (syscall_get_nr() of each architecture)."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A program, the raw tracepoint that it is attached to, and what it records."""
+
+    program: str
+    tracepoint: str
+    records: str
+
+
+PROBES = (
+    # The order of attaching: an exit before its enter, else a call that began in between would leave its start
+    # behind, to be taken for the start of the thread's next call.
+    Probe("on_sys_exit", "sys_exit", "system calls"),
+    Probe("on_sys_enter", "sys_enter", "system calls"),
+    Probe("on_sched_switch", "sched_switch", "CPU time"),
+    Probe("on_exit", "sched_process_exit", "exits"),
+    Probe("on_exec", "sched_process_exec", "execs"),
+    Probe("on_fork", "sched_process_fork", "forks"),
+    Probe("on_rename", "task_rename", "renames"),
+)
+
+SNAPSHOT_PROGRAM = "on_snapshot"
+
+OTHER_MAPS = ("controls", "alive", "followed", "tallies", "cpu_states", "parked")
+
+_MEMBER = re.compile(r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs)__(\w+)")
+
+
+def _wanted(text: str) -> set[tuple[str, str]]:
+    pairs = ((m[1] or m[3], m[2] or m[4]) for m in _MEMBER.finditer(text))
+    return {(struct, member) for struct, member in pairs if struct != "type"}
+
+
+def _members(text: str, btf: Btf, machine: str) -> str:
+    """Offset and size of each struct member that the text reads, and HAVE_… for those that exist."""
+    optional = set(re.findall(r"#ifdef HAVE_(\w+)", text))
+    lines = []
+    for struct, member in sorted(_wanted(text)):
+        path = member.replace("__", ".")
+        if (struct, member) == ("pt_regs", "nr"):
+            path = SYSCALL_NR_MEMBER.get(machine, "")
+        name = f"{struct}__{member}"
+        found = btf.member(struct, path)
+        if found:
+            lines.append(f"#define HAVE_{name} 1")
+            lines.append(f"#define OFFSET_{name} {found.offset}")
+            lines.append(f"#define SIZE_{name} {found.size}")
+        elif name not in optional:
+            raise CannotLoad(
+                f"this kernel's BTF has no member {path} in struct {struct}: sysmon does not know this kernel yet"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
+    lines = [f"#define NR_{call} {names.number(call)}" for call in ("execve", "execveat")]
+    lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
+    if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
+        lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
+    if machine == "x86_64":
+        lines += ["#define TS_COMPAT 2", "#define X32_BIT 0x40000000"]  # asm/thread_info.h, asm/unistd.h
+    return "\n".join(lines) + "\n"
+
+
+def text(btf: Btf, names: SyscallNames, entries_scale: float = 1.0) -> str:
+    """The whole program. Raises CannotLoad if a struct member that cannot be done without is missing."""
+    machine = os.uname().machine
+    source = "".join((BPF_DIR / name).read_text() for name in FILES)
+    page_size = os.sysconf("SC_PAGE_SIZE")
+    return (
+        csource.declarations(page_size, entries_scale)
+        + _features(btf, machine, names)
+        + _members(source, btf, machine)
+        + source
+    )
+
+
+def map_names() -> tuple[str, ...]:
+    """Every map of the program that user space opens."""
+    rings = (name for k in bpf.RING_KINDS for name in csource.ring_names(k))
+    maps = (name for k in bpf.MAP_KINDS for name in csource.map_names(k))
+    return (*rings, *maps, *OTHER_MAPS)
+
+
+def program_names() -> tuple[str, ...]:
+    """Every program, those that are attached and the one that is run."""
+    return (*(p.program for p in PROBES), SNAPSHOT_PROGRAM)

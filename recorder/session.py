@@ -1,0 +1,358 @@
+"""One recording, from attaching to the finished file.
+
+A single thread: it sleeps until something is due, drains the rings, takes snapshots, and hands everything to the
+writer in batches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import bpf
+from bpf import csource, ledger, lifecycle, metadata, schema, syscalls
+from bpf.kind import Kind, Map, Ring, ring_layouts
+from bpf.version import version
+from recorder import clock, host, inflight, kernel, memory, procfs
+from recorder import ring as rings
+from recorder.counters import FOLLOW_CHILDREN, FOLLOW_CHOSEN, FOLLOW_NONE, ZERO_KEY, Control, MapPair, Tallies
+from recorder.decode import Decoder, escape
+from recorder.follow import Command
+from recorder.loader import Loaded
+from recorder.names import SyscallNames
+from recorder.overhead import Overhead
+from recorder.program import SNAPSHOT_PROGRAM
+from recorder.writer import TraceWriter
+
+DRAIN_S = 0.1
+"""How often the rings are read."""
+
+BUSY_DRAIN_S = 0.01
+"""How often while one of them fills fast."""
+
+BUSY_FRACTION = 1 / 8
+"""A ring that is found this full fills fast."""
+
+CELLS_FRACTION = 0.5
+"""A counting map that is this full is read before the snapshot is due."""
+
+GRACE_S = 0.5
+"""How long a command may take to end after the signal that ends the recording."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for. No duration: until a signal or, with a command, until it and its descendants have ended."""
+
+    path: Path
+    force: bool = False
+    duration_s: float | None = None
+    interval_s: float = 1.0
+    pids: tuple[int, ...] = ()
+    command: tuple[str, ...] = ()
+    command_line: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a recording stands."""
+
+    elapsed_s: float
+    left_s: float | None
+    rows: int
+    lost: int
+    bytes_written: int
+
+
+class Session:
+    """A recording of loaded programs into a writer. `run` is all there is to do with it."""
+
+    def __init__(self, options: Options, loaded: Loaded, writer: TraceWriter, names: SyscallNames) -> None:
+        self._options, self._loaded, self._writer = options, loaded, writer
+        self._cpus = kernel.possible_cpus()
+        self._clocks = clock.read()
+        self._decoder = Decoder(self._clocks.offset_ns, names)
+        self._control = Control(loaded)
+        self._pairs = [MapPair(k, loaded, self._cpus) for k in bpf.MAP_KINDS]
+        self._rings = [
+            (kind, rings.Ring(loaded.maps[name], size, layout))
+            for kind in bpf.RING_KINDS
+            if isinstance(kind.source, Ring)
+            for name, size, layout in zip(csource.ring_names(kind), kind.source.sizes, ring_layouts(kind), strict=True)
+        ]
+        self._tallies = Tallies(loaded, self._cpus)
+        self._tally = self._tallies.read()
+        self._overhead = Overhead(loaded)
+        self._misses = self._overhead.misses()
+        self._losses: dict[tuple[str, str], int] = {}
+        self._stopped_by = ""
+        self._probes: list[metadata.Probe] = []
+        self._started = self._ended = 0
+        self._next_snapshot = 0.0
+
+    # -- the course of a recording
+
+    def run(self, command: Command | None, show: Callable[[Progress], None]) -> metadata.Recording:
+        """Records until it is time to stop, and finishes the file. Returns what the file says of itself."""
+        with self._signals() as wakeup, select.epoll() as poll:
+            poll.register(wakeup, select.EPOLLIN)
+            poll.register(self._loaded.maps["exit_ring"], select.EPOLLIN | select.EPOLLET)
+            began = self._begin(command)
+            self._loop(poll, began, show)
+            self._await_command(command)
+            return self._end(command)
+
+    def _begin(self, command: Command | None) -> float:
+        """Returns when the recording began, on the monotonic clock."""
+        chosen = self._options.pids
+        self._follow(chosen)
+        self._probes = self._loaded.attach()
+        self._started, began = clock.boottime_ns(), time.monotonic()
+        self._next_snapshot = began + self._options.interval_s
+        self._control.start(self._started, FOLLOW_CHILDREN if command else FOLLOW_CHOSEN if chosen else FOLLOW_NONE)
+        self._clock_row("start", self._started, None)
+        if not command:
+            programs = self._process_rows("start", self._started, chosen or None)
+            inflight.mark_blocked(self._loaded, self._started, programs)
+        else:
+            # Started only now: a new thread's first return is not mistaken for a call that was in flight.
+            self._follow((command.start(),))
+        memory.give_back()
+        if command:
+            command.let_go()
+        return began
+
+    def _follow(self, pids: tuple[int, ...]) -> None:
+        for pid in pids:
+            kernel.update(self._loaded.maps["followed"], struct.pack("<I", pid), b"\1")
+        kernel.update(self._loaded.maps["alive"], ZERO_KEY, struct.pack("<Q", len(pids)))
+
+    def _loop(self, poll: select.epoll, began: float, show: Callable[[Progress], None]) -> None:
+        duration = self._options.duration_s
+        deadline = began + duration if duration is not None else float("inf")
+        while not self._stopped_by:
+            busy = self._drain_rings()
+            self._add(ledger.OVERHEAD, self._overhead.tick())
+            now = time.monotonic()
+            if now >= self._next_snapshot or self._maps_fill():
+                self._snapshot()
+                show(self._progress(now - began, deadline - now if duration is not None else None))
+                now = time.monotonic()
+            if now >= deadline:
+                self._stopped_by = self._stopped_by or "duration"
+            elif self._nobody_left():
+                self._stopped_by = self._stopped_by or "command"
+            if not self._stopped_by:
+                pause = min(BUSY_DRAIN_S if busy else DRAIN_S, self._next_snapshot - now, deadline - now)
+                poll.poll(max(0.0, pause))
+
+    def _await_command(self, command: Command | None) -> None:
+        """After a signal the command gets a moment to end of it, so that its end is in the trace."""
+        if self._stopped_by != "signal" or not command:
+            return
+        until = time.monotonic() + GRACE_S
+        while time.monotonic() < until and not self._nobody_left():
+            self._drain_rings()
+            time.sleep(0.01)
+
+    def _end(self, command: Command | None) -> metadata.Recording:
+        self._charge_running()
+        epoch, self._ended = self._control.stop()
+        self._loaded.detach()
+        self._drain_rings()
+        self._collect(epoch, self._ended)
+        self._unfinished_rows()
+        self._process_rows("end", self._ended, self._followed())
+        self._add(ledger.OVERHEAD, self._overhead.close())
+        self._clock_row("end", self._ended, clock.boottime_ns() - self._ended)
+        recording = self._recording(command)
+        self._writer.finish(recording)
+        return recording
+
+    def close(self) -> None:
+        """Gives back what the recording took from the kernel."""
+        for _kind, ring in self._rings:
+            ring.close()
+        self._control.close()
+        self._overhead.close()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[int]:
+        """Notes SIGINT, SIGTERM and SIGHUP and makes a descriptor readable, so that the loop wakes up."""
+        readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+        def note(_number: int, _frame: object) -> None:
+            self._stopped_by = self._stopped_by or "signal"
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, note) for number in numbers}
+        old = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+        try:
+            yield readable
+        finally:
+            signal.set_wakeup_fd(old)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(readable)
+            os.close(writable)
+
+    def _nobody_left(self) -> bool:
+        """Whether all that was to be followed has ended."""
+        if not (self._options.pids or self._options.command):
+            return False
+        return kernel.lookup(self._loaded.maps["alive"], ZERO_KEY, 8) == bytes(8)
+
+    def _followed(self) -> list[int] | None:
+        if not (self._options.pids or self._options.command):
+            return None
+        return [int.from_bytes(key, "little") for key in kernel.keys(self._loaded.maps["followed"], 4)]
+
+    def _progress(self, elapsed_s: float, left_s: float | None) -> Progress:
+        return Progress(
+            elapsed_s, left_s, self._writer.total_rows, sum(self._losses.values()), self._writer.bytes_written
+        )
+
+    # -- from the kernel to the writer
+
+    def _drain_rings(self) -> bool:
+        """Takes what is in the rings. Returns whether one of them fills fast."""
+        busy = False
+        for kind, ring in self._rings:
+            busy |= ring.waiting_bytes() > ring.size * BUSY_FRACTION
+            records = ring.records()
+            if len(records):
+                derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
+                self._writer.add(kind, self._decoder.batch(kind, records, **derived))
+        return busy
+
+    def _maps_fill(self) -> bool:
+        made = self._tallies.read().cells - self._tally.cells
+        return any(
+            made[i] > CELLS_FRACTION * csource.map_entries(pair.kind)
+            for i, pair in enumerate(self._pairs)
+            if isinstance(pair.kind.source, Map)
+        )
+
+    def _charge_running(self) -> None:
+        for cpu in kernel.online_cpus():
+            with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
+                kernel.run_on_cpu(self._loaded.programs[SNAPSHOT_PROGRAM], cpu)
+
+    def _snapshot(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_snapshot:  # and not early because a map fills
+            self._next_snapshot = max(self._next_snapshot + self._options.interval_s, now)
+        self._charge_running()
+        ts = clock.boottime_ns()
+        self._collect(self._control.turn(), ts)
+        self._clock_row("snapshot", ts, clock.boottime_ns() - ts)
+
+    def _collect(self, epoch: int, ts: int) -> None:
+        """The rows of an epoch that has ended."""
+        for pair in self._pairs:
+            records = pair.drain(epoch, ts)
+            if len(records):
+                self._writer.add(pair.kind, self._decoder.batch(pair.kind, records))
+        self._loss_rows(ts)
+        self._add(ledger.OVERHEAD, [self._overhead.recorder()])
+
+    def _add(self, kind: Kind, rows: list[dict[str, Any]]) -> None:
+        """Rows made in Python, a handful at a time. `ts` is CLOCK_BOOTTIME ns."""
+        if rows:
+            rows = [{**row, "ts": row["ts"] + self._clocks.offset_ns} for row in rows]
+            self._writer.add(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
+
+    def _clock_row(self, event: str, ts: int, read_ns: int | None) -> None:
+        now = clock.read()
+        self._add(
+            ledger.CLOCK,
+            [
+                {
+                    "ts": ts,
+                    "event": event,
+                    "monotonic_ns": now.monotonic_ns,
+                    "boottime_ns": now.boottime_ns,
+                    "realtime_ns": now.realtime_ns,
+                    "read_ns": read_ns,
+                }
+            ],
+        )
+
+    def _loss_rows(self, ts: int) -> None:
+        tally, misses = self._tallies.read(), self._overhead.misses()
+        lost = {
+            ledger.CAUSES[name]: int(now - before)
+            for name, now, before in zip(csource.losses(), tally.lost, self._tally.lost, strict=True)
+        }
+        lost |= {("recursion", name): misses[name] - self._misses[name] for name in misses}
+        self._tally, self._misses = tally, misses
+        rows = [{"ts": ts, "cause": c, "where": w, "lost": n} for (c, w), n in lost.items() if n]
+        for row in rows:
+            where = (str(row["cause"]), str(row["where"]))
+            self._losses[where] = self._losses.get(where, 0) + int(str(row["lost"]))
+        self._add(ledger.LOSS, rows)
+
+    def _process_rows(self, edge: str, ts: int, chosen: tuple[int, ...] | list[int] | None) -> list[int]:
+        """Rows of what is alive. Returns the pids of those that run a program, not a part of the kernel."""
+        rows: list[dict[str, Any]] = []
+        for p in procfs.processes(chosen):
+            if p.start > ts:
+                continue  # its fork is in the trace
+            argv = None if p.argv is None else p.argv[: procfs.ARGV_BYTES]
+            rows.append(
+                {
+                    "ts": ts,
+                    "pid": p.pid,
+                    "start": p.start,
+                    "ppid": p.ppid,
+                    "uid": p.uid,
+                    "comm": escape(p.comm),
+                    "edge": edge,
+                    "path": None if p.path is None else escape(p.path),
+                    "argv": None if argv is None else [escape(a) for a in argv.removesuffix(b"\0").split(b"\0")],
+                    "argv_truncated": None if p.argv is None else len(p.argv) > procfs.ARGV_BYTES,
+                    "kernel_thread": p.kernel_thread,
+                    "threads": p.threads,
+                    "cpu_ns": p.cpu_ns,
+                }
+            )
+        self._add(lifecycle.PROCESS, rows)
+        return [int(row["pid"]) for row in rows if not row["kernel_thread"]]
+
+    def _unfinished_rows(self) -> None:
+        records, before = inflight.unfinished(self._loaded, self._started, self._ended, self._cpus)
+        for edge, chosen in (("both", before), ("end", ~before)):
+            batch = self._decoder.batch(syscalls.SYSCALL_INFLIGHT, records[chosen], edge=edge)
+            self._writer.add(syscalls.SYSCALL_INFLIGHT, batch)
+
+    def _recording(self, command: Command | None) -> metadata.Recording:
+        own = procfs.process(os.getpid())
+        return metadata.Recording(
+            schema_version=schema.VERSION,
+            sysmon_version=version(),
+            host=host.describe(),
+            started_ns=self._started + self._clocks.offset_ns,
+            ended_ns=self._ended + self._clocks.offset_ns,
+            stopped_by=self._stopped_by,
+            interval_s=self._options.interval_s,
+            command_line=list(self._options.command_line),
+            command=list(command.argv) if command else None,
+            command_status=command.status() if command else None,
+            pids=list(self._options.pids) or None,
+            recorder_pid=os.getpid(),
+            recorder_start=own.start if own else 0,
+            clock_offset_ns=self._clocks.offset_ns,
+            probes=self._probes,
+            rows=dict(self._writer.rows),
+            losses=[metadata.Loss(cause=c, where=w, lost=n) for (c, w), n in self._losses.items()],
+        )

@@ -1,0 +1,81 @@
+"""What the user sees of a recording: a line that lives while it goes on, and what came of it at the end.
+
+Everything goes to standard error: standard output belongs to the command that is followed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from bpf.metadata import Recording
+from recorder.follow import Command
+
+if TYPE_CHECKING:
+    from recorder.session import Options, Progress
+
+
+def size(bytes_: float) -> str:
+    """A size as people read it, in powers of 1000."""
+    for unit in ("B", "kB", "MB"):
+        if bytes_ < 1000:
+            return f"{bytes_:.0f} {unit}" if unit == "B" else f"{bytes_:.1f} {unit}"
+        bytes_ /= 1000
+    return f"{bytes_:.1f} GB"
+
+
+class Status:
+    """The live line, if there is a terminal and no command that writes to it."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Status:
+        until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
+        if self._options.command:
+            until = "until the command and all it started have ended"
+        self._say(f"recording to {self._options.path} {until}")
+        if self._console.is_terminal and not self._options.command:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Renews the line."""
+        if not self._live:
+            return
+        left = "" if progress.left_s is None else f", {max(0.0, progress.left_s):.0f} s left"
+        line = Text(f"{progress.elapsed_s:.0f} s{left} · {progress.rows:,} rows · {size(progress.bytes_written)} · ")
+        if progress.lost:
+            line.append(f"{progress.lost:,} lost", "bold red")
+        else:
+            line.append("nothing lost")
+        self._live.update(line, refresh=True)
+
+    def finished(self, recording: Recording, command: Command | None) -> None:
+        """Says what was written and what was lost, and what to type next."""
+        path = self._options.path
+        seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
+        lost = sum(loss["lost"] for loss in recording["losses"])
+        for probe in recording["probes"]:
+            if not probe["attached"]:
+                self._say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
+        if command and command.status() is None:
+            self._say(f"the command still runs: pid {command.pid}")
+        self._say(
+            f"wrote {path}: {sum(recording['rows'].values()):,} rows in {size(path.stat().st_size)}, "
+            f"{seconds:.1f} s, {'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}"
+        )
+        self._say(f"next: sysmon report {path}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(Text(text), soft_wrap=True)

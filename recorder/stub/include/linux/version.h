@@ -1,0 +1,1 @@
+/* empty: everything is in linux/kconfig.h */

@@ -1,0 +1,140 @@
+"""Writes the trace: one Parquet file, each row group the rows of one kind, sorted by time.
+
+The file has its name only when it is complete; until then it stands beside it under a hidden one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import bpf
+from bpf import schema
+from bpf.kind import Kind
+from bpf.metadata import Recording
+from recorder.errors import CannotWrite
+
+GROUP_ROWS = 1 << 17
+"""Rows of a kind that are gathered before they are written as a row group."""
+
+GROUP_BYTES = 8 << 20
+"""Bytes of a kind, likewise, so that long strings do not take more memory than short ones."""
+
+
+class TraceWriter:
+    """Gathers rows by kind and writes them. Raises CannotWrite, at once if the file cannot be made."""
+
+    def __init__(self, path: Path, force: bool) -> None:
+        self.path = path
+        self._force = force
+        self.rows = {k.name: 0 for k in bpf.KINDS}
+        self._pending: dict[str, list[pa.RecordBatch]] = {k.name: [] for k in bpf.KINDS}
+        self._wide = schema.wide()
+        if not force and os.path.lexists(path):
+            raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
+        if path.is_dir():
+            raise CannotWrite(f"{path} is a directory: name a file with -o")
+        self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        try:
+            # 0600: a trace holds command lines and file names of every user.
+            fd = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; name another place with -o") from None
+        self._file = os.fdopen(fd, "wb")
+        self._writer = pq.ParquetWriter(
+            self._file,
+            self._wide,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=[n for n in self._wide.names if n != "ts"],
+            column_encoding={"ts": "DELTA_BINARY_PACKED"},
+        )
+
+    @property
+    def bytes_written(self) -> int:
+        """Size of the file so far."""
+        return self._file.tell()
+
+    @property
+    def total_rows(self) -> int:
+        """Rows of all kinds, those that are still in memory included."""
+        return sum(self.rows.values())
+
+    def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
+        """Takes rows of a kind. Columns that the batch lacks are NULL."""
+        if not batch.num_rows:
+            return
+        pending = self._pending[kind.name]
+        pending.append(batch)
+        self.rows[kind.name] += batch.num_rows
+        if sum(b.num_rows for b in pending) >= GROUP_ROWS or sum(b.nbytes for b in pending) >= GROUP_BYTES:
+            self._write(kind.name)
+
+    def _write(self, name: str) -> None:
+        pending = self._pending[name]
+        if not pending:
+            return
+        table = pa.Table.from_batches(pending).sort_by("ts")
+        pending.clear()
+        columns = [
+            pa.repeat(pa.scalar(name), table.num_rows)
+            if field.name == "kind"
+            else table.column(field.name)
+            if field.name in table.column_names
+            else pa.nulls(table.num_rows, field.type)
+            for field in self._wide
+        ]
+        try:
+            self._writer.write_table(pa.table(columns, schema=self._wide), row_group_size=GROUP_ROWS * 2)
+        except OSError as error:
+            raise CannotWrite(f"cannot write {self.path}: {error.strerror or error}") from None
+
+    def finish(self, recording: Recording) -> None:
+        """Writes what is left and the metadata, and gives the file its name."""
+        for name in self._pending:
+            self._write(name)
+        try:
+            self._writer.add_key_value_metadata(
+                {schema.METADATA_KEY: json.dumps(recording).encode(), schema.KINDS_KEY: schema.describe_kinds()}
+            )
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            _give_to_sudo_user(self._file.fileno())
+            self._file.close()
+            self._rename()
+        except OSError as error:
+            raise CannotWrite(f"cannot write {self.path}: {error.strerror or error}") from None
+
+    def _rename(self) -> None:
+        if self._force:
+            os.replace(self._partial, self.path)
+            return
+        try:
+            os.link(self._partial, self.path)  # unlike a rename, never over a file that came meanwhile
+        except FileExistsError:
+            kept, self._partial = self._partial, self._partial.with_suffix(".gone")
+            raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {kept}") from None
+        except OSError:  # a file system without hard links
+            os.rename(self._partial, self.path)
+            return
+        os.unlink(self._partial)
+
+    def abandon(self) -> None:
+        """Leaves nothing behind."""
+        self._file.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._partial)
+
+
+def _give_to_sudo_user(fd: int) -> None:
+    """The trace belongs to whoever typed the command."""
+    uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if os.getuid() == 0 and uid and gid and uid.isdigit() and gid.isdigit():
+        os.fchown(fd, int(uid), int(gid))
