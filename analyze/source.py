@@ -64,7 +64,7 @@ def inspect(path: str | os.PathLike[str]) -> Source:
 
 
 def _check_frame(path: Path, shown: str) -> int:
-    """Size of the file [bytes], once its kind and both ends are right. The kind first: opening a FIFO waits for ever."""
+    """Size of the file [bytes], once its kind and both ends are right. The kind first: opening a FIFO blocks."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
