@@ -1,0 +1,110 @@
+"""Everything that a user meets is documented, and what is documented exists."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+import bpf
+from analyze.reports import reports
+from sysmon import COMMANDS, cli
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text()
+
+
+def command(name: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found
+    return found
+
+
+def section(text: str, title: str) -> str:
+    """What stands under a heading of the second level."""
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_generated_pages_are_fresh() -> None:
+    check = [sys.executable, ROOT / "docs" / "generate.py", "--check"]
+    result = subprocess.run(check, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(name: str) -> None:
+    text = section(page("commands.md"), f"sysmon {name}")
+    assert "Examples:" in text
+    for parameter in command(name).params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{parameter.name} has no help"
+            assert max(parameter.opts, key=len) in text
+
+
+@pytest.mark.parametrize("kind", bpf.KINDS, ids=lambda k: k.name)
+def test_every_kind_and_column_is_documented(kind: bpf.Kind) -> None:
+    text = section(page("trace-format.md"), kind.name)
+    assert kind.doc.endswith(".")
+    assert f"`{kind.view}`" in text
+    for col in kind.cols:
+        assert col.doc.endswith("."), f"{col.name} has no meaning, or not in a sentence"
+        assert f"\n| `{col.name}` |" in text
+
+
+@pytest.mark.parametrize("name", [r.name for r in reports()])
+def test_every_report_and_column_is_documented(name: str) -> None:
+    report = next(r for r in reports() if r.name == name)
+    text = section(page("reports.md"), name)
+    assert report.title
+    assert report.title in text
+    for col in report.columns:
+        assert col.doc, f"{col.name} has no meaning"
+        assert f"\n| `{col.name}` |" in text
+
+
+def shown_commands(text: str) -> list[list[str]]:
+    """Every line of a block of shell that runs sysmon, as arguments."""
+    lines = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()
+    words = [shlex.split(line, comments=True) for line in lines if re.search(r"(^| |/)sysmon ", line)]
+    return [line[next(i for i, word in enumerate(line) if Path(word).name == "sysmon") + 1 :] for line in words]
+
+
+@pytest.mark.parametrize("arguments", shown_commands(README), ids=" ".join)
+def test_commands_of_the_readme_exist(arguments: list[str]) -> None:
+    """The command takes these options, and the reports that are named exist."""
+    before_shell = arguments[: arguments.index(">")] if ">" in arguments else arguments
+    name, *rest = before_shell
+    context = command(name).make_context(name, rest, resilient_parsing=False)
+    known = {r.name for r in reports()}
+    named = context.params.get("names", ()) if name == "report" else ()
+    assert set(named) <= known
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(shown_commands(README)) > 5
+
+
+def test_links_lead_somewhere() -> None:
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize("script", re.findall(r"\bscript/\w+", README))
+def test_scripts_of_the_readme_can_be_run(script: str) -> None:
+    assert (ROOT / script).stat().st_mode & 0o111
+
+
+def test_every_dependency_is_explained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for group in (project["dependencies"], *project["optional-dependencies"].values()):
+        for requirement in group:
+            assert re.split("[<>=]", requirement)[0] in page("dependencies.md")
