@@ -51,6 +51,9 @@ def inspect(path: str | os.PathLike[str]) -> Source:
     given = Path(path)
     shown = one_line(str(given))
     size_bytes = _check_frame(given, shown)
+    real = given.resolve()
+    if not _is_utf8(str(real)):
+        raise NotATrace(f"{shown}: the name is not UTF-8, and DuckDB cannot open such a file; rename it")
     try:
         with pq.ParquetFile(
             given, thrift_string_size_limit=MAX_STRING_BYTES, thrift_container_size_limit=MAX_ELEMENTS
@@ -60,7 +63,11 @@ def inspect(path: str | os.PathLike[str]) -> Source:
         raise BrokenTrace(f"{shown}: its Parquet footer is damaged ({one_line(str(e))}); {RETRY}") from e
     if schema.METADATA_KEY not in metadata:
         raise NotATrace(f"{shown}: a Parquet file, but not a trace of sysmon; give a file that `sysmon record` wrote")
-    return Source(given.resolve(), size_bytes, _recording(shown, metadata[schema.METADATA_KEY]))
+    return Source(real, size_bytes, _recording(shown, metadata[schema.METADATA_KEY]))
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" for c in name)  # how Python stands for other bytes, see PEP 383
 
 
 def _check_frame(path: Path, shown: str) -> int:
@@ -98,6 +105,8 @@ def _recording(shown: str, text: bytes) -> Recording:
             f"{shown}: has schema version {version}, this sysmon reads up to {schema.VERSION}; install a newer sysmon"
         )
     problem = misfit(found, Recording)
+    if not problem and not 0 <= found["started_ns"] <= found["ended_ns"]:
+        problem = "ended_ns is before started_ns"
     if problem:
         raise BrokenTrace(f"{shown}: its description is damaged ({one_line(problem)}); {RETRY}")
     return cast(Recording, found)
