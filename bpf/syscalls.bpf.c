@@ -107,15 +107,22 @@ INLINE void rename_call(struct cpu_state *cpu, u32 old_tid, u64 me)
 		lose(LOSS_thread_map);
 }
 
+// Whether this thread is in an execve. One whose call is not known is, too, if it is not the kernel's: it has just
+// taken the leader's id (de_thread(), fs/exec.c) and entered under another.
 INLINE int in_exec(struct cpu_state *cpu, u64 me)
 {
 	u32 tid = me;
-	u64 nr = UNKNOWN_NR;
 	struct call *p;
-	if (cpu->caller == me)
+	void *mm = NULL;
+	u64 nr;
+	if (cpu->caller == me) {
 		nr = cpu->nr;
-	else if ((p = parked.lookup(&tid)) && p->entered)
+	} else if ((p = parked.lookup(&tid)) && p->entered) {
 		nr = p->nr;
+	} else {
+		KREAD(mm, (void *)bpf_get_current_task(), task_struct, mm);
+		return mm != NULL;
+	}
 	return nr == NR_execve || nr == NR_execveat;
 }
 

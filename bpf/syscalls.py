@@ -44,8 +44,7 @@ SYSCALL_STATS = Kind(
             "bucket",
             "u16",
             "Latency bucket: below 8 the latency in ns itself; else with o = bucket/8 and s = bucket%8 "
-            "from (8+s)·2^(o-1) ns to (9+s)·2^(o-1) ns. NULL: the call never returned, like exit_group, or like any call "
-            "that a thread is killed in.",
+            "from (8+s)·2^(o-1) ns to (9+s)·2^(o-1) ns. NULL: the call never returned, as exit_group.",
             role="key",
             null=NO_RETURN,
         ),

@@ -45,7 +45,7 @@ def record(options: Options) -> int:
         if command:
             undo.callback(command.abandon)
         with status:
-            recording = session.run(command, status.show)
+            recording = session.run(command, status)
     status.finished(recording, command)
     ended = command.status() if command else None
     return ended or 0

@@ -12,10 +12,10 @@ import select
 import signal
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -74,6 +74,16 @@ class Progress:
     bytes_written: int
 
 
+class Watcher(Protocol):
+    """Who wants to know how a recording goes."""
+
+    def began(self) -> None:
+        """From now on everything is recorded."""
+
+    def goes(self, progress: Progress) -> None:
+        """After each snapshot."""
+
+
 class Session:
     """A recording of loaded programs into a writer. `run` is all there is to do with it."""
 
@@ -102,13 +112,16 @@ class Session:
 
     # -- the course of a recording
 
-    def run(self, command: Command | None, show: Callable[[Progress], None]) -> metadata.Recording:
+    def run(self, command: Command | None, watcher: Watcher) -> metadata.Recording:
         """Records until it is time to stop, and finishes the file. Returns what the file says of itself."""
         with self._signals() as wakeup, select.epoll() as poll:
             poll.register(wakeup, select.EPOLLIN)
             poll.register(self._loaded.maps["exit_ring"], select.EPOLLIN | select.EPOLLET)
             began = self._begin(command)
-            self._loop(poll, began, show)
+            watcher.began()
+            if command:
+                command.let_go()
+            self._loop(poll, began, watcher)
             self._await_command(command)
             return self._end(command)
 
@@ -128,8 +141,6 @@ class Session:
             # Started only now: a new thread's first return is not mistaken for a call that was in flight.
             self._follow((command.start(),))
         memory.give_back()
-        if command:
-            command.let_go()
         return began
 
     def _follow(self, pids: tuple[int, ...]) -> None:
@@ -137,7 +148,7 @@ class Session:
             kernel.update(self._loaded.maps["followed"], struct.pack("<I", pid), b"\1")
         kernel.update(self._loaded.maps["alive"], ZERO_KEY, struct.pack("<Q", len(pids)))
 
-    def _loop(self, poll: select.epoll, began: float, show: Callable[[Progress], None]) -> None:
+    def _loop(self, poll: select.epoll, began: float, watcher: Watcher) -> None:
         duration = self._options.duration_s
         deadline = began + duration if duration is not None else float("inf")
         while not self._stopped_by:
@@ -146,7 +157,7 @@ class Session:
             now = time.monotonic()
             if now >= self._next_snapshot or self._maps_fill():
                 self._snapshot()
-                show(self._progress(now - began, deadline - now if duration is not None else None))
+                watcher.goes(self._progress(now - began, deadline - now if duration is not None else None))
                 now = time.monotonic()
             if now >= deadline:
                 self._stopped_by = self._stopped_by or "duration"

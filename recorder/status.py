@@ -36,6 +36,10 @@ class Status:
         self._live: Live | None = None
 
     def __enter__(self) -> Status:
+        return self
+
+    def began(self) -> None:
+        """Says that the recording has begun, and until when it goes on."""
         until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
         if self._options.command:
             until = "until the command and all it started have ended"
@@ -43,13 +47,12 @@ class Status:
         if self._console.is_terminal and not self._options.command:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
-        return self
 
     def __exit__(self, *_error: object) -> None:
         if self._live:
             self._live.stop()
 
-    def show(self, progress: Progress) -> None:
+    def goes(self, progress: Progress) -> None:
         """Renews the line."""
         if not self._live:
             return

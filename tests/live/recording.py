@@ -1,0 +1,132 @@
+"""Recordings for the live tests: sysmon itself, started and stopped as a user does it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import analyze
+
+SYSMON = Path(sys.executable).with_name("sysmon")
+
+
+class Trace:
+    """What was recorded, and what sysmon said meanwhile."""
+
+    def __init__(self, path: Path, output: str = "", status: int | None = None) -> None:
+        self.path, self.output, self.status = path, output, status
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The answer to a query over the trace."""
+        with contextlib.closing(analyze.open_trace(self.path)) as trace:
+            return trace.sql(query).fetchall()
+
+    def one(self, query: str) -> Any:
+        """The only value of the answer."""
+        ((value,),) = self.rows(query)
+        return value
+
+    def assert_nothing_lost(self) -> None:
+        assert self.rows("SELECT cause, \"where\", lost FROM losses WHERE cause <> 'refused'") == []
+
+
+class Recording(Trace):
+    """A recording that runs."""
+
+    def __init__(self, path: Path, process: subprocess.Popen[str]) -> None:
+        super().__init__(path)
+        self.process = process
+
+    def stop(self, number: int = signal.SIGINT, timeout: float = 120) -> int:
+        """Ends the recording; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        assert self.process.stderr
+        with self.process.stderr as stderr:
+            self.output += stderr.read()
+        self.status = self.process.wait(timeout)
+        return self.status
+
+
+def start(path: Path, *args: str, **popen: Any) -> Recording:
+    """A recording of which everything from now on is recorded."""
+    process = subprocess.Popen(
+        [SYSMON, "record", "-o", str(path), *args], stderr=subprocess.PIPE, text=True, encoding="utf-8", **popen
+    )
+    recording = Recording(path, process)
+    assert process.stderr
+    for line in process.stderr:
+        recording.output += line
+        if line.startswith("recording to"):
+            return recording
+    raise AssertionError(f"sysmon record ended with {process.wait()}: {recording.output}")
+
+
+@contextlib.contextmanager
+def recording(path: Path, *args: str) -> Iterator[Recording]:
+    """Records everything while the body runs, and then makes sure that it ended well."""
+    running = start(path, *args)
+    try:
+        yield running
+    finally:
+        status = running.stop()
+    assert status == 0, running.output
+
+
+def record_command(path: Path, *command: str, **popen: Any) -> Trace:
+    """Records a command to its end."""
+    arguments = [SYSMON, "record", "-o", str(path), "--", *command]
+    done = subprocess.run(arguments, stderr=subprocess.PIPE, text=True, timeout=300, check=False, **popen)
+    return Trace(path, done.stderr, done.returncode)
+
+
+def python(code: str, *args: str, **popen: Any) -> subprocess.Popen[str]:
+    """A Python process that runs some code, without the site's start-up."""
+    return subprocess.Popen([sys.executable, "-I", "-S", "-c", code, *args], text=True, **popen)
+
+
+@contextlib.contextmanager
+def busy(processes: int = 2) -> Iterator[None]:
+    """Other load: processes that make system calls and start programs until the body has ended."""
+    code = "import os, subprocess\nwhile True:\n os.stat('/'); os.getuid(); subprocess.run(['/bin/true'])"
+    load = [python(code) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+
+
+def wait_for(condition: Any, seconds: float = 30) -> None:
+    """Waits until the condition holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.005)
+
+
+def start_ticks_ns(pid: int) -> int:
+    """`start` of a process, from /proc."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return int(stat[stat.rindex(")") + 2 :].split()[19]) * 10_000_000
+
+
+def thread_state(tid: int) -> str:
+    """The state letter of a thread."""
+    stat = Path(f"/proc/{tid}/stat").read_text()
+    return stat[stat.rindex(")") + 2 :].split()[0]
+
+
+def exit_status(process: subprocess.Popen[str]) -> int:
+    """Its wait status, as wait4(2) gives it: the oracle for exit code, signal and core flag."""
+    _pid, status = os.waitpid(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return status

@@ -1,0 +1,138 @@
+"""Counts and latencies of system calls, against a known number of calls."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bpf.syscalls import SUB_BITS
+from tests.live.recording import busy, python, record_command, recording, start, thread_state, wait_for
+
+pytestmark = pytest.mark.live
+
+CALLS = "import os, sys\nfor _ in range(int(sys.argv[1])): os.getppid()"
+GETPPID = "SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {}"
+
+
+def test_a_million_calls_beside_other_load(tmp_path: Path) -> None:
+    with recording(tmp_path / "t.parquet") as r, busy():
+        process = python(CALLS, "1000003")
+        assert process.wait() == 0
+    r.assert_nothing_lost()
+    assert r.one(GETPPID.format(process.pid)) == 1_000_003
+    report = [row for row in r.rows("SELECT * FROM report.syscalls_by_process") if row[:3] == (process.pid, *row[1:3])]
+    assert [row[3] for row in report if row[2] == "getppid"] == [1_000_003]
+
+
+def test_sixteen_processes_at_once_over_many_snapshots(tmp_path: Path) -> None:
+    with recording(tmp_path / "t.parquet", "--interval", "0.05") as r:
+        processes = [python(CALLS, "62500") for _ in range(16)]
+        assert [p.wait() for p in processes] == [0] * 16
+    r.assert_nothing_lost()
+    assert [r.one(GETPPID.format(p.pid)) for p in processes] == [62_500] * 16
+    assert r.one("SELECT count(DISTINCT ts) FROM syscall_stats") > 2
+
+
+def test_threads_of_one_process_are_added_up(tmp_path: Path) -> None:
+    code = (
+        "import os, threading\n"
+        "def calls():\n for _ in range(10007): os.getppid()\n"
+        "threads = [threading.Thread(target=calls) for _ in range(7)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]"
+    )
+    r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code)
+    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'") == 7 * 10_007
+
+
+def test_errors_are_counted(tmp_path: Path) -> None:
+    code = "import os\nfor _ in range(211):\n try: os.rmdir('/no/such')\n except OSError: pass"
+    r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code)
+    assert r.rows("SELECT sum(calls), sum(errors) FROM syscall_stats WHERE syscall = 'rmdir'") == [(211, 211)]
+
+
+def test_a_command_is_recorded_from_its_execve_to_its_exit(tmp_path: Path) -> None:
+    r = record_command(tmp_path / "t.parquet", "/bin/true")
+    counted = dict(r.rows("SELECT syscall, sum(calls) FROM syscall_stats GROUP BY ALL"))
+    assert counted["execve"] == 1
+    assert counted["exit_group"] == 1
+    assert r.rows("SELECT count(*) FROM syscalls_in_flight") == [(0,)]
+    # strace shows the same calls; what holds the command back makes none of them.
+    assert counted.get("read", 0) <= 2
+    assert r.rows("SELECT calls, no_return, total_s FROM report.syscalls WHERE syscall = 'exit_group'") == [
+        (1, 1, None)
+    ]
+
+
+def test_counts_equal_those_of_strace(tmp_path: Path, strace: str) -> None:
+    command = ["/bin/ls", "-lR", "/etc/apt"]
+    env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+    summary = subprocess.run(
+        [strace, "-f", "-c", "-o", str(tmp_path / "strace"), *command], env=env, stdout=subprocess.DEVNULL, check=True
+    )
+    assert summary.returncode == 0
+    expected = {}
+    for line in (tmp_path / "strace").read_text().splitlines():
+        words = line.split()
+        if len(words) >= 5 and words[0][0].isdigit() and words[-1] != "total":
+            expected[words[-1]] = int(words[3])
+    with open(os.devnull, "w") as null:
+        r = record_command(tmp_path / "t.parquet", *command, env=env, stdout=null)
+    returned = "SELECT syscall, sum(calls) FROM syscall_stats WHERE bucket IS NOT NULL GROUP BY ALL"
+    assert dict(r.rows(returned)) == expected
+
+
+def test_five_seconds_are_in_the_bucket_of_five_seconds(tmp_path: Path) -> None:
+    r = record_command(tmp_path / "t.parquet", "/bin/sleep", "5")
+    (low, high, calls), *rest = r.rows(
+        "SELECT low_ns, high_ns, calls FROM report.syscall_histogram WHERE syscall LIKE '%nanosleep'"
+    )
+    assert rest == [] and calls == 1
+    assert low <= 5_000_000_000 + 100_000 <= high or low <= 5_050_000_000 <= high
+    assert (high - low) / low <= 2**-SUB_BITS
+    assert (
+        5_000_000_000 <= r.one("SELECT max(max_ns) FROM syscall_stats WHERE syscall LIKE '%nanosleep'") < 6_000_000_000
+    )
+
+
+def test_calls_that_an_end_of_the_recording_cuts(tmp_path: Path) -> None:
+    reader = "import os; os.read(0, 1); os.read(0, 1)"
+    stays = python("import signal; signal.pause()")
+    returns = python(reader, stdin=subprocess.PIPE)
+    stays_later = python(reader, stdin=subprocess.PIPE)
+
+    def blocked(process: subprocess.Popen[str], call: int) -> bool:
+        return Path(f"/proc/{process.pid}/syscall").read_text().startswith(f"{call} ")
+
+    wait_for(lambda: blocked(stays, PAUSE) and blocked(returns, READ))
+    running = start(tmp_path / "t.parquet")
+    try:
+        assert returns.stdin and stays_later.stdin
+        returns.stdin.write("ab")
+        returns.stdin.flush()
+        wait_for(lambda: thread_state(returns.pid) == "Z")
+        wait_for(lambda: blocked(stays_later, READ))
+        stays_later.stdin.write("a")
+        stays_later.stdin.flush()
+        wait_for(lambda: blocked(stays_later, READ))
+        assert running.stop() == 0
+    finally:
+        for process in (stays, returns, stays_later):
+            process.kill()
+            process.communicate()
+    cut = {
+        p.pid: running.rows(f"SELECT edge, syscall, elapsed_ns FROM syscalls_in_flight WHERE pid = {p.pid} ORDER BY ts")
+        for p in (stays, returns, stays_later)
+    }
+    window = running.one("SELECT date_diff('microsecond', min(ts), max(ts)) * 1000 + 1000 FROM clocks")
+    ((edge, call, elapsed),) = cut[stays.pid]
+    assert (edge, call) == ("both", "pause") and 0.9 * window < elapsed <= window
+    ((edge, call, elapsed),) = cut[returns.pid]
+    assert (edge, call) == ("start", "read") and 0 < elapsed < window
+    assert cut[stays_later.pid][-1][:2] == ("end", "read")
+    # The second read of each is a whole call or the one at the end: each call is in exactly one place.
+    assert running.one(f"SELECT sum(calls) FROM syscall_stats WHERE pid = {returns.pid} AND syscall = 'read'") == 1
+
+
+PAUSE, READ = (34, 0) if os.uname().machine == "x86_64" else (-1, 63)
