@@ -19,7 +19,7 @@ FORMATS = ("table", "json", "csv", "markdown")
 
 GAP = "  "
 
-DECIMALS = {"_s": 3, "_us": 1, "_pct": 2}
+DECIMALS = {"_s": 3, "_ms": 3, "_us": 1, "_pct": 2}
 """Decimals shown of a column with this suffix. Others have six significant digits."""
 
 

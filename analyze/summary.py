@@ -45,7 +45,8 @@ SECTIONS = (
     Section(
         "shortest_lived",
         "Shortest-lived processes",
-        "SELECT pid, comm, lifetime_s, exit_code, signal, command FROM report.processes WHERE lifetime_s IS NOT NULL "
+        "SELECT pid, comm, lifetime_s * 1000 AS lifetime_ms, exit_code, signal, command FROM report.processes "
+        "WHERE lifetime_s IS NOT NULL "
         "ORDER BY lifetime_s, pid, start",
     ),
     Section(

@@ -121,6 +121,7 @@ class Trace:
         run = self._connection.execute
         _lock_in(self._connection, self.source.path)
         self._set_variables()
+        run("BEGIN")  # comments alone take 30 ms in one transaction, 85 ms in one each
         for name in ("unfiltered", "windowed", "report"):
             run(f"CREATE SCHEMA {name}")
         run(views.wide_view(schema.all_columns(), self._present()))
@@ -139,8 +140,8 @@ class Trace:
             run(views.filtered_view(kind, self.since_ns is not None, self.until_ns is not None, picked))
         for view in (*(v for v in derived if v.schema != "unfiltered"), *reports()):
             run(view.sql)
-        for statement in _comments():
-            run(statement)
+        run(";".join(_comments()))
+        run("COMMIT")
         run("SET lock_configuration = true")
 
     def _set_variables(self) -> None:

@@ -1,0 +1,157 @@
+"""System calls: counts, latencies and percentiles, each answer worked out by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import analyze
+from tests import traces
+from tests.traces import Row, at, born, bucket_low, bucket_of, calls, row
+
+P = {"pid": 7, "start": born(0)}
+
+
+def report(tmp_path: Path, name: str, rows: list[Row], **part: Any) -> list[dict[str, Any]]:
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
+        return trace.report(name).df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
+
+
+def test_counts_are_sums_over_snapshots_and_processes(tmp_path: Path) -> None:
+    rows = [
+        calls(at(1), 7, born(0), "read", bucket_of(1000), 3, errors=1, total_ns=3100, max_ns=1050),
+        calls(at(2), 7, born(0), "read", bucket_of(1000), 2, total_ns=2000, max_ns=1000),
+        calls(at(2), 8, born(0), "read", bucket_of(5000), 5, errors=2, total_ns=25_000, max_ns=5000),
+    ]
+    (read,) = report(tmp_path, "syscalls", rows)
+    assert (read["syscall"], read["calls"], read["errors"]) == ("read", 10, 3)
+    assert read["total_s"] == pytest.approx(30_100e-9)
+    assert read["mean_us"] == pytest.approx(3.01)
+    assert read["max_us"] == 5.0
+
+
+def test_percentiles_by_nearest_rank(tmp_path: Path) -> None:
+    # 100 calls: 50 of bucket 40 (128 to 143 ns, middle 135.5), 40 of bucket 48 (256 to 287, 271.5),
+    # 9 of 56 (512 to 575, middle 543.5 but none took longer than 530), 1 of 64 (1024 to 1151).
+    rows = [
+        calls(at(1), 7, born(0), "read", 40, 50, max_ns=143),
+        calls(at(1), 7, born(0), "read", 48, 40, max_ns=287),
+        calls(at(1), 7, born(0), "read", 56, 9, max_ns=530),
+        calls(at(1), 7, born(0), "read", 64, 1, max_ns=1100),
+    ]
+    (read,) = report(tmp_path, "syscalls", rows)
+    assert (read["p50_us"], read["p90_us"], read["p99_us"], read["max_us"]) == (0.1355, 0.2715, 0.53, 1.1)
+
+
+@pytest.mark.parametrize(("count", "p50"), [(1, 1.024), (2, 1.024), (3, 2.048)])
+def test_the_median_is_a_call_that_was_made(tmp_path: Path, count: int, p50: float) -> None:
+    # 1024, 2048 and 3072 ns: rank 1 of 1, rank 1 of 2, rank 2 of 3. Each is the longest that its bucket saw.
+    rows = [calls(at(1), 7, born(0), "read", bucket_of(n * 1024), 1) for n in range(1, count + 1)]
+    (read,) = report(tmp_path, "syscalls", rows)
+    assert read["p50_us"] == p50
+
+
+def test_the_middle_of_a_bucket_is_within_a_sixteenth(tmp_path: Path) -> None:
+    for latency_ns in (0, 1, 7, 8, 15, 16, 1000, 999_999, 5_000_000_000, 2**40 - 1):
+        bucket = bucket_of(latency_ns)
+        (read,) = report(
+            tmp_path, "syscalls", [calls(at(1), 7, born(0), "read", bucket, 1, max_ns=bucket_low(bucket + 1) - 1)]
+        )
+        assert read["p50_us"] * 1000 == pytest.approx(latency_ns, rel=0.0625)
+
+
+def test_five_seconds_are_five_seconds(tmp_path: Path) -> None:
+    ns = 5_000_100_000
+    rows = [calls(at(6), 7, born(0), "clock_nanosleep", bucket_of(ns), 1, total_ns=ns, max_ns=ns)]
+    (bucket,) = report(tmp_path, "syscall_histogram", rows)
+    assert bucket["low_ns"] <= ns < bucket["high_ns"]
+    (sleep,) = report(tmp_path, "syscalls", rows)
+    assert sleep["max_us"] == 5_000_100
+    assert 4_687_000 < sleep["p99_us"] <= 5_000_100
+
+
+def test_calls_that_never_return_have_no_latency(tmp_path: Path) -> None:
+    (exit_group,) = report(
+        tmp_path, "syscalls", [calls(at(1), 7, born(0), "exit_group", None, 3, total_ns=0, max_ns=0)]
+    )
+    assert (exit_group["calls"], exit_group["no_return"], exit_group["errors"]) == (3, 3, 0)
+    assert [exit_group[c] for c in ("total_s", "mean_us", "p50_us", "p90_us", "p99_us", "max_us")] == [None] * 6
+
+
+def test_calls_in_flight(tmp_path: Path) -> None:
+    # Issued in the recording: 2 that returned and the one that the end cut. The others were issued before.
+    rows = [
+        calls(at(1), 7, born(0), "read", 40, 2),
+        row("syscall_inflight", at(1), **P, tid=7, syscall="read", abi="x86_64", edge="start", elapsed_ns=10**9),
+        row("syscall_inflight", at(10), **P, tid=8, syscall="read", abi="x86_64", edge="both", elapsed_ns=10**10),
+        row("syscall_inflight", at(10), **P, tid=9, syscall="read", abi="x86_64", edge="end", elapsed_ns=5),
+    ]
+    (read,) = report(tmp_path, "syscalls", rows)
+    assert (read["calls"], read["in_flight"], read["no_return"]) == (3, 3, 0)
+    longest, *_ = report(tmp_path, "syscalls_in_flight", rows)
+    assert (longest["tid"], longest["edge"], longest["elapsed_s"]) == (8, "both", 10.0)
+
+
+def test_a_pid_that_is_used_again_is_two_processes(tmp_path: Path) -> None:
+    rows = [
+        row("exec", at(1), pid=7, start=born(0), comm="old"),
+        row("exec", at(3), pid=7, start=born(3), comm="new"),
+        calls(at(2), 7, born(0), "read", 40, 2),
+        calls(at(4), 7, born(3), "read", 40, 3),
+    ]
+    found = report(tmp_path, "syscalls_by_process", rows)
+    assert {(r["comm"], r["calls"]) for r in found} == {("old", 2), ("new", 3)}
+
+
+def test_names_of_calls_without_one(tmp_path: Path) -> None:
+    rows = [
+        calls(at(1), 7, born(0), None, 40, 1, nr=999),
+        calls(at(1), 7, born(0), None, 40, 1, nr=None, abi=None),
+    ]
+    assert {r["syscall"] for r in report(tmp_path, "syscalls", rows)} == {"syscall_999", "unknown"}
+
+
+def test_the_same_name_in_two_tables_is_two_calls(tmp_path: Path) -> None:
+    rows = [calls(at(1), 7, born(0), "read", 40, 1), calls(at(1), 7, born(0), "read", 40, 2, abi="i386", nr=3)]
+    assert {(r["abi"], r["calls"]) for r in report(tmp_path, "syscalls", rows)} == {("x86_64", 1), ("i386", 2)}
+
+
+def test_a_process_with_no_name_known(tmp_path: Path) -> None:
+    (read,) = report(tmp_path, "syscalls_by_process", [calls(at(1), 7, born(0), "read", 40, 1)])
+    assert (read["pid"], read["comm"], read["calls"]) == (7, None, 1)
+
+
+@pytest.mark.parametrize("bucket", [487, 496, 60_000])
+def test_buckets_and_counts_that_cannot_be(tmp_path: Path, bucket: int) -> None:
+    most = 2**64 - 1
+    rows = [
+        calls(at(1), 7, born(0), "read", 40, 1, total_ns=128, max_ns=128),
+        calls(at(1), 7, born(0), "read", bucket, 1, total_ns=10, max_ns=10),
+        calls(at(1), 7, born(0), "write", 486, most, errors=most, total_ns=most, max_ns=most),
+        calls(at(2), 7, born(0), "write", 486, most, errors=most, total_ns=most, max_ns=most),
+    ]
+    found = {r["syscall"]: r for r in report(tmp_path, "syscalls", rows)}
+    assert found["read"]["calls"] == 2
+    assert found["read"]["p99_us"] == 0.128
+    assert found["write"]["calls"] is None  # more than can be told
+    assert {r["syscall"] for r in report(tmp_path, "syscall_histogram", rows)} == {"read", "write"}
+
+
+def test_a_window_counts_the_snapshots_in_it(tmp_path: Path) -> None:
+    # The snapshot at +2 s counts what happened before, so it belongs to the window that ends at +2 s.
+    rows = [calls(at(s), 7, born(0), "read", 40, 10**s) for s in (1, 2, 3)]
+    (before,) = report(tmp_path, "syscalls", rows, until="+2")
+    (after,) = report(tmp_path, "syscalls", rows, since="+2")
+    assert (before["calls"], after["calls"]) == (110, 1000)
+    assert report(tmp_path, "syscalls", rows, since="+5", until="+6") == []
+
+
+def test_the_histogram_has_a_row_for_each_bucket(tmp_path: Path) -> None:
+    rows = [
+        calls(at(1), 7, born(0), "read", 3, 1),
+        calls(at(1), 7, born(0), "read", 40, 2),
+        calls(at(2), 8, born(0), "read", 40, 5),
+        calls(at(2), 8, born(0), "read", None, 5),
+    ]
+    found = report(tmp_path, "syscall_histogram", rows)
+    assert [(r["low_ns"], r["high_ns"], r["calls"]) for r in found] == [(3, 4, 1), (128, 144, 7)]
