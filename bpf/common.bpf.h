@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What every program shares: whether to record, whose row it is, what was lost.
 
-#define INLINE static inline __attribute__((always_inline))
+#define EPERM 1
+#define EACCES 13
+#define ENOSYS 38
 
+#define INLINE static inline __attribute__((always_inline))
 
 // Reads one member of a kernel struct, at this kernel's own offset (from BTF).
 #define KREAD(dst, ptr, type, member)                                                                                  \

@@ -191,8 +191,8 @@ INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
 
 // A call that returns and was not seen to begin. It began before the recording did, or it is a new thread's return
 // from the clone that made it, or seccomp refused it: then the kernel has traced no entry
-// (syscall_trace_enter() returns before trace_sys_enter()).
-INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, u64 now)
+// (syscall_trace_enter() returns before trace_sys_enter()). A thread returns only once from a call that began before.
+INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 result, u64 now)
 {
 	void *task = (void *)bpf_get_current_task();
 	struct call seen = {};
@@ -204,8 +204,9 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, u64 n
 #ifdef HAVE_task_struct__seccomp__mode
 	KREAD(seccomp, task, task_struct, seccomp__mode);
 #endif
+	int refused = seccomp && (result == -EPERM || result == -EACCES || result == -ENOSYS);
 	// The entry says that the thread was seen, so that user space does not put one there for a call that is over.
-	if (parked.insert(&who->tid, &seen) || seccomp) {
+	if (parked.insert(&who->tid, &seen) || refused) {
 		lose(LOSS_refused);
 		return;
 	}
@@ -227,7 +228,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	s64 result = ctx->args[1];
 	struct call call = take_call(cpu, bpf_get_current_pid_tgid());
 	if (!call.entered) {
-		unmatched_exit(c, &who, (void *)ctx->args[0], now);
+		unmatched_exit(c, &who, (void *)ctx->args[0], result, now);
 		return 0;
 	}
 	if (call.entered <= c->t0) {

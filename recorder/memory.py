@@ -8,10 +8,35 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 MADV_PAGEOUT = 21  # since 5.4
 
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (r\S+) \S+ \S+ [1-9]\d*\s+\S+\.so[.\d]*$")
+
+
+class _Absent(MetaPathFinder):
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == self._name:
+            raise ModuleNotFoundError(f"{fullname} is not used here", name=fullname)
+        return None
+
+
+def do_without(name: str) -> None:
+    """Makes a package look as if it were not installed, to those who would import it if it is.
+
+    pyarrow imports pandas only to ask of each array whether it is a pandas one: 40 MB for nothing.
+    """
+    sys.meta_path.insert(0, _Absent(name))
 
 
 def give_back() -> None:

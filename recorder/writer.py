@@ -36,10 +36,10 @@ class TraceWriter:
         self.rows = {k.name: 0 for k in bpf.KINDS}
         self._pending: dict[str, list[pa.RecordBatch]] = {k.name: [] for k in bpf.KINDS}
         self._wide = schema.wide()
-        if not force and os.path.lexists(path):
-            raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
         if path.is_dir():
             raise CannotWrite(f"{path} is a directory: name a file with -o")
+        if not force and os.path.lexists(path):
+            raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
         self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         try:
             # 0600: a trace holds command lines and file names of every user.

@@ -75,8 +75,9 @@ def record(
         raise BadRequest("--pid and a command exclude each other: give one of them")
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
-    from recorder import run
+    from recorder import memory, run
     from recorder.session import Options
 
+    memory.do_without("pandas")
     options = Options(output, force, duration, interval, pids, command, tuple(sys.argv))
     context.exit(run.record(options))

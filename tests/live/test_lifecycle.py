@@ -57,7 +57,7 @@ ENDINGS = {
     "kill": f"os.kill(os.getpid(), {int(signal.SIGKILL)})",
     "leader first, then a code": LATER.format("os._exit(9)", EXIT_THREAD),
     "leader first, then the last thread": LATER.format(f"libc.syscall({EXIT_THREAD}, 3)", EXIT_THREAD),
-    "sixteen threads at once": "for _ in range(16): threading.Thread(target=time.sleep, args=(9,)).start()\nos._exit(11)",
+    "sixteen threads": "for _ in range(16): threading.Thread(target=time.sleep, args=(9,)).start()\nos._exit(11)",
 }
 
 

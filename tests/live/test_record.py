@@ -1,0 +1,308 @@
+"""The command `record`: how it starts, how it stops, and what it leaves behind."""
+
+import contextlib
+import os
+import pty
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import analyze
+from bpf import schema
+from tests.live.recording import SYSMON, python, record_command, recording, start
+
+pytestmark = pytest.mark.live
+
+
+def bpf_objects() -> set[str]:
+    """Programs and maps that some process holds by a descriptor named for them: what a recorder could leave behind."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(link).startswith("anon_inode:bpf"):
+                found.add(str(link))
+    return found
+
+
+def failing(*args: str, **popen: object) -> tuple[int, str]:
+    """Exit status and the one line of a `sysmon record` that must fail."""
+    done = subprocess.run([SYSMON, "record", *args], capture_output=True, text=True, timeout=60, check=False, **popen)  # type: ignore[call-overload]
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr.rstrip("\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_with_a_whole_file(tmp_path: Path, number: int) -> None:
+    running = start(tmp_path / "t.parquet", "--interval", "30")
+    process = python("import os\nfor _ in range(1009): os.getppid()")
+    assert process.wait() == 0
+    assert running.stop(number) == 0, running.output
+    # No snapshot was due before the signal: the last one is of the end.
+    assert (
+        running.one(f"SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {process.pid}") == 1009
+    )
+    assert [e for (e,) in running.rows("SELECT event FROM clocks ORDER BY ts")] == ["start", "end"]
+    with analyze.open_trace(running.path) as trace:
+        assert trace.metadata["stopped_by"] == "signal"
+    assert os.listdir(tmp_path) == ["t.parquet"]
+    assert f"wrote {running.path}" in running.output
+    assert f"sysmon report {running.path}" in running.output.splitlines()[-1]
+
+
+def test_duration_ends_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [SYSMON, "record", "--duration", "1.5", "--interval", "0.5", "-o", str(tmp_path / "t.parquet")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == ""
+    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+        assert trace.metadata["stopped_by"] == "duration"
+        assert 1.5 <= (trace.metadata["ended_ns"] - trace.metadata["started_ns"]) / 1e9 < 3
+        events = [e for (e,) in trace.sql("SELECT event FROM clocks ORDER BY ts").fetchall()]
+    assert events[0] == "start" and events[-1] == "end" and events.count("snapshot") >= 2
+
+
+def test_the_status_of_the_command_is_passed_on(tmp_path: Path) -> None:
+    for i, (script, status) in enumerate([("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143)]):
+        r = record_command(tmp_path / f"{i}.parquet", "sh", "-c", script)
+        assert r.status == status
+        with analyze.open_trace(r.path) as trace:
+            assert trace.metadata["stopped_by"] == "command"
+            assert trace.metadata["command_status"] == status
+
+
+def test_the_command_keeps_its_files_and_signals(tmp_path: Path) -> None:
+    upper = [sys.executable, "-I", "-S", "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())"]
+    show = ["sh", "-c", "grep SigIgn /proc/self/status; ls /proc/self/fd | tr '\\n' ' '; cat"]
+    for i, command in enumerate([upper, show]):
+        run = {"input": "words\n", "capture_output": True, "text": True, "timeout": 60, "check": True}
+        plain = subprocess.run(command, **run)  # type: ignore[call-overload]
+        recorded = subprocess.run([SYSMON, "record", "-o", str(tmp_path / f"{i}.parquet"), "--", *command], **run)  # type: ignore[call-overload]
+        assert recorded.stdout == plain.stdout != ""
+
+
+def test_after_the_duration_the_command_goes_on(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [SYSMON, "record", "--duration", "0.3", "-o", str(tmp_path / "t.parquet"), "--", "sleep", "2"],
+        stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "still runs: pid" in done.stderr
+    pid = int(done.stderr.split("still runs: pid ")[1].split()[0])
+    assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+    os.kill(pid, signal.SIGKILL)
+    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+        assert trace.metadata["command_status"] is None
+        assert trace.sql("SELECT edge, syscall FROM syscalls_in_flight").fetchall() == [("end", "clock_nanosleep")]
+
+
+def test_only_the_chosen_process_is_recorded(tmp_path: Path) -> None:
+    processes = [python("import os, time\nwhile True: os.getppid(); time.sleep(.001)") for _ in range(2)]
+    try:
+        with recording(tmp_path / "t.parquet", "--pid", str(processes[0].pid)) as r:
+            time.sleep(0.5)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert {
+        pid for (pid,) in r.rows("SELECT pid FROM syscall_stats UNION SELECT pid FROM cpu UNION SELECT pid FROM exits")
+    } == {processes[0].pid}
+    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'") > 10
+
+
+def test_it_ends_when_the_chosen_process_does(tmp_path: Path) -> None:
+    process = python("import time; time.sleep(1); raise SystemExit(3)")
+    running = start(tmp_path / "t.parquet", "--pid", str(process.pid))
+    assert process.wait() == 3
+    running.process.wait(30)
+    assert running.stop() == 0
+    assert running.rows("SELECT pid, exit_code FROM exits") == [(process.pid, 3)]
+
+
+def test_cpu_time_against_getrusage(tmp_path: Path) -> None:
+    code = (
+        "import resource, time\nwhile sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) < 1: pass\n"
+        "print(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))"
+    )
+    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
+        process = python(code, stdout=subprocess.PIPE)
+        used = float(process.communicate()[0])
+    measured = r.one(f"SELECT sum(oncpu_ns) FROM cpu WHERE pid = {process.pid}") / 1e9
+    # The process starts and ends outside of its own measurement: some ms more.
+    assert used * 0.995 <= measured <= used * 1.005 + 0.05
+
+
+def test_a_process_that_never_leaves_its_cpu_is_charged_in_every_snapshot(tmp_path: Path) -> None:
+    with recording(tmp_path / "t.parquet", "--interval", "0.25") as r:
+        process = python("while True: pass", preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+        time.sleep(2)
+        process.kill()
+        process.wait()
+    shares = r.rows(
+        "SELECT c.oncpu_ns / (epoch_ns(s.ts) - epoch_ns(s.before)) FROM cpu c JOIN "
+        "(SELECT ts, lag(ts) OVER (ORDER BY ts) AS before FROM clocks) s USING (ts) "
+        f"WHERE pid = {process.pid} ORDER BY ts"
+    )
+    assert len(shares) >= 6
+    middle = [share for (share,) in shares[1:-1]]
+    assert min(middle) > 0.2, "no snapshot is without it, though the recorder and others share its CPU"
+    total = r.one("SELECT sum(oncpu_ns) FROM cpu")
+    assert total <= 1.005 * os.cpu_count() * r.one("SELECT epoch_ns(max(ts)) - epoch_ns(min(ts)) FROM clocks")  # type: ignore[operator]
+
+
+def test_a_map_that_fills_is_read_early(tmp_path: Path) -> None:
+    # 1,000 processes a snapshot of about 40 cells each; what matters is that nothing is lost.
+    with recording(tmp_path / "t.parquet", "--interval", "60") as r:
+        loop = "i=0; while [ $i -lt 1500 ]; do /bin/true; i=$((i+1)); done"
+        subprocess.run(["/bin/sh", "-c", loop], check=True)
+    r.assert_nothing_lost()
+    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'execve' AND bucket IS NOT NULL") >= 1500
+    assert r.one("SELECT count(*) FROM clocks WHERE event = 'snapshot'") >= 1
+
+
+def test_the_recorder_stays_small(tmp_path: Path) -> None:
+    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
+        loop = "i=0; while [ $i -lt 2000 ]; do /bin/true; i=$((i+1)); done"
+        subprocess.run(["/bin/sh", "-c", loop], check=True)
+    memory = [rss for (rss,) in r.rows("SELECT rss_bytes FROM overhead WHERE part = 'recorder' ORDER BY ts")]
+    assert len(memory) > 5
+    assert max(memory) < 120_000_000
+    programs = r.rows("SELECT part, sum(runs), sum(run_ns) FROM overhead WHERE part <> 'recorder' GROUP BY part")
+    assert {part for part, _runs, _ns in programs} >= {"on_sys_enter", "on_sys_exit", "on_sched_switch"}
+    assert all(runs > 0 and ns > 0 for part, runs, ns in programs if part.startswith("on_sys_"))
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    before = bpf_objects()
+    record_command(tmp_path / "t.parquet", "/bin/true")
+    assert bpf_objects() <= before
+    mode = (tmp_path / "t.parquet").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600, "a trace holds the command lines of every user"
+
+
+def test_the_file_explains_itself(tmp_path: Path) -> None:
+    r = record_command(tmp_path / "t.parquet", "/bin/true")
+    file = pq.ParquetFile(r.path)
+    assert file.schema_arrow.remove_metadata().equals(schema.wide().remove_metadata())
+    assert all(file.schema_arrow.field(c.name).metadata[b"doc"] == c.doc.encode() for c in schema.all_columns())
+    for i in range(file.num_row_groups):
+        kind = file.metadata.row_group(i).column(0).statistics
+        assert kind.min == kind.max, "a row group holds rows of one kind"
+    with analyze.open_trace(r.path) as trace:
+        host = trace.metadata["host"]
+        assert host["kernel"] == os.uname().release
+        assert all(probe["attached"] for probe in trace.metadata["probes"])
+        assert abs(trace.metadata["started_ns"] - time.time_ns()) < 60 * 10**9
+
+
+def test_timestamps_are_the_wall_clock(tmp_path: Path) -> None:
+    before = time.time_ns()
+    with recording(tmp_path / "t.parquet") as r:
+        process = python("pass")
+        process.wait()
+    after = time.time_ns()
+    (fork, exit_) = r.rows(
+        f"SELECT epoch_ns(f.ts), epoch_ns(e.ts) FROM forks f JOIN exits e USING (pid, start) WHERE pid = {process.pid}"
+    )[0]
+    assert before < fork < exit_ < after
+
+
+def test_a_line_lives_on_a_terminal_only(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [SYSMON, "record", "--duration", "2", "--interval", "0.5", "-o", str(tmp_path / "t.parquet")],
+        stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.wait() == 0
+    assert b"s left" in shown and b"rows" in shown and b"nothing lost" in shown
+    plain = subprocess.run(
+        [SYSMON, "record", "--duration", "1", "--interval", "0.3", "-o", str(tmp_path / "u.parquet")],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert len(plain.stderr.splitlines()) == 3
+    assert "\x1b" not in plain.stderr and "\r" not in plain.stderr
+
+
+def test_an_existing_file_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "t.parquet"
+    out.write_text("mine")
+    assert failing("-o", str(out)) == (
+        1,
+        f"sysmon: {out} exists: choose another name with -o, or overwrite it with --force",
+    )
+    assert out.read_text() == "mine"
+    subprocess.run([SYSMON, "record", "--force", "-o", str(out), "--", "/bin/true"], check=True, timeout=60)
+    assert out.read_bytes()[:4] == b"PAR1"
+    assert os.listdir(tmp_path) == ["t.parquet"]
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "t.parquet"
+    running = start(out)
+    out.write_text("theirs")
+    assert running.stop() == 1
+    assert out.read_text() == "theirs"
+    (kept,) = (p for p in tmp_path.iterdir() if p != out)
+    assert str(kept) in running.output
+    assert kept.read_bytes()[-4:] == b"PAR1"
+
+
+def test_bad_requests_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
+    out = str(tmp_path / "t.parquet")
+    for args, status, words in [
+        (["-o", "/no/such/place/t.parquet"], 1, "cannot write in /no/such/place: No such file or directory"),
+        (["-o", str(tmp_path)], 1, "is a directory: name a file with -o"),
+        (["-o", out, "--pid", "4194303"], 2, "no process has the pid 4194303"),
+        (["-o", out, "--", "no-such-command"], 2, "no such command: no-such-command"),
+        (["-o", out, "--pid", "1", "--", "true"], 2, "--pid and a command exclude each other"),
+    ]:
+        got, line = failing(*args)
+        assert got == status, line
+        assert line.startswith("sysmon: ") and words in line and "\n" not in line
+    assert os.listdir(tmp_path) == []
+
+
+def test_without_privilege_it_says_what_to_type(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; os.setgroups([]); import sysmon, recorder.commands.record, recorder.privilege\n"
+        "os.setgid(65534); os.setuid(65534); sys.argv[1:] = ['record', '-o', sys.argv[1]]; sysmon.main()"
+    )
+    tmp_path.chmod(0o777)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "t.parquet")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("sysmon: recording needs root: run it with sudo")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_header_in_the_working_directory_is_not_compiled(tmp_path: Path) -> None:
+    (tmp_path / "linux").mkdir()
+    for name in ("types.h", "version.h", "kconfig.h"):
+        (tmp_path / "linux" / name).write_text("#error from the working directory\n")
+    (tmp_path / "json.py").write_text("raise SystemExit('imported from the working directory')")
+    done = subprocess.run(
+        [SYSMON, "record", "-o", "t.parquet", "--", "/bin/true"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
