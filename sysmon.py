@@ -5,11 +5,13 @@ Nothing here knows what a trace is. `sysmon report` must start where there is no
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import importlib
 import os
 import signal
 import sys
+from typing import Any
 
 import click
 
@@ -26,6 +28,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "completion": ("analyze.commands.completion", "completion", "Write what makes a shell complete commands."),
 }
 """Name of a command → module, attribute in it, and the line in the list of commands."""
+
+ESCAPED = "sysmon.escaped"
+"""The error handler of output streams: \\uNNNN for what the locale cannot write, which is right inside JSON too."""
 
 INTERRUPTED = 128 + signal.SIGINT
 """The exit status that shells give to a program that Ctrl-C ended."""
@@ -53,6 +58,16 @@ class Commands(click.Group):
             hint = f"did you mean {' or '.join(near)}?" if near else "`sysmon --help` shows the commands"
             raise BadRequest(f"there is no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            status = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Who read the output has seen enough. The interpreter flushes at its end, which must not fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return status
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # From the table: click would import every command to ask it for this line.
@@ -82,14 +97,20 @@ def cli() -> None:
     """
 
 
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2)), error.end
+
+
 def main() -> None:
     """Runs a command. What the user can do something about is one line and an exit status, all else a traceback."""
+    codecs.register_error(ESCAPED, _escape)
     for stream in (sys.stdout, sys.stderr):
         # Whatever the locale can write, the rest is escaped: a name in a trace must not end the program.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        stream.reconfigure(errors=ESCAPED)  # type: ignore[union-attr]
     try:
         status = cli.main(prog_name="sysmon", standalone_mode=False)
-        sys.stdout.flush()
     except SysmonError as e:
         _complain(str(e))
         sys.exit(e.exit_status)
@@ -98,10 +119,6 @@ def main() -> None:
         sys.exit(e.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Who read the output has seen enough. The interpreter flushes at its end, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -29,12 +29,12 @@ def json_text(value: object, indent: int | None = None) -> str:
     return ACTING.sub(lambda m: m[0] if m[0] == "\n" else json.dumps(m[0])[1:-1].replace("\x7f", "\\u007f"), text)
 
 
-def write_json(result: Result, stream: TextIO) -> None:
-    """An array of objects, one in a line."""
+def write_json(result: Result, stream: TextIO, end: str = "\n") -> None:
+    """An array of objects, one in a line; `end` stands after it."""
     stream.write("[")
     for i, record in enumerate(result.records()):
         stream.write((",\n " if i else "\n ") + json_text(record))
-    stream.write("\n]\n")
+    stream.write(f"\n]{end}")
 
 
 def write_csv(result: Result, stream: TextIO) -> None:

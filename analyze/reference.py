@@ -62,12 +62,12 @@ _FILE_FORMAT = [
     "holds rows of one kind, and columns that a kind does not have are NULL. What is not known is NULL, never 0.",
     "",
     f"`ts` has nanoseconds and is UTC: {TS.doc[0].lower()}{TS.doc[1:]}",
-    "A process is the pair (`pid`, `start`). Rows that count hold what was counted since the snapshot before, so a total is",
-    "a sum.",
+    "A process is the pair (`pid`, `start`). Rows that count hold what was counted since the snapshot before: a",
+    "total is a sum.",
     "",
-    "The file's key-value metadata has under `sysmon` a JSON object that describes the recording (`sysmon info` shows",
-    "it) and under `sysmon.kinds` one that describes the kinds. Each column's meaning and unit are in its field metadata",
-    "(`doc`, `unit`).",
+    "The file's key-value metadata has under `sysmon` a JSON object that describes the recording (`sysmon info`",
+    "shows it) and under `sysmon.kinds` one that describes the kinds. Each column's meaning and unit are in its field",
+    "metadata (`doc`, `unit`).",
 ]
 
 

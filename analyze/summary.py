@@ -39,8 +39,9 @@ SECTIONS = (
     Section(
         "processes_by_cpu",
         "Processes by CPU time",
-        "SELECT pid, comm, cpu_s, syscalls, lifetime_s, command FROM report.processes WHERE cpu_s > 0 "
-        "ORDER BY cpu_s DESC, pid, start",
+        "SELECT pid, comm, cpu_ns / 1e9 AS cpu_s, syscalls, lifetime_ns / 1e9 AS lifetime_s, "
+        "CASE WHEN is_recorder THEN 'this recording: ' ELSE '' END || command AS command "
+        "FROM processes WHERE cpu_ns > 0 ORDER BY cpu_ns DESC, pid, start",
     ),
     Section(
         "shortest_lived",
@@ -126,5 +127,5 @@ def write_json(trace: Trace, stream: TextIO) -> None:
     stream.write(f'{{"recording": {formats.json_text(trace.metadata)}')
     for name, query in (("losses", LOSSES), *((s.name, s.query) for s in SECTIONS)):
         stream.write(f',\n"{name}": ')
-        formats.write_json(formats.limited(Result.of(trace.sql(query)), ROWS), stream)
-    stream.write("}\n")
+        formats.write_json(formats.limited(Result.of(trace.sql(query)), ROWS), stream, end="")
+    stream.write("\n}\n")

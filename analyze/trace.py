@@ -37,8 +37,8 @@ ORDER BY ts NULLS LAST, row_number
 READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 """Statements that only read. DESCRIBE, SUMMARIZE, SHOW and VALUES count as SELECT."""
 
-FAULTS_OF_THE_FILE = (duckdb.OperationalError, duckdb.DataError, duckdb.InternalError, duckdb.InvalidInputException)
-"""What DuckDB raises on rows that are not what they should be. Other errors in SQL of ours are defects."""
+DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+"""Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
 
 
 class Trace:
@@ -104,7 +104,9 @@ class Trace:
             yield
         except duckdb.OutOfMemoryException as e:
             raise BrokenTrace(f"{self._shown}: needs more memory than there is; ask for less of it with --since") from e
-        except FAULTS_OF_THE_FILE as e:
+        except DEFECTS:
+            raise
+        except duckdb.Error as e:
             raise BrokenTrace(f"{self._shown}: cannot be read ({one_line(str(e))}); {RETRY}") from e
 
     def close(self) -> None:

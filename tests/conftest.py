@@ -18,6 +18,10 @@ MUST_RUN, LEFT_OUT = LIVE == "1", LIVE == "0"
 ENVIRONMENT = "test_environment.py"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/*.txt with what is written now")
+
+
 def pytest_configure() -> None:
     if LIVE not in ("", "0", "1"):
         raise pytest.UsageError(f"SYSMON_LIVE is {LIVE!r}; it may be 1, 0 or unset")

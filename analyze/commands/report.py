@@ -96,8 +96,8 @@ def _reports(screen: Screen, trace: Trace, names: tuple[str, ...], form: str, li
     if form == "json" and len(names) > 1:
         for i, name in enumerate(names):
             screen.stream.write(("," if i else "{") + f'\n"{name}": ')
-            write_json(limited(Result.of(trace.report(name)), limit), screen.stream)
-        screen.stream.write("}\n")
+            write_json(limited(Result.of(trace.report(name)), limit), screen.stream, end="")
+        screen.stream.write("\n}\n")
         return
     if form == "table" and limit is None:
         limit = TABLE_ROWS if screen.is_terminal else None

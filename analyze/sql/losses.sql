@@ -1,11 +1,11 @@
 -- What is missing from the trace, and why.
 --
 -- Empty if nothing was lost. Losses are of the whole machine: they cannot be told apart by process, so a filter by
--- process does not change them. docs/trace-format.md says what each cause means.
+-- process does not change them. `sysmon schema loss` says what each cause means.
 CREATE VIEW report.losses(
-    -- Why: 'ring full', 'map full', 'unreadable', 'recursion' or 'unmatched exit'.
+    -- Why, such as 'ring full' or 'map full'.
     cause,
-    -- The ring, map, string or program that lost.
+    -- The kind of row, the map, string or program concerned.
     "where",
     -- How many.
     lost,

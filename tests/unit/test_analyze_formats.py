@@ -81,8 +81,9 @@ def test_json_is_exact(tmp_path: Path) -> None:
 
 def test_json_of_values_that_json_does_not_have(tmp_path: Path) -> None:
     query = (
-        "SELECT 'nan'::DOUBLE AS a, 'inf'::FLOAT AS b, 2::HUGEINT ** 2 AS c, 170141183460469231731687303715884105727 AS d, "
-        "'\\xFF'::BLOB AS e, [ts] AS f, {'x': ts} AS g, MAP {'k': 1} AS h, DATE '2020-01-02' AS i, 1.5::DECIMAL(4, 2) AS j, "
+        "SELECT 'nan'::DOUBLE AS a, 'inf'::FLOAT AS b, 2::HUGEINT ** 2 AS c, "
+        "170141183460469231731687303715884105727 AS d, '\\xFF'::BLOB AS e, "
+        "[ts] AS f, {'x': ts} AS g, MAP {'k': 1} AS h, DATE '2020-01-02' AS i, 1.5::DECIMAL(4, 2) AS j, "
         "INTERVAL 1 DAY AS k, uuid() IS NULL AS l FROM execs"
     )
     stream = io.StringIO()

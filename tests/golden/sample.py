@@ -1,0 +1,111 @@
+"""The handmade trace of the golden files: a shell that runs make, a crash, a server from before, and losses."""
+
+from tests.traces import Row, at, born, bucket_low, calls, row
+
+INIT, SHELL, SERVER, RECORDER = 1, 50, 60, 900
+
+PROBES = [
+    {"name": "on_exec", "tracepoint": "sched_process_exec", "attached": True, "reason": ""},
+    {"name": "on_rename", "tracepoint": "task_rename", "attached": False, "reason": "no such tracepoint"},
+]
+
+LOSSES = [{"cause": "ring full", "where": "exec", "lost": 7}, {"cause": "map full", "where": "cpu", "lost": 2}]
+
+
+def rows() -> list[Row]:
+    return [*_alive(), *_lives(), *_syscalls(), *_cpu(), *_ledger()]
+
+
+def _alive() -> list[Row]:
+    def state(edge: str, pid: int, start_s: float, ppid: int, comm: str, argv: list[str] | None) -> Row:
+        return row(
+            "process", at(0 if edge == "start" else 10), pid=pid, start=born(start_s), ppid=ppid, uid=0, comm=comm,
+            edge=edge, argv=argv, path=argv and f"/usr/bin/{argv[0]}", kernel_thread=argv is None,
+            threads=1, cpu_ns=10**9,
+        )  # fmt: skip
+
+    return [
+        state(edge, *who)
+        for edge in ("start", "end")
+        for who in (
+            (INIT, -999, 0, "init", ["init"]),
+            (2, -999, 0, "kthreadd", None),
+            (SHELL, -500, INIT, "bash", ["bash"]),
+            (SERVER, -400, INIT, "server", ["server", "--port", "80"]),
+            (RECORDER, -1, SHELL, "sysmon", ["sysmon", "record"]),
+        )
+    ]
+
+
+def _lives() -> list[Row]:
+    out = []
+    for pid, start_s, end_s, parent, comm, argv, ended in (
+        (101, 1.0, 6.5, (SHELL, -500), "make", ["make", "-j2"], {"exit_code": 2}),
+        (102, 1.2, 2.0, (101, 1.0), "cc", ["cc", "-c", "a.c"], {"exit_code": 0}),
+        (103, 1.3, 6.0, (101, 1.0), "cc", ["cc", "-c", "b.c"], {"signal": 11, "core_dumped": True}),
+        (102, 7.0, 7.0009, (SHELL, -500), "\x1b[31m", ["=evil|", "two\nlines"], {"exit_code": 0}),
+    ):
+        me = {"pid": pid, "start": born(start_s), "ppid": parent[0], "uid": 1000}
+        out += [
+            row("fork", at(start_s), **me, parent_start=born(parent[1]), comm="bash"),
+            row("exec", at(start_s + 0.0005), **me, tid=pid, comm=comm, path=f"/usr/bin/{argv[0]}", argv=argv,
+                argv_truncated=pid == 101, path_truncated=False),
+            row("exit", at(end_s), **me, comm=comm, lifetime_ns=round((end_s - start_s) * 10**9),
+                **{"core_dumped": False, **ended}),
+        ]  # fmt: skip
+    me = {"pid": SERVER, "start": born(-400)}
+    return [*out, row("rename", at(4), **me, tid=61, uid=0, old_comm="server", comm="worker-1")]
+
+
+def _syscalls() -> list[Row]:
+    server, make = (SERVER, born(-400)), (101, born(1))
+    out = []
+    for second in range(1, 11):
+        out += [
+            calls(at(second), *server, "epoll_wait", 200, 3, nr=232, total_ns=3 * bucket_low(200) + 100,
+                  max_ns=bucket_low(200) + 60),
+            calls(at(second), *server, "read", 60 + second, 1000 + second, errors=second),
+        ]  # fmt: skip
+    return [
+        *out,
+        calls(at(7), *make, "wait4", 232, 2, nr=61),
+        calls(at(7), *make, "exit_group", None, 1, nr=231, max_ns=0),
+        calls(at(7), 103, born(1.3), None, 44, 1, nr=4000),
+        row("syscall_inflight", at(10), pid=SERVER, start=born(-400), tid=61, comm="worker-1", nr=232, abi="x86_64",
+            syscall="epoll_wait", edge="end", elapsed_ns=123_456_789),
+        row("syscall_inflight", at(10), pid=SHELL, start=born(-500), tid=SHELL, comm="bash", nr=0, abi="x86_64",
+            syscall="read", edge="both", elapsed_ns=10**10),
+    ]  # fmt: skip
+
+
+def _cpu() -> list[Row]:
+    return [
+        row("cpu", at(second), pid=pid, start=start, oncpu_ns=oncpu_ns, switches=3)
+        for second, pid, start, oncpu_ns in (
+            (1, SERVER, born(-400), 400_000_000),
+            (2, SERVER, born(-400), 350_000_000),
+            (2, 102, born(1.2), 700_000_000),
+            (2, 101, born(1.0), 1_000_000),
+            (7, 101, born(1.0), 2_000_000),
+            (8, 102, born(7.0), 600_000),
+            (9, RECORDER, born(-1), 12_000_000),
+        )
+    ]
+
+
+def _ledger() -> list[Row]:
+    offset = 1000 * 10**9
+    out = [
+        row("clock", at(s), event=event, monotonic_ns=offset + s * 10**9 - 5, boottime_ns=offset + s * 10**9,
+            realtime_ns=at(s), read_ns=None if event == "start" else 1_500_000)
+        for s, event in ((0, "start"), (1, "snapshot"), (10, "end"))
+    ]  # fmt: skip
+    losses = ((1, "ring full", "exec", 3), (2, "ring full", "exec", 4), (9, "map full", "cpu", 2))
+    out += [row("loss", at(s), cause=cause, where=where, lost=lost) for s, cause, where, lost in losses]
+    out += [
+        row("overhead", at(1), part="recorder", window_ns=10**9, run_ns=12_000_000, rss_bytes=90 << 20),
+        row("overhead", at(2), part="recorder", window_ns=10**9, run_ns=8_000_000, rss_bytes=91 << 20),
+        row("overhead", at(2), part="on_exec", window_ns=10**8, runs=20, run_ns=30_000),
+        row("overhead", at(2), part="on_sys_exit", window_ns=10**8, runs=0, run_ns=0),
+    ]
+    return out

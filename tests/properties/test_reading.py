@@ -1,0 +1,153 @@
+"""What is true of every trace: views give what was written, windows add up, order is total, damage is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import analyze
+import bpf
+from analyze.reports import reports
+from analyze.result import Instant, Result
+from analyze.views import columns_of, is_interval
+from bpf.errors import SysmonError
+from bpf.kind import Col
+from tests import traces
+from tests.traces import Row, at
+
+RARELY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+# Few pids and few moments, so that rows meet.
+PIDS = st.integers(1, 4)
+STARTS = st.sampled_from([10 * 10**9, 20 * 10**9])
+TIMES = st.integers(0, 20).map(lambda half: at(half / 2))
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+
+STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
+    "u8": st.integers(0, 2**8 - 1),
+    "u16": st.integers(0, 2**16 - 1),
+    "u32": st.integers(0, 2**32 - 1),
+    "u64": st.integers(0, 2**64 - 1),
+    "s32": st.integers(-(2**31), 2**31 - 1),
+    "s64": st.integers(-(2**63), 2**63 - 1),
+    "bool": st.booleans(),
+    "comm": TEXT,
+    "text": TEXT,
+    "bytes": TEXT,
+    "argv": st.lists(TEXT, max_size=3),
+}
+
+BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "ts": TIMES,
+    "pid": PIDS,
+    "ppid": PIDS,
+    "start": STARTS,
+    "parent_start": STARTS,
+    "edge": st.sampled_from(["start", "end", "both"]),
+    "syscall": st.sampled_from(["read", "write"]),
+}
+
+
+def values(col: Col) -> st.SearchStrategy[Any]:
+    known = BY_NAME[col.name] if col.name in BY_NAME else STRATEGIES[col.type]
+    return known if col.name in ("ts", "pid", "start") else st.none() | known
+
+
+ROWS = st.lists(
+    st.sampled_from(bpf.KINDS).flatmap(
+        lambda kind: st.fixed_dictionaries({"kind": st.just(kind.name), **{c.name: values(c) for c in kind.cols}})
+    ),
+    max_size=30,
+)
+
+
+@contextlib.contextmanager
+def opened(rows: list[Row], **part: Any) -> Any:
+    with tempfile.TemporaryDirectory() as directory:
+        path = traces.write(Path(directory) / "t.parquet", rows)
+        with analyze.open_trace(path, **part) as trace:
+            yield trace
+
+
+def key(row: tuple[Any, ...]) -> str:
+    return repr(row)
+
+
+@RARELY
+@given(ROWS)
+def test_views_give_what_was_written(rows: list[Row]) -> None:
+    with opened(rows) as trace:
+        for kind in bpf.KINDS:
+            names = [c.name for c in columns_of(kind)]
+            written = [tuple(r[n] for n in names) for r in rows if r["kind"] == kind.name]
+            columns = ", ".join(f'"{n}"' for n in names)
+            found = Result.of(trace.sql(f'SELECT {columns} FROM unfiltered."{kind.view}"'))
+            read = [tuple(int(v) if isinstance(v, Instant) else v for v in r) for r in found.rows]
+            assert sorted(read, key=key) == sorted(written, key=key)
+
+
+@RARELY
+@given(ROWS)
+def test_every_report_answers_every_trace(rows: list[Row]) -> None:
+    with opened(rows) as trace, trace.reading():
+        for report in reports():
+            trace.report(report.name).fetchall()
+        assert len(trace.rows().fetchall()) == len(rows)
+
+
+@RARELY
+@given(ROWS, TIMES)
+def test_cutting_a_trace_in_two_changes_no_total(rows: list[Row], cut: int) -> None:
+    when = f"+{(cut - traces.T0) / 10**9}"
+    with opened(rows) as whole, opened(rows, until=when) as before, opened(rows, since=when) as after:
+        for kind in bpf.KINDS:
+            query = f'SELECT * FROM main."{kind.view}"'
+            if kind.view == "exits":
+                query = "SELECT * EXCLUDE (cpu_ns, syscalls) FROM exits"
+            both = before.sql(query).fetchall() + after.sql(query).fetchall()
+            assert sorted(map(repr, both)) == sorted(map(repr, whole.sql(query).fetchall())), is_interval(kind)
+
+
+@RARELY
+@given(ROWS, st.randoms(use_true_random=False))
+def test_reports_do_not_depend_on_the_order_of_rows(rows: list[Row], random: Any) -> None:
+    """Of two rows that contradict each other at one instant either may win, so each instant has one row here."""
+    apart = [{**r, "ts": r["ts"] + i} for i, r in enumerate(rows)]
+    mixed = random.sample(apart, len(apart))
+    with opened(apart) as one, opened(mixed) as other:
+        for report in reports():
+            assert one.report(report.name).fetchall() == other.report(report.name).fetchall(), report.name
+
+
+@RARELY
+@given(ROWS)
+def test_a_histogram_holds_the_calls_that_returned(rows: list[Row]) -> None:
+    few = [{**r, "calls": r["calls"] and r["calls"] % 1000} if r["kind"] == "syscall_stats" else r for r in rows]
+    returned = sum(
+        r["calls"] or 0 for r in few if r["kind"] == "syscall_stats" and r["bucket"] is not None and r["bucket"] < 487
+    )
+    with opened(few) as trace:
+        found = trace.sql("SELECT COALESCE(SUM(calls), 0) FROM report.syscall_histogram").fetchall()
+    assert found == [(returned,)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_damaged_file_is_refused_or_read(data: st.DataObject) -> None:
+    """Whatever bytes change, the answer is an answer or one line: never a traceback or a crash."""
+    rows = [traces.row("exec", at(1), pid=7, start=10**10, comm="true", argv=["true", "x" * 50])]
+    with tempfile.TemporaryDirectory() as directory:
+        path = traces.write(Path(directory) / "t.parquet", rows)
+        whole = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            whole[data.draw(st.integers(4, len(whole) - 9))] = data.draw(st.integers(0, 255))
+        path.write_bytes(whole)
+        with contextlib.suppress(SysmonError), analyze.open_trace(path) as trace, trace.reading():
+            trace.rows().fetchall()
+            for report in reports():
+                trace.report(report.name).fetchall()

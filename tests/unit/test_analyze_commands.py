@@ -1,0 +1,230 @@
+"""The commands as a shell runs them: one line for an error, its status, no traceback, and nothing imported in vain."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sysmon
+from analyze import views
+from analyze.reports import reports
+from tests import traces
+from tests.golden import sample
+
+ROOT = Path(sysmon.__file__).parent
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", **env}
+    command = [sys.executable, "-m", "sysmon", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("commands") / "sample.parquet"
+    return str(traces.write(path, sample.rows(), probes=sample.PROBES, losses=sample.LOSSES))
+
+
+def in_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    """Runs a command here. Gives its exit status, output and errors."""
+    monkeypatch.setattr(sys, "argv", ["sysmon", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        sysmon.main()
+    out, err = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, out, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["repot"], 2, "did you mean"),
+        (["report"], 2, "give a trace"),
+        (["report", "absent.parquet"], 1, "No such file"),
+        (["report", "TRACE", "syscal"], 2, "syscalls"),
+        (["report", "TRACE", "'; DROP"], 2, "no report"),
+        (["report", "TRACE", "--pid", "4242"], 2, "no process 4242"),
+        (["report", "TRACE", "--pid", "x"], 2, "not a valid integer"),
+        (["report", "TRACE", "--comm", "\x1b[31mnobody\n"], 2, "no process named"),
+        (["report", "TRACE", "--since", "+5", "--until", "+5"], 2, "window is empty"),
+        (["report", "TRACE", "--since", "noon"], 2, "not a time"),
+        (["report", "TRACE", "--format", "csv"], 2, "name one"),
+        (["report", "TRACE", "syscalls", "execs", "--format", "csv"], 2, "one report at a time"),
+        (["report", "--format", "xml"], 2, "xml"),
+        (["sql", "TRACE", "SELECT nothing FROM execs"], 2, "nothing"),
+        (["sql", "TRACE", "DROP VIEW execs"], 2, "only queries that read"),
+        (["sql", "TRACE", "SELECT 1; SELECT 2"], 2, "one SQL statement"),
+        (["sql", "TRACE", "SELECT * FROM read_text('/etc/passwd')"], 2, "Permission"),
+        (["sql", "TRACE"], 2, "QUERY"),
+        (["dump", "TRACE", "--kind", "exce"], 2, "exec"),
+        (["schema", "exces"], 2, "execs"),
+        (["info", __file__], 1, "not a Parquet file"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str], status: int, said: str, trace: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    found, out, err = in_process(monkeypatch, capsys, *(trace if a == "TRACE" else a for a in arguments))
+    assert (found, out) == (status, "")
+    assert err.startswith("sysmon: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    assert said in err
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("command", list(sysmon.COMMANDS))
+def test_every_command_has_help_with_examples(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Examples:" in done.stdout
+
+
+def test_help_imports_nothing_that_is_large() -> None:
+    code = (
+        "import sys, sysmon\n"
+        "sys.argv = ['sysmon', 'report', '--help']\n"
+        "try: sysmon.main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('bcc', 'matplotlib', 'pandas', 'duckdb', 'pyarrow', 'rich') if m in sys.modules])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_stops_early_is_no_error(trace: str) -> None:
+    command = f"'{sys.executable}' -m sysmon dump '{trace}' | head -n 1; exit ${{PIPESTATUS[0]}}"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}, {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0"}],
+)
+def test_an_ascii_locale(env: dict[str, str], tmp_path: Path) -> None:
+    rows = [traces.row("exec", traces.at(1), pid=7, start=traces.born(0), comm="é漢😀", argv=["é" * 200])]
+    path = str(traces.write(tmp_path / "t.parquet", rows))
+    for arguments in (["report", path], ["report", path, "execs"], ["dump", path], ["info", path]):
+        assert run(*arguments, **env).returncode == 0
+    done = run("report", path, "execs", "--format", "json", **env)
+    assert json.loads(done.stdout)[0]["comm"] == "é漢😀"
+
+
+def test_json_of_one_several_and_none(
+    trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(*arguments: str) -> object:
+        status, out, _ = in_process(monkeypatch, capsys, *arguments, "--format", "json")
+        assert status == 0
+        return json.loads(out)
+
+    one = found("report", trace, "execs")
+    assert isinstance(one, list)
+    several = found("report", trace, "execs", "losses")
+    assert isinstance(several, dict)
+    assert several["execs"] == one
+    summary = found("report", trace)
+    assert isinstance(summary, dict)
+    assert summary["recording"]["host"]["name"] == "testhost"
+    assert found("sql", trace, "SELECT 1 AS a") == [{"a": 1}]
+    info = found("info", trace)
+    assert isinstance(info, dict)
+    assert info["losses"] == sample.LOSSES
+
+
+def test_limits(trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = in_process(monkeypatch, capsys, "report", trace, "processes", "--limit", "2")
+    assert "(7 more; --limit" in out
+    _, out, _ = in_process(monkeypatch, capsys, "report", trace, "processes", "--limit", "2", "--format", "csv")
+    assert len(list(csv.reader(io.StringIO(out)))) == 3
+
+
+def test_a_table_says_that_something_was_lost(
+    trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = in_process(monkeypatch, capsys, "report", trace, "execs")
+    assert out.splitlines()[-1].startswith("LOST 9: ring full exec 7")
+    _, out, _ = in_process(monkeypatch, capsys, "report", trace, "execs", "--since", "+3", "--until", "+8")
+    assert "LOST" not in out
+
+
+def test_the_summary_fits_a_screen(
+    trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = in_process(monkeypatch, capsys, "report", trace)
+    assert len(out.splitlines()) <= 40
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_reports_and_views_are_what_their_files_say(trace: str) -> None:
+    import analyze
+
+    with analyze.open_trace(trace) as open_trace:
+        for view in (*views.derived(), *reports()):
+            found = open_trace.sql(f'DESCRIBE {view.schema}."{view.name}"').fetchall()
+            assert [name for name, *_ in found] == [c.name for c in view.columns], view.name
+        bare = open_trace.sql(
+            "SELECT table_name, column_name FROM duckdb_columns() JOIN duckdb_views() AS v ON v.view_name = table_name "
+            "AND v.schema_name = duckdb_columns.schema_name "
+            "WHERE NOT v.internal AND v.schema_name IN ('main', 'report') AND duckdb_columns.comment IS NULL"
+        ).fetchall()
+    assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("view", "first"),
+    [
+        ("execs", ["ts", "pid", "ppid", "comm", "path", "argv"]),
+        ("exits", ["ts", "pid", "comm", "exit_code", "signal", "lifetime_ns"]),
+        ("forks", ["ts", "pid"]),
+        ("renames", ["ts", "pid"]),
+        ("processes", ["pid", "start"]),
+        ("syscall_stats", ["ts", "pid"]),
+        ("losses", ["ts"]),
+        ("overhead", ["ts"]),
+        ("clocks", ["ts"]),
+        ("report.syscalls", ["syscall", "calls", "errors", "total_s", "mean_us", "p50_us", "p90_us", "p99_us",
+                             "max_us"]),
+        ("report.syscalls_by_process", ["pid", "comm", "syscall", "calls", "errors", "total_s", "mean_us", "p50_us"]),
+        ("report.syscall_histogram", ["syscall", "low_ns", "high_ns", "calls"]),
+        ("report.processes", ["pid", "ppid", "comm", "started", "ended", "lifetime_s", "exit_code", "signal", "cpu_s",
+                              "syscalls", "command"]),
+    ],
+)  # fmt: skip
+def test_columns_that_scripts_rely_on(trace: str, view: str, first: list[str]) -> None:
+    import analyze
+
+    with analyze.open_trace(trace) as open_trace:
+        assert open_trace.sql(f"SELECT * FROM {view}").columns[: len(first)] == first
+
+
+def test_completion_knows_commands_and_reports_no_error() -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "sysmon" in run("completion", shell).stdout
+    done = run(_SYSMON_COMPLETE="bash_complete", COMP_WORDS="sysmon re", COMP_CWORD="1")
+    assert done.stdout.split() == ["plain,record", "plain,report"]
+
+
+def test_the_reference_names_every_column(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import bpf
+
+    for form in ("table", "markdown", "json"):
+        _, out, _ = in_process(monkeypatch, capsys, "schema", "--format", form)
+        assert all(c.name in out for k in bpf.KINDS for c in k.cols)
+    _, out, _ = in_process(monkeypatch, capsys, "schema", "exec")
+    assert out.startswith("exec (view execs; one row an event)")
+    _, out, _ = in_process(monkeypatch, capsys, "report", "--list", "--format", "json")
+    assert [r["report"] for r in json.loads(out)] == [r.name for r in reports()]
