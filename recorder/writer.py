@@ -128,7 +128,9 @@ class TraceWriter:
 
     def abandon(self) -> None:
         """Leaves nothing behind."""
-        self._file.close()
+        self._writer.is_open = False  # else it writes to the closed file when it is collected
+        with contextlib.suppress(OSError):  # what is still to be written does not matter any more
+            self._file.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._partial)
 

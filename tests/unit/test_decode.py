@@ -1,0 +1,100 @@
+"""Bytes of the kernel become columns."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpf import lifecycle, syscalls
+from bpf.kind import TICK_NS, ring_layouts
+from recorder.decode import Decoder, arguments, comms, strings
+from recorder.names import SyscallNames
+
+OFFSET = 1_700_000_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Decoder:
+    return Decoder(OFFSET, SyscallNames("x86_64"))
+
+
+def test_a_name_ends_at_its_first_nul() -> None:
+    names = np.array([b"bash\0garbage", b"sixteen letters!", b"", b"bash", b"\xffx\0y"], "S16")
+    assert comms(names).to_pylist() == ["bash", "sixteen letters!", "", "bash", "\\xffx"]
+
+
+def buffers(texts: list[bytes], width: int) -> tuple[np.ndarray, np.ndarray]:
+    raw = b"".join(t.ljust(width, b"?")[:width] for t in texts)  # what follows is not zero
+    return np.frombuffer(raw, f"V{width}"), np.array([len(t) for t in texts], np.uint32)
+
+
+@given(st.lists(st.binary(max_size=40)), st.sampled_from([40, 64]))
+def test_strings_are_the_bytes_of_their_length(texts: list[bytes], width: int) -> None:
+    assert strings(*buffers(texts, width)).to_pylist() == [t.decode("utf-8", "backslashreplace") for t in texts]
+
+
+def test_a_length_past_the_buffer_reads_no_further() -> None:
+    data, _ = buffers([b"abcd", b"efgh"], 4)
+    assert strings(data, np.array([4_000_000_000, 4], np.uint32)).to_pylist() == ["abcd", "efgh"]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5),
+            min_size=1,
+            max_size=4,
+        )
+    )
+)
+def test_arguments_are_split_at_nuls(lists: list[list[str]]) -> None:
+    raw = [b"".join(a.encode() + b"\0" for a in args) for args in lists]
+    assert arguments(*buffers(raw, 128)).to_pylist() == lists
+
+
+def test_arguments_without_their_last_nul_and_without_any() -> None:
+    assert arguments(*buffers([b"a\0bc", b"", b"\0", b"a\0\0"], 8)).to_pylist() == [["a", "bc"], [], [""], ["a", ""]]
+
+
+def exit_records(**values: object) -> np.ndarray:
+    records = np.zeros(1, ring_layouts(lifecycle.EXIT)[0].dtype)
+    for name, value in values.items():
+        records[name] = value
+    return records
+
+
+def test_scalars(decoder: Decoder) -> None:
+    records = exit_records(
+        ts=5_000_000_123, start=4_987_654_321, pid=7, exit_code=3, signal=0, core_dumped=0, comm=b"sh\0junk"
+    )
+    (row,) = decoder.batch(lifecycle.EXIT, records).to_pylist()
+    assert row["ts"].value == OFFSET + 5_000_000_123
+    assert row["start"] == 4_980_000_000 and row["start"] % TICK_NS == 0
+    assert (row["pid"], row["exit_code"], row["signal"], row["core_dumped"], row["comm"]) == (7, 3, None, False, "sh")
+
+
+def test_unknown_is_null(decoder: Decoder) -> None:
+    (row,) = decoder.batch(lifecycle.EXIT, exit_records(exit_code=-1, signal=9, core_dumped=1)).to_pylist()
+    assert (row["exit_code"], row["signal"], row["core_dumped"]) == (None, 9, True)
+
+
+def test_numbers_of_calls_become_names(decoder: Decoder) -> None:
+    raw = [110, 1 << 14 | 11, 2 << 14 | 110, 16383, 9999]
+    records = np.zeros(5, ring_layouts(syscalls.SYSCALL_INFLIGHT)[0].dtype)
+    records["nr"] = raw
+    rows = decoder.batch(syscalls.SYSCALL_INFLIGHT, records, edge="end").to_pylist()
+    assert [(r["abi"], r["nr"], r["syscall"]) for r in rows] == [
+        ("x86_64", 110, "getppid"),
+        ("i386", 11, "execve"),
+        ("x32", 110, "getppid"),
+        (None, None, None),
+        ("x86_64", 9999, "syscall_9999"),
+    ]
+    assert {r["edge"] for r in rows} == {"end"}
+
+
+def test_columns_that_nobody_gives_are_left_out(decoder: Decoder) -> None:
+    batch = decoder.batch(syscalls.SYSCALL_INFLIGHT, np.zeros(1, ring_layouts(syscalls.SYSCALL_INFLIGHT)[0].dtype))
+    assert "edge" not in batch.schema.names
+    assert batch.schema.field("elapsed_ns").type == pa.uint64()

@@ -1,0 +1,63 @@
+"""The text of the programs, for the kernels whose BTF is at hand."""
+
+import lzma
+from pathlib import Path
+
+import pytest
+
+from recorder import program
+from recorder.btf import Btf
+from recorder.errors import CannotLoad
+from recorder.names import SyscallNames
+
+FILES = sorted((Path(__file__).parent.parent / "data" / "btf").glob("*.btf*"))
+NAMES = SyscallNames("x86_64")
+
+
+def parse(path: Path) -> Btf:
+    data = path.read_bytes()
+    return Btf.parse(lzma.decompress(data) if path.suffix == ".xz" else data)
+
+
+@pytest.fixture(autouse=True)
+def _x86(monkeypatch: pytest.MonkeyPatch) -> None:
+    uname = type("Uname", (), {"machine": "x86_64"})
+    monkeypatch.setattr(program.os, "uname", lambda: uname)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_every_member_is_found_on_every_kernel(path: Path) -> None:
+    text = program.text(parse(path), NAMES)
+    for struct, member in program._wanted(text):
+        assert f"#define OFFSET_{struct}__{member} " in text, f"{struct}.{member}"
+    assert "#define NR_execve 59\n" in text
+    assert "#define OFFSET_pt_regs__nr 120\n" in text  # orig_ax
+
+
+def test_who_is_the_last_thread_is_asked_only_where_the_kernel_does_not_say() -> None:
+    said = {p.name: "#define EXIT_SAYS_GROUP_DEAD" in program.text(parse(p), NAMES) for p in FILES}
+    assert len(said) == 5
+    assert {name for name, says in said.items() if says} == {name for name in said if name.startswith("6.18")}
+
+
+def test_a_kernel_without_a_member_is_refused() -> None:
+    class Odd:
+        def member(self, *_path: str) -> None:
+            return None
+
+        def tracepoint_args(self, _name: str) -> None:
+            return None
+
+    with pytest.raises(CannotLoad, match=r"has no member .* in struct"):
+        program.text(Odd(), NAMES)  # type: ignore[arg-type]
+
+
+def test_an_exit_is_attached_before_its_enter() -> None:
+    order = [p.tracepoint for p in program.PROBES]
+    assert order.index("sys_exit") < order.index("sys_enter")
+
+
+def test_every_program_is_in_the_text() -> None:
+    text = program.text(parse(FILES[0]), NAMES)
+    for name in program.program_names():
+        assert f"int {name}(struct bpf_raw_tracepoint_args *ctx)" in text

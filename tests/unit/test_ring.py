@@ -1,0 +1,107 @@
+"""The ring reader, on memory laid out as the kernel lays it out."""
+
+import mmap
+import os
+
+import numpy as np
+import pytest
+
+from bpf.kind import Col, layout
+from recorder.ring import BUSY, DISCARDED, Ring
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+SIZE = 4 * PAGE
+LAYOUT = layout("s", (Col("n", "u64", "."), Col("m", "u64", "."), Col("k", "u64", ".")))
+RECORD = 8 + 24  # with its header
+
+
+class Kernel:
+    """The writing end."""
+
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("ring")
+        os.ftruncate(self.fd, 2 * PAGE + SIZE)
+        self.memory = mmap.mmap(self.fd, 2 * PAGE + SIZE)
+        self.at = 0
+
+    def write(self, n: int, flags: int = 0) -> None:
+        body = np.array([n, 0, 0], "<u8").tobytes()
+        record = np.array([24 | flags, 0], "<u4").tobytes() + body
+        for i, byte in enumerate(record):
+            self.memory[2 * PAGE + (self.at + i) % SIZE] = byte
+        self.at += RECORD
+        self.memory[PAGE : PAGE + 8] = self.at.to_bytes(8, "little")
+
+    def submit(self, index: int) -> None:
+        at = 2 * PAGE + index * RECORD % SIZE
+        header = int.from_bytes(self.memory[at : at + 4], "little") & ~BUSY
+        self.memory[at : at + 4] = header.to_bytes(4, "little")
+
+    def read_to(self) -> int:
+        return int.from_bytes(self.memory[:8], "little")
+
+
+@pytest.fixture
+def kernel():  # type: ignore[no-untyped-def]
+    kernel = Kernel()
+    yield kernel
+    kernel.memory.close()
+    os.close(kernel.fd)
+
+
+def numbers(ring: Ring) -> list[int]:
+    return [int(n) for n in ring.records()["n"]]
+
+
+def test_reads_what_has_come_and_frees_it(kernel: Kernel) -> None:
+    ring = Ring(kernel.fd, SIZE, LAYOUT)
+    assert numbers(ring) == []
+    for n in range(5):
+        kernel.write(n)
+    assert ring.waiting_bytes() == 5 * RECORD
+    assert numbers(ring) == [0, 1, 2, 3, 4]
+    assert kernel.read_to() == 5 * RECORD
+    assert ring.waiting_bytes() == 0
+    ring.close()
+
+
+def test_goes_round_many_times(kernel: Kernel) -> None:
+    ring = Ring(kernel.fd, SIZE, LAYOUT)
+    seen, n = [], 0
+    for step in (211, 307, 401, 97) * 5:  # SIZE holds 512: records are split over the end
+        for _ in range(step):
+            kernel.write(n)
+            n += 1
+        seen += numbers(ring)
+    assert seen == list(range(n))
+    ring.close()
+
+
+def test_stops_before_a_record_that_is_still_being_written(kernel: Kernel) -> None:
+    ring = Ring(kernel.fd, SIZE, LAYOUT)
+    kernel.write(1)
+    kernel.write(2, BUSY)
+    kernel.write(3)
+    assert numbers(ring) == [1]
+    assert numbers(ring) == []
+    kernel.submit(1)
+    assert numbers(ring) == [2, 3]
+    ring.close()
+
+
+def test_passes_over_discarded_records(kernel: Kernel) -> None:
+    ring = Ring(kernel.fd, SIZE, LAYOUT)
+    kernel.write(1)
+    kernel.write(2, DISCARDED)
+    kernel.write(3)
+    assert numbers(ring) == [1, 3]
+    assert kernel.read_to() == 3 * RECORD
+    ring.close()
+
+
+def test_the_copy_outlives_the_ring(kernel: Kernel) -> None:
+    ring = Ring(kernel.fd, SIZE, LAYOUT)
+    kernel.write(7)
+    records = ring.records()
+    ring.close()
+    assert records["n"].tolist() == [7]

@@ -1,0 +1,91 @@
+"""The file that the recorder writes."""
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bpf import lifecycle, schema
+from bpf.metadata import Recording
+from recorder import writer
+from recorder.errors import CannotWrite
+from recorder.writer import TraceWriter
+from tests import traces
+
+META: Recording = traces.recording()
+
+
+def forks(*ts: int) -> pa.RecordBatch:
+    rows = [{"ts": t, "pid": t % 1000, "start": 10_000_000} for t in ts]
+    return pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(lifecycle.FORK))
+
+
+def test_rows_are_sorted_in_row_groups_of_one_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "GROUP_ROWS", 4)
+    out = TraceWriter(tmp_path / "t.parquet", force=False)
+    out.add(lifecycle.FORK, forks(30, 10))
+    out.add(lifecycle.EXIT, pa.RecordBatch.from_pylist([{"ts": 5}], schema=schema.of_kind(lifecycle.EXIT)))
+    out.add(lifecycle.FORK, forks(20, 40))
+    out.add(lifecycle.FORK, forks(60, 50))
+    out.finish(META)
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    groups = [file.read_row_group(i).select(["kind", "ts"]).to_pydict() for i in range(file.num_row_groups)]
+    assert [(g["kind"], [t.value for t in g["ts"]]) for g in groups] == [
+        (["fork"] * 4, [10, 20, 30, 40]),
+        (["fork"] * 2, [50, 60]),
+        (["exit"], [5]),
+    ]
+    assert json.loads(file.metadata.metadata[schema.METADATA_KEY]) == META
+    assert out.rows["fork"] == 6 and out.total_rows == 7
+
+
+def test_the_file_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
+    out = TraceWriter(tmp_path / "t.parquet", force=False)
+    out.add(lifecycle.FORK, forks(1))
+    assert not (tmp_path / "t.parquet").exists()
+    out.finish(META)
+    assert os.listdir(tmp_path) == ["t.parquet"]
+
+
+def test_abandoned_it_leaves_nothing(tmp_path: Path) -> None:
+    out = TraceWriter(tmp_path / "t.parquet", force=False)
+    out.add(lifecycle.FORK, forks(1))
+    out.abandon()
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_existing_file_or_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("dangling",):
+        with pytest.raises(CannotWrite, match="exists"):
+            TraceWriter(tmp_path / name, force=False)
+
+
+def test_force_replaces_a_link_and_not_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "t.parquet").symlink_to("precious")
+    out = TraceWriter(tmp_path / "t.parquet", force=True)
+    out.finish(META)
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert (tmp_path / "t.parquet").read_bytes()[:4] == b"PAR1"
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    out = TraceWriter(tmp_path / "t.parquet", force=False)
+
+    class Full:
+        is_open = False
+
+        def write_table(self, *_args: object, **_kwargs: object) -> None:
+            raise OSError(28, "No space left on device")
+
+    out._writer.close()
+    out._writer = Full()  # type: ignore[assignment]
+    out.add(lifecycle.FORK, forks(1))
+    with pytest.raises(CannotWrite, match="No space left on device"):
+        out.finish(META)
+    out.abandon()
+    assert os.listdir(tmp_path) == []
