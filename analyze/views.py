@@ -53,7 +53,7 @@ def derived() -> tuple[View, ...]:
         "processes",
         "exits",
         "syscall_latencies",
-        "syscall_summary",
+        "syscall_cells",
     )
     return tuple(read_view(DIRECTORY / "views" / f"{name}.sql") for name in names)
 

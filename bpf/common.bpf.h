@@ -7,6 +7,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+// Adds to a counter of this CPU. Since Linux 7.0 a program may be preempted between any two of its instructions
+// ("tracing: Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with SRCU-fast"), by a thread whose call adds to the same.
+#ifdef PROGRAMS_ARE_PREEMPTIBLE
+#define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
+#else
+#define ADD(counter, n) ((counter) += (n))
+#endif
+
 // Reads one member of a kernel struct, at this kernel's own offset (from BTF).
 #define KREAD(dst, ptr, type, member)                                                                                  \
 	({                                                                                                             \
@@ -56,7 +64,7 @@ INLINE void lose(u32 cause)
 	int zero = 0;
 	struct tally *t = tallies.lookup(&zero);
 	if (t && cause < LOSSES)
-		t->lost[cause]++;
+		ADD(t->lost[cause], 1);
 }
 
 INLINE void made(u32 cell)
@@ -64,7 +72,7 @@ INLINE void made(u32 cell)
 	int zero = 0;
 	struct tally *t = tallies.lookup(&zero);
 	if (t && cell < CELLS)
-		t->cells[cell]++;
+		ADD(t->cells[cell], 1);
 }
 
 INLINE void add_alive(u64 n)
@@ -116,8 +124,7 @@ INLINE int follows(struct control *c, u32 pid)
 
 // Who runs now, and whether it is to be recorded.
 //
-// The answer is kept until the next switch. Since Linux 7.0 a program may be preempted between any two of its
-// instructions ("bpf: Have __bpf_trace_run() use rcu_read_lock_dont_migrate()"), so a kept answer counts only if no
+// The answer is kept until the next switch. As a program may be preempted (see ADD), a kept answer counts only if no
 // switch came while it was read or written.
 INLINE int identify(struct control *c, struct cpu_state *cpu, struct who *who)
 {

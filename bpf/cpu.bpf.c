@@ -30,8 +30,8 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, u64 switch
 		return;
 	}
 	if (now > from)
-		v->oncpu_ns += now - from;
-	v->switches += switches;
+		ADD(v->oncpu_ns, now - from);
+	ADD(v->switches, switches);
 }
 
 int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)

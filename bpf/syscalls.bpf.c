@@ -41,10 +41,10 @@ INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u
 		lose(LOSS_syscall_stats_map);
 		return;
 	}
-	v->calls++;
-	v->total_ns += ns;
+	ADD(v->calls, 1);
+	ADD(v->total_ns, ns);
 	if (error)
-		v->errors++;
+		ADD(v->errors, 1);
 	if (ns > v->max_ns)
 		v->max_ns = ns;
 }

@@ -89,6 +89,8 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
+    if btf.member("tp_transition_snapshot", "srcu_gp"):
+        lines.append("#define PROGRAMS_ARE_PREEMPTIBLE 1")  # since 7.0: tracepoints are under SRCU
     if machine == "x86_64":
         lines += ["#define TS_COMPAT 2", "#define X32_BIT 0x40000000"]  # asm/thread_info.h, asm/unistd.h
     return "\n".join(lines) + "\n"

@@ -29,6 +29,48 @@ CREATE VIEW report.syscalls(
     -- The table of system calls that the number is from, such as 'x86_64'.
     abi
 ) AS
+WITH
+-- The calls that have no latency are a bucket of their own: low_ns IS NULL.
+buckets AS (
+    SELECT abi, syscall, low_ns, high_ns,
+        SUM(calls) AS calls,
+        SUM(errors) AS errors,
+        SUM(returned) AS returned,
+        SUM(total_ns) AS total_ns,
+        MAX(max_ns) AS max_ns,
+        SUM(no_return) AS no_return,
+        SUM(in_flight) AS in_flight
+    FROM main.syscall_cells
+    GROUP BY abi, syscall, low_ns, high_ns
+),
+-- The middle of each bucket, but at most the largest latency in it; and how many calls it and those below it hold.
+ranked AS (
+    SELECT
+        *,
+        CASE WHEN returned > 0 AND low_ns IS NOT NULL THEN LEAST(low_ns + (high_ns - low_ns - 1) / 2.0, max_ns) END
+            AS middle_ns,
+        SUM(CASE WHEN low_ns IS NOT NULL THEN returned END) OVER one_call AS n,
+        SUM(CASE WHEN low_ns IS NOT NULL THEN returned END) OVER (one_call ORDER BY low_ns NULLS LAST) AS reached
+    FROM buckets
+    WINDOW one_call AS (PARTITION BY abi, syscall)
+),
+-- A percentile is the smallest bucket that reaches p percent of n, in integers: reached * 100 >= n * p.
+totals AS (
+    SELECT
+        abi, syscall,
+        TRY_CAST(SUM(calls) AS BIGINT) AS calls,
+        TRY_CAST(SUM(errors) AS BIGINT) AS errors,
+        TRY_CAST(SUM(total_ns) AS BIGINT) AS total_ns,
+        CAST(SUM(total_ns) AS DOUBLE PRECISION) / NULLIF(SUM(returned), 0) AS mean_ns,
+        MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) AS p50_ns,
+        MIN(CASE WHEN reached * 100 >= n * 90 THEN middle_ns END) AS p90_ns,
+        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns,
+        MAX(max_ns) AS max_ns,
+        TRY_CAST(SUM(no_return) AS BIGINT) AS no_return,
+        TRY_CAST(SUM(in_flight) AS BIGINT) AS in_flight
+    FROM ranked
+    GROUP BY abi, syscall
+)
 SELECT
     syscall,
     calls,
@@ -42,6 +84,5 @@ SELECT
     no_return,
     in_flight,
     abi
-FROM main.syscall_summary
-WHERE NOT of_process
+FROM totals
 ORDER BY total_ns DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST;

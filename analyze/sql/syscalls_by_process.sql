@@ -33,6 +33,48 @@ CREATE VIEW report.syscalls_by_process(
     -- When the process began, since boot [ns]. A process is the pair (pid, start).
     start
 ) AS
+WITH
+-- The calls that have no latency are a bucket of their own: low_ns IS NULL.
+buckets AS (
+    SELECT pid, start, abi, syscall, low_ns, high_ns,
+        SUM(calls) AS calls,
+        SUM(errors) AS errors,
+        SUM(returned) AS returned,
+        SUM(total_ns) AS total_ns,
+        MAX(max_ns) AS max_ns,
+        SUM(no_return) AS no_return,
+        SUM(in_flight) AS in_flight
+    FROM main.syscall_cells
+    GROUP BY pid, start, abi, syscall, low_ns, high_ns
+),
+-- The middle of each bucket, but at most the largest latency in it; and how many calls it and those below it hold.
+ranked AS (
+    SELECT
+        *,
+        CASE WHEN returned > 0 AND low_ns IS NOT NULL THEN LEAST(low_ns + (high_ns - low_ns - 1) / 2.0, max_ns) END
+            AS middle_ns,
+        SUM(CASE WHEN low_ns IS NOT NULL THEN returned END) OVER one_call AS n,
+        SUM(CASE WHEN low_ns IS NOT NULL THEN returned END) OVER (one_call ORDER BY low_ns NULLS LAST) AS reached
+    FROM buckets
+    WINDOW one_call AS (PARTITION BY pid, start, abi, syscall)
+),
+-- A percentile is the smallest bucket that reaches p percent of n, in integers: reached * 100 >= n * p.
+totals AS (
+    SELECT
+        pid, start, abi, syscall,
+        TRY_CAST(SUM(calls) AS BIGINT) AS calls,
+        TRY_CAST(SUM(errors) AS BIGINT) AS errors,
+        TRY_CAST(SUM(total_ns) AS BIGINT) AS total_ns,
+        CAST(SUM(total_ns) AS DOUBLE PRECISION) / NULLIF(SUM(returned), 0) AS mean_ns,
+        MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) AS p50_ns,
+        MIN(CASE WHEN reached * 100 >= n * 90 THEN middle_ns END) AS p90_ns,
+        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns,
+        MAX(max_ns) AS max_ns,
+        TRY_CAST(SUM(no_return) AS BIGINT) AS no_return,
+        TRY_CAST(SUM(in_flight) AS BIGINT) AS in_flight
+    FROM ranked
+    GROUP BY pid, start, abi, syscall
+)
 SELECT
     s.pid,
     p.comm,
@@ -49,7 +91,6 @@ SELECT
     s.in_flight,
     s.abi,
     s.start
-FROM main.syscall_summary AS s
+FROM totals AS s
 LEFT JOIN unfiltered.processes AS p ON p.pid = s.pid AND p.start IS NOT DISTINCT FROM s.start
-WHERE s.of_process
 ORDER BY s.total_ns DESC NULLS LAST, s.calls DESC NULLS LAST, s.pid, s.start, s.syscall, s.abi NULLS LAST;
