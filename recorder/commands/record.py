@@ -79,5 +79,5 @@ def record(
     from recorder.session import Options
 
     memory.do_without("pandas")
-    options = Options(output, force, duration, interval, pids, command, tuple(sys.argv))
+    options = Options(output, force, duration, interval, pids, command, ("sysmon", *sys.argv[1:]))
     context.exit(run.record(options))
