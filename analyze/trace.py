@@ -34,9 +34,6 @@ WHERE len($kinds) = 0 OR list_contains($kinds, kind)
 ORDER BY ts NULLS LAST, row_number
 """
 
-READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-"""Statements that only read. DESCRIBE, SUMMARIZE, SHOW and VALUES count as SELECT."""
-
 DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 """Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
 
@@ -87,7 +84,7 @@ class Trace:
         statements = self._connection.extract_statements(query)
         if len(statements) != 1:
             raise BadRequest(f"give one SQL statement, not {len(statements)}")
-        if statements[0].type not in READS:
+        if statements[0].type != duckdb.StatementType.SELECT:  # also DESCRIBE, SUMMARIZE, SHOW, VALUES
             raise BadRequest(f"only queries that read can be run, such as SELECT; this is {statements[0].type.name}")
         if statements[0].named_parameters:
             raise BadRequest("the query has a parameter ($1 or ?) and there is no value for it; write the value")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from analyze.commands.options import Part, format_option, opened, part_options, trace_argument
@@ -27,7 +29,8 @@ def sql(
 
     There is a view for each kind of row, such as execs, exits, forks and syscall_stats, and processes, which
     puts together what is known of each. Every report is a view too: report.syscalls. The SQL is DuckDB's; it
-    reads this one file and nothing else. Times have nanoseconds: subtract them as epoch_ns(a) - epoch_ns(b).
+    reads this one file and nothing else. Times have nanoseconds: subtract them as
+    epoch_ns(a) - epoch_ns(b), and round them as ts::TIMESTAMPTZ for what takes no nanoseconds.
 
     \b
     Examples:
@@ -49,4 +52,11 @@ def sql(
         try:
             screen.rows(Result.of(open_trace.sql(query)), form, limit)
         except duckdb.Error as e:
-            raise BadRequest(one_line(str(e).partition("\n\nLINE ")[0])) from e
+            raise BadRequest(_explain(one_line(str(e)))) from e
+
+
+def _explain(message: str) -> str:
+    """DuckDB's message without the query and the list of functions, and with what it does not know to say."""
+    said = re.split(r" LINE \d+: | Candidate functions: ", message)[0]
+    hint = "; a time has ns: use epoch_ns(ts), or ts::TIMESTAMPTZ to round it" if "TIMESTAMPTZ_NS" in said else ""
+    return said.rstrip(".") + hint

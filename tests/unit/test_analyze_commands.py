@@ -60,6 +60,7 @@ def in_process(
         (["report", "TRACE", "syscalls", "execs", "--format", "csv"], 2, "one report at a time"),
         (["report", "--format", "xml"], 2, "xml"),
         (["sql", "TRACE", "SELECT nothing FROM execs"], 2, "nothing"),
+        (["sql", "TRACE", "SELECT max(ts) - min(ts) FROM execs"], 2, "use epoch_ns(ts)"),
         (["sql", "TRACE", "DROP VIEW execs"], 2, "only queries that read"),
         (["sql", "TRACE", "SELECT 1; SELECT 2"], 2, "one SQL statement"),
         (["sql", "TRACE", "SELECT * FROM read_text('/etc/passwd')"], 2, "Permission"),

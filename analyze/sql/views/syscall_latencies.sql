@@ -40,7 +40,7 @@ placed AS (
     FROM main.syscall_stats
 ),
 sized AS (
-    SELECT *, CAST(POWER(2, GREATEST(octave - 1, 0)) AS BIGINT) AS width
+    SELECT *, CASE WHEN octave = 0 THEN 1 ELSE CAST(POWER(2, octave - 1) AS BIGINT) END AS width
     FROM placed
 )
 SELECT
