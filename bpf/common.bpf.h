@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What every program shares: whether to record, whose row it is, what was lost.
 
+#define BPF_LICENSE Dual MIT / GPL
+
 #define EPERM 1
 #define EACCES 13
 #define ENOSYS 38
