@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What every program shares: whether to record, whose row it is, what was lost.
 
-#define BPF_LICENSE Dual MIT / GPL
+// clang-format off: it would put spaces around the slash, and the kernel knows this word as it is
+#define BPF_LICENSE Dual MIT/GPL
+// clang-format on
 
 #define EPERM 1
 #define EACCES 13
@@ -124,13 +126,12 @@ INLINE int follows(struct control *c, u32 pid)
 	return !c->follow || followed.lookup(&pid) != NULL;
 }
 
-// Who runs now, and whether it is to be recorded.
+// Who `me`, the thread that runs now, is, and whether it is to be recorded.
 //
 // The answer is kept until the next switch. As a program may be preempted (see ADD), a kept answer counts only if no
 // switch came while it was read or written.
-INLINE int identify(struct control *c, struct cpu_state *cpu, struct who *who)
+INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who *who)
 {
-	u64 me = bpf_get_current_pid_tgid();
 	u32 switches = *(volatile u32 *)&cpu->switches;
 	who->pid = me >> 32;
 	who->tid = me;

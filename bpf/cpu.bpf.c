@@ -4,9 +4,10 @@
 INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, u64 switches)
 {
 	u64 from = cpu->charged > c->t0 ? cpu->charged : c->t0;
+	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
 	cpu->charged = now;
-	if (!(bpf_get_current_pid_tgid() >> 32) || !identify(c, cpu, &who))
+	if (!(me >> 32) || !identify(c, cpu, me, &who))
 		return;
 	struct cpu_key key = {.start = who.start, .pid = who.pid};
 	struct cpu_val zero = {}, *v;

@@ -138,10 +138,11 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct cpu_state *cpu = this_cpu();
 	void *task = (void *)ctx->args[0], *bprm = (void *)ctx->args[2], *name = NULL;
 	u32 old_tid = ctx->args[1];
+	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, &who))
+	if (!c || !cpu || !identify(c, cpu, me, &who))
 		return 0;
-	rename_call(cpu, old_tid, bpf_get_current_pid_tgid());
+	rename_call(cpu, old_tid, me);
 	KREAD(name, bprm, linux_binprm, filename);
 	struct arguments args = arguments_of(task);
 	if (!exec_small(task, &who, old_tid, name, args))
@@ -187,10 +188,11 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
 	void *task = (void *)ctx->args[0], *leader = NULL, *signal = NULL;
+	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, &who))
+	if (!c || !cpu || !identify(c, cpu, me, &who))
 		return 0;
-	end_call(c, cpu, &who, bpf_get_current_pid_tgid());
+	end_call(c, cpu, &who, me);
 	KREAD(signal, task, task_struct, signal);
 	if (!last_thread(ctx, signal, &who))
 		return 0;

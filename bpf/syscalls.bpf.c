@@ -150,11 +150,12 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
+	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, &who))
+	if (!c || !cpu || !identify(c, cpu, me, &who))
 		return 0;
 	u32 switches = *(volatile u32 *)&cpu->switches;
-	u64 now = bpf_ktime_get_boot_ns(), me = bpf_get_current_pid_tgid();
+	u64 now = bpf_ktime_get_boot_ns();
 	u16 nr = call_number(ctx->args[1]);
 	cpu->nr = nr;
 	cpu->entered = now;
@@ -221,12 +222,13 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
+	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, &who))
+	if (!c || !cpu || !identify(c, cpu, me, &who))
 		return 0;
 	u64 now = bpf_ktime_get_boot_ns();
 	s64 result = ctx->args[1];
-	struct call call = take_call(cpu, bpf_get_current_pid_tgid());
+	struct call call = take_call(cpu, me);
 	if (!call.entered) {
 		unmatched_exit(c, &who, (void *)ctx->args[0], result, now);
 		return 0;
