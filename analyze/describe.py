@@ -55,7 +55,7 @@ def everything(trace: Trace) -> Pairs:
         ("not attached", f"{p['name']} ({p['tracepoint']}): {p['reason']}") for p in info["probes"] if not p["attached"]
     ]
     out += [("rows", f"{kind} {count:,}") for kind, count in info["rows"].items()]
-    out += [("lost", f"{loss['lost']:,} {loss['cause']}: {loss['where']}") for loss in info["losses"]]
+    out += [("lost", f"{loss['lost']:,} {loss['cause']}: {loss['place']}") for loss in info["losses"]]
     if not info["losses"]:
         out.append(("lost", "nothing"))
     return out

@@ -7,7 +7,7 @@ import textwrap
 import bpf
 from analyze.formats import json_text
 from analyze.reports import Report
-from analyze.views import TYPES, columns_of
+from analyze.views import TYPES
 from bpf.columns import TS
 from bpf.kind import Col, Kind, Map, Ring
 
@@ -24,7 +24,7 @@ def kinds_json(kinds: tuple[Kind, ...]) -> str:
             "view": k.view,
             "doc": k.doc,
             "source": source_of(k),
-            "columns": [{"name": c.name, "type": type_of(c), "unit": c.unit, "doc": c.doc} for c in columns_of(k)],
+            "columns": [{"name": c.name, "type": type_of(c), "unit": c.unit, "doc": c.doc} for c in k.cols],
         }
         for k in kinds
     ]
@@ -36,7 +36,7 @@ def kinds_text(kinds: tuple[Kind, ...]) -> str:
     out = []
     for k in kinds:
         out += [f"{k.name} (view {k.view}; {source_of(k)})", *wrapped(k.doc, 2)]
-        for c in columns_of(k):
+        for c in k.cols:
             out += [f"    {c.name}  {type_of(c)}{_unit(c)}", *wrapped(c.doc, 8)]
         out.append("")
     return "\n".join(out[:-1]) + "\n"
@@ -50,7 +50,7 @@ def kinds_markdown(kinds: tuple[Kind, ...]) -> str:
     for k in kinds:
         out += [f"## {k.name}", "", k.doc, "", f"View `{k.view}`; {source_of(k)}.", ""]
         out += ["| column | type | meaning |", "|:--|:--|:--|"]
-        out += [f"| `{c.name}` | {type_of(c)}{_unit(c)} | {_cell(c.doc)} |" for c in columns_of(k)]
+        out += [f"| `{c.name}` | {type_of(c)}{_unit(c)} | {_cell(c.doc)} |" for c in k.cols]
         out.append("")
     return "\n".join(out[:-1]) + "\n"
 

@@ -58,7 +58,7 @@ SECTIONS = (
     ),
 )
 
-LOSSES = 'SELECT cause, "where", lost FROM report.losses'
+LOSSES = "SELECT cause, place, lost FROM report.losses"
 
 COST = (
     "SELECT part = 'recorder' AS recorder, SUM(cpu_pct), MAX(max_rss_bytes) FROM report.overhead "

@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import cache
 
 from analyze.sqlfile import DIRECTORY, View, read_view
-from bpf.kind import Col, Kind, Map
+from bpf.kind import Col, Kind
 
 TYPES = {
     "u8": "UTINYINT",
@@ -34,12 +34,6 @@ TYPES = {
 }
 """Column type of a declaration → what DuckDB calls the type that such a column has in the file."""
 
-FIRST_COLUMNS = {"execs": ("ts", "pid", "ppid", "comm", "path", "argv")}
-"""Columns that scripts rely on finding first, of the views where the declaration has another order."""
-
-INTERVAL_KINDS = ("loss", "overhead")
-"""Kinds that count since the snapshot before, like the maps, although no map is behind them."""
-
 IS_PICKED = "EXISTS (SELECT 1 FROM unfiltered.picked AS p WHERE p.pid = k.pid AND p.start IS NOT DISTINCT FROM k.start)"
 """Whether the row `k` is of a picked process. A start that is unknown is equal to itself here."""
 
@@ -56,18 +50,6 @@ def derived() -> tuple[View, ...]:
         "syscall_cells",
     )
     return tuple(read_view(DIRECTORY / "views" / f"{name}.sql") for name in names)
-
-
-def columns_of(kind: Kind) -> tuple[Col, ...]:
-    """The kind's columns in the order of its view."""
-    first = FIRST_COLUMNS.get(kind.view, ())
-    by_name = {c.name: c for c in kind.cols}
-    return (*(by_name[n] for n in first), *(c for c in kind.cols if c.name not in first))
-
-
-def is_interval(kind: Kind) -> bool:
-    """Whether a row counts what happened since the snapshot before, and so belongs to the time before its `ts`."""
-    return isinstance(kind.source, Map) or kind.name in INTERVAL_KINDS
 
 
 def name_sql(name: str) -> str:
@@ -93,7 +75,7 @@ def wide_view(cols: tuple[Col, ...], present: frozenset[str]) -> str:
 
 def kind_view(kind: Kind) -> str:
     """The view in `unfiltered` of one kind's rows."""
-    cols = ", ".join(name_sql(c.name) for c in columns_of(kind))
+    cols = ", ".join(name_sql(c.name) for c in kind.cols)
     return (
         f"CREATE VIEW unfiltered.{name_sql(kind.view)} AS SELECT {cols} "
         f"FROM unfiltered.trace WHERE kind = {text_sql(kind.name)}"
@@ -108,7 +90,7 @@ def filtered_view(kind: Kind, since: bool, until: bool, picked: bool) -> str:
     """
     schema = "windowed" if any(v.name == kind.view and v.schema == "main" for v in derived()) else "main"
     names = {c.name for c in kind.cols}
-    low, high = (">", "<=") if is_interval(kind) else (">=", "<")
+    low, high = (">", "<=") if kind.of_interval else (">=", "<")
     conditions = []
     if since:
         conditions.append(f"ts {low} getvariable('since')")
@@ -146,7 +128,7 @@ def kind_comments(kind: Kind) -> list[str]:
     """Comments for the kind's view in `main`."""
     if any(v.name == kind.view and v.schema == "main" for v in derived()):
         return []
-    cols = tuple((c.name, f"{c.doc} [{c.unit}]" if c.unit else c.doc) for c in columns_of(kind))
+    cols = tuple((c.name, f"{c.doc} [{c.unit}]" if c.unit else c.doc) for c in kind.cols)
     return comments("main", kind.view, kind.doc, cols)
 
 

@@ -9,14 +9,21 @@ import bpf
 from bpf import syscalls
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
 
-OTHER_LOSSES = ("argv_unreadable", "path_unreadable", "thread_map", "followed_map", "refused")
+OTHER_LOSSES = {
+    "argv_unreadable": ("unreadable", "argv"),
+    "path_unreadable": ("unreadable", "path"),
+    "thread_map": ("map full", "threads"),
+    "followed_map": ("map full", "followed"),
+    "refused": ("refused", "syscall_stats"),
+}
+"""The programs' counters of losses that are of no ring and no kind's map, with `cause` and `place` of their rows."""
 
 
-def losses() -> tuple[str, ...]:
-    """The causes that programs count, in the order of `struct losses`: each ring, each map, then the others."""
-    rings = [f"{k.name}_ring" for k in bpf.RING_KINDS]
-    maps = [f"{k.name}_map" for k in bpf.MAP_KINDS]
-    return (*rings, *maps, *OTHER_LOSSES)
+def losses() -> dict[str, tuple[str, str]]:
+    """The programs' counters of losses in the order of `struct tally`, with `cause` and `place` of their rows."""
+    rings = {f"{k.name}_ring": ("ring full", k.name) for k in bpf.RING_KINDS}
+    maps = {f"{k.name}_map": ("map full", k.name) for k in bpf.MAP_KINDS}
+    return rings | maps | OTHER_LOSSES
 
 
 def struct_text(layout: Layout) -> str:

@@ -90,13 +90,21 @@ class Map:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order."""
+    """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order.
+
+    A row `of_interval` counts what happened since the snapshot before, and so belongs to the time before its `ts`.
+    """
 
     name: str
     view: str
     doc: str
     cols: tuple[Col, ...]
     source: Ring | Map | None = None
+    of_interval: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.source, Map):
+            object.__setattr__(self, "of_interval", True)
 
     def c_cols(self, *roles: str) -> tuple[Col, ...]:
         """The columns that C fills, of these roles (all if none are given)."""

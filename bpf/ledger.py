@@ -37,9 +37,10 @@ LOSS = Kind(
             "before the kernel traced its entry. 'recursion': a program was running on the CPU already.",
             derived=True,
         ),
-        Col("where", "text", "The kind of row, the map, string or program concerned.", derived=True),
+        Col("place", "text", "The kind of row, the map, string or program concerned.", derived=True),
         Col("lost", "u64", "How many.", derived=True),
     ),
+    of_interval=True,
 )
 
 OVERHEAD = Kind(
@@ -55,22 +56,7 @@ OVERHEAD = Kind(
         Col("run_ns", "u64", "CPU time that it took in the window, on all CPUs.", "ns", derived=True),
         Col("rss_bytes", "u64", "Resident memory, of the recorder only.", "bytes", derived=True),
     ),
+    of_interval=True,
 )
-
-CAUSES = {
-    "fork_ring": ("ring full", "fork"),
-    "exec_ring": ("ring full", "exec"),
-    "exit_ring": ("ring full", "exit"),
-    "rename_ring": ("ring full", "rename"),
-    "syscall_inflight_ring": ("ring full", "syscall_inflight"),
-    "syscall_stats_map": ("map full", "syscall_stats"),
-    "cpu_map": ("map full", "cpu"),
-    "argv_unreadable": ("unreadable", "argv"),
-    "path_unreadable": ("unreadable", "path"),
-    "thread_map": ("map full", "threads"),
-    "followed_map": ("map full", "followed"),
-    "refused": ("refused", "syscall_stats"),
-}
-"""`cause` and `where` of each counter of the programs."""
 
 KINDS = (CLOCK, LOSS, OVERHEAD)

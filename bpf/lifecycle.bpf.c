@@ -76,7 +76,7 @@ INLINE struct arguments arguments_of(void *task)
 		(e)->ts = bpf_ktime_get_boot_ns();                                                                     \
 		(e)->start = (who).start;                                                                              \
 		(e)->pid = (who).pid;                                                                                  \
-		(e)->ppid = ppid_of(task, NULL);                                                                       \
+		(e)->ppid = ppid_of(task, &(e)->parent_start);                                                         \
 		(e)->tid = old_tid;                                                                                    \
 		(e)->uid = bpf_get_current_uid_gid();                                                                  \
 		bpf_get_current_comm(&(e)->comm, sizeof((e)->comm));                                                   \

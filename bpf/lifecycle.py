@@ -28,6 +28,7 @@ PROCESS = Kind(
         PID,
         START,
         PPID,
+        PARENT_START,
         UID,
         COMM,
         EDGE,
@@ -58,19 +59,7 @@ EXEC = Kind(
     "exec",
     "execs",
     "A successful execve(2): the process now runs another program. `comm` is the name after it.",
-    cols=(
-        TS,
-        PID,
-        START,
-        PPID,
-        TID,
-        UID,
-        COMM,
-        PATH,
-        PATH_TRUNCATED,
-        ARGV,
-        ARGV_TRUNCATED,
-    ),
+    cols=(TS, PID, PPID, COMM, PATH, ARGV, PATH_TRUNCATED, ARGV_TRUNCATED, START, PARENT_START, TID, UID),
     source=Ring((2 * MIB, 4 * MIB)),
 )
 

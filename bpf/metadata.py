@@ -26,7 +26,7 @@ class Probe(TypedDict):
 
 class Loss(TypedDict):
     cause: str
-    where: str
+    place: str
     lost: int
 
 

@@ -105,6 +105,10 @@ class Loading:
                 raise self._error(answer)
         programs = {n: fds[p["fd"]] for n, p in answer["programs"].items() if "fd" in p}
         refused = {n: _first_line(p["error"]) for n, p in answer["programs"].items() if "error" in p}
+        if not programs:
+            for fd in fds:
+                os.close(fd)
+            raise CannotLoad(f"the kernel refuses every program: {next(iter(refused.values()))}; try `sysmon doctor`")
         return Loaded({n: fds[i] for n, i in answer["maps"].items()}, programs, answer["bcc"], refused)
 
     def abandon(self) -> None:

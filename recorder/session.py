@@ -255,9 +255,12 @@ class Session:
         )
 
     def _charge_running(self) -> None:
+        program = self._loaded.programs.get(SNAPSHOT_PROGRAM)
+        if program is None:
+            return
         for cpu in kernel.online_cpus():
             with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
-                kernel.run_on_cpu(self._loaded.programs[SNAPSHOT_PROGRAM], cpu)
+                kernel.run_on_cpu(program, cpu)
 
     def _snapshot(self) -> None:
         now = time.monotonic()
@@ -302,23 +305,25 @@ class Session:
     def _loss_rows(self, ts: int) -> None:
         tally, misses = self._tallies.read(), self._overhead.misses()
         lost = {
-            ledger.CAUSES[name]: int(now - before)
-            for name, now, before in zip(csource.losses(), tally.lost, self._tally.lost, strict=True)
+            row: int(now - before)
+            for row, now, before in zip(csource.losses().values(), tally.lost, self._tally.lost, strict=True)
         }
         lost |= {("recursion", name): misses[name] - self._misses[name] for name in misses}
         self._tally, self._misses = tally, misses
-        rows = [{"ts": ts, "cause": c, "where": w, "lost": n} for (c, w), n in lost.items() if n]
+        rows = [{"ts": ts, "cause": c, "place": w, "lost": n} for (c, w), n in lost.items() if n]
         for row in rows:
-            where = (str(row["cause"]), str(row["where"]))
+            where = (str(row["cause"]), str(row["place"]))
             self._losses[where] = self._losses.get(where, 0) + int(str(row["lost"]))
         self._add(ledger.LOSS, rows)
 
     def _process_rows(self, edge: str, ts: int, chosen: tuple[int, ...] | list[int] | None) -> list[int]:
         """Rows of what is alive. Returns the pids of those that run a program, not a part of the kernel."""
+        alive = {p.pid: p for p in procfs.processes(chosen)}
         rows: list[dict[str, Any]] = []
-        for p in procfs.processes(chosen):
+        for p in alive.values():
             if p.start > ts:
                 continue  # its fork is in the trace
+            parent = alive.get(p.ppid) or procfs.process(p.ppid)
             argv = None if p.argv is None else p.argv[: procfs.ARGV_BYTES]
             rows.append(
                 {
@@ -326,6 +331,7 @@ class Session:
                     "pid": p.pid,
                     "start": p.start,
                     "ppid": p.ppid,
+                    "parent_start": parent.start if parent else None,
                     "uid": p.uid,
                     "comm": escape(p.comm),
                     "edge": edge,
@@ -365,5 +371,5 @@ class Session:
             clock_offset_ns=self._clocks.offset_ns,
             probes=self._probes,
             rows=dict(self._writer.rows),
-            losses=[metadata.Loss(cause=c, where=w, lost=n) for (c, w), n in self._losses.items()],
+            losses=[metadata.Loss(cause=c, place=w, lost=n) for (c, w), n in self._losses.items()],
         )

@@ -54,6 +54,7 @@ class TraceWriter:
             compression_level=3,
             use_dictionary=[n for n in self._wide.names if n != "ts"],
             column_encoding={"ts": "DELTA_BINARY_PACKED"},
+            write_page_checksum=True,
         )
 
     @property

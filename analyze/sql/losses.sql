@@ -6,7 +6,7 @@ CREATE VIEW report.losses(
     -- Why, such as 'ring full' or 'map full'.
     cause,
     -- The kind of row, the map, string or program concerned.
-    "where",
+    place,
     -- How many.
     lost,
     -- Snapshot at which the loss was first seen.
@@ -16,11 +16,11 @@ CREATE VIEW report.losses(
 ) AS
 SELECT
     cause,
-    "where",
+    place,
     TRY_CAST(SUM(lost) AS BIGINT) AS lost_in_all,
     MIN(ts),
     MAX(ts)
 FROM main.losses
-GROUP BY cause, "where"
+GROUP BY cause, place
 HAVING SUM(lost) > 0 OR SUM(lost) IS NULL
-ORDER BY lost_in_all DESC NULLS LAST, cause NULLS LAST, "where" NULLS LAST;
+ORDER BY lost_in_all DESC NULLS LAST, cause NULLS LAST, place NULLS LAST;

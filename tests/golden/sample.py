@@ -9,7 +9,7 @@ PROBES = [
     {"name": "on_rename", "tracepoint": "task_rename", "attached": False, "reason": "no such tracepoint"},
 ]
 
-LOSSES = [{"cause": "ring full", "where": "exec", "lost": 7}, {"cause": "map full", "where": "cpu", "lost": 2}]
+LOSSES = [{"cause": "ring full", "place": "exec", "lost": 7}, {"cause": "map full", "place": "cpu", "lost": 2}]
 
 
 def rows() -> list[Row]:
@@ -101,7 +101,7 @@ def _ledger() -> list[Row]:
         for s, event in ((0, "start"), (1, "snapshot"), (10, "end"))
     ]  # fmt: skip
     losses = ((1, "ring full", "exec", 3), (2, "ring full", "exec", 4), (9, "map full", "cpu", 2))
-    out += [row("loss", at(s), cause=cause, where=where, lost=lost) for s, cause, where, lost in losses]
+    out += [row("loss", at(s), cause=cause, place=where, lost=lost) for s, cause, where, lost in losses]
     out += [
         row("overhead", at(1), part="recorder", window_ns=10**9, run_ns=12_000_000, rss_bytes=90 << 20),
         row("overhead", at(2), part="recorder", window_ns=10**9, run_ns=8_000_000, rss_bytes=91 << 20),

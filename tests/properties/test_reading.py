@@ -14,7 +14,6 @@ import analyze
 import bpf
 from analyze.reports import reports
 from analyze.result import Instant, Result
-from analyze.views import columns_of, is_interval
 from bpf.errors import SysmonError
 from bpf.kind import Col
 from tests import traces
@@ -83,7 +82,7 @@ def key(row: tuple[Any, ...]) -> str:
 def test_views_give_what_was_written(rows: list[Row]) -> None:
     with opened(rows) as trace:
         for kind in bpf.KINDS:
-            names = [c.name for c in columns_of(kind)]
+            names = [c.name for c in kind.cols]
             written = [tuple(r[n] for n in names) for r in rows if r["kind"] == kind.name]
             columns = ", ".join(f'"{n}"' for n in names)
             found = Result.of(trace.sql(f'SELECT {columns} FROM unfiltered."{kind.view}"'))
@@ -110,7 +109,7 @@ def test_cutting_a_trace_in_two_changes_no_total(rows: list[Row], cut: int) -> N
             if kind.view == "exits":
                 query = "SELECT * EXCLUDE (cpu_ns, syscalls) FROM exits"
             both = before.sql(query).fetchall() + after.sql(query).fetchall()
-            assert sorted(map(repr, both)) == sorted(map(repr, whole.sql(query).fetchall())), is_interval(kind)
+            assert sorted(map(repr, both)) == sorted(map(repr, whole.sql(query).fetchall())), kind.of_interval
 
 
 @RARELY

@@ -51,6 +51,14 @@ def test_a_compiler_that_dies_is_said_to_have(answering) -> None:  # type: ignor
     Path(str(caught.value).rsplit(" ", 1)[1]).unlink()
 
 
+def test_a_kernel_that_refuses_all_is_an_error(answering) -> None:  # type: ignore[no-untyped-def]
+    loading = answering(
+        json.dumps({"maps": {}, "programs": {"on_exit": {"error": "Operation not permitted\n"}}, "bcc": "0"})
+    )
+    with pytest.raises(CannotLoad, match="refuses every program: Operation not permitted; try `sysmon doctor`"):
+        loading.result()
+
+
 def test_an_abandoned_compilation_ends(answering) -> None:  # type: ignore[no-untyped-def]
     loading = answering("{}")
     loading.abandon()

@@ -46,7 +46,7 @@ CREATE VIEW unfiltered.processes(
 WITH
 -- Everything said of a process. `stage` puts an exit last: nothing is known of a process after it.
 facts AS (
-    SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, NULL AS parent_start, uid, comm, path, argv, argv_truncated,
+    SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, parent_start, uid, comm, path, argv, argv_truncated,
         NULL AS forked, NULL AS ended, NULL AS lifetime_ns, NULL AS exit_code, NULL AS signal, NULL AS core_dumped,
         edge IN ('start', 'both') AS alive_at_start, edge IN ('end', 'both') AS alive_at_end, kernel_thread
     FROM unfiltered.process_states
@@ -55,7 +55,7 @@ facts AS (
         ts, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM unfiltered.forks
     UNION ALL
-    SELECT pid, start, 0, ts, 1, ppid, NULL, uid, comm, path, argv, argv_truncated,
+    SELECT pid, start, 0, ts, 1, ppid, parent_start, uid, comm, path, argv, argv_truncated,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM unfiltered.execs
     UNION ALL
