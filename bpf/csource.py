@@ -5,6 +5,8 @@ A disagreement between clang's layout and numpy's is a compile error, by a `_Sta
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import bpf
 from bpf import syscalls
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
@@ -49,38 +51,51 @@ def map_names(kind: Kind) -> tuple[str, str]:
     return (f"{kind.name}_odd", f"{kind.name}_even")
 
 
-def _kind_text(kind: Kind, page_size: int, entries_scale: float) -> str:
+@dataclass(frozen=True)
+class Sizes:
+    """How large rings and maps are on a machine with that many possible CPUs.
+
+    A per-CPU map takes memory for each CPU, and is read as a whole: past 32 CPUs it has fewer entries, and is read
+    the earlier. What fills a ring are the CPUs together: past 16 of them it is larger.
+    """
+
+    cpus: int
+    page_size: int
+
+    def map_entries(self, kind: Kind) -> int:
+        """Entries of each of the kind's two maps."""
+        assert isinstance(kind.source, Map)
+        return max(1024, min(kind.source.entries, kind.source.entries * 32 // self.cpus))
+
+    def ring_bytes(self, kind: Kind) -> tuple[int, ...]:
+        """The sizes of the kind's rings: powers of two."""
+        assert isinstance(kind.source, Ring)
+        factor = 1 << max(0, (self.cpus - 1) // 16).bit_length()
+        return tuple(size * factor for size in kind.source.sizes)
+
+
+def _kind_text(kind: Kind, sizes: Sizes) -> str:
     if isinstance(kind.source, Ring):
         out = [struct_text(lay) for lay in ring_layouts(kind)]
-        for name, size in zip(ring_names(kind), kind.source.sizes, strict=True):
-            out.append(f"BPF_RINGBUF_OUTPUT({name}, {size // page_size});\n")
+        for name, size in zip(ring_names(kind), sizes.ring_bytes(kind), strict=True):
+            out.append(f"BPF_RINGBUF_OUTPUT({name}, {size // sizes.page_size});\n")
         return "".join(out)
     if isinstance(kind.source, Map):
         key, val = map_layouts(kind)
-        entries = map_entries(kind, entries_scale)
         tables = "".join(
-            f'BPF_TABLE("percpu_hash", struct {key.struct}, struct {val.struct}, {name}, {entries});\n'
+            f'BPF_TABLE("percpu_hash", struct {key.struct}, struct {val.struct}, {name}, {sizes.map_entries(kind)});\n'
             for name in map_names(kind)
         )
         return struct_text(key) + struct_text(val) + tables
     return ""
 
 
-def map_entries(kind: Kind, scale: float = 1.0) -> int:
-    """How many entries each of the kind's two maps has."""
-    assert isinstance(kind.source, Map)
-    return max(1024, int(kind.source.entries * scale))
-
-
-def declarations(page_size: int, entries_scale: float = 1.0) -> str:
-    """All structs, rings, maps and constants.
-
-    `entries_scale` makes every counting map larger or smaller than declared.
-    """
+def declarations(sizes: Sizes) -> str:
+    """All structs, rings, maps and constants."""
     causes = losses()
     constants = "".join(f"#define LOSS_{name} {i}\n" for i, name in enumerate(causes))
     constants += f"#define LOSSES {len(causes)}\n#define CELLS {len(bpf.MAP_KINDS)}\n"
     constants += "".join(f"#define CELLS_{k.name} {i}\n" for i, k in enumerate(bpf.MAP_KINDS))
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
-    return constants + "".join(_kind_text(k, page_size, entries_scale) for k in bpf.KINDS)
+    return constants + "".join(_kind_text(k, sizes) for k in bpf.KINDS)

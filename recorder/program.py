@@ -14,6 +14,7 @@ from pathlib import Path
 
 import bpf
 from bpf import csource
+from recorder import kernel
 from recorder.btf import Btf
 from recorder.errors import CannotLoad
 from recorder.names import SyscallNames
@@ -96,17 +97,16 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     return "\n".join(lines) + "\n"
 
 
-def text(btf: Btf, names: SyscallNames, entries_scale: float = 1.0) -> str:
+def sizes() -> csource.Sizes:
+    """The sizes of rings and maps on this machine."""
+    return csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"))
+
+
+def text(btf: Btf, names: SyscallNames) -> str:
     """The whole program. Raises CannotLoad if a struct member that cannot be done without is missing."""
     machine = os.uname().machine
     source = "".join((BPF_DIR / name).read_text() for name in FILES)
-    page_size = os.sysconf("SC_PAGE_SIZE")
-    return (
-        csource.declarations(page_size, entries_scale)
-        + _features(btf, machine, names)
-        + _members(source, btf, machine)
-        + source
-    )
+    return csource.declarations(sizes()) + _features(btf, machine, names) + _members(source, btf, machine) + source
 
 
 def map_names() -> tuple[str, ...]:

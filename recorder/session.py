@@ -21,9 +21,9 @@ import pyarrow as pa
 
 import bpf
 from bpf import csource, ledger, lifecycle, metadata, schema, syscalls
-from bpf.kind import Kind, Map, Ring, ring_layouts
+from bpf.kind import Kind, ring_layouts
 from bpf.version import version
-from recorder import clock, host, inflight, kernel, memory, procfs
+from recorder import clock, host, inflight, kernel, memory, procfs, program
 from recorder import ring as rings
 from recorder.counters import FOLLOW_CHILDREN, FOLLOW_CHOSEN, FOLLOW_NONE, ZERO_KEY, Control, MapPair, Tallies
 from recorder.decode import Decoder, escape
@@ -31,7 +31,6 @@ from recorder.follow import Command
 from recorder.loader import Loaded
 from recorder.names import SyscallNames
 from recorder.overhead import Overhead
-from recorder.program import SNAPSHOT_PROGRAM
 from recorder.writer import TraceWriter
 
 DRAIN_S = 0.1
@@ -89,7 +88,8 @@ class Session:
 
     def __init__(self, options: Options, loaded: Loaded, writer: TraceWriter, names: SyscallNames) -> None:
         self._options, self._loaded, self._writer = options, loaded, writer
-        self._cpus = kernel.possible_cpus()
+        self._sizes = program.sizes()
+        self._cpus = self._sizes.cpus
         self._clocks = clock.read()
         self._decoder = Decoder(self._clocks.offset_ns, names)
         self._control = Control(loaded)
@@ -97,8 +97,9 @@ class Session:
         self._rings = [
             (kind, rings.Ring(loaded.maps[name], size, layout))
             for kind in bpf.RING_KINDS
-            if isinstance(kind.source, Ring)
-            for name, size, layout in zip(csource.ring_names(kind), kind.source.sizes, ring_layouts(kind), strict=True)
+            for name, size, layout in zip(
+                csource.ring_names(kind), self._sizes.ring_bytes(kind), ring_layouts(kind), strict=True
+            )
         ]
         self._tallies = Tallies(loaded, self._cpus)
         self._tally = self._tallies.read()
@@ -106,6 +107,7 @@ class Session:
         self._misses = self._overhead.misses()
         self._losses: dict[tuple[str, str], int] = {}
         self._stopped_by = ""
+        self._signal = 0
         self._probes: list[metadata.Probe] = []
         self._started = self._ended = 0
         self._next_snapshot = 0.0
@@ -168,9 +170,14 @@ class Session:
                 poll.poll(max(0.0, pause))
 
     def _await_command(self, command: Command | None) -> None:
-        """After a signal the command gets a moment to end of it, so that its end is in the trace."""
+        """After a signal the command gets a moment to end of it, so that its end is in the trace.
+
+        A terminal sends Ctrl-C to both; what was sent to the recorder alone is passed on.
+        """
         if self._stopped_by != "signal" or not command:
             return
+        if self._signal != signal.SIGINT:
+            command.signal(self._signal)
         until = time.monotonic() + GRACE_S
         while time.monotonic() < until and not self._nobody_left():
             self._drain_rings()
@@ -202,8 +209,9 @@ class Session:
         """Notes SIGINT, SIGTERM and SIGHUP and makes a descriptor readable, so that the loop wakes up."""
         readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
-        def note(_number: int, _frame: object) -> None:
+        def note(number: int, _frame: object) -> None:
             self._stopped_by = self._stopped_by or "signal"
+            self._signal = number
 
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.signal(number, note) for number in numbers}
@@ -248,19 +256,15 @@ class Session:
 
     def _maps_fill(self) -> bool:
         made = self._tallies.read().cells - self._tally.cells
-        return any(
-            made[i] > CELLS_FRACTION * csource.map_entries(pair.kind)
-            for i, pair in enumerate(self._pairs)
-            if isinstance(pair.kind.source, Map)
-        )
+        return any(made[i] > CELLS_FRACTION * self._sizes.map_entries(pair.kind) for i, pair in enumerate(self._pairs))
 
     def _charge_running(self) -> None:
-        program = self._loaded.programs.get(SNAPSHOT_PROGRAM)
-        if program is None:
+        on_snapshot = self._loaded.programs.get(program.SNAPSHOT_PROGRAM)
+        if on_snapshot is None:
             return
         for cpu in kernel.online_cpus():
             with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
-                kernel.run_on_cpu(program, cpu)
+                kernel.run_on_cpu(on_snapshot, cpu)
 
     def _snapshot(self) -> None:
         now = time.monotonic()

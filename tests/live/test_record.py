@@ -306,3 +306,10 @@ def test_a_header_in_the_working_directory_is_not_compiled(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_signal_to_the_recorder_alone_reaches_the_command(tmp_path: Path) -> None:
+    # A terminal sends Ctrl-C to both, `kill` only to the one it is given.
+    running = start(tmp_path / "t.parquet", "--", "sleep", "60")
+    assert running.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert running.rows("SELECT comm, signal FROM exits") == [("sleep", signal.SIGTERM)]

@@ -104,12 +104,17 @@ def test_sizes_of_rings_are_powers_of_two() -> None:
             assert size & (size - 1) == 0 and size >= 65536, "and hold whole pages of any size"
 
 
-def test_maps_scale() -> None:
-    assert isinstance(syscalls.SYSCALL_STATS.source, Map)
-    entries = csource.map_entries(syscalls.SYSCALL_STATS)
-    assert csource.map_entries(syscalls.SYSCALL_STATS, 0.5) == entries // 2
-    assert csource.map_entries(syscalls.SYSCALL_STATS, 0.0) == 1024
-    assert f"syscall_stats_odd, {entries // 2});" in csource.declarations(4096, 0.5)
+def test_sizes_follow_the_number_of_cpus() -> None:
+    stats = syscalls.SYSCALL_STATS
+    assert isinstance(stats.source, Map)
+    small, large = csource.Sizes(2, 4096), csource.Sizes(128, 4096)
+    assert small.map_entries(stats) == csource.Sizes(32, 4096).map_entries(stats) == stats.source.entries
+    assert large.map_entries(stats) == stats.source.entries // 4
+    assert f"syscall_stats_odd, {stats.source.entries // 4});" in csource.declarations(large)
+    exec_, factor = bpf.kind("exec"), {2: 1, 16: 1, 17: 2, 32: 2, 33: 4, 64: 4, 128: 8}
+    assert isinstance(exec_.source, Ring)
+    for cpus, times in factor.items():
+        assert csource.Sizes(cpus, 4096).ring_bytes(exec_) == tuple(s * times for s in exec_.source.sizes)
 
 
 def test_dtype_of_a_name_keeps_its_bytes() -> None:
