@@ -20,10 +20,13 @@ from bpf.kind import Kind
 from bpf.metadata import Recording
 from recorder.errors import CannotWrite
 
-GROUP_ROWS = 1 << 17
-"""Rows of a kind that are gathered before they are written as a row group."""
+GROUP_ROWS = 1 << 15
+"""Rows of a kind that are gathered before they are written as a row group.
 
-GROUP_BYTES = 8 << 20
+Writing takes memory for every column of the file, empty ones too: 60 MB for 131,072 rows.
+"""
+
+GROUP_BYTES = 4 << 20
 """Bytes of a kind, likewise, so that long strings do not take more memory than short ones."""
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import analyze
 from bpf import schema
-from tests.live.recording import SYSMON, python, record_command, recording, start
+from tests.live.recording import SYSMON, python, record_command, recording, start, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -311,5 +311,7 @@ def test_a_header_in_the_working_directory_is_not_compiled(tmp_path: Path) -> No
 def test_a_signal_to_the_recorder_alone_reaches_the_command(tmp_path: Path) -> None:
     # A terminal sends Ctrl-C to both, `kill` only to the one it is given.
     running = start(tmp_path / "t.parquet", "--", "sleep", "60")
+    children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
+    wait_for(lambda: Path(f"/proc/{children.read_text().split()[0]}/comm").read_text() == "sleep\n")
     assert running.stop(signal.SIGTERM) == 128 + signal.SIGTERM
     assert running.rows("SELECT comm, signal FROM exits") == [("sleep", signal.SIGTERM)]
