@@ -39,10 +39,15 @@ def do_without(name: str) -> None:
     sys.meta_path.insert(0, _Absent(name))
 
 
+def trim() -> None:
+    """Gives free heap back."""
+    ctypes.CDLL(None).malloc_trim(0)
+
+
 def give_back() -> None:
-    """Does it. Where the kernel refuses, memory stays as it was."""
+    """Gives back free heap and library pages. Where the kernel refuses, memory stays as it was."""
+    trim()
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.malloc_trim(0)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     with open("/proc/self/maps") as maps:
         mappings = [m for m in map(_MAPPING.match, maps.read().splitlines()) if m]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
+import pyarrow as pa
+
 from bpf.errors import BadRequest
 from recorder import host, kernel, loader, procfs, program
 from recorder.btf import Btf
@@ -31,6 +33,7 @@ def record(options: Options) -> int:
             raise BadRequest(f"no process has the pid {pid}")
     command = Command(list(options.command)) if options.command else None
     kernel.raise_memlock_limit()
+    pa.set_memory_pool(pa.system_memory_pool())  # unlike the others it gives back what is free
     with contextlib.ExitStack() as undo:
         writer = TraceWriter(options.path, options.force)
         undo.callback(writer.abandon)

@@ -18,6 +18,7 @@ import bpf
 from bpf import schema
 from bpf.kind import Kind
 from bpf.metadata import Recording
+from recorder import memory
 from recorder.errors import CannotWrite
 
 GROUP_ROWS = 1 << 15
@@ -39,6 +40,7 @@ class TraceWriter:
         self.rows = {k.name: 0 for k in bpf.KINDS}
         self._pending: dict[str, list[pa.RecordBatch]] = {k.name: [] for k in bpf.KINDS}
         self._wide = schema.wide()
+        self._zeros = pa.py_buffer(b"")
         if path.is_dir():
             raise CannotWrite(f"{path} is a directory: name a file with -o")
         if not force and os.path.lexists(path):
@@ -91,13 +93,24 @@ class TraceWriter:
             if field.name == "kind"
             else table.column(field.name)
             if field.name in table.column_names
-            else pa.nulls(table.num_rows, field.type)
+            else self._nulls(field.type, table.num_rows)
             for field in self._wide
         ]
         try:
             self._writer.write_table(pa.table(columns, schema=self._wide), row_group_size=GROUP_ROWS * 2)
         except OSError as error:
             raise CannotWrite(f"cannot write {self.path}: {error.strerror or error}") from None
+        del table, columns
+        memory.trim()
+
+    def _nulls(self, type_: pa.DataType, length: int) -> pa.Array:
+        """NULLs that share one piece of memory with all others; most columns of a row group are such."""
+        if pa.types.is_nested(type_):
+            return pa.nulls(length, type_)
+        if self._zeros.size < 8 * (length + 1):
+            self._zeros = pa.py_buffer(bytes(8 * (length + 1)))
+        buffers = [self._zeros] * (3 if pa.types.is_string(type_) else 2)
+        return pa.Array.from_buffers(type_, length, buffers, null_count=length)
 
     def finish(self, recording: Recording) -> None:
         """Writes what is left and the metadata, and gives the file its name."""
