@@ -1,6 +1,6 @@
 """What recording adds to a system call: a getppid loop alone, under two empty programs, and under sysmon's.
 
-`sudo .venv/bin/python benchmarks/syscall_cost.py [ROUNDS]`. Runs are interleaved and medians are shown; the ratio to the
+`sudo .venv/bin/python benchmarks/syscall_cost.py [ROUNDS]`. Runs are interleaved, medians are shown; the ratio to the
 empty programs is the figure to quote, as machines differ and are noisy.
 """
 

@@ -130,7 +130,12 @@ INLINE u16 table_of_call(void)
 {
 #ifdef TS_COMPAT
 	u32 status = 0;
+#ifdef CURRENT_TASK_BTF
+	// The verifier knows what this pointer is of and lets it be read without a helper: 10 ns less a call.
+	status = *(volatile u32 *)(((void *(*)(void))CURRENT_TASK_BTF)() + OFFSET_task_struct__thread_info__status);
+#else
 	KREAD(status, (void *)bpf_get_current_task(), task_struct, thread_info__status);
+#endif
 	return status & TS_COMPAT ? 1 << ABI_SHIFT : 0;
 #else
 	return 0;

@@ -92,6 +92,9 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
     if btf.member("tp_transition_snapshot", "srcu_gp"):
         lines.append("#define PROGRAMS_ARE_PREEMPTIBLE 1")  # since 7.0: tracepoints are under SRCU
+    helper = btf.enum_value("bpf_func_id", "BPF_FUNC_get_current_task_btf")
+    if helper is not None:
+        lines.append(f"#define CURRENT_TASK_BTF {helper}")  # since 5.11
     if machine == "x86_64":
         lines += ["#define TS_COMPAT 2", "#define X32_BIT 0x40000000"]  # asm/thread_info.h, asm/unistd.h
     return "\n".join(lines) + "\n"
