@@ -48,6 +48,9 @@ def test_a_kernel_without_a_member_is_refused() -> None:
         def tracepoint_args(self, _name: str) -> None:
             return None
 
+        def enum_value(self, *_path: str) -> None:
+            return None
+
     with pytest.raises(CannotLoad, match=r"has no member .* in struct"):
         program.text(Odd(), NAMES)  # type: ignore[arg-type]
 
