@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from recorder import clock, compiler, kernel, loader, program
 from recorder.btf import Btf
-from recorder.counters import FOLLOW_NONE, Control
+from recorder.counters import Control
 from recorder.names import SyscallNames
 
 CALLS = 1_000_000
@@ -62,7 +62,7 @@ def recording(loaded: loader.Loaded) -> Iterator[None]:
     """sysmon's programs attached and recording, with nobody who reads."""
     loaded.attach()
     control = Control(loaded)
-    control.start(clock.boottime_ns(), FOLLOW_NONE)
+    control.start(clock.boottime_ns(), filters=0)
     yield
     control.stop()
     control.close()

@@ -27,17 +27,29 @@
 	})
 
 struct control {
-	u64 t0;      // recording began [ns, CLOCK_BOOTTIME]
-	u32 epoch;   // which of a kind's two maps is being filled; 0: not recording
-	u32 follow;  // whether only the processes in `followed` are recorded, and with 2 their children too
+	u64 t0;       // recording began [ns, CLOCK_BOOTTIME]
+	u32 epoch;    // which of a kind's two maps is being filled; 0: not recording
+	u32 filters;  // the conditions on a process; 0: all are recorded
 };
 BPF_ARRAY(controls, struct control, 1);
 
-BPF_ARRAY(alive, u64, 1);  // processes in `followed`
+#define BY_PID 1     // it is in `followed`
+#define BY_COMM 2    // its name is in `comms`
+#define BY_UID 4     // its real user is in `uids`
+#define BY_CGROUP 8  // it is in or below one of `cgroups`
+#define CHILDREN 16  // or it descends from one that is recorded
+#define CONDITIONS (BY_COMM | BY_UID | BY_CGROUP)
+#define FILTER_ENTRIES 64
 
-// Processes to record, when not all are. The value is unused.
-BPF_HASH(followed, u32, u8, FOLLOWED_ENTRIES);
-#define FOLLOW_CHILDREN 2
+struct name {
+	char comm[16];
+};
+BPF_HASH(followed, u32, u8, FOLLOWED_ENTRIES);  // processes that are recorded whatever else they are
+BPF_HASH(comms, struct name, u8, FILTER_ENTRIES);
+BPF_HASH(uids, u32, u8, FILTER_ENTRIES);
+BPF_CGROUP_ARRAY(cgroups, 1);
+
+BPF_ARRAY(alive, u64, 1);  // processes in `followed`
 
 struct tally {
 	u64 lost[LOSSES];  // what each cause lost
@@ -121,9 +133,50 @@ INLINE u64 start_of(void *task)
 	return start;
 }
 
-INLINE int follows(struct control *c, u32 pid)
+INLINE int follow(u32 pid)
 {
-	return !c->follow || followed.lookup(&pid) != NULL;
+	u8 one = 1;
+	if (followed.insert(&pid, &one)) {
+		lose(LOSS_followed_map);
+		return 0;
+	}
+	add_alive(1);
+	return 1;
+}
+
+// Whether the process that runs now meets every condition that there is.
+INLINE int meets_conditions(u32 filters, void *task)
+{
+	if (!(filters & CONDITIONS))
+		return 0;
+	if (filters & BY_COMM) {
+		struct name name = {};
+		void *leader = NULL;
+		KREAD(leader, task, task_struct, group_leader);
+		bpf_probe_read_kernel_str(&name.comm, sizeof(name.comm), leader + OFFSET_task_struct__comm);
+		if (!comms.lookup(&name))
+			return 0;
+	}
+	if (filters & BY_UID) {
+		u32 uid = bpf_get_current_uid_gid();
+		if (!uids.lookup(&uid))
+			return 0;
+	}
+	if (filters & BY_CGROUP && cgroups.check_current_task(0) != 1)
+		return 0;
+	return 1;
+}
+
+// Whether the process that runs now is recorded.
+INLINE int wants(struct control *c, u32 pid, void *task)
+{
+	if (!c->filters || followed.lookup(&pid))
+		return 1;
+	if (!meets_conditions(c->filters, task))
+		return 0;
+	if (c->filters & CHILDREN)
+		follow(pid);
+	return 1;
 }
 
 // Who `me`, the thread that runs now, is, and whether it is to be recorded.
@@ -141,8 +194,9 @@ INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who
 		if (switches == *(volatile u32 *)&cpu->switches)
 			return wanted;
 	}
-	who->start = start_of((void *)bpf_get_current_task());
-	int wanted = follows(c, who->pid);
+	void *task = (void *)bpf_get_current_task();
+	who->start = start_of(task);
+	int wanted = wants(c, who->pid, task);
 	cpu->start = who->start;
 	cpu->wanted = wanted;
 	cpu->known = me;

@@ -15,24 +15,21 @@ INLINE u32 ppid_of(void *task, u64 *parent_start)
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
-	void *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
-	u32 pid = 0, tgid = 0, forker = 0;
-	u8 one = 1;
-	if (!c)
+	struct cpu_state *cpu = this_cpu();
+	void *child = (void *)ctx->args[1];
+	u32 pid = 0, tgid = 0;
+	struct who who;
+	// The new process has its parent's name, user and cgroup; only its pid is another.
+	if (!c || !cpu || !identify(c, cpu, bpf_get_current_pid_tgid(), &who))
 		return 0;
 	KREAD(pid, child, task_struct, pid);
 	KREAD(tgid, child, task_struct, tgid);
 	if (pid != tgid)
 		return 0;
-	KREAD(forker, parent, task_struct, tgid);
-	if (c->follow) {
-		if (c->follow != FOLLOW_CHILDREN || !followed.lookup(&forker))
-			return 0;
-		if (followed.update(&tgid, &one))
-			lose(LOSS_followed_map);
-		else
-			add_alive(1);
-	}
+	if (c->filters & CHILDREN)
+		follow(tgid);
+	else if (c->filters & BY_PID)
+		return 0;
 	struct fork *e = fork_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_fork_ring);
@@ -140,7 +137,10 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	u32 old_tid = ctx->args[1];
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, me, &who))
+	if (!c || !cpu)
+		return 0;
+	cpu->known = 0;  // its name is another now, and maybe its user
+	if (!identify(c, cpu, me, &who))
 		return 0;
 	rename_call(cpu, old_tid, me);
 	KREAD(name, bprm, linux_binprm, filename);
@@ -199,7 +199,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	u64 now = bpf_ktime_get_boot_ns();
 	int wake = 0;
 	charge(c, cpu, now, 0);
-	if (c->follow && !followed.delete(&who.pid)) {
+	if (c->filters && !followed.delete(&who.pid)) {
 		add_alive(-1);
 		wake = none_alive();
 	}
@@ -229,12 +229,13 @@ int on_rename(struct bpf_raw_tracepoint_args *ctx)
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
 	void *task = (void *)ctx->args[0], *name = (void *)ctx->args[1];
+	u64 me = bpf_get_current_pid_tgid();
 	u32 pid = 0;
-	if (!c || !cpu)
+	struct who who;
+	if (!c || !cpu || !identify(c, cpu, me, &who) || in_exec(cpu, me))
 		return 0;
+	cpu->known = 0;  // the new name may be one that is asked for, or no longer
 	KREAD(pid, task, task_struct, tgid);
-	if (!follows(c, pid) || in_exec(cpu, bpf_get_current_pid_tgid()))
-		return 0;
 	struct rename *e = rename_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_rename_ring);

@@ -41,7 +41,11 @@ class Recording(TypedDict):
     command_line: list[str]  # of sysmon itself
     command: list[str] | None  # what `record -- COMMAND` followed
     command_status: int | None  # its wait status as a shell shows it: 0-255, 128 + signal; None if it was still running
-    pids: list[int] | None  # the processes asked for; None: all
+    pids: list[int] | None  # the processes asked for; with none of the four: all
+    comms: list[str] | None  # the names asked for
+    uids: list[int] | None  # the users asked for
+    cgroup: str | None  # the cgroup asked for
+    children: bool  # whether descendants are recorded, too
     recorder_pid: int
     recorder_start: int  # ns since boot, rounded down to a tick: the process is (recorder_pid, recorder_start)
     clock_offset_ns: int  # ts minus CLOCK_BOOTTIME

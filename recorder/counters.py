@@ -22,8 +22,6 @@ from recorder.loader import Loaded
 CONTROL = struct.Struct("<QII")  # struct control of bpf/common.bpf.h
 ZERO_KEY = bytes(4)
 
-FOLLOW_NONE, FOLLOW_CHOSEN, FOLLOW_CHILDREN = 0, 1, 2
-
 
 class Control:
     """Starts, turns over and stops the recording in the kernel."""
@@ -34,15 +32,15 @@ class Control:
         self.t0 = 0
         self.epoch = 0
         self._last_epoch = 0
-        self._follow = FOLLOW_NONE
+        self._filters = 0
 
     def _set(self, epoch: int) -> None:
         self.epoch = epoch
-        kernel.update(self._loaded.maps["controls"], ZERO_KEY, CONTROL.pack(self.t0, epoch, self._follow))
+        kernel.update(self._loaded.maps["controls"], ZERO_KEY, CONTROL.pack(self.t0, epoch, self._filters))
 
-    def start(self, t0: int, follow: int) -> None:
-        """From now on programs record. `t0` is CLOCK_BOOTTIME ns."""
-        self.t0, self._follow = t0, follow
+    def start(self, t0: int, filters: int) -> None:
+        """From now on programs record what passes the filters. `t0` is CLOCK_BOOTTIME ns."""
+        self.t0, self._filters = t0, filters
         self._turn()
 
     def _turn(self) -> int:

@@ -14,9 +14,9 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-MADV_PAGEOUT = 21  # since 5.4
+MADV_DONTNEED = 4
 
-_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (r\S+) \S+ \S+ [1-9]\d*\s+\S+\.so[.\d]*$")
+_MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (r\S+) \S+ \S+ [1-9]\d*\s+\S+\.so[.\d]*$")
 
 
 class _Absent(MetaPathFinder):
@@ -45,13 +45,24 @@ def trim() -> None:
 
 
 def give_back() -> None:
-    """Gives back free heap and library pages. Where the kernel refuses, memory stays as it was."""
+    """Gives back free heap, and pages of libraries, which come back from the page cache when they are used."""
     trim()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    with open("/proc/self/maps") as maps:
-        mappings = [m for m in map(_MAPPING.match, maps.read().splitlines()) if m]
-    for mapping in mappings:
-        begin, end = int(mapping[1], 16), int(mapping[2], 16)
-        if "w" not in mapping[3]:
-            libc.madvise(begin, end - begin, MADV_PAGEOUT)
+    for begin, end in _clean_mappings():
+        libc.madvise(begin, end - begin, MADV_DONTNEED)
+
+
+def _clean_mappings() -> list[tuple[int, int]]:
+    """Mappings of libraries that cannot be written and of which no page is a private copy, as relocated ones are."""
+    found: list[tuple[int, int]] = []
+    candidate = None
+    with open("/proc/self/smaps") as smaps:
+        for line in smaps:
+            if mapping := _MAPPING.match(line):
+                candidate = None if "w" in mapping[3] else (int(mapping[1], 16), int(mapping[2], 16))
+            elif candidate and line.startswith("Anonymous:"):
+                if int(line.split()[1]) == 0:
+                    found.append(candidate)
+                candidate = None
+    return found

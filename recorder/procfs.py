@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from bpf.kind import TICK_NS
 
@@ -73,6 +74,12 @@ def process(pid: int) -> Process | None:
     )
 
 
+def lives(pid: int) -> bool:
+    """Whether there is such a process that has not ended; a zombie has."""
+    stat = _read(f"/proc/{pid}/stat")
+    return stat is not None and len(stat) > 0 and stat[stat.rindex(b")") + 2 :][:1] not in (b"Z", b"X")
+
+
 def pids() -> list[int]:
     """Every process's pid."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -121,6 +128,12 @@ def thread_comm(tid: int) -> bytes | None:
     """The name of a thread."""
     name = _read(f"/proc/{tid}/comm")
     return None if name is None else name.rstrip(b"\n")
+
+
+def pids_below(cgroup: Path) -> set[int]:
+    """The pids of a cgroup and of those below it."""
+    files = (Path(folder) / "cgroup.procs" for folder, _folders, _files in os.walk(cgroup))
+    return {int(pid) for f in files for pid in (_read(str(f)) or b"").split()}
 
 
 def rss_bytes() -> int:

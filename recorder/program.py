@@ -54,7 +54,7 @@ PROBES = (
 
 SNAPSHOT_PROGRAM = "on_snapshot"
 
-OTHER_MAPS = ("controls", "alive", "followed", "tallies", "cpu_states", "parked")
+OTHER_MAPS = ("controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "parked")
 
 _MEMBER = re.compile(r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs)__(\w+)")
 

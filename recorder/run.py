@@ -28,7 +28,7 @@ def record(options: Options) -> int:
             "this is a container with pids of its own, which the kernel's programs do not see: record on the host, or "
             "start the container in the host's pid namespace (docker run --pid=host)"
         )
-    for pid in options.pids:
+    for pid in options.filters.pids:
         if not os.path.isdir(f"/proc/{pid}") or procfs.process_of_thread(pid) != pid:
             raise BadRequest(f"no process has the pid {pid}")
     command = Command(list(options.command)) if options.command else None

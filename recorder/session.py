@@ -10,7 +10,6 @@ import contextlib
 import os
 import select
 import signal
-import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,8 +24,9 @@ from bpf.kind import Kind, ring_layouts
 from bpf.version import version
 from recorder import clock, host, inflight, kernel, memory, procfs, program
 from recorder import ring as rings
-from recorder.counters import FOLLOW_CHILDREN, FOLLOW_CHOSEN, FOLLOW_NONE, ZERO_KEY, Control, MapPair, Tallies
+from recorder.counters import ZERO_KEY, Control, MapPair, Tallies
 from recorder.decode import Decoder, escape
+from recorder.filters import EVERYTHING, Filters
 from recorder.follow import Command
 from recorder.loader import Loaded
 from recorder.names import SyscallNames
@@ -57,7 +57,7 @@ class Options:
     force: bool = False
     duration_s: float | None = None
     interval_s: float = 1.0
-    pids: tuple[int, ...] = ()
+    filters: Filters = EVERYTHING
     command: tuple[str, ...] = ()
     command_line: tuple[str, ...] = ()
 
@@ -129,26 +129,24 @@ class Session:
 
     def _begin(self, command: Command | None) -> float:
         """Returns when the recording began, on the monotonic clock."""
-        chosen = self._options.pids
-        self._follow(chosen)
+        filters = self._options.filters
+        filters.install(self._loaded)
+        alive = filters.alive()
+        if alive is not None:
+            filters.follow(self._loaded, alive if filters.children else filters.pids)
         self._probes = self._loaded.attach()
         self._started, began = clock.boottime_ns(), time.monotonic()
         self._next_snapshot = began + self._options.interval_s
-        self._control.start(self._started, FOLLOW_CHILDREN if command else FOLLOW_CHOSEN if chosen else FOLLOW_NONE)
+        self._control.start(self._started, filters.flags)
         self._clock_row("start", self._started, None)
         if not command:
-            programs = self._process_rows("start", self._started, chosen or None)
+            programs = self._process_rows("start", self._started, alive)
             inflight.mark_blocked(self._loaded, self._started, programs)
         else:
             # Started only now: a new thread's first return is not mistaken for a call that was in flight.
-            self._follow((command.start(),))
+            filters.follow(self._loaded, [command.start()])
         memory.give_back()
         return began
-
-    def _follow(self, pids: tuple[int, ...]) -> None:
-        for pid in pids:
-            kernel.update(self._loaded.maps["followed"], struct.pack("<I", pid), b"\1")
-        kernel.update(self._loaded.maps["alive"], ZERO_KEY, struct.pack("<Q", len(pids)))
 
     def _loop(self, poll: select.epoll, began: float, watcher: Watcher) -> None:
         duration = self._options.duration_s
@@ -159,6 +157,8 @@ class Session:
             now = time.monotonic()
             if now >= self._next_snapshot or self._maps_fill():
                 self._snapshot()
+                if self._chosen_are_gone():
+                    self._stopped_by = self._stopped_by or "command"
                 watcher.goes(self._progress(now - began, deadline - now if duration is not None else None))
                 now = time.monotonic()
             if now >= deadline:
@@ -227,14 +227,24 @@ class Session:
 
     def _nobody_left(self) -> bool:
         """Whether all that was to be followed has ended."""
-        if not (self._options.pids or self._options.command):
+        if not (self._options.filters.by_pid or self._options.command):
             return False
         return kernel.lookup(self._loaded.maps["alive"], ZERO_KEY, 8) == bytes(8)
 
+    def _chosen_are_gone(self) -> bool:
+        """Whether all chosen processes have ended, one that did so before the recording began included."""
+        if not self._options.filters.by_pid:
+            return False
+        followed = (int.from_bytes(key, "little") for key in kernel.keys(self._loaded.maps["followed"], 4))
+        return not any(procfs.lives(pid) for pid in followed)
+
     def _followed(self) -> list[int] | None:
-        if not (self._options.pids or self._options.command):
+        """The processes that are recorded and alive at the end."""
+        if not self._options.filters.flags:
             return None
-        return [int.from_bytes(key, "little") for key in kernel.keys(self._loaded.maps["followed"], 4)]
+        if self._options.filters.children:
+            return [int.from_bytes(key, "little") for key in kernel.keys(self._loaded.maps["followed"], 4)]
+        return self._options.filters.alive()
 
     def _progress(self, elapsed_s: float, left_s: float | None) -> Progress:
         return Progress(
@@ -369,7 +379,11 @@ class Session:
             command_line=list(self._options.command_line),
             command=list(command.argv) if command else None,
             command_status=command.status() if command else None,
-            pids=list(self._options.pids) or None,
+            pids=list(self._options.filters.pids) or None,
+            comms=list(self._options.filters.comms) or None,
+            uids=list(self._options.filters.uids) or None,
+            cgroup=str(self._options.filters.cgroup) if self._options.filters.cgroup else None,
+            children=self._options.filters.children,
             recorder_pid=os.getpid(),
             recorder_start=own.start if own else 0,
             clock_offset_ns=self._clocks.offset_ns,

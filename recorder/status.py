@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from recorder.session import Options, Progress
 
 
+OF_PROCESSES = ("fork", "exec", "exit", "rename", "syscall_stats", "cpu")
+"""Kinds of which there are rows if anything was recorded of any process."""
+
+
 def size(bytes_: float) -> str:
     """A size as people read it, in powers of 1000."""
     for unit in ("B", "kB", "MB"):
@@ -74,6 +78,8 @@ class Status:
                 self._say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
         if command and command.status() is None:
             self._say(f"the command still runs: pid {command.pid}")
+        if self._options.filters.flags and not any(recording["rows"][kind] for kind in OF_PROCESSES):
+            self._say("no process that was asked for did anything: look at the filter, and at `ps`")
         self._say(
             f"wrote {path}: {sum(recording['rows'].values()):,} rows in {size(path.stat().st_size)}, "
             f"{seconds:.1f} s, {'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}"

@@ -52,6 +52,22 @@ Examples:
     metavar="N",
     help="Record only process N, all its threads. May be repeated.",
 )
+@click.option(
+    "--comm",
+    "comms",
+    multiple=True,
+    metavar="NAME",
+    help="Record only processes of this name, cut to 15 bytes as the kernel does. May be repeated.",
+)
+@click.option(
+    "--uid",
+    "users",
+    multiple=True,
+    metavar="USER",
+    help="Record only processes of this real user, a name or a number. May be repeated.",
+)
+@click.option("--cgroup", metavar="PATH", help="Record only processes of this cgroup and those below it (version 2).")
+@click.option("--follow", is_flag=True, help="And all descendants of the processes asked for.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
@@ -61,23 +77,40 @@ def record(
     output: Path,
     force: bool,
     pids: tuple[int, ...],
+    comms: tuple[str, ...],
+    users: tuple[str, ...],
+    cgroup: str | None,
+    follow: bool,
     command: tuple[str, ...],
 ) -> None:
     """Record this machine into one file.
 
-    Without --pid or COMMAND everything that runs is recorded, until Ctrl-C or for --duration. With a COMMAND it and
+    Without a filter or COMMAND everything that runs is recorded, until Ctrl-C or for --duration. With a COMMAND it and
     all its descendants are followed from the first instruction to the last exit, and its exit status is passed on.
 
     Latencies of all system calls, CPU time, and every fork, exec and exit are recorded always. What was lost, if
     anything, is counted, stored in the trace and said at the end.
     """
-    if pids and command:
-        raise BadRequest("--pid and a command exclude each other: give one of them")
+    conditions = bool(comms or users or cgroup)
+    if command and (pids or conditions or follow):
+        raise BadRequest("a command is followed by itself: give no --pid, --comm, --uid, --cgroup or --follow with it")
+    if pids and conditions:
+        raise BadRequest("--pid and conditions on all processes exclude each other: give --pid alone")
+    if follow and not (pids or conditions):
+        raise BadRequest("--follow says whose descendants: give --pid, --comm, --uid or --cgroup with it")
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
     from recorder import memory, run
+    from recorder.filters import Filters, cgroup_at, uid_of
     from recorder.session import Options
 
     memory.do_without("pandas")
-    options = Options(output, force, duration, interval, pids, command, ("sysmon", *sys.argv[1:]))
+    filters = Filters(
+        pids=pids,
+        comms=tuple(c.encode("utf-8", "surrogateescape")[:15].decode("utf-8", "surrogateescape") for c in comms),
+        uids=tuple(uid_of(user) for user in users),
+        cgroup=cgroup_at(cgroup) if cgroup else None,
+        children=follow or bool(command),
+    )
+    options = Options(output, force, duration, interval, filters, command, ("sysmon", *sys.argv[1:]))
     context.exit(run.record(options))

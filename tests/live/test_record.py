@@ -122,12 +122,21 @@ def test_only_the_chosen_process_is_recorded(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_the_chosen_process_does(tmp_path: Path) -> None:
-    process = python("import time; time.sleep(1); raise SystemExit(3)")
+    process = python("input(); raise SystemExit(3)", stdin=subprocess.PIPE)
     running = start(tmp_path / "t.parquet", "--pid", str(process.pid))
-    assert process.wait() == 3
+    process.communicate("\n")
+    assert process.returncode == 3
     running.process.wait(30)
     assert running.stop() == 0
     assert running.rows("SELECT pid, exit_code FROM exits") == [(process.pid, 3)]
+
+
+def test_it_ends_if_the_chosen_process_had_ended_before_it_began(tmp_path: Path) -> None:
+    process = python("input()", stdin=subprocess.PIPE)
+    recorder = subprocess.Popen([SYSMON, "record", "-o", tmp_path / "t.parquet", "--pid", str(process.pid)])
+    time.sleep(0.2)  # it has seen that the process is there, and compiles now
+    process.communicate("\n")
+    assert recorder.wait(60) in (0, 2)
 
 
 def test_cpu_time_against_getrusage(tmp_path: Path) -> None:
@@ -271,7 +280,7 @@ def test_bad_requests_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
         (["-o", str(tmp_path)], 1, "is a directory: name a file with -o"),
         (["-o", out, "--pid", "4194303"], 2, "no process has the pid 4194303"),
         (["-o", out, "--", "no-such-command"], 2, "no such command: no-such-command"),
-        (["-o", out, "--pid", "1", "--", "true"], 2, "--pid and a command exclude each other"),
+        (["-o", out, "--pid", "1", "--", "true"], 2, "a command is followed by itself: give no --pid"),
     ]:
         got, line = failing(*args)
         assert got == status, line
