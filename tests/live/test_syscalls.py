@@ -136,3 +136,32 @@ def test_calls_that_an_end_of_the_recording_cuts(tmp_path: Path) -> None:
 
 
 PAUSE, READ = (34, 0) if os.uname().machine == "x86_64" else (-1, 63)
+
+
+IA32 = """
+import ctypes, mmap
+# push rbx; mov eax, 64 (getppid of the ia32 table; 110 in the 64-bit one); int 0x80; pop rbx; ret
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(bytes([0x53, 0xB8, 64, 0, 0, 0, 0xCD, 0x80, 0x5B, 0xC3]))
+call = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
+for _ in range(101): call()
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="only x86-64 has int 0x80")
+def test_ia32_calls_of_a_64_bit_program_have_their_own_names(tmp_path: Path) -> None:
+    if python(IA32, stderr=subprocess.DEVNULL).wait():
+        pytest.fail("this kernel has no ia32 emulation")
+    r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", IA32)
+    counted = r.rows("SELECT abi, nr, syscall, sum(calls) FROM syscall_stats WHERE abi <> 'x86_64' GROUP BY ALL")
+    assert counted == [("i386", 64, "getppid", 101)]
+
+
+def test_an_interrupted_call_is_an_error(tmp_path: Path) -> None:
+    code = (
+        "import signal\nsignal.signal(signal.SIGALRM, lambda *_: None)\n"
+        "signal.setitimer(signal.ITIMER_REAL, .05, .05)\nfor _ in range(3): signal.pause()"
+    )
+    r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code)
+    # pause(2) returns only when it is interrupted, and always with an error.
+    assert r.rows("SELECT sum(calls), sum(errors) FROM syscall_stats WHERE syscall = 'pause'") == [(3, 3)]
