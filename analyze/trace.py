@@ -145,13 +145,14 @@ class Trace:
 
     def _set_variables(self) -> None:
         info = self.metadata
-        everyone = info["pids"] is None and info["command"] is None
+        everyone = not any(info[name] for name in ("pids", "comms", "uids", "cgroup", "command"))
+        full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
         values = {
             "clock_offset_ns": info["clock_offset_ns"],
             "recorder_pid": info["recorder_pid"],
             "recorder_start": info["recorder_start"],
-            "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0,
-            "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0,
+            "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
+            "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0 and "syscall_stats" not in full,
         }
         for name, value in values.items():
             self._connection.execute(f"SET VARIABLE {name} = $1", [value])

@@ -6,7 +6,9 @@
 
 struct call {
 	u64 entered;  // 0: none; at or before t0: user space found the thread in it when the recording began
-	u64 nr;
+	u64 start;    // of its process
+	u32 nr;
+	u32 pid;
 };
 BPF_HASH(parked, u32, struct call, PARKED_ENTRIES);
 
@@ -76,7 +78,7 @@ INLINE void park_call(struct cpu_state *cpu, u64 me)
 	if (!me || cpu->caller != me)
 		return;
 	u32 tid = me;
-	struct call call = {.entered = cpu->entered, .nr = cpu->nr};
+	struct call call = {.entered = cpu->entered, .start = cpu->start, .nr = cpu->nr, .pid = me >> 32};
 	struct call *p = parked.lookup(&tid);
 	if (p)
 		*p = call;
@@ -168,7 +170,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (switches == *(volatile u32 *)&cpu->switches)
 		return 0;
 	// Switched out meanwhile (see identify): what stands there may be another thread's.
-	struct call call = {.entered = now, .nr = nr};
+	struct call call = {.entered = now, .start = who.start, .nr = nr, .pid = who.pid};
 	u32 tid = me;
 	if (cpu->caller == me)
 		cpu->caller = 0;
@@ -197,7 +199,8 @@ INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
 
 // A call that returns and was not seen to begin. It began before the recording did, or it is a new thread's return
 // from the clone that made it, or seccomp refused it: then the kernel has traced no entry
-// (syscall_trace_enter() returns before trace_sys_enter()). A thread returns only once from a call that began before.
+// (syscall_trace_enter() returns before trace_sys_enter()). A thread returns only once from a call that began before,
+// and from the clone that made it with 0.
 INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 result, u64 now)
 {
 	void *task = (void *)bpf_get_current_task();
@@ -205,8 +208,11 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 r
 	u64 born = 0, nr = UNKNOWN_NR;
 	int seccomp = 0;
 	KREAD(born, task, task_struct, start_boottime);
-	if (born >= c->t0)
+	if (born >= c->t0) {
+		if (result)
+			lose(LOSS_refused);
 		return;
+	}
 #ifdef HAVE_task_struct__seccomp__mode
 	KREAD(seccomp, task, task_struct, seccomp__mode);
 #endif

@@ -6,32 +6,15 @@ first instruction and nothing of what held it.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import time
+from typing import NoReturn
 
 from bpf.errors import BadRequest
 from recorder import procfs
-
-# Python ignores SIGPIPE and SIGXFSZ, and what is ignored stays so across an exec: the command must not inherit that.
-_HOLD = """
-import errno, os, signal, sys
-gate, path, argv = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-os.set_inheritable(gate, False)
-signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-if not os.read(gate, 1):
-    os._exit(125)
-try:
-    os.execv(path, argv)
-except OSError as error:
-    if error.errno == errno.ENOEXEC:
-        os.execv("/bin/sh", ["sh", path, *argv[1:]])
-    os.write(2, f"sysmon: cannot run {path}: {error.strerror}\\n".encode())
-    os._exit(126)
-"""
 
 
 class Command:
@@ -44,41 +27,61 @@ class Command:
         self.argv = argv
         self.pid: int | None = None
         self._path = path
-        self._child: subprocess.Popen[bytes] | None = None
+        self._status: int | None = None
         self._gate = -1
 
     def start(self) -> int:
         """Starts the child that will become the command. Returns its pid when it sleeps at the gate."""
         gate, self._gate = os.pipe()
-        self._child = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _HOLD, str(gate), self._path, *self.argv], pass_fds=[gate]
-        )
-        while self._child.poll() is None and not procfs.sleeps_on(self._child.pid, gate):
-            time.sleep(0.001)
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._become(gate)
+        while procfs.lives(self.pid) and not procfs.sleeps_on(self.pid, gate):
+            time.sleep(0.0005)
         os.close(gate)
-        self.pid = self._child.pid
         return self.pid
+
+    def _become(self, gate: int) -> NoReturn:
+        """In the child: waits and becomes the command. Every other descriptor is closed by the execve."""
+        try:
+            os.close(self._gate)
+            # Python ignores these two, and what is ignored stays so across an execve.
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_DFL)
+            os.read(gate, 1)
+            os.execv(self._path, self.argv)
+        except OSError as error:
+            if error.errno == errno.ENOEXEC:  # a script that does not say what it is for: as shells do
+                os.execv("/bin/sh", ["sh", self._path, *self.argv[1:]])
+            os.write(2, f"sysmon: cannot run {self._path}: {error.strerror}\n".encode())
+        finally:
+            os._exit(126)
 
     def let_go(self) -> None:
         """The command begins."""
-        os.write(self._gate, b"!")
+        # The end of the file and not a byte: 0 is what the first return of a new thread is known by.
         os.close(self._gate)
         self._gate = -1
 
     def signal(self, number: int) -> None:
         """Passes a signal on."""
-        if self._child:
-            self._child.send_signal(number)
+        if self.pid and self.status() is None:
+            os.kill(self.pid, number)
 
     def status(self) -> int | None:
         """What a shell would show: the exit code, or 128 + signal; None while it runs."""
-        code = self._child.poll() if self._child else None
-        return code if code is None or code >= 0 else 128 - code
+        if self._status is None and self.pid:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                code = os.waitstatus_to_exitcode(status)
+                self._status = code if code >= 0 else 128 - code
+        return self._status
 
     def abandon(self) -> None:
         """Ends a command that was never let go."""
         if self._gate >= 0:
+            if self.pid:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
             os.close(self._gate)
             self._gate = -1
-            if self._child:
-                self._child.wait()  # which ends by itself when the gate is closed

@@ -28,6 +28,17 @@ def describe() -> Host:
     )
 
 
+INIT_TIME_NAMESPACE = 0xEFFFFFFA  # PROC_TIME_INIT_INO
+
+
+def in_initial_time_namespace() -> bool:
+    """Whether our CLOCK_BOOTTIME is that of the kernel's programs. A kernel without such namespaces has one."""
+    try:
+        return os.stat("/proc/self/ns/time").st_ino == INIT_TIME_NAMESPACE
+    except OSError:
+        return True
+
+
 def in_initial_pid_namespace() -> bool:
     """Whether the pids that we see are those that the kernel's programs see."""
     try:

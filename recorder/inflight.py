@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from recorder import kernel, procfs
 from recorder.counters import ZERO_KEY
 from recorder.loader import Loaded
 
-_CALL = struct.Struct("<QQ")  # struct call of bpf/syscalls.bpf.c: entered, nr
+_CALL = struct.Struct("<QQII")  # struct call of bpf/syscalls.bpf.c: entered, start, nr, pid
 _TID = struct.Struct("<I")
 _CPU = np.dtype(  # struct cpu_state of bpf/common.bpf.h
     [("caller", "<u8"), ("entered", "<u8"), ("known", "<u8"), ("start", "<u8"), ("charged", "<u8"),
@@ -28,57 +29,54 @@ _CPU = np.dtype(  # struct cpu_state of bpf/common.bpf.h
 )  # fmt: skip
 
 
-def mark_blocked(loaded: Loaded, t0: int, pids: Iterable[int]) -> None:
+@dataclass(frozen=True)
+class _Call:
+    entered: int
+    start: int
+    nr: int
+    pid: int
+
+
+def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[procfs.Process]) -> None:
     """Tells the programs of the calls that threads are in. A thread that they have seen already is left alone."""
-    for tid, number in procfs.blocked_calls(pids):
-        with contextlib.suppress(OSError):  # seen already, or more threads than the map holds
-            kernel.update(loaded.maps["parked"], _TID.pack(tid), _CALL.pack(t0, number), kernel.NOEXIST)
+    for process in processes:
+        for tid, number in procfs.blocked_calls(process.pid):
+            call = _CALL.pack(t0, process.start, number, process.pid)
+            with contextlib.suppress(OSError):  # seen already, or more threads than the map holds
+                kernel.update(loaded.maps["parked"], _TID.pack(tid), call, kernel.NOEXIST)
 
 
 def unfinished(loaded: Loaded, t0: int, end: int, cpus: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
     """Records of SYSCALL_INFLIGHT for the calls that had not returned at the end, and which began before `t0`.
 
-    To be called when nothing is recorded any more. A thread that has ended since is left out.
+    To be called when nothing is recorded any more. The name of a thread that has ended since is empty.
     """
-    calls = _parked(loaded) | _on_cpus(loaded, cpus)
+    calls = sorted((_parked(loaded) | _on_cpus(loaded, cpus)).items())
     layout = ring_layouts(SYSCALL_INFLIGHT)[0]
     records = np.zeros(len(calls), layout.dtype)
-    known = np.zeros(len(calls), bool)
-    for i, (tid, (entered, number)) in enumerate(sorted(calls.items())):
-        pid = procfs.process_of_thread(tid)
-        process = pid and procfs.process(pid)
-        if not process:
-            continue
-        known[i] = True
-        comm = procfs.thread_comm(tid) or process.comm
-        began = max(entered, t0)
-        records[i] = tuple(
-            {
-                "ts": end,
-                "start": process.start,
-                "elapsed_ns": max(0, end - began),
-                "pid": pid,
-                "tid": tid,
-                "nr": number,
-                "comm": comm,
-            }.get(f.name, b"")
-            for f in layout.fields
-        )
-    began_before = np.array([entered <= t0 for _tid, (entered, _nr) in sorted(calls.items())], bool)
-    return records[known], began_before[known]
+    records["ts"] = end
+    for i, (tid, call) in enumerate(calls):
+        record = records[i]
+        record["tid"], record["pid"], record["start"], record["nr"] = tid, call.pid, call.start, call.nr
+        record["elapsed_ns"] = max(0, end - max(call.entered, t0))
+        record["comm"] = procfs.thread_comm(tid) or b""
+    return records, np.array([call.entered <= t0 for _tid, call in calls], bool)
 
 
-def _parked(loaded: Loaded) -> dict[int, tuple[int, int]]:
+def _parked(loaded: Loaded) -> dict[int, _Call]:
     found = {}
     for key in kernel.keys(loaded.maps["parked"], 4):
         with contextlib.suppress(FileNotFoundError):
-            entered, number = _CALL.unpack(kernel.lookup(loaded.maps["parked"], key, _CALL.size))
-            if entered:
-                found[_TID.unpack(key)[0]] = (entered, number)
+            call = _Call(*_CALL.unpack(kernel.lookup(loaded.maps["parked"], key, _CALL.size)))
+            if call.entered:
+                found[_TID.unpack(key)[0]] = call
     return found
 
 
-def _on_cpus(loaded: Loaded, cpus: int) -> dict[int, tuple[int, int]]:
+def _on_cpus(loaded: Loaded, cpus: int) -> dict[int, _Call]:
     raw = kernel.lookup(loaded.maps["cpu_states"], ZERO_KEY, _CPU.itemsize * cpus)
-    states = np.frombuffer(raw, _CPU)
-    return {int(s["caller"]) & 0xFFFFFFFF: (int(s["entered"]), int(s["nr"])) for s in states if s["caller"]}
+    return {
+        int(s["caller"]) & 0xFFFFFFFF: _Call(int(s["entered"]), int(s["start"]), int(s["nr"]), int(s["caller"]) >> 32)
+        for s in np.frombuffer(raw, _CPU)
+        if s["caller"]
+    }

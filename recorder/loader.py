@@ -96,6 +96,8 @@ class Loading:
         """Raises CannotRecord without bcc, CannotLoad if nothing could be loaded."""
         with self._sock, self._log:
             data, fds, _flags, _address = socket.recv_fds(self._sock, 1 << 20, MAX_FDS)
+            for fd in fds:  # Python 3.11 passes no MSG_CMSG_CLOEXEC on
+                os.set_inheritable(fd, False)
             while more := self._sock.recv(1 << 20):
                 data += more
             status = self._child.wait()

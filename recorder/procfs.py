@@ -93,21 +93,20 @@ def processes(chosen: Iterable[int] | None = None) -> Iterator[Process]:
             yield found
 
 
-def blocked_calls(pids: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """(tid, system call number) of every thread of these processes that sleeps in a system call.
+def blocked_calls(pid: int) -> Iterator[tuple[int, int]]:
+    """(tid, system call number) of every thread of the process that sleeps in a system call.
 
     Reading it takes the right to trace the process. A thread that is running is left out: the kernel says only
     "running" (proc_pid_syscall(), fs/proc/base.c). Of a kernel thread it says nonsense: do not ask.
     """
-    for pid in pids:
-        try:
-            tids = os.listdir(f"/proc/{pid}/task")
-        except OSError:
-            continue
-        for tid in tids:
-            first = (_read(f"/proc/{pid}/task/{tid}/syscall", 256) or b"").split(b" ", 1)[0]
-            if first.isdigit():
-                yield int(tid), int(first)
+    try:
+        tids = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for tid in tids:
+        first = (_read(f"/proc/{pid}/task/{tid}/syscall", 256) or b"").split(b" ", 1)[0]
+        if first.isdigit():
+            yield int(tid), int(first)
 
 
 def sleeps_on(pid: int, fd: int) -> bool:

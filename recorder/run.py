@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import signal
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -28,15 +29,19 @@ def record(options: Options) -> int:
             "this is a container with pids of its own, which the kernel's programs do not see: record on the host, or "
             "start the container in the host's pid namespace (docker run --pid=host)"
         )
+    if not host.in_initial_time_namespace():
+        raise CannotRecord("this is a time namespace, whose clocks are not the kernel's: record outside of it")
     for pid in options.filters.pids:
-        if not os.path.isdir(f"/proc/{pid}") or procfs.process_of_thread(pid) != pid:
+        if not procfs.lives(pid) or procfs.process_of_thread(pid) != pid:
             raise BadRequest(f"no process has the pid {pid}")
     command = Command(list(options.command)) if options.command else None
     kernel.raise_memlock_limit()
     pa.set_memory_pool(pa.system_memory_pool())  # unlike the others it gives back what is free
     with contextlib.ExitStack() as undo:
-        writer = TraceWriter(options.path, options.force)
-        undo.callback(writer.abandon)
+        ends = undo.enter_context(_CleanEnds())
+        with ends.held():  # or one may come when the file is there and nobody is to remove it yet
+            writer = TraceWriter(options.path, options.force)
+            undo.callback(writer.abandon)
         status = Status(options)
         names = SyscallNames()
         loading = loader.Loading(program.text(Btf.of_kernel(), names))
@@ -50,5 +55,39 @@ def record(options: Options) -> int:
         with status:
             recording = session.run(command, status)
     status.finished(recording, command)
-    ended = command.status() if command else None
-    return ended or 0
+    if not command:
+        return 0
+    ended = command.status()
+    return ended if ended is not None else 128 + session.signal if session.signal else 0
+
+
+class _CleanEnds:
+    """Until the recording itself takes signals: has those that would kill the process undo what was done."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._pending = 0
+        self._numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
+
+    def __enter__(self) -> _CleanEnds:
+        for number in self._numbers:
+            signal.signal(number, self._leave)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+    def _leave(self, number: int, _frame: object) -> None:
+        if not self._held:
+            raise SystemExit(128 + number)
+        self._pending = number
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Meanwhile a signal waits. Blocking it would not do: it would come by another thread."""
+        self._held = True
+        yield
+        self._held = False
+        if self._pending:
+            raise SystemExit(128 + self._pending)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 import bpf
 from bpf import csource, ledger, lifecycle, metadata, schema, syscalls
-from bpf.kind import Kind, ring_layouts
+from bpf.kind import TICK_NS, Kind, ring_layouts
 from bpf.version import version
 from recorder import clock, host, inflight, kernel, memory, procfs, program
 from recorder import ring as rings
@@ -107,7 +107,7 @@ class Session:
         self._misses = self._overhead.misses()
         self._losses: dict[tuple[str, str], int] = {}
         self._stopped_by = ""
-        self._signal = 0
+        self.signal = 0  # that ended it, if one did
         self._probes: list[metadata.Probe] = []
         self._started = self._ended = 0
         self._next_snapshot = 0.0
@@ -129,23 +129,24 @@ class Session:
 
     def _begin(self, command: Command | None) -> float:
         """Returns when the recording began, on the monotonic clock."""
+        memory.give_back()
         filters = self._options.filters
         filters.install(self._loaded)
         alive = filters.alive()
         if alive is not None:
             filters.follow(self._loaded, alive if filters.children else filters.pids)
         self._probes = self._loaded.attach()
+        before = frozenset(procfs.pids())
         self._started, began = clock.boottime_ns(), time.monotonic()
         self._next_snapshot = began + self._options.interval_s
         self._control.start(self._started, filters.flags)
         self._clock_row("start", self._started, None)
         if not command:
-            programs = self._process_rows("start", self._started, alive)
+            programs = self._process_rows("start", self._started, alive, before)
             inflight.mark_blocked(self._loaded, self._started, programs)
         else:
             # Started only now: a new thread's first return is not mistaken for a call that was in flight.
             filters.follow(self._loaded, [command.start()])
-        memory.give_back()
         return began
 
     def _loop(self, poll: select.epoll, began: float, watcher: Watcher) -> None:
@@ -176,21 +177,21 @@ class Session:
         """
         if self._stopped_by != "signal" or not command:
             return
-        if self._signal != signal.SIGINT:
-            command.signal(self._signal)
+        if self.signal != signal.SIGINT:
+            command.signal(self.signal)
         until = time.monotonic() + GRACE_S
         while time.monotonic() < until and not self._nobody_left():
             self._drain_rings()
             time.sleep(0.01)
 
     def _end(self, command: Command | None) -> metadata.Recording:
+        self._process_rows("end", clock.boottime_ns(), self._followed())
         self._charge_running()
         epoch, self._ended = self._control.stop()
         self._loaded.detach()
         self._drain_rings()
         self._collect(epoch, self._ended)
         self._unfinished_rows()
-        self._process_rows("end", self._ended, self._followed())
         self._add(ledger.OVERHEAD, self._overhead.close())
         self._clock_row("end", self._ended, clock.boottime_ns() - self._ended)
         recording = self._recording(command)
@@ -211,9 +212,10 @@ class Session:
 
         def note(number: int, _frame: object) -> None:
             self._stopped_by = self._stopped_by or "signal"
-            self._signal = number
+            self.signal = number
 
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # What was ignored stays so: `nohup` means it.
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
         before = {number: signal.signal(number, note) for number in numbers}
         old = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
         try:
@@ -330,13 +332,18 @@ class Session:
             self._losses[where] = self._losses.get(where, 0) + int(str(row["lost"]))
         self._add(ledger.LOSS, rows)
 
-    def _process_rows(self, edge: str, ts: int, chosen: tuple[int, ...] | list[int] | None) -> list[int]:
-        """Rows of what is alive. Returns the pids of those that run a program, not a part of the kernel."""
+    def _process_rows(
+        self, edge: str, ts: int, chosen: list[int] | None, before: frozenset[int] = frozenset()
+    ) -> list[procfs.Process]:
+        """Rows of what is alive. Returns the processes that run a program, not a part of the kernel.
+
+        One that began in the tick of `ts` counts if it is one of `before`; else its fork is in the trace.
+        """
         alive = {p.pid: p for p in procfs.processes(chosen)}
         rows: list[dict[str, Any]] = []
         for p in alive.values():
-            if p.start > ts:
-                continue  # its fork is in the trace
+            if p.start > ts - TICK_NS and p.pid not in before:
+                continue
             parent = alive.get(p.ppid) or procfs.process(p.ppid)
             argv = None if p.argv is None else p.argv[: procfs.ARGV_BYTES]
             rows.append(
@@ -358,7 +365,7 @@ class Session:
                 }
             )
         self._add(lifecycle.PROCESS, rows)
-        return [int(row["pid"]) for row in rows if not row["kernel_thread"]]
+        return [alive[row["pid"]] for row in rows if not row["kernel_thread"]]
 
     def _unfinished_rows(self) -> None:
         records, before = inflight.unfinished(self._loaded, self._started, self._ended, self._cpus)

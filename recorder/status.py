@@ -5,6 +5,7 @@ Everything goes to standard error: standard output belongs to the command that i
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -66,7 +67,8 @@ class Status:
             line.append(f"{progress.lost:,} lost", "bold red")
         else:
             line.append("nothing lost")
-        self._live.update(line, refresh=True)
+        with contextlib.suppress(OSError):
+            self._live.update(line, refresh=True)
 
     def finished(self, recording: Recording, command: Command | None) -> None:
         """Says what was written and what was lost, and what to type next."""
@@ -87,4 +89,5 @@ class Status:
         self._say(f"next: sysmon report {path}")
 
     def _say(self, text: str) -> None:
-        self._console.print(Text(text), soft_wrap=True)
+        with contextlib.suppress(OSError):  # nobody reads it: no reason to lose a recording
+            self._console.print(Text(text), soft_wrap=True)

@@ -41,8 +41,14 @@ class TraceWriter:
         self._pending: dict[str, list[pa.RecordBatch]] = {k.name: [] for k in bpf.KINDS}
         self._wide = schema.wide()
         self._zeros = pa.py_buffer(b"")
+        try:
+            present = path.exists()
+        except OSError as error:
+            raise CannotWrite(f"cannot write {path}: {error.strerror}; choose another name with -o") from None
         if path.is_dir():
             raise CannotWrite(f"{path} is a directory: name a file with -o")
+        if present and not path.is_file():
+            raise CannotWrite(f"{path} is no regular file: a trace is written in place of a file, not into a device")
         if not force and os.path.lexists(path):
             raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
         self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bpf.errors import BadRequest
 from recorder import privilege
+
+
+class Seconds(click.FloatRange):
+    """A finite number of seconds: click's own range lets `nan` and `inf` pass."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
 
 
 @click.command(
@@ -22,13 +36,13 @@ Examples:
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     metavar="S",
     help="Stop after S seconds. Default: at Ctrl-C, or when the command and all it started have ended.",
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.05),
+    type=Seconds(min=0.05),
     default=1.0,
     show_default=True,
     metavar="S",
@@ -106,7 +120,7 @@ def record(
 
     memory.do_without("pandas")
     filters = Filters(
-        pids=pids,
+        pids=tuple(sorted(set(pids))),
         comms=tuple(c.encode("utf-8", "surrogateescape")[:15].decode("utf-8", "surrogateescape") for c in comms),
         uids=tuple(uid_of(user) for user in users),
         cgroup=cgroup_at(cgroup) if cgroup else None,

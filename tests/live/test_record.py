@@ -281,6 +281,10 @@ def test_bad_requests_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
     for args, status, words in [
         (["-o", "/no/such/place/t.parquet"], 1, "cannot write in /no/such/place: No such file or directory"),
         (["-o", str(tmp_path)], 1, "is a directory: name a file with -o"),
+        (["-o", "/dev/null", "--force"], 1, "/dev/null is no regular file"),
+        (["-o", str(tmp_path / ("n" * 300))], 1, "File name too long"),
+        (["-o", out, "--duration", "nan"], 2, "nan is no number of seconds"),
+        (["-o", out, "--interval", "inf"], 2, "inf is no number of seconds"),
         (["-o", out, "--pid", "4194303"], 2, "no process has the pid 4194303"),
         (["-o", out, "--", "no-such-command"], 2, "no such command: no-such-command"),
         (["-o", out, "--pid", "1", "--", "true"], 2, "a command is followed by itself: give no --pid"),
@@ -327,3 +331,56 @@ def test_a_signal_to_the_recorder_alone_reaches_the_command(tmp_path: Path) -> N
     wait_for(lambda: Path(f"/proc/{children.read_text().split()[0]}/comm").read_text() == "sleep\n")
     assert running.stop(signal.SIGTERM) == 128 + signal.SIGTERM
     assert running.rows("SELECT comm, signal FROM exits") == [("sleep", signal.SIGTERM)]
+
+
+def test_calls_that_seccomp_refuses_are_counted_as_such(tmp_path: Path) -> None:
+    # A filter that refuses getppid with EPERM: load the number; equal? refuse : allow.
+    number = {"x86_64": 110}.get(os.uname().machine, 173)
+    code = f"""
+import ctypes, os, struct
+program = b"".join(struct.pack("<HBBI", *i) for i in
+    [(0x20, 0, 0, 0), (0x15, 0, 1, {number}), (6, 0, 0, 0x00050001), (6, 0, 0, 0x7fff0000)])
+filter = ctypes.create_string_buffer(program)
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, struct.pack("<HxxxxxxQ", 4, ctypes.addressof(filter)), 0, 0) == 0
+for _ in range(503): libc.getppid()
+for _ in range(307): os.getuid()
+"""
+    r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code)
+    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getuid'") >= 307
+    assert r.rows("SELECT cause, place, sum(lost) FROM losses GROUP BY ALL") == [("refused", "syscall_stats", 503)]
+
+
+def test_a_followed_command_is_as_old_as_its_execve(tmp_path: Path) -> None:
+    r = record_command(tmp_path / "t.parquet", "/bin/true")
+    ((lifetime, since_exec),) = r.rows(
+        "SELECT e.lifetime_ns, epoch_ns(e.ts) - epoch_ns(x.ts) FROM exits e JOIN execs x USING (pid, start)"
+    )
+    # Its process was made and held a moment before: milliseconds, not an interpreter's start.
+    assert 0 < since_exec < lifetime < since_exec + 25_000_000
+
+
+def test_nohup_means_it(tmp_path: Path) -> None:
+    running = start(tmp_path / "t.parquet", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    running.process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert running.process.poll() is None
+    assert running.stop() == 0
+
+
+def test_a_standard_error_that_nobody_reads_does_no_harm(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [SYSMON, "record", "--duration", "0.3", "-o", tmp_path / "t.parquet"]
+        done = subprocess.run(command, stderr=full, timeout=60, check=False)
+    assert done.returncode == 0
+    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+        assert trace.metadata["stopped_by"] == "duration"
+
+
+def test_an_early_sigterm_leaves_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen([SYSMON, "record", "-o", tmp_path / "t.parquet"], stderr=subprocess.DEVNULL)
+    wait_for(lambda: os.listdir(tmp_path) or process.poll() is not None)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) in (0, 128 + signal.SIGTERM)
+    assert os.listdir(tmp_path) in ([], ["t.parquet"])

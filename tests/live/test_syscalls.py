@@ -165,3 +165,22 @@ def test_an_interrupted_call_is_an_error(tmp_path: Path) -> None:
     r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code)
     # pause(2) returns only when it is interrupted, and always with an error.
     assert r.rows("SELECT sum(calls), sum(errors) FROM syscall_stats WHERE syscall = 'pause'") == [(3, 3)]
+
+
+def test_thousands_of_threads_in_flight_are_all_there(tmp_path: Path) -> None:
+    code = (
+        "import threading, time\nthreading.stack_size(65536)\n"
+        "for _ in range(2003): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+        "print('up', flush=True); time.sleep(600)"
+    )
+    process = python(code, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout and process.stdout.readline() == "up\n"
+        with recording(tmp_path / "t.parquet") as r:
+            pass
+    finally:
+        process.kill()
+        process.communicate()
+    cut = f"SELECT count(*) FROM syscalls_in_flight WHERE pid = {process.pid} AND edge = 'both' AND comm IS NOT NULL"
+    assert r.one(cut) == 2004
+    assert r.one("SELECT max(read_ns) FROM clocks") < 5_000_000_000

@@ -104,7 +104,7 @@ told AS (
         LAST_VALUE(signal) OVER history AS signal,
         LAST_VALUE(core_dumped) OVER history AS core_dumped,
         COALESCE(BOOL_OR(alive_at_start) OVER history, FALSE) AS alive_at_start,
-        COALESCE(BOOL_OR(alive_at_end) OVER history, FALSE) AS alive_at_end,
+        COALESCE(BOOL_OR(alive_at_end) OVER history, FALSE) AND LAST_VALUE(ended) OVER history IS NULL AS alive_at_end,
         FIRST_VALUE(kernel_thread IGNORE NULLS) OVER history AS kernel_thread,
         ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage, ts NULLS FIRST, is_exec DESC) AS n
     FROM placed
