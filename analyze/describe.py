@@ -24,8 +24,8 @@ def heading(trace: Trace) -> Pairs:
     ]
     if info["command"] is not None:
         out.append(("command", command(info)))
-    if info["pids"] is not None:
-        out.append(("only", f"processes {', '.join(map(str, info['pids']))}"))
+    if chosen(info):
+        out.append(("only", chosen(info)))
     window = asked(trace)
     if window:
         out.append(("window", window))
@@ -33,6 +33,22 @@ def heading(trace: Trace) -> Pairs:
     if missing:
         out.append(("not seen", "; ".join(missing)))
     return out
+
+
+def chosen(info: Recording) -> str:
+    """Which processes were asked for; empty: all."""
+    parts = []
+    if info["pids"]:
+        parts.append(f"pids {', '.join(map(str, info['pids']))}")
+    if info["comms"]:
+        parts.append(f"named {', '.join(info['comms'])}")
+    if info["uids"]:
+        parts.append(f"of uids {', '.join(map(str, info['uids']))}")
+    if info["cgroup"]:
+        parts.append(f"of cgroup {info['cgroup']}")
+    if parts and info["children"]:
+        parts.append("and their descendants")
+    return ", ".join(parts)
 
 
 def everything(trace: Trace) -> Pairs:
@@ -46,7 +62,7 @@ def everything(trace: Trace) -> Pairs:
         ("span", span(info)),
         ("typed", shlex.join(info["command_line"])),
         ("command", "none" if info["command"] is None else command(info)),
-        ("processes", "all" if info["pids"] is None else f"only {', '.join(map(str, info['pids']))}"),
+        ("processes", "all" if not chosen(info) else f"only {chosen(info)}"),
         ("recorder", f"process {info['recorder_pid']}, started {seconds(info['recorder_start'])} s after boot"),
         ("clock", f"ts is CLOCK_BOOTTIME plus {info['clock_offset_ns']} ns"),
         ("probes", ", ".join(attached) or "none"),
