@@ -6,6 +6,7 @@ Everything goes to standard error: standard output belongs to the command that i
 from __future__ import annotations
 
 import contextlib
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -86,7 +87,7 @@ class Status:
             f"wrote {path}: {sum(recording['rows'].values()):,} rows in {size(path.stat().st_size)}, "
             f"{seconds:.1f} s, {'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}"
         )
-        self._say(f"next: sysmon report {path}")
+        self._say(f"next: sysmon report {shlex.quote(str(path))}")
 
     def _say(self, text: str) -> None:
         with contextlib.suppress(OSError):  # nobody reads it: no reason to lose a recording
