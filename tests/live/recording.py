@@ -34,7 +34,8 @@ class Trace:
         return value
 
     def assert_nothing_lost(self) -> None:
-        assert self.rows("SELECT cause, place, lost FROM losses") == []
+        """But for calls that seccomp refused: other programs of the machine may be under it."""
+        assert self.rows("SELECT cause, place, lost FROM losses WHERE cause <> 'refused'") == []
 
 
 class Recording(Trace):
