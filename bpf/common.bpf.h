@@ -39,7 +39,6 @@ BPF_ARRAY(controls, struct control, 1);
 #define BY_CGROUP 8  // it is in or below one of `cgroups`
 #define CHILDREN 16  // or it descends from one that is recorded
 #define CONDITIONS (BY_COMM | BY_UID | BY_CGROUP)
-#define FILTER_ENTRIES 64
 
 struct name {
 	char comm[16];

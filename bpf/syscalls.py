@@ -8,9 +8,6 @@ MIB = 1024 * 1024
 SUB_BITS = 3
 """log2 of the buckets in an octave: 8 buckets, so a bucket's middle is within 6.25 % of all that is in it."""
 
-BUCKETS = (64 - SUB_BITS + 1) * (1 << SUB_BITS)
-"""Number of buckets that cover 0 to 2^64 - 1 ns."""
-
 NO_RETURN = 0xFFFF
 """The bucket, in C, of the calls that never returned. In the file their bucket is NULL."""
 

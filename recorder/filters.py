@@ -18,24 +18,34 @@ from bpf.kind import COMM_LEN
 from recorder import kernel, procfs
 from recorder.counters import ZERO_KEY
 from recorder.loader import Loaded
+from recorder.program import FILTER_ENTRIES, FOLLOWED_ENTRIES
 
 BY_PID, BY_COMM, BY_UID, BY_CGROUP, CHILDREN = 1, 2, 4, 8, 16  # bpf/common.bpf.h
-
-MOST = 64
-"""How many names or users one recording can ask for: FILTER_ENTRIES of bpf/common.bpf.h."""
 
 CGROUP2_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What was asked for. Empty: everything is recorded. `cgroup` is a folder of cgroup2."""
+    """What was asked for. Empty: everything is recorded. `cgroup` is a folder of cgroup2.
+
+    Raises BadRequest if it is more than the programs can hold.
+    """
 
     pids: tuple[int, ...] = ()
     comms: tuple[str, ...] = ()
     uids: tuple[int, ...] = ()
     cgroup: Path | None = None
     children: bool = False
+
+    def __post_init__(self) -> None:
+        for option, asked, most in (
+            ("--pid", self.pids, FOLLOWED_ENTRIES),
+            ("--comm", self.comms, FILTER_ENTRIES),
+            ("--uid", self.uids, FILTER_ENTRIES),
+        ):
+            if len(asked) > most:
+                raise BadRequest(f"{option} was given {len(asked)} times; one recording can ask for {most}")
 
     @property
     def flags(self) -> int:

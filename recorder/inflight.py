@@ -11,6 +11,7 @@ import contextlib
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +38,16 @@ class _Call:
     pid: int
 
 
-def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[procfs.Process]) -> None:
-    """Tells the programs of the calls that threads are in. A thread that they have seen already is left alone."""
+def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[dict[str, Any]]) -> None:
+    """Tells the programs of the calls that threads are in. A thread that they have seen already is left alone.
+
+    `processes` are rows of the kind `process`.
+    """
     for process in processes:
-        for tid, number in procfs.blocked_calls(process.pid):
-            call = _CALL.pack(t0, process.start, number, process.pid)
+        if process["kernel_thread"]:
+            continue
+        for tid, number in procfs.blocked_calls(process["pid"]):
+            call = _CALL.pack(t0, process["start"], number, process["pid"])
             with contextlib.suppress(OSError):  # seen already, or more threads than the map holds
                 kernel.update(loaded.maps["parked"], _TID.pack(tid), call, kernel.NOEXIST)
 

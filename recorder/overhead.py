@@ -76,10 +76,6 @@ class Overhead:
         self._own_since, self._own_ns = now, used
         return row
 
-    def misses(self) -> dict[str, int]:
-        """Times since loading that each program was skipped because it was running on that CPU already (5.12)."""
-        return {name: kernel.program_stats(fd).recursion_misses for name, fd in self._loaded.programs.items()}
-
     def close(self) -> list[dict[str, Any]]:
         """Closes a window that is open."""
         return self._close(clock.boottime_ns()) if self._window else []

@@ -26,6 +26,7 @@ FILES = ("common.bpf.h", "syscalls.bpf.c", "cpu.bpf.c", "lifecycle.bpf.c")
 
 PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
+FILTER_ENTRIES = 64
 
 SYSCALL_NR_MEMBER = {"x86_64": "orig_ax", "aarch64": "syscallno", "riscv64": "a7"}
 """Where the number of the system call stands in pt_regs (syscall_get_nr() of each architecture)."""
@@ -88,6 +89,7 @@ def _members(text: str, btf: Btf, machine: str) -> str:
 def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     lines = [f"#define NR_{call} {names.number(call)}" for call in ("execve", "execveat")]
     lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
+    lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}"]
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
     if btf.member("tp_transition_snapshot", "srcu_gp"):

@@ -12,7 +12,7 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,15 +20,16 @@ import pyarrow as pa
 
 import bpf
 from bpf import csource, ledger, lifecycle, metadata, schema, syscalls
-from bpf.kind import TICK_NS, Kind, ring_layouts
+from bpf.kind import Kind, ring_layouts
 from bpf.version import version
-from recorder import clock, host, inflight, kernel, memory, procfs, program
+from recorder import clock, host, inflight, kernel, memory, processes, procfs, program
 from recorder import ring as rings
-from recorder.counters import ZERO_KEY, Control, MapPair, Tallies
-from recorder.decode import Decoder, escape
+from recorder.counters import ZERO_KEY, Control, MapPair
+from recorder.decode import Decoder
 from recorder.filters import EVERYTHING, Filters
 from recorder.follow import Command
 from recorder.loader import Loaded
+from recorder.losses import Losses
 from recorder.names import SyscallNames
 from recorder.overhead import Overhead
 from recorder.writer import TraceWriter
@@ -101,11 +102,8 @@ class Session:
                 csource.ring_names(kind), self._sizes.ring_bytes(kind), ring_layouts(kind), strict=True
             )
         ]
-        self._tallies = Tallies(loaded, self._cpus)
-        self._tally = self._tallies.read()
+        self._losses = Losses(loaded, self._cpus)
         self._overhead = Overhead(loaded)
-        self._misses = self._overhead.misses()
-        self._losses: dict[tuple[str, str], int] = {}
         self._stopped_by = ""
         self.signal = 0  # that ended it, if one did
         self._probes: list[metadata.Probe] = []
@@ -142,8 +140,9 @@ class Session:
         self._control.start(self._started, filters.flags)
         self._clock_row("start", self._started, None)
         if not command:
-            programs = self._process_rows("start", self._started, alive, before)
-            inflight.mark_blocked(self._loaded, self._started, programs)
+            rows = processes.rows("start", self._started, alive, before)
+            self._add(lifecycle.PROCESS, rows)
+            inflight.mark_blocked(self._loaded, self._started, rows)
         else:
             # Started only now: a new thread's first return is not mistaken for a call that was in flight.
             filters.follow(self._loaded, [command.start()])
@@ -185,7 +184,7 @@ class Session:
             time.sleep(0.01)
 
     def _end(self, command: Command | None) -> metadata.Recording:
-        self._process_rows("end", clock.boottime_ns(), self._followed())
+        self._add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), self._followed()))
         self._charge_running()
         epoch, self._ended = self._control.stop()
         self._loaded.detach()
@@ -249,9 +248,7 @@ class Session:
         return self._options.filters.alive()
 
     def _progress(self, elapsed_s: float, left_s: float | None) -> Progress:
-        return Progress(
-            elapsed_s, left_s, self._writer.total_rows, sum(self._losses.values()), self._writer.bytes_written
-        )
+        return Progress(elapsed_s, left_s, self._writer.total_rows, self._losses.total, self._writer.bytes_written)
 
     # -- from the kernel to the writer
 
@@ -267,7 +264,7 @@ class Session:
         return busy
 
     def _maps_fill(self) -> bool:
-        made = self._tallies.read().cells - self._tally.cells
+        made = self._losses.cells()
         return any(made[i] > CELLS_FRACTION * self._sizes.map_entries(pair.kind) for i, pair in enumerate(self._pairs))
 
     def _charge_running(self) -> None:
@@ -293,7 +290,7 @@ class Session:
             records = pair.drain(epoch, ts)
             if len(records):
                 self._writer.add(pair.kind, self._decoder.batch(pair.kind, records))
-        self._loss_rows(ts)
+        self._add(ledger.LOSS, self._losses.rows(ts))
         self._add(ledger.OVERHEAD, [self._overhead.recorder()])
 
     def _add(self, kind: Kind, rows: list[dict[str, Any]]) -> None:
@@ -303,69 +300,7 @@ class Session:
             self._writer.add(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
 
     def _clock_row(self, event: str, ts: int, read_ns: int | None) -> None:
-        now = clock.read()
-        self._add(
-            ledger.CLOCK,
-            [
-                {
-                    "ts": ts,
-                    "event": event,
-                    "monotonic_ns": now.monotonic_ns,
-                    "boottime_ns": now.boottime_ns,
-                    "realtime_ns": now.realtime_ns,
-                    "read_ns": read_ns,
-                }
-            ],
-        )
-
-    def _loss_rows(self, ts: int) -> None:
-        tally, misses = self._tallies.read(), self._overhead.misses()
-        lost = {
-            row: int(now - before)
-            for row, now, before in zip(csource.losses().values(), tally.lost, self._tally.lost, strict=True)
-        }
-        lost |= {("recursion", name): misses[name] - self._misses[name] for name in misses}
-        self._tally, self._misses = tally, misses
-        rows = [{"ts": ts, "cause": c, "place": w, "lost": n} for (c, w), n in lost.items() if n]
-        for row in rows:
-            where = (str(row["cause"]), str(row["place"]))
-            self._losses[where] = self._losses.get(where, 0) + int(str(row["lost"]))
-        self._add(ledger.LOSS, rows)
-
-    def _process_rows(
-        self, edge: str, ts: int, chosen: list[int] | None, before: frozenset[int] = frozenset()
-    ) -> list[procfs.Process]:
-        """Rows of what is alive. Returns the processes that run a program, not a part of the kernel.
-
-        One that began in the tick of `ts` counts if it is one of `before`; else its fork is in the trace.
-        """
-        alive = {p.pid: p for p in procfs.processes(chosen)}
-        rows: list[dict[str, Any]] = []
-        for p in alive.values():
-            if p.start > ts - TICK_NS and p.pid not in before:
-                continue
-            parent = alive.get(p.ppid) or procfs.process(p.ppid)
-            argv = None if p.argv is None else p.argv[: procfs.ARGV_BYTES]
-            rows.append(
-                {
-                    "ts": ts,
-                    "pid": p.pid,
-                    "start": p.start,
-                    "ppid": p.ppid,
-                    "parent_start": parent.start if parent else None,
-                    "uid": p.uid,
-                    "comm": escape(p.comm),
-                    "edge": edge,
-                    "path": None if p.path is None else escape(p.path),
-                    "argv": None if argv is None else [escape(a) for a in argv.removesuffix(b"\0").split(b"\0")],
-                    "argv_truncated": None if p.argv is None else len(p.argv) > procfs.ARGV_BYTES,
-                    "kernel_thread": p.kernel_thread,
-                    "threads": p.threads,
-                    "cpu_ns": p.cpu_ns,
-                }
-            )
-        self._add(lifecycle.PROCESS, rows)
-        return [alive[row["pid"]] for row in rows if not row["kernel_thread"]]
+        self._add(ledger.CLOCK, [{"ts": ts, "event": event, **asdict(clock.read()), "read_ns": read_ns}])
 
     def _unfinished_rows(self) -> None:
         records, before = inflight.unfinished(self._loaded, self._started, self._ended, self._cpus)
@@ -396,5 +331,5 @@ class Session:
             clock_offset_ns=self._clocks.offset_ns,
             probes=self._probes,
             rows=dict(self._writer.rows),
-            losses=[metadata.Loss(cause=c, place=w, lost=n) for (c, w), n in self._losses.items()],
+            losses=self._losses.sums(),
         )

@@ -1,0 +1,55 @@
+"""What was lost since the recording began, by cause and place, and how full the counting maps are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bpf import csource, metadata
+from recorder import kernel
+from recorder.counters import Tallies
+from recorder.loader import Loaded
+
+
+class Losses:
+    """Sums up what the programs count as lost and what the kernel says it skipped."""
+
+    def __init__(self, loaded: Loaded, cpus: int) -> None:
+        self._loaded = loaded
+        self._tallies = Tallies(loaded, cpus)
+        self._tally, self._misses = self._tallies.read(), _misses(loaded)
+        self._lost: dict[tuple[str, str], int] = {}
+
+    @property
+    def total(self) -> int:
+        """All that was lost up to the last call of `rows`."""
+        return sum(self._lost.values())
+
+    def cells(self) -> npt.NDArray[np.uint64]:
+        """Entries made in each kind's maps since the last call of `rows`."""
+        return self._tallies.read().cells - self._tally.cells
+
+    def rows(self, ts: int) -> list[dict[str, Any]]:
+        """Rows of the kind `loss` for what was lost since the last call. `ts` is CLOCK_BOOTTIME ns."""
+        tally, missed = self._tallies.read(), _misses(self._loaded)
+        lost = {
+            row: int(now - before)
+            for row, now, before in zip(csource.losses().values(), tally.lost, self._tally.lost, strict=True)
+        }
+        lost |= {("recursion", name): missed[name] - self._misses[name] for name in missed}
+        self._tally, self._misses = tally, missed
+        lost = {where: n for where, n in lost.items() if n}
+        for where, n in lost.items():
+            self._lost[where] = self._lost.get(where, 0) + n
+        return [{"ts": ts, "cause": cause, "place": place, "lost": n} for (cause, place), n in lost.items()]
+
+    def sums(self) -> list[metadata.Loss]:
+        """The whole recording's losses, for its metadata."""
+        return [metadata.Loss(cause=cause, place=place, lost=n) for (cause, place), n in self._lost.items()]
+
+
+def _misses(loaded: Loaded) -> dict[str, int]:
+    """Times since loading that each program was skipped because it was running on that CPU already (5.12)."""
+    return {name: kernel.program_stats(fd).recursion_misses for name, fd in loaded.programs.items()}

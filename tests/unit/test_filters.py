@@ -1,0 +1,12 @@
+"""What can be asked for."""
+
+import pytest
+
+from bpf.errors import BadRequest
+from recorder.filters import Filters
+
+
+def test_more_names_than_the_programs_hold_are_refused() -> None:
+    Filters(comms=tuple(f"name{i}" for i in range(64)))
+    with pytest.raises(BadRequest, match=r"^--comm was given 65 times; one recording can ask for 64$"):
+        Filters(comms=tuple(f"name{i}" for i in range(65)))
