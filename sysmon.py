@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import errno
 import importlib
 import os
 import signal
@@ -31,6 +32,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 ESCAPED = "sysmon.escaped"
 """The error handler of output streams: \\uNNNN for what the locale cannot write, which is right inside JSON too."""
+
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
+"""Errors that any write or open can meet and that no code can mend: a full disk, a limit on files."""
 
 INTERRUPTED = 128 + signal.SIGINT
 """The exit status that shells give to a program that Ctrl-C ended."""
@@ -64,8 +68,7 @@ class Commands(click.Group):
             status = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # Who read the output has seen enough. The interpreter flushes at its end, which must not fail again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()  # who read it has seen enough
             return 0
         return status
 
@@ -117,9 +120,19 @@ def main() -> None:
     except click.ClickException as e:
         _complain(_usage_line(e))
         sys.exit(e.exit_code)
+    except OSError as e:
+        if e.errno not in OF_THE_MACHINE:
+            raise
+        _complain(f"{e.filename}: {e.strerror}" if e.filename else str(e.strerror))
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _drop_output() -> None:
+    """Standard output takes no more. The interpreter flushes at its end, which must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage_line(error: click.ClickException) -> str:
@@ -129,7 +142,10 @@ def _usage_line(error: click.ClickException) -> str:
 
 
 def _complain(message: str) -> None:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
     print(f"sysmon: {' '.join(message.split())}", file=sys.stderr)
 
 

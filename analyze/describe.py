@@ -110,6 +110,11 @@ def asked(trace: Trace) -> str:
         parts.append(f"since +{seconds(trace.since_ns - started_ns)} s")
     if trace.until_ns is not None:
         parts.append(f"until +{seconds(trace.until_ns - started_ns)} s")
+    ended_ns = trace.metadata["ended_ns"]
+    if trace.since_ns is not None and trace.since_ns >= ended_ns:
+        parts.append(f"after the end of the recording at +{seconds(ended_ns - started_ns)} s")
+    if trace.until_ns is not None and trace.until_ns <= started_ns:
+        parts.append("before the recording began")
     parts += [f"pid {pid}" for pid in trace.pids]
     parts += [f"comm {comm}" for comm in trace.comms]
     return ", ".join(parts)

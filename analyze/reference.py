@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import textwrap
 
 import bpf
@@ -89,6 +91,13 @@ def reports_json(reports: tuple[Report, ...]) -> str:
         for r in reports
     ]
     return json_text(found, indent=2) + "\n"
+
+
+def reports_csv(reports: tuple[Report, ...]) -> str:
+    """A line for each report."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([("report", "title"), *((r.name, r.title) for r in reports)])
+    return out.getvalue()
 
 
 def reports_markdown(reports: tuple[Report, ...]) -> str:

@@ -17,13 +17,23 @@ from bpf.errors import BadRequest
 from recorder import procfs
 
 
+class CannotRun(BadRequest):
+    """What follows `--` is no program. Its status is a shell's: 126 or, if it does not exist, 127."""
+
+    def __init__(self, name: str) -> None:
+        exists = os.path.exists(name)
+        self.exit_status = 126 if exists else 127
+        what = f"{name} is no program that can be executed" if exists else f"no such command: {name}"
+        super().__init__(f"{what}; what follows -- is a program and its arguments")
+
+
 class Command:
-    """A command that `start` begins and `let_go` lets run. Raises BadRequest if there is no such program."""
+    """A command that `start` begins and `let_go` lets run. Raises CannotRun if there is no such program."""
 
     def __init__(self, argv: list[str]) -> None:
         path = shutil.which(argv[0])
         if path is None:
-            raise BadRequest(f"no such command: {argv[0]}; what follows -- is a program and its arguments")
+            raise CannotRun(argv[0])
         self.argv = argv
         self.pid: int | None = None
         self._path = path

@@ -80,11 +80,13 @@ def _check(names: tuple[str, ...], form: str) -> None:
 def _list(screen: Screen, form: str) -> None:
     from analyze import reference
     from analyze.reports import reports
-    from bpf.errors import BadRequest
 
-    if form == "csv":
-        raise BadRequest("the list has no csv; choose table, json or markdown")
-    write = {"table": reference.reports_text, "json": reference.reports_json, "markdown": reference.reports_markdown}
+    write = {
+        "table": reference.reports_text,
+        "json": reference.reports_json,
+        "csv": reference.reports_csv,
+        "markdown": reference.reports_markdown,
+    }
     screen.stream.write(write[form](reports()))
 
 

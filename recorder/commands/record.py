@@ -105,6 +105,8 @@ def record(
     Latencies of all system calls, CPU time, and every fork, exec and exit are recorded always. What was lost, if
     anything, is counted, stored in the trace and said at the end.
     """
+    if not command and sys.argv[-1] == "--":
+        raise BadRequest("no command follows --")
     conditions = bool(comms or users or cgroup)
     if command and (pids or conditions or follow):
         raise BadRequest("a command is followed by itself: give no --pid, --comm, --uid, --cgroup or --follow with it")

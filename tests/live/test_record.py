@@ -286,7 +286,9 @@ def test_bad_requests_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
         (["-o", out, "--duration", "nan"], 2, "nan is no number of seconds"),
         (["-o", out, "--interval", "inf"], 2, "inf is no number of seconds"),
         (["-o", out, "--pid", "4194303"], 2, "no process has the pid 4194303"),
-        (["-o", out, "--", "no-such-command"], 2, "no such command: no-such-command"),
+        (["-o", out, "--", "no-such-command"], 127, "no such command: no-such-command"),
+        (["-o", out, "--", "/etc/passwd"], 126, "/etc/passwd is no program that can be executed"),
+        (["-o", out, "--"], 2, "no command follows --"),
         (["-o", out, "--pid", "1", "--", "true"], 2, "a command is followed by itself: give no --pid"),
     ]:
         got, line = failing(*args)

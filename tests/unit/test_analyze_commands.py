@@ -229,3 +229,23 @@ def test_the_reference_names_every_column(monkeypatch: pytest.MonkeyPatch, capsy
     assert out.startswith("exec (view execs; one row an event)")
     _, out, _ = in_process(monkeypatch, capsys, "report", "--list", "--format", "json")
     assert [r["report"] for r in json.loads(out)] == [r.name for r in reports()]
+
+
+def test_a_full_disk_is_one_line(trace: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sysmon", "report", trace],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "sysmon: No space left on device\n")
+
+
+def test_a_window_after_the_end_says_so(trace: str) -> None:
+    shown = run("report", trace, "--since", "+1h").stdout
+    assert "since +3600.000 s, after the end of the recording at +" in shown
+
+
+def test_the_list_of_reports_has_every_format() -> None:
+    rows = list(csv.DictReader(io.StringIO(run("report", "--list", "--format", "csv").stdout)))
+    assert [row["report"] for row in rows] == [r.name for r in reports()]
