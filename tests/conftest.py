@@ -5,6 +5,7 @@ skip of theirs. "0": they are left out.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -25,6 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     if LIVE not in ("", "0", "1"):
         raise pytest.UsageError(f"SYSMON_LIVE is {LIVE!r}; it may be 1, 0 or unset")
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A shell starts a background job so, and what the tests start would not be stopped by Ctrl-C either.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def is_live(item: pytest.Item) -> bool:
