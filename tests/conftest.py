@@ -26,9 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     if LIVE not in ("", "0", "1"):
         raise pytest.UsageError(f"SYSMON_LIVE is {LIVE!r}; it may be 1, 0 or unset")
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        # A shell starts a background job so, and what the tests start would not be stopped by Ctrl-C either.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        # A shell ignores the one for a background job, nohup the other, and what the tests start would inherit that.
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def is_live(item: pytest.Item) -> bool:
