@@ -30,6 +30,9 @@ TYPES = {
     "comm": "VARCHAR",
     "text": "VARCHAR",
     "bytes": "VARCHAR",
+    "choice": "VARCHAR",
+    "names": "VARCHAR",
+    "binary": "BLOB",
     "argv": "VARCHAR[]",
 }
 """Column type of a declaration → what DuckDB calls the type that such a column has in the file."""
@@ -48,6 +51,8 @@ def derived() -> tuple[View, ...]:
         "exits",
         "syscall_latencies",
         "syscall_cells",
+        "opens",
+        "file_ops",
     )
     return tuple(read_view(DIRECTORY / "views" / f"{name}.sql") for name in names)
 

@@ -20,7 +20,8 @@ EDGE = Col("edge", "text", "The end of the recording concerned: 'start', 'end', 
 PATH = Col(
     "path",
     "bytes",
-    "Path of the program, as it was passed to execve(2). Bytes that are not UTF-8 are written as \\xNN.",
+    "Path as it was passed to the system call; of an exec, that of the program. Bytes that are not UTF-8 are written "
+    "as \\xNN.",
     sizes=(128, 4096),
 )
 PATH_TRUNCATED = Col("path_truncated", "bool", "Whether `path` was longer than what was recorded.")
@@ -32,6 +33,9 @@ ARGV = Col(
     sizes=(256, 4096),
 )
 ARGV_TRUNCATED = Col("argv_truncated", "bool", "Whether `argv` was longer than what was recorded.")
+RESULT = Col("result", "s64", "What the call returned: 0 or more is a success, below 0 an error's number.")
+ERROR = Col("error", "text", "Name of the error that `result` is, such as 'ENOENT'; NULL: a success.", derived=True)
+LATENCY_NS = Col("latency_ns", "u64", "From the call's entry to its return.", "ns", null=(1 << 64) - 1)
 
 
 def key(col: Col) -> Col:

@@ -7,6 +7,8 @@
 
 #define EPERM 1
 #define EACCES 13
+#define EFAULT 14
+#define ENAMETOOLONG 36
 #define ENOSYS 38
 
 #define INLINE static inline __attribute__((always_inline))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpf
-from bpf import syscalls
+from bpf import calls, files, syscalls
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
 
 OTHER_LOSSES = {
@@ -17,6 +17,8 @@ OTHER_LOSSES = {
     "thread_map": ("map full", "threads"),
     "followed_map": ("map full", "followed"),
     "refused": ("refused", "syscall_stats"),
+    "file_path_unreadable": ("unreadable", "path of a file"),
+    "open_how_unreadable": ("unreadable", "open_how"),
 }
 """The programs' counters of losses that are of no ring and no kind's map, with `cause` and `place` of their rows."""
 
@@ -98,4 +100,5 @@ def declarations(sizes: Sizes) -> str:
     constants += "".join(f"#define CELLS_{k.name} {i}\n" for i, k in enumerate(bpf.MAP_KINDS))
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
+    constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SMALL_NAME {files.SMALL_NAME}\n"
     return constants + "".join(_kind_text(k, sizes) for k in bpf.KINDS)

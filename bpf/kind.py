@@ -21,7 +21,10 @@ TICK_NS = 10_000_000
 USER_HZ is 100 on every architecture that Linux still supports with BPF; see include/asm-generic/param.h.
 """
 
-ColType = Literal["u8", "u16", "u32", "u64", "s32", "s64", "bool", "time", "start", "comm", "text", "bytes", "argv"]
+ColType = Literal[
+    "u8", "u16", "u32", "u64", "s32", "s64", "bool", "time", "start",
+    "comm", "choice", "text", "bytes", "names", "argv", "binary",
+]  # fmt: skip
 
 C_TYPES: dict[str, tuple[str, str]] = {
     "u8": ("u8", "<u1"),
@@ -34,12 +37,15 @@ C_TYPES: dict[str, tuple[str, str]] = {
     "time": ("u64", "<u8"),
     "start": ("u64", "<u8"),
     "comm": ("char", f"S{COMM_LEN}"),
+    "choice": ("u8", "<u1"),
 }
 """Column type → (C type, numpy type) of the types that a C struct can hold in a fixed width.
 
 `time` is CLOCK_BOOTTIME ns in C and a UTC timestamp in the file. `start` is CLOCK_BOOTTIME ns in C and is
-rounded down to TICK_NS in the file. `bytes` and `argv` take a length and a buffer in C. `text` never
-comes from C.
+rounded down to TICK_NS in the file. `choice` is a number in C and one of the column's `names` in the file. `bytes`,
+`argv` and `names` take a length and a buffer in C; `names` are those of a directory and of all above it, innermost
+first, and become a path. `text` and `binary` never come from C; the `binary` column X_bytes holds the bytes of X where
+they are not UTF-8.
 """
 
 
@@ -49,8 +55,9 @@ class Col:
 
     `role` says how a map's column is read: part of the key, summed over CPUs, or the largest over CPUs.
     `null` is the value that stands for "unknown" in C. `derived` columns are not in the C struct: the
-    recorder makes them from the others. `sizes` are the buffer sizes of a `bytes` or `argv` column, one
-    for each record size of its ring.
+    recorder makes them from the others. `sizes` are the buffer sizes of a column with a length of its own, one
+    for each record size of its ring; its `null` is a length. `names` are the values of a `choice`,
+    by number; any other number is NULL.
     """
 
     name: str
@@ -61,11 +68,12 @@ class Col:
     null: int | None = None
     derived: bool = False
     sizes: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def variable(self) -> bool:
         """Whether the column has a length of its own in C."""
-        return self.type in ("bytes", "argv")
+        return self.type in ("bytes", "names", "argv")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ _ARROW = {
     "comm": pa.string(),
     "text": pa.string(),
     "bytes": pa.string(),
+    "choice": pa.string(),
+    "names": pa.string(),
+    "binary": pa.binary(),
     "argv": pa.list_(pa.string()),
 }
 

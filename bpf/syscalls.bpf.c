@@ -250,5 +250,6 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	}
 	u64 ns = now > call.entered ? now - call.entered : 0;
 	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095);
+	make_event(ctx, shape_of(call.nr), call.nr, call.entered, now);
 	return 0;
 }

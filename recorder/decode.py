@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bpf import schema, syscalls
+from bpf import columns, errnos, schema, syscalls
 from bpf.kind import COMM_LEN, TICK_NS, Col, Kind
 from recorder.names import SyscallNames
 
@@ -33,8 +33,8 @@ def comms(names: npt.NDArray[np.bytes_]) -> pa.Array:
     return pa.array([escape(d) for d in distinct.tolist()], pa.string()).take(pa.array(index.ravel()))
 
 
-def strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
-    """The first `lengths` bytes of each buffer, as text."""
+def raw_strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.BinaryArray:
+    """The first `lengths` bytes of each buffer."""
     width = buffers.dtype.itemsize
     used = np.minimum(lengths, width).astype(np.int32)
     offsets = np.zeros(len(used) + 1, np.int32)
@@ -46,11 +46,44 @@ def strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> p
         bytes_ = np.ascontiguousarray(buffers[at : at + step]).view(np.uint8).reshape(-1, width)
         pieces.append(bytes_[np.arange(width) < used[at : at + step, None]])
     data = np.concatenate(pieces) if pieces else np.empty(0, np.uint8)
-    raw = pa.Array.from_buffers(pa.binary(), len(used), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    return pa.Array.from_buffers(pa.binary(), len(used), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def text_of(raw: pa.BinaryArray) -> pa.StringArray:
+    """Bytes as text."""
     try:
         return raw.cast(pa.string())
     except pa.ArrowInvalid:
-        return pa.array([escape(v) for v in raw.to_pylist()], pa.string())
+        return pa.array([None if v is None else escape(v) for v in raw.to_pylist()], pa.string())
+
+
+def not_text(raw: pa.BinaryArray) -> pa.BinaryArray:
+    """The bytes that are not UTF-8, NULL for those that are."""
+    try:
+        raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([None if v is None or _is_utf8(v) else v for v in raw.to_pylist()], pa.binary())
+    return pa.nulls(len(raw), pa.binary())
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
+    """The first `lengths` bytes of each buffer, as text."""
+    return text_of(raw_strings(buffers, lengths))
+
+
+def directories(names: pa.BinaryArray) -> pa.BinaryArray:
+    """Absolute paths of directories from the names on the way up from them, each with a NUL after it."""
+    distinct = names.dictionary_encode()
+    paths = [b"/" + b"/".join(reversed(v[:-1].split(b"\0"))) for v in distinct.dictionary.to_pylist()]
+    return pa.array(paths, pa.binary()).take(distinct.indices)
 
 
 def arguments(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
@@ -76,8 +109,12 @@ class Decoder:
         """The records as the columns of their kind, but for derived columns that are given neither by a rule here nor
         by `derived`, one text for all rows."""
         arrays, fields = [], []
+        by_name = {f"{c.name}_bytes": c for c in kind.cols if c.variable}
         for col, field in zip(kind.cols, schema.of_kind(kind), strict=True):
-            array = self._column(col, records, derived)
+            if col.type == "binary":
+                array = not_text(self._raw(by_name[col.name], records))
+            else:
+                array = self._column(col, records, derived)
             if array is not None:
                 arrays.append(array)
                 fields.append(field)
@@ -87,16 +124,28 @@ class Decoder:
         by_number = self._by_raw_number.get(col.name)
         if by_number is not None:
             return by_number(records["nr"])
+        if col.name == columns.ERROR.name:
+            return self._looked_up(records["result"], errnos.name)
         if col.derived:
             text = derived.get(col.name)
             return None if text is None else pa.repeat(pa.scalar(text), len(records))
         if col.type == "comm":
             return comms(records[col.name])
-        if col.type == "bytes":
-            return strings(records[col.name], records[f"{col.name}_len"])
+        if col.type in ("bytes", "names"):
+            return text_of(self._raw(col, records))
+        if col.type == "choice":
+            number = np.minimum(records[col.name], len(col.names))
+            return pa.array([*col.names, None], pa.string()).take(pa.array(number))
         if col.type == "argv":
             return arguments(records[col.name], records[f"{col.name}_len"])
         return self._scalar(col, np.ascontiguousarray(records[col.name]))
+
+    def _raw(self, col: Col, records: Records) -> pa.BinaryArray:
+        lengths = records[f"{col.name}_len"]
+        unknown = np.zeros(len(lengths), bool) if col.null is None else lengths == col.null
+        raw = raw_strings(records[col.name], np.where(unknown, 0, lengths))
+        raw = directories(raw) if col.type == "names" else raw
+        return pc.if_else(pa.array(unknown), None, raw) if unknown.any() else raw
 
     def _scalar(self, col: Col, values: npt.NDArray[np.generic]) -> pa.Array:
         mask = None if col.null is None else values == values.dtype.type(col.null)
@@ -119,6 +168,6 @@ class Decoder:
         return self._looked_up(raw, self._names.name)
 
     @staticmethod
-    def _looked_up(raw: npt.NDArray[np.uint16], look_up: Callable[[int], str | None]) -> pa.Array:
+    def _looked_up(raw: npt.NDArray[np.generic], look_up: Callable[[int], str | None]) -> pa.Array:
         distinct, index = np.unique(raw, return_inverse=True)
         return pa.array([look_up(int(d)) for d in distinct], pa.string()).take(pa.array(index.ravel()))

@@ -6,19 +6,23 @@ need no tracefs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
+from struct import pack
 from typing import Any
 
+from bpf import calls
 from bpf.metadata import Probe as ProbeStatus
 from recorder import kernel, program
 from recorder.errors import CannotLoad, CannotRecord
+from recorder.names import SyscallNames
 
 COMPILER = Path(__file__).with_name("compiler.py")
 MAX_FDS = 250  # SCM_MAX_FD is 253
@@ -36,7 +40,7 @@ class Loaded:
 
     def attach(self) -> list[ProbeStatus]:
         """Attaches every program in the order of `program.PROBES`. Says of each what became of it."""
-        status = []
+        status = self._hook()
         for probe in program.PROBES:
             reason = self.refused.get(probe.program, "")
             if not reason:
@@ -50,6 +54,25 @@ class Loaded:
                 ProbeStatus(name=probe.program, tracepoint=probe.tracepoint, attached=not reason, reason=reason)
             )
         return status
+
+    def _hook(self) -> list[ProbeStatus]:
+        """Puts the programs that make events of calls where on_sys_exit finds them."""
+        status = []
+        for place, probe in program.HOOKS.items():
+            reason = self.refused.get(probe.program, "")
+            if not reason:
+                kernel.update(self.maps["hooks"], pack("<I", place), pack("<I", self.programs[probe.program]))
+            status.append(
+                ProbeStatus(name=probe.program, tracepoint=probe.tracepoint, attached=not reason, reason=reason)
+            )
+        return status
+
+    def tell_shapes(self, names: SyscallNames) -> None:
+        """Tells the programs, by number, which calls are more than counted."""
+        for name, shape in calls.SHAPES.items():
+            with contextlib.suppress(KeyError):  # not on this architecture
+                key = pack("<I", names.number(name))
+                kernel.update(self.maps["shapes"], key, pack("<16B", *astuple(shape), *(0,) * 4))
 
     def detach(self) -> None:
         """Detaches every program; what they have left in rings and maps can still be read."""

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpf
-from bpf import csource
+from bpf import calls, csource
 from recorder import kernel
-from recorder.btf import Btf
+from recorder.btf import Btf, Member
 from recorder.errors import CannotLoad
 from recorder.names import SyscallNames
 
 BPF_DIR = Path(bpf.__file__).parent
 STUB_DIR = Path(__file__).parent / "stub"
 
-FILES = ("common.bpf.h", "syscalls.bpf.c", "cpu.bpf.c", "lifecycle.bpf.c")
+FILES = ("common.bpf.h", "calls.bpf.h", "syscalls.bpf.c", "cpu.bpf.c", "lifecycle.bpf.c", "files.bpf.c")
 
 PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
@@ -30,6 +30,13 @@ FILTER_ENTRIES = 64
 
 SYSCALL_NR_MEMBER = {"x86_64": "orig_ax", "aarch64": "syscallno", "riscv64": "a7"}
 """Where the number of the system call stands in pt_regs (syscall_get_nr() of each architecture)."""
+
+ARGUMENT_MEMBERS = {
+    "x86_64": ("di", "si", "dx", "r10", "r8", "r9"),
+    "aarch64": ("orig_x0", "regs+8", "regs+16", "regs+24", "regs+32", "regs+40"),
+    "riscv64": ("orig_a0", "a1", "a2", "a3", "a4", "a5"),
+}
+"""Where its arguments stand when it returns (syscall_get_arguments()), `+N` being bytes into an array."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +60,33 @@ PROBES = (
     Probe("on_rename", "task_rename", "renames"),
 )
 
+HOOKS = {
+    calls.OPEN: Probe("on_open", "sys_exit", "files opened"),
+    calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed"),
+}
+"""Programs that on_sys_exit goes on in, by their place in its map of programs."""
+
 SNAPSHOT_PROGRAM = "on_snapshot"
 
-OTHER_MAPS = ("controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "parked")
+OTHER_MAPS = (
+    "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "parked", "shapes", "hooks",
+)  # fmt: skip
 
-_MEMBER = re.compile(r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs)__(\w+)")
+_MEMBER = re.compile(
+    r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs|mount)__(\w+)"
+)
 
 
 def _wanted(text: str) -> set[tuple[str, str]]:
     pairs = ((m[1] or m[3], m[2] or m[4]) for m in _MEMBER.finditer(text))
     return {(struct, member) for struct, member in pairs if struct != "type"}
+
+
+def _found(btf: Btf, struct: str, path: str) -> Member | None:
+    """The member; after a `+`, the word that begins so many bytes into it."""
+    name, _, into = path.partition("+")
+    found = btf.member(struct, name)
+    return Member(found.offset + int(into), 8) if found and into else found
 
 
 def _members(text: str, btf: Btf, machine: str) -> str:
@@ -73,8 +97,10 @@ def _members(text: str, btf: Btf, machine: str) -> str:
         path = member.replace("__", ".")
         if (struct, member) == ("pt_regs", "nr"):
             path = SYSCALL_NR_MEMBER.get(machine, "")
+        elif struct == "pt_regs" and member.startswith("arg"):
+            path = ARGUMENT_MEMBERS[machine][int(member[3:]) - 1]
         name = f"{struct}__{member}"
-        found = btf.member(struct, path)
+        found = _found(btf, struct, path)
         if found:
             lines.append(f"#define HAVE_{name} 1")
             lines.append(f"#define OFFSET_{name} {found.offset}")
@@ -123,4 +149,4 @@ def map_names() -> tuple[str, ...]:
 
 def program_names() -> tuple[str, ...]:
     """Every program, those that are attached and the one that is run."""
-    return (*(p.program for p in PROBES), SNAPSHOT_PROGRAM)
+    return (*(p.program for p in PROBES), *(p.program for p in HOOKS.values()), SNAPSHOT_PROGRAM)

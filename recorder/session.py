@@ -46,6 +46,9 @@ BUSY_FRACTION = 1 / 8
 CELLS_FRACTION = 0.5
 """A counting map that is this full is read before the snapshot is due."""
 
+WAKING_RINGS = ("exit_ring", "open_0_ring", "file_op_0_ring", "file_op_1_ring")
+"""Rings whose programs may wake the recorder up: when all is over, or when a ring fills faster than it is looked at."""
+
 GRACE_S = 0.5
 """How long a command may take to end after the signal that ends the recording."""
 
@@ -88,7 +91,7 @@ class Session:
     """A recording of loaded programs into a writer. `run` is all there is to do with it."""
 
     def __init__(self, options: Options, loaded: Loaded, writer: TraceWriter, names: SyscallNames) -> None:
-        self._options, self._loaded, self._writer = options, loaded, writer
+        self._options, self._loaded, self._writer, self._names = options, loaded, writer, names
         self._sizes = program.sizes()
         self._cpus = self._sizes.cpus
         self._clocks = clock.read()
@@ -116,7 +119,8 @@ class Session:
         """Records until it is time to stop, and finishes the file. Returns what the file says of itself."""
         with self._signals() as wakeup, select.epoll() as poll:
             poll.register(wakeup, select.EPOLLIN)
-            poll.register(self._loaded.maps["exit_ring"], select.EPOLLIN | select.EPOLLET)
+            for name in WAKING_RINGS:
+                poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
             began = self._begin(command)
             watcher.began()
             if command:
@@ -133,6 +137,7 @@ class Session:
         alive = filters.alive()
         if alive is not None:
             filters.follow(self._loaded, alive if filters.children else filters.pids)
+        self._loaded.tell_shapes(self._names)
         self._probes = self._loaded.attach()
         before = frozenset(procfs.pids())
         self._started, began = clock.boottime_ns(), time.monotonic()

@@ -115,7 +115,7 @@ class TraceWriter:
             return pa.nulls(length, type_)
         if self._zeros.size < 8 * (length + 1):
             self._zeros = pa.py_buffer(bytes(8 * (length + 1)))
-        buffers = [self._zeros] * (3 if pa.types.is_string(type_) else 2)
+        buffers = [self._zeros] * type_.num_buffers
         return pa.Array.from_buffers(type_, length, buffers, null_count=length)
 
     def finish(self, recording: Recording) -> None:

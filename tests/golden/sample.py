@@ -1,5 +1,7 @@
 """The handmade trace of the golden files: a shell that runs make, a crash, a server from before, and losses."""
 
+from typing import Any
+
 from tests.traces import Row, at, born, bucket_low, calls, row
 
 INIT, SHELL, SERVER, RECORDER = 1, 50, 60, 900
@@ -13,7 +15,7 @@ LOSSES = [{"cause": "ring full", "place": "exec", "lost": 7}, {"cause": "map ful
 
 
 def rows() -> list[Row]:
-    return [*_alive(), *_lives(), *_syscalls(), *_cpu(), *_ledger()]
+    return [*_alive(), *_lives(), *_syscalls(), *_files(), *_cpu(), *_ledger()]
 
 
 def _alive() -> list[Row]:
@@ -75,6 +77,33 @@ def _syscalls() -> list[Row]:
             syscall="epoll_wait", edge="end", elapsed_ns=123_456_789),
         row("syscall_inflight", at(10), pid=SHELL, start=born(-500), tid=SHELL, comm="bash", nr=0, abi="x86_64",
             syscall="read", edge="both", elapsed_ns=10**10),
+    ]  # fmt: skip
+
+
+def _files() -> list[Row]:
+    cc = {"pid": 102, "start": born(1.2), "tid": 102, "uid": 1000, "comm": "cc", "abi": "x86_64"}
+    make = {**cc, "pid": 101, "start": born(1), "tid": 101, "comm": "make"}
+    here = {"origin": "cwd", "directory": "/src", "path_truncated": False}
+    there = {"origin": "absolute", "path_truncated": False}
+
+    def opened(second: float, who: Row, result: int, error: str | None, **columns: Any) -> Row:
+        given = {"nr": 257, "syscall": "openat", "flags": 0o2000000, "latency_ns": 1500, **columns}
+        return row("open", at(second), **who, result=result, error=error, **given)
+
+    def changed(second: float, who: Row, syscall: str, result: int, error: str | None, **columns: Any) -> Row:
+        return row("file_op", at(second), **who, syscall=syscall, result=result, error=error, **columns)
+
+    return [
+        opened(1.3, cc, 3, None, path="./a.c", device=8 << 20 | 1, inode=77, **here),
+        opened(1.31, cc, -2, "ENOENT", path="/usr/local/include/stdio.h", **there),
+        opened(1.32, cc, 4, None, path="/usr/include/stdio.h", device=8 << 20 | 1, inode=5, **there),
+        opened(1.4, make, -13, "EACCES", path="n\\xff\n", path_bytes=b"n\xff\n", latency_ns=2500, **here),
+        opened(1.9, cc, 5, None, path="a.o", **(here | {"flags": 0o102, "mode": 0o644, "latency_ns": 30_000})),
+        changed(1.95, cc, "rename", 0, None, nr=82, path="a.o", latency_ns=8000, **here, origin2="dirfd", dirfd2=3,
+                directory2="/src/out", path2="a.o", path2_truncated=False),
+        changed(1.96, make, "unlink", -2, "ENOENT", nr=87, path="b.o", latency_ns=700, **here),
+        changed(1.97, make, "fchmod", 0, None, nr=91, dirfd=4, origin="fd", directory="/src/out/a.o", mode=0o755,
+                path_truncated=False, latency_ns=600),
     ]  # fmt: skip
 
 

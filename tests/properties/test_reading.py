@@ -37,7 +37,10 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "comm": TEXT,
     "text": TEXT,
+    "choice": TEXT,
     "bytes": TEXT,
+    "names": TEXT,
+    "binary": st.binary(max_size=8),
     "argv": st.lists(TEXT, max_size=3),
 }
 
@@ -73,6 +76,11 @@ def opened(rows: list[Row], **part: Any) -> Any:
             yield trace
 
 
+def shown(value: Any) -> Any:
+    """Bytes are shown as text."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
 def key(row: tuple[Any, ...]) -> str:
     return repr(row)
 
@@ -83,7 +91,7 @@ def test_views_give_what_was_written(rows: list[Row]) -> None:
     with opened(rows) as trace:
         for kind in bpf.KINDS:
             names = [c.name for c in kind.cols]
-            written = [tuple(r[n] for n in names) for r in rows if r["kind"] == kind.name]
+            written = [tuple(shown(r[n]) for n in names) for r in rows if r["kind"] == kind.name]
             columns = ", ".join(f'"{n}"' for n in names)
             found = Result.of(trace.sql(f'SELECT {columns} FROM unfiltered."{kind.view}"'))
             read = [tuple(int(v) if isinstance(v, Instant) else v for v in r) for r in found.rows]

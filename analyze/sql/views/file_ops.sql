@@ -1,0 +1,103 @@
+-- Calls that make, rename, remove or change a file by its path or descriptor, when they returned.
+--
+-- Calls unlink, rename, mkdir, rmdir, link, symlink, mknod, truncate, chmod, chown and their variants, of 64-bit
+-- programs. What io_uring does is no system call and is not here. The text of a symbolic link is `path`, the link
+-- `path2`.
+CREATE VIEW file_ops(
+    -- When it happened; for a row of a snapshot, the moment the snapshot was taken.
+    ts,
+    -- Process id (thread group id) in the initial pid namespace.
+    pid,
+    -- When the process began, since boot (CLOCK_BOOTTIME), rounded down to a 10 ms clock tick as /proc shows it.
+    -- A process is the pair (pid, start): a pid that is used again is another process [ns].
+    start,
+    -- Thread id in the initial pid namespace.
+    tid,
+    -- Real user id in the initial user namespace.
+    uid,
+    -- Command name, at most 15 bytes, as the kernel holds it at that moment.
+    comm,
+    -- System call number, in the table of `abi`; NULL if it was in no table.
+    nr,
+    -- The table that the number is from: an architecture's name, such as 'x86_64' or 'i386'.
+    abi,
+    -- Name of the system call, looked up on the recording machine.
+    syscall,
+    -- What the call returned: 0 or more is a success, below 0 an error's number.
+    result,
+    -- Name of the error that `result` is, such as 'ENOENT'; NULL: a success.
+    error,
+    -- From the call's entry to its return [ns].
+    latency_ns,
+    -- Flags as they were passed, numbers of the recorded machine; NULL if the call takes none.
+    flags,
+    -- Permissions as they were passed, before the umask; NULL if the call takes none.
+    mode,
+    -- User id that the file was to have; NULL: none, or as it is.
+    owner,
+    -- Group id that the file was to have; NULL: none, or as it is.
+    owner_group,
+    -- Size that the file was to have; NULL if the call takes none [bytes].
+    size_bytes,
+    -- The descriptor that `path` starts from, as it was passed, or of the file itself where the call takes no
+    -- path; NULL: the current directory.
+    dirfd,
+    -- Where `path` starts: 'absolute', at the root of the process; 'cwd', in its current directory; 'dirfd', in
+    -- the directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself;
+    -- 'unresolved', not known.
+    origin,
+    -- The directory that `path` starts from, absolute, as the process sees it, when the call returned; of origin
+    -- 'fd' the file itself. NULL if the path is absolute, or the directory is not known.
+    directory,
+    -- The bytes of `directory` where they are not UTF-8; NULL where the text is exactly what it was.
+    directory_bytes,
+    -- Path as it was passed to the system call; of an exec, that of the program. Bytes that are not UTF-8 are
+    -- written as \xNN.
+    path,
+    -- The bytes of `path` where they are not UTF-8; NULL where the text is exactly what it was.
+    path_bytes,
+    -- Whether `path` was longer than what was recorded.
+    path_truncated,
+    -- The descriptor that `path2` starts from, as it was passed; NULL: the current directory.
+    dirfd2,
+    -- Where `path2` starts: 'absolute', at the root of the process; 'cwd', in its current directory; 'dirfd', in
+    -- the directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself;
+    -- 'unresolved', not known.
+    origin2,
+    -- The directory that `path2` starts from, absolute, as the process sees it, when the call returned; of
+    -- origin 'fd' the file itself. NULL if the path is absolute, or the directory is not known.
+    directory2,
+    -- The bytes of `directory2` where they are not UTF-8; NULL where the text is exactly what it was.
+    directory2_bytes,
+    -- The second path as it was passed; NULL if there is none.
+    path2,
+    -- The bytes of `path2` where they are not UTF-8; NULL where the text is exactly what it was.
+    path2_bytes,
+    -- Whether `path2` was longer than what was recorded.
+    path2_truncated,
+    -- `path` from the root, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
+    full_path,
+    -- `path2` from the root, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
+    full_path2
+) AS
+SELECT
+    *,
+    REGEXP_REPLACE(
+        CASE origin
+            WHEN 'absolute' THEN path
+            WHEN 'fd' THEN directory
+            WHEN 'cwd' THEN CASE WHEN path IN ('', '.') THEN directory ELSE directory || '/' || path END
+            WHEN 'dirfd' THEN CASE WHEN path IN ('', '.') THEN directory ELSE directory || '/' || path END
+        END,
+        '/(\.?/)+', '/', 'g'
+    ),
+    REGEXP_REPLACE(
+        CASE origin2
+            WHEN 'absolute' THEN path2
+            WHEN 'fd' THEN directory2
+            WHEN 'cwd' THEN CASE WHEN path2 IN ('', '.') THEN directory2 ELSE directory2 || '/' || path2 END
+            WHEN 'dirfd' THEN CASE WHEN path2 IN ('', '.') THEN directory2 ELSE directory2 || '/' || path2 END
+        END,
+        '/(\.?/)+', '/', 'g'
+    )
+FROM windowed.file_ops;

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// Calls that become events of their own when they return, and calls that move bytes.
+//
+// What to do with a call stands in a map by its number, which user space fills: that works on every architecture, and
+// what this kernel's table lacks is not there. The programs that make the events are tail calls of on_sys_exit: one
+// that a kernel refuses leaves the others running, and calls of no interest pay for one lookup in an array.
+
+// Positions of arguments are counted from 1; 0: the call has no such argument.
+struct shape {
+	u8 hook;         // entry of `hooks` that makes its event, 0: none
+	u8 moves_bytes;  // its result is a number of bytes
+	u8 form;
+	u8 fd, path, fd2, path2, flags, mode, owner, group, size;
+	u8 unused[4];
+};
+BPF_ARRAY(shapes, struct shape, SHAPES);
+BPF_PROG_ARRAY(hooks, HOOKS);
+
+// The call that has just returned on this CPU, for the program that makes its event.
+struct returned {
+	u64 caller;  // pid_tgid, 0: taken
+	u64 entered;
+	u64 ts;
+	u64 nr;
+	u64 events;  // made on this CPU
+};
+BPF_PERCPU_ARRAY(returned_calls, struct returned, 1);
+
+INLINE struct shape *shape_of(u64 nr)
+{
+	u32 key = nr;
+	return shapes.lookup(&key);
+}
+
+INLINE u64 bytes_moved(struct shape *shape, s64 result)
+{
+	return shape && shape->moves_bytes && result > 0 ? result : 0;
+}
+
+// Goes on in the program that makes the call's event, and does not come back if there is one.
+INLINE void make_event(struct bpf_raw_tracepoint_args *ctx, struct shape *shape, u64 nr, u64 entered, u64 now)
+{
+	int zero = 0;
+	struct returned *r;
+	if (!shape || !shape->hook || !(r = returned_calls.lookup(&zero)))
+		return;
+	r->caller = bpf_get_current_pid_tgid();
+	r->entered = entered;
+	r->ts = now;
+	r->nr = nr;
+	hooks.call(ctx, shape->hook);
+}
+
+// Takes the call over from on_sys_exit. If the program was preempted meanwhile (see ADD), another call may stand there:
+// then this one's latency is not known.
+INLINE struct returned take_returned(void *regs)
+{
+	u64 me = bpf_get_current_pid_tgid();
+	int zero = 0;
+	struct returned *r = returned_calls.lookup(&zero), taken = {};
+	if (r) {
+		r->events++;
+		taken = *r;
+		if (*(volatile u64 *)&r->caller == me && taken.caller == me) {
+			r->caller = 0;
+			return taken;
+		}
+	}
+	taken.caller = me;
+	taken.entered = 0;
+	taken.ts = bpf_ktime_get_boot_ns();
+	taken.nr = 0;
+	KREAD(taken.nr, regs, pt_regs, nr);
+	return taken;
+}
+
+// Every so many events the recorder is woken up: a burst fills a ring sooner than it looks by itself.
+#define EVENTS_A_WAKEUP 1024
+
+INLINE u64 wakeup_after(struct returned *call)
+{
+	return call->events % EVENTS_A_WAKEUP ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+}
+
+#define UNKNOWN_NS (~0ULL)
+
+INLINE u64 latency_of(struct returned *call)
+{
+	if (!call->entered)
+		return UNKNOWN_NS;
+	return call->ts > call->entered ? call->ts - call->entered : 0;
+}
+
+// An argument of the call that has just returned: its registers still hold them.
+INLINE u64 argument(void *regs, u8 position)
+{
+	u64 value = 0;
+	switch (position) {
+	case 1:
+		KREAD(value, regs, pt_regs, arg1);
+		break;
+	case 2:
+		KREAD(value, regs, pt_regs, arg2);
+		break;
+	case 3:
+		KREAD(value, regs, pt_regs, arg3);
+		break;
+	case 4:
+		KREAD(value, regs, pt_regs, arg4);
+		break;
+	case 5:
+		KREAD(value, regs, pt_regs, arg5);
+		break;
+	}
+	return value;
+}
+
+// The struct file of a descriptor of this process.
+INLINE void *file_of(void *task, u32 fd)
+{
+	void *files = NULL, *table = NULL, *slots = NULL, *file = NULL;
+	u32 slots_max = 0;
+	KREAD(files, task, task_struct, files);
+	KREAD(table, files, files_struct, fdt);
+	KREAD(slots_max, table, fdtable, max_fds);
+	if (fd >= slots_max)
+		return NULL;
+	KREAD(slots, table, fdtable, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), slots + (u64)fd * sizeof(file));
+	return file;
+}

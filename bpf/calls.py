@@ -1,0 +1,87 @@
+"""Which system calls are more than counted: those that become events of their own, and those that move bytes.
+
+Declared by name; the recorder puts them, by the numbers that this machine's table has for them, where the programs look
+(`struct shape` of calls.bpf.h). A call that a machine does not have is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NUMBERS = 512
+"""Native system call numbers are below this."""
+
+OPEN, FILE_OP, SOCKET = 1, 2, 3
+"""Entries of the programs' map `hooks`."""
+
+HOOKS = 4
+
+TARGET, CREAT, OPENAT2 = 1, 2, 3
+"""Forms that C must know: FORM_… of files.bpf.c."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a call is. Arguments are given by position, from 1; 0: it has none such."""
+
+    hook: int = 0
+    moves_bytes: int = 0
+    form: int = 0
+    fd: int = 0
+    path: int = 0
+    fd2: int = 0
+    path2: int = 0
+    flags: int = 0
+    mode: int = 0
+    owner: int = 0
+    group: int = 0
+    size: int = 0
+
+
+READS = ("read", "pread64", "readv", "preadv", "preadv2", "recvfrom", "recvmsg")
+"""Calls whose result is the number of bytes that came in. recvmmsg, whose result is a number of messages, is none."""
+
+WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "sendto", "sendmsg")
+"""Calls whose result is the number of bytes that went out."""
+
+COPIES = ("sendfile", "copy_file_range", "splice", "tee", "vmsplice")
+"""Calls whose result is the number of bytes that went from one descriptor, or the memory, to another."""
+
+MOVING_BYTES = frozenset((*READS, *WRITES, *COPIES))
+
+OPENS = {
+    "open": Shape(OPEN, path=1, flags=2, mode=3),
+    "creat": Shape(OPEN, path=1, mode=2, form=CREAT),
+    "openat": Shape(OPEN, fd=1, path=2, flags=3, mode=4),
+    "openat2": Shape(OPEN, fd=1, path=2, flags=3, form=OPENAT2),
+}
+
+FILE_OPS = {
+    "unlink": Shape(FILE_OP, path=1),
+    "unlinkat": Shape(FILE_OP, fd=1, path=2, flags=3),
+    "rmdir": Shape(FILE_OP, path=1),
+    "mkdir": Shape(FILE_OP, path=1, mode=2),
+    "mkdirat": Shape(FILE_OP, fd=1, path=2, mode=3),
+    "mknod": Shape(FILE_OP, path=1, mode=2),
+    "mknodat": Shape(FILE_OP, fd=1, path=2, mode=3),
+    "rename": Shape(FILE_OP, path=1, path2=2),
+    "renameat": Shape(FILE_OP, fd=1, path=2, fd2=3, path2=4),
+    "renameat2": Shape(FILE_OP, fd=1, path=2, fd2=3, path2=4, flags=5),
+    "link": Shape(FILE_OP, path=1, path2=2),
+    "linkat": Shape(FILE_OP, fd=1, path=2, fd2=3, path2=4, flags=5),
+    "symlink": Shape(FILE_OP, path=1, path2=2, form=TARGET),
+    "symlinkat": Shape(FILE_OP, path=1, fd2=2, path2=3, form=TARGET),
+    "truncate": Shape(FILE_OP, path=1, size=2),
+    "ftruncate": Shape(FILE_OP, fd=1, size=2),
+    "chmod": Shape(FILE_OP, path=1, mode=2),
+    "fchmod": Shape(FILE_OP, fd=1, mode=2),
+    "fchmodat": Shape(FILE_OP, fd=1, path=2, mode=3),
+    "fchmodat2": Shape(FILE_OP, fd=1, path=2, mode=3, flags=4),
+    "chown": Shape(FILE_OP, path=1, owner=2, group=3),
+    "lchown": Shape(FILE_OP, path=1, owner=2, group=3),
+    "fchown": Shape(FILE_OP, fd=1, owner=2, group=3),
+    "fchownat": Shape(FILE_OP, fd=1, path=2, owner=3, group=4, flags=5),
+}
+"""The text of a symbolic link is no path to follow: of the form TARGET."""
+
+SHAPES = {**{name: Shape(moves_bytes=1) for name in MOVING_BYTES}, **OPENS, **FILE_OPS}

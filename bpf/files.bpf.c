@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: MIT
+// Files opened, made, renamed, removed and changed: one row for each such call that returned.
+//
+// A path is read when its call returns: the kernel has read it a moment before, so its page is there, also one that
+// was not when the call began. No copy is made at entry: it would cost every call, and fail for the pages for which it
+// could matter.
+
+#define AT_FDCWD (-100)
+#define O_WRONLY 01
+#define O_CREAT 0100
+#define O_TRUNC 01000
+#define O_TMPFILE 020000000  // its own bit; the others of the flag's value are O_DIRECTORY
+#define RESOLVE_IN_ROOT 0x10
+#define NO_LENGTH 0xffffffff  // of a string that is NULL
+#define NO_MODE 0xffffffff
+#define NO_OWNER 0xffffffff  // leave it as it is
+#define NO_WORD (~0ULL)
+#define DEPTH 64       // directories that are followed up to the root
+#define NAME_SIZE 256  // NAME_MAX and the NUL
+
+#define ABSOLUTE 0
+#define FROM_CWD 1
+#define FROM_DIRFD 2
+#define UNRESOLVED 3
+#define FROM_FD 4
+#define NO_ORIGIN 5
+
+#define FORM_TARGET 1   // `path` is the text of a symbolic link, and no path to follow
+#define FORM_CREAT 2    // open with flags of its own
+#define FORM_OPENAT2 3  // flags and mode in a struct open_how
+
+struct place {
+	void *mount, *dentry;
+};
+
+#define MOUNT_OF(vfsmount) ((void *)(vfsmount) - OFFSET_mount__mnt)
+
+#define NOT_UNDER_ROOT (-1)
+#define DOES_NOT_FIT (-2)
+
+// Puts the names of the directory and of those above it into `to`, the innermost first, each with a NUL. Returns how
+// many bytes they take: 0 is the root. What follows `to` must have room for `longest` bytes, which may be overwritten.
+//
+// How many were taken stands in the record and not in a register, where the verifier would tell each value from the next: as it is,
+// all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
+INLINE int read_names(u8 *to, volatile u32 *taken, u32 room, u32 longest, struct place *at, struct place *root)
+{
+	void *top = NULL, *name = NULL;
+	*taken = 0;
+	KREAD(top, at->mount, mount, mnt__mnt_root);
+	for (int i = 0; i < DEPTH; i++) {
+		void *mount = at->mount;
+		if (at->dentry == root->dentry && mount == root->mount)
+			return *taken;
+		if (at->dentry == top) {
+			KREAD(at->mount, mount, mount, mnt_parent);
+			if (at->mount == mount)
+				return NOT_UNDER_ROOT;
+			KREAD(at->dentry, mount, mount, mnt_mountpoint);
+			KREAD(top, at->mount, mount, mnt__mnt_root);
+			continue;
+		}
+		u32 used = *taken;
+		if (used >= room)
+			return DOES_NOT_FIT;
+		KREAD(name, at->dentry, dentry, d_name__name);
+		long n = bpf_probe_read_kernel_str(to + used, longest, name);
+		if (n <= 0)
+			return NOT_UNDER_ROOT;
+		if (n >= longest && longest < NAME_SIZE)
+			return DOES_NOT_FIT;
+		*taken = used + n;
+		if (used + n > room)
+			return DOES_NOT_FIT;
+		KREAD(at->dentry, at->dentry, dentry, d_parent);
+	}
+	return NOT_UNDER_ROOT;
+}
+
+INLINE void place_of(struct place *at, void *file)
+{
+	void *mnt = NULL;
+	KREAD(mnt, file, file, f_path__mnt);
+	KREAD(at->dentry, file, file, f_path__dentry);
+	at->mount = MOUNT_OF(mnt);
+}
+
+// The directory of the process, and its root.
+INLINE void own_places(void *task, struct place *root, struct place *cwd)
+{
+	void *fs = NULL, *mnt = NULL;
+	KREAD(fs, task, task_struct, fs);
+	KREAD(mnt, fs, fs_struct, root__mnt);
+	KREAD(root->dentry, fs, fs_struct, root__dentry);
+	root->mount = MOUNT_OF(mnt);
+	KREAD(mnt, fs, fs_struct, pwd__mnt);
+	KREAD(cwd->dentry, fs, fs_struct, pwd__dentry);
+	cwd->mount = MOUNT_OF(mnt);
+}
+
+// Buffers of a record: `names` for a directory, with `longest` bytes after it that are filled later, and `path`.
+struct buffers {
+	u8 *names, *path;
+	u32 names_size, path_size, longest;
+	u32 *names_len, *path_len;
+	u8 *origin, *truncated;
+};
+
+#define BUFFERS(e, longest_, n)                                                                                        \
+	((struct buffers){(e)->directory##n, (e)->path##n, sizeof((e)->directory##n), sizeof((e)->path##n), longest_,  \
+	                  &(e)->directory##n##_len, &(e)->path##n##_len, &(e)->origin##n, &(e)->path##n##_truncated})
+
+INLINE void no_path(struct buffers *b, u8 origin)
+{
+	*b->names_len = NO_LENGTH;
+	*b->path_len = NO_LENGTH;
+	*b->origin = origin;
+	*b->truncated = 0;
+}
+
+// What a descriptor is open on. Returns 0 if it does not fit.
+INLINE int read_fd(struct buffers *b, void *task, s32 fd, int last)
+{
+	struct place root = {}, at = {};
+	no_path(b, UNRESOLVED);
+	void *file = file_of(task, fd);
+	if (!file)
+		return 1;
+	own_places(task, &root, &at);
+	place_of(&at, file);
+	int n = read_names(b->names, b->names_len, b->names_size, b->longest, &at, &root);
+	*b->names_len = n >= 0 ? n : NO_LENGTH;
+	if (n >= 0)
+		*b->origin = FROM_FD;
+	return last || n != DOES_NOT_FIT;
+}
+
+// A path and the directory that it starts from. Returns 0 if it does not fit.
+INLINE int read_path(struct buffers *b, void *task, s32 dirfd, void *path, int follow, s64 result, int last)
+{
+	struct place root = {}, at = {};
+	char first = 0;
+	no_path(b, UNRESOLVED);
+	if (bpf_probe_read_user(&first, 1, path)) {
+		if (result != -EFAULT)
+			lose(LOSS_file_path_unreadable);
+		return 1;
+	}
+	if (first == '/') {
+		if (follow != RESOLVE_IN_ROOT)
+			*b->origin = ABSOLUTE;
+	} else if (follow) {
+		own_places(task, &root, &at);
+		void *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
+		if (directory)
+			place_of(&at, directory);
+		if (directory || dirfd == AT_FDCWD) {
+			int n = read_names(b->names, b->names_len, b->names_size, b->longest, &at, &root);
+			if (n == DOES_NOT_FIT && !last)
+				return 0;
+			*b->names_len = n >= 0 ? n : NO_LENGTH;
+			if (n >= 0)
+				*b->origin = directory ? FROM_DIRFD : FROM_CWD;
+		}
+	}
+	long n = bpf_probe_read_user_str(b->path, b->path_size, path);
+	if (n < 0) {
+		if (result != -EFAULT)
+			lose(LOSS_file_path_unreadable);
+		return 1;
+	}
+	if (n >= b->path_size && !last)
+		return 0;
+	*b->path_len = n > 0 ? n - 1 : 0;
+	*b->truncated = n >= b->path_size && result == -ENAMETOOLONG;
+	return 1;
+}
+
+struct open_call {
+	struct returned call;
+	struct who who;
+	void *task, *path;
+	u64 flags;
+	s64 result;
+	s32 dirfd;
+	u32 mode;
+	int follow;
+};
+
+// struct open_how of linux/openat2.h.
+struct open_how {
+	u64 flags, mode, resolve;
+};
+
+INLINE void read_flags(struct open_call *o, void *regs, struct shape *shape)
+{
+	o->follow = 1;
+	o->mode = argument(regs, shape->mode);
+	o->flags = (u32)argument(regs, shape->flags);
+	if (shape->form == FORM_CREAT)
+		o->flags = O_WRONLY | O_CREAT | O_TRUNC;
+	if (shape->form == FORM_OPENAT2) {
+		struct open_how how = {};
+		if (bpf_probe_read_user(&how, sizeof(how), (void *)argument(regs, shape->flags)) &&
+		    o->result != -EFAULT)
+			lose(LOSS_open_how_unreadable);
+		o->flags = how.flags;
+		o->mode = how.mode;
+		if (how.resolve & RESOLVE_IN_ROOT)
+			o->follow = RESOLVE_IN_ROOT;
+	}
+	if (!(o->flags & (O_CREAT | O_TMPFILE)))
+		o->mode = NO_MODE;
+}
+
+// What was opened, which a symbolic link may make another file than the one named.
+INLINE void read_opened(struct open_0 *e, struct open_call *o)
+{
+	void *file = NULL, *inode = NULL, *sb = NULL;
+	e->device = 0;
+	e->inode = 0;
+	if (o->result < 0 || !(file = file_of(o->task, o->result)))
+		return;
+	KREAD(inode, file, file, f_inode);
+	KREAD(e->inode, inode, inode, i_ino);
+	KREAD(sb, inode, inode, i_sb);
+	KREAD(e->device, sb, super_block, s_dev);
+}
+
+// Records of all sizes begin alike.
+INLINE int fill_open(struct open_0 *e, struct open_call *o, struct buffers b, int last)
+{
+	if (!read_path(&b, o->task, o->dirfd, o->path, o->follow, o->result, last))
+		return 0;
+	e->ts = o->call.ts;
+	e->start = o->who.start;
+	e->latency_ns = latency_of(&o->call);
+	e->result = o->result;
+	e->flags = o->flags;
+	e->pid = o->who.pid;
+	e->tid = o->who.tid;
+	e->uid = bpf_get_current_uid_gid();
+	e->dirfd = o->dirfd;
+	e->mode = o->mode;
+	e->nr = o->call.nr;
+	bpf_get_current_comm(&e->comm, sizeof(e->comm));
+	read_opened(e, o);
+	return 1;
+}
+
+int on_open(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	void *regs = (void *)ctx->args[0];
+	struct open_call o = {.call = take_returned(regs), .result = ctx->args[1]};
+	struct shape *shape = shape_of(o.call.nr);
+	if (!c || !cpu || !shape || !identify(c, cpu, o.call.caller, &o.who))
+		return 0;
+	o.task = (void *)bpf_get_current_task();
+	o.dirfd = shape->fd ? (s32)argument(regs, shape->fd) : AT_FDCWD;
+	o.path = (void *)argument(regs, shape->path);
+	read_flags(&o, regs, shape);
+
+	struct open_0 *small = open_0_ring.ringbuf_reserve(sizeof(*small));
+	if (!small) {
+		lose(LOSS_open_ring);
+		return 0;
+	}
+	if (fill_open(small, &o, BUFFERS(small, SMALL_NAME, ), 0)) {
+		open_0_ring.ringbuf_submit(small, wakeup_after(&o.call));
+		return 0;
+	}
+	open_0_ring.ringbuf_discard(small, BPF_RB_NO_WAKEUP);
+
+	struct open_1 *medium = open_1_ring.ringbuf_reserve(sizeof(*medium));
+	if (medium) {
+		if (fill_open((void *)medium, &o, BUFFERS(medium, NAME_SIZE, ), 0)) {
+			open_1_ring.ringbuf_submit(medium, BPF_RB_NO_WAKEUP);
+			return 0;
+		}
+		open_1_ring.ringbuf_discard(medium, BPF_RB_NO_WAKEUP);
+	}
+
+	struct open_2 *large = open_2_ring.ringbuf_reserve(sizeof(*large));
+	if (!large) {
+		lose(LOSS_open_ring);
+		return 0;
+	}
+	fill_open((void *)large, &o, BUFFERS(large, NAME_SIZE, ), 1);
+	open_2_ring.ringbuf_submit(large, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+struct file_call {
+	struct returned call;
+	struct who who;
+	struct shape *shape;
+	void *task, *regs;
+	s64 result;
+};
+
+INLINE void fill_file_op(struct file_op_0 *e, struct file_call *f)
+{
+	struct shape *shape = f->shape;
+	e->ts = f->call.ts;
+	e->start = f->who.start;
+	e->latency_ns = latency_of(&f->call);
+	e->result = f->result;
+	e->flags = shape->flags ? (u32)argument(f->regs, shape->flags) : NO_WORD;
+	e->size_bytes = shape->size ? argument(f->regs, shape->size) : NO_WORD;
+	e->pid = f->who.pid;
+	e->tid = f->who.tid;
+	e->uid = bpf_get_current_uid_gid();
+	e->dirfd = shape->fd ? argument(f->regs, shape->fd) : AT_FDCWD;
+	e->dirfd2 = shape->fd2 ? argument(f->regs, shape->fd2) : AT_FDCWD;
+	e->mode = shape->mode ? argument(f->regs, shape->mode) : NO_MODE;
+	e->owner = shape->owner ? argument(f->regs, shape->owner) : NO_OWNER;
+	e->owner_group = shape->group ? argument(f->regs, shape->group) : NO_OWNER;
+	e->nr = f->call.nr;
+	bpf_get_current_comm(&e->comm, sizeof(e->comm));
+}
+
+// Both return 0 if it does not fit.
+
+INLINE int first_path(struct file_op_0 *e, struct file_call *f, struct buffers b, int last)
+{
+	void *path = (void *)argument(f->regs, f->shape->path);
+	if (!f->shape->path)
+		return read_fd(&b, f->task, e->dirfd, last);
+	return read_path(&b, f->task, e->dirfd, path, f->shape->form != FORM_TARGET, f->result, last);
+}
+
+INLINE int second_path(struct file_op_0 *e, struct file_call *f, struct buffers b, int last)
+{
+	void *path = (void *)argument(f->regs, f->shape->path2);
+	return read_path(&b, f->task, e->dirfd2, path, 1, f->result, last);
+}
+
+int on_file_op(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	struct file_call f = {.call = take_returned((void *)ctx->args[0]), .regs = (void *)ctx->args[0]};
+	f.result = ctx->args[1];
+	f.shape = shape_of(f.call.nr);
+	if (!c || !cpu || !f.shape || !identify(c, cpu, f.call.caller, &f.who))
+		return 0;
+	f.task = (void *)bpf_get_current_task();
+
+	if (!f.shape->path2) {
+		struct file_op_0 *small = file_op_0_ring.ringbuf_reserve(sizeof(*small));
+		if (!small) {
+			lose(LOSS_file_op_ring);
+			return 0;
+		}
+		fill_file_op(small, &f);
+		struct buffers second = BUFFERS(small, 0, 2);
+		no_path(&second, NO_ORIGIN);
+		if (first_path(small, &f, BUFFERS(small, SMALL_NAME, ), 0)) {
+			file_op_0_ring.ringbuf_submit(small, wakeup_after(&f.call));
+			return 0;
+		}
+		file_op_0_ring.ringbuf_discard(small, BPF_RB_NO_WAKEUP);
+	}
+
+	struct file_op_1 *medium = file_op_1_ring.ringbuf_reserve(sizeof(*medium));
+	if (!medium) {
+		lose(LOSS_file_op_ring);
+		return 0;
+	}
+	struct file_op_0 *e = (void *)medium;
+	struct buffers b = BUFFERS(medium, NAME_SIZE, 2);
+	fill_file_op(e, &f);
+	no_path(&b, NO_ORIGIN);
+	if (first_path(e, &f, BUFFERS(medium, NAME_SIZE, ), 0) && (!f.shape->path2 || second_path(e, &f, b, 0))) {
+		file_op_1_ring.ringbuf_submit(medium, wakeup_after(&f.call));
+		return 0;
+	}
+	file_op_1_ring.ringbuf_discard(medium, BPF_RB_NO_WAKEUP);
+
+	struct file_op_2 *large = file_op_2_ring.ringbuf_reserve(sizeof(*large));
+	if (!large) {
+		lose(LOSS_file_op_ring);
+		return 0;
+	}
+	e = (void *)large;
+	struct buffers b2 = BUFFERS(large, NAME_SIZE, 2);
+	fill_file_op(e, &f);
+	no_path(&b2, NO_ORIGIN);
+	first_path(e, &f, BUFFERS(large, NAME_SIZE, ), 1);
+	if (f.shape->path2)
+		second_path(e, &f, b2, 1);
+	file_op_2_ring.ringbuf_submit(large, BPF_RB_NO_WAKEUP);
+	return 0;
+}

@@ -1,0 +1,86 @@
+"""Files opened and changed, each answer worked out by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import analyze
+from tests import traces
+from tests.traces import Row, at, born, row
+
+P = {"pid": 7, "start": born(0), "comm": "a", "syscall": "openat"}
+Q = {"pid": 8, "start": born(1), "comm": "b", "syscall": "openat"}
+
+
+def report(tmp_path: Path, name: str, rows: list[Row]) -> list[tuple[Any, ...]]:
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        return trace.report(name).fetchall()
+
+
+def full_path(tmp_path: Path, **columns: Any) -> str | None:
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", [row("open", at(1), **P, **columns)])) as trace:
+        ((path,),) = trace.sql("SELECT full_path FROM opens").fetchall()
+        return path if path is None else str(path)
+
+
+@pytest.mark.parametrize(
+    ("origin", "directory", "path", "full"),
+    [
+        ("absolute", None, "/etc/passwd", "/etc/passwd"),
+        ("absolute", None, "//etc/./passwd", "/etc/passwd"),
+        ("absolute", None, "/etc/../x", "/etc/../x"),
+        ("absolute", None, "/a/.b/..c", "/a/.b/..c"),
+        ("cwd", "/", "a", "/a"),
+        ("cwd", "/src", "a/b", "/src/a/b"),
+        ("cwd", "/src", "./a", "/src/a"),
+        ("cwd", "/src", ".", "/src"),
+        ("dirfd", "/src", "", "/src"),
+        ("dirfd", "/src", "../a", "/src/../a"),
+        ("fd", "/src/a", None, "/src/a"),
+        ("unresolved", None, "a", None),
+        (None, None, None, None),
+    ],
+)
+def test_a_path_from_the_root(
+    tmp_path: Path, origin: str | None, directory: str | None, path: str | None, full: str | None
+) -> None:
+    assert full_path(tmp_path, origin=origin, directory=directory, path=path) == full
+
+
+def test_files_by_path(tmp_path: Path) -> None:
+    # /x: two processes, three calls of 1, 2 and 6 us: 9 us, mean 3, longest 6; one failed, one was for writing.
+    rows = [
+        row("open", at(1), **P, origin="absolute", path="/x", result=3, flags=0, latency_ns=1000),
+        row("open", at(1), **P, origin="cwd", directory="/", path="x", result=3, flags=0o102, latency_ns=2000),
+        row("open", at(1), **Q, origin="absolute", path="/x", result=-13, error="EACCES", flags=1, latency_ns=6000),
+        row("open", at(1), **Q, origin="absolute", path="/y", result=3, flags=0, latency_ns=None),
+    ]
+    assert report(tmp_path, "files", rows) == [
+        ("/x", 3, 1, 1, 2, 9e-6, 3.0, 6.0),
+        ("/y", 1, 0, 0, 1, None, None, None),
+    ]
+
+
+def test_errors_of_opens_and_of_changes(tmp_path: Path) -> None:
+    no = {"result": -2, "error": "ENOENT", "origin": "absolute"}
+    rows = [
+        row("open", at(2), **P, **no, path="/x"),
+        row("open", at(1), **Q, **no, path="/x"),
+        row("open", at(1), **Q, origin="absolute", path="/x", result=0),
+        row("file_op", at(3), **{**P, "syscall": "rename"}, **no, path="/x", origin2="absolute", path2="/y"),
+    ]
+    found = [r[:7] for r in report(tmp_path, "file_errors", rows)]
+    assert found == [
+        ("ENOENT", "openat", "/x", None, 2, 2, "a"),
+        ("ENOENT", "rename", "/x", "/y", 1, 1, "a"),
+    ]
+
+
+def test_the_text_of_a_link_is_shown_as_it_is(tmp_path: Path) -> None:
+    rows = [
+        row("file_op", at(1), **{**P, "syscall": "symlink"}, origin="absolute", path="/a/./b", result=0,
+            origin2="cwd", directory2="/d", path2="l", latency_ns=1000)
+    ]  # fmt: skip
+    ((_ts, _pid, _comm, _call, path, path2, error, latency_us, _uid, _start),) = report(tmp_path, "file_ops", rows)
+    assert (path, path2, error, latency_us) == ("/a/./b", "/d/l", None, 1.0)
