@@ -20,7 +20,7 @@ INLINE u16 bucket_of(u64 ns)
 	return (log2 - SUB_BITS + 1) << SUB_BITS | ((ns >> (log2 - SUB_BITS)) & ((1 << SUB_BITS) - 1));
 }
 
-INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u64 ns, int error)
+INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u64 ns, int error, u64 bytes)
 {
 	struct syscall_stats_key key = {.start = who->start, .pid = who->pid, .nr = nr, .bucket = bucket};
 	struct syscall_stats_val zero = {}, *v;
@@ -47,6 +47,8 @@ INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u
 	ADD(v->total_ns, ns);
 	if (error)
 		ADD(v->errors, 1);
+	if (bytes)
+		ADD(v->bytes, bytes);
 	if (ns > v->max_ns)
 		v->max_ns = ns;
 }
@@ -91,7 +93,7 @@ INLINE void end_call(struct control *c, struct cpu_state *cpu, struct who *who, 
 {
 	struct call call = take_call(cpu, me);
 	if (call.entered)
-		count_call(c, who, call.nr, NO_RETURN, 0, 0);
+		count_call(c, who, call.nr, NO_RETURN, 0, 0, 0);
 	u32 tid = me;
 	parked.delete(&tid);
 }
@@ -249,7 +251,8 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	u64 ns = now > call.entered ? now - call.entered : 0;
-	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095);
-	make_event(ctx, shape_of(call.nr), call.nr, call.entered, now);
+	struct shape *shape = shape_of(call.nr);
+	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095, bytes_moved(shape, result));
+	make_event(ctx, shape, call.nr, call.entered, now);
 	return 0;
 }

@@ -26,6 +26,15 @@ ABI = Col(
 )
 SYSCALL = Col("syscall", "text", "Name of the system call, looked up on the recording machine.", derived=True)
 
+BYTES = Col(
+    "bytes",
+    "u64",
+    "Bytes that they read, wrote or copied: the sum of their results above 0. NULL for a call whose result is no "
+    "number of bytes, and for 32-bit calls.",
+    "bytes",
+    role="sum",
+)
+
 SYSCALL_STATS = Kind(
     "syscall_stats",
     "syscall_stats",
@@ -49,6 +58,7 @@ SYSCALL_STATS = Kind(
         Col("errors", "u64", "Calls among them whose result was an error: -4095 to -1.", role="sum"),
         Col("total_ns", "u64", "Sum of their latencies.", "ns", role="sum"),
         Col("max_ns", "u64", "The largest of their latencies.", "ns", role="max"),
+        BYTES,
     ),
     source=Map(65536),
 )

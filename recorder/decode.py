@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bpf import columns, errnos, schema, syscalls
+from bpf import calls, columns, errnos, schema, syscalls
 from bpf.kind import COMM_LEN, TICK_NS, Col, Kind
 from recorder.names import SyscallNames
 
@@ -104,6 +104,7 @@ class Decoder:
             syscalls.SYSCALL.name: self._syscall,
         }
         self._names = names
+        self._moving_bytes = names.numbers(calls.MOVING_BYTES)
 
     def batch(self, kind: Kind, records: Records, **derived: str) -> pa.RecordBatch:
         """The records as the columns of their kind, but for derived columns that are given neither by a rule here nor
@@ -124,6 +125,8 @@ class Decoder:
         by_number = self._by_raw_number.get(col.name)
         if by_number is not None:
             return by_number(records["nr"])
+        if col.name == syscalls.BYTES.name:
+            return pa.array(records[col.name], pa.uint64(), mask=~np.isin(records["nr"], self._moving_bytes))
         if col.name == columns.ERROR.name:
             return self._looked_up(records["result"], errnos.name)
         if col.derived:

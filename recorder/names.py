@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +32,11 @@ class SyscallNames:
     def number(self, name: str) -> int:
         """The native number of a call. Raises KeyError."""
         return self._table(0)[name]
+
+    def numbers(self, names: Iterable[str]) -> list[int]:
+        """The native numbers of those of the calls that this machine has."""
+        table = self._table(0)
+        return [table[name] for name in names if name in table]
 
     def _table(self, index: int) -> dict[str, int]:
         arch = TABLES[self.machine][index]

@@ -66,12 +66,15 @@ def _syscalls() -> list[Row]:
         out += [
             calls(at(second), *server, "epoll_wait", 200, 3, nr=232, total_ns=3 * bucket_low(200) + 100,
                   max_ns=bucket_low(200) + 60),
-            calls(at(second), *server, "read", 60 + second, 1000 + second, errors=second),
+            calls(at(second), *server, "read", 60 + second, 1000 + second, errors=second,
+                  bytes=4096 * second),
         ]  # fmt: skip
     return [
         *out,
         calls(at(7), *make, "wait4", 232, 2, nr=61),
         calls(at(7), *make, "exit_group", None, 1, nr=231, max_ns=0),
+        calls(at(7), *make, "write", 90, 13, nr=1, bytes=377),
+        calls(at(7), *make, "copy_file_range", 120, 2, nr=326, errors=1, bytes=1 << 20),
         calls(at(7), 103, born(1.3), None, 44, 1, nr=4000),
         row("syscall_inflight", at(10), pid=SERVER, start=born(-400), tid=61, comm="worker-1", nr=232, abi="x86_64",
             syscall="epoll_wait", edge="end", elapsed_ns=123_456_789),

@@ -7,7 +7,7 @@ import pytest
 
 import analyze
 from tests import traces
-from tests.traces import Row, at, born, row
+from tests.traces import Row, at, born, calls, row
 
 P = {"pid": 7, "start": born(0), "comm": "a", "syscall": "openat"}
 Q = {"pid": 8, "start": born(1), "comm": "b", "syscall": "openat"}
@@ -84,3 +84,19 @@ def test_the_text_of_a_link_is_shown_as_it_is(tmp_path: Path) -> None:
     ]  # fmt: skip
     ((_ts, _pid, _comm, _call, path, path2, error, latency_us, _uid, _start),) = report(tmp_path, "file_ops", rows)
     assert (path, path2, error, latency_us) == ("/a/./b", "/d/l", None, 1.0)
+
+
+def test_reads_and_writes_of_a_process(tmp_path: Path) -> None:
+    # 10 + 5 reads of 300 + 0 bytes, one of them an error, 2 us; a write of 7 bytes; a copy of 9; a getppid is neither.
+    who = (7, born(0))
+    rows = [
+        calls(at(1), *who, "read", 40, 10, bytes=300, total_ns=1500),
+        calls(at(2), *who, "recvfrom", 48, 5, errors=1, bytes=0, total_ns=500),
+        calls(at(1), *who, "pwritev2", 40, 1, bytes=7, total_ns=100),
+        calls(at(1), *who, "sendfile", 40, 1, bytes=9, total_ns=300),
+        calls(at(1), *who, "getppid", 40, 99),
+        calls(at(1), 8, born(0), "getppid", 40, 99),
+    ]
+    ((pid, comm, *read_write_copy, _start),) = report(tmp_path, "io", rows)
+    assert (pid, comm) == (7, None)
+    assert read_write_copy == [300, 15, 1, 2e-6, 7, 1, 0, 1e-7, 9, 1, 0, 3e-7]

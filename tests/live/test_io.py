@@ -1,0 +1,47 @@
+"""Bytes read and written, against the program that moved them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.live.recording import record_command
+
+pytestmark = pytest.mark.live
+
+CODE = """
+import os, socket
+fd = os.open("x", os.O_RDWR | os.O_CREAT)
+for i in range(101): os.write(fd, b"a" * i)              # 5050 bytes
+os.pwrite(fd, b"b" * 13, 3); os.pwritev(fd, [b"c" * 5, b"d" * 6], 0)
+for i in range(53): os.pread(fd, 100, i)                  # 5300
+os.preadv(fd, [bytearray(7), bytearray(10)], 0)
+one, other = socket.socketpair()
+for i in range(31): one.send(b"e" * 17); other.recv(100)  # 527
+one.sendmsg([b"f" * 19]); other.recvmsg(100)
+out = os.open("y", os.O_RDWR | os.O_CREAT)
+os.sendfile(out, fd, 0, 1009); os.copy_file_range(fd, out, 2003, 0)
+os.close(fd)
+for _ in range(23):
+    try: os.write(fd, b"x")
+    except OSError: pass
+"""
+
+
+def test_bytes_are_those_that_were_moved(tmp_path: Path) -> None:
+    r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", CODE, cwd=tmp_path)
+    r.assert_nothing_lost()
+    found = r.rows("SELECT syscall, sum(calls), sum(errors), sum(bytes) FROM syscall_stats GROUP BY ALL")
+    by_name = {name: rest for name, *rest in found}
+    assert by_name["write"] == [124, 23, 5050]
+    assert by_name["pwrite64"] == [1, 0, 13]
+    assert by_name[next(n for n in by_name if n.startswith("pwritev"))] == [1, 0, 11]
+    assert by_name["pread64"][2] >= 5300
+    assert by_name[next(n for n in by_name if n.startswith("preadv"))] == [1, 0, 17]
+    assert by_name["sendto"] == [31, 0, 527] and by_name["recvfrom"] == [31, 0, 527]
+    assert by_name["sendmsg"] == [1, 0, 19] and by_name["recvmsg"] == [1, 0, 19]
+    assert by_name["sendfile"] == [1, 0, 1009]
+    assert by_name["copy_file_range"] == [1, 0, 2003]
+    assert by_name["execve"][2] is None and by_name["close"][2] is None
+    (io,) = r.rows("SELECT written_bytes, copied_bytes, write_errors FROM report.io")
+    assert io == (5050 + 13 + 11 + 527 + 19, 1009 + 2003, 23)
