@@ -32,6 +32,7 @@ TYPES = {
     "bytes": "VARCHAR",
     "choice": "VARCHAR",
     "names": "VARCHAR",
+    "address": "VARCHAR",
     "binary": "BLOB",
     "argv": "VARCHAR[]",
 }

@@ -84,4 +84,15 @@ FILE_OPS = {
 }
 """The text of a symbolic link is no path to follow: of the form TARGET."""
 
-SHAPES = {**{name: Shape(moves_bytes=1) for name in MOVING_BYTES}, **OPENS, **FILE_OPS}
+SOCKETS = {
+    "socket": Shape(SOCKET, form=1),
+    "connect": Shape(SOCKET, form=2, fd=1),
+    "bind": Shape(SOCKET, form=3, fd=1),
+    "accept": Shape(SOCKET, form=4, fd=1),
+    "accept4": Shape(SOCKET, form=4, fd=1, flags=4),
+    "listen": Shape(SOCKET, form=5, fd=1),
+    "shutdown": Shape(SOCKET, form=6, fd=1),
+}
+"""Each is a form of its own: FORM_… of sockets.bpf.c."""
+
+SHAPES = {**{name: Shape(moves_bytes=1) for name in MOVING_BYTES}, **OPENS, **FILE_OPS, **SOCKETS}

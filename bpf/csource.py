@@ -19,6 +19,7 @@ OTHER_LOSSES = {
     "refused": ("refused", "syscall_stats"),
     "file_path_unreadable": ("unreadable", "path of a file"),
     "open_how_unreadable": ("unreadable", "open_how"),
+    "address_unreadable": ("unreadable", "address of a socket"),
 }
 """The programs' counters of losses that are of no ring and no kind's map, with `cause` and `place` of their rows."""
 

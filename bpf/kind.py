@@ -23,7 +23,7 @@ USER_HZ is 100 on every architecture that Linux still supports with BPF; see inc
 
 ColType = Literal[
     "u8", "u16", "u32", "u64", "s32", "s64", "bool", "time", "start",
-    "comm", "choice", "text", "bytes", "names", "argv", "binary",
+    "comm", "choice", "text", "bytes", "names", "argv", "address", "binary",
 ]  # fmt: skip
 
 C_TYPES: dict[str, tuple[str, str]] = {
@@ -43,9 +43,9 @@ C_TYPES: dict[str, tuple[str, str]] = {
 
 `time` is CLOCK_BOOTTIME ns in C and a UTC timestamp in the file. `start` is CLOCK_BOOTTIME ns in C and is
 rounded down to TICK_NS in the file. `choice` is a number in C and one of the column's `names` in the file. `bytes`,
-`argv` and `names` take a length and a buffer in C; `names` are those of a directory and of all above it, innermost
-first, and become a path. `text` and `binary` never come from C; the `binary` column X_bytes holds the bytes of X where
-they are not UTF-8.
+`argv`, `names` and `address` take a length and a buffer in C; `names` are those of a directory and of all
+above it, innermost first, and become a path. `text` and `binary` never come from C; the `binary` column X_bytes holds
+the bytes of X where its text is not exactly them.
 """
 
 
@@ -73,7 +73,7 @@ class Col:
     @property
     def variable(self) -> bool:
         """Whether the column has a length of its own in C."""
-        return self.type in ("bytes", "names", "argv")
+        return self.type in ("bytes", "names", "argv", "address")
 
 
 @dataclass(frozen=True)

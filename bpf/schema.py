@@ -38,6 +38,7 @@ _ARROW = {
     "bytes": pa.string(),
     "choice": pa.string(),
     "names": pa.string(),
+    "address": pa.string(),
     "binary": pa.binary(),
     "argv": pa.list_(pa.string()),
 }

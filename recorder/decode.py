@@ -6,6 +6,7 @@ is not UTF-8, and once for each different command name.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bpf import calls, columns, errnos, schema, syscalls
+from bpf import calls, columns, errnos, schema, sockets, syscalls
 from bpf.kind import COMM_LEN, TICK_NS, Col, Kind
 from recorder.names import SyscallNames
 
@@ -93,6 +94,20 @@ def arguments(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) ->
     return pc.if_else(pc.equal(pc.binary_length(text), 0), pa.scalar([], lists.type), lists)
 
 
+def ip_address(raw: bytes) -> str | None:
+    """The text of an IPv4 or IPv6 address of 4 or 16 bytes."""
+    family = {4: socket.AF_INET, 16: socket.AF_INET6}.get(len(raw))
+    return None if family is None else socket.inet_ntop(family, raw)
+
+
+def unix_address(raw: bytes) -> tuple[str, bytes]:
+    """A unix socket's address as text, and its bytes: a path ends at a NUL, an abstract name begins with one."""
+    if raw.startswith(b"\0"):
+        return "@" + escape(raw[1:]), raw
+    path = raw.split(b"\0")[0]
+    return escape(path), path
+
+
 class Decoder:
     """Decodes the records of every kind. `offset_ns` turns CLOCK_BOOTTIME into UTC."""
 
@@ -113,7 +128,9 @@ class Decoder:
         by_name = {f"{c.name}_bytes": c for c in kind.cols if c.variable}
         for col, field in zip(kind.cols, schema.of_kind(kind), strict=True):
             if col.type == "binary":
-                array = not_text(self._raw(by_name[col.name], records))
+                of = by_name[col.name]
+                exact = of.type != "address"
+                array = not_text(self._raw(of, records)) if exact else self._addresses(of, records)[1]
             else:
                 array = self._column(col, records, derived)
             if array is not None:
@@ -136,6 +153,8 @@ class Decoder:
             return comms(records[col.name])
         if col.type in ("bytes", "names"):
             return text_of(self._raw(col, records))
+        if col.type == "address":
+            return self._addresses(col, records)[0]
         if col.type == "choice":
             number = np.minimum(records[col.name], len(col.names))
             return pa.array([*col.names, None], pa.string()).take(pa.array(number))
@@ -149,6 +168,20 @@ class Decoder:
         raw = raw_strings(records[col.name], np.where(unknown, 0, lengths))
         raw = directories(raw) if col.type == "names" else raw
         return pc.if_else(pa.array(unknown), None, raw) if unknown.any() else raw
+
+    def _addresses(self, col: Col, records: Records) -> tuple[pa.StringArray, pa.BinaryArray]:
+        """Addresses as text, and the bytes of those whose text is not exactly them."""
+        distinct = self._raw(col, records).dictionary_encode()
+        raws = distinct.dictionary.to_pylist()
+        of_unix = pa.array(records["family"] == sockets.FAMILIES.index("AF_UNIX"))
+        unix = [unix_address(raw) for raw in raws]
+        inexact = [None if text.encode() == raw else raw for text, raw in unix]
+        texts = pc.if_else(
+            of_unix,
+            pa.array([text for text, _raw in unix], pa.string()).take(distinct.indices),
+            pa.array([ip_address(raw) for raw in raws], pa.string()).take(distinct.indices),
+        )
+        return texts, pc.if_else(of_unix, pa.array(inexact, pa.binary()).take(distinct.indices), None)
 
     def _scalar(self, col: Col, values: npt.NDArray[np.generic]) -> pa.Array:
         mask = None if col.null is None else values == values.dtype.type(col.null)

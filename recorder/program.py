@@ -22,7 +22,15 @@ from recorder.names import SyscallNames
 BPF_DIR = Path(bpf.__file__).parent
 STUB_DIR = Path(__file__).parent / "stub"
 
-FILES = ("common.bpf.h", "calls.bpf.h", "syscalls.bpf.c", "cpu.bpf.c", "lifecycle.bpf.c", "files.bpf.c")
+FILES = (
+    "common.bpf.h",
+    "calls.bpf.h",
+    "syscalls.bpf.c",
+    "cpu.bpf.c",
+    "lifecycle.bpf.c",
+    "files.bpf.c",
+    "sockets.bpf.c",
+)
 
 PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
@@ -63,6 +71,7 @@ PROBES = (
 HOOKS = {
     calls.OPEN: Probe("on_open", "sys_exit", "files opened"),
     calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed"),
+    calls.SOCKET: Probe("on_socket", "sys_exit", "sockets"),
 }
 """Programs that on_sys_exit goes on in, by their place in its map of programs."""
 
@@ -73,7 +82,8 @@ OTHER_MAPS = (
 )  # fmt: skip
 
 _MEMBER = re.compile(
-    r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs|mount)__(\w+)"
+    r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
+    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs|mount|sock_common|unix_sock|unix_address)__(\w+)"
 )
 
 

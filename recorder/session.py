@@ -46,7 +46,7 @@ BUSY_FRACTION = 1 / 8
 CELLS_FRACTION = 0.5
 """A counting map that is this full is read before the snapshot is due."""
 
-WAKING_RINGS = ("exit_ring", "open_0_ring", "file_op_0_ring", "file_op_1_ring")
+WAKING_RINGS = ("exit_ring", "open_0_ring", "file_op_0_ring", "file_op_1_ring", "socket_ring")
 """Rings whose programs may wake the recorder up: when all is over, or when a ring fills faster than it is looked at."""
 
 GRACE_S = 0.5

@@ -102,9 +102,9 @@ def record(
     Without a filter or COMMAND everything that runs is recorded, until Ctrl-C or for --duration. With a COMMAND it and
     all its descendants are followed from the first instruction to the last exit, and its exit status is passed on.
 
-    Latencies of all system calls, CPU time, every file opened or changed, and every fork, exec and exit are recorded
-    always. What was lost, if
-    anything, is counted, stored in the trace and said at the end.
+    Latencies of all system calls, bytes read and written, CPU time, every file opened or changed, every socket and
+    connection, and every fork, exec and exit are recorded always. What was lost, if anything, is counted, stored in
+    the trace and said at the end.
     """
     if not command and sys.argv[-1] == "--":
         raise BadRequest("no command follows --")

@@ -15,7 +15,7 @@ LOSSES = [{"cause": "ring full", "place": "exec", "lost": 7}, {"cause": "map ful
 
 
 def rows() -> list[Row]:
-    return [*_alive(), *_lives(), *_syscalls(), *_files(), *_cpu(), *_ledger()]
+    return [*_alive(), *_lives(), *_syscalls(), *_files(), *_sockets(), *_cpu(), *_ledger()]
 
 
 def _alive() -> list[Row]:
@@ -107,6 +107,22 @@ def _files() -> list[Row]:
         changed(1.96, make, "unlink", -2, "ENOENT", nr=87, path="b.o", latency_ns=700, **here),
         changed(1.97, make, "fchmod", 0, None, nr=91, dirfd=4, origin="fd", directory="/src/out/a.o", mode=0o755,
                 path_truncated=False, latency_ns=600),
+    ]  # fmt: skip
+
+
+def _sockets() -> list[Row]:
+    server = {"pid": SERVER, "start": born(-400), "tid": 61, "uid": 0, "comm": "worker-1", "abi": "x86_64"}
+    make = {"pid": 101, "start": born(1), "tid": 101, "uid": 1000, "comm": "make", "abi": "x86_64"}
+    tcp = {"family": "AF_INET", "socket_type": "SOCK_STREAM", "protocol": 6}
+    unix = {"family": "AF_UNIX", "socket_type": "SOCK_STREAM", "protocol": 0}
+    peer = {"local_address": "10.0.0.1", "local_port": 80, "remote_address": "10.0.0.2", "remote_port": 40001}
+    return [
+        row("socket", at(2.5), **make, **tcp, nr=41, syscall="socket", result=3, latency_ns=4000, flags=0o2000000),
+        row("socket", at(2.6), **make, **tcp, nr=42, syscall="connect", fd=3, result=-111, error="ECONNREFUSED",
+            remote_address="127.0.0.1", remote_port=3632, latency_ns=45_000),
+        row("socket", at(2.7), **make, **unix, nr=42, syscall="connect", fd=4, result=0, latency_ns=9000,
+            remote_address="@jobs", remote_address_bytes=b"\0jobs"),
+        row("socket", at(3.5), **server, **tcp, nr=288, syscall="accept4", fd=5, result=7, latency_ns=10**9, **peer),
     ]  # fmt: skip
 
 

@@ -40,6 +40,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "choice": TEXT,
     "bytes": TEXT,
     "names": TEXT,
+    "address": TEXT,
     "binary": st.binary(max_size=8),
     "argv": st.lists(TEXT, max_size=3),
 }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf import lifecycle, syscalls
+from bpf import files, lifecycle, syscalls
 from bpf.kind import TICK_NS, ring_layouts
 from recorder.decode import Decoder, arguments, comms, strings
 from recorder.names import SyscallNames
@@ -98,3 +98,39 @@ def test_columns_that_nobody_gives_are_left_out(decoder: Decoder) -> None:
     batch = decoder.batch(syscalls.SYSCALL_INFLIGHT, np.zeros(1, ring_layouts(syscalls.SYSCALL_INFLIGHT)[0].dtype))
     assert "edge" not in batch.schema.names
     assert batch.schema.field("elapsed_ns").type == pa.uint64()
+
+
+def open_record(path: bytes, names: bytes | None, **values: object) -> np.ndarray:
+    records = np.zeros(1, ring_layouts(files.OPEN)[0].dtype)
+    records["path"] = np.void(path.ljust(128, b"?"))
+    records["path_len"] = len(path)
+    records["directory"] = np.void((names or b"").ljust(96, b"?"))
+    records["directory_len"] = files.NO_LENGTH if names is None else len(names)
+    for name, value in values.items():
+        records[name] = value
+    return records
+
+
+@pytest.mark.parametrize(
+    ("names", "directory"), [(None, None), (b"", "/"), (b"a\0", "/a"), (b"c\0b\xff\0a\0", "/a/b\\xff/c")]
+)
+def test_names_on_the_way_up_are_a_directory(decoder: Decoder, names: bytes | None, directory: str | None) -> None:
+    (row,) = decoder.batch(files.OPEN, open_record(b"x", names)).to_pylist()
+    assert row["directory"] == directory
+    assert row["directory_bytes"] == (b"/a/b\xff/c" if directory and "xff" in directory else None)
+
+
+def test_bytes_are_kept_where_they_are_not_text(decoder: Decoder) -> None:
+    (row,) = decoder.batch(files.OPEN, open_record(b"\xff\\xff", None, origin=3)).to_pylist()
+    assert (row["path"], row["path_bytes"], row["origin"]) == ("\\xff\\xff", b"\xff\\xff", "unresolved")
+    (row,) = decoder.batch(files.OPEN, open_record(b"\\xff", None, origin=5)).to_pylist()
+    assert (row["path"], row["path_bytes"], row["origin"]) == ("\\xff", None, None)
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [(0, None), (3, None), (-2, "ENOENT"), (-512, "ERESTARTSYS"), (-4000, "errno 4000"), (-5000, None)],
+)
+def test_results_have_the_names_of_errors(decoder: Decoder, result: int, error: str | None) -> None:
+    (row,) = decoder.batch(files.OPEN, open_record(b"x", None, result=result)).to_pylist()
+    assert (row["result"], row["error"]) == (result, error)

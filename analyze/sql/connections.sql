@@ -1,0 +1,50 @@
+-- Connections: who connected to whom, and who was accepted, when and with what success.
+--
+-- One row for each connect and accept that returned, in order. A connect that is not waited for ends with EINPROGRESS,
+-- and what becomes of it is not seen. Datagram sockets connect too: that only sets an address.
+CREATE VIEW report.connections(
+    -- When the call returned.
+    ts,
+    -- Process id (thread group id).
+    pid,
+    -- Command name.
+    comm,
+    -- 'out': it connected; 'in': it accepted.
+    direction,
+    -- Family, such as AF_INET.
+    family,
+    -- Type, such as SOCK_STREAM.
+    socket_type,
+    -- Local address; an abstract unix name begins with @.
+    local_address,
+    -- Local port.
+    local_port,
+    -- Remote address.
+    remote_address,
+    -- Remote port.
+    remote_port,
+    -- Name of the error; NULL: a success.
+    error,
+    -- From the call's entry to its return, waiting included [us].
+    latency_us,
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+SELECT
+    ts,
+    pid,
+    comm,
+    CASE WHEN syscall = 'connect' THEN 'out' ELSE 'in' END,
+    family,
+    socket_type,
+    local_address,
+    local_port,
+    remote_address,
+    remote_port,
+    error,
+    latency_ns / 1e3,
+    start
+FROM main.sockets
+WHERE syscall IN ('connect', 'accept', 'accept4')
+ORDER BY ts, pid, start, tid, syscall, result, local_address NULLS LAST, local_port NULLS LAST,
+    remote_address NULLS LAST, remote_port NULLS LAST, latency_ns, fd, family, socket_type, error;

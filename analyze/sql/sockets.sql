@@ -1,0 +1,46 @@
+-- Sockets of each process, by family and type: how many were made, connected and accepted.
+--
+-- Over the calls socket, connect, accept, bind and listen that returned. A pair of sockets made by socketpair, and a
+-- socket that was passed on or inherited, was made by no such call. Not seen: calls of 32-bit programs and io_uring.
+CREATE VIEW report.sockets(
+    -- Process id (thread group id).
+    pid,
+    -- Command name, the first in the alphabet of those it had.
+    comm,
+    -- Family, such as AF_INET; NULL if the descriptor was of no socket.
+    family,
+    -- Type, such as SOCK_STREAM.
+    socket_type,
+    -- Sockets made.
+    made,
+    -- Calls of connect, failed ones and those not waited for included.
+    connects,
+    -- Calls of connect among them that failed; not those that go on in the background (EINPROGRESS).
+    connect_errors,
+    -- Connections accepted.
+    accepted,
+    -- Addresses bound to.
+    bound,
+    -- Sockets listened on.
+    listening,
+    -- Calls that failed, of all these.
+    errors,
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+SELECT
+    pid,
+    MIN(comm),
+    family,
+    socket_type,
+    COUNT(CASE WHEN syscall = 'socket' AND result >= 0 THEN 1 END),
+    COUNT(CASE WHEN syscall = 'connect' THEN 1 END),
+    COUNT(CASE WHEN syscall = 'connect' AND error <> 'EINPROGRESS' THEN 1 END),
+    COUNT(CASE WHEN syscall IN ('accept', 'accept4') AND result >= 0 THEN 1 END),
+    COUNT(CASE WHEN syscall = 'bind' AND result >= 0 THEN 1 END),
+    COUNT(CASE WHEN syscall = 'listen' AND result >= 0 THEN 1 END),
+    COUNT(CASE WHEN error <> 'EINPROGRESS' THEN 1 END),
+    start
+FROM main.sockets
+GROUP BY pid, start, family, socket_type
+ORDER BY COUNT(*) DESC, pid, start, family NULLS LAST, socket_type NULLS LAST;

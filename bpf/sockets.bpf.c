@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// Sockets made, connected, accepted, bound, listened on and shut down: one row for each such call that returned.
+//
+// What the kernel has in the socket when the call returns is recorded. A connect that failed has left nothing there, and
+// so has a bind: their addresses are those that were passed.
+
+#define FORM_SOCKET 1
+#define FORM_CONNECT 2
+#define FORM_BIND 3
+#define FORM_ACCEPT 4
+#define FORM_LISTEN 5
+#define FORM_SHUTDOWN 6
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define NO_CHOICE 255
+#define NO_BACKLOG 0x80000000
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define SUN_PATH 108  // of struct sockaddr_un
+
+// Keeps clang from comparing a copy, of which the verifier learns nothing for the original.
+#define BOUND_HERE(n) asm volatile("" : "+r"(n))
+
+INLINE u16 swapped(u16 be)
+{
+	return be >> 8 | be << 8;
+}
+
+// The beginning of every sockaddr; port and address of both kinds of IP.
+struct address_head {
+	u16 family, port;
+	u32 ip4;
+	u8 ip6[16];
+};
+
+INLINE void passed_address(struct socket *e, void *at, u32 bytes, u8 *to, u32 *length, u16 *port)
+{
+	struct address_head head = {};
+	if (bytes < 2)
+		return;
+	if (bytes >= sizeof(head) ? bpf_probe_read_user(&head, sizeof(head), at)
+	                          : bpf_probe_read_user(&head, bytes >= 8 ? 8 : 2, at)) {
+		if (e->result != -EFAULT)
+			lose(LOSS_address_unreadable);
+		return;
+	}
+	if (head.family == AF_INET && bytes >= 8) {
+		*port = swapped(head.port);
+		*length = sizeof(head.ip4);
+		__builtin_memcpy(to, &head.ip4, sizeof(head.ip4));
+	} else if (head.family == AF_INET6 && bytes >= sizeof(head)) {
+		*port = swapped(head.port);
+		*length = sizeof(head.ip6);
+		__builtin_memcpy(to, &head.ip6, sizeof(head.ip6));
+	} else if (head.family == AF_UNIX) {
+		u64 n = bytes - 2;
+		BOUND_HERE(n);
+		if (n > SUN_PATH)
+			n = SUN_PATH;
+		if (n && !bpf_probe_read_user(to, n, at + 2))
+			*length = n;
+	}
+}
+
+INLINE void ip_addresses(struct socket *e, void *sk, u16 family)
+{
+	u16 local_port = 0, remote_port = 0;
+	KREAD(local_port, sk, sock_common, skc_num);
+	KREAD(remote_port, sk, sock_common, skc_dport);
+	if (local_port) {
+		e->local_port = local_port;
+		if (family == AF_INET) {
+			e->local_address_len = 4;
+			bpf_probe_read_kernel(e->local_address, 4, sk + OFFSET_sock_common__skc_rcv_saddr);
+		}
+#ifdef HAVE_sock_common__skc_v6_rcv_saddr
+		if (family == AF_INET6) {
+			e->local_address_len = 16;
+			bpf_probe_read_kernel(e->local_address, 16, sk + OFFSET_sock_common__skc_v6_rcv_saddr);
+		}
+#endif
+	}
+	if (remote_port) {
+		e->remote_port = swapped(remote_port);
+		if (family == AF_INET) {
+			e->remote_address_len = 4;
+			bpf_probe_read_kernel(e->remote_address, 4, sk + OFFSET_sock_common__skc_daddr);
+		}
+#ifdef HAVE_sock_common__skc_v6_daddr
+		if (family == AF_INET6) {
+			e->remote_address_len = 16;
+			bpf_probe_read_kernel(e->remote_address, 16, sk + OFFSET_sock_common__skc_v6_daddr);
+		}
+#endif
+	}
+}
+
+#ifdef HAVE_unix_sock__addr
+#ifdef HAVE_unix_sock__peer
+#ifdef HAVE_unix_address__len
+#ifdef HAVE_unix_address__name
+#define HAVE_UNIX_ADDRESSES
+#endif
+#endif
+#endif
+#endif
+
+#ifdef HAVE_UNIX_ADDRESSES
+INLINE void unix_address(void *sk, u8 *to, u32 *length)
+{
+	void *address = NULL;
+	u32 bytes = 0;
+	KREAD(address, sk, unix_sock, addr);
+	if (!address)
+		return;
+	KREAD(bytes, address, unix_address, len);
+	if (bytes <= 2)
+		return;
+	u64 n = bytes - 2;
+	BOUND_HERE(n);
+	if (n > SUN_PATH)
+		n = SUN_PATH;
+	if (!bpf_probe_read_kernel(to, n, address + OFFSET_unix_address__name + 2))
+		*length = n;
+}
+#endif
+
+// What the kernel has of the socket behind a descriptor.
+INLINE void read_socket(struct socket *e, s32 fd)
+{
+	void *file = fd < 0 ? NULL : file_of((void *)bpf_get_current_task(), fd);
+	void *inode = NULL, *socket = NULL, *sk = NULL;
+	u16 mode = 0, family = 0, type = 0;
+	if (!file)
+		return;
+	KREAD(inode, file, file, f_inode);
+	KREAD(mode, inode, inode, i_mode);
+	if ((mode & S_IFMT) != S_IFSOCK)
+		return;
+	KREAD(socket, file, file, private_data);
+	KREAD(sk, socket, socket, sk);
+	KREAD(type, socket, socket, type);
+	KREAD(family, sk, sock_common, skc_family);
+	KREAD(e->protocol, sk, sock, sk_protocol);
+	e->socket_type = type;
+	e->family = family;
+	if (family == AF_INET || family == AF_INET6)
+		ip_addresses(e, sk, family);
+#ifdef HAVE_UNIX_ADDRESSES
+	if (family == AF_UNIX) {
+		void *peer = NULL;
+		unix_address(sk, e->local_address, &e->local_address_len);
+		KREAD(peer, sk, unix_sock, peer);
+		if (peer)
+			unix_address(peer, e->remote_address, &e->remote_address_len);
+	}
+#endif
+}
+
+INLINE void read_arguments(struct socket *e, struct shape *shape, void *regs)
+{
+	void *at = (void *)argument(regs, 2);
+	u32 bytes = argument(regs, 3);
+	switch (shape->form) {
+	case FORM_SOCKET:
+		e->family = argument(regs, 1);
+		e->socket_type = argument(regs, 2) & 0xf;
+		e->flags = (u32)argument(regs, 2) & ~0xf;
+		e->protocol = argument(regs, 3);
+		break;
+	case FORM_CONNECT:
+		e->remote_address_len = NO_LENGTH;
+		e->remote_port = 0;
+		passed_address(e, at, bytes, e->remote_address, &e->remote_address_len, &e->remote_port);
+		break;
+	case FORM_BIND:
+		if (e->result < 0)
+			passed_address(e, at, bytes, e->local_address, &e->local_address_len, &e->local_port);
+		break;
+	case FORM_LISTEN:
+		e->backlog = argument(regs, 2);
+		break;
+	case FORM_SHUTDOWN:
+		e->how = argument(regs, 2);
+		break;
+	case FORM_ACCEPT:
+		e->flags = shape->flags ? (u32)argument(regs, shape->flags) : NO_WORD;
+		break;
+	}
+}
+
+int on_socket(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	void *regs = (void *)ctx->args[0];
+	struct returned call = take_returned(regs);
+	struct shape *shape = shape_of(call.nr);
+	struct who who;
+	if (!c || !cpu || !shape || !identify(c, cpu, call.caller, &who))
+		return 0;
+	struct socket *e = socket_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_socket_ring);
+		return 0;
+	}
+	e->ts = call.ts;
+	e->start = who.start;
+	e->latency_ns = latency_of(&call);
+	e->result = ctx->args[1];
+	e->flags = NO_WORD;
+	e->pid = who.pid;
+	e->tid = who.tid;
+	e->uid = bpf_get_current_uid_gid();
+	e->fd = shape->fd ? (s32)argument(regs, shape->fd) : -1;
+	e->backlog = NO_BACKLOG;
+	e->local_address_len = NO_LENGTH;
+	e->remote_address_len = NO_LENGTH;
+	e->local_port = 0;
+	e->remote_port = 0;
+	e->protocol = 0;
+	e->nr = call.nr;
+	e->family = NO_CHOICE;
+	e->socket_type = NO_CHOICE;
+	e->how = NO_CHOICE;
+	bpf_get_current_comm(&e->comm, sizeof(e->comm));
+	if (shape->form == FORM_ACCEPT && e->result >= 0)
+		read_socket(e, e->result);
+	else
+		read_socket(e, e->fd);
+	read_arguments(e, shape, regs);
+	socket_ring.ringbuf_submit(e, wakeup_after(&call));
+	return 0;
+}

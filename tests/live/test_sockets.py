@@ -1,0 +1,130 @@
+"""Sockets and connections, against what the programs that made them say of their ends."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.recording import Trace, record_command
+
+pytestmark = pytest.mark.live
+
+PRELUDE = """
+import json, os, socket
+said = []
+def attempt(call, *args):
+    try: return call(*args)
+    except OSError: return None
+"""
+
+
+def record(tmp_path: Path, code: str) -> tuple[Trace, Any]:
+    """Records Python code in a directory of its own. Also returns what it put into `said`."""
+    code = f"{PRELUDE}{code}\njson.dump(said, open('said', 'w'))"
+    trace = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code, cwd=tmp_path)
+    assert trace.status == 0, trace.output
+    trace.assert_nothing_lost()
+    return trace, json.loads((tmp_path / "said").read_text())
+
+
+ENDS = "local_address, local_port, remote_address, remote_port"
+
+
+@pytest.mark.parametrize(("family", "host"), [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")])
+def test_a_connection_over_ip(tmp_path: Path, family: str, host: str) -> None:
+    code = f"""
+server = socket.socket(socket.{family}, socket.SOCK_STREAM)
+server.bind(({host!r}, 0)); server.listen(11)
+for _ in range(7):
+    client = socket.socket(socket.{family}, socket.SOCK_STREAM)
+    client.connect(server.getsockname()[:2])
+    accepted, peer = server.accept()
+    said.append([server.getsockname()[1], client.getsockname()[1], peer[1]])
+    client.shutdown(socket.SHUT_WR)
+    client.close(); accepted.close()
+"""
+    trace, said = record(tmp_path, code)
+    which = f"family = '{family}' AND socket_type = 'SOCK_STREAM'"
+    made = trace.rows(f"SELECT result, error, {ENDS}, protocol FROM sockets WHERE syscall = 'socket' AND {which}")
+    assert len(made) == 8 and all(m[0] > 2 and m[1:] == (None, None, None, None, None, 0) for m in made)
+    server = said[0][0]
+    bound = trace.rows(
+        f"SELECT syscall, result, backlog, {ENDS}, protocol FROM sockets WHERE syscall IN ('bind', 'listen')"
+    )
+    assert bound == [
+        ("bind", 0, None, host, server, None, None, 6),
+        ("listen", 0, 11, host, server, None, None, 6),
+    ]
+    out = trace.rows(f"SELECT {ENDS}, error FROM sockets WHERE syscall = 'connect' ORDER BY ts")
+    assert out == [(host, client, host, server, None) for _, client, _ in said]
+    came = trace.rows(f"SELECT {ENDS}, error, result >= 0 FROM sockets WHERE syscall = 'accept4' ORDER BY ts")
+    assert came == [(host, server, host, peer, None, True) for *_, peer in said]
+    ended = trace.rows(f"SELECT how, {ENDS} FROM sockets WHERE syscall = 'shutdown' ORDER BY ts")
+    assert ended == [("writing", host, client, host, server) for _, client, _ in said]
+
+
+def test_refused_and_not_waited_for(tmp_path: Path) -> None:
+    code = """
+free = socket.socket(); free.bind(("127.0.0.1", 0)); port = free.getsockname()[1]; said.append(port)
+s = socket.socket(); attempt(s.connect, ("127.0.0.1", port))
+s = socket.socket(); s.setblocking(False); attempt(s.connect, ("127.0.0.1", port))
+s = socket.socket(); attempt(s.bind, ("127.0.0.1", port))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(("127.0.0.2", 53)); said.append(s.getsockname()[1])
+attempt(os.fdopen(s.fileno(), closefd=False).close)
+"""
+    trace, (port, udp) = record(tmp_path, code)
+    found = trace.rows(
+        "SELECT error, remote_address, remote_port, socket_type FROM sockets WHERE syscall = 'connect' ORDER BY ts"
+    )
+    assert found[0] == ("ECONNREFUSED", "127.0.0.1", port, "SOCK_STREAM")
+    assert found[1][0] in ("EINPROGRESS", "ECONNREFUSED") and found[1][1:] == ("127.0.0.1", port, "SOCK_STREAM")
+    assert found[2] == (None, "127.0.0.2", 53, "SOCK_DGRAM")
+    assert trace.rows("SELECT local_port, protocol FROM sockets WHERE remote_port = 53") == [(udp, 17)]
+    assert trace.rows("SELECT local_address, local_port FROM sockets WHERE error = 'EADDRINUSE'") == [
+        ("127.0.0.1", port)
+    ]
+
+
+def test_unix_sockets_with_a_path_and_abstract(tmp_path: Path) -> None:
+    code = r"""
+for name in ("path", b"\0abstract \xff\0name", b"\xfe"):
+    server = socket.socket(socket.AF_UNIX); server.bind(name); server.listen(3)
+    client = socket.socket(socket.AF_UNIX); client.connect(name)
+    server.accept()
+attempt(socket.socket(socket.AF_UNIX).connect, "none")
+one, other = socket.socketpair()
+"""
+    trace, _said = record(tmp_path, code)
+    which = "SELECT syscall, {} FROM sockets WHERE syscall IN ('bind', 'accept4') AND family = 'AF_UNIX' ORDER BY ts"
+    names = [("path", None), ("@abstract \\xff\0name", b"\0abstract \xff\0name"), ("\\xfe", b"\xfe")]
+    found = trace.rows(which.format("local_address, local_address_bytes"))
+    assert found == [(call, *name) for name in names for call in ("bind", "accept4")]
+    out = trace.rows(
+        "SELECT remote_address, remote_address_bytes, error FROM sockets WHERE syscall = 'connect' ORDER BY ts"
+    )
+    assert out == [*((*name, None) for name in names), ("none", None, "ENOENT")]
+
+
+def test_a_call_on_what_is_no_socket(tmp_path: Path) -> None:
+    code = """
+fd = os.open("/dev/null", os.O_RDWR)
+file = socket.socket()
+os.dup2(fd, file.fileno())
+attempt(file.listen, 1); attempt(file.connect, ("127.0.0.1", 9))
+attempt(socket.socket, 77)
+"""
+    trace, _said = record(tmp_path, code)
+    found = trace.rows("SELECT syscall, error, family, remote_address, remote_port FROM sockets ORDER BY ts")
+    assert ("listen", "ENOTSOCK", None, None, None) in found
+    assert ("connect", "ENOTSOCK", None, "127.0.0.1", 9) in found
+    assert ("socket", "EAFNOSUPPORT", None, None, None) in found
+
+
+def test_a_connection_of_another_program(tmp_path: Path) -> None:
+    """The same calls in another process tree, a prime number of them."""
+    code = "import socket\nfor _ in range(211): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()"
+    trace = record_command(tmp_path / "t.parquet", "/bin/sh", "-c", f"{sys.executable} -I -S -c '{code}'; true")
+    trace.assert_nothing_lost()
+    assert trace.one("SELECT count(*) FROM sockets WHERE syscall = 'socket' AND socket_type = 'SOCK_DGRAM'") == 211

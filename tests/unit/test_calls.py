@@ -1,0 +1,25 @@
+"""The declarations of calls agree with the tables of calls and with the C struct."""
+
+from dataclasses import fields
+
+import pytest
+
+from bpf import calls
+from recorder.names import TABLES, SyscallNames
+
+
+@pytest.mark.parametrize("machine", TABLES)
+def test_every_call_is_one_of_the_machine_or_known_to_be_old(machine: str) -> None:
+    names = SyscallNames(machine)
+    missing = {name for name in calls.SHAPES if not names.numbers([name])}
+    old = {
+        "open", "creat", "unlink", "rmdir", "mkdir", "mknod", "rename", "renameat", "link", "symlink", "chmod", "chown",
+        "lchown",
+    }  # fmt: skip
+    assert missing <= (set() if machine == "x86_64" else old)
+    assert all(number < calls.NUMBERS for number in names.numbers(calls.SHAPES))
+
+
+def test_a_shape_fits_its_struct() -> None:
+    assert len(fields(calls.Shape)) == 12  # and four bytes unused: struct shape of calls.bpf.h
+    assert max(shape.hook for shape in calls.SHAPES.values()) < calls.HOOKS

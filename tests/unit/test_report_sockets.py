@@ -1,0 +1,76 @@
+"""Sockets and connections, each answer worked out by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import analyze
+from bpf import sockets
+from bpf.kind import ring_layouts
+from recorder.decode import Decoder
+from recorder.names import SyscallNames
+from tests import traces
+from tests.traces import Row, at, born, row
+
+TCP = {"pid": 7, "start": born(0), "comm": "a", "family": "AF_INET", "socket_type": "SOCK_STREAM"}
+
+
+def report(tmp_path: Path, name: str, rows: list[Row]) -> list[tuple[Any, ...]]:
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        return trace.report(name).fetchall()
+
+
+def call(second: float, syscall: str, result: int, error: str | None = None, **columns: Any) -> Row:
+    return row("socket", at(second), **{**TCP, "syscall": syscall, "result": result, "error": error, **columns})
+
+
+ROWS = [
+    call(1, "socket", 3),
+    call(2, "connect", -115, "EINPROGRESS", remote_address="10.0.0.1", remote_port=80, latency_ns=2500),
+    call(3, "connect", -111, "ECONNREFUSED", remote_address="10.0.0.1", remote_port=81),
+    call(4, "accept4", 5, local_address="::1", local_port=22, remote_address="::2", remote_port=9),
+    call(5, "bind", -98, "EADDRINUSE"),
+    call(6, "listen", 0),
+    call(7, "socket", -97, "EAFNOSUPPORT", family=None, socket_type="SOCK_DGRAM"),
+]
+
+
+def test_sockets_are_counted_by_family_and_type(tmp_path: Path) -> None:
+    # Of TCP: 1 made, 2 connects and one of them failed, 1 accepted, none bound, 1 listening; 2 errors: refused, in use.
+    found = [r[:11] for r in report(tmp_path, "sockets", ROWS)]
+    assert found == [
+        (7, "a", "AF_INET", "SOCK_STREAM", 1, 2, 1, 1, 0, 1, 2),
+        (7, "a", None, "SOCK_DGRAM", 0, 0, 0, 0, 0, 0, 1),
+    ]
+
+
+def test_connections_are_in_order(tmp_path: Path) -> None:
+    found = [r[3:12] for r in report(tmp_path, "connections", ROWS)]
+    tcp = ("AF_INET", "SOCK_STREAM")
+    assert found == [
+        ("out", *tcp, None, None, "10.0.0.1", 80, "EINPROGRESS", 2.5),
+        ("out", *tcp, None, None, "10.0.0.1", 81, "ECONNREFUSED", None),
+        ("in", *tcp, "::1", 22, "::2", 9, None, None),
+    ]
+
+
+def test_addresses_by_family() -> None:
+    addresses = [
+        (2, bytes((10, 0, 0, 1)), "10.0.0.1", None),
+        (10, bytes(15) + b"\1", "::1", None),
+        (10, bytes(10) + b"\xff\xff" + bytes((10, 0, 0, 1)), "::ffff:10.0.0.1", None),
+        (1, b"/run/x\0junk", "/run/x", None),
+        (1, b"\0abs", "@abs", b"\0abs"),
+        (1, b"\xff", "\\xff", b"\xff"),
+        (1, b"@abs", "@abs", None),
+    ]
+    records = np.zeros(len(addresses) + 1, ring_layouts(sockets.SOCKET)[0].dtype)
+    for record, (family, raw, _text, _bytes) in zip(records, addresses, strict=False):
+        record["family"], record["local_address_len"] = family, len(raw)
+        record["local_address"] = np.void(raw.ljust(108, b"?"))
+    records[-1]["local_address_len"] = 0xFFFFFFFF
+    batch = Decoder(0, SyscallNames("x86_64")).batch(sockets.SOCKET, records)
+    assert batch["local_address"].to_pylist() == [*(a[2] for a in addresses), None]
+    assert batch["local_address_bytes"].to_pylist() == [*(a[3] for a in addresses), None]
+    assert batch["family"].to_pylist()[:4] == ["AF_INET", "AF_INET6", "AF_INET6", "AF_UNIX"]
