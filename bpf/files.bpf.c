@@ -29,9 +29,18 @@
 #define FORM_CREAT 2    // open with flags of its own
 #define FORM_OPENAT2 3  // flags and mode in a struct open_how
 
+// As the kernel's struct path, but for the mount that the vfsmount is in.
 struct place {
 	void *mount, *dentry;
 };
+
+// The parent and the name of a dentry, which stand together.
+struct step {
+	void *parent;
+	u64 hash_and_length;
+	void *name;
+};
+_Static_assert(OFFSET_dentry__d_name__name == OFFSET_dentry__d_parent + __builtin_offsetof(struct step, name), "step");
 
 #define MOUNT_OF(vfsmount) ((void *)(vfsmount) - OFFSET_mount__mnt)
 
@@ -45,7 +54,8 @@ struct place {
 // all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
 INLINE int read_names(u8 *to, volatile u32 *taken, u32 room, u32 longest, struct place *at, struct place *root)
 {
-	void *top = NULL, *name = NULL;
+	void *top = NULL;
+	struct step step = {};
 	*taken = 0;
 	KREAD(top, at->mount, mount, mnt__mnt_root);
 	for (int i = 0; i < DEPTH; i++) {
@@ -63,8 +73,8 @@ INLINE int read_names(u8 *to, volatile u32 *taken, u32 room, u32 longest, struct
 		u32 used = *taken;
 		if (used >= room)
 			return DOES_NOT_FIT;
-		KREAD(name, at->dentry, dentry, d_name__name);
-		long n = bpf_probe_read_kernel_str(to + used, longest, name);
+		bpf_probe_read_kernel(&step, sizeof(step), at->dentry + OFFSET_dentry__d_parent);
+		long n = bpf_probe_read_kernel_str(to + used, longest, step.name);
 		if (n <= 0)
 			return NOT_UNDER_ROOT;
 		if (n >= longest && longest < NAME_SIZE)
@@ -72,30 +82,26 @@ INLINE int read_names(u8 *to, volatile u32 *taken, u32 room, u32 longest, struct
 		*taken = used + n;
 		if (used + n > room)
 			return DOES_NOT_FIT;
-		KREAD(at->dentry, at->dentry, dentry, d_parent);
+		*(void *volatile *)&at->dentry = step.parent;
 	}
 	return NOT_UNDER_ROOT;
 }
 
 INLINE void place_of(struct place *at, void *file)
 {
-	void *mnt = NULL;
-	KREAD(mnt, file, file, f_path__mnt);
-	KREAD(at->dentry, file, file, f_path__dentry);
-	at->mount = MOUNT_OF(mnt);
+	KREAD(*at, file, file, f_path);
+	at->mount = MOUNT_OF(at->mount);
 }
 
 // The directory of the process, and its root.
 INLINE void own_places(void *task, struct place *root, struct place *cwd)
 {
-	void *fs = NULL, *mnt = NULL;
+	void *fs = NULL;
 	KREAD(fs, task, task_struct, fs);
-	KREAD(mnt, fs, fs_struct, root__mnt);
-	KREAD(root->dentry, fs, fs_struct, root__dentry);
-	root->mount = MOUNT_OF(mnt);
-	KREAD(mnt, fs, fs_struct, pwd__mnt);
-	KREAD(cwd->dentry, fs, fs_struct, pwd__dentry);
-	cwd->mount = MOUNT_OF(mnt);
+	KREAD(*root, fs, fs_struct, root);
+	root->mount = MOUNT_OF(root->mount);
+	KREAD(*cwd, fs, fs_struct, pwd);
+	cwd->mount = MOUNT_OF(cwd->mount);
 }
 
 // Buffers of a record: `names` for a directory, with `longest` bytes after it that are filled later, and `path`.

@@ -83,7 +83,7 @@ OTHER_MAPS = (
 
 _MEMBER = re.compile(
     r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
-    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs|mount|sock_common|unix_sock|unix_address)__(\w+)"
+    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs|mount|dentry|sock_common|unix_sock|unix_address)__(\w+)"
 )
 
 
