@@ -74,12 +74,13 @@ INLINE struct returned take_returned(void *regs)
 	return taken;
 }
 
-// Every so many events the recorder is woken up: a burst fills a ring sooner than it looks by itself.
-#define EVENTS_A_WAKEUP 1024
+// Every so many events of a CPU the recorder is woken up: a burst fills a ring sooner than it looks by itself.
+#define OFTEN 16
+#define SELDOM 512
 
-INLINE u64 wakeup_after(struct returned *call)
+INLINE u64 wakeup_after(struct returned *call, u32 events)
 {
-	return call->events % EVENTS_A_WAKEUP ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+	return call->events % events ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
 }
 
 #define UNKNOWN_NS (~0ULL)

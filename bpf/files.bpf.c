@@ -274,7 +274,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	if (fill_open(small, &o, BUFFERS(small, SMALL_NAME, ), 0)) {
-		open_0_ring.ringbuf_submit(small, wakeup_after(&o.call));
+		open_0_ring.ringbuf_submit(small, wakeup_after(&o.call, SELDOM));
 		return 0;
 	}
 	open_0_ring.ringbuf_discard(small, BPF_RB_NO_WAKEUP);
@@ -282,7 +282,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	struct open_1 *medium = open_1_ring.ringbuf_reserve(sizeof(*medium));
 	if (medium) {
 		if (fill_open((void *)medium, &o, BUFFERS(medium, NAME_SIZE, ), 0)) {
-			open_1_ring.ringbuf_submit(medium, BPF_RB_NO_WAKEUP);
+			open_1_ring.ringbuf_submit(medium, wakeup_after(&o.call, OFTEN));
 			return 0;
 		}
 		open_1_ring.ringbuf_discard(medium, BPF_RB_NO_WAKEUP);
@@ -294,7 +294,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	fill_open((void *)large, &o, BUFFERS(large, NAME_SIZE, ), 1);
-	open_2_ring.ringbuf_submit(large, BPF_RB_NO_WAKEUP);
+	open_2_ring.ringbuf_submit(large, wakeup_after(&o.call, OFTEN));
 	return 0;
 }
 
@@ -364,7 +364,7 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 		struct buffers second = BUFFERS(small, 0, 2);
 		no_path(&second, NO_ORIGIN);
 		if (first_path(small, &f, BUFFERS(small, SMALL_NAME, ), 0)) {
-			file_op_0_ring.ringbuf_submit(small, wakeup_after(&f.call));
+			file_op_0_ring.ringbuf_submit(small, wakeup_after(&f.call, SELDOM));
 			return 0;
 		}
 		file_op_0_ring.ringbuf_discard(small, BPF_RB_NO_WAKEUP);
@@ -380,7 +380,7 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 	fill_file_op(e, &f);
 	no_path(&b, NO_ORIGIN);
 	if (first_path(e, &f, BUFFERS(medium, NAME_SIZE, ), 0) && (!f.shape->path2 || second_path(e, &f, b, 0))) {
-		file_op_1_ring.ringbuf_submit(medium, wakeup_after(&f.call));
+		file_op_1_ring.ringbuf_submit(medium, wakeup_after(&f.call, OFTEN));
 		return 0;
 	}
 	file_op_1_ring.ringbuf_discard(medium, BPF_RB_NO_WAKEUP);
@@ -397,6 +397,6 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 	first_path(e, &f, BUFFERS(large, NAME_SIZE, ), 1);
 	if (f.shape->path2)
 		second_path(e, &f, b2, 1);
-	file_op_2_ring.ringbuf_submit(large, BPF_RB_NO_WAKEUP);
+	file_op_2_ring.ringbuf_submit(large, wakeup_after(&f.call, OFTEN));
 	return 0;
 }

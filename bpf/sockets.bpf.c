@@ -231,6 +231,6 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	else
 		read_socket(e, e->fd);
 	read_arguments(e, shape, regs);
-	socket_ring.ringbuf_submit(e, wakeup_after(&call));
+	socket_ring.ringbuf_submit(e, wakeup_after(&call, SELDOM));
 	return 0;
 }

@@ -73,7 +73,7 @@ SOCKET = Kind(
         Col("backlog", "s32", "Length of the queue that listen asked for.", null=-(1 << 31)),
         Col("how", "choice", "What shutdown ended.", names=("reading", "writing", "both")),
     ),
-    source=Ring((4 * MIB,)),
+    source=Ring((MIB // 2,)),
 )
 
 KINDS = (SOCKET,)

@@ -46,9 +46,6 @@ BUSY_FRACTION = 1 / 8
 CELLS_FRACTION = 0.5
 """A counting map that is this full is read before the snapshot is due."""
 
-WAKING_RINGS = ("exit_ring", "open_0_ring", "file_op_0_ring", "file_op_1_ring", "socket_ring")
-"""Rings whose programs may wake the recorder up: when all is over, or when a ring fills faster than it is looked at."""
-
 GRACE_S = 0.5
 """How long a command may take to end after the signal that ends the recording."""
 
@@ -119,7 +116,8 @@ class Session:
         """Records until it is time to stop, and finishes the file. Returns what the file says of itself."""
         with self._signals() as wakeup, select.epoll() as poll:
             poll.register(wakeup, select.EPOLLIN)
-            for name in WAKING_RINGS:
+            # A program wakes us up when all is over, or when its ring fills faster than we look at it.
+            for name in (n for kind in bpf.RING_KINDS for n in csource.ring_names(kind)):
                 poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
             began = self._begin(command)
             watcher.began()
