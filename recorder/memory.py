@@ -7,6 +7,8 @@ again. The library pages are clean and of files: what is needed comes back from 
 from __future__ import annotations
 
 import ctypes
+import importlib
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 MADV_DONTNEED = 4
+
+POOL_VARIABLE = "ARROW_DEFAULT_MEMORY_POOL"
 
 _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (r\S+) \S+ \S+ [1-9]\d*\s+\S+\.so[.\d]*$")
 
@@ -31,12 +35,19 @@ class _Absent(MetaPathFinder):
         return None
 
 
-def do_without(name: str) -> None:
-    """Makes a package look as if it were not installed, to those who would import it if it is.
-
-    pyarrow imports pandas only to ask of each array whether it is a pandas one: 40 MB for nothing.
-    """
-    sys.meta_path.insert(0, _Absent(name))
+def before_arrow() -> None:
+    """Imports pyarrow so that it takes little memory. To be called before anything else imports it."""
+    # It imports pandas only to ask of each array whether it is a pandas one: 40 MB for nothing.
+    sys.meta_path.insert(0, _Absent("pandas"))
+    # Unlike its other allocators malloc gives back what is free. pyarrow.set_memory_pool() is not heard by the parts of
+    # it that are in C++, such as the writer of Parquet files; the variable is read once, and no command is to see it.
+    before = os.environ.get(POOL_VARIABLE)
+    os.environ[POOL_VARIABLE] = "system"
+    importlib.import_module("pyarrow").default_memory_pool()
+    if before is None:
+        del os.environ[POOL_VARIABLE]
+    else:
+        os.environ[POOL_VARIABLE] = before
 
 
 def trim() -> None:

@@ -1,4 +1,4 @@
-"""Reads a BPF ring buffer in bulk: its memory is mapped and seen as one numpy array, with no work per record.
+"""Reads a BPF ring buffer in bulk: its memory is mapped and seen as numpy arrays, with no work per record.
 
 All records of a ring have one size. The layout of a ring is that of kernel/bpf/ringbuf.c: a page with the consumer's
 position, a page with the producer's, then the data; each record has a header of 8 bytes.
@@ -10,6 +10,7 @@ import ctypes
 import mmap
 import os
 import platform
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ import numpy.typing as npt
 from bpf.kind import Layout
 
 BUSY, DISCARDED = 1 << 31, 1 << 30  # in a record's header: not submitted yet, not to be read
+
+PIECE_BYTES = 1 << 19
+"""What is read at a time, so that a ring that is full takes no more memory to decode than one that is not."""
 
 _MEMBARRIER = {"aarch64": 283, "riscv64": 283}
 _MEMBARRIER_GLOBAL = 1
@@ -30,45 +34,52 @@ def _order_reads() -> None:
 
 
 class Ring:
-    """The reading end of a ring. `records` returns what has come and frees its room."""
+    """The reading end of a ring. `pieces` gives what has come and frees its room."""
 
     def __init__(self, fd: int, size: int, layout: Layout) -> None:
-        page = os.sysconf("SC_PAGE_SIZE")
+        self._page = os.sysconf("SC_PAGE_SIZE")
+        self._fd = fd
         self.size = size
         self.record = np.dtype([("header", "<u4"), ("page", "<u4"), *((f.name, f.np_type) for f in layout.fields)])
-        self._consumer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        # The kernel offers the data twice in a row, so that no record is split at the end. We map it once, and put the
-        # two parts together when we copy: mapped pages count as memory of the recorder.
-        self._producer = mmap.mmap(fd, page + size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        self._consumer = mmap.mmap(fd, self._page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._producer = mmap.mmap(fd, self._page, mmap.MAP_SHARED, mmap.PROT_READ, offset=self._page)
         self._read_to = np.frombuffer(self._consumer, np.uint64, 1)
         self._written_to = np.frombuffer(self._producer, np.uint64, 1)
-        self._data = np.frombuffer(self._producer, np.uint8, offset=page)
 
     def waiting_bytes(self) -> int:
         """Bytes that wait to be read."""
         return int(self._written_to[0]) - int(self._read_to[0])
 
-    def records(self) -> npt.NDArray[np.void]:
-        """A copy of every record that is complete, oldest first, without those that were discarded."""
-        begin, end = int(self._read_to[0]), int(self._written_to[0])
+    def pieces(self) -> Iterator[npt.NDArray[np.void]]:
+        """Copies of the records that are complete by now, oldest first, without those that were discarded."""
+        end = int(self._written_to[0])
         _order_reads()
-        count = (end - begin) // self.record.itemsize
-        if not count:
-            return np.empty(0, self.record)
-        records = self._copy(begin % self.size, count * self.record.itemsize).view(self.record)
-        busy = (records["header"] & BUSY) != 0
-        if busy.any():
-            records = records[: int(busy.argmax())]
-        self._read_to[0] = begin + len(records) * self.record.itemsize
-        discarded = (records["header"] & DISCARDED) != 0
-        return records[~discarded] if discarded.any() else records
+        while count := min(end - int(self._read_to[0]), PIECE_BYTES) // self.record.itemsize:
+            begin = int(self._read_to[0])
+            records = self._copy(begin % self.size, count * self.record.itemsize).view(self.record)
+            busy = (records["header"] & BUSY) != 0
+            if busy.any():
+                records = records[: int(busy.argmax())]
+            self._read_to[0] = begin + len(records) * self.record.itemsize
+            discarded = (records["header"] & DISCARDED) != 0
+            kept = records[~discarded] if discarded.any() else records
+            if len(kept):
+                yield kept
+            if busy.any():
+                return
 
     def _copy(self, at: int, length: int) -> npt.NDArray[np.uint8]:
-        head = self._data[at : at + length]
-        return head.copy() if len(head) == length else np.concatenate((head, self._data[: length - len(head)]))
+        """Mapped for the moment only, as mapped pages count as memory of the recorder.
+
+        The kernel offers the data twice in a row, so that nothing is split at the end.
+        """
+        first = at // self._page * self._page
+        offset = 2 * self._page + first
+        with mmap.mmap(self._fd, at - first + length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset) as data:
+            return np.frombuffer(data[at - first : at - first + length], np.uint8)
 
     def close(self) -> None:
         """Unmaps the ring."""
-        del self._read_to, self._written_to, self._data
+        del self._read_to, self._written_to
         self._consumer.close()
         self._producer.close()

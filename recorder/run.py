@@ -6,8 +6,6 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
-import pyarrow as pa
-
 from bpf.errors import BadRequest
 from recorder import host, kernel, loader, procfs, program
 from recorder.btf import Btf
@@ -36,7 +34,6 @@ def record(options: Options) -> int:
             raise BadRequest(f"no process has the pid {pid}")
     command = Command(list(options.command)) if options.command else None
     kernel.raise_memlock_limit()
-    pa.set_memory_pool(pa.system_memory_pool())  # unlike the others it gives back what is free
     with contextlib.ExitStack() as undo:
         ends = undo.enter_context(_CleanEnds())
         with ends.held():  # or one may come when the file is there and nobody is to remove it yet

@@ -260,9 +260,8 @@ class Session:
         busy = False
         for kind, ring in self._rings:
             busy |= ring.waiting_bytes() > ring.size * BUSY_FRACTION
-            records = ring.records()
-            if len(records):
-                derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
+            derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
+            for records in ring.pieces():
                 self._writer.add(kind, self._decoder.batch(kind, records, **derived))
         return busy
 

@@ -117,11 +117,13 @@ def record(
         raise BadRequest("--follow says whose descendants: give --pid, --comm, --uid or --cgroup with it")
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
-    from recorder import memory, run
+    from recorder import memory
+
+    memory.before_arrow()
+    from recorder import run
     from recorder.filters import Filters, cgroup_at, uid_of
     from recorder.session import Options
 
-    memory.do_without("pandas")
     filters = Filters(
         pids=tuple(sorted(set(pids))),
         comms=tuple(c.encode("utf-8", "surrogateescape")[:15].decode("utf-8", "surrogateescape") for c in comms),

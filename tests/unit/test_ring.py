@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bpf.kind import Col, layout
+from recorder import ring as rings
 from recorder.ring import BUSY, DISCARDED, Ring
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -20,22 +21,26 @@ class Kernel:
 
     def __init__(self) -> None:
         self.fd = os.memfd_create("ring")
-        os.ftruncate(self.fd, 2 * PAGE + SIZE)
-        self.memory = mmap.mmap(self.fd, 2 * PAGE + SIZE)
+        os.ftruncate(self.fd, 2 * PAGE + 2 * SIZE)  # the data twice in a row
+        self.memory = mmap.mmap(self.fd, 2 * PAGE + 2 * SIZE)
         self.at = 0
 
     def write(self, n: int, flags: int = 0) -> None:
         body = np.array([n, 0, 0], "<u8").tobytes()
         record = np.array([24 | flags, 0], "<u4").tobytes() + body
         for i, byte in enumerate(record):
-            self.memory[2 * PAGE + (self.at + i) % SIZE] = byte
+            self.put(self.at + i, byte)
         self.at += RECORD
         self.memory[PAGE : PAGE + 8] = self.at.to_bytes(8, "little")
 
+    def put(self, at: int, byte: int) -> None:
+        self.memory[2 * PAGE + at % SIZE] = self.memory[2 * PAGE + SIZE + at % SIZE] = byte
+
     def submit(self, index: int) -> None:
-        at = 2 * PAGE + index * RECORD % SIZE
-        header = int.from_bytes(self.memory[at : at + 4], "little") & ~BUSY
-        self.memory[at : at + 4] = header.to_bytes(4, "little")
+        at = index * RECORD % SIZE
+        header = int.from_bytes(self.memory[2 * PAGE + at : 2 * PAGE + at + 4], "little") & ~BUSY
+        for i, byte in enumerate(header.to_bytes(4, "little")):
+            self.put(at + i, byte)
 
     def read_to(self) -> int:
         return int.from_bytes(self.memory[:8], "little")
@@ -50,7 +55,7 @@ def kernel():  # type: ignore[no-untyped-def]
 
 
 def numbers(ring: Ring) -> list[int]:
-    return [int(n) for n in ring.records()["n"]]
+    return [int(n) for piece in ring.pieces() for n in piece["n"]]
 
 
 def test_reads_what_has_come_and_frees_it(kernel: Kernel) -> None:
@@ -102,6 +107,18 @@ def test_passes_over_discarded_records(kernel: Kernel) -> None:
 def test_the_copy_outlives_the_ring(kernel: Kernel) -> None:
     ring = Ring(kernel.fd, SIZE, LAYOUT)
     kernel.write(7)
-    records = ring.records()
+    (records,) = ring.pieces()
     ring.close()
     assert records["n"].tolist() == [7]
+
+
+def test_a_full_ring_comes_in_pieces(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rings, "PIECE_BYTES", 7 * RECORD + 1)
+    ring = Ring(kernel.fd, SIZE, LAYOUT)
+    for n in range(512):
+        kernel.write(n, DISCARDED if 14 <= n < 21 else 0)
+    pieces = list(ring.pieces())
+    assert [len(p) for p in pieces] == [7] * 72 + [1]
+    assert [int(n) for p in pieces for n in p["n"]] == [n for n in range(512) if not 14 <= n < 21]
+    assert ring.waiting_bytes() == 0
+    ring.close()
