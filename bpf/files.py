@@ -91,7 +91,7 @@ OPEN = Kind(
         ),
         Col("inode", "u64", "Inode of the opened file, behind all symbolic links.", null=0),
     ),
-    source=Ring((4 * MIB, MIB // 2, MIB // 2)),
+    source=Ring((4 * MIB, 4 * MIB, 1 * MIB)),
 )
 
 FILE_OP = Kind(
@@ -128,7 +128,7 @@ FILE_OP = Kind(
         ),
         *_path_cols("2", (8, 512, 4096), (8, 512, 4096), "The second path as it was passed; NULL if there is none."),
     ),
-    source=Ring((1 * MIB, MIB // 2, MIB // 2)),
+    source=Ring((1 * MIB, 1 * MIB, 1 * MIB)),
 )
 
 KINDS = (OPEN, FILE_OP)

@@ -73,7 +73,7 @@ SOCKET = Kind(
         Col("backlog", "s32", "Length of the queue that listen asked for.", null=-(1 << 31)),
         Col("how", "choice", "What shutdown ended.", names=("reading", "writing", "both")),
     ),
-    source=Ring((MIB // 2,)),
+    source=Ring((1 * MIB,)),
 )
 
 KINDS = (SOCKET,)
