@@ -241,3 +241,26 @@ def test_every_open_is_there_beside_other_load(tmp_path: Path) -> None:
     assert r.rows(f"SELECT count(*), count(DISTINCT path) FROM opens WHERE {where}") == [(20011, 20011)]
     calls = r.one(f"SELECT sum(calls) FROM syscall_stats WHERE syscall = 'openat' AND pid = {process.pid}")
     assert r.one(f"SELECT count(*) FROM opens WHERE pid = {process.pid} AND syscall = 'openat'") == calls
+
+
+def test_what_io_uring_opens_is_unseen_and_its_call_is_counted(tmp_path: Path) -> None:
+    code = """
+import mmap
+params = ctypes.create_string_buffer(120)
+ring = libc.syscall(425, 4, params)
+assert ring > 0
+array = struct.unpack_from("I", params, 40 + 24)[0]
+tail = struct.unpack_from("I", params, 40 + 4)[0]
+queue = mmap.mmap(ring, array + 16)
+entries = mmap.mmap(ring, 4 * 64, offset=0x10000000)
+name = ctypes.create_string_buffer(b"ring")
+struct.pack_into("BBHiQQII", entries, 0, 18, 0, 0, -100, 0, ctypes.addressof(name), 0o600, os.O_CREAT | os.O_WRONLY)
+struct.pack_into("I", queue, array, 0); struct.pack_into("I", queue, tail, 1)
+assert libc.syscall(426, ring, 1, 1, 1, None, 0) == 1
+os.open("seen", os.O_CREAT | os.O_WRONLY)
+"""
+    w = tmp_path / "w"
+    trace = record(tmp_path, code)
+    assert (w / "ring").exists()
+    assert opens(trace, w, "path") == [("seen",)]
+    assert trace.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'io_uring_enter'") == 1

@@ -87,6 +87,27 @@ attempt(os.fdopen(s.fileno(), closefd=False).close)
     ]
 
 
+def test_connections_that_nobody_waits_for(tmp_path: Path) -> None:
+    code = """
+server = socket.socket(); server.bind(("127.0.0.1", 0)); server.listen(5); server.setblocking(False)
+attempt(server.accept)                                              # nobody there yet
+client = socket.socket(); client.setblocking(False)
+error = client.connect_ex(server.getsockname())
+select.select([server], [], [])
+accepted, peer = server.accept()
+said += [server.getsockname()[1], client.getsockname()[1], peer[1], errno.errorcode.get(error)]
+"""
+    trace, (server, client, peer, error) = record(tmp_path, "import errno, select\n" + code)
+    assert client == peer
+    out = trace.rows(f"SELECT error, {ENDS} FROM sockets WHERE syscall = 'connect' ORDER BY ts")
+    assert out == [(error, "127.0.0.1", client, "127.0.0.1", server)]
+    came = trace.rows(f"SELECT error, {ENDS} FROM sockets WHERE syscall = 'accept4' ORDER BY ts")
+    assert came == [
+        ("EAGAIN", "127.0.0.1", server, None, None),
+        (None, "127.0.0.1", server, "127.0.0.1", peer),
+    ]
+
+
 def test_unix_sockets_with_a_path_and_abstract(tmp_path: Path) -> None:
     code = r"""
 for name in ("path", b"\0abstract \xff\0name", b"\xfe"):
