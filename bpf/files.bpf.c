@@ -50,8 +50,8 @@ _Static_assert(OFFSET_dentry__d_name__name == OFFSET_dentry__d_parent + __builti
 // Puts the names of the directory and of those above it into `to`, the innermost first, each with a NUL. Returns how
 // many bytes they take: 0 is the root. What follows `to` must have room for `longest` bytes, which may be overwritten.
 //
-// How many were taken stands in the record and not in a register, where the verifier would tell each value from the next: as it is,
-// all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
+// How many were taken stands in the record and not in a register, where the verifier would tell each value from the
+// next: as it is, all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
 INLINE int read_names(u8 *to, volatile u32 *taken, u32 room, u32 longest, struct place *at, struct place *root)
 {
 	void *top = NULL;
