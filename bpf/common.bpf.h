@@ -8,17 +8,27 @@
 #define EPERM 1
 #define EACCES 13
 #define EFAULT 14
+#define EEXIST 17
 #define ENAMETOOLONG 36
 #define ENOSYS 38
 
 #define INLINE static inline __attribute__((always_inline))
 
-// Adds to a counter of this CPU. Since Linux 7.0 a program may be preempted between any two of its instructions
-// ("tracing: Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with SRCU-fast"), by a thread whose call adds to the same.
+// Since Linux 7.0 a program may be preempted between any two of its instructions, though it stays on its CPU ("tracing:
+// Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with SRCU-fast"). Then
+// - other threads add to the same counters meanwhile: ADD is atomic there;
+// - what stood in cpu_state is another thread's, or nobody's: whoever reads or writes more than one member of it looks
+//   before and after whether the CPU has switched threads (`switches_of`, `SWITCHED`);
+// - the kernel skips the program for other threads on the CPU: see again.bpf.h.
+// on_sched_switch is called with preemption off, and what interrupts a program here (on_snapshot) runs to its end.
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 #define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
+#define COMPILER_BARRIER() asm volatile("" ::: "memory")
+#define SWITCHED(cpu, since) (switches_of(cpu) != (since))
 #else
 #define ADD(counter, n) ((counter) += (n))
+#define COMPILER_BARRIER()
+#define SWITCHED(cpu, since) 0
 #endif
 
 // Reads one member of a kernel struct, at this kernel's own offset (from BTF).
@@ -55,6 +65,9 @@ BPF_ARRAY(alive, u64, 1);  // processes in `followed`
 struct tally {
 	u64 lost[LOSSES];  // what each cause lost
 	u64 cells[CELLS];  // entries made in each kind's maps
+#ifdef PROGRAMS_ARE_PREEMPTIBLE
+	u64 recovered[COPIES];  // times that a program was skipped and its copy ran in its place
+#endif
 };
 BPF_PERCPU_ARRAY(tallies, struct tally, 1);
 
@@ -65,11 +78,22 @@ struct cpu_state {
 	u64 known;     // pid_tgid of the thread that `start` and `wanted` describe, 0: none
 	u64 start;     // start of its process
 	u64 charged;   // CPU time is accounted up to here
-	u32 switches;  // times that this CPU has switched threads
+	u64 mark;      // see again.bpf.h
+	u32 switches;  // times that this CPU has switched threads; counted where programs are preemptible
+	u32 known_at;  // `switches` before `start` and `wanted` were looked for
 	u16 nr;        // of the system call
 	u16 wanted;    // whether the thread's process is recorded
+	u32 unused;
 };
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);
+
+INLINE u32 switches_of(struct cpu_state *cpu)
+{
+	COMPILER_BARRIER();
+	u32 switches = cpu->switches;
+	COMPILER_BARRIER();
+	return switches;
+}
 
 struct who {
 	u64 start;
@@ -137,8 +161,10 @@ INLINE u64 start_of(void *task)
 INLINE int follow(u32 pid)
 {
 	u8 one = 1;
-	if (followed.insert(&pid, &one)) {
-		lose(LOSS_followed_map);
+	int failed = followed.insert(&pid, &one);
+	if (failed) {
+		if (failed != -EEXIST)  // another thread of it may have come first
+			lose(LOSS_followed_map);
 		return 0;
 	}
 	add_alive(1);
@@ -182,17 +208,16 @@ INLINE int wants(struct control *c, u32 pid, void *task)
 
 // Who `me`, the thread that runs now, is, and whether it is to be recorded.
 //
-// The answer is kept until the next switch. As a program may be preempted (see ADD), a kept answer counts only if no
-// switch came while it was read or written.
+// The answer is kept until the next switch. If one came while it was looked for, `known_at` is too old for it to count.
 INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who *who)
 {
-	u32 switches = *(volatile u32 *)&cpu->switches;
+	u32 since = switches_of(cpu);
 	who->pid = me >> 32;
 	who->tid = me;
-	if (cpu->known == me) {
+	if (cpu->known == me && !SWITCHED(cpu, cpu->known_at)) {
 		who->start = cpu->start;
 		int wanted = cpu->wanted;
-		if (switches == *(volatile u32 *)&cpu->switches)
+		if (!SWITCHED(cpu, since))
 			return wanted;
 	}
 	void *task = (void *)bpf_get_current_task();
@@ -200,8 +225,8 @@ INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who
 	int wanted = wants(c, who->pid, task);
 	cpu->start = who->start;
 	cpu->wanted = wanted;
+	cpu->known_at = since;
+	COMPILER_BARRIER();
 	cpu->known = me;
-	if (switches != *(volatile u32 *)&cpu->switches)
-		cpu->known = 0;
 	return wanted;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // CPU time: at every switch, and for what runs at a snapshot, the time since it was last charged.
 
+// Only where no other thread can come between: `charged` is taken and set here.
 INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, u64 switches)
 {
 	u64 from = cpu->charged > c->t0 ? cpu->charged : c->t0;
@@ -39,13 +40,18 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
-	if (!c || !cpu)
+	if (!cpu)
+		return 0;
+#ifdef PROGRAMS_ARE_PREEMPTIBLE
+	cpu->switches++;
+	keep_mark(cpu);
+#endif
+	if (!c)
 		return 0;
 	charge(c, cpu, bpf_ktime_get_boot_ns(), 1);
-	park_call(cpu, bpf_get_current_pid_tgid());
+	park_call(cpu);
 	cpu->caller = 0;
 	cpu->known = 0;
-	cpu->switches++;
 	return 0;
 }
 

@@ -34,7 +34,8 @@ LOSS = Kind(
             "text",
             "'ring full': events came faster than they were read. 'map full': more processes, threads or "
             "cells than a map holds. 'unreadable': a string was not in memory. 'refused': a call that seccomp refused "
-            "before the kernel traced its entry. 'recursion': a program was running on the CPU already.",
+            "before the kernel traced its entry. 'recursion': a program was running on the CPU already, and so was its "
+            "copy, if it has one.",
             derived=True,
         ),
         Col("place", "text", "The kind of row, the map, string or program concerned.", derived=True),

@@ -12,7 +12,7 @@ INLINE u32 ppid_of(void *task, u64 *parent_start)
 	return ppid;
 }
 
-int on_fork(struct bpf_raw_tracepoint_args *ctx)
+INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -21,19 +21,19 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	struct who who;
 	// The new process has its parent's name, user and cgroup; only its pid is another.
 	if (!c || !cpu || !identify(c, cpu, bpf_get_current_pid_tgid(), &who))
-		return 0;
+		return;
 	KREAD(pid, child, task_struct, pid);
 	KREAD(tgid, child, task_struct, tgid);
 	if (pid != tgid)
-		return 0;
+		return;
 	if (c->filters & CHILDREN)
 		follow(tgid);
 	else if (c->filters & BY_PID)
-		return 0;
+		return;
 	struct fork *e = fork_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_fork_ring);
-		return 0;
+		return;
 	}
 	e->ts = bpf_ktime_get_boot_ns();
 	e->pid = tgid;
@@ -42,8 +42,15 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	e->uid = bpf_get_current_uid_gid();
 	KREAD(e->comm, child, task_struct, comm);
 	fork_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+int on_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	record_fork(ctx);
+	DONE(fork);
 	return 0;
 }
+AGAIN(fork)
 
 struct arguments {
 	u64 at;
@@ -129,7 +136,7 @@ INLINE int exec_small(void *task, struct who *who, u32 old_tid, void *name, stru
 	return 1;
 }
 
-int on_exec(struct bpf_raw_tracepoint_args *ctx)
+INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -138,17 +145,24 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
 	if (!c || !cpu)
-		return 0;
+		return;
 	cpu->known = 0;  // its name is another now, and maybe its user
 	if (!identify(c, cpu, me, &who))
-		return 0;
+		return;
 	rename_call(cpu, old_tid, me);
 	KREAD(name, bprm, linux_binprm, filename);
 	struct arguments args = arguments_of(task);
 	if (!exec_small(task, &who, old_tid, name, args))
 		exec_large(task, &who, old_tid, name, args);
+}
+
+int on_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	record_exec(ctx);
+	DONE(exec);
 	return 0;
 }
+AGAIN(exec)
 
 #define SIGNAL_GROUP_EXIT 4  // include/linux/sched/signal.h
 
@@ -183,7 +197,7 @@ INLINE int last_thread(struct bpf_raw_tracepoint_args *ctx, void *signal, struct
 #endif
 }
 
-int on_exit(struct bpf_raw_tracepoint_args *ctx)
+INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -191,14 +205,16 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
 	if (!c || !cpu || !identify(c, cpu, me, &who))
-		return 0;
+		return;
 	end_call(c, cpu, &who, me);
 	KREAD(signal, task, task_struct, signal);
 	if (!last_thread(ctx, signal, &who))
-		return 0;
+		return;
 	u64 now = bpf_ktime_get_boot_ns();
 	int wake = 0;
+#ifndef PROGRAMS_ARE_PREEMPTIBLE
 	charge(c, cpu, now, 0);
+#endif
 	if (c->filters && !followed.delete(&who.pid)) {
 		add_alive(-1);
 		wake = none_alive();
@@ -206,7 +222,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct exit *e = exit_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_exit_ring);
-		return 0;
+		return;
 	}
 	KREAD(leader, task, task_struct, group_leader);
 	u32 status = status_of(leader, signal);
@@ -221,10 +237,17 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	e->exit_code = status & 0x7f ? -1 : (status >> 8) & 0xff;
 	e->lifetime_ns = now - who.start;
 	exit_ring.ringbuf_submit(e, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
-	return 0;
 }
 
-int on_rename(struct bpf_raw_tracepoint_args *ctx)
+int on_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	record_exit(ctx);
+	DONE(exit);
+	return 0;
+}
+AGAIN(exit)
+
+INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -233,13 +256,13 @@ int on_rename(struct bpf_raw_tracepoint_args *ctx)
 	u32 pid = 0;
 	struct who who;
 	if (!c || !cpu || !identify(c, cpu, me, &who) || in_exec(cpu, me))
-		return 0;
+		return;
 	cpu->known = 0;  // the new name may be one that is asked for, or no longer
 	KREAD(pid, task, task_struct, tgid);
 	struct rename *e = rename_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_rename_ring);
-		return 0;
+		return;
 	}
 	e->ts = bpf_ktime_get_boot_ns();
 	e->pid = pid;
@@ -249,5 +272,12 @@ int on_rename(struct bpf_raw_tracepoint_args *ctx)
 	KREAD(e->old_comm, task, task_struct, comm);
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), name);
 	rename_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+int on_rename(struct bpf_raw_tracepoint_args *ctx)
+{
+	record_rename(ctx);
+	DONE(rename);
 	return 0;
 }
+AGAIN(rename)

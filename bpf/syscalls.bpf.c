@@ -49,38 +49,61 @@ INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u
 		ADD(v->errors, 1);
 	if (bytes)
 		ADD(v->bytes, bytes);
+	// A thread that is preempted just here may put the maximum back; all of a cell lie in one bucket, so it stays near.
 	if (ns > v->max_ns)
 		v->max_ns = ns;
 }
 
-// The call that this thread is in, if any; it is over for us then.
-INLINE struct call take_call(struct cpu_state *cpu, u64 me)
+// The call that this thread is in, if any.
+INLINE struct call call_of(struct cpu_state *cpu, u64 me)
 {
 	struct call call = {};
-	u32 tid = me;
+	u32 tid = me, since = switches_of(cpu);
 	if (cpu->caller == me) {
-		u32 switches = *(volatile u32 *)&cpu->switches;
 		call.entered = cpu->entered;
 		call.nr = cpu->nr;
-		cpu->caller = 0;
-		if (switches == *(volatile u32 *)&cpu->switches)
+		if (!SWITCHED(cpu, since))
 			return call;
 	}
 	struct call *p = parked.lookup(&tid);
-	if (p) {
+	if (p)
 		call = *p;
+	return call;
+}
+
+// The same; it is over for us then.
+INLINE struct call take_call(struct cpu_state *cpu, u64 me)
+{
+	struct call call = {};
+	u32 tid = me, since = switches_of(cpu);
+	int found = 0;
+	if (cpu->caller == me) {
+		call.entered = cpu->entered;
+		call.nr = cpu->nr;
+		if (!SWITCHED(cpu, since)) {
+			cpu->caller = 0;
+			if (!SWITCHED(cpu, since))
+				return call;
+			found = 1;  // but it may have been parked before `caller` was cleared
+		}
+	}
+	struct call *p = parked.lookup(&tid);
+	if (p) {
+		if (!found)
+			call = *p;
 		p->entered = 0;
 	}
 	return call;
 }
 
-// A thread leaves its CPU inside a call.
-INLINE void park_call(struct cpu_state *cpu, u64 me)
+// A thread leaves its CPU inside a call. `caller` is that thread, by the id under which it entered: an exec may have
+// given it another since.
+INLINE void park_call(struct cpu_state *cpu)
 {
-	if (!me || cpu->caller != me)
+	u32 tid = cpu->caller, pid = cpu->caller >> 32;
+	if (!tid)
 		return;
-	u32 tid = me;
-	struct call call = {.entered = cpu->entered, .start = cpu->start, .nr = cpu->nr, .pid = me >> 32};
+	struct call call = {.entered = cpu->entered, .start = cpu->start, .nr = cpu->nr, .pid = pid};
 	struct call *p = parked.lookup(&tid);
 	if (p)
 		*p = call;
@@ -115,19 +138,12 @@ INLINE void rename_call(struct cpu_state *cpu, u32 old_tid, u64 me)
 // taken the leader's id (de_thread(), fs/exec.c) and entered under another.
 INLINE int in_exec(struct cpu_state *cpu, u64 me)
 {
-	u32 tid = me;
-	struct call *p;
+	struct call call = call_of(cpu, me);
 	void *mm = NULL;
-	u64 nr;
-	if (cpu->caller == me) {
-		nr = cpu->nr;
-	} else if ((p = parked.lookup(&tid)) && p->entered) {
-		nr = p->nr;
-	} else {
-		KREAD(mm, (void *)bpf_get_current_task(), task_struct, mm);
-		return mm != NULL;
-	}
-	return nr == NR_execve || nr == NR_execveat;
+	if (call.entered)
+		return call.nr == NR_execve || call.nr == NR_execveat;
+	KREAD(mm, (void *)bpf_get_current_task(), task_struct, mm);
+	return mm != NULL;
 }
 
 INLINE u16 table_of_call(void)
@@ -155,31 +171,42 @@ INLINE u16 call_number(u64 nr)
 	return nr < UNKNOWN_NR ? nr | table_of_call() : UNKNOWN_NR;
 }
 
-int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+INLINE void record_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
 	if (!c || !cpu || !identify(c, cpu, me, &who))
-		return 0;
-	u32 switches = *(volatile u32 *)&cpu->switches;
+		return;
+	u32 since = switches_of(cpu);
 	u64 now = bpf_ktime_get_boot_ns();
 	u16 nr = call_number(ctx->args[1]);
+#ifdef PROGRAMS_ARE_PREEMPTIBLE
+	cpu->start = who.start;  // another's, if a switch came in identify
+#endif
 	cpu->nr = nr;
 	cpu->entered = now;
 	cpu->caller = me;
-	if (switches == *(volatile u32 *)&cpu->switches)
-		return 0;
-	// Switched out meanwhile (see identify): what stands there may be another thread's.
+	if (!SWITCHED(cpu, since))
+		return;
+	// What stands there may be mixed with another thread's, and so may be what a switch has parked of it.
 	struct call call = {.entered = now, .start = who.start, .nr = nr, .pid = who.pid};
 	u32 tid = me;
 	if (cpu->caller == me)
 		cpu->caller = 0;
+	COMPILER_BARRIER();
 	if (parked.update(&tid, &call))
 		lose(LOSS_thread_map);
+}
+
+int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	record_sys_enter(ctx);
+	DONE(sys_enter);
 	return 0;
 }
+AGAIN(sys_enter)
 
 // A call that began before the recording did. Its lower bound is how long it lasted since.
 INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
@@ -231,28 +258,44 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 r
 	cut_call(c, who, call_number(nr), now);
 }
 
-int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+// A call returns. If it makes an event of its own, this goes on in another program and does not come back: so the
+// `first` of two copies leaves its mark before.
+INLINE void return_from_call(struct bpf_raw_tracepoint_args *ctx, int first)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
 	if (!c || !cpu || !identify(c, cpu, me, &who))
-		return 0;
+		return;
 	u64 now = bpf_ktime_get_boot_ns();
 	s64 result = ctx->args[1];
 	struct call call = take_call(cpu, me);
 	if (!call.entered) {
 		unmatched_exit(c, &who, (void *)ctx->args[0], result, now);
-		return 0;
+		return;
 	}
 	if (call.entered <= c->t0) {
 		cut_call(c, &who, call.nr, now);
-		return 0;
+		return;
 	}
 	u64 ns = now > call.entered ? now - call.entered : 0;
 	struct shape *shape = shape_of(call.nr);
 	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095, bytes_moved(shape, result));
+	if (first)
+		DONE(sys_exit);
 	make_event(ctx, shape, call.nr, call.entered, now);
+}
+
+INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	return_from_call(ctx, 0);
+}
+
+int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	return_from_call(ctx, 1);
+	DONE(sys_exit);
 	return 0;
 }
+AGAIN(sys_exit)

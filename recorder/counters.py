@@ -16,7 +16,7 @@ import numpy.typing as npt
 import bpf
 from bpf import csource
 from bpf.kind import Kind, map_layouts
-from recorder import clock, kernel
+from recorder import clock, kernel, program
 from recorder.loader import Loaded
 
 CONTROL = struct.Struct("<QII")  # struct control of bpf/common.bpf.h
@@ -99,10 +99,22 @@ class MapPair:
 
 @dataclass(frozen=True)
 class Tally:
-    """Totals since the recording began: what each cause lost, and how many entries were made in each kind's maps."""
+    """Totals since the recording began: what each cause lost, and how many entries were made in each kind's maps.
+
+    `recovered`, by program: times that its copy ran because it was skipped itself.
+    """
 
     lost: npt.NDArray[np.uint64]
     cells: npt.NDArray[np.uint64]
+    recovered: dict[str, int]
+
+    def skipped(self, misses: dict[str, int]) -> dict[str, int]:
+        """Events that no program saw, by program, of its `misses`: times that the kernel did not run it.
+
+        That a copy did not run loses nothing by itself.
+        """
+        copies = {name + program.AGAIN for name in self.recovered}
+        return {name: n - self.recovered.get(name, 0) for name, n in misses.items() if name not in copies}
 
 
 class Tallies:
@@ -110,11 +122,14 @@ class Tallies:
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
         self._fd, self._cpus = loaded.maps["tallies"], cpus
-        self._causes = len(csource.losses())
-        self._words = self._causes + len(bpf.MAP_KINDS)
+        names = {p.program for p in loaded.probes}
+        self._copied = [name for name in program.COPIED if name + program.AGAIN in names]
+        self._lengths = (len(csource.losses()), len(bpf.MAP_KINDS), len(self._copied))
 
     def read(self) -> Tally:
         """The sums over all CPUs."""
-        raw = kernel.lookup(self._fd, ZERO_KEY, self._words * 8 * self._cpus)
-        words = np.frombuffer(raw, "<u8").reshape(self._cpus, self._words).sum(axis=0)
-        return Tally(words[: self._causes], words[self._causes :])
+        words = sum(self._lengths)
+        raw = kernel.lookup(self._fd, ZERO_KEY, words * 8 * self._cpus)
+        sums = np.frombuffer(raw, "<u8").reshape(self._cpus, words).sum(axis=0)
+        lost, cells, recovered = np.split(sums, np.cumsum(self._lengths)[:-1])
+        return Tally(lost, cells, dict(zip(self._copied, recovered.tolist(), strict=True)))

@@ -26,7 +26,7 @@ _CALL = struct.Struct("<QQII")  # struct call of bpf/syscalls.bpf.c: entered, st
 _TID = struct.Struct("<I")
 _CPU = np.dtype(  # struct cpu_state of bpf/common.bpf.h
     [("caller", "<u8"), ("entered", "<u8"), ("known", "<u8"), ("start", "<u8"), ("charged", "<u8"),
-     ("switches", "<u4"), ("nr", "<u2"), ("wanted", "<u2")]
+     ("mark", "<u8"), ("switches", "<u4"), ("known_at", "<u4"), ("nr", "<u2"), ("wanted", "<u2"), ("unused", "<u4")]
 )  # fmt: skip
 
 

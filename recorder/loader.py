@@ -35,13 +35,14 @@ class Loaded:
     maps: dict[str, int]
     programs: dict[str, int]
     bcc_version: str
+    probes: tuple[program.Probe, ...] = program.PROBES
     refused: dict[str, str] = field(default_factory=dict)  # program → the kernel's reason
     links: dict[str, int] = field(default_factory=dict)
 
     def attach(self) -> list[ProbeStatus]:
-        """Attaches every program in the order of `program.PROBES`. Says of each what became of it."""
+        """Attaches every program in the order of `probes`. Says of each what became of it."""
         status = self._hook()
-        for probe in program.PROBES:
+        for probe in self.probes:
             reason = self.refused.get(probe.program, "")
             if not reason:
                 try:
@@ -93,13 +94,14 @@ class Loading:
     """A compilation under way in a child process. `result` waits for it, so that other work can go on meanwhile."""
 
     def __init__(self, text: str) -> None:
+        self._probes = program.probes(text)
         machine_cflags = [f"-DPAGE_SIZE={os.sysconf('SC_PAGE_SIZE')}", "-Wno-unused-value"]
         request = {
             "text": text,
             "stub": str(program.STUB_DIR),
             "cflags": machine_cflags,
             "maps": program.map_names(),
-            "programs": program.program_names(),
+            "programs": program.program_names(text),
         }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `result` or `abandon`
         self._sock, theirs = socket.socketpair()
@@ -134,7 +136,7 @@ class Loading:
             for fd in fds:
                 os.close(fd)
             raise CannotLoad(f"the kernel refuses every program: {next(iter(refused.values()))}; try `sysmon doctor`")
-        return Loaded({n: fds[i] for n, i in answer["maps"].items()}, programs, answer["bcc"], refused)
+        return Loaded({n: fds[i] for n, i in answer["maps"].items()}, programs, answer["bcc"], self._probes, refused)
 
     def abandon(self) -> None:
         """Ends the compilation without its result."""

@@ -19,7 +19,9 @@ class Losses:
     def __init__(self, loaded: Loaded, cpus: int) -> None:
         self._loaded = loaded
         self._tallies = Tallies(loaded, cpus)
-        self._tally, self._misses = self._tallies.read(), _misses(loaded)
+        self._tally = self._tallies.read()
+        self._missed: dict[str, int] = {}
+        self._skipped: dict[str, int] = {}
         self._lost: dict[tuple[str, str], int] = {}
 
     @property
@@ -31,15 +33,28 @@ class Losses:
         """Entries made in each kind's maps since the last call of `rows`."""
         return self._tallies.read().cells - self._tally.cells
 
+    def begin(self) -> None:
+        """What programs missed up to now, while they were attached one after the other, is not lost."""
+        self.note_misses()
+        self._skipped = self._tallies.read().skipped(self._missed)
+
+    def note_misses(self) -> None:
+        """Reads what programs missed: some time before `rows`, so that what a copy is about to recover is not lost.
+
+        So an interval may have too few, but the rows that follow the detaching have the rest.
+        """
+        self._missed = _misses(self._loaded)
+
     def rows(self, ts: int) -> list[dict[str, Any]]:
         """Rows of the kind `loss` for what was lost since the last call. `ts` is CLOCK_BOOTTIME ns."""
-        tally, missed = self._tallies.read(), _misses(self._loaded)
+        tally = self._tallies.read()
+        skipped = {name: max(n, self._skipped[name]) for name, n in tally.skipped(self._missed).items()}
         lost = {
             row: int(now - before)
             for row, now, before in zip(csource.losses().values(), tally.lost, self._tally.lost, strict=True)
         }
-        lost |= {("recursion", name): missed[name] - self._misses[name] for name in missed}
-        self._tally, self._misses = tally, missed
+        lost |= {("recursion", name): skipped[name] - self._skipped[name] for name in skipped}
+        self._tally, self._skipped = tally, skipped
         lost = {where: n for where, n in lost.items() if n}
         for where, n in lost.items():
             self._lost[where] = self._lost.get(where, 0) + n
@@ -51,5 +66,5 @@ class Losses:
 
 
 def _misses(loaded: Loaded) -> dict[str, int]:
-    """Times since loading that each program was skipped because it was running on that CPU already (5.12)."""
+    """Times since loading that the kernel did not run a program, as it was running on that CPU already (5.12)."""
     return {name: kernel.program_stats(fd).recursion_misses for name, fd in loaded.programs.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpf
@@ -24,6 +24,7 @@ STUB_DIR = Path(__file__).parent / "stub"
 
 FILES = (
     "common.bpf.h",
+    "again.bpf.h",
     "calls.bpf.h",
     "syscalls.bpf.c",
     "cpu.bpf.c",
@@ -35,6 +36,7 @@ FILES = (
 PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
 FILTER_ENTRIES = 64
+MARK_ENTRIES = 8192
 
 SYSCALL_NR_MEMBER = {"x86_64": "orig_ax", "aarch64": "syscallno", "riscv64": "a7"}
 """Where the number of the system call stands in pt_regs (syscall_get_nr() of each architecture)."""
@@ -76,6 +78,14 @@ HOOKS = {
 """Programs that on_sys_exit goes on in, by their place in its map of programs."""
 
 SNAPSHOT_PROGRAM = "on_snapshot"
+
+AGAIN = "_again"
+"""Ends the name of a program's copy (bpf/again.bpf.h)."""
+
+COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch")
+"""The programs that have a copy where programs are preemptible. A switch is traced with preemption off."""
+
+PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 
 OTHER_MAPS = (
     "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "parked", "shapes", "hooks",
@@ -129,7 +139,9 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
     if btf.member("tp_transition_snapshot", "srcu_gp"):
-        lines.append("#define PROGRAMS_ARE_PREEMPTIBLE 1")  # since 7.0: tracepoints are under SRCU
+        lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
+        lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(COPIED)]
+        lines += [f"#define COPIES {len(COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
     helper = btf.enum_value("bpf_func_id", "BPF_FUNC_get_current_task_btf")
     if helper is not None:
         lines.append(f"#define CURRENT_TASK_BTF {helper}")  # since 5.11
@@ -157,6 +169,14 @@ def map_names() -> tuple[str, ...]:
     return (*rings, *maps, *OTHER_MAPS)
 
 
-def program_names() -> tuple[str, ...]:
-    """Every program, those that are attached and the one that is run."""
-    return (*(p.program for p in PROBES), *(p.program for p in HOOKS.values()), SNAPSHOT_PROGRAM)
+def probes(source: str) -> tuple[Probe, ...]:
+    """What of a text is attached, in the order of attaching: each copy after its program."""
+    if PREEMPTIBLE not in source:
+        return PROBES
+    pairs = ((p, replace(p, program=p.program + AGAIN)) for p in PROBES)
+    return tuple(p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1]))
+
+
+def program_names(source: str) -> tuple[str, ...]:
+    """Every program of a text, those that are attached and the one that is run."""
+    return (*(p.program for p in (*probes(source), *HOOKS.values())), SNAPSHOT_PROGRAM)

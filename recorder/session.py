@@ -137,6 +137,7 @@ class Session:
             filters.follow(self._loaded, alive if filters.children else filters.pids)
         self._loaded.tell_shapes(self._names)
         self._probes = self._loaded.attach()
+        self._losses.begin()
         before = frozenset(procfs.pids())
         self._started, began = clock.boottime_ns(), time.monotonic()
         self._next_snapshot = began + self._options.interval_s
@@ -191,6 +192,7 @@ class Session:
         self._charge_running()
         epoch, self._ended = self._control.stop()
         self._loaded.detach()
+        self._losses.note_misses()
         self._drain_rings()
         self._collect(epoch, self._ended)
         self._unfinished_rows()
@@ -283,6 +285,7 @@ class Session:
             self._next_snapshot = max(self._next_snapshot + self._options.interval_s, now)
         self._charge_running()
         ts = clock.boottime_ns()
+        self._losses.note_misses()
         self._collect(self._control.turn(), ts)
         self._clock_row("snapshot", ts, clock.boottime_ns() - ts)
 

@@ -40,8 +40,8 @@ def test_every_member_is_found_on_every_kernel(path: Path) -> None:
 
 def test_who_is_the_last_thread_is_asked_only_where_the_kernel_does_not_say() -> None:
     said = {p.name: "#define EXIT_SAYS_GROUP_DEAD" in program.text(parse(p), NAMES) for p in FILES}
-    assert len(said) == 5
-    assert {name for name, says in said.items() if says} == {name for name in said if name.startswith("6.18")}
+    assert len(said) == 6
+    assert {name for name, says in said.items() if says} == {"6.18.btf", "7.3.btf"}
 
 
 def test_a_kernel_without_a_member_is_refused() -> None:
@@ -66,5 +66,21 @@ def test_an_exit_is_attached_before_its_enter() -> None:
 
 def test_every_program_is_in_the_text() -> None:
     text = program.text(parse(FILES[0]), NAMES)
-    for name in program.program_names():
+    for name in program.program_names(text):
         assert f"int {name}(struct bpf_raw_tracepoint_args *ctx)" in text
+
+
+def test_only_where_programs_are_preemptible_they_have_copies() -> None:
+    copied = {p.name: len(program.probes(program.text(parse(p), NAMES))) > len(program.PROBES) for p in FILES}
+    assert {name for name, copies in copied.items() if copies} == {n for n in copied if n.startswith("7.")} != set()
+
+
+def test_a_copy_is_attached_after_its_program() -> None:
+    text = next(t for t in (program.text(parse(p), NAMES) for p in FILES) if program.PREEMPTIBLE in t)
+    order = [p.program for p in program.probes(text)]
+    assert len(order) == len(program.PROBES) + len(program.COPIED)
+    assert order.index("on_sys_exit_again") < order.index("on_sys_enter")
+    for i, name in enumerate(program.COPIED):
+        assert order.index(name + program.AGAIN) == order.index(name) + 1
+        assert f"AGAIN({name.removeprefix('on_')})" in text
+        assert f"#define COPY_{name.removeprefix('on_')} {i}\n" in text

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// A second copy of each program that may be preempted, for the events that the kernel kept from the first.
+//
+// The kernel runs a program once at a time on a CPU (__bpf_trace_run(), kernel/trace/bpf_trace.c). While a thread is
+// preempted in a program, it skips the program for every other thread on that CPU, and counts that (recursion_misses).
+// So on_X_again is attached to the tracepoint of on_X, and after it: probes of one priority run in the order in which
+// they were attached (func_add(), kernel/tracepoint.c). Where on_X ran, it leaves a mark, which on_X_again takes away;
+// where on_X_again finds none, it does the work and counts it as recovered. An event is lost if both were skipped, so
+// what was lost is what on_X missed less what was recovered.
+//
+// The mark is of one thread and one program and stands in cpu_state, as a thread runs both programs of a tracepoint one
+// after the other. If it is switched out between the two, and maybe goes on elsewhere, on_sched_switch has put the mark
+// into a hash. No mark is taken for another: a copy that was skipped leaves one behind, for which at most one later event
+// of that thread and program is not recovered, and counts as lost. A mark that finds no room in the hash would make an
+// event appear twice: from then on no copy does any work, and what is skipped is lost and counted.
+
+#ifdef PROGRAMS_ARE_PREEMPTIBLE
+BPF_HASH(marks, u32, u32, MARK_ENTRIES);  // by thread: the program that ran
+BPF_ARRAY(marks_lost, u32, 1);
+
+#define MARK(tid, copy) ((u64)(copy) << 32 | (u32)(tid))
+
+INLINE void leave_mark(u32 copy)
+{
+	struct cpu_state *cpu = this_cpu();
+	if (cpu)
+		cpu->mark = MARK(bpf_get_current_pid_tgid(), copy);
+}
+
+// A thread leaves its CPU: a mark of it goes with it.
+INLINE void keep_mark(struct cpu_state *cpu)
+{
+	u64 mark = cpu->mark;
+	u32 tid = mark, copy = mark >> 32, one = 1;
+	int zero = 0;
+	if (!mark)
+		return;
+	cpu->mark = 0;
+	// Another's is from before on_sched_switch was attached.
+	if (tid == (u32)bpf_get_current_pid_tgid() && marks.update(&tid, &copy))
+		marks_lost.update(&zero, &one);
+}
+
+// Whether the program was skipped for the event whose copy runs now.
+INLINE int was_skipped(u32 copy)
+{
+	struct cpu_state *cpu = this_cpu();
+	u32 tid = bpf_get_current_pid_tgid();
+	int zero = 0;
+	if (!cpu)
+		return 0;
+	u32 since = switches_of(cpu);
+	if (cpu->mark == MARK(tid, copy)) {
+		cpu->mark = 0;
+		if (SWITCHED(cpu, since))
+			marks.delete(&tid);
+		return 0;
+	}
+	u32 *mark = marks.lookup(&tid);
+	if (mark && *mark == copy) {
+		marks.delete(&tid);
+		return 0;
+	}
+	u32 *lost = marks_lost.lookup(&zero);
+	if (!lost || *lost)
+		return 0;
+	struct tally *t = tallies.lookup(&zero);
+	if (t && copy < COPIES)
+		ADD(t->recovered[copy], 1);
+	return 1;
+}
+
+#define DONE(what) leave_mark(COPY_##what)
+#define AGAIN(what)                                                                                                    \
+	int on_##what##_again(struct bpf_raw_tracepoint_args *ctx)                                                     \
+	{                                                                                                              \
+		if (was_skipped(COPY_##what))                                                                          \
+			record_##what(ctx);                                                                            \
+		return 0;                                                                                              \
+	}
+#else
+#define DONE(what)
+#define AGAIN(what)
+#endif

@@ -1,0 +1,17 @@
+"""What is lost of the events that a program missed."""
+
+import numpy as np
+
+from recorder.counters import Tally
+
+NONE = np.zeros(0, np.uint64)
+
+
+def test_what_a_copy_recovered_is_not_lost() -> None:
+    tally = Tally(NONE, NONE, {"on_fork": 5, "on_exit": 0})
+    misses = {"on_fork": 7, "on_fork_again": 3, "on_exit": 2, "on_exit_again": 0, "on_sched_switch": 1}
+    assert tally.skipped(misses) == {"on_fork": 2, "on_exit": 2, "on_sched_switch": 1}
+
+
+def test_without_copies_every_miss_is_a_loss() -> None:
+    assert Tally(NONE, NONE, {}).skipped({"on_fork": 7}) == {"on_fork": 7}
