@@ -42,16 +42,16 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 	struct cpu_state *cpu = this_cpu();
 	if (!cpu)
 		return 0;
+	if (c) {
+		charge(c, cpu, bpf_ktime_get_boot_ns(), 1);
+		park_call(cpu);
+		cpu->caller = 0;
+		cpu->known = 0;
+	}
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
-	cpu->switches++;
 	keep_mark(cpu);
+	cpu->switches++;  // last: what is kept of the thread that leaves holds until here
 #endif
-	if (!c)
-		return 0;
-	charge(c, cpu, bpf_ktime_get_boot_ns(), 1);
-	park_call(cpu);
-	cpu->caller = 0;
-	cpu->known = 0;
 	return 0;
 }
 
