@@ -41,7 +41,7 @@ class Losses:
     def note_misses(self) -> None:
         """Reads what programs missed: some time before `rows`, so that what a copy is about to recover is not lost.
 
-        So an interval may have too few, but the rows that follow the detaching have the rest.
+        So an interval may have too few, but the last has the rest. Both are read while all programs are attached.
         """
         self._missed = _misses(self._loaded)
 

@@ -191,10 +191,10 @@ class Session:
         self._add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), self._followed()))
         self._charge_running()
         epoch, self._ended = self._control.stop()
-        self._loaded.detach()
         self._losses.note_misses()
         self._drain_rings()
         self._collect(epoch, self._ended)
+        self._loaded.detach()  # not before: a copy that is alone takes all for skipped
         self._unfinished_rows()
         self._add(ledger.OVERHEAD, self._overhead.close())
         self._clock_row("end", self._ended, clock.boottime_ns() - self._ended)

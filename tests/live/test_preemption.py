@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.btf import Btf
-from recorder.errors import NoBtf
-from tests.live.recording import Trace
+from tests.live.recording import Trace, kernel_preempts_programs
 
 pytestmark = pytest.mark.live
 
@@ -54,16 +52,9 @@ def record(tmp_path: Path, how: str) -> Trace:
     return Trace(tmp_path / "t.parquet")
 
 
-def kernel_is_preemptible() -> bool:
-    try:
-        return Btf.of_kernel().member("tp_transition_snapshot", "srcu_gp") is not None
-    except NoBtf:
-        return False
-
-
 # A kernel that does skip programs would skip copies that are alone, too, and nothing recovers or counts that.
 VARIANTS = {"both": ""} | (
-    {} if kernel_is_preemptible() else {"only copies": ONLY_COPIES, "no room for marks": NO_ROOM}
+    {} if kernel_preempts_programs() else {"only copies": ONLY_COPIES, "no room for marks": NO_ROOM}
 )
 
 
@@ -71,7 +62,7 @@ VARIANTS = {"both": ""} | (
 def test_every_event_is_recorded_once(tmp_path: Path, name: str) -> None:
     r = record(tmp_path, VARIANTS[name])
     r.assert_nothing_lost()
-    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'") == 7 * 10_007
+    r.assert_calls("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'", 7 * 10_007)
     assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'exit_group'") == 24
     assert r.rows("SELECT count(*), count(DISTINCT (pid, start)) FROM forks") == [(23, 23)]
     assert r.rows("SELECT count(*), count(DISTINCT (pid, start)) FROM exits") == [(24, 24)]

@@ -21,9 +21,9 @@ def test_a_million_calls_beside_other_load(tmp_path: Path) -> None:
         process = python(CALLS, "1000003")
         assert process.wait() == 0
     r.assert_nothing_lost()
-    assert r.one(GETPPID.format(process.pid)) == 1_000_003
-    report = [row for row in r.rows("SELECT * FROM report.syscalls_by_process") if row[:3] == (process.pid, *row[1:3])]
-    assert [row[3] for row in report if row[2] == "getppid"] == [1_000_003]
+    r.assert_calls(GETPPID.format(process.pid), 1_000_003)
+    report = f"SELECT calls FROM report.syscalls_by_process WHERE pid = {process.pid} AND syscall = 'getppid'"
+    r.assert_calls(report, 1_000_003)
 
 
 def test_sixteen_processes_at_once_over_many_snapshots(tmp_path: Path) -> None:
@@ -31,7 +31,8 @@ def test_sixteen_processes_at_once_over_many_snapshots(tmp_path: Path) -> None:
         processes = [python(CALLS, "62500") for _ in range(16)]
         assert [p.wait() for p in processes] == [0] * 16
     r.assert_nothing_lost()
-    assert [r.one(GETPPID.format(p.pid)) for p in processes] == [62_500] * 16
+    for process in processes:
+        r.assert_calls(GETPPID.format(process.pid), 62_500)
     assert r.one("SELECT count(DISTINCT ts) FROM syscall_stats") > 2
 
 
@@ -43,7 +44,7 @@ def test_threads_of_one_process_are_added_up(tmp_path: Path) -> None:
         "[t.start() for t in threads]; [t.join() for t in threads]"
     )
     r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code)
-    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'") == 7 * 10_007
+    r.assert_calls("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'", 7 * 10_007)
 
 
 def test_errors_are_counted(tmp_path: Path) -> None:
