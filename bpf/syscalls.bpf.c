@@ -282,8 +282,9 @@ INLINE void return_from_call(struct bpf_raw_tracepoint_args *ctx, int first)
 	u64 ns = now > call.entered ? now - call.entered : 0;
 	struct shape *shape = shape_of(call.nr);
 	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095, bytes_moved(shape, result));
-	if (first)
+	if (first) {
 		DONE(sys_exit);
+	}
 	make_event(ctx, shape, call.nr, call.entered, now);
 }
 
