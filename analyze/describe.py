@@ -30,6 +30,7 @@ def heading(trace: Trace) -> Pairs:
     if window:
         out.append(("window", window))
     missing = [f"{p['name']} ({p['reason']})" for p in info["probes"] if not p["attached"]]
+    missing += [f"{column} ({reason})" for column, reason in info["unmeasured"].items()]
     if missing:
         out.append(("not seen", "; ".join(missing)))
     return out
@@ -70,6 +71,7 @@ def everything(trace: Trace) -> Pairs:
     out += [
         ("not attached", f"{p['name']} ({p['tracepoint']}): {p['reason']}") for p in info["probes"] if not p["attached"]
     ]
+    out += [("not measured", f"{column}: {reason}") for column, reason in info["unmeasured"].items()]
     out += [("rows", f"{kind} {count:,}") for kind, count in info["rows"].items()]
     out += [("lost", f"{loss['lost']:,} {loss['cause']}: {loss['place']}") for loss in info["losses"]]
     if not info["losses"]:

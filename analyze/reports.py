@@ -19,6 +19,12 @@ ORDER = (
     "processes",
     "process_tree",
     "execs",
+    "cpu",
+    "runqueue",
+    "cpus",
+    "memory",
+    "page_faults",
+    "cgroups",
 )
 """The order in which reports are listed; the others follow by name."""
 

@@ -4,10 +4,20 @@ Each subject is a C program (`*.bpf.c`) and the declarations of its rows (the Py
 `KINDS` lists all of them. Nothing here imports bcc, pyarrow or duckdb, except `schema`, which imports pyarrow.
 """
 
-from bpf import cpu, files, ledger, lifecycle, sockets, syscalls
+from bpf import cgroups, cpu, files, ledger, lifecycle, machine, memory, sockets, syscalls
 from bpf.kind import Kind, Map, Ring
 
-KINDS: tuple[Kind, ...] = lifecycle.KINDS + syscalls.KINDS + files.KINDS + sockets.KINDS + cpu.KINDS + ledger.KINDS
+KINDS: tuple[Kind, ...] = (
+    *lifecycle.KINDS,
+    *syscalls.KINDS,
+    *files.KINDS,
+    *sockets.KINDS,
+    *cpu.KINDS,
+    *memory.KINDS,
+    *cgroups.KINDS,
+    *machine.KINDS,
+    *ledger.KINDS,
+)
 
 RING_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Ring))
 

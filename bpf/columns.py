@@ -36,6 +36,20 @@ ARGV_TRUNCATED = Col("argv_truncated", "bool", "Whether `argv` was longer than w
 RESULT = Col("result", "s64", "What the call returned: 0 or more is a success, below 0 an error's number.")
 ERROR = Col("error", "text", "Name of the error that `result` is, such as 'ENOENT'; NULL: a success.", derived=True)
 LATENCY_NS = Col("latency_ns", "u64", "From the call's entry to its return.", "ns", null=(1 << 64) - 1)
+CGROUP_ID = Col(
+    "cgroup_id",
+    "u64",
+    "Id of the control group that it is in at that moment, in the unified hierarchy (version 2); NULL if not known.",
+    null=0,
+)
+PEAK_RSS = Col(
+    "peak_rss_bytes",
+    "u64",
+    "The most resident memory that it has had since its last exec; NULL if the kernel does not say. At an exit, on a "
+    "kernel without CONFIG_KALLSYMS_ALL, within max(32, 2 * CPUs) pages for each CPU, as getrusage(2).",
+    "bytes",
+    null=0,
+)
 
 
 def key(col: Col) -> Col:

@@ -1,16 +1,99 @@
 // SPDX-License-Identifier: MIT
-// CPU time: at every switch, and for what runs at a snapshot, the time since it was last charged.
+// CPU time, waiting for a CPU and page faults: at every switch, and for what runs at a snapshot, what came since the
+// last time. Nothing runs at a wakeup: how long a thread waited, the kernel counts by itself.
 
-// Only where no other thread can come between: `charged` is taken and set here.
-INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, u64 switches)
+// The kernel's own counts of a thread, as they stand side by side in task_struct.
+struct usage {
+	u64 nvcsw;
+	u64 nivcsw;
+	u64 start_time;
+	u64 start_boottime;
+	u64 min_flt;
+	u64 maj_flt;
+};
+
+// What a CPU did, by the parity of the epoch; and the thread that it runs, with its counts when it came or was last
+// charged.
+struct cpu_time {
+	u64 idle_ns[2];
+	u64 busy_ns[2];
+	u64 task;
+	struct usage usage;
+};
+BPF_PERCPU_ARRAY(cpu_times, struct cpu_time, 1);
+
+// What a thread had used, how long it had waited, and its CPU, when it was last charged. A thread may wait on one CPU
+// and be moved to another before it runs, so no CPU knows all of it. By task_struct, as an exec may change the thread id.
+struct thread {
+	struct usage usage;
+	u64 run_delay;
+	u64 cpu;
+};
+BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
+
+#define PF_EXITING 0x4  // include/linux/sched.h
+#define LEAVES 1
+
+#define SIDE_BY_SIDE                                                                                                   \
+	(OFFSET_task_struct__nivcsw == OFFSET_task_struct__nvcsw + 8 &&                                                \
+	 OFFSET_task_struct__start_boottime == OFFSET_task_struct__nvcsw + 24 &&                                       \
+	 OFFSET_task_struct__min_flt == OFFSET_task_struct__nvcsw + 32 &&                                              \
+	 OFFSET_task_struct__maj_flt == OFFSET_task_struct__nvcsw + 40)
+
+INLINE void usage_of(void *task, struct usage *u)
 {
-	u64 from = cpu->charged > c->t0 ? cpu->charged : c->t0;
-	u64 me = bpf_get_current_pid_tgid();
-	struct who who;
-	cpu->charged = now;
-	if (!(me >> 32) || !identify(c, cpu, me, &who))
+	if (SIDE_BY_SIDE) {
+		bpf_probe_read_kernel(u, sizeof(*u), task + OFFSET_task_struct__nvcsw);
 		return;
-	struct cpu_key key = {.start = who.start, .pid = who.pid};
+	}
+	KREAD(u->nvcsw, task, task_struct, nvcsw);
+	KREAD(u->nivcsw, task, task_struct, nivcsw);
+	KREAD(u->start_boottime, task, task_struct, start_boottime);
+	KREAD(u->min_flt, task, task_struct, min_flt);
+	KREAD(u->maj_flt, task, task_struct, maj_flt);
+}
+
+// What a count grew by; 0 if it is older than the one before (see ADD).
+INLINE u64 grew(u64 now, u64 before)
+{
+	return now > before ? now - before : 0;
+}
+
+// What the running thread was at the time when it was last charged. `now` is what it is.
+//
+// Of a thread that is older than the recording, what it waited before it first left a CPU is not known.
+INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *task, struct thread *now, int leaves)
+{
+	u64 id = (u64)task;
+	u32 flags = 0;
+	struct thread *known = threads.lookup(&id), was = {.run_delay = now->run_delay, .cpu = now->cpu};
+#ifdef PROGRAMS_ARE_PREEMPTIBLE
+	KREAD(flags, task, task_struct, flags);  // nothing is charged at an exit (record_exit())
+	leaves = flags & PF_EXITING;
+#endif
+	if (known) {
+		was = *known;
+		*known = *now;
+		if (leaves)
+			threads.delete(&id);
+		return was;
+	}
+	was.usage = t->task == id ? t->usage : now->usage;
+	if (!leaves) {
+		KREAD(flags, task, task_struct, flags);
+		if (flags & PF_EXITING)  // it has left already
+			return was;
+		if (threads.insert(&id, now))
+			lose(LOSS_thread_map);
+	}
+	if (now->usage.start_boottime >= c->t0)
+		was = (struct thread){.cpu = now->cpu};
+	return was;
+}
+
+INLINE struct cpu_val *cpu_row(struct control *c, struct who *who)
+{
+	struct cpu_key key = {.start = who->start, .pid = who->pid};
 	struct cpu_val zero = {}, *v;
 	if (c->epoch & 1) {
 		v = cpu_odd.lookup(&key);
@@ -27,13 +110,68 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, u64 switch
 			v = cpu_even.lookup(&key);
 		}
 	}
-	if (!v) {
+	if (!v)
 		lose(LOSS_cpu_map);
+	return v;
+}
+
+// Charges what came since the last time to this CPU and to the process that runs on it. `leaves` is for a thread's end.
+// Only where no other thread can come between: `charged` is taken and set here.
+INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves)
+{
+	void *task = (void *)bpf_get_current_task();
+	u32 parity = c->epoch & 1, zero = 0;
+	u64 ns = grew(now, cpu->charged > c->t0 ? cpu->charged : c->t0);
+	struct cpu_time *t = cpu_times.lookup(&zero);
+	struct thread is = {.cpu = bpf_get_smp_processor_id()};
+	u64 me = bpf_get_current_pid_tgid();
+	struct who who;
+	if (cpu->charged < now)
+		cpu->charged = now;
+	if (!t)
+		return;
+	if (!(me >> 32)) {
+		ADD(t->idle_ns[parity], ns);
 		return;
 	}
-	if (now > from)
-		ADD(v->oncpu_ns, now - from);
-	ADD(v->switches, switches);
+	ADD(t->busy_ns[parity], ns);
+	if (!identify(c, cpu, me, &who))
+		return;
+	usage_of(task, &is.usage);
+#ifdef HAVE_task_struct__sched_info__run_delay
+	KREAD(is.run_delay, task, task_struct, sched_info__run_delay);
+#endif
+	struct thread was = last_charged(c, t, task, &is, leaves);
+	t->usage = is.usage;
+	t->task = (u64)task;
+	struct cpu_val *v = cpu_row(c, &who);
+	if (!v)
+		return;
+	ADD(v->oncpu_ns, ns);
+	ADD(v->wait_ns, grew(is.run_delay, was.run_delay));
+	ADD(v->voluntary_switches, grew(is.usage.nvcsw, was.usage.nvcsw));
+	ADD(v->involuntary_switches, grew(is.usage.nivcsw, was.usage.nivcsw));
+	ADD(v->migrations, is.cpu != was.cpu);
+	ADD(v->minor_faults, grew(is.usage.min_flt, was.usage.min_flt));
+	ADD(v->major_faults, grew(is.usage.maj_flt, was.usage.maj_flt));
+}
+
+// A thread comes onto this CPU.
+INLINE void comes(void *task)
+{
+	int zero = 0;
+	struct cpu_time *t = cpu_times.lookup(&zero);
+	if (!t)
+		return;
+	t->task = (u64)task;
+	usage_of(task, &t->usage);
+}
+
+// A thread ends that is not recorded; it may have been.
+INLINE void forget_thread(void *task)
+{
+	u64 id = (u64)task;
+	threads.delete(&id);
 }
 
 int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
@@ -43,7 +181,8 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 	if (!cpu)
 		return 0;
 	if (c) {
-		charge(c, cpu, bpf_ktime_get_boot_ns(), 1);
+		charge(c, cpu, bpf_ktime_get_boot_ns(), 0);
+		comes((void *)ctx->args[2]);
 		park_call(cpu);
 		cpu->caller = 0;
 		cpu->known = 0;
@@ -55,7 +194,8 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-// Run by user space on each CPU before a snapshot, so that what runs there is charged up to now.
+// Run by user space on each CPU when the recording begins, so that it is known what the running thread had used, and
+// before a snapshot, so that what runs there is charged up to now.
 int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();

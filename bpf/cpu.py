@@ -1,4 +1,4 @@
-"""CPU time: what each process used, exact to the context switch."""
+"""CPUs: what each process used of them, exact to the context switch, and what each CPU did."""
 
 from bpf.columns import PID, START, TS, key
 from bpf.kind import Col, Kind, Map
@@ -6,15 +6,57 @@ from bpf.kind import Col, Kind, Map
 CPU = Kind(
     "cpu",
     "cpu",
-    "CPU time of one process since the snapshot before. What runs at a snapshot is counted up to that moment.",
+    "CPU time, waiting and page faults of one process since the snapshot before. What runs at a snapshot is counted up "
+    "to that moment; a wait is counted when it is over.",
     cols=(
         TS,
         key(PID),
         key(START),
-        Col("oncpu_ns", "u64", "Time that its threads were on a CPU, interrupts included.", "ns", role="sum"),
-        Col("switches", "u64", "Times that one of its threads left a CPU.", role="sum"),
+        Col(
+            "oncpu_ns",
+            "u64",
+            "Time that its threads were on a CPU. Interrupts are included, and so is what a hypervisor took meanwhile.",
+            "ns",
+            role="sum",
+        ),
+        Col(
+            "wait_ns",
+            "u64",
+            "Time that its threads were ready to run and waited for a CPU, summed over threads, as /proc/PID/schedstat "
+            "counts it; NULL if the kernel does not (CONFIG_SCHED_INFO).",
+            "ns",
+            role="sum",
+        ),
+        Col(
+            "voluntary_switches",
+            "u64",
+            "Times that one of its threads left a CPU because it had nothing to do there: it slept, blocked or ended.",
+            role="sum",
+        ),
+        Col(
+            "involuntary_switches",
+            "u64",
+            "Times that one of its threads left a CPU though it could have gone on: another was given it.",
+            role="sum",
+        ),
+        Col("migrations", "u64", "Times that one of its threads ran on another CPU than before.", role="sum"),
+        Col("minor_faults", "u64", "Page faults that needed nothing from a disk.", role="sum"),
+        Col("major_faults", "u64", "Page faults that had to wait for a disk.", role="sum"),
     ),
     source=Map(16384),
 )
 
-KINDS = (CPU,)
+HOST = Kind(
+    "host",
+    "host",
+    "What one CPU did since the snapshot before: idle and busy time add up to the time between the snapshots.",
+    cols=(
+        TS,
+        Col("cpu", "u32", "Number of the CPU.", derived=True),
+        Col("idle_ns", "u64", "Time that it ran nothing but its idle thread.", "ns", derived=True),
+        Col("busy_ns", "u64", "Time that it ran threads, of any process, recorded or not.", "ns", derived=True),
+    ),
+    of_interval=True,
+)
+
+KINDS = (CPU, HOST)

@@ -41,6 +41,7 @@ INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 	e->ppid = ppid_of(child, &e->parent_start);
 	e->uid = bpf_get_current_uid_gid();
 	KREAD(e->comm, child, task_struct, comm);
+	e->cgroup_id = cgroup_id(cgroup_of(child));
 	fork_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
@@ -82,6 +83,7 @@ INLINE struct arguments arguments_of(void *task)
 		(e)->pid = (who).pid;                                                                                  \
 		(e)->ppid = ppid_of(task, &(e)->parent_start);                                                         \
 		(e)->tid = old_tid;                                                                                    \
+		(e)->cgroup_id = cgroup_id(cgroup_of(task));                                                           \
 		(e)->uid = bpf_get_current_uid_gid();                                                                  \
 		bpf_get_current_comm(&(e)->comm, sizeof((e)->comm));                                                   \
 	} while (0)
@@ -197,6 +199,52 @@ INLINE int last_thread(struct bpf_raw_tracepoint_args *ctx, void *signal, struct
 #endif
 }
 
+#ifdef EXIT_SAYS_GROUP_DEAD
+#define MM_FILEPAGES 0  // include/linux/mm_types_task.h
+#define MM_ANONPAGES 1
+#define MM_SHMEMPAGES 3
+
+// One counter of the memory's pages: what stands in it and, if it is known where the CPUs' own memory is, what each CPU
+// has not yet added to it. Without that it is as near as the kernel's ru_maxrss: max(32, 2 * CPUs) pages for each CPU.
+INLINE s64 pages_of(void *mm, u32 which)
+{
+	void *counter = mm + OFFSET_mm_struct__rss_stat + which * SIZEOF_percpu_counter;
+	void *parts __attribute__((unused)) = NULL;
+	s64 pages = 0;
+	KREAD(pages, counter, percpu_counter, count);
+#ifdef PER_CPU_OFFSETS
+	KREAD(parts, counter, percpu_counter, counters);
+	for (u32 cpu = 0; cpu < POSSIBLE_CPUS; cpu++) {
+		u64 offset = 0;
+		s32 part = 0;
+		bpf_probe_read_kernel(&offset, sizeof(offset), (void *)PER_CPU_OFFSETS + cpu * sizeof(offset));
+		bpf_probe_read_kernel(&part, sizeof(part), parts + offset);
+		pages += part;
+	}
+#endif
+	return pages;
+}
+#endif
+
+// The most memory that the process had, in bytes; 0: not known. The kernel notes the mark of high water when pages go,
+// so what there is now may be more. Where a process's exit is traced after its memory is gone, there is nothing to read:
+// signal_struct.maxrss is no substitute, as it holds what the process had before an exec, too.
+INLINE u64 peak_of(void *task)
+{
+#ifdef EXIT_SAYS_GROUP_DEAD
+	void *mm = NULL;
+	u64 high = 0;
+	KREAD(mm, task, task_struct, mm);
+	if (!mm)
+		return 0;
+	KREAD(high, mm, mm_struct, hiwater_rss);
+	s64 pages = pages_of(mm, MM_FILEPAGES) + pages_of(mm, MM_ANONPAGES) + pages_of(mm, MM_SHMEMPAGES);
+	return (pages > (s64)high ? pages : (s64)high) * PAGE_SIZE;
+#else
+	return 0;
+#endif
+}
+
 INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -204,17 +252,21 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	void *task = (void *)ctx->args[0], *leader = NULL, *signal = NULL;
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, me, &who))
+	if (!c || !cpu)
 		return;
+	if (!identify(c, cpu, me, &who)) {
+		forget_thread(task);
+		return;
+	}
 	end_call(c, cpu, &who, me);
+	u64 now = bpf_ktime_get_boot_ns();
+#ifndef PROGRAMS_ARE_PREEMPTIBLE
+	charge(c, cpu, now, LEAVES);
+#endif
 	KREAD(signal, task, task_struct, signal);
 	if (!last_thread(ctx, signal, &who))
 		return;
-	u64 now = bpf_ktime_get_boot_ns();
 	int wake = 0;
-#ifndef PROGRAMS_ARE_PREEMPTIBLE
-	charge(c, cpu, now, 0);
-#endif
 	if (c->filters && !followed.delete(&who.pid)) {
 		add_alive(-1);
 		wake = none_alive();
@@ -236,6 +288,8 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	e->core_dumped = (status & 0x80) != 0;
 	e->exit_code = status & 0x7f ? -1 : (status >> 8) & 0xff;
 	e->lifetime_ns = now - who.start;
+	e->cgroup_id = cgroup_id(cgroup_of(task));
+	e->peak_rss_bytes = peak_of(task);
 	exit_ring.ringbuf_submit(e, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 

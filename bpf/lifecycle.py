@@ -3,11 +3,13 @@
 from bpf.columns import (
     ARGV,
     ARGV_TRUNCATED,
+    CGROUP_ID,
     COMM,
     EDGE,
     PARENT_START,
     PATH,
     PATH_TRUNCATED,
+    PEAK_RSS,
     PID,
     PPID,
     START,
@@ -44,6 +46,7 @@ PROCESS = Kind(
             "ns",
             derived=True,
         ),
+        CGROUP_ID,
     ),
 )
 
@@ -51,7 +54,7 @@ FORK = Kind(
     "fork",
     "forks",
     "A new process: fork, vfork or clone without CLONE_THREAD. `pid` and `comm` are the child's.",
-    cols=(TS, PID, START, PPID, PARENT_START, UID, COMM),
+    cols=(TS, PID, START, PPID, PARENT_START, UID, COMM, CGROUP_ID),
     source=Ring((1 * MIB,)),
 )
 
@@ -59,7 +62,7 @@ EXEC = Kind(
     "exec",
     "execs",
     "A successful execve(2): the process now runs another program. `comm` is the name after it.",
-    cols=(TS, PID, PPID, COMM, PATH, ARGV, PATH_TRUNCATED, ARGV_TRUNCATED, START, PARENT_START, TID, UID),
+    cols=(TS, PID, PPID, COMM, PATH, ARGV, PATH_TRUNCATED, ARGV_TRUNCATED, START, PARENT_START, TID, UID, CGROUP_ID),
     source=Ring((2 * MIB, 4 * MIB)),
 )
 
@@ -78,6 +81,8 @@ EXIT = Kind(
         Col("signal", "u8", "The signal that ended the process; NULL if it exited by itself.", null=0),
         Col("core_dumped", "bool", "Whether the kernel marked that a core was dumped."),
         Col("lifetime_ns", "u64", "From the process's start to its end.", "ns"),
+        PEAK_RSS,
+        CGROUP_ID,
     ),
     source=Ring((1 * MIB,)),
 )

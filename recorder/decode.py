@@ -109,10 +109,14 @@ def unix_address(raw: bytes) -> tuple[str, bytes]:
 
 
 class Decoder:
-    """Decodes the records of every kind. `offset_ns` turns CLOCK_BOOTTIME into UTC."""
+    """Decodes the records of every kind. `offset_ns` turns CLOCK_BOOTTIME into UTC.
 
-    def __init__(self, offset_ns: int, names: SyscallNames) -> None:
+    `unmeasured` are columns that the programs cannot fill on this kernel: they are left out and so NULL.
+    """
+
+    def __init__(self, offset_ns: int, names: SyscallNames, unmeasured: frozenset[str] = frozenset()) -> None:
         self.offset_ns = offset_ns
+        self._unmeasured = unmeasured
         self._by_raw_number = {
             syscalls.NR.name: self._number,
             syscalls.ABI.name: self._abi,
@@ -139,6 +143,8 @@ class Decoder:
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
     def _column(self, col: Col, records: Records, derived: dict[str, str]) -> pa.Array | None:
+        if col.name in self._unmeasured:
+            return None
         by_number = self._by_raw_number.get(col.name)
         if by_number is not None:
             return by_number(records["nr"])

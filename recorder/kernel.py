@@ -119,6 +119,16 @@ def online_cpus() -> list[int]:
     return [cpu for r in ranges for cpu in range(int(r[0]), int(r[-1]) + 1)]
 
 
+def symbol(name: str) -> int | None:
+    """The address of a symbol of the kernel; None if it has none of this name or keeps it secret."""
+    ending = b" " + name.encode() + b"\n"
+    try:
+        with open("/proc/kallsyms", "rb") as f:
+            return next((int(line.split()[0], 16) or None for line in f if line.endswith(ending)), None)
+    except OSError:
+        return None
+
+
 def _create(map_type: int, value_size: int, inner: int = 0) -> int:
     return _bpf(MAP_CREATE, _MapCreate(map_type, 4, value_size, 1, 0, inner))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bpf.kind import TICK_NS
-from recorder import procfs
+from recorder import cgroups, procfs
 from recorder.decode import escape
 
 
@@ -36,4 +36,5 @@ def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]
         "kernel_thread": p.kernel_thread,
         "threads": p.threads,
         "cpu_ns": p.cpu_ns,
+        "cgroup_id": cgroups.id_of(p.pid),
     }

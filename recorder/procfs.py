@@ -52,6 +52,21 @@ def _uid(pid: int) -> int | None:
     return None
 
 
+def status(pid: int, lines: dict[bytes, str]) -> dict[str, int]:
+    """Sizes that /proc/PID/status shows in kB, in bytes, under the names that `lines` gives to its lines."""
+    try:
+        fd = os.open(f"/proc/{pid}/status", os.O_RDONLY)
+    except OSError:
+        return {}
+    try:
+        words = os.read(fd, 8192).split()
+    except OSError:  # it has just ended
+        return {}
+    finally:
+        os.close(fd)
+    return {lines[word]: int(words[i + 1]) << 10 for i, word in enumerate(words[:-1]) if word in lines}
+
+
 def process(pid: int) -> Process | None:
     """The process, or None if there is none (any more)."""
     stat = _read(f"/proc/{pid}/stat")

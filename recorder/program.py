@@ -28,6 +28,7 @@ FILES = (
     "calls.bpf.h",
     "syscalls.bpf.c",
     "cpu.bpf.c",
+    "cgroups.bpf.c",
     "lifecycle.bpf.c",
     "files.bpf.c",
     "sockets.bpf.c",
@@ -64,6 +65,7 @@ PROBES = (
     Probe("on_sys_exit", "sys_exit", "system calls"),
     Probe("on_sys_enter", "sys_enter", "system calls"),
     Probe("on_sched_switch", "sched_switch", "CPU time"),
+    Probe("on_cgroup_mkdir", "cgroup_mkdir", "new control groups"),
     Probe("on_exit", "sched_process_exit", "exits"),
     Probe("on_exec", "sched_process_exec", "execs"),
     Probe("on_fork", "sched_process_fork", "forks"),
@@ -88,7 +90,8 @@ COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch")
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 
 OTHER_MAPS = (
-    "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "parked", "shapes", "hooks",
+    "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "cpu_times", "parked",
+    "shapes", "hooks",
 )  # fmt: skip
 
 _MEMBER = re.compile(
@@ -138,6 +141,11 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}"]
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
+        lines.append(f"#define SIZEOF_percpu_counter {btf.struct_size('percpu_counter')}")
+        offsets = kernel.symbol("__per_cpu_offset")  # of a kernel with CONFIG_KALLSYMS_ALL
+        if offsets:
+            lines.append(f"#define PER_CPU_OFFSETS {offsets:#x}ULL")
+            lines.append(f"#define POSSIBLE_CPUS {kernel.possible_cpus()}")
     if btf.member("tp_transition_snapshot", "srcu_gp"):
         lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
         lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(COPIED)]
@@ -160,6 +168,16 @@ def text(btf: Btf, names: SyscallNames) -> str:
     machine = os.uname().machine
     source = "".join((BPF_DIR / name).read_text() for name in FILES)
     return csource.declarations(sizes()) + _features(btf, machine, names) + _members(source, btf, machine) + source
+
+
+def unmeasured(btf: Btf) -> dict[str, str]:
+    """Columns of which this kernel does not know the values, and why."""
+    columns = {}
+    if not btf.member("task_struct", "sched_info.run_delay"):
+        columns["wait_ns"] = "the kernel was built without CONFIG_SCHED_INFO"
+    if len(btf.tracepoint_args("sched_process_exit") or ()) < 2:
+        columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is gone"
+    return columns
 
 
 def map_names() -> tuple[str, ...]:

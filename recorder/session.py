@@ -20,9 +20,13 @@ import pyarrow as pa
 
 import bpf
 from bpf import csource, ledger, lifecycle, metadata, schema, syscalls
-from bpf.kind import Kind, ring_layouts
+from bpf.cgroups import CGROUP
+from bpf.cpu import CPU, HOST
+from bpf.kind import TICK_NS, Kind, ring_layouts
+from bpf.machine import MACHINE
+from bpf.memory import MEMORY
 from bpf.version import version
-from recorder import clock, host, inflight, kernel, memory, processes, procfs, program
+from recorder import cgroups, clock, host, inflight, kernel, memory, processes, procfs, program
 from recorder import ring as rings
 from recorder.counters import ZERO_KEY, Control, MapPair
 from recorder.decode import Decoder
@@ -30,8 +34,10 @@ from recorder.filters import EVERYTHING, Filters
 from recorder.follow import Command
 from recorder.loader import Loaded
 from recorder.losses import Losses
+from recorder.machine import Machine
 from recorder.names import SyscallNames
 from recorder.overhead import Overhead
+from recorder.resident import Resident
 from recorder.writer import TraceWriter
 
 DRAIN_S = 0.1
@@ -87,12 +93,21 @@ class Watcher(Protocol):
 class Session:
     """A recording of loaded programs into a writer. `run` is all there is to do with it."""
 
-    def __init__(self, options: Options, loaded: Loaded, writer: TraceWriter, names: SyscallNames) -> None:
+    def __init__(
+        self,
+        options: Options,
+        loaded: Loaded,
+        writer: TraceWriter,
+        names: SyscallNames,
+        unmeasured: dict[str, str] | None = None,
+    ) -> None:
+        """`unmeasured`: columns that this kernel does not know the values of, and why."""
         self._options, self._loaded, self._writer, self._names = options, loaded, writer, names
         self._sizes = program.sizes()
         self._cpus = self._sizes.cpus
         self._clocks = clock.read()
-        self._decoder = Decoder(self._clocks.offset_ns, names)
+        self._decoder = Decoder(self._clocks.offset_ns, names, frozenset(unmeasured or ()))
+        self._unmeasured = unmeasured or {}
         self._control = Control(loaded)
         self._pairs = [MapPair(k, loaded, self._cpus) for k in bpf.MAP_KINDS]
         self._rings = [
@@ -104,6 +119,8 @@ class Session:
         ]
         self._losses = Losses(loaded, self._cpus)
         self._overhead = Overhead(loaded)
+        self._machine = Machine(loaded, self._cpus)
+        self._resident = Resident(options.interval_s)
         self._stopped_by = ""
         self.signal = 0  # that ended it, if one did
         self._probes: list[metadata.Probe] = []
@@ -142,11 +159,14 @@ class Session:
         self._started, began = clock.boottime_ns(), time.monotonic()
         self._next_snapshot = began + self._options.interval_s
         self._control.start(self._started, filters.flags)
+        self._charge_running()
+        self._add(CGROUP, cgroups.rows(self._started))
         self._clock_row("start", self._started, None)
         if not command:
             rows = processes.rows("start", self._started, alive, before)
             self._add(lifecycle.PROCESS, rows)
             inflight.mark_blocked(self._loaded, self._started, rows)
+            self._resident.ran((row["pid"], row["start"]) for row in rows if not row["kernel_thread"])
         else:
             # Started only now: a new thread's first return is not mistaken for a call that was in flight.
             filters.follow(self._loaded, [command.start()])
@@ -295,6 +315,12 @@ class Session:
             records = pair.drain(epoch, ts)
             if len(records):
                 self._writer.add(pair.kind, self._decoder.batch(pair.kind, records))
+            if pair.kind is CPU:
+                starts = records["start"] // TICK_NS * TICK_NS
+                self._resident.ran(zip(records["pid"].tolist(), starts.tolist(), strict=True))
+        self._add(MEMORY, self._resident.rows(ts, everything=not self._control.epoch))
+        self._add(HOST, self._machine.host_rows(epoch, ts))
+        self._add(MACHINE, [self._machine.row(ts)])
         self._add(ledger.LOSS, self._losses.rows(ts))
         self._add(ledger.OVERHEAD, [self._overhead.recorder()])
 
@@ -335,6 +361,7 @@ class Session:
             recorder_start=own.start if own else 0,
             clock_offset_ns=self._clocks.offset_ns,
             probes=self._probes,
+            unmeasured=self._unmeasured,
             rows=dict(self._writer.rows),
             losses=self._losses.sums(),
         )

@@ -79,6 +79,8 @@ class Status:
         for probe in recording["probes"]:
             if not probe["attached"]:
                 self._say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
+        for column, reason in recording["unmeasured"].items():
+            self._say(f"not measured: {column}: {reason}")
         if command and command.status() is None:
             self._say(f"the command still runs: pid {command.pid}")
         if self._options.filters.flags and not any(recording["rows"][kind] for kind in OF_PROCESSES):

@@ -91,6 +91,7 @@ def recording(rows: list[Row] | None = None, /, **changes: Any) -> dict[str, Any
         "recorder_start": born(-1),
         "clock_offset_ns": BOOT,
         "probes": [{"name": "on_exec", "tracepoint": "sched_process_exec", "attached": True, "reason": ""}],
+        "unmeasured": {},
         "rows": counts,
         "losses": [],
         **changes,

@@ -53,7 +53,7 @@ def _lives() -> list[Row]:
             row("exec", at(start_s + 0.0005), **me, tid=pid, comm=comm, path=f"/usr/bin/{argv[0]}", argv=argv,
                 argv_truncated=pid == 101, path_truncated=False),
             row("exit", at(end_s), **me, comm=comm, lifetime_ns=round((end_s - start_s) * 10**9),
-                **{"core_dumped": False, **ended}),
+                **{"core_dumped": False, "peak_rss_bytes": pid << 15, "cgroup_id": 4242, **ended}),
         ]  # fmt: skip
     me = {"pid": SERVER, "start": born(-400)}
     return [*out, row("rename", at(4), **me, tid=61, uid=0, old_comm="server", comm="worker-1")]
@@ -128,7 +128,8 @@ def _sockets() -> list[Row]:
 
 def _cpu() -> list[Row]:
     return [
-        row("cpu", at(second), pid=pid, start=start, oncpu_ns=oncpu_ns, switches=3)
+        row("cpu", at(second), pid=pid, start=start, oncpu_ns=oncpu_ns, wait_ns=oncpu_ns // 4, voluntary_switches=2,
+            involuntary_switches=1, migrations=second % 2, minor_faults=10 * second, major_faults=second // 8)
         for second, pid, start, oncpu_ns in (
             (1, SERVER, born(-400), 400_000_000),
             (2, SERVER, born(-400), 350_000_000),
@@ -138,7 +139,19 @@ def _cpu() -> list[Row]:
             (8, 102, born(7.0), 600_000),
             (9, RECORDER, born(-1), 12_000_000),
         )
-    ]
+    ] + [
+        row("host", at(second), cpu=cpu, idle_ns=idle_ms * 10**6, busy_ns=(1000 - idle_ms) * 10**6)
+        for second, cpu, idle_ms in ((1, 0, 600), (1, 1, 1000), (2, 0, 300), (2, 1, 649))
+    ] + [
+        row("machine", at(1), mem_total_bytes=4 << 30, mem_free_bytes=1 << 30, mem_available_bytes=3 << 30,
+            cpu_some_ns=5_000_000)
+    ] + [
+        row("memory", at(second), pid=SERVER, start=born(-400), rss_anon_bytes=mib << 20, rss_file_bytes=1 << 20,
+            rss_shmem_bytes=0, swap_bytes=0, peak_rss_bytes=40 << 20)
+        for second, mib in ((1, 10), (2, 30))
+    ] + [
+        row("cgroup", at(0), cgroup_id=4242, cgroup_path="/kubepods/pod1/cri-containerd-" + "ab" * 32 + ".scope")
+    ]  # fmt: skip
 
 
 def _ledger() -> list[Row]:

@@ -96,9 +96,9 @@ def start(path: Path, *args: str, **popen: Any) -> Recording:
 
 
 @contextlib.contextmanager
-def recording(path: Path, *args: str) -> Iterator[Recording]:
+def recording(path: Path, *args: str, **popen: Any) -> Iterator[Recording]:
     """Records everything while the body runs, and then makes sure that it ended well."""
-    running = start(path, *args)
+    running = start(path, *args, **popen)
     try:
         yield running
     finally:

@@ -35,8 +35,8 @@ def life(
 def test_a_whole_life(tmp_path: Path) -> None:
     rows = [
         *life(7, 1, 3),
-        row("cpu", at(2), pid=7, start=born(1), oncpu_ns=4, switches=1),
-        row("cpu", at(3), pid=7, start=born(1), oncpu_ns=5, switches=1),
+        row("cpu", at(2), pid=7, start=born(1), oncpu_ns=4, voluntary_switches=1),
+        row("cpu", at(3), pid=7, start=born(1), oncpu_ns=5, voluntary_switches=1),
         calls(at(2), 7, born(1), "read", 40, 11),
     ]
     sql = (
@@ -85,7 +85,7 @@ def test_alive_at_both_ends(tmp_path: Path) -> None:
 def test_none_used_is_zero_only_where_all_was_counted(tmp_path: Path, changes: Any, expected: Any) -> None:
     rows = [
         row("process", at(0), pid=5, start=born(-1), edge="start"),
-        row("cpu", at(1), pid=7, start=born(0), oncpu_ns=1, switches=1),
+        row("cpu", at(1), pid=7, start=born(0), oncpu_ns=1, voluntary_switches=1),
         calls(at(1), 7, born(0), "read", 40, 1),
     ]
     assert query(tmp_path, "SELECT cpu_ns, syscalls FROM processes WHERE pid = 5", rows, **changes) == [expected]
@@ -121,7 +121,7 @@ def test_a_cut_argv_ends_in_dots(tmp_path: Path) -> None:
 
 
 def test_a_process_of_which_only_cpu_time_is_known(tmp_path: Path) -> None:
-    rows = [row("cpu", at(2), pid=7, start=born(1), oncpu_ns=4, switches=1)]
+    rows = [row("cpu", at(2), pid=7, start=born(1), oncpu_ns=4, voluntary_switches=1)]
     sql = "SELECT pid, comm, command, epoch_ns(started), ended, cpu_ns FROM processes"
     assert query(tmp_path, sql, rows) == [(7, None, None, at(1), None, 4)]
 
@@ -131,7 +131,7 @@ def test_exit_by_code_and_by_signal(tmp_path: Path) -> None:
         row("exit", at(1), pid=7, start=born(0), comm="a", exit_code=3, lifetime_ns=10, core_dumped=False),
         row("exit", at(2), pid=8, start=born(0), comm="b", signal=11, lifetime_ns=20, core_dumped=True),
         calls(at(1), 7, born(0), "read", 40, 2),
-        row("cpu", at(3), pid=7, start=born(0), oncpu_ns=6, switches=1),
+        row("cpu", at(3), pid=7, start=born(0), oncpu_ns=6, voluntary_switches=1),
     ]
     sql = "SELECT pid, comm, exit_code, signal, lifetime_ns, core_dumped, cpu_ns, syscalls FROM exits ORDER BY ts"
     # The totals are the process's own also when the snapshot that holds them lies outside of the window.

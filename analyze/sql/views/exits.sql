@@ -25,7 +25,11 @@ CREATE VIEW exits(
     -- CPU time that it used in the recording [ns]; NULL if that was not counted for it.
     cpu_ns,
     -- System calls that it made in the recording; NULL if that was not counted for it.
-    syscalls
+    syscalls,
+    -- The most resident memory that it had had since its last exec [bytes]; NULL if the kernel does not say.
+    peak_rss_bytes,
+    -- Id of the control group that it was in when it ended; NULL if not known.
+    cgroup_id
 ) AS
 WITH
 cpu_by_process AS (
@@ -50,7 +54,9 @@ SELECT
     e.uid,
     e.core_dumped,
     TRY_CAST(COALESCE(c.cpu_ns, CASE WHEN r.cpu_complete THEN 0 END) AS BIGINT),
-    TRY_CAST(COALESCE(s.calls, CASE WHEN r.syscalls_complete THEN 0 END) AS BIGINT)
+    TRY_CAST(COALESCE(s.calls, CASE WHEN r.syscalls_complete THEN 0 END) AS BIGINT),
+    e.peak_rss_bytes,
+    e.cgroup_id
 FROM windowed.exits AS e
 CROSS JOIN main.recording AS r
 LEFT JOIN cpu_by_process AS c ON c.pid = e.pid AND c.start IS NOT DISTINCT FROM e.start

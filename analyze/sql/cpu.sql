@@ -1,0 +1,65 @@
+-- CPU time of each process, and its share of the machine.
+--
+-- Counted from context switch to context switch and up to each snapshot, all threads of a process together, with the
+-- interrupts that came meanwhile. Only of processes that were recorded; what a CPU did in all is in the report `cpus`.
+CREATE VIEW report.cpu(
+    -- Process id (thread group id).
+    pid,
+    -- Command name, last known.
+    comm,
+    -- CPU time [s].
+    cpu_s,
+    -- CPU time as a share of one CPU for the whole time [%]; over 100 if several threads ran at once.
+    cpu_pct,
+    -- CPU time as a share of what all CPUs had together [%].
+    machine_pct,
+    -- Time that its threads were ready to run and waited for a CPU [s]; NULL if the kernel does not count it.
+    wait_s,
+    -- Times that one of its threads left a CPU.
+    switches,
+    -- Times that one of its threads ran on another CPU than before.
+    migrations,
+    -- Snapshots in which it used CPU time.
+    snapshots,
+    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    command,
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+WITH
+cpus AS (
+    SELECT cpu, SUM(idle_ns + busy_ns) AS ns
+    FROM main.host
+    GROUP BY cpu
+),
+machine AS (
+    SELECT MAX(ns) AS one_ns, SUM(ns) AS all_ns
+    FROM cpus
+),
+totals AS (
+    SELECT
+        pid, start,
+        SUM(oncpu_ns) AS oncpu_ns,
+        SUM(wait_ns) AS wait_ns,
+        TRY_CAST(SUM(voluntary_switches + involuntary_switches) AS BIGINT) AS switches,
+        TRY_CAST(SUM(migrations) AS BIGINT) AS migrations,
+        COUNT(CASE WHEN oncpu_ns > 0 THEN 1 END) AS snapshots
+    FROM main.cpu
+    GROUP BY pid, start
+)
+SELECT
+    t.pid,
+    p.comm,
+    t.oncpu_ns / 1e9,
+    100.0 * t.oncpu_ns / NULLIF(m.one_ns, 0),
+    100.0 * t.oncpu_ns / NULLIF(m.all_ns, 0),
+    t.wait_ns / 1e9,
+    t.switches,
+    t.migrations,
+    t.snapshots,
+    p.command,
+    t.start
+FROM totals AS t
+CROSS JOIN machine AS m
+LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+ORDER BY t.oncpu_ns DESC NULLS LAST, t.pid, t.start;

@@ -1,0 +1,25 @@
+-- What each CPU did: how long it was idle, and how long it ran anything.
+--
+-- Busy is whatever is not the CPU's idle thread, of any process, recorded or not, interrupts included. Interrupts that
+-- come while the CPU is idle count as idle.
+CREATE VIEW report.cpus(
+    -- Number of the CPU.
+    cpu,
+    -- Time that it ran threads [s].
+    busy_s,
+    -- Time that it was idle [s].
+    idle_s,
+    -- Its busy time as a share of both [%].
+    busy_pct,
+    -- The largest such share of one snapshot [%].
+    max_busy_pct
+) AS
+SELECT
+    cpu,
+    SUM(busy_ns) / 1e9,
+    SUM(idle_ns) / 1e9,
+    100.0 * SUM(busy_ns) / NULLIF(SUM(idle_ns + busy_ns), 0),
+    MAX(100.0 * busy_ns / NULLIF(idle_ns + busy_ns, 0))
+FROM main.host
+GROUP BY cpu
+ORDER BY cpu NULLS LAST;

@@ -1,0 +1,39 @@
+-- Page faults of each process: how often it touched memory that was not there yet.
+--
+-- A minor fault needed nothing from a disk; a major one waited for it. Counted when a thread leaves its CPU and at each
+-- snapshot. A process that caused none is not shown.
+CREATE VIEW report.page_faults(
+    -- Process id (thread group id).
+    pid,
+    -- Command name, last known.
+    comm,
+    -- Minor page faults.
+    minor_faults,
+    -- Major page faults.
+    major_faults,
+    -- Both, for each second of its CPU time; NULL if it used none.
+    faults_per_cpu_s,
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+WITH
+totals AS (
+    SELECT
+        pid, start,
+        TRY_CAST(SUM(minor_faults) AS BIGINT) AS minor,
+        TRY_CAST(SUM(major_faults) AS BIGINT) AS major,
+        SUM(oncpu_ns) AS oncpu_ns
+    FROM main.cpu
+    GROUP BY pid, start
+)
+SELECT
+    t.pid,
+    p.comm,
+    t.minor,
+    t.major,
+    1e9 * (t.minor + t.major) / NULLIF(t.oncpu_ns, 0),
+    t.start
+FROM totals AS t
+LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+WHERE t.minor + t.major > 0
+ORDER BY t.major DESC, t.minor DESC, t.pid, t.start;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Which control group a process is in, and the names of those that are made.
+
+// The cgroup of the unified hierarchy that a thread is in.
+INLINE void *cgroup_of(void *task)
+{
+	void *set = NULL, *cgroup = NULL;
+	KREAD(set, task, task_struct, cgroups);
+	KREAD(cgroup, set, css_set, dfl_cgrp);
+	return cgroup;
+}
+
+INLINE u64 cgroup_id(void *cgroup)
+{
+	void *node = NULL;
+	u64 id = 0;
+	KREAD(node, cgroup, cgroup, kn);
+	KREAD(id, node, kernfs_node, id);
+	return id;
+}
+
+INLINE void record_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	void *made = (void *)ctx->args[0], *path = (void *)ctx->args[1], *root = NULL, *unified = NULL;
+	if (!c)
+		return;
+	// Ids are unique in one hierarchy only.
+	KREAD(root, made, cgroup, root);
+	KREAD(unified, cgroup_of((void *)bpf_get_current_task()), cgroup, root);
+	if (root != unified)
+		return;
+	struct cgroup *e = cgroup_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_cgroup_ring);
+		return;
+	}
+	e->ts = bpf_ktime_get_boot_ns();
+	e->cgroup_id = cgroup_id(made);
+	long n = bpf_probe_read_kernel_str(e->cgroup_path, sizeof(e->cgroup_path), path);
+	e->cgroup_path_len = n > 0 ? n - 1 : 0;
+	cgroup_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
+{
+	record_cgroup_mkdir(ctx);
+	DONE(cgroup_mkdir);
+	return 0;
+}
+AGAIN(cgroup_mkdir)

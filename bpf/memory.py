@@ -1,0 +1,28 @@
+"""Memory of processes: what each had at a snapshot."""
+
+from bpf.columns import PEAK_RSS, PID, START, TS
+from bpf.kind import Col, Kind
+
+
+def _had(name: str, doc: str) -> Col:
+    return Col(name, "u64", doc, "bytes", derived=True)
+
+
+MEMORY = Kind(
+    "memory",
+    "memory",
+    "Resident memory of one process at a snapshot, as /proc/PID/status shows it. Only of processes that have run since "
+    "the snapshot before: the others have what they had. Memory that processes share counts for each of them.",
+    cols=(
+        TS,
+        PID,
+        START,
+        _had("rss_anon_bytes", "Resident memory of its own: heap, stacks, what it wrote to private mappings."),
+        _had("rss_file_bytes", "Resident pages of files that it has mapped, its program and libraries among them."),
+        _had("rss_shmem_bytes", "Resident shared memory: tmpfs, System V, shared anonymous mappings."),
+        _had("swap_bytes", "Anonymous memory that is in swap space."),
+        Col(PEAK_RSS.name, PEAK_RSS.type, PEAK_RSS.doc, PEAK_RSS.unit, derived=True),
+    ),
+)
+
+KINDS = (MEMORY,)

@@ -1,0 +1,45 @@
+"""Control groups of the unified hierarchy, by id, as its file system shows them.
+
+The id is the inode of the group's directory (cgroup_id(), include/linux/cgroup.h).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+from recorder.decode import escape
+
+
+@cache
+def mount_point() -> str | None:
+    """Where the hierarchy is mounted; None if it is nowhere."""
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as f:
+        return next((words[1] for words in map(str.split, f) if words[2] == "cgroup2"), None)
+
+
+def rows(ts: int) -> list[dict[str, Any]]:
+    """Rows of the kind `cgroup` for every group that there is. `ts` is CLOCK_BOOTTIME ns."""
+    root = mount_point()
+    if root is None:
+        return []
+    found = []
+    for folder, _folders, _files in os.walk(root):
+        path = escape(os.fsencode(folder.removeprefix(root) or "/"))
+        try:
+            found.append({"ts": ts, "cgroup_id": os.stat(folder).st_ino, "cgroup_path": path})
+        except FileNotFoundError:
+            continue  # removed meanwhile
+    return found
+
+
+def id_of(pid: int) -> int | None:
+    """Id of the group that a process is in; None if it has ended or its group cannot be seen from here."""
+    root = mount_point()
+    try:
+        with open(f"/proc/{pid}/cgroup", "rb") as f:
+            path = next((line[3:].rstrip(b"\n") for line in f if line.startswith(b"0::")), None)
+        return None if root is None or path is None else os.stat(os.fsencode(root) + path).st_ino
+    except OSError:
+        return None

@@ -1,0 +1,88 @@
+"""The machine as a whole, at each snapshot: its CPUs, its memory, and how long work stood still for want of them.
+
+CPU times come from the programs, the rest from /proc, whose words proc_meminfo(5) and Documentation/accounting/psi.rst
+explain. What the kernel does not say is left out of a row.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from recorder import kernel
+from recorder.loader import Loaded
+
+MEMINFO = {
+    "mem_total_bytes": b"MemTotal",
+    "mem_free_bytes": b"MemFree",
+    "mem_available_bytes": b"MemAvailable",
+    "page_cache_bytes": b"Cached",
+    "slab_bytes": b"Slab",
+    "swap_total_bytes": b"SwapTotal",
+    "swap_free_bytes": b"SwapFree",
+}
+"""Column → line of /proc/meminfo."""
+
+PRESSURES = ("cpu", "memory", "io")
+
+_STALLED = re.compile(rb"^(some|full) .* total=(\d+)$", re.MULTILINE)
+
+CPU_TIME = np.dtype([("idle_ns", "<u8", 2), ("busy_ns", "<u8", 2), ("task", "<u8"), ("usage", "<u8", 6)])
+"""struct cpu_time of bpf/cpu.bpf.c."""
+
+
+class Machine:
+    """Makes the rows of `host` and `machine`, each of what came since the one before."""
+
+    def __init__(self, loaded: Loaded, cpus: int) -> None:
+        self._fd, self._cpus = loaded.maps["cpu_times"], cpus
+        self._times = self._read_times()
+        self._stalled = _stalled_ns()
+
+    def host_rows(self, epoch: int, ts: int) -> list[dict[str, Any]]:
+        """A row for each CPU that did something in the epoch, which has ended."""
+        before, now = self._times, self._read_times()
+        parity = epoch & 1
+        rows = []
+        for cpu in range(self._cpus):
+            row = {name: int(now[cpu][name][parity] - before[cpu][name][parity]) for name in ("idle_ns", "busy_ns")}
+            # What the other epoch, which has begun, has by now is for the next snapshot.
+            for name in row:
+                now[cpu][name][1 - parity] = before[cpu][name][1 - parity]
+            if any(row.values()):
+                rows.append({"ts": ts, "cpu": cpu, **row})
+        self._times = now
+        return rows
+
+    def _read_times(self) -> np.ndarray[Any, np.dtype[np.void]]:
+        raw = kernel.lookup(self._fd, bytes(4), CPU_TIME.itemsize * self._cpus)
+        return np.frombuffer(raw, CPU_TIME).copy()
+
+    def row(self, ts: int) -> dict[str, Any]:
+        """The row of `machine`."""
+        before, self._stalled = self._stalled, _stalled_ns()
+        stalled = {name: ns - before[name] for name, ns in self._stalled.items() if name in before}
+        return {"ts": ts, **_memory(), **stalled}
+
+
+def _memory() -> dict[str, int]:
+    with open("/proc/meminfo", "rb") as f:
+        lines = dict(line.split(b":", 1) for line in f)
+    return {column: int(lines[name].split()[0]) << 10 for column, name in MEMINFO.items() if name in lines}
+
+
+def _stalled_ns() -> dict[str, int]:
+    """Column → total since boot. Without PSI, in the kernel or switched on, there is no such file or no such line."""
+    found = {}
+    for resource in PRESSURES:
+        try:
+            with open(f"/proc/pressure/{resource}", "rb") as f:
+                text = f.read()
+        except OSError:  # EOPNOTSUPP: switched off
+            continue
+        for extent, us in _STALLED.findall(text):
+            found[f"{resource}_{extent.decode()}_ns"] = int(us) * 1000
+    found.pop("cpu_full_ns", None)  # not defined for the whole machine, and zero
+    return found
