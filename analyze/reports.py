@@ -23,6 +23,7 @@ ORDER = (
     "runqueue",
     "cpus",
     "memory",
+    "kernel_memory",
     "page_faults",
     "cgroups",
 )

@@ -72,7 +72,7 @@ def recording(loaded: loader.Loaded) -> Iterator[None]:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     kernel.raise_memlock_limit()
-    loaded = loader.Loading(program.text(Btf.of_kernel(), SyscallNames())).result()
+    loaded = loader.Loading(program.plan(Btf.of_kernel(), SyscallNames())).result()
     names = [f"on_{name}" for name in TRACEPOINTS]
     request = {"stub": str(program.STUB_DIR), "text": EMPTY, "cflags": [], "maps": [], "programs": names}
     _answer, programs = compiler.load(request)

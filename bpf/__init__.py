@@ -4,7 +4,7 @@ Each subject is a C program (`*.bpf.c`) and the declarations of its rows (the Py
 `KINDS` lists all of them. Nothing here imports bcc, pyarrow or duckdb, except `schema`, which imports pyarrow.
 """
 
-from bpf import cgroups, cpu, files, ledger, lifecycle, machine, memory, sockets, syscalls
+from bpf import cgroups, cpu, files, kernel_memory, ledger, lifecycle, machine, memory, sockets, syscalls
 from bpf.kind import Kind, Map, Ring
 
 KINDS: tuple[Kind, ...] = (
@@ -14,10 +14,14 @@ KINDS: tuple[Kind, ...] = (
     *sockets.KINDS,
     *cpu.KINDS,
     *memory.KINDS,
+    *kernel_memory.KINDS,
     *cgroups.KINDS,
     *machine.KINDS,
     *ledger.KINDS,
 )
+
+DEFAULT_KINDS = frozenset(k.name for k in KINDS if not k.opt_in)
+"""What is recorded unless something else is asked for."""
 
 RING_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Ring))
 

@@ -20,6 +20,7 @@ OTHER_LOSSES = {
     "file_path_unreadable": ("unreadable", "path of a file"),
     "open_how_unreadable": ("unreadable", "open_how"),
     "address_unreadable": ("unreadable", "address of a socket"),
+    "allocated_map": ("map full", "sizes of kernel memory"),
 }
 """The programs' counters of losses that are of no ring and no kind's map, with `cause` and `place` of their rows."""
 
@@ -56,7 +57,7 @@ def map_names(kind: Kind) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large rings and maps are on a machine with that many possible CPUs.
+    """Which kinds are recorded, and how large their rings and maps are on a machine with that many possible CPUs.
 
     A per-CPU map takes memory for each CPU, and is read as a whole: past 32 CPUs it has fewer entries, and is read
     the earlier. What fills a ring are the CPUs together: past 16 of them it is larger.
@@ -64,6 +65,17 @@ class Sizes:
 
     cpus: int
     page_size: int
+    kinds: frozenset[str] = bpf.DEFAULT_KINDS
+
+    @property
+    def ring_kinds(self) -> tuple[Kind, ...]:
+        """The recorded kinds that come through rings."""
+        return tuple(k for k in bpf.RING_KINDS if k.name in self.kinds)
+
+    @property
+    def map_kinds(self) -> tuple[Kind, ...]:
+        """The recorded kinds that are counted in maps."""
+        return tuple(k for k in bpf.MAP_KINDS if k.name in self.kinds)
 
     def map_entries(self, kind: Kind) -> int:
         """Entries of each of the kind's two maps."""
@@ -102,4 +114,6 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
     constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SMALL_NAME {files.SMALL_NAME}\n"
-    return constants + "".join(_kind_text(k, sizes) for k in bpf.KINDS)
+    recorded = [k for k in bpf.KINDS if k.name in sizes.kinds]
+    constants += "".join(f"#define RECORDS_{k.name} 1\n" for k in recorded)
+    return constants + "".join(_kind_text(k, sizes) for k in recorded)

@@ -101,6 +101,7 @@ class Kind:
     """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order.
 
     A row `of_interval` counts what happened since the snapshot before, and so belongs to the time before its `ts`.
+    Neither maps nor programs of a kind that is `opt_in` are there unless it is asked for.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Kind:
     cols: tuple[Col, ...]
     source: Ring | Map | None = None
     of_interval: bool = False
+    opt_in: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Map):

@@ -37,15 +37,15 @@ def examine() -> Iterator[Finding]:
     try:
         btf, names = Btf.of_kernel(), SyscallNames()
         yield Finding("BTF", True, "the kernel describes its types")
-        text = program.text(btf, names)
+        plan = program.plan(btf, names)
     except SysmonError as error:
         yield Finding("BTF", False, str(error))
         return
-    yield from _tracepoints(btf)
+    yield from _tracepoints(btf, plan)
     if not privilege.may_record():
         return
     kernel.raise_memlock_limit()
-    yield from _load(text)
+    yield from _load(plan)
 
 
 def _privilege() -> Finding:
@@ -80,16 +80,16 @@ def _tracefs() -> Finding:
     return Finding("tracefs", True, "mounted (not needed)" if mounted else "not mounted (not needed)", fatal=False)
 
 
-def _tracepoints(btf: Btf) -> Iterator[Finding]:
-    for probe in program.PROBES:
+def _tracepoints(btf: Btf, plan: program.Plan) -> Iterator[Finding]:
+    for probe in plan.probes:
         there = btf.tracepoint_args(probe.tracepoint) is not None
         text = f"{probe.tracepoint}, for {probe.records}"
         yield Finding("probe", there, text if there else f"{text}: this kernel has no such tracepoint", fatal=False)
 
 
-def _load(text: str) -> Iterator[Finding]:
+def _load(plan: program.Plan) -> Iterator[Finding]:
     try:
-        loaded = loader.Loading(text).result()
+        loaded = loader.Loading(plan).result()
     except SysmonError as error:
         yield Finding("programs", False, str(error))
         return

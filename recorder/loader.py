@@ -93,15 +93,15 @@ class Loaded:
 class Loading:
     """A compilation under way in a child process. `result` waits for it, so that other work can go on meanwhile."""
 
-    def __init__(self, text: str) -> None:
-        self._probes = program.probes(text)
+    def __init__(self, plan: program.Plan) -> None:
+        self._plan = plan
         machine_cflags = [f"-DPAGE_SIZE={os.sysconf('SC_PAGE_SIZE')}", "-Wno-unused-value"]
         request = {
-            "text": text,
+            "text": plan.text,
             "stub": str(program.STUB_DIR),
             "cflags": machine_cflags,
-            "maps": program.map_names(),
-            "programs": program.program_names(text),
+            "maps": plan.maps,
+            "programs": plan.programs,
         }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `result` or `abandon`
         self._sock, theirs = socket.socketpair()
@@ -136,7 +136,8 @@ class Loading:
             for fd in fds:
                 os.close(fd)
             raise CannotLoad(f"the kernel refuses every program: {next(iter(refused.values()))}; try `sysmon doctor`")
-        return Loaded({n: fds[i] for n, i in answer["maps"].items()}, programs, answer["bcc"], self._probes, refused)
+        maps = {n: fds[i] for n, i in answer["maps"].items()}
+        return Loaded(maps, programs, answer["bcc"], self._plan.probes, refused)
 
     def abandon(self) -> None:
         """Ends the compilation without its result."""

@@ -28,6 +28,7 @@ FILES = (
     "calls.bpf.h",
     "syscalls.bpf.c",
     "cpu.bpf.c",
+    "kernel_memory.bpf.c",
     "cgroups.bpf.c",
     "lifecycle.bpf.c",
     "files.bpf.c",
@@ -38,6 +39,7 @@ PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
 FILTER_ENTRIES = 64
 MARK_ENTRIES = 8192
+ALLOCATED_ENTRIES = 262144
 
 SYSCALL_NR_MEMBER = {"x86_64": "orig_ax", "aarch64": "syscallno", "riscv64": "a7"}
 """Where the number of the system call stands in pt_regs (syscall_get_nr() of each architecture)."""
@@ -52,11 +54,15 @@ ARGUMENT_MEMBERS = {
 
 @dataclass(frozen=True)
 class Probe:
-    """A program, the raw tracepoint that it is attached to, and what it records."""
+    """A program, the raw tracepoint that it is attached to, and what it records.
+
+    One that is `of` a kind is there only if the kind is recorded.
+    """
 
     program: str
     tracepoint: str
     records: str
+    of: str = ""
 
 
 PROBES = (
@@ -70,6 +76,18 @@ PROBES = (
     Probe("on_exec", "sched_process_exec", "execs"),
     Probe("on_fork", "sched_process_fork", "forks"),
     Probe("on_rename", "task_rename", "renames"),
+    Probe("on_irq_exit", "irq_handler_exit", "interrupts", "kernel_memory"),
+    Probe("on_irq_enter", "irq_handler_entry", "interrupts", "kernel_memory"),
+    Probe("on_softirq_exit", "softirq_exit", "interrupts", "kernel_memory"),
+    Probe("on_softirq_enter", "softirq_entry", "interrupts", "kernel_memory"),
+    Probe("on_kfree", "kfree", "kernel memory", "kernel_memory"),
+    Probe("on_cache_free", "kmem_cache_free", "kernel memory", "kernel_memory"),
+    Probe("on_pages_free", "mm_page_free", "kernel memory", "kernel_memory"),
+    Probe("on_kmalloc", "kmalloc", "kernel memory", "kernel_memory"),
+    Probe("on_kmalloc_node", "kmalloc_node", "kernel memory", "kernel_memory"),
+    Probe("on_cache_alloc", "kmem_cache_alloc", "kernel memory", "kernel_memory"),
+    Probe("on_cache_alloc_node", "kmem_cache_alloc_node", "kernel memory", "kernel_memory"),
+    Probe("on_pages_alloc", "mm_page_alloc", "kernel memory", "kernel_memory"),
 )
 
 HOOKS = {
@@ -84,8 +102,10 @@ SNAPSHOT_PROGRAM = "on_snapshot"
 AGAIN = "_again"
 """Ends the name of a program's copy (bpf/again.bpf.h)."""
 
-COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch")
-"""The programs that have a copy where programs are preemptible. A switch is traced with preemption off."""
+COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch" and not p.of)
+"""The programs that have a copy where programs are preemptible. A switch is traced with preemption off.
+
+Those of opt-in kinds have none: what is skipped of them is lost and counted."""
 
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 
@@ -138,7 +158,9 @@ def _members(text: str, btf: Btf, machine: str) -> str:
 def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     lines = [f"#define NR_{call} {names.number(call)}" for call in ("execve", "execveat")]
     lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
-    lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}"]
+    lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}", f"#define ALLOCATED_ENTRIES {ALLOCATED_ENTRIES}"]
+    if "struct kmem_cache *" in (btf.tracepoint_args("kmem_cache_alloc") or ()):
+        lines.append("#define CACHES_ARE_NAMED 1")  # since 6.1
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
         lines.append(f"#define SIZEOF_percpu_counter {btf.struct_size('percpu_counter')}")
@@ -158,16 +180,38 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sizes() -> csource.Sizes:
-    """The sizes of rings and maps on this machine."""
-    return csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"))
+@dataclass(frozen=True)
+class Plan:
+    """What is loaded to record some kinds: the text, and by name its maps and programs that user space deals with.
+
+    `probes` are in the order of attaching: each copy after its program.
+    """
+
+    sizes: csource.Sizes
+    text: str
+    maps: tuple[str, ...]
+    probes: tuple[Probe, ...]
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Every program, those that are attached and the one that is run."""
+        return (*(p.program for p in (*self.probes, *HOOKS.values())), SNAPSHOT_PROGRAM)
 
 
-def text(btf: Btf, names: SyscallNames) -> str:
-    """The whole program. Raises CannotLoad if a struct member that cannot be done without is missing."""
+def plan(btf: Btf, names: SyscallNames, kinds: frozenset[str] = bpf.DEFAULT_KINDS) -> Plan:
+    """What records these kinds here. Raises CannotLoad if a struct member that cannot be done without is missing."""
     machine = os.uname().machine
+    sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds)
     source = "".join((BPF_DIR / name).read_text() for name in FILES)
-    return csource.declarations(sizes()) + _features(btf, machine, names) + _members(source, btf, machine) + source
+    text = csource.declarations(sizes) + _features(btf, machine, names) + _members(source, btf, machine) + source
+    rings = (name for k in sizes.ring_kinds for name in csource.ring_names(k))
+    maps = (name for k in sizes.map_kinds for name in csource.map_names(k))
+    # A tracepoint of an opt-in kind that other kernels have is nothing that this one lacks.
+    probes = [p for p in PROBES if not p.of or (p.of in kinds and btf.tracepoint_args(p.tracepoint) is not None)]
+    if PREEMPTIBLE in text:
+        pairs = ((p, replace(p, program=p.program + AGAIN)) for p in probes)
+        probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
+    return Plan(sizes, text, (*rings, *maps, *OTHER_MAPS), tuple(probes))
 
 
 def unmeasured(btf: Btf) -> dict[str, str]:
@@ -178,23 +222,3 @@ def unmeasured(btf: Btf) -> dict[str, str]:
     if len(btf.tracepoint_args("sched_process_exit") or ()) < 2:
         columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is gone"
     return columns
-
-
-def map_names() -> tuple[str, ...]:
-    """Every map of the program that user space opens."""
-    rings = (name for k in bpf.RING_KINDS for name in csource.ring_names(k))
-    maps = (name for k in bpf.MAP_KINDS for name in csource.map_names(k))
-    return (*rings, *maps, *OTHER_MAPS)
-
-
-def probes(source: str) -> tuple[Probe, ...]:
-    """What of a text is attached, in the order of attaching: each copy after its program."""
-    if PREEMPTIBLE not in source:
-        return PROBES
-    pairs = ((p, replace(p, program=p.program + AGAIN)) for p in PROBES)
-    return tuple(p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1]))
-
-
-def program_names(source: str) -> tuple[str, ...]:
-    """Every program of a text, those that are attached and the one that is run."""
-    return (*(p.program for p in (*probes(source), *HOOKS.values())), SNAPSHOT_PROGRAM)

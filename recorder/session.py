@@ -65,6 +65,7 @@ class Options:
     duration_s: float | None = None
     interval_s: float = 1.0
     filters: Filters = EVERYTHING
+    kinds: frozenset[str] = bpf.DEFAULT_KINDS
     command: tuple[str, ...] = ()
     command_line: tuple[str, ...] = ()
 
@@ -96,6 +97,7 @@ class Session:
     def __init__(
         self,
         options: Options,
+        sizes: csource.Sizes,
         loaded: Loaded,
         writer: TraceWriter,
         names: SyscallNames,
@@ -103,16 +105,15 @@ class Session:
     ) -> None:
         """`unmeasured`: columns that this kernel does not know the values of, and why."""
         self._options, self._loaded, self._writer, self._names = options, loaded, writer, names
-        self._sizes = program.sizes()
-        self._cpus = self._sizes.cpus
+        self._sizes, self._cpus = sizes, sizes.cpus
         self._clocks = clock.read()
         self._decoder = Decoder(self._clocks.offset_ns, names, frozenset(unmeasured or ()))
         self._unmeasured = unmeasured or {}
         self._control = Control(loaded)
-        self._pairs = [MapPair(k, loaded, self._cpus) for k in bpf.MAP_KINDS]
+        self._pairs = [MapPair(k, loaded, self._cpus) for k in sizes.map_kinds]
         self._rings = [
             (kind, rings.Ring(loaded.maps[name], size, layout))
-            for kind in bpf.RING_KINDS
+            for kind in sizes.ring_kinds
             for name, size, layout in zip(
                 csource.ring_names(kind), self._sizes.ring_bytes(kind), ring_layouts(kind), strict=True
             )
@@ -134,7 +135,7 @@ class Session:
         with self._signals() as wakeup, select.epoll() as poll:
             poll.register(wakeup, select.EPOLLIN)
             # A program wakes us up when all is over, or when its ring fills faster than we look at it.
-            for name in (n for kind in bpf.RING_KINDS for n in csource.ring_names(kind)):
+            for name in (n for kind in self._sizes.ring_kinds for n in csource.ring_names(kind)):
                 poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
             began = self._begin(command)
             watcher.began()
@@ -288,8 +289,8 @@ class Session:
         return busy
 
     def _maps_fill(self) -> bool:
-        made = self._losses.cells()
-        return any(made[i] > CELLS_FRACTION * self._sizes.map_entries(pair.kind) for i, pair in enumerate(self._pairs))
+        made = dict(zip(bpf.MAP_KINDS, self._losses.cells(), strict=True))
+        return any(made[pair.kind] > CELLS_FRACTION * self._sizes.map_entries(pair.kind) for pair in self._pairs)
 
     def _charge_running(self) -> None:
         on_snapshot = self._loaded.programs.get(program.SNAPSHOT_PROGRAM)

@@ -82,6 +82,13 @@ Examples:
 )
 @click.option("--cgroup", metavar="PATH", help="Record only processes of this cgroup and those below it (version 2).")
 @click.option("--follow", is_flag=True, help="And all descendants of the processes asked for.")
+@click.option(
+    "--with",
+    "extra",
+    multiple=True,
+    metavar="KINDS",
+    help="Record these kinds too, separated by commas: kernel_memory, which costs about as much as all the rest.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
@@ -95,6 +102,7 @@ def record(
     users: tuple[str, ...],
     cgroup: str | None,
     follow: bool,
+    extra: tuple[str, ...],
     command: tuple[str, ...],
 ) -> None:
     """Record this machine into one file.
@@ -117,10 +125,11 @@ def record(
         raise BadRequest("--follow says whose descendants: give --pid, --comm, --uid or --cgroup with it")
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
+    import bpf
     from recorder import memory
 
     memory.before_arrow()
-    from recorder import run
+    from recorder import choice, run
     from recorder.filters import Filters, cgroup_at, uid_of
     from recorder.session import Options
 
@@ -131,5 +140,14 @@ def record(
         cgroup=cgroup_at(cgroup) if cgroup else None,
         children=follow or bool(command),
     )
-    options = Options(output, force, duration, interval, filters, command, ("sysmon", *sys.argv[1:]))
+    options = Options(
+        path=output,
+        force=force,
+        duration_s=duration,
+        interval_s=interval,
+        filters=filters,
+        kinds=bpf.DEFAULT_KINDS | choice.named("--with", extra),
+        command=command,
+        command_line=("sysmon", *sys.argv[1:]),
+    )
     context.exit(run.record(options))

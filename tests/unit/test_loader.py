@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder import checkup, compiler, loader, privilege
+from bpf import csource
+from recorder import checkup, compiler, loader, privilege, program
 from recorder.btf import Btf
 from recorder.errors import CannotLoad, CannotRecord, NoBtf
 
@@ -24,7 +25,7 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[
         script = tmp_path / "compiler.py"
         script.write_text(ANSWERS.format(answer=answer))
         monkeypatch.setattr(loader, "COMPILER", script)
-        return loader.Loading("int x;")
+        return loader.Loading(program.Plan(csource.Sizes(1, 4096), "int x;", (), ()))
 
     return make
 

@@ -28,7 +28,7 @@ def _x86(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_member_is_found_on_every_kernel(path: Path) -> None:
-    text = program.text(parse(path), NAMES)
+    text = program.plan(parse(path), NAMES).text
     optional = set(re.findall(r"#ifdef HAVE_(\w+)", text))
     for struct, member in program._wanted(text):
         if any(name.startswith(f"{struct}__") for name in optional):
@@ -39,7 +39,7 @@ def test_every_member_is_found_on_every_kernel(path: Path) -> None:
 
 
 def test_who_is_the_last_thread_is_asked_only_where_the_kernel_does_not_say() -> None:
-    said = {p.name: "#define EXIT_SAYS_GROUP_DEAD" in program.text(parse(p), NAMES) for p in FILES}
+    said = {p.name: "#define EXIT_SAYS_GROUP_DEAD" in program.plan(parse(p), NAMES).text for p in FILES}
     assert len(said) == 6
     assert {name for name, says in said.items() if says} == {"6.18.btf", "7.3.btf"}
 
@@ -56,7 +56,7 @@ def test_a_kernel_without_a_member_is_refused() -> None:
             return None
 
     with pytest.raises(CannotLoad, match=r"has no member .* in struct"):
-        program.text(Odd(), NAMES)  # type: ignore[arg-type]
+        program.plan(Odd(), NAMES)  # type: ignore[arg-type]
 
 
 def test_an_exit_is_attached_before_its_enter() -> None:
@@ -65,20 +65,21 @@ def test_an_exit_is_attached_before_its_enter() -> None:
 
 
 def test_every_program_is_in_the_text() -> None:
-    text = program.text(parse(FILES[0]), NAMES)
-    for name in program.program_names(text):
+    text = program.plan(parse(FILES[0]), NAMES).text
+    for name in (p.program for p in (*program.PROBES, *program.HOOKS.values())):
         assert f"int {name}(struct bpf_raw_tracepoint_args *ctx)" in text
 
 
 def test_only_where_programs_are_preemptible_they_have_copies() -> None:
-    copied = {p.name: len(program.probes(program.text(parse(p), NAMES))) > len(program.PROBES) for p in FILES}
+    plans = {p.name: program.plan(parse(p), NAMES) for p in FILES}
+    copied = {name: any(p.program.endswith(program.AGAIN) for p in plan.probes) for name, plan in plans.items()}
     assert {name for name, copies in copied.items() if copies} == {n for n in copied if n.startswith("7.")} != set()
 
 
 def test_a_copy_is_attached_after_its_program() -> None:
-    text = next(t for t in (program.text(parse(p), NAMES) for p in FILES) if program.PREEMPTIBLE in t)
-    order = [p.program for p in program.probes(text)]
-    assert len(order) == len(program.PROBES) + len(program.COPIED)
+    plan = next(t for t in (program.plan(parse(p), NAMES) for p in FILES) if program.PREEMPTIBLE in t.text)
+    text, order = plan.text, [p.program for p in plan.probes]
+    assert len(order) == sum(not p.of for p in program.PROBES) + len(program.COPIED)
     assert order.index("on_sys_exit_again") < order.index("on_sys_enter")
     for i, name in enumerate(program.COPIED):
         assert order.index(name + program.AGAIN) == order.index(name) + 1

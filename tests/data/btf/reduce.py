@@ -13,13 +13,14 @@ STRUCTS = """
 task_struct signal_struct mm_struct cred pt_regs linux_binprm sched_entity sched_info thread_info nsproxy pid upid
 css_set cgroup kernfs_node file path dentry qstr inode super_block vfsmount mount files_struct fdtable fs_struct socket
 sock sock_common percpu_counter mm_rss_stat rq task_group ns_common pid_namespace user_namespace refcount_struct
-seccomp tp_transition_snapshot
+seccomp tp_transition_snapshot kmem_cache
 """.split()
 TYPEDEFS = ["atomic_t", "atomic64_t", "atomic_long_t", "refcount_t"]
 TRACEPOINTS = """
 sys_enter sys_exit sched_switch sched_wakeup sched_wakeup_new sched_waking sched_process_fork sched_process_exec
 sched_process_exit sched_process_free task_rename kmalloc kfree kmem_cache_alloc kmem_cache_free mm_page_alloc
-mm_page_free rss_stat sched_migrate_task page_fault_user cgroup_mkdir cgroup_rmdir
+mm_page_free kmalloc_node kmem_cache_alloc_node softirq_entry softirq_exit irq_handler_entry irq_handler_exit rss_stat
+sched_migrate_task page_fault_user cgroup_mkdir cgroup_rmdir
 """.split()
 ENUM_CONSTANTS = ["PIDTYPE_TGID", "MM_ANONPAGES", "PERF_CONTEXT_KERNEL"]
 

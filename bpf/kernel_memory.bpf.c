@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// Memory that the kernel allocates and frees for itself, by the process that runs: compiled in only if asked for.
+//
+// Also what an interrupt does meanwhile happens "in" the thread that runs. It is nobody's, and counted apart.
+
+#ifdef RECORDS_kernel_memory
+
+BPF_PERCPU_ARRAY(interrupts, u32, 1);              // how deep in interrupts this CPU is
+BPF_HASH(allocated, u64, u64, ALLOCATED_ENTRIES);  // size of what can be freed without saying it, by address
+
+#define ZERO_SIZE_PTR 16  // kmalloc(0) returns this (include/linux/slab.h)
+
+INLINE int interrupt_begins(void)
+{
+	int zero = 0;
+	u32 *depth = interrupts.lookup(&zero);
+	if (depth)
+		*depth += 1;
+	return 0;
+}
+
+INLINE int interrupt_ends(void)
+{
+	int zero = 0;
+	u32 *depth = interrupts.lookup(&zero);
+	if (depth && *depth)
+		*depth -= 1;
+	return 0;
+}
+
+int on_irq_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	return interrupt_begins();
+}
+
+int on_irq_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	return interrupt_ends();
+}
+
+int on_softirq_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	return interrupt_begins();
+}
+
+int on_softirq_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	return interrupt_ends();
+}
+
+// The counters of the process that runs, or of interrupts. NULL: not recorded.
+INLINE struct kernel_memory_val *kernel_memory_now(void)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	int zero = 0;
+	u32 *depth = interrupts.lookup(&zero);
+	struct kernel_memory_key key = {};
+	struct kernel_memory_val nothing = {}, *v;
+	struct who who;
+	u64 me = bpf_get_current_pid_tgid();
+	if (!c || !cpu || !depth)
+		return NULL;
+	if (*depth || !(me >> 32)) {
+		if (c->filters)
+			return NULL;
+	} else {
+		if (!identify(c, cpu, me, &who))
+			return NULL;
+		key.pid = who.pid;
+		key.start = who.start;
+	}
+	if (c->epoch & 1) {
+		v = kernel_memory_odd.lookup(&key);
+		if (!v) {
+			if (!kernel_memory_odd.insert(&key, &nothing))
+				made(CELLS_kernel_memory);
+			v = kernel_memory_odd.lookup(&key);
+		}
+	} else {
+		v = kernel_memory_even.lookup(&key);
+		if (!v) {
+			if (!kernel_memory_even.insert(&key, &nothing))
+				made(CELLS_kernel_memory);
+			v = kernel_memory_even.lookup(&key);
+		}
+	}
+	if (!v)
+		lose(LOSS_kernel_memory_map);
+	return v;
+}
+
+// Objects that are freed by a filtered recording's processes may be others': their sizes are kept whoever allocates.
+INLINE void keep_size(u64 object, u64 bytes)
+{
+	if (recording() && allocated.update(&object, &bytes))
+		lose(LOSS_allocated_map);
+}
+
+INLINE int count_object(u64 object, u64 bytes)
+{
+	struct kernel_memory_val *v = kernel_memory_now();
+	if (v && object > ZERO_SIZE_PTR) {
+		ADD(v->allocations, 1);
+		ADD(v->allocated_bytes, bytes);
+	}
+	return 0;
+}
+
+INLINE int count_free(u64 *bytes)
+{
+	struct kernel_memory_val *v = kernel_memory_now();
+	if (!v)
+		return 0;
+	ADD(v->frees, 1);
+	if (bytes)
+		ADD(v->freed_bytes, *bytes);
+	else
+		ADD(v->frees_of_unknown_size, 1);
+	return 0;
+}
+
+INLINE int sized_alloc(u64 object, u64 bytes)
+{
+	if (object > ZERO_SIZE_PTR)
+		keep_size(object, bytes);
+	return count_object(object, bytes);
+}
+
+INLINE int unsized_free(u64 object)
+{
+	if (object <= ZERO_SIZE_PTR)
+		return 0;
+	u64 *known = allocated.lookup(&object), bytes = known ? *known : 0;
+	if (known)
+		allocated.delete(&object);
+	return count_free(known ? &bytes : NULL);
+}
+
+// Caches have one object size. Before 6.1 an allocation told it, and a free nothing.
+INLINE int cache_alloc(struct bpf_raw_tracepoint_args *ctx)
+{
+#ifdef CACHES_ARE_NAMED
+	u32 bytes = 0;
+	KREAD(bytes, (void *)ctx->args[2], kmem_cache, size);
+	return count_object(ctx->args[1], bytes);
+#else
+	return sized_alloc(ctx->args[1], ctx->args[3]);
+#endif
+}
+
+int on_kmalloc(struct bpf_raw_tracepoint_args *ctx)
+{
+	return sized_alloc(ctx->args[1], ctx->args[3]);
+}
+
+int on_kmalloc_node(struct bpf_raw_tracepoint_args *ctx)
+{
+	return sized_alloc(ctx->args[1], ctx->args[3]);
+}
+
+int on_kfree(struct bpf_raw_tracepoint_args *ctx)
+{
+	return unsized_free(ctx->args[1]);
+}
+
+int on_cache_alloc(struct bpf_raw_tracepoint_args *ctx)
+{
+	return cache_alloc(ctx);
+}
+
+int on_cache_alloc_node(struct bpf_raw_tracepoint_args *ctx)
+{
+	return cache_alloc(ctx);
+}
+
+int on_cache_free(struct bpf_raw_tracepoint_args *ctx)
+{
+#ifdef CACHES_ARE_NAMED
+	u32 size = 0;
+	KREAD(size, (void *)ctx->args[2], kmem_cache, size);
+	u64 bytes = size;
+	return ctx->args[1] ? count_free(&bytes) : 0;
+#else
+	return unsized_free(ctx->args[1]);
+#endif
+}
+
+int on_pages_alloc(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct kernel_memory_val *v = ctx->args[0] ? kernel_memory_now() : NULL;
+	if (v)
+		ADD(v->pages_allocated_bytes, (u64)PAGE_SIZE << (u32)ctx->args[1]);
+	return 0;
+}
+
+int on_pages_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct kernel_memory_val *v = kernel_memory_now();
+	if (v)
+		ADD(v->pages_freed_bytes, (u64)PAGE_SIZE << (u32)ctx->args[1]);
+	return 0;
+}
+#endif
