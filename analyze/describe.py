@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+import bpf
 from analyze.window import iso
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def heading(trace: Trace) -> Pairs:
         out.append(("command", command(info)))
     if chosen(info):
         out.append(("only", chosen(info)))
+    if left_out(info):
+        out.append(("without", left_out(info)))
     window = asked(trace)
     if window:
         out.append(("window", window))
@@ -52,6 +55,11 @@ def chosen(info: Recording) -> str:
     return ", ".join(parts)
 
 
+def left_out(info: Recording) -> str:
+    """Which kinds of rows were not recorded though they are by default; empty: none."""
+    return ", ".join(k.name for k in bpf.KINDS if k.name in bpf.DEFAULT_KINDS and k.name not in info["kinds"])
+
+
 def everything(trace: Trace) -> Pairs:
     """All that the metadata says."""
     info = trace.metadata
@@ -64,6 +72,7 @@ def everything(trace: Trace) -> Pairs:
         ("typed", shlex.join(info["command_line"])),
         ("command", "none" if info["command"] is None else command(info)),
         ("processes", "all" if not chosen(info) else f"only {chosen(info)}"),
+        ("kinds", ", ".join(info["kinds"])),
         ("recorder", f"process {info['recorder_pid']}, started {seconds(info['recorder_start'])} s after boot"),
         ("clock", f"ts is CLOCK_BOOTTIME plus {info['clock_offset_ns']} ns"),
         ("probes", ", ".join(attached) or "none"),
@@ -72,7 +81,7 @@ def everything(trace: Trace) -> Pairs:
         ("not attached", f"{p['name']} ({p['tracepoint']}): {p['reason']}") for p in info["probes"] if not p["attached"]
     ]
     out += [("not measured", f"{column}: {reason}") for column, reason in info["unmeasured"].items()]
-    out += [("rows", f"{kind} {count:,}") for kind, count in info["rows"].items()]
+    out += [("rows", f"{kind} {count:,}") for kind, count in info["rows"].items() if kind in info["kinds"]]
     out += [("lost", f"{loss['lost']:,} {loss['cause']}: {loss['place']}") for loss in info["losses"]]
     if not info["losses"]:
         out.append(("lost", "nothing"))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Collection
 from functools import cache
 
+import bpf
 from analyze.sqlfile import DIRECTORY, Column, View, read_view
 from bpf.errors import BadRequest
 
@@ -47,3 +50,23 @@ def find_report(name: str) -> Report:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "`sysmon report --list` shows them"
     raise BadRequest(f"there is no report {name!r}; {hint}")
+
+
+def absent(report: Report, recorded: Collection[str]) -> str:
+    """Why the report cannot have all its rows, as kinds that it reads were not recorded; empty if they were."""
+    read = _views_of(report.sql)
+    kinds = [k.name for k in bpf.KINDS if k.view in read and k.name not in recorded]
+    return f"recorded without {', '.join(kinds)}: record again with it" if kinds else ""
+
+
+def _views_of(sql: str) -> set[str]:
+    """The views that a statement reads for rows, and those that these are made of. `processes` only names rows."""
+    found: set[str] = set()
+    todo = [sql]
+    while todo:
+        for name in set(re.findall(r"\bmain\.(\w+)", todo.pop())) - found - {"processes"}:
+            found.add(name)
+            path = DIRECTORY / "views" / f"{name}.sql"
+            if path.exists():
+                todo.append(read_view(path).sql)
+    return found

@@ -21,6 +21,7 @@ INLINE u64 cgroup_id(void *cgroup)
 
 INLINE void record_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 {
+#ifdef RECORDS_cgroup
 	struct control *c = recording();
 	void *made = (void *)ctx->args[0], *path = (void *)ctx->args[1], *root = NULL, *unified = NULL;
 	if (!c)
@@ -40,6 +41,7 @@ INLINE void record_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 	long n = bpf_probe_read_kernel_str(e->cgroup_path, sizeof(e->cgroup_path), path);
 	e->cgroup_path_len = n > 0 ? n - 1 : 0;
 	cgroup_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+#endif
 }
 
 int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)

@@ -91,6 +91,7 @@ INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *t
 	return was;
 }
 
+#ifdef RECORDS_cpu
 INLINE struct cpu_val *cpu_row(struct control *c, struct who *who)
 {
 	struct cpu_key key = {.start = who->start, .pid = who->pid};
@@ -114,6 +115,7 @@ INLINE struct cpu_val *cpu_row(struct control *c, struct who *who)
 		lose(LOSS_cpu_map);
 	return v;
 }
+#endif
 
 // Charges what came since the last time to this CPU and to the process that runs on it. `leaves` is for a thread's end.
 // Only where no other thread can come between: `charged` is taken and set here.
@@ -137,6 +139,7 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves
 	ADD(t->busy_ns[parity], ns);
 	if (!identify(c, cpu, me, &who))
 		return;
+#ifdef RECORDS_cpu
 	usage_of(task, &is.usage);
 #ifdef HAVE_task_struct__sched_info__run_delay
 	KREAD(is.run_delay, task, task_struct, sched_info__run_delay);
@@ -154,6 +157,7 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves
 	ADD(v->migrations, is.cpu != was.cpu);
 	ADD(v->minor_faults, grew(is.usage.min_flt, was.usage.min_flt));
 	ADD(v->major_faults, grew(is.usage.maj_flt, was.usage.maj_flt));
+#endif
 }
 
 // A thread comes onto this CPU.

@@ -90,19 +90,23 @@ class Sizes:
 
 
 def _kind_text(kind: Kind, sizes: Sizes) -> str:
+    """The kind's structs and, if it is recorded, its rings or maps."""
     if isinstance(kind.source, Ring):
-        out = [struct_text(lay) for lay in ring_layouts(kind)]
-        for name, size in zip(ring_names(kind), sizes.ring_bytes(kind), strict=True):
-            out.append(f"BPF_RINGBUF_OUTPUT({name}, {size // sizes.page_size});\n")
-        return "".join(out)
-    if isinstance(kind.source, Map):
-        key, val = map_layouts(kind)
-        tables = "".join(
+        layouts = ring_layouts(kind)
+        tables = [
+            f"BPF_RINGBUF_OUTPUT({name}, {size // sizes.page_size});\n"
+            for name, size in zip(ring_names(kind), sizes.ring_bytes(kind), strict=True)
+        ]
+    elif isinstance(kind.source, Map):
+        key, val = layouts = map_layouts(kind)
+        tables = [
             f'BPF_TABLE("percpu_hash", struct {key.struct}, struct {val.struct}, {name}, {sizes.map_entries(kind)});\n'
             for name in map_names(kind)
-        )
-        return struct_text(key) + struct_text(val) + tables
-    return ""
+        ]
+    else:
+        return ""
+    recorded = [f"#define RECORDS_{kind.name} 1\n", *tables] if kind.name in sizes.kinds else []
+    return "".join([*(struct_text(layout) for layout in layouts), *recorded])
 
 
 def declarations(sizes: Sizes) -> str:
@@ -114,6 +118,4 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
     constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SMALL_NAME {files.SMALL_NAME}\n"
-    recorded = [k for k in bpf.KINDS if k.name in sizes.kinds]
-    constants += "".join(f"#define RECORDS_{k.name} 1\n" for k in recorded)
-    return constants + "".join(_kind_text(k, sizes) for k in recorded)
+    return constants + "".join(_kind_text(k, sizes) for k in bpf.KINDS)

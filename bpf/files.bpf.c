@@ -254,6 +254,7 @@ INLINE int fill_open(struct open_0 *e, struct open_call *o, struct buffers b, in
 	return 1;
 }
 
+#ifdef RECORDS_open
 int on_open(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -297,6 +298,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	open_2_ring.ringbuf_submit(large, wakeup_after(&o.call, OFTEN));
 	return 0;
 }
+#endif
 
 struct file_call {
 	struct returned call;
@@ -343,6 +345,7 @@ INLINE int second_path(struct file_op_0 *e, struct file_call *f, struct buffers 
 	return read_path(&b, f->task, e->dirfd2, path, 1, f->result, last);
 }
 
+#ifdef RECORDS_file_op
 int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -400,3 +403,4 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 	file_op_2_ring.ringbuf_submit(large, wakeup_after(&f.call, OFTEN));
 	return 0;
 }
+#endif

@@ -30,6 +30,7 @@ INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 		follow(tgid);
 	else if (c->filters & BY_PID)
 		return;
+#ifdef RECORDS_fork
 	struct fork *e = fork_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_fork_ring);
@@ -43,6 +44,7 @@ INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 	KREAD(e->comm, child, task_struct, comm);
 	e->cgroup_id = cgroup_id(cgroup_of(child));
 	fork_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+#endif
 }
 
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
@@ -100,6 +102,7 @@ INLINE void read_argv(u8 *to, u32 *length, u8 *truncated, struct arguments args,
 	}
 }
 
+#ifdef RECORDS_exec
 INLINE void exec_large(void *task, struct who *who, u32 old_tid, void *name, struct arguments args)
 {
 	struct exec_1 *e = exec_1_ring.ringbuf_reserve(sizeof(*e));
@@ -137,6 +140,7 @@ INLINE int exec_small(void *task, struct who *who, u32 old_tid, void *name, stru
 	exec_0_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 	return 1;
 }
+#endif
 
 INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -152,10 +156,12 @@ INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
 	if (!identify(c, cpu, me, &who))
 		return;
 	rename_call(cpu, old_tid, me);
+#ifdef RECORDS_exec
 	KREAD(name, bprm, linux_binprm, filename);
 	struct arguments args = arguments_of(task);
 	if (!exec_small(task, &who, old_tid, name, args))
 		exec_large(task, &who, old_tid, name, args);
+#endif
 }
 
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
@@ -271,6 +277,7 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 		add_alive(-1);
 		wake = none_alive();
 	}
+#ifdef RECORDS_exit
 	struct exit *e = exit_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_exit_ring);
@@ -291,6 +298,7 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	e->cgroup_id = cgroup_id(cgroup_of(task));
 	e->peak_rss_bytes = peak_of(task);
 	exit_ring.ringbuf_submit(e, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+#endif
 }
 
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
@@ -309,10 +317,13 @@ INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 	u64 me = bpf_get_current_pid_tgid();
 	u32 pid = 0;
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, me, &who) || in_exec(cpu, me))
+	if (!c || !cpu || !identify(c, cpu, me, &who))
 		return;
 	cpu->known = 0;  // the new name may be one that is asked for, or no longer
+	if (in_exec(cpu, me))
+		return;
 	KREAD(pid, task, task_struct, tgid);
+#ifdef RECORDS_rename
 	struct rename *e = rename_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_rename_ring);
@@ -326,6 +337,7 @@ INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 	KREAD(e->old_comm, task, task_struct, comm);
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), name);
 	rename_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+#endif
 }
 
 int on_rename(struct bpf_raw_tracepoint_args *ctx)

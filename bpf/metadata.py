@@ -46,6 +46,7 @@ class Recording(TypedDict):
     uids: list[int] | None  # the users asked for
     cgroup: str | None  # the cgroup asked for
     children: bool  # whether descendants are recorded, too
+    kinds: list[str]  # kinds that were recorded; of the others there are no rows, whatever happened
     recorder_pid: int
     recorder_start: int  # ns since boot, rounded down to a tick: the process is (recorder_pid, recorder_start)
     clock_offset_ns: int  # ts minus CLOCK_BOOTTIME

@@ -191,6 +191,7 @@ INLINE void read_arguments(struct socket *e, struct shape *shape, void *regs)
 	}
 }
 
+#ifdef RECORDS_socket
 int on_socket(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -234,3 +235,4 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	socket_ring.ringbuf_submit(e, wakeup_after(&call, SELDOM));
 	return 0;
 }
+#endif

@@ -22,6 +22,7 @@ INLINE u16 bucket_of(u64 ns)
 
 INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u64 ns, int error, u64 bytes)
 {
+#ifdef RECORDS_syscall_stats
 	struct syscall_stats_key key = {.start = who->start, .pid = who->pid, .nr = nr, .bucket = bucket};
 	struct syscall_stats_val zero = {}, *v;
 	if (c->epoch & 1) {
@@ -52,6 +53,7 @@ INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u
 	// A thread that is preempted just here may put the maximum back; all of a cell lie in one bucket, so it stays near.
 	if (ns > v->max_ns)
 		v->max_ns = ns;
+#endif
 }
 
 // The call that this thread is in, if any.
@@ -211,6 +213,7 @@ AGAIN(sys_enter)
 // A call that began before the recording did. Its lower bound is how long it lasted since.
 INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
 {
+#ifdef RECORDS_syscall_inflight
 	struct syscall_inflight *e = syscall_inflight_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_syscall_inflight_ring);
@@ -224,6 +227,7 @@ INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
 	e->nr = nr;
 	bpf_get_current_comm(&e->comm, sizeof(e->comm));
 	syscall_inflight_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+#endif
 }
 
 // A call that returns and was not seen to begin. It began before the recording did, or it is a new thread's return

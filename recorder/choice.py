@@ -6,11 +6,35 @@ import difflib
 from collections.abc import Iterable
 
 import bpf
+from bpf import ledger, lifecycle
 from bpf.errors import BadRequest
 
+ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
+"""Kinds that a trace cannot be read without."""
 
-def named(option: str, lists: Iterable[str]) -> frozenset[str]:
-    """The kinds in comma-separated lists. Raises BadRequest, naming those that are near."""
+LIVES = frozenset(k.name for k in (lifecycle.FORK, lifecycle.EXEC, lifecycle.EXIT))
+"""Kinds that say who a process is."""
+
+
+def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> frozenset[str]:
+    """The kinds that `--only`, `--without` and `--with` choose, each a number of lists.
+
+    With `only`, the lives of processes are recorded too, so that every row has a name. Raises BadRequest.
+    """
+    chosen = _named("--only", only)
+    left_out, more = _named("--without", without), _named("--with", also)
+    if left_out & ALWAYS:
+        raise BadRequest(f"--without: {_listed(left_out & ALWAYS)} cannot be left out: no trace can be read without")
+    if left_out & (chosen | more):
+        raise BadRequest(f"{_listed(left_out & (chosen | more))}: asked for and left out at once")
+    return ((chosen | ALWAYS | LIVES if chosen else bpf.DEFAULT_KINDS) | more) - left_out
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _named(option: str, lists: Iterable[str]) -> frozenset[str]:
     known = {k.name for k in bpf.KINDS}
     names = [name.strip() for text in lists for name in text.split(",")]
     for name in names:

@@ -35,7 +35,8 @@ class Loaded:
     maps: dict[str, int]
     programs: dict[str, int]
     bcc_version: str
-    probes: tuple[program.Probe, ...] = program.PROBES
+    probes: tuple[program.Probe, ...] = ()
+    hooks: dict[int, program.Probe] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # program → the kernel's reason
     links: dict[str, int] = field(default_factory=dict)
 
@@ -59,7 +60,7 @@ class Loaded:
     def _hook(self) -> list[ProbeStatus]:
         """Puts the programs that make events of calls where on_sys_exit finds them."""
         status = []
-        for place, probe in program.HOOKS.items():
+        for place, probe in self.hooks.items():
             reason = self.refused.get(probe.program, "")
             if not reason:
                 kernel.update(self.maps["hooks"], pack("<I", place), pack("<I", self.programs[probe.program]))
@@ -137,7 +138,7 @@ class Loading:
                 os.close(fd)
             raise CannotLoad(f"the kernel refuses every program: {next(iter(refused.values()))}; try `sysmon doctor`")
         maps = {n: fds[i] for n, i in answer["maps"].items()}
-        return Loaded(maps, programs, answer["bcc"], self._plan.probes, refused)
+        return Loaded(maps, programs, answer["bcc"], self._plan.probes, self._plan.hooks, refused)
 
     def abandon(self) -> None:
         """Ends the compilation without its result."""

@@ -56,44 +56,49 @@ ARGUMENT_MEMBERS = {
 class Probe:
     """A program, the raw tracepoint that it is attached to, and what it records.
 
-    One that is `of` a kind is there only if the kind is recorded.
+    One that is `of` some kinds is there only if one of them is recorded.
     """
 
     program: str
     tracepoint: str
     records: str
-    of: str = ""
+    of: tuple[str, ...] = ()
 
+
+CALLS = ("syscall_stats", "syscall_inflight", "open", "file_op", "socket", "rename")
+"""Kinds that system calls are traced for: a rename that is part of an execve is told by the call."""
+
+KERNEL_MEMORY = ("kernel_memory",)
 
 PROBES = (
     # The order of attaching: an exit before its enter, else a call that began in between would leave its start
     # behind, to be taken for the start of the thread's next call.
-    Probe("on_sys_exit", "sys_exit", "system calls"),
-    Probe("on_sys_enter", "sys_enter", "system calls"),
+    Probe("on_sys_exit", "sys_exit", "system calls", CALLS),
+    Probe("on_sys_enter", "sys_enter", "system calls", CALLS),
     Probe("on_sched_switch", "sched_switch", "CPU time"),
-    Probe("on_cgroup_mkdir", "cgroup_mkdir", "new control groups"),
+    Probe("on_cgroup_mkdir", "cgroup_mkdir", "new control groups", ("cgroup",)),
     Probe("on_exit", "sched_process_exit", "exits"),
     Probe("on_exec", "sched_process_exec", "execs"),
     Probe("on_fork", "sched_process_fork", "forks"),
     Probe("on_rename", "task_rename", "renames"),
-    Probe("on_irq_exit", "irq_handler_exit", "interrupts", "kernel_memory"),
-    Probe("on_irq_enter", "irq_handler_entry", "interrupts", "kernel_memory"),
-    Probe("on_softirq_exit", "softirq_exit", "interrupts", "kernel_memory"),
-    Probe("on_softirq_enter", "softirq_entry", "interrupts", "kernel_memory"),
-    Probe("on_kfree", "kfree", "kernel memory", "kernel_memory"),
-    Probe("on_cache_free", "kmem_cache_free", "kernel memory", "kernel_memory"),
-    Probe("on_pages_free", "mm_page_free", "kernel memory", "kernel_memory"),
-    Probe("on_kmalloc", "kmalloc", "kernel memory", "kernel_memory"),
-    Probe("on_kmalloc_node", "kmalloc_node", "kernel memory", "kernel_memory"),
-    Probe("on_cache_alloc", "kmem_cache_alloc", "kernel memory", "kernel_memory"),
-    Probe("on_cache_alloc_node", "kmem_cache_alloc_node", "kernel memory", "kernel_memory"),
-    Probe("on_pages_alloc", "mm_page_alloc", "kernel memory", "kernel_memory"),
+    Probe("on_irq_exit", "irq_handler_exit", "interrupts", KERNEL_MEMORY),
+    Probe("on_irq_enter", "irq_handler_entry", "interrupts", KERNEL_MEMORY),
+    Probe("on_softirq_exit", "softirq_exit", "interrupts", KERNEL_MEMORY),
+    Probe("on_softirq_enter", "softirq_entry", "interrupts", KERNEL_MEMORY),
+    Probe("on_kfree", "kfree", "kernel memory", KERNEL_MEMORY),
+    Probe("on_cache_free", "kmem_cache_free", "kernel memory", KERNEL_MEMORY),
+    Probe("on_pages_free", "mm_page_free", "kernel memory", KERNEL_MEMORY),
+    Probe("on_kmalloc", "kmalloc", "kernel memory", KERNEL_MEMORY),
+    Probe("on_kmalloc_node", "kmalloc_node", "kernel memory", KERNEL_MEMORY),
+    Probe("on_cache_alloc", "kmem_cache_alloc", "kernel memory", KERNEL_MEMORY),
+    Probe("on_cache_alloc_node", "kmem_cache_alloc_node", "kernel memory", KERNEL_MEMORY),
+    Probe("on_pages_alloc", "mm_page_alloc", "kernel memory", KERNEL_MEMORY),
 )
 
 HOOKS = {
-    calls.OPEN: Probe("on_open", "sys_exit", "files opened"),
-    calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed"),
-    calls.SOCKET: Probe("on_socket", "sys_exit", "sockets"),
+    calls.OPEN: Probe("on_open", "sys_exit", "files opened", ("open",)),
+    calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed", ("file_op",)),
+    calls.SOCKET: Probe("on_socket", "sys_exit", "sockets", ("socket",)),
 }
 """Programs that on_sys_exit goes on in, by their place in its map of programs."""
 
@@ -102,10 +107,10 @@ SNAPSHOT_PROGRAM = "on_snapshot"
 AGAIN = "_again"
 """Ends the name of a program's copy (bpf/again.bpf.h)."""
 
-COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch" and not p.of)
+COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch" and p.of != KERNEL_MEMORY)
 """The programs that have a copy where programs are preemptible. A switch is traced with preemption off.
 
-Those of opt-in kinds have none: what is skipped of them is lost and counted."""
+Those for kernel memory have none: what is skipped of them is lost and counted."""
 
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 
@@ -184,34 +189,42 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
 class Plan:
     """What is loaded to record some kinds: the text, and by name its maps and programs that user space deals with.
 
-    `probes` are in the order of attaching: each copy after its program.
+    `probes` are in the order of attaching: each copy after its program. `hooks` are by their place.
     """
 
     sizes: csource.Sizes
     text: str
     maps: tuple[str, ...]
     probes: tuple[Probe, ...]
+    hooks: dict[int, Probe]
 
     @property
     def programs(self) -> tuple[str, ...]:
         """Every program, those that are attached and the one that is run."""
-        return (*(p.program for p in (*self.probes, *HOOKS.values())), SNAPSHOT_PROGRAM)
+        return (*(p.program for p in (*self.probes, *self.hooks.values())), SNAPSHOT_PROGRAM)
+
+
+NEEDS = {"memory": "cpu"}
+"""Kinds that user space makes of another: whose memory is worth a look is known from who ran."""
 
 
 def plan(btf: Btf, names: SyscallNames, kinds: frozenset[str] = bpf.DEFAULT_KINDS) -> Plan:
     """What records these kinds here. Raises CannotLoad if a struct member that cannot be done without is missing."""
     machine = os.uname().machine
+    kinds = kinds | {needed for kind, needed in NEEDS.items() if kind in kinds}
     sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds)
     source = "".join((BPF_DIR / name).read_text() for name in FILES)
     text = csource.declarations(sizes) + _features(btf, machine, names) + _members(source, btf, machine) + source
     rings = (name for k in sizes.ring_kinds for name in csource.ring_names(k))
     maps = (name for k in sizes.map_kinds for name in csource.map_names(k))
-    # A tracepoint of an opt-in kind that other kernels have is nothing that this one lacks.
-    probes = [p for p in PROBES if not p.of or (p.of in kinds and btf.tracepoint_args(p.tracepoint) is not None)]
+    probes = [p for p in PROBES if not p.of or kinds & set(p.of)]
+    # A tracepoint that allocators of other kernels have is nothing that this one lacks.
+    probes = [p for p in probes if p.of != KERNEL_MEMORY or btf.tracepoint_args(p.tracepoint) is not None]
     if PREEMPTIBLE in text:
         pairs = ((p, replace(p, program=p.program + AGAIN)) for p in probes)
         probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
-    return Plan(sizes, text, (*rings, *maps, *OTHER_MAPS), tuple(probes))
+    hooks = {place: hook for place, hook in HOOKS.items() if kinds & set(hook.of)}
+    return Plan(sizes, text, (*rings, *maps, *OTHER_MAPS), tuple(probes), hooks)
 
 
 def unmeasured(btf: Btf) -> dict[str, str]:

@@ -285,7 +285,7 @@ class Session:
             busy |= ring.waiting_bytes() > ring.size * BUSY_FRACTION
             derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
             for records in ring.pieces():
-                self._writer.add(kind, self._decoder.batch(kind, records, **derived))
+                self._write(kind, self._decoder.batch(kind, records, **derived))
         return busy
 
     def _maps_fill(self) -> bool:
@@ -315,7 +315,7 @@ class Session:
         for pair in self._pairs:
             records = pair.drain(epoch, ts)
             if len(records):
-                self._writer.add(pair.kind, self._decoder.batch(pair.kind, records))
+                self._write(pair.kind, self._decoder.batch(pair.kind, records))
             if pair.kind is CPU:
                 starts = records["start"] // TICK_NS * TICK_NS
                 self._resident.ran(zip(records["pid"].tolist(), starts.tolist(), strict=True))
@@ -329,7 +329,11 @@ class Session:
         """Rows made in Python, a handful at a time. `ts` is CLOCK_BOOTTIME ns."""
         if rows:
             rows = [{**row, "ts": row["ts"] + self._clocks.offset_ns} for row in rows]
-            self._writer.add(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
+            self._write(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
+
+    def _write(self, kind: Kind, batch: pa.RecordBatch) -> None:
+        if kind.name in self._options.kinds:
+            self._writer.add(kind, batch)
 
     def _clock_row(self, event: str, ts: int, read_ns: int | None) -> None:
         self._add(ledger.CLOCK, [{"ts": ts, "event": event, **asdict(clock.read()), "read_ns": read_ns}])
@@ -338,7 +342,7 @@ class Session:
         records, before = inflight.unfinished(self._loaded, self._started, self._ended, self._cpus)
         for edge, chosen in (("both", before), ("end", ~before)):
             batch = self._decoder.batch(syscalls.SYSCALL_INFLIGHT, records[chosen], edge=edge)
-            self._writer.add(syscalls.SYSCALL_INFLIGHT, batch)
+            self._write(syscalls.SYSCALL_INFLIGHT, batch)
 
     def _recording(self, command: Command | None) -> metadata.Recording:
         own = procfs.process(os.getpid())
@@ -358,6 +362,7 @@ class Session:
             uids=list(self._options.filters.uids) or None,
             cgroup=str(self._options.filters.cgroup) if self._options.filters.cgroup else None,
             children=self._options.filters.children,
+            kinds=[k.name for k in bpf.KINDS if k.name in self._options.kinds],
             recorder_pid=os.getpid(),
             recorder_start=own.start if own else 0,
             clock_offset_ns=self._clocks.offset_ns,

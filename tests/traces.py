@@ -87,6 +87,7 @@ def recording(rows: list[Row] | None = None, /, **changes: Any) -> dict[str, Any
         "uids": None,
         "cgroup": None,
         "children": False,
+        "kinds": [k.name for k in bpf.KINDS],
         "recorder_pid": 900,
         "recorder_start": born(-1),
         "clock_offset_ns": BOOT,

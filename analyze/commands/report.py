@@ -92,9 +92,12 @@ def _list(screen: Screen, form: str) -> None:
 
 def _reports(screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None) -> None:
     from analyze.formats import limited, write_json
-    from analyze.reports import find_report
+    from analyze.reports import absent, find_report
     from analyze.result import Result
 
+    for name in names:
+        if reason := absent(find_report(name), trace.metadata["kinds"]):
+            click.echo(f"{name}: {reason}", err=True)
     if form == "json" and len(names) > 1:
         for i, name in enumerate(names):
             screen.stream.write(("," if i else "{") + f'\n"{name}": ')

@@ -32,6 +32,7 @@ Examples:
   sudo sysmon record --duration 60
   sudo sysmon record --pid 1234 --pid 1240 -o web.parquet
   sudo sysmon record -o build.parquet -- make -j4
+  sudo sysmon record --only cpu,memory --duration 3600
 """,
 )
 @click.option(
@@ -83,11 +84,18 @@ Examples:
 @click.option("--cgroup", metavar="PATH", help="Record only processes of this cgroup and those below it (version 2).")
 @click.option("--follow", is_flag=True, help="And all descendants of the processes asked for.")
 @click.option(
-    "--with",
-    "extra",
+    "--only",
     multiple=True,
     metavar="KINDS",
-    help="Record these kinds too, separated by commas: kernel_memory, which costs about as much as all the rest.",
+    help="Record only these kinds of rows, separated by commas, and the lives of processes. `sysmon schema` has them.",
+)
+@click.option("--without", multiple=True, metavar="KINDS", help="Record all kinds but these.")
+@click.option(
+    "--with",
+    "also",
+    multiple=True,
+    metavar="KINDS",
+    help="Record these kinds, too, which are left out by default as they cost much: kernel_memory.",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -102,7 +110,9 @@ def record(
     users: tuple[str, ...],
     cgroup: str | None,
     follow: bool,
-    extra: tuple[str, ...],
+    only: tuple[str, ...],
+    without: tuple[str, ...],
+    also: tuple[str, ...],
     command: tuple[str, ...],
 ) -> None:
     """Record this machine into one file.
@@ -111,8 +121,8 @@ def record(
     all its descendants are followed from the first instruction to the last exit, and its exit status is passed on.
 
     Latencies of all system calls, bytes read and written, CPU time, every file opened or changed, every socket and
-    connection, and every fork, exec and exit are recorded always. What was lost, if anything, is counted, stored in
-    the trace and said at the end.
+    connection, and every fork, exec and exit are recorded, unless --only or --without say else. What was lost, if
+    anything, is counted, stored in the trace and said at the end.
     """
     if not command and sys.argv[-1] == "--":
         raise BadRequest("no command follows --")
@@ -125,7 +135,6 @@ def record(
         raise BadRequest("--follow says whose descendants: give --pid, --comm, --uid or --cgroup with it")
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
-    import bpf
     from recorder import memory
 
     memory.before_arrow()
@@ -146,7 +155,7 @@ def record(
         duration_s=duration,
         interval_s=interval,
         filters=filters,
-        kinds=bpf.DEFAULT_KINDS | choice.named("--with", extra),
+        kinds=choice.kinds(only, without, also),
         command=command,
         command_line=("sysmon", *sys.argv[1:]),
     )

@@ -25,7 +25,7 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[
         script = tmp_path / "compiler.py"
         script.write_text(ANSWERS.format(answer=answer))
         monkeypatch.setattr(loader, "COMPILER", script)
-        return loader.Loading(program.Plan(csource.Sizes(1, 4096), "int x;", (), ()))
+        return loader.Loading(program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}))
 
     return make
 

@@ -79,7 +79,7 @@ def test_only_where_programs_are_preemptible_they_have_copies() -> None:
 def test_a_copy_is_attached_after_its_program() -> None:
     plan = next(t for t in (program.plan(parse(p), NAMES) for p in FILES) if program.PREEMPTIBLE in t.text)
     text, order = plan.text, [p.program for p in plan.probes]
-    assert len(order) == sum(not p.of for p in program.PROBES) + len(program.COPIED)
+    assert len(order) == sum(p.of != program.KERNEL_MEMORY for p in program.PROBES) + len(program.COPIED)
     assert order.index("on_sys_exit_again") < order.index("on_sys_enter")
     for i, name in enumerate(program.COPIED):
         assert order.index(name + program.AGAIN) == order.index(name) + 1

@@ -1,0 +1,45 @@
+"""Which kinds are recorded, and what a report says of a trace without what it needs."""
+
+import pytest
+
+import bpf
+from analyze.reports import absent, find_report
+from bpf.errors import BadRequest
+from recorder import choice
+
+
+def test_by_default_all_but_what_costs_much() -> None:
+    assert choice.kinds((), (), ()) == {k.name for k in bpf.KINDS} - {"kernel_memory"}
+
+
+def test_only_some_and_what_names_their_rows() -> None:
+    lives = {"process", "fork", "exec", "exit"}
+    assert choice.kinds(("cpu, host",), (), ()) == {"cpu", "host", "clock", "loss", "overhead"} | lives
+    assert choice.kinds(("cpu",), ("fork", "exec,exit"), ()) == {"cpu", "process", "clock", "loss", "overhead"}
+
+
+def test_more_and_less() -> None:
+    kinds = choice.kinds((), ("cpu",), ("kernel_memory",))
+    assert "kernel_memory" in kinds and "cpu" not in kinds
+
+
+@pytest.mark.parametrize(
+    ("only", "without", "said"),
+    [
+        ("opn", "", r"^--only: there is no kind 'opn'; did you mean open"),
+        ("", "xyzzy", r"^--without: there is no kind 'xyzzy'; `sysmon schema` shows them$"),
+        ("", "clock", r"^--without: clock cannot be left out"),
+        ("cpu", "cpu", r"^cpu: asked for and left out at once$"),
+    ],
+)
+def test_what_cannot_be(only: str, without: str, said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        choice.kinds((only,) if only else (), (without,) if without else (), ())
+
+
+def test_a_report_says_what_was_not_recorded() -> None:
+    all_ = {k.name for k in bpf.KINDS}
+    for name, kind in [("syscalls", "syscall_stats"), ("cpus", "host"), ("files", "open"), ("cpu", "cpu")]:
+        assert absent(find_report(name), all_) == ""
+        assert absent(find_report(name), all_ - {kind}).startswith(f"recorded without {kind}:")
+    assert absent(find_report("processes"), all_ - {"rename"}) == ""
