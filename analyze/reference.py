@@ -60,8 +60,9 @@ def kinds_markdown(kinds: tuple[Kind, ...]) -> str:
 _FILE_FORMAT = [
     "# Trace format",
     "",
-    "A trace is one Parquet file. All rows share one schema, with a column `kind` that says what a row is; a row group",
-    "holds rows of one kind, and columns that a kind does not have are NULL. What is not known is NULL, never 0.",
+    "A trace is one Parquet file. All rows share one schema, with a column `kind` that says what a row is; columns that",
+    "a kind does not have are NULL. A row group holds rows of one kind, but for one with the few that are left of several",
+    "kinds at the end. What is not known is NULL, never 0.",
     "",
     f"`ts` has nanoseconds and is UTC: {TS.doc[0].lower()}{TS.doc[1:]}",
     "A process is the pair (`pid`, `start`). Rows that count hold what was counted since the snapshot before: a",

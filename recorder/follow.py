@@ -14,7 +14,7 @@ import time
 from typing import NoReturn
 
 from bpf.errors import BadRequest
-from recorder import procfs
+from recorder import priority, procfs
 
 
 class CannotRun(BadRequest):
@@ -55,6 +55,7 @@ class Command:
         """In the child: waits and becomes the command. Every other descriptor is closed by the execve."""
         try:
             os.close(self._gate)
+            priority.restore()
             # Python ignores these two, and what is ignored stays so across an execve.
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)

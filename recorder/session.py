@@ -26,7 +26,7 @@ from bpf.kind import TICK_NS, Kind, ring_layouts
 from bpf.machine import MACHINE
 from bpf.memory import MEMORY
 from bpf.version import version
-from recorder import cgroups, clock, host, inflight, kernel, memory, processes, procfs, program
+from recorder import cgroups, clock, host, inflight, kernel, memory, priority, processes, procfs, program
 from recorder import ring as rings
 from recorder.counters import ZERO_KEY, Control, MapPair
 from recorder.decode import Decoder
@@ -148,6 +148,7 @@ class Session:
     def _begin(self, command: Command | None) -> float:
         """Returns when the recording began, on the monotonic clock."""
         memory.give_back()
+        priority.raise_own()
         filters = self._options.filters
         filters.install(self._loaded)
         alive = filters.alive()

@@ -1,5 +1,7 @@
 """Writes the trace: one Parquet file, each row group the rows of one kind, sorted by time.
 
+What is left of each kind at the end is few rows: these share a row group, as each takes some 15 kB for its columns.
+
 The file has its name only when it is complete; until then it stands beside it under a hidden one.
 """
 
@@ -26,6 +28,9 @@ GROUP_ROWS = 1 << 15
 
 Writing takes memory for every column of the file, empty ones too: 60 MB for 131,072 rows.
 """
+
+SHARED_ROWS = 1 << 12
+"""Fewer rows of a kind than these do not get a row group of their own."""
 
 GROUP_BYTES = 4 << 20
 """Bytes of a kind, likewise, so that long strings do not take more memory than short ones."""
@@ -65,6 +70,7 @@ class TraceWriter:
             compression_level=3,
             use_dictionary=[n for n in self._wide.names if n != "ts"],
             column_encoding={"ts": "DELTA_BINARY_PACKED"},
+            write_statistics=["kind", "ts", "pid"],  # what readers look for
             write_page_checksum=True,
         )
 
@@ -86,12 +92,11 @@ class TraceWriter:
         pending.append(batch)
         self.rows[kind.name] += batch.num_rows
         if sum(b.num_rows for b in pending) >= GROUP_ROWS or sum(b.nbytes for b in pending) >= GROUP_BYTES:
-            self._write(kind.name)
+            self._write([self._gathered(kind.name)])
 
-    def _write(self, name: str) -> None:
+    def _gathered(self, name: str) -> pa.Table:
+        """What is pending of a kind, in the columns of the file."""
         pending = self._pending[name]
-        if not pending:
-            return
         table = pa.Table.from_batches(pending).sort_by("ts")
         pending.clear()
         columns = [
@@ -102,11 +107,15 @@ class TraceWriter:
             else self._nulls(field.type, table.num_rows)
             for field in self._wide
         ]
+        return pa.table(columns, schema=self._wide)
+
+    def _write(self, tables: list[pa.Table]) -> None:
+        """Writes a row group."""
         try:
-            self._writer.write_table(pa.table(columns, schema=self._wide), row_group_size=GROUP_ROWS * 2)
+            self._writer.write_table(pa.concat_tables(tables), row_group_size=GROUP_ROWS * 2)
         except OSError as error:
             raise CannotWrite(f"cannot write {self.path}: {error.strerror or error}") from None
-        del table, columns
+        tables.clear()
         memory.trim()
 
     def _nulls(self, type_: pa.DataType, length: int) -> pa.Array:
@@ -120,8 +129,11 @@ class TraceWriter:
 
     def finish(self, recording: Recording) -> None:
         """Writes what is left and the metadata, and gives the file its name."""
-        for name in self._pending:
-            self._write(name)
+        left = [self._gathered(name) for name, pending in self._pending.items() if pending]
+        few = [table for table in left if table.num_rows < SHARED_ROWS]
+        for tables in (few, *([table] for table in left if table.num_rows >= SHARED_ROWS)):
+            if tables:
+                self._write(tables)
         try:
             self._writer.add_key_value_metadata(
                 {schema.METADATA_KEY: json.dumps(recording).encode(), schema.KINDS_KEY: schema.describe_kinds()}
