@@ -4,15 +4,16 @@
 // The kernel runs a program once at a time on a CPU (__bpf_trace_run(), kernel/trace/bpf_trace.c). While a thread is
 // preempted in a program, it skips the program for every other thread on that CPU, and counts that (recursion_misses).
 // So on_X_again is attached to the tracepoint of on_X, and after it: probes of one priority run in the order in which
-// they were attached (func_add(), kernel/tracepoint.c). Where on_X ran, it leaves a mark, which on_X_again takes away;
+// they were attached (func_add(), kernel/tracepoint.c). Where on_X runs, it leaves a mark, which on_X_again takes away;
 // where on_X_again finds none, it does the work and counts it as recovered. An event is lost if both were skipped, so
 // what was lost is what on_X missed less what was recovered.
 //
 // The mark is of one thread and one program and stands in cpu_state, as a thread runs both programs of a tracepoint one
-// after the other. If it is switched out between the two, and maybe goes on elsewhere, on_sched_switch has put the mark
-// into a hash. No mark is taken for another: a copy that was skipped leaves one behind, for which at most one later event
-// of that thread and program is not recovered, and counts as lost. A mark that finds no room in the hash would make an
-// event appear twice: from then on no copy does any work, and what is skipped is lost and counted.
+// after the other. It is left first of all: a program may end in a tail call. If the thread is switched out before the
+// copy has run, and maybe goes on elsewhere, on_sched_switch has put the mark into a hash. A copy that was skipped leaves
+// a mark behind, for which at most one later event of that thread and program is not recovered, and counts as lost. A
+// mark that finds no room in the hash would make an event appear twice: from then on no copy does any work, and what is
+// skipped is lost and counted.
 
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 BPF_HASH(marks, u32, u32, MARK_ENTRIES);  // by thread: the program that ran
@@ -70,7 +71,7 @@ INLINE int was_skipped(u32 copy)
 	return 1;
 }
 
-#define DONE(what) leave_mark(COPY_##what)
+#define LEAVE_MARK(what) leave_mark(COPY_##what)
 #define AGAIN(what)                                                                                                    \
 	int on_##what##_again(struct bpf_raw_tracepoint_args *ctx)                                                     \
 	{                                                                                                              \
@@ -79,6 +80,6 @@ INLINE int was_skipped(u32 copy)
 		return 0;                                                                                              \
 	}
 #else
-#define DONE(what)
+#define LEAVE_MARK(what)
 #define AGAIN(what)
 #endif

@@ -45,13 +45,15 @@ INLINE void make_event(struct bpf_raw_tracepoint_args *ctx, struct shape *shape,
 	if (!shape || !shape->hook || !(r = returned_calls.lookup(&zero)))
 		return;
 	r->caller = bpf_get_current_pid_tgid();
+	COMPILER_BARRIER();  // `caller` first: a call that comes between overwrites it
 	r->entered = entered;
 	r->ts = now;
 	r->nr = nr;
+	COMPILER_BARRIER();
 	hooks.call(ctx, shape->hook);
 }
 
-// Takes the call over from on_sys_exit. If the program was preempted meanwhile (see ADD), another call may stand there:
+// Takes the call over from on_sys_exit. If the program was preempted meanwhile, another call may stand there:
 // then this one's latency is not known.
 INLINE struct returned take_returned(void *regs)
 {
@@ -61,6 +63,7 @@ INLINE struct returned take_returned(void *regs)
 	if (r) {
 		r->events++;
 		taken = *r;
+		COMPILER_BARRIER();
 		if (*(volatile u64 *)&r->caller == me && taken.caller == me) {
 			r->caller = 0;
 			return taken;

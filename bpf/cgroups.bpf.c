@@ -46,8 +46,8 @@ INLINE void record_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 
 int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 {
+	LEAVE_MARK(cgroup_mkdir);
 	record_cgroup_mkdir(ctx);
-	DONE(cgroup_mkdir);
 	return 0;
 }
 AGAIN(cgroup_mkdir)

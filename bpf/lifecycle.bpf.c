@@ -49,8 +49,8 @@ INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
+	LEAVE_MARK(fork);
 	record_fork(ctx);
-	DONE(fork);
 	return 0;
 }
 AGAIN(fork)
@@ -166,8 +166,8 @@ INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
 
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
+	LEAVE_MARK(exec);
 	record_exec(ctx);
-	DONE(exec);
 	return 0;
 }
 AGAIN(exec)
@@ -303,8 +303,8 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
 {
+	LEAVE_MARK(exit);
 	record_exit(ctx);
-	DONE(exit);
 	return 0;
 }
 AGAIN(exit)
@@ -342,8 +342,8 @@ INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 
 int on_rename(struct bpf_raw_tracepoint_args *ctx)
 {
+	LEAVE_MARK(rename);
 	record_rename(ctx);
-	DONE(rename);
 	return 0;
 }
 AGAIN(rename)

@@ -204,8 +204,8 @@ INLINE void record_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 
 int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
+	LEAVE_MARK(sys_enter);
 	record_sys_enter(ctx);
-	DONE(sys_enter);
 	return 0;
 }
 AGAIN(sys_enter)
@@ -262,9 +262,8 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 r
 	cut_call(c, who, call_number(nr), now);
 }
 
-// A call returns. If it makes an event of its own, this goes on in another program and does not come back: so the
-// `first` of two copies leaves its mark before.
-INLINE void return_from_call(struct bpf_raw_tracepoint_args *ctx, int first)
+// If the call makes an event of its own, this goes on in another program and does not come back.
+INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -286,21 +285,13 @@ INLINE void return_from_call(struct bpf_raw_tracepoint_args *ctx, int first)
 	u64 ns = now > call.entered ? now - call.entered : 0;
 	struct shape *shape = shape_of(call.nr);
 	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095, bytes_moved(shape, result));
-	if (first) {
-		DONE(sys_exit);
-	}
 	make_event(ctx, shape, call.nr, call.entered, now);
-}
-
-INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
-{
-	return_from_call(ctx, 0);
 }
 
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
-	return_from_call(ctx, 1);
-	DONE(sys_exit);
+	LEAVE_MARK(sys_exit);
+	record_sys_exit(ctx);
 	return 0;
 }
 AGAIN(sys_exit)

@@ -35,6 +35,7 @@ def calls():
     for _ in range(10007): os.getppid()
 threads = [threading.Thread(target=calls) for _ in range(7)]
 [t.start() for t in threads]; [t.join() for t in threads]
+for _ in range(311): os.close(os.open('/', os.O_RDONLY))
 for _ in range(23):
     if os.fork() == 0: os.execv('/bin/true', ['true'])
     os.wait()
@@ -67,5 +68,6 @@ def test_every_event_is_recorded_once(tmp_path: Path, name: str) -> None:
     assert r.rows("SELECT count(*), count(DISTINCT (pid, start)) FROM forks") == [(23, 23)]
     assert r.rows("SELECT count(*), count(DISTINCT (pid, start)) FROM exits") == [(24, 24)]
     assert r.one("SELECT count(*) FROM execs") == 24
+    assert r.one("SELECT count(*) FROM opens WHERE path = '/'") == 311
     assert r.rows("SELECT comm FROM renames") == [("renamed",)]
     assert r.one("SELECT count(*) FROM syscalls_in_flight") == 0

@@ -13,6 +13,9 @@ from tests.live.recording import busy, python, record_command, recording, start,
 pytestmark = pytest.mark.live
 
 CALLS = "import os, sys\nfor _ in range(int(sys.argv[1])): os.getppid()"
+CALLS_IN_PARTS = (
+    "import os, sys, time\nfor _ in range(5):\n for _ in range(int(sys.argv[1])): os.getppid()\n time.sleep(0.2)"
+)
 GETPPID = "SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {}"
 
 
@@ -28,7 +31,8 @@ def test_a_million_calls_beside_other_load(tmp_path: Path) -> None:
 
 def test_sixteen_processes_at_once_over_many_snapshots(tmp_path: Path) -> None:
     with recording(tmp_path / "t.parquet", "--interval", "0.05") as r:
-        processes = [python(CALLS, "62500") for _ in range(16)]
+        # In parts, so that a recorder that gets little of the CPUs has its snapshots between them.
+        processes = [python(CALLS_IN_PARTS, "12500") for _ in range(16)]
         assert [p.wait() for p in processes] == [0] * 16
     r.assert_nothing_lost()
     for process in processes:
