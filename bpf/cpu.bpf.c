@@ -32,6 +32,7 @@ struct thread {
 BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
 
 #define PF_EXITING 0x4  // include/linux/sched.h
+#define TASK_DEAD 0x80
 #define LEAVES 1
 
 #define SIDE_BY_SIDE                                                                                                   \
@@ -67,10 +68,6 @@ INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *t
 	u64 id = (u64)task;
 	u32 flags = 0;
 	struct thread *known = threads.lookup(&id), was = {.run_delay = now->run_delay, .cpu = now->cpu};
-#ifdef PROGRAMS_ARE_PREEMPTIBLE
-	KREAD(flags, task, task_struct, flags);  // nothing is charged at an exit (record_exit())
-	leaves = flags & PF_EXITING;
-#endif
 	if (known) {
 		was = *known;
 		*known = *now;
@@ -80,9 +77,11 @@ INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *t
 	}
 	was.usage = t->task == id ? t->usage : now->usage;
 	if (!leaves) {
+#ifndef PROGRAMS_ARE_PREEMPTIBLE
 		KREAD(flags, task, task_struct, flags);
 		if (flags & PF_EXITING)  // it has left already
 			return was;
+#endif
 		if (threads.insert(&id, now))
 			lose(LOSS_thread_map);
 	}
@@ -184,8 +183,15 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 	struct cpu_state *cpu = this_cpu();
 	if (!cpu)
 		return 0;
+#ifdef PROGRAMS_ARE_PREEMPTIBLE
+	int leaves = ctx->args[3] & TASK_DEAD;  // nothing is charged at an exit (record_exit())
+#else
+	int leaves = 0;
+#endif
 	if (c) {
-		charge(c, cpu, bpf_ktime_get_boot_ns(), 0);
+		charge(c, cpu, bpf_ktime_get_boot_ns(), leaves);
+		if (leaves)
+			forget_thread((void *)ctx->args[1]);  // a filter may not want it any more
 		comes((void *)ctx->args[2]);
 		park_call(cpu);
 		cpu->caller = 0;
