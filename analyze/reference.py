@@ -60,8 +60,8 @@ def kinds_markdown(kinds: tuple[Kind, ...]) -> str:
 _FILE_FORMAT = [
     "# Trace format",
     "",
-    "A trace is one Parquet file. All rows share one schema, with a column `kind` that says what a row is; columns that",
-    "a kind does not have are NULL. A row group holds rows of one kind, but for one with the few that are left of several",
+    "A trace is one Parquet file. All rows share one schema, with a column `kind` that says what a row is; columns",
+    "that a kind does not have are NULL. A row group holds rows of one kind, but for one with what is left of several",
     "kinds at the end. What is not known is NULL, never 0.",
     "",
     f"`ts` has nanoseconds and is UTC: {TS.doc[0].lower()}{TS.doc[1:]}",
