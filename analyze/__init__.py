@@ -22,13 +22,14 @@ def open_trace(
     until: str | None = None,
     pids: Iterable[int] = (),
     comms: Iterable[str] = (),
+    cgroups: Iterable[str] = (),
 ) -> Trace:
-    """Opens a trace, all of it or a part: a time window, and the processes of these pids or names.
+    """Opens a trace, all of it or a part: a time window, and the processes of these pids, names or control groups.
 
     `since` is in the window and `until` is not; both take what `analyze.window.instant_ns` reads. Raises
     NotATrace, NewerTrace or BrokenTrace if the file cannot be used, BadRequest if the window is empty or no
-    process of the trace has one of the pids or names.
+    process of the trace has one of the pids or names or is in or below one of the groups.
     """
     from analyze.trace import Trace
 
-    return Trace(path, since=since, until=until, pids=tuple(pids), comms=tuple(comms))
+    return Trace(path, since=since, until=until, pids=tuple(pids), comms=tuple(comms), cgroups=tuple(cgroups))

@@ -128,6 +128,7 @@ def asked(trace: Trace) -> str:
         parts.append("before the recording began")
     parts += [f"pid {pid}" for pid in trace.pids]
     parts += [f"comm {comm}" for comm in trace.comms]
+    parts += [f"cgroup {cgroup}" for cgroup in trace.cgroups]
     return ", ".join(parts)
 
 

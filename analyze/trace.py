@@ -53,11 +53,17 @@ class Trace:
         until: str | None,
         pids: tuple[int, ...],
         comms: tuple[str, ...],
+        cgroups: tuple[str, ...],
+        only_cgroup: str | None = None,
     ) -> None:
+        """`cgroups` are paths, each with the groups below it; `only_cgroup` is one alone, '' the unknown."""
         self.source: Source = inspect(path)
         started_ns = self.metadata["started_ns"]
+        self._since, self._until = since, until
         self.pids = pids
         self.comms = comms
+        self.cgroups = tuple("/" + c.strip("/") for c in cgroups)
+        self._only_cgroup = only_cgroup
         self.since_ns = None if since is None else instant_ns(since, started_ns)
         self.until_ns = None if until is None else instant_ns(until, started_ns)
         if self.since_ns is not None and self.until_ns is not None and self.until_ns <= self.since_ns:
@@ -94,6 +100,21 @@ class Trace:
         """Every row of the file, or of some kinds, with all columns, in the order of time and then of the file."""
         return self._connection.sql(ALL_ROWS, params={"kinds": list(kinds)})
 
+    def by_cgroup(self) -> Iterator[tuple[str | None, Trace]]:
+        """The part of the trace that each control group's processes are, the group that used most of the CPUs first.
+
+        None is the group that is not known. A part is closed when the next is asked for.
+        """
+        groups = self._connection.sql(
+            "SELECT cgroup FROM main.processes GROUP BY cgroup ORDER BY SUM(cpu_ns) DESC NULLS LAST, cgroup"
+        )
+        for (group,) in groups.fetchall():
+            with Trace(
+                self.source.path,
+                since=self._since, until=self._until, pids=(), comms=(), cgroups=(), only_cgroup=group or "",
+            ) as part:  # fmt: skip
+                yield group, part
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Raises BrokenTrace for what DuckDB finds wrong with the file while rows are read inside."""
@@ -128,7 +149,7 @@ class Trace:
             run(views.kind_view(kind))
         base, *derived = views.derived()
         run(base.sql)
-        picked = bool(self.pids or self.comms)
+        picked = bool(self.pids or self.comms or self.cgroups or self._only_cgroup is not None)
         for view in derived:
             if view.schema == "unfiltered":
                 run(view.sql)
@@ -183,21 +204,30 @@ class Trace:
         return frozenset(found.keys() & declared.keys())
 
     def _pick(self) -> None:
-        self._connection.execute(views.PICK, {"pids": list(self.pids), "comms": list(self.comms)})
+        groups = [] if self._only_cgroup is None else [self._only_cgroup]
+        asked = {"pids": list(self.pids), "comms": list(self.comms), "groups": groups, "trees": list(self.cgroups)}
+        self._connection.execute(views.PICK, asked)
         known = {
-            (pid, comm)
-            for pid, comm in self._connection.execute(
-                "SELECT DISTINCT pid, comm FROM unfiltered.processes WHERE (pid, start) IN (FROM unfiltered.picked)"
+            (pid, comm, cgroup)
+            for pid, comm, cgroup in self._connection.execute(
+                "SELECT DISTINCT pid, comm, cgroup FROM unfiltered.processes "
+                "WHERE (pid, start) IN (FROM unfiltered.picked)"
             ).fetchall()
         }
         for pid in self.pids:
-            if pid not in {p for p, _ in known}:
+            if pid not in {p for p, _, _ in known}:
                 raise BadRequest(f"no process {pid} in this trace; `sysmon report {self._shown} processes` lists them")
         for comm in self.comms:
-            if comm not in {c for _, c in known}:
+            if comm not in {c for _, c, _ in known}:
                 raise BadRequest(
                     f"no process named {one_line(comm)!r} in this trace; "
                     f"`sysmon report {self._shown} processes` lists them"
+                )
+        for group in self.cgroups:
+            if not any(g is not None and (g == group or g.startswith(f"{group.rstrip('/')}/")) for _, _, g in known):
+                raise BadRequest(
+                    f"no process of control group {one_line(group)!r} in this trace; "
+                    f"`sysmon report {self._shown} cgroups` lists them"
                 )
 
     @property

@@ -116,9 +116,12 @@ def selected_view(picked: bool) -> str:
 
 PICK = (
     "CREATE TABLE unfiltered.picked AS SELECT pid, start FROM unfiltered.processes "
-    "WHERE list_contains($pids, pid) OR list_contains($comms, comm)"
+    "WHERE list_contains($pids, pid) OR list_contains($comms, comm) OR list_contains($groups, COALESCE(cgroup, '')) "
+    "OR len(list_filter($trees, lambda g: cgroup = g OR starts_with(cgroup, rtrim(g, '/') || '/'))) > 0"
 )
-"""The processes that were asked for by pid or by last known name, as a table: it is used many times."""
+"""The processes that were asked for, as a table: it is used many times.
+
+By pid, by last known name, by control group, or by one and those below it."""
 
 
 def comments(schema: str, view: str, doc: str, cols: tuple[tuple[str, str], ...]) -> list[str]:

@@ -21,6 +21,7 @@ class Part(TypedDict):
     until: str | None
     pids: tuple[int, ...]
     comms: tuple[str, ...]
+    cgroups: tuple[str, ...]
 
 
 def trace_argument(command: Command) -> Command:
@@ -36,7 +37,7 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 
 
 def part_options(command: Command) -> Command:
-    """`--pid`, `--comm`, `--since` and `--until`."""
+    """`--pid`, `--comm`, `--cgroup`, `--since` and `--until`."""
     options = (
         click.option(
             "--pid",
@@ -53,6 +54,13 @@ def part_options(command: Command) -> Command:
             metavar="NAME",
             help="Only processes whose last known command name is this. May be given more than once, and with "
             "--pid: any of them.",
+        ),
+        click.option(
+            "--cgroup",
+            "cgroups",
+            multiple=True,
+            metavar="PATH",
+            help="Only processes that were last seen in this control group or below it. May be given more than once.",
         ),
         click.option(
             "--since",
@@ -72,5 +80,6 @@ def opened(path: str, part: Part | None = None) -> Iterator[Trace]:
     """The trace, open, with damage that shows only while rows are read told as such."""
     from analyze import open_trace
 
-    with open_trace(path, **(part or Part(since=None, until=None, pids=(), comms=()))) as trace, trace.reading():
+    part = part or Part(since=None, until=None, pids=(), comms=(), cgroups=())
+    with open_trace(path, **part) as trace, trace.reading():
         yield trace

@@ -9,6 +9,7 @@ import click
 from analyze.commands.options import Part, format_option, opened, part_options
 
 if TYPE_CHECKING:
+    from analyze.result import Result
     from analyze.screen import Screen
     from analyze.trace import Trace
 
@@ -26,6 +27,7 @@ TABLE_ROWS = 30
     type=click.IntRange(0),
     help=f"At most so many rows of each report; for a table {TABLE_ROWS} unless given, otherwise all.",
 )
+@click.option("--by", "group_by", type=click.Choice(["cgroup"]), help="Each report for each control group apart.")
 @part_options
 def report(
     trace: str | None,
@@ -33,8 +35,10 @@ def report(
     show_list: bool,
     form: str,
     limit: int | None,
+    group_by: str | None,
     pids: tuple[int, ...],
     comms: tuple[str, ...],
+    cgroups: tuple[str, ...],
     since: str | None,
     until: str | None,
 ) -> None:
@@ -50,6 +54,7 @@ def report(
       sysmon report trace.parquet syscalls processes
       sysmon report trace.parquet syscalls_by_process --comm nginx --format csv
       sysmon report trace.parquet processes --since +10 --until +20.5
+      sysmon report trace.parquet syscalls --by cgroup
     """
     from analyze.screen import Screen
 
@@ -60,9 +65,11 @@ def report(
     if trace is None:
         raise click.UsageError("give a trace, or --list", click.get_current_context())
     _check(names, form)
-    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms)) as open_trace:
+    if group_by and (not names or pids or comms or cgroups):
+        raise click.UsageError("--by takes names of reports, and all processes", click.get_current_context())
+    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
         if names:
-            _reports(screen, open_trace, names, form, limit)
+            _reports(screen, open_trace, names, form, limit, grouped=bool(group_by))
         else:
             _summary(screen, open_trace, form)
 
@@ -90,10 +97,15 @@ def _list(screen: Screen, form: str) -> None:
     screen.stream.write(write[form](reports()))
 
 
-def _reports(screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None) -> None:
+def _reports(
+    screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None, *, grouped: bool = False
+) -> None:
     from analyze.formats import limited, write_json
     from analyze.reports import absent, find_report
     from analyze.result import Result
+
+    def result_of(name: str) -> Result:
+        return _by_cgroup(trace, name) if grouped else Result.of(trace.report(name))
 
     for name in names:
         if reason := absent(find_report(name), trace.metadata["kinds"]):
@@ -101,7 +113,7 @@ def _reports(screen: Screen, trace: Trace, names: tuple[str, ...], form: str, li
     if form == "json" and len(names) > 1:
         for i, name in enumerate(names):
             screen.stream.write(("," if i else "{") + f'\n"{name}": ')
-            write_json(limited(Result.of(trace.report(name)), limit), screen.stream, end="")
+            write_json(limited(result_of(name), limit), screen.stream, end="")
         screen.stream.write("\n}\n")
         return
     if form == "table" and limit is None:
@@ -111,9 +123,18 @@ def _reports(screen: Screen, trace: Trace, names: tuple[str, ...], form: str, li
             title = find_report(name).title
             screen.line(f"{chr(10) if i else ''}{'## ' if form == 'markdown' else ''}{name}: {title}")
             screen.line()
-        screen.rows(Result.of(trace.report(name)), form, limit)
+        screen.rows(result_of(name), form, limit)
     if form == "table":
         _losses(screen, trace)
+
+
+def _by_cgroup(trace: Trace, name: str) -> Result:
+    """The report's rows of each control group, with the group in front."""
+    from analyze.result import Result
+
+    empty = Result.of(trace.report(name).limit(0))
+    rows = ((group, *row) for group, part in trace.by_cgroup() for row in Result.of(part.report(name)).rows)
+    return Result(("in_cgroup", *empty.names), (False, *empty.numeric), rows)
 
 
 def _losses(screen: Screen, trace: Trace) -> None:

@@ -22,6 +22,7 @@ def sql(
     limit: int | None,
     pids: tuple[int, ...],
     comms: tuple[str, ...],
+    cgroups: tuple[str, ...],
     since: str | None,
     until: str | None,
 ) -> None:
@@ -48,7 +49,7 @@ def sql(
     from bpf.errors import BadRequest
 
     screen = Screen()
-    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms)) as open_trace:
+    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
         try:
             screen.rows(Result.of(open_trace.sql(query)), form, limit)
         except duckdb.Error as e:

@@ -20,51 +20,36 @@ CREATE VIEW report.cgroups(
     cgroup_id
 ) AS
 WITH
-places AS (
-    SELECT pid, start, ts, cgroup_id FROM unfiltered.process_states
-    UNION ALL
-    SELECT pid, start, ts, cgroup_id FROM unfiltered.forks
-    UNION ALL
-    SELECT pid, start, ts, cgroup_id FROM unfiltered.execs
-    UNION ALL
-    SELECT pid, start, ts, cgroup_id FROM unfiltered.exits
-),
-ranked AS (
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY ts DESC, cgroup_id) AS n
-    FROM places
-    WHERE cgroup_id IS NOT NULL
-),
 used AS (
     SELECT pid, start, SUM(oncpu_ns) AS oncpu_ns, SUM(wait_ns) AS wait_ns
     FROM main.cpu
     GROUP BY pid, start
 ),
 totals AS (
-    SELECT r.cgroup_id, SUM(u.oncpu_ns) AS oncpu_ns, SUM(u.wait_ns) AS wait_ns, COUNT(*) AS processes
+    SELECT
+        p.cgroup_id,
+        ANY_VALUE(p.cgroup) AS path,
+        SUM(u.oncpu_ns) AS oncpu_ns,
+        SUM(u.wait_ns) AS wait_ns,
+        COUNT(*) AS processes
     FROM main.processes AS p
-    JOIN ranked AS r ON r.pid = p.pid AND r.start IS NOT DISTINCT FROM p.start AND r.n = 1
     LEFT JOIN used AS u ON u.pid = p.pid AND u.start IS NOT DISTINCT FROM p.start
-    GROUP BY r.cgroup_id
-),
-names AS (
-    SELECT cgroup_id, MAX(cgroup_path) AS path
-    FROM unfiltered.cgroup_paths
-    GROUP BY cgroup_id
+    WHERE p.cgroup_id IS NOT NULL
+    GROUP BY p.cgroup_id
 )
 SELECT
-    n.path,
+    t.path,
     t.oncpu_ns / 1e9,
     t.wait_ns / 1e9,
     t.processes,
     CASE
-        WHEN n.path LIKE '%libpod-%' THEN 'podman'
-        WHEN n.path LIKE '%crio-%' THEN 'cri-o'
-        WHEN n.path LIKE '%containerd-%' THEN 'containerd'
-        WHEN n.path LIKE '%docker%' THEN 'docker'
-        WHEN n.path LIKE '%kubepods%' THEN 'kubernetes'
+        WHEN t.path LIKE '%libpod-%' THEN 'podman'
+        WHEN t.path LIKE '%crio-%' THEN 'cri-o'
+        WHEN t.path LIKE '%containerd-%' THEN 'containerd'
+        WHEN t.path LIKE '%docker%' THEN 'docker'
+        WHEN t.path LIKE '%kubepods%' THEN 'kubernetes'
     END,
-    NULLIF(REGEXP_EXTRACT(n.path, '[0-9a-f]{64}'), ''),
+    NULLIF(REGEXP_EXTRACT(t.path, '[0-9a-f]{64}'), ''),
     t.cgroup_id
 FROM totals AS t
-LEFT JOIN names AS n ON n.cgroup_id = t.cgroup_id
 ORDER BY t.oncpu_ns DESC NULLS LAST, t.cgroup_id;

@@ -34,7 +34,9 @@ CREATE VIEW report.processes(
     -- Whether it was alive when the recording ended.
     alive_at_end,
     -- When the process began, since boot [ns]. A process is the pair (pid, start).
-    start
+    start,
+    -- Path of the control group that it was last seen in; NULL if not known.
+    cgroup
 ) AS
 SELECT
     p.pid,
@@ -52,6 +54,7 @@ SELECT
     p.core_dumped,
     p.alive_at_start,
     p.alive_at_end,
-    p.start
+    p.start,
+    p.cgroup
 FROM main.processes AS p
 ORDER BY p.started NULLS LAST, p.start, p.pid;

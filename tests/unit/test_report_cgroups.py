@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import analyze
+from bpf.errors import BadRequest
 from tests import traces
 from tests.traces import at, born, row
 
@@ -49,3 +50,36 @@ def test_runtimes(tmp_path: Path, path: str, runtime: str) -> None:
     ]
     with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
         assert trace.sql("SELECT runtime, container FROM report.cgroups").fetchall() == [(runtime, ID)]
+
+
+def two_groups(tmp_path: Path) -> str:
+    rows = [
+        row("cgroup", at(0), cgroup_id=5, cgroup_path="/a"),
+        row("cgroup", at(0), cgroup_id=6, cgroup_path="/a/b"),
+        row("cgroup", at(0), cgroup_id=7, cgroup_path="/ab"),
+        *(row("fork", at(1), pid=pid, start=born(1), cgroup_id=group, comm="x") for pid, group in ((1, 5), (2, 6), (3, 7))),
+        row("fork", at(1), pid=4, start=born(1), comm="x"),
+        *(traces.calls(at(2), pid, born(1), "read", 8, pid) for pid in (1, 2, 3, 4)),
+        row("cpu", at(2), pid=2, start=born(1), oncpu_ns=10**9, wait_ns=0),
+    ]  # fmt: skip
+    return str(traces.write(tmp_path / "t.parquet", rows))
+
+
+@pytest.mark.parametrize(("group", "pids"), [("/a", {1, 2}), ("a/", {1, 2}), ("/a/b", {2}), ("/", {1, 2, 3})])
+def test_a_group_is_picked_with_those_below(tmp_path: Path, group: str, pids: set[int]) -> None:
+    with analyze.open_trace(two_groups(tmp_path), cgroups=[group]) as trace:
+        assert {pid for (pid,) in trace.sql("SELECT pid FROM processes").fetchall()} == pids
+        assert trace.sql("SELECT sum(calls) FROM syscall_stats").fetchall() == [(sum(pids),)]
+
+
+def test_each_group_apart(tmp_path: Path) -> None:
+    with analyze.open_trace(two_groups(tmp_path)) as trace:
+        calls = [
+            (group, part.sql("SELECT sum(calls) FROM syscall_stats").fetchall()) for group, part in trace.by_cgroup()
+        ]
+    assert calls == [("/a/b", [(2,)]), ("/a", [(1,)]), ("/ab", [(3,)]), (None, [(4,)])]
+
+
+def test_a_group_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match=r"^no process of control group '/x' in this trace; "):
+        analyze.open_trace(two_groups(tmp_path), cgroups=["/x"])

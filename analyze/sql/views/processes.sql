@@ -46,7 +46,11 @@ CREATE VIEW processes(
     -- Whether it is a thread of the kernel; NULL if it was alive at neither end.
     kernel_thread,
     -- Whether it is the recorder itself.
-    is_recorder
+    is_recorder,
+    -- Id of the control group that it was last seen in, in the unified hierarchy.
+    cgroup_id,
+    -- Path of that group; NULL if its name is not known.
+    cgroup
 ) AS
 WITH
 cpu_by_process AS (
@@ -86,7 +90,9 @@ SELECT
     p.alive_at_start,
     p.alive_at_end,
     p.kernel_thread,
-    p.is_recorder
+    p.is_recorder,
+    p.cgroup_id,
+    p.cgroup
 FROM unfiltered.selected AS p
 CROSS JOIN main.recording AS r
 LEFT JOIN cpu_by_process AS c ON c.pid = p.pid AND c.start IS NOT DISTINCT FROM p.start

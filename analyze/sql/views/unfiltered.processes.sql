@@ -41,35 +41,39 @@ CREATE VIEW unfiltered.processes(
     -- Whether it is a thread of the kernel; NULL if it was alive at neither end.
     kernel_thread,
     -- Whether it is the recorder itself.
-    is_recorder
+    is_recorder,
+    -- Id of the control group that it was last seen in, in the unified hierarchy.
+    cgroup_id,
+    -- Path of that group; NULL if its name is not known.
+    cgroup
 ) AS
 WITH
 -- Everything said of a process. `stage` puts an exit last: nothing is known of a process after it.
 facts AS (
     SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, parent_start, uid, comm, path, argv, argv_truncated,
         NULL AS forked, NULL AS ended, NULL AS lifetime_ns, NULL AS exit_code, NULL AS signal, NULL AS core_dumped,
-        edge IN ('start', 'both') AS alive_at_start, edge IN ('end', 'both') AS alive_at_end, kernel_thread
+        edge IN ('start', 'both') AS alive_at_start, edge IN ('end', 'both') AS alive_at_end, kernel_thread, cgroup_id
     FROM unfiltered.process_states
     UNION ALL
     SELECT pid, start, 0, ts, 0, ppid, parent_start, uid, comm, NULL, NULL, NULL,
-        ts, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        ts, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id
     FROM unfiltered.forks
     UNION ALL
     SELECT pid, start, 0, ts, 1, ppid, parent_start, uid, comm, path, argv, argv_truncated,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id
     FROM unfiltered.execs
     UNION ALL
     SELECT pid, start, 1, ts, 0, ppid, NULL, uid, comm, NULL, NULL, NULL,
-        NULL, ts, lifetime_ns, exit_code, signal, core_dumped, NULL, NULL, NULL
+        NULL, ts, lifetime_ns, exit_code, signal, core_dumped, NULL, NULL, NULL, cgroup_id
     FROM unfiltered.exits
     UNION ALL
     SELECT pid, start, 0, ts, 0, NULL, NULL, uid, comm, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM unfiltered.renames
     WHERE tid = pid
     UNION ALL
     SELECT pid, start, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM (
         SELECT pid, start FROM unfiltered.cpu
         UNION SELECT pid, start FROM unfiltered.syscall_stats
@@ -106,6 +110,7 @@ told AS (
         COALESCE(BOOL_OR(alive_at_start) OVER history, FALSE) AS alive_at_start,
         COALESCE(BOOL_OR(alive_at_end) OVER history, FALSE) AND LAST_VALUE(ended) OVER history IS NULL AS alive_at_end,
         FIRST_VALUE(kernel_thread IGNORE NULLS) OVER history AS kernel_thread,
+        LAST_VALUE(cgroup_id IGNORE NULLS) OVER history AS cgroup_id,
         ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage, ts NULLS FIRST, is_exec DESC) AS n
     FROM placed
     WINDOW history AS (
@@ -120,6 +125,11 @@ by_pid AS (
     SELECT pid AS which, start, start AS parent, NULL AS child FROM one
     UNION ALL
     SELECT ppid, start, NULL, pid FROM one WHERE parent_start IS NULL AND ppid > 0 AND ppid <> pid
+),
+groups AS (
+    SELECT cgroup_id, MAX(cgroup_path) AS path
+    FROM unfiltered.cgroup_paths
+    GROUP BY cgroup_id
 ),
 guessed AS (
     SELECT child, start, MAX(parent) OVER (PARTITION BY which ORDER BY start) AS parent_start
@@ -150,7 +160,10 @@ SELECT
     one.alive_at_start,
     one.alive_at_end,
     one.kernel_thread,
-    one.pid = recording.recorder_pid AND one.start IS NOT DISTINCT FROM recording.recorder_start
+    one.pid = recording.recorder_pid AND one.start IS NOT DISTINCT FROM recording.recorder_start,
+    one.cgroup_id,
+    groups.path
 FROM one
 CROSS JOIN main.recording AS recording
+LEFT JOIN groups ON groups.cgroup_id = one.cgroup_id
 LEFT JOIN guessed ON guessed.child = one.pid AND guessed.start = one.start;
