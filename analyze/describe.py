@@ -60,6 +60,11 @@ def left_out(info: Recording) -> str:
     return ", ".join(k.name for k in bpf.KINDS if k.name in bpf.DEFAULT_KINDS and k.name not in info["kinds"])
 
 
+def events(info: Recording) -> str:
+    """Which system calls are rows of their own."""
+    return f"system calls: {', '.join(info.get('syscalls') or ()) or 'all'}"
+
+
 def everything(trace: Trace) -> Pairs:
     """All that the metadata says."""
     info = trace.metadata
@@ -73,6 +78,7 @@ def everything(trace: Trace) -> Pairs:
         ("command", "none" if info["command"] is None else command(info)),
         ("processes", "all" if not chosen(info) else f"only {chosen(info)}"),
         ("kinds", ", ".join(info["kinds"])),
+        ("events", "none of system calls" if info.get("syscalls") is None else events(info)),
         ("recorder", f"process {info['recorder_pid']}, started {seconds(info['recorder_start'])} s after boot"),
         ("clock", f"ts is CLOCK_BOOTTIME plus {info['clock_offset_ns']} ns"),
         ("probes", ", ".join(attached) or "none"),

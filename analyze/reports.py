@@ -19,6 +19,7 @@ ORDER = (
     "syscalls_by_process",
     "syscall_histogram",
     "syscalls_in_flight",
+    "slow_calls",
     "processes",
     "process_tree",
     "execs",

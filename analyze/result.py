@@ -27,6 +27,19 @@ class Instant(int):
         return iso(self)
 
 
+class Bytes(str):
+    """The text of bytes, those that are not UTF-8 as \\xNN, with the bytes themselves."""
+
+    raw: bytes
+
+    @classmethod
+    def of(cls, raw: bytes) -> Bytes:
+        """The text of these bytes."""
+        text = cls(raw.decode("utf-8", errors="backslashreplace"))
+        text.raw = raw
+        return text
+
+
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
 
@@ -88,5 +101,5 @@ def _plain(value: object) -> Value:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):
-        return value.decode("utf-8", errors="backslashreplace")
+        return Bytes.of(value)
     return str(value)

@@ -33,6 +33,8 @@ def _misfit_object(value: object, declared: Any, where: str) -> str:
         return f"{where or 'it'} is not an object"
     for key, hint in get_type_hints(declared).items():
         path = f"{where}.{key}" if where else key
+        if key not in value and key in declared.__optional_keys__:
+            continue
         if key not in value:
             return f"{path} is missing"
         problem = misfit(value[key], hint, path)

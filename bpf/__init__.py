@@ -4,12 +4,13 @@ Each subject is a C program (`*.bpf.c`) and the declarations of its rows (the Py
 `KINDS` lists all of them. Nothing here imports bcc, pyarrow or duckdb, except `schema`, which imports pyarrow.
 """
 
-from bpf import cgroups, cpu, files, kernel_memory, ledger, lifecycle, machine, memory, sockets, syscalls
+from bpf import cgroups, cpu, events, files, kernel_memory, ledger, lifecycle, machine, memory, sockets, syscalls
 from bpf.kind import Kind, Map, Ring
 
 KINDS: tuple[Kind, ...] = (
     *lifecycle.KINDS,
     *syscalls.KINDS,
+    *events.KINDS,
     *files.KINDS,
     *sockets.KINDS,
     *cpu.KINDS,

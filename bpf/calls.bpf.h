@@ -87,6 +87,7 @@ INLINE u64 wakeup_after(struct returned *call, u32 events)
 }
 
 #define UNKNOWN_NS (~0ULL)
+#define NO_LENGTH 0xffffffff  // of a string or an address that is NULL
 
 INLINE u64 latency_of(struct returned *call)
 {

@@ -33,7 +33,12 @@ ARGV = Col(
     sizes=(256, 4096),
 )
 ARGV_TRUNCATED = Col("argv_truncated", "bool", "Whether `argv` was longer than what was recorded.")
-RESULT = Col("result", "s64", "What the call returned: 0 or more is a success, below 0 an error's number.")
+RESULT = Col(
+    "result",
+    "s64",
+    "What the call returned: -4095 to -1 is an error's number. NULL: it never returned, as exit_group.",
+    null=-(1 << 63),
+)
 ERROR = Col("error", "text", "Name of the error that `result` is, such as 'ENOENT'; NULL: a success.", derived=True)
 LATENCY_NS = Col("latency_ns", "u64", "From the call's entry to its return.", "ns", null=(1 << 64) - 1)
 CGROUP_ID = Col(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpf
-from bpf import calls, files, syscalls
+from bpf import calls, events, files, syscalls
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
 
 OTHER_LOSSES = {
@@ -16,6 +16,7 @@ OTHER_LOSSES = {
     "path_unreadable": ("unreadable", "path"),
     "thread_map": ("map full", "threads"),
     "followed_map": ("map full", "followed"),
+    "syscall_string_unreadable": ("unreadable", "syscall string"),
     "refused": ("refused", "syscall_stats"),
     "file_path_unreadable": ("unreadable", "path of a file"),
     "open_how_unreadable": ("unreadable", "open_how"),
@@ -61,11 +62,15 @@ class Sizes:
 
     A per-CPU map takes memory for each CPU, and is read as a whole: past 32 CPUs it has fewer entries, and is read
     the earlier. What fills a ring are the CPUs together: past 16 of them it is larger.
+
+    `buffer_bytes`, a power of two, is the size of the first ring of `syscall` events, if it was chosen; the others are
+    smaller in proportion.
     """
 
     cpus: int
     page_size: int
     kinds: frozenset[str] = bpf.DEFAULT_KINDS
+    buffer_bytes: int | None = None
 
     @property
     def ring_kinds(self) -> tuple[Kind, ...]:
@@ -85,6 +90,9 @@ class Sizes:
     def ring_bytes(self, kind: Kind) -> tuple[int, ...]:
         """The sizes of the kind's rings: powers of two."""
         assert isinstance(kind.source, Ring)
+        if kind is events.SYSCALL and self.buffer_bytes:
+            first = kind.source.sizes[0]
+            return tuple(max(events.MIN_BUFFER, size * self.buffer_bytes // first) for size in kind.source.sizes)
         factor = 1 << max(0, (self.cpus - 1) // 16).bit_length()
         return tuple(size * factor for size in kind.source.sizes)
 
@@ -118,4 +126,6 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
     constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SMALL_NAME {files.SMALL_NAME}\n"
+    constants += f"#define TRACED_CALLS {events.TRACED_CALLS}\n#define TRACED_NUMBERS {events.NUMBERS}\n"
+    constants += f"#define NO_ARG {events.NO_ARG}ULL\n"
     return constants + "".join(_kind_text(k, sizes) for k in bpf.KINDS)

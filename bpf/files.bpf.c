@@ -11,7 +11,6 @@
 #define O_TRUNC 01000
 #define O_TMPFILE 020000000  // its own bit; the others of the flag's value are O_DIRECTORY
 #define RESOLVE_IN_ROOT 0x10
-#define NO_LENGTH 0xffffffff  // of a string that is NULL
 #define NO_MODE 0xffffffff
 #define NO_OWNER 0xffffffff  // leave it as it is
 #define NO_WORD (~0ULL)

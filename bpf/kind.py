@@ -43,9 +43,9 @@ C_TYPES: dict[str, tuple[str, str]] = {
 
 `time` is CLOCK_BOOTTIME ns in C and a UTC timestamp in the file. `start` is CLOCK_BOOTTIME ns in C and is
 rounded down to TICK_NS in the file. `choice` is a number in C and one of the column's `names` in the file. `bytes`,
-`argv`, `names` and `address` take a length and a buffer in C; `names` are those of a directory and of all
-above it, innermost first, and become a path. `text` and `binary` never come from C; the `binary` column X_bytes holds
-the bytes of X where its text is not exactly them.
+`argv`, `names`, `address` and `binary` take a length and a buffer in C; `names` are those of a directory and of all
+above it, innermost first, and become a path. `binary` stays bytes in the file; a derived `binary` column X_bytes holds
+the bytes of X where its text is not exactly them. `text` never comes from C.
 """
 
 
@@ -56,8 +56,8 @@ class Col:
     `role` says how a map's column is read: part of the key, summed over CPUs, or the largest over CPUs.
     `null` is the value that stands for "unknown" in C. `derived` columns are not in the C struct: the
     recorder makes them from the others. `sizes` are the buffer sizes of a column with a length of its own, one
-    for each record size of its ring; its `null` is a length. `names` are the values of a `choice`,
-    by number; any other number is NULL.
+    for each record size of its ring; a record that has none of it (0) leaves it NULL. Its `null` is a length. `names`
+    are the values of a `choice`, by number; any other number is NULL.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Col:
     @property
     def variable(self) -> bool:
         """Whether the column has a length of its own in C."""
-        return self.type in ("bytes", "names", "argv", "address")
+        return self.type in ("bytes", "names", "argv", "address") or (self.type == "binary" and not self.derived)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Kind:
     """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order.
 
     A row `of_interval` counts what happened since the snapshot before, and so belongs to the time before its `ts`.
-    Neither maps nor programs of a kind that is `opt_in` are there unless it is asked for.
+    Neither rings, maps nor programs of a kind that is `opt_in` are there unless it is asked for.
     """
 
     name: str
@@ -138,6 +138,8 @@ class Field:
 def _fields(cols: tuple[Col, ...], size_class: int) -> list[Field]:
     scalars, buffers = [], []
     for c in cols:
+        if c.variable and not c.sizes[size_class]:
+            continue
         if c.variable:
             scalars.append(Field(f"{c.name}_len", "u32", "<u4"))
             size = c.sizes[size_class]

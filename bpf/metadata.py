@@ -1,6 +1,7 @@
 """The JSON object that a trace carries in its file metadata: who recorded what, where, when and with which probes.
 
-Every key is always present; what is not known is None. Durations are seconds, instants are ns.
+Every key is always present, but for those of `Later` in older traces; what is not known is None. Durations are
+seconds, instants are ns.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ class Loss(TypedDict):
     lost: int
 
 
-class Recording(TypedDict):
+class Later(TypedDict, total=False):
+    """What came after the first traces: a reader does without."""
+
+    syscalls: list[str] | None  # the calls that are rows of kind `syscall`; empty: all; None: there are no such rows
+
+
+class Recording(Later):
     schema_version: int
     sysmon_version: str
     host: Host

@@ -117,8 +117,10 @@ INLINE void park_call(struct cpu_state *cpu)
 INLINE void end_call(struct control *c, struct cpu_state *cpu, struct who *who, u64 me)
 {
 	struct call call = take_call(cpu, me);
-	if (call.entered)
+	if (call.entered) {
 		count_call(c, who, call.nr, NO_RETURN, 0, 0, 0);
+		call_never_returns(who, call.nr, call.entered);
+	}
 	u32 tid = me;
 	parked.delete(&tid);
 }
@@ -182,8 +184,9 @@ INLINE void record_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (!c || !cpu || !identify(c, cpu, me, &who))
 		return;
 	u32 since = switches_of(cpu);
-	u64 now = bpf_ktime_get_boot_ns();
 	u16 nr = call_number(ctx->args[1]);
+	call_begins(cpu, (void *)ctx->args[0], nr, me);
+	u64 now = bpf_ktime_get_boot_ns();
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 	cpu->start = who.start;  // another's, if a switch came in identify
 #endif
@@ -285,6 +288,7 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	u64 ns = now > call.entered ? now - call.entered : 0;
 	struct shape *shape = shape_of(call.nr);
 	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095, bytes_moved(shape, result));
+	call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);
 	make_event(ctx, shape, call.nr, call.entered, now);
 }
 

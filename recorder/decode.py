@@ -131,7 +131,7 @@ class Decoder:
         arrays, fields = [], []
         by_name = {f"{c.name}_bytes": c for c in kind.cols if c.variable}
         for col, field in zip(kind.cols, schema.of_kind(kind), strict=True):
-            if col.type == "binary":
+            if col.type == "binary" and col.derived:
                 of = by_name[col.name]
                 exact = of.type != "address"
                 array = not_text(self._raw(of, records)) if exact else self._addresses(of, records)[1]
@@ -151,14 +151,18 @@ class Decoder:
         if col.name == syscalls.BYTES.name:
             return pa.array(records[col.name], pa.uint64(), mask=~np.isin(records["nr"], self._moving_bytes))
         if col.name == columns.ERROR.name:
-            return self._looked_up(records["result"], errnos.name)
+            return self._error(records["result"])
         if col.derived:
             text = derived.get(col.name)
             return None if text is None else pa.repeat(pa.scalar(text), len(records))
         if col.type == "comm":
             return comms(records[col.name])
+        if col.variable and col.name not in (records.dtype.names or ()):
+            return pa.nulls(len(records), schema.arrow_type(col))  # this ring's records have no room for it
         if col.type in ("bytes", "names"):
             return text_of(self._raw(col, records))
+        if col.type == "binary":
+            return self._raw(col, records)
         if col.type == "address":
             return self._addresses(col, records)[0]
         if col.type == "choice":
@@ -209,7 +213,16 @@ class Decoder:
     def _syscall(self, raw: npt.NDArray[np.uint16]) -> pa.Array:
         return self._looked_up(raw, self._names.name)
 
+    def _error(self, results: npt.NDArray[np.int64]) -> pa.Array:
+        failed = (results < 0) & (results >= -4095)
+        return self._looked_up(np.where(failed, -results, 0).astype(np.uint16), lambda number: errnos.name(-number))
+
     @staticmethod
-    def _looked_up(raw: npt.NDArray[np.generic], look_up: Callable[[int], str | None]) -> pa.Array:
-        distinct, index = np.unique(raw, return_inverse=True)
-        return pa.array([look_up(int(d)) for d in distinct], pa.string()).take(pa.array(index.ravel()))
+    def _looked_up(raw: npt.NDArray[np.uint16], look_up: Callable[[int], str | None]) -> pa.Array:
+        distinct = np.flatnonzero(np.bincount(raw))
+        texts = pa.array([look_up(int(d)) for d in distinct], pa.string())
+        if len(texts) == 1:
+            return pa.repeat(texts[0], len(raw))
+        index = np.zeros(int(distinct[-1]) + 1 if len(distinct) else 0, np.int32)
+        index[distinct] = np.arange(len(distinct), dtype=np.int32)
+        return texts.take(pa.array(index[raw]))

@@ -38,6 +38,10 @@ class SyscallNames:
         table = self._table(0)
         return [table[name] for name in names if name in table]
 
+    def tables(self) -> tuple[dict[str, int], ...]:
+        """The native, the compat and the other table, each number by name, without bits that mark the table."""
+        return tuple({name: n & syscalls.UNKNOWN_NR for name, n in self._table(i).items()} for i in range(3))
+
     def _table(self, index: int) -> dict[str, int]:
         arch = TABLES[self.machine][index]
         if not arch:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpf
-from bpf import calls, csource
+from bpf import calls, csource, events
 from recorder import kernel
 from recorder.btf import Btf, Member
 from recorder.errors import CannotLoad
@@ -26,6 +26,7 @@ FILES = (
     "common.bpf.h",
     "again.bpf.h",
     "calls.bpf.h",
+    "events.bpf.c",
     "syscalls.bpf.c",
     "cpu.bpf.c",
     "kernel_memory.bpf.c",
@@ -51,6 +52,9 @@ ARGUMENT_MEMBERS = {
 }
 """Where its arguments stand when it returns (syscall_get_arguments()), `+N` being bytes into an array."""
 
+IA32_ARGUMENT_MEMBERS = ("bx", "cx", "dx", "si", "di", "bp")
+"""Where those of an ia32 call stand in pt_regs of x86-64."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -65,7 +69,7 @@ class Probe:
     of: tuple[str, ...] = ()
 
 
-CALLS = ("syscall_stats", "syscall_inflight", "open", "file_op", "socket", "rename")
+CALLS = ("syscall_stats", "syscall_inflight", "syscall", "open", "file_op", "socket", "rename")
 """Kinds that system calls are traced for: a rename that is part of an execve is told by the call."""
 
 KERNEL_MEMORY = ("kernel_memory",)
@@ -119,6 +123,9 @@ OTHER_MAPS = (
     "shapes", "hooks",
 )  # fmt: skip
 
+MAPS_OF = {events.SYSCALL.name: ("traced_calls",)}
+"""Maps that are there only if the kind is recorded."""
+
 _MEMBER = re.compile(
     r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
     r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs|mount|dentry|sock_common|unix_sock|unix_address)__(\w+)"
@@ -158,6 +165,25 @@ def _members(text: str, btf: Btf, machine: str) -> str:
                 f"this kernel's BTF has no member {path} in struct {struct}: sysmon does not know this kernel yet"
             )
     return "\n".join(lines) + "\n"
+
+
+def _word(btf: Btf, member: str) -> int:
+    """Which 8-byte word of pt_regs a register is."""
+    name, _, into = member.partition("+")
+    found = btf.member("pt_regs", name)
+    if not found:
+        raise CannotLoad(f"this kernel's BTF has no register {name} in struct pt_regs: record without --syscalls")
+    return (found.offset + int(into or 0)) // 8
+
+
+def _argument_words(btf: Btf, machine: str) -> str:
+    words = [_word(btf, member) for member in ARGUMENT_MEMBERS[machine]]
+    lines = [f"#define ARG_WORD_{i} {word}" for i, word in enumerate(words, 1)]
+    if machine == "x86_64":
+        ia32 = [_word(btf, member) for member in IA32_ARGUMENT_MEMBERS]
+        lines += [f"#define IA32_WORD_{i} {word}" for i, word in enumerate(ia32, 1)]
+        words += ia32
+    return "\n".join([*lines, f"#define REGS_WORDS {max(words) + 1}"]) + "\n"
 
 
 def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
@@ -208,15 +234,27 @@ NEEDS = {"memory": "cpu"}
 """Kinds that user space makes of another: whose memory is worth a look is known from who ran."""
 
 
-def plan(btf: Btf, names: SyscallNames, kinds: frozenset[str] = bpf.DEFAULT_KINDS) -> Plan:
-    """What records these kinds here. Raises CannotLoad if a struct member that cannot be done without is missing."""
+def plan(
+    btf: Btf,
+    names: SyscallNames,
+    kinds: frozenset[str] = bpf.DEFAULT_KINDS,
+    buffer_bytes: int | None = None,
+) -> Plan:
+    """What records these kinds here. Raises CannotLoad if a struct member that cannot be done without is missing.
+
+    `buffer_bytes` as in `csource.Sizes`.
+    """
     machine = os.uname().machine
     kinds = kinds | {needed for kind, needed in NEEDS.items() if kind in kinds}
-    sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds)
+    sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes)
     source = "".join((BPF_DIR / name).read_text() for name in FILES)
-    text = csource.declarations(sizes) + _features(btf, machine, names) + _members(source, btf, machine) + source
+    features = _features(btf, machine, names)
+    if events.SYSCALL.name in kinds:
+        features += _argument_words(btf, machine)
+    text = csource.declarations(sizes) + features + _members(source, btf, machine) + source
     rings = (name for k in sizes.ring_kinds for name in csource.ring_names(k))
     maps = (name for k in sizes.map_kinds for name in csource.map_names(k))
+    own = (name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
     probes = [p for p in PROBES if not p.of or kinds & set(p.of)]
     # A tracepoint that allocators of other kernels have is nothing that this one lacks.
     probes = [p for p in probes if p.of != KERNEL_MEMORY or btf.tracepoint_args(p.tracepoint) is not None]
@@ -224,7 +262,7 @@ def plan(btf: Btf, names: SyscallNames, kinds: frozenset[str] = bpf.DEFAULT_KIND
         pairs = ((p, replace(p, program=p.program + AGAIN)) for p in probes)
         probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
     hooks = {place: hook for place, hook in HOOKS.items() if kinds & set(hook.of)}
-    return Plan(sizes, text, (*rings, *maps, *OTHER_MAPS), tuple(probes), hooks)
+    return Plan(sizes, text, (*rings, *maps, *OTHER_MAPS, *own), tuple(probes), hooks)
 
 
 def unmeasured(btf: Btf) -> dict[str, str]:

@@ -6,8 +6,9 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+from bpf import events
 from bpf.errors import BadRequest
-from recorder import host, kernel, loader, procfs, program
+from recorder import host, kernel, loader, procfs, program, traced
 from recorder.btf import Btf
 from recorder.errors import CannotRecord
 from recorder.follow import Command
@@ -41,12 +42,15 @@ def record(options: Options) -> int:
             undo.callback(writer.abandon)
         status = Status(options)
         names = SyscallNames()
+        calls = traced.calls_of(names, options.syscalls) if events.SYSCALL.name in options.kinds else None
         btf = Btf.of_kernel()
-        plan = program.plan(btf, names, options.kinds)
+        plan = program.plan(btf, names, options.kinds, options.buffer_bytes)
         loading = loader.Loading(plan)
         undo.callback(loading.abandon)
         loaded = loading.result()
         undo.callback(loaded.close)
+        if calls is not None:
+            traced.tell(loaded, calls)
         session = Session(options, plan.sizes, loaded, writer, names, program.unmeasured(btf))
         undo.callback(session.close)
         if command:

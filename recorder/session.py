@@ -22,6 +22,7 @@ import bpf
 from bpf import csource, ledger, lifecycle, metadata, schema, syscalls
 from bpf.cgroups import CGROUP
 from bpf.cpu import CPU, HOST
+from bpf.events import SYSCALL
 from bpf.kind import TICK_NS, Kind, ring_layouts
 from bpf.machine import MACHINE
 from bpf.memory import MEMORY
@@ -66,6 +67,8 @@ class Options:
     interval_s: float = 1.0
     filters: Filters = EVERYTHING
     kinds: frozenset[str] = bpf.DEFAULT_KINDS
+    syscalls: tuple[str, ...] = ()  # the calls that are events, if the kind `syscall` is recorded; empty: all
+    buffer_bytes: int | None = None  # of the first ring of such events
     command: tuple[str, ...] = ()
     command_line: tuple[str, ...] = ()
 
@@ -364,6 +367,7 @@ class Session:
             cgroup=str(self._options.filters.cgroup) if self._options.filters.cgroup else None,
             children=self._options.filters.children,
             kinds=[k.name for k in bpf.KINDS if k.name in self._options.kinds],
+            syscalls=list(self._options.syscalls) if SYSCALL.name in self._options.kinds else None,
             recorder_pid=os.getpid(),
             recorder_start=own.start if own else 0,
             clock_offset_ns=self._clocks.offset_ns,

@@ -88,6 +88,7 @@ def recording(rows: list[Row] | None = None, /, **changes: Any) -> dict[str, Any
         "cgroup": None,
         "children": False,
         "kinds": [k.name for k in bpf.KINDS],
+        "syscalls": [],
         "recorder_pid": 900,
         "recorder_start": born(-1),
         "clock_offset_ns": BOOT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from analyze.commands.options import opened, trace_argument
 
 if TYPE_CHECKING:
     from analyze.result import Value
+
+NATIVE = ("x86_64", "arm64", "riscv64")
+"""Tables of system calls that need no mention: those of 64-bit programs."""
 
 
 @click.command()
@@ -21,12 +24,13 @@ def dump(trace: str, kinds: tuple[str, ...]) -> None:
     """Write every row of a trace, one in a line, in the order of time.
 
     A line is the time, the kind, and name=value of each column that is known, in the order of `sysmon schema`.
-    Text is in double quotes as in JSON.
+    Text is in double quotes as in JSON. A system call is shown as strace does, with the time that it took in seconds.
 
     \b
     Examples:
       sysmon dump trace.parquet | less
       sysmon dump trace.parquet --kind exec --kind exit
+      sysmon dump trace.parquet --kind syscall
       sysmon dump trace.parquet | grep '"/usr/bin/ssh"'
     """
     import sys
@@ -44,8 +48,23 @@ def line(record: dict[str, Value]) -> str:
     from analyze.formats import json_text
 
     ts, kind = record.pop("ts"), record.pop("kind")
+    call = f" {_call(record)}" if kind == "syscall" else ""
     known = (f"{name}={json_text(value)}" for name, value in record.items() if value is not None)
-    return " ".join(("-" if ts is None else str(ts), json_text(kind)[1:-1], *known))
+    return " ".join(("-" if ts is None else str(ts), json_text(kind)[1:-1], *known)) + call
+
+
+def _call(record: dict[str, Any]) -> str:
+    """The text of a row of kind `syscall`; takes out of the record what it says."""
+    from analyze.calltext import Call, line
+
+    args = tuple(record.pop(f"arg{position}", None) for position in range(1, 7))
+    names = ("syscall", "string1", "string2", "result", "error", "latency_ns")
+    named = {name: record.pop(name, None) for name in names}
+    address = record.pop("sockaddr", None)
+    if named["syscall"]:
+        record.pop("nr", None)
+    table = record["abi"] if record.get("abi") not in NATIVE else record.pop("abi", None)
+    return line(Call(abi=table, args=args, sockaddr=None if address is None else address.raw, **named))
 
 
 def _check(kinds: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,31 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class BufferSize(click.ParamType[int]):
+    """A size of a ring: bytes, or with a unit K, M or G, powers of 1024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"(\d{1,12})([KMG]?)(?:i?B)?", str(value), re.ASCII | re.IGNORECASE)
+        if not match:
+            self.fail(f"{value!r} is no size; give it as 64K, 16M or 1G", param, ctx)
+        size = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
+        if size & (size - 1) or not 1 << 16 <= size <= 1 << 30:
+            self.fail(f"{value} is not a power of two from 64K to 1G, such as 16M", param, ctx)
+        return size
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """The calls that were listed; empty: all; None: none."""
+    if text is None or not text:
+        return None if text is None else ()
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if "" in names:
+        raise BadRequest(f"--syscalls: {text!r} is no list of names; give names with commas between, as openat,connect")
+    return names
+
+
 @click.command(
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
     epilog="""\b
@@ -33,6 +59,8 @@ Examples:
   sudo sysmon record --pid 1234 --pid 1240 -o web.parquet
   sudo sysmon record -o build.parquet -- make -j4
   sudo sysmon record --only cpu,memory --duration 3600
+  sudo sysmon record --syscalls openat,connect --duration 10
+  sudo sysmon record --syscalls -- ls -l
 """,
 )
 @click.option(
@@ -97,6 +125,20 @@ Examples:
     metavar="KINDS",
     help="Record these kinds, too, which are left out by default as they cost much: kernel_memory.",
 )
+@click.option(
+    "--syscalls",
+    is_flag=False,
+    flag_value="",
+    metavar="[LIST]",
+    help="Record each system call as an event, with its arguments, too: those of LIST, names with commas between, or "
+    "without LIST all.",
+)
+@click.option(
+    "--buffer",
+    type=BufferSize(),
+    metavar="SIZE",
+    help="Room for such events until they are written, from 64K to 1G, a power of two.  [default: 64M]",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
@@ -113,6 +155,8 @@ def record(
     only: tuple[str, ...],
     without: tuple[str, ...],
     also: tuple[str, ...],
+    syscalls: str | None,
+    buffer: int | None,
     command: tuple[str, ...],
 ) -> None:
     """Record this machine into one file.
@@ -133,8 +177,12 @@ def record(
         raise BadRequest("--pid and conditions on all processes exclude each other: give --pid alone")
     if follow and not (pids or conditions):
         raise BadRequest("--follow says whose descendants: give --pid, --comm, --uid or --cgroup with it")
+    if buffer and syscalls is None:
+        raise BadRequest("--buffer is the room for events of system calls: give --syscalls with it")
+    listed = _names(syscalls)
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
+    from bpf.events import SYSCALL
     from recorder import memory
 
     memory.before_arrow()
@@ -155,7 +203,9 @@ def record(
         duration_s=duration,
         interval_s=interval,
         filters=filters,
-        kinds=choice.kinds(only, without, also),
+        kinds=choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name)),
+        syscalls=listed or (),
+        buffer_bytes=buffer,
         command=command,
         command_line=("sysmon", *sys.argv[1:]),
     )

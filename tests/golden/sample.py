@@ -15,7 +15,7 @@ LOSSES = [{"cause": "ring full", "place": "exec", "lost": 7}, {"cause": "map ful
 
 
 def rows() -> list[Row]:
-    return [*_alive(), *_lives(), *_syscalls(), *_files(), *_sockets(), *_cpu(), *_ledger()]
+    return [*_alive(), *_lives(), *_syscalls(), *_events(), *_files(), *_sockets(), *_cpu(), *_ledger()]
 
 
 def _alive() -> list[Row]:
@@ -123,6 +123,26 @@ def _sockets() -> list[Row]:
         row("socket", at(2.7), **make, **unix, nr=42, syscall="connect", fd=4, result=0, latency_ns=9000,
             remote_address="@jobs", remote_address_bytes=b"\0jobs"),
         row("socket", at(3.5), **server, **tcp, nr=288, syscall="accept4", fd=5, result=7, latency_ns=10**9, **peer),
+    ]  # fmt: skip
+
+
+def _events() -> list[Row]:
+    def event(ts: int, pid: int, start: int, nr: int, syscall: str | None, *args: int, **columns: object) -> Row:
+        known = dict(zip((f"arg{i}" for i in range(1, 7)), (*args, 0, 0, 0, 0, 0, 0), strict=False))
+        given = {"result": 0, "latency_ns": 1500, "abi": "x86_64"} | columns
+        return row("syscall", ts, pid=pid, start=start, tid=pid, nr=nr, syscall=syscall, **known, **given)
+
+    make, server = (101, born(1)), (SERVER, born(-400))
+    return [
+        event(at(1.1), *make, 257, "openat", 2**32 - 100, 0x7F00, 0o2000000, string1="Makefile", result=3),
+        event(at(1.2), *make, 257, "openat", 2**32 - 100, 0x7F00, 0o101, 0o644, string1="out\x1b[2J\n", result=-13,
+              error="EACCES", latency_ns=2_500_000),
+        event(at(3), *server, 42, "connect", 5, 0x7F00, 16, sockaddr=bytes([2, 0, 0, 80, 127, 0, 0, 1, *[0] * 8]),
+              result=-115, error="EINPROGRESS", latency_ns=90_000),
+        event(at(3.5), *server, 232, "epoll_wait", 4, 0x7F00, 16, 2**32 - 1, result=1, latency_ns=1_250_000_000),
+        event(at(4), *server, 102, "getuid", abi="i386", result=0),
+        event(at(5), *server, 4000, None, 1, 2, 3, result=-38, error="ENOSYS"),
+        event(at(6.4), *make, 231, "exit_group", 2, result=None, latency_ns=None),
     ]  # fmt: skip
 
 

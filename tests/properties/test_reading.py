@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import analyze
 import bpf
 from analyze.reports import reports
-from analyze.result import Instant, Result
+from analyze.result import Bytes, Instant, Result, Value
 from bpf.errors import SysmonError
 from bpf.kind import Col
 from tests import traces
@@ -41,7 +41,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "bytes": TEXT,
     "names": TEXT,
     "address": TEXT,
-    "binary": st.binary(max_size=8),
+    "binary": st.binary(max_size=30),
     "argv": st.lists(TEXT, max_size=3),
 }
 
@@ -52,7 +52,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "start": STARTS,
     "parent_start": STARTS,
     "edge": st.sampled_from(["start", "end", "both"]),
-    "syscall": st.sampled_from(["read", "write"]),
+    "syscall": st.sampled_from(["read", "write", "connect", "openat", "fcntl", "futex", "mremap"]),
 }
 
 
@@ -77,9 +77,9 @@ def opened(rows: list[Row], **part: Any) -> Any:
             yield trace
 
 
-def shown(value: Any) -> Any:
-    """Bytes are shown as text."""
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+def exact(value: Value) -> object:
+    """The value as it was written."""
+    return int(value) if isinstance(value, Instant) else value.raw if isinstance(value, Bytes) else value
 
 
 def key(row: tuple[Any, ...]) -> str:
@@ -92,10 +92,10 @@ def test_views_give_what_was_written(rows: list[Row]) -> None:
     with opened(rows) as trace:
         for kind in bpf.KINDS:
             names = [c.name for c in kind.cols]
-            written = [tuple(shown(r[n]) for n in names) for r in rows if r["kind"] == kind.name]
+            written = [tuple(r[n] for n in names) for r in rows if r["kind"] == kind.name]
             columns = ", ".join(f'"{n}"' for n in names)
             found = Result.of(trace.sql(f'SELECT {columns} FROM unfiltered."{kind.view}"'))
-            read = [tuple(int(v) if isinstance(v, Instant) else v for v in r) for r in found.rows]
+            read = [tuple(map(exact, r)) for r in found.rows]
             assert sorted(read, key=key) == sorted(written, key=key)
 
 

@@ -1,0 +1,46 @@
+-- The slowest system calls, with their arguments, if the trace was recorded with --syscalls.
+--
+-- The 1,000 calls that took longest, among those that returned; `syscall_events` has all. A call that waits for
+-- something to happen (poll, futex, nanosleep, wait4) is slow by nature.
+CREATE VIEW report.slow_calls(
+    -- When the call was entered.
+    ts,
+    -- Process id (thread group id).
+    pid,
+    -- Command name of the process, last known.
+    comm,
+    -- Thread id.
+    tid,
+    -- Name of the call; 'unknown' if there was no number.
+    syscall,
+    -- From its entry to its return [ms].
+    latency_ms,
+    -- What it returned.
+    result,
+    -- Name of the error that `result` is; NULL: a success.
+    error,
+    -- Its arguments as strace shows them. Memory is shown by its address, but for paths and socket addresses.
+    arguments
+) AS
+WITH slowest AS (
+    SELECT *
+    FROM main.syscall_events
+    WHERE latency_ns IS NOT NULL
+    ORDER BY latency_ns DESC, ts, pid, tid, start, nr, abi, syscall, result, error, arg1, arg2, arg3, arg4, arg5, arg6,
+        string1, string2, sockaddr
+    LIMIT 1000
+)
+SELECT
+    s.ts,
+    s.pid,
+    p.comm,
+    s.tid,
+    COALESCE(s.syscall, 'syscall_' || CAST(s.nr AS VARCHAR), 'unknown'),
+    s.latency_ns / 1e6,
+    s.result,
+    s.error,
+    call_arguments(s.syscall, s.abi, s.arg1, s.arg2, s.arg3, s.arg4, s.arg5, s.arg6, s.string1, s.string2, s.sockaddr)
+        AS arguments
+FROM slowest AS s
+LEFT JOIN unfiltered.processes AS p ON p.pid = s.pid AND p.start IS NOT DISTINCT FROM s.start
+ORDER BY s.latency_ns DESC, s.ts, s.pid, s.tid, s.start, s.nr, s.abi, s.syscall, s.result, s.error, arguments;

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+// Each system call as a row of its own: compiled in only if that was asked for.
+//
+// The arguments are read when the call returns: the registers still hold them, and a string that the kernel has just
+// read is in memory, also one that was not when the call began. Those of an execve that succeeds, and of an exit, are
+// kept from the entry, as there is nothing to read them from later.
+
+#ifdef RECORDS_syscall
+#define NO_RESULT (1ULL << 63)
+
+// What a call's arguments are, by position from 1; 0: it has none such. User space fills this, by number.
+struct traced {
+	u8 wanted;            // whether its calls are rows
+	u8 string1, string2;  // ends at a NUL
+	u8 address;           // of a socket
+	u8 length;            // of the address
+	u8 length_at;         // pointer to the length
+	u8 out;               // the kernel fills strings and addresses, if the call succeeds
+	u8 keep;              // KEEP_…
+};
+BPF_ARRAY(traced_calls, struct traced, TRACED_CALLS);
+
+#define KEEP_EXEC 1  // from the entry, for its process: the thread may take another id inside the call
+#define KEEP_EXIT 2  // from the entry, for its thread
+
+struct call_args {
+	u64 a1, a2, a3, a4, a5, a6;
+};
+
+#define STRING_ROOM sizeof(((struct syscall_2 *)0)->string1)
+
+struct kept {
+	struct call_args args;
+	u32 nr;
+	u32 length;
+	u8 string[STRING_ROOM];
+};
+BPF_TABLE("lru_hash", u32, struct kept, kept_calls, 256);
+BPF_PERCPU_ARRAY(kept_scratch, struct kept, 1);
+
+INLINE struct traced *traced_call(u16 nr)
+{
+	u32 number = nr & UNKNOWN_NR, table = nr >> ABI_SHIFT;
+	u32 key = table * TRACED_NUMBERS + (number < TRACED_NUMBERS ? number : TRACED_NUMBERS - 1);
+	return traced_calls.lookup(&key);
+}
+
+INLINE void read_args(struct call_args *args, void *regs, u16 nr)
+{
+	u64 words[REGS_WORDS];
+	if (bpf_probe_read_kernel(words, sizeof(words), regs)) {
+		*args = (struct call_args){NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG};
+		return;
+	}
+#ifdef IA32_WORD_1
+	if (nr >> ABI_SHIFT == 1) {
+		*args = (struct call_args){(u32)words[IA32_WORD_1], (u32)words[IA32_WORD_2], (u32)words[IA32_WORD_3],
+		                           (u32)words[IA32_WORD_4], (u32)words[IA32_WORD_5], (u32)words[IA32_WORD_6]};
+		return;
+	}
+#endif
+	*args = (struct call_args){words[ARG_WORD_1], words[ARG_WORD_2], words[ARG_WORD_3],
+	                           words[ARG_WORD_4], words[ARG_WORD_5], words[ARG_WORD_6]};
+}
+
+INLINE u64 arg_at(struct call_args *args, u8 position)
+{
+	switch (position) {
+	case 1:
+		return args->a1;
+	case 2:
+		return args->a2;
+	case 3:
+		return args->a3;
+	case 4:
+		return args->a4;
+	case 5:
+		return args->a5;
+	case 6:
+		return args->a6;
+	}
+	return 0;
+}
+
+// Before a call begins of which nothing can be read later.
+INLINE void keep_call(struct cpu_state *cpu, struct traced *t, void *regs, u16 nr, u64 me)
+{
+	u32 since = switches_of(cpu);
+	u32 key = t->keep == KEEP_EXEC ? me >> 32 : me;
+	int zero = 0;
+	struct kept *k = kept_scratch.lookup(&zero);
+	if (!k)
+		return;
+	read_args(&k->args, regs, nr);
+	k->nr = nr;
+	k->length = NO_LENGTH;
+	if (t->string1) {
+		long n = bpf_probe_read_user_str(k->string, STRING_ROOM, (void *)arg_at(&k->args, t->string1));
+		if (n > 0)
+			k->length = n - 1;
+	}
+	kept_calls.update(&key, k);
+	// Switched out meanwhile (see identify): another thread may have written there.
+	if (SWITCHED(cpu, since))
+		kept_calls.delete(&key);
+}
+
+INLINE void call_begins(struct cpu_state *cpu, void *regs, u16 nr, u64 me)
+{
+	struct traced *t = traced_call(nr);
+	if (t && t->wanted && t->keep)
+		keep_call(cpu, t, regs, nr, me);
+}
+
+// A call that is over.
+struct ended_call {
+	struct who *who;
+	struct kept *kept;  // from its entry, or NULL
+	u64 entered, ns;
+	s64 result;
+	u16 nr;
+	struct call_args args;
+};
+
+// The records differ in their strings only.
+#define FILL_EVENT(e, c)                                                                                               \
+	do {                                                                                                           \
+		(e)->ts = (c)->entered;                                                                                \
+		(e)->start = (c)->who->start;                                                                          \
+		(e)->result = (c)->result;                                                                             \
+		(e)->latency_ns = (c)->ns;                                                                             \
+		(e)->arg1 = (c)->args.a1;                                                                              \
+		(e)->arg2 = (c)->args.a2;                                                                              \
+		(e)->arg3 = (c)->args.a3;                                                                              \
+		(e)->arg4 = (c)->args.a4;                                                                              \
+		(e)->arg5 = (c)->args.a5;                                                                              \
+		(e)->arg6 = (c)->args.a6;                                                                              \
+		(e)->pid = (c)->who->pid;                                                                              \
+		(e)->tid = (c)->who->tid;                                                                              \
+		(e)->nr = (c)->nr;                                                                                     \
+	} while (0)
+
+// Returns 0 if the string does not fit.
+INLINE int read_string(u8 *to, u32 *length, u32 room, u64 from, s64 result, int last)
+{
+	*length = NO_LENGTH;
+	if (!from)
+		return 1;
+	long n = bpf_probe_read_user_str(to, room, (void *)from);
+	if (n < 0) {
+		if (result != -EFAULT)
+			lose(LOSS_syscall_string_unreadable);
+		return 1;
+	}
+	if (n >= room && !last)
+		return 0;
+	*length = n > 0 ? n - 1 : 0;
+	return 1;
+}
+
+INLINE void read_address(u8 *to, u32 *length, u32 room, struct traced *t, struct ended_call *c)
+{
+	u64 from = arg_at(&c->args, t->address), bytes = (u32)arg_at(&c->args, t->length);
+	*length = NO_LENGTH;
+	if (!from)
+		return;
+	if (t->length_at) {
+		u32 value = 0;
+		bpf_probe_read_user(&value, sizeof(value), (void *)arg_at(&c->args, t->length_at));
+		bytes = value;
+	}
+	if (bytes > room)
+		bytes = room;
+	if (bytes && bpf_probe_read_user(to, bytes, (void *)from)) {
+		if (c->result != -EFAULT)
+			lose(LOSS_syscall_string_unreadable);
+		return;
+	}
+	*length = bytes;
+}
+
+// Returns 0 if a string does not fit.
+#define FILL_STRINGS(e, t, c, last)                                                                                    \
+	({                                                                                                             \
+		int fits = 1, filled = !(t)->out || (c)->result >= 0;                                                  \
+		(e)->string1_len = (e)->string2_len = (e)->sockaddr_len = NO_LENGTH;                                   \
+		if ((c)->kept) {                                                                                       \
+			u32 n = (c)->kept->length;                                                                     \
+			if (n < sizeof((e)->string1)) {                                                                \
+				bpf_probe_read_kernel((e)->string1, n, (c)->kept->string);                             \
+				(e)->string1_len = n;                                                                  \
+			} else if (n != NO_LENGTH) {                                                                   \
+				fits = 0;                                                                              \
+			}                                                                                              \
+		} else if (filled) {                                                                                   \
+			if ((t)->string1)                                                                              \
+				fits = read_string((e)->string1, &(e)->string1_len, sizeof((e)->string1),              \
+				                   arg_at(&(c)->args, (t)->string1), (c)->result, last);               \
+			if (fits && (t)->string2)                                                                      \
+				fits = read_string((e)->string2, &(e)->string2_len, sizeof((e)->string2),              \
+				                   arg_at(&(c)->args, (t)->string2), (c)->result, last);               \
+			if ((t)->address)                                                                              \
+				read_address((e)->sockaddr, &(e)->sockaddr_len, sizeof((e)->sockaddr), t, c);          \
+		}                                                                                                      \
+		fits;                                                                                                  \
+	})
+
+INLINE void event_without_strings(struct ended_call *c)
+{
+	struct syscall_0 *e = syscall_0_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_syscall_ring);
+		return;
+	}
+	FILL_EVENT(e, c);
+	syscall_0_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+INLINE void event_with_long_strings(struct traced *t, struct ended_call *c)
+{
+	struct syscall_2 *e = syscall_2_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_syscall_ring);
+		return;
+	}
+	FILL_EVENT(e, c);
+	FILL_STRINGS(e, t, c, 1);
+	syscall_2_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+INLINE void event_with_strings(struct traced *t, struct ended_call *c)
+{
+	struct syscall_1 *e = syscall_1_ring.ringbuf_reserve(sizeof(*e));
+	if (!e) {
+		lose(LOSS_syscall_ring);
+		return;
+	}
+	if (!FILL_STRINGS(e, t, c, 0)) {
+		syscall_1_ring.ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+		event_with_long_strings(t, c);
+		return;
+	}
+	FILL_EVENT(e, c);
+	syscall_1_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+INLINE struct kept *kept_call(struct traced *t, struct who *who, u16 nr)
+{
+	u32 key = t->keep == KEEP_EXEC ? who->pid : who->tid;
+	struct kept *k = kept_calls.lookup(&key);
+	return k && k->nr == nr ? k : NULL;
+}
+
+INLINE void forget_call(struct traced *t, struct who *who)
+{
+	u32 key = t->keep == KEEP_EXEC ? who->pid : who->tid;
+	kept_calls.delete(&key);
+}
+
+// `regs` is NULL for a call that will never return.
+INLINE void call_ends(struct who *who, void *regs, u16 nr, u64 entered, u64 ns, s64 result)
+{
+	struct traced *t = traced_call(nr);
+	if (!t || !t->wanted)
+		return;
+	struct ended_call c = {.who = who, .nr = nr, .entered = entered, .ns = ns, .result = result};
+	if (t->keep)
+		c.kept = kept_call(t, who, nr);
+	if (c.kept)
+		c.args = c.kept->args;
+	else if (regs && t->keep != KEEP_EXEC)
+		read_args(&c.args, regs, nr);
+	else
+		c.args = (struct call_args){NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG};
+	int points = t->string1 || (t->address && arg_at(&c.args, t->address));
+	if (points && c.args.a1 != NO_ARG)
+		event_with_strings(t, &c);
+	else
+		event_without_strings(&c);
+	if (c.kept)
+		forget_call(t, who);
+}
+
+INLINE void call_never_returns(struct who *who, u16 nr, u64 entered)
+{
+	call_ends(who, NULL, nr, entered, UNKNOWN_NS, NO_RESULT);
+}
+#else
+INLINE void call_begins(struct cpu_state *cpu, void *regs, u16 nr, u64 me)
+{
+}
+
+INLINE void call_ends(struct who *who, void *regs, u16 nr, u64 entered, u64 ns, s64 result)
+{
+}
+
+INLINE void call_never_returns(struct who *who, u16 nr, u64 entered)
+{
+}
+#endif
