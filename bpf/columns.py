@@ -11,6 +11,12 @@ START = Col(
     "A process is the pair (pid, start): a pid that is used again is another process.",
     "ns",
 )
+NS_PID = Col(
+    "ns_pid",
+    "u32",
+    "Process id in its own pid namespace, as it sees itself: in a container another than `pid`. NULL if not known.",
+    null=0,
+)
 TID = Col("tid", "u32", "Thread id in the initial pid namespace.")
 PPID = Col("ppid", "u32", "Process id of the parent at that moment.")
 PARENT_START = Col("parent_start", "start", "`start` of the parent, so that (ppid, parent_start) is one process.", "ns")

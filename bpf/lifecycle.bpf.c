@@ -12,6 +12,19 @@ INLINE u32 ppid_of(void *task, u64 *parent_start)
 	return ppid;
 }
 
+// The id of a process in its own namespace, the innermost that it is in (task_tgid_vnr(), include/linux/pid.h).
+INLINE u32 ns_pid_of(void *task)
+{
+	void *leader = NULL, *pid = NULL;
+	u32 level = 0, nr = 0;
+	KREAD(leader, task, task_struct, group_leader);
+	KREAD(pid, leader, task_struct, thread_pid);
+	KREAD(level, pid, pid, level);
+	void *numbers = pid + OFFSET_pid__numbers;
+	KREAD(nr, numbers + (u64)level * SIZEOF_upid, upid, nr);
+	return nr;
+}
+
 INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -43,6 +56,7 @@ INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 	e->uid = bpf_get_current_uid_gid();
 	KREAD(e->comm, child, task_struct, comm);
 	e->cgroup_id = cgroup_id(cgroup_of(child));
+	e->ns_pid = ns_pid_of(child);
 	fork_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 #endif
 }
@@ -86,6 +100,7 @@ INLINE struct arguments arguments_of(void *task)
 		(e)->ppid = ppid_of(task, &(e)->parent_start);                                                         \
 		(e)->tid = old_tid;                                                                                    \
 		(e)->cgroup_id = cgroup_id(cgroup_of(task));                                                           \
+		(e)->ns_pid = ns_pid_of(task);                                                                         \
 		(e)->uid = bpf_get_current_uid_gid();                                                                  \
 		bpf_get_current_comm(&(e)->comm, sizeof((e)->comm));                                                   \
 	} while (0)

@@ -6,6 +6,7 @@ from bpf.columns import (
     CGROUP_ID,
     COMM,
     EDGE,
+    NS_PID,
     PARENT_START,
     PATH,
     PATH_TRUNCATED,
@@ -47,6 +48,7 @@ PROCESS = Kind(
             derived=True,
         ),
         CGROUP_ID,
+        NS_PID,
     ),
 )
 
@@ -54,7 +56,7 @@ FORK = Kind(
     "fork",
     "forks",
     "A new process: fork, vfork or clone without CLONE_THREAD. `pid` and `comm` are the child's.",
-    cols=(TS, PID, START, PPID, PARENT_START, UID, COMM, CGROUP_ID),
+    cols=(TS, PID, START, PPID, PARENT_START, UID, COMM, CGROUP_ID, NS_PID),
     source=Ring((1 * MIB,)),
 )
 
@@ -62,7 +64,22 @@ EXEC = Kind(
     "exec",
     "execs",
     "A successful execve(2): the process now runs another program. `comm` is the name after it.",
-    cols=(TS, PID, PPID, COMM, PATH, ARGV, PATH_TRUNCATED, ARGV_TRUNCATED, START, PARENT_START, TID, UID, CGROUP_ID),
+    cols=(
+        TS,
+        PID,
+        PPID,
+        COMM,
+        PATH,
+        ARGV,
+        PATH_TRUNCATED,
+        ARGV_TRUNCATED,
+        START,
+        PARENT_START,
+        TID,
+        UID,
+        CGROUP_ID,
+        NS_PID,
+    ),
     source=Ring((2 * MIB, 4 * MIB)),
 )
 

@@ -37,4 +37,5 @@ def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]
         "threads": p.threads,
         "cpu_ns": p.cpu_ns,
         "cgroup_id": cgroups.id_of(p.pid),
+        "ns_pid": p.ns_pid,
     }

@@ -22,6 +22,7 @@ class Process:
     start: int
     ppid: int
     uid: int | None
+    ns_pid: int | None  # in its own pid namespace
     comm: bytes
     path: bytes | None
     argv: bytes | None
@@ -45,11 +46,15 @@ def _link(path: str) -> bytes | None:
         return None
 
 
-def _uid(pid: int) -> int | None:
+def _ids(pid: int) -> tuple[int | None, int | None]:
+    """The real uid, and the pid in the process's own namespace."""
+    uid = ns_pid = None
     for line in (_read(f"/proc/{pid}/status") or b"").splitlines():
         if line.startswith(b"Uid:"):
-            return int(line.split()[1])
-    return None
+            uid = int(line.split()[1])
+        elif line.startswith(b"NSpid:"):
+            ns_pid = int(line.split()[-1])
+    return uid, ns_pid
 
 
 def status(pid: int, lines: dict[bytes, str]) -> dict[str, int]:
@@ -74,12 +79,14 @@ def process(pid: int) -> Process | None:
         return None
     comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
     field = stat[stat.rindex(b")") + 2 :].split()  # field[0] is field 3 of proc_pid_stat(5)
+    uid, ns_pid = _ids(pid)
     kernel_thread = bool(int(field[6]) & PF_KTHREAD)
     return Process(
         pid=pid,
         start=int(field[19]) * TICK_NS,
         ppid=int(field[1]),
-        uid=_uid(pid),
+        uid=uid,
+        ns_pid=ns_pid,
         comm=comm,
         path=None if kernel_thread else _link(f"/proc/{pid}/exe"),
         argv=None if kernel_thread else _read(f"/proc/{pid}/cmdline", ARGV_BYTES + 1),

@@ -128,7 +128,7 @@ MAPS_OF = {events.SYSCALL.name: ("traced_calls",)}
 
 _MEMBER = re.compile(
     r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
-    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pt_regs|mount|dentry|sock_common|unix_sock|unix_address)__(\w+)"
+    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pid|pt_regs|mount|dentry|sock_common|unix_sock|unix_address)__(\w+)"
 )
 
 
@@ -192,6 +192,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}", f"#define ALLOCATED_ENTRIES {ALLOCATED_ENTRIES}"]
     if "struct kmem_cache *" in (btf.tracepoint_args("kmem_cache_alloc") or ()):
         lines.append("#define CACHES_ARE_NAMED 1")  # since 6.1
+    lines.append(f"#define SIZEOF_upid {btf.struct_size('upid')}")
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
         lines.append(f"#define SIZEOF_percpu_counter {btf.struct_size('percpu_counter')}")

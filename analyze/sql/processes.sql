@@ -36,7 +36,9 @@ CREATE VIEW report.processes(
     -- When the process began, since boot [ns]. A process is the pair (pid, start).
     start,
     -- Path of the control group that it was last seen in; NULL if not known.
-    cgroup
+    cgroup,
+    -- Process id in its own pid namespace, as it sees itself; NULL if not known.
+    ns_pid
 ) AS
 SELECT
     p.pid,
@@ -55,6 +57,7 @@ SELECT
     p.alive_at_start,
     p.alive_at_end,
     p.start,
-    p.cgroup
+    p.cgroup,
+    p.ns_pid
 FROM main.processes AS p
 ORDER BY p.started NULLS LAST, p.start, p.pid;

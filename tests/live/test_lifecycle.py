@@ -199,3 +199,25 @@ def test_a_process_that_lives_before_and_after(tmp_path: Path) -> None:
     assert r.rows(
         f"SELECT start, alive_at_start, alive_at_end, ended, ppid FROM processes WHERE pid = {process.pid}"
     ) == [(r.rows(f"SELECT start FROM process_states WHERE pid = {process.pid}")[0][0], True, True, None, os.getpid())]
+
+
+def test_a_pid_namespace_of_its_own(tmp_path: Path) -> None:
+    """unshare(1) makes a namespace: its child is process 1 there."""
+    outer = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "60"], start_new_session=True)
+    try:
+        wait_for(lambda: Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().strip())
+        before = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text())
+        with recording(tmp_path / "t.parquet") as r:
+            said = subprocess.run(
+                ["unshare", "--pid", "--fork", "sh", "-c", "echo $$; sh -c 'echo $$; true'"],
+                capture_output=True, text=True, check=True,
+            ).stdout.split()  # fmt: skip
+    finally:
+        outer.kill()
+        outer.wait()
+    assert said[0] == "1"
+    seen = r.rows("SELECT ns_pid FROM execs WHERE comm = 'sh' AND ns_pid <> pid ORDER BY ts")
+    assert [str(n) for (n,) in seen] == said
+    assert r.rows(f"SELECT DISTINCT ns_pid FROM processes WHERE pid = {before}") == [(1,)]
+    assert r.one("SELECT count(*) FROM forks WHERE ns_pid = 1") == 1
+    assert r.one(f"SELECT ns_pid FROM processes WHERE pid = {os.getpid()}") == os.getpid()

@@ -52,6 +52,9 @@ def test_a_kernel_without_a_member_is_refused() -> None:
         def tracepoint_args(self, _name: str) -> None:
             return None
 
+        def struct_size(self, _name: str) -> None:
+            return None
+
         def enum_value(self, *_path: str) -> None:
             return None
 

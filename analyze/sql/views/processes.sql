@@ -50,7 +50,9 @@ CREATE VIEW processes(
     -- Id of the control group that it was last seen in, in the unified hierarchy.
     cgroup_id,
     -- Path of that group; NULL if its name is not known.
-    cgroup
+    cgroup,
+    -- Process id in its own pid namespace, as it sees itself: in a container another than `pid`.
+    ns_pid
 ) AS
 WITH
 cpu_by_process AS (
@@ -92,7 +94,8 @@ SELECT
     p.kernel_thread,
     p.is_recorder,
     p.cgroup_id,
-    p.cgroup
+    p.cgroup,
+    p.ns_pid
 FROM unfiltered.selected AS p
 CROSS JOIN main.recording AS r
 LEFT JOIN cpu_by_process AS c ON c.pid = p.pid AND c.start IS NOT DISTINCT FROM p.start

@@ -45,35 +45,37 @@ CREATE VIEW unfiltered.processes(
     -- Id of the control group that it was last seen in, in the unified hierarchy.
     cgroup_id,
     -- Path of that group; NULL if its name is not known.
-    cgroup
+    cgroup,
+    -- Process id in its own pid namespace, as it sees itself: in a container another than `pid`.
+    ns_pid
 ) AS
 WITH
 -- Everything said of a process. `stage` puts an exit last: nothing is known of a process after it.
 facts AS (
     SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, parent_start, uid, comm, path, argv, argv_truncated,
         NULL AS forked, NULL AS ended, NULL AS lifetime_ns, NULL AS exit_code, NULL AS signal, NULL AS core_dumped,
-        edge IN ('start', 'both') AS alive_at_start, edge IN ('end', 'both') AS alive_at_end, kernel_thread, cgroup_id
+        edge IN ('start', 'both') AS alive_at_start, edge IN ('end', 'both') AS alive_at_end, kernel_thread, cgroup_id, ns_pid
     FROM unfiltered.process_states
     UNION ALL
     SELECT pid, start, 0, ts, 0, ppid, parent_start, uid, comm, NULL, NULL, NULL,
-        ts, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id
+        ts, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id, ns_pid
     FROM unfiltered.forks
     UNION ALL
     SELECT pid, start, 0, ts, 1, ppid, parent_start, uid, comm, path, argv, argv_truncated,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id, ns_pid
     FROM unfiltered.execs
     UNION ALL
     SELECT pid, start, 1, ts, 0, ppid, NULL, uid, comm, NULL, NULL, NULL,
-        NULL, ts, lifetime_ns, exit_code, signal, core_dumped, NULL, NULL, NULL, cgroup_id
+        NULL, ts, lifetime_ns, exit_code, signal, core_dumped, NULL, NULL, NULL, cgroup_id, NULL
     FROM unfiltered.exits
     UNION ALL
     SELECT pid, start, 0, ts, 0, NULL, NULL, uid, comm, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM unfiltered.renames
     WHERE tid = pid
     UNION ALL
     SELECT pid, start, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM (
         SELECT pid, start FROM unfiltered.cpu
         UNION SELECT pid, start FROM unfiltered.syscall_stats
@@ -111,6 +113,7 @@ told AS (
         COALESCE(BOOL_OR(alive_at_end) OVER history, FALSE) AND LAST_VALUE(ended) OVER history IS NULL AS alive_at_end,
         FIRST_VALUE(kernel_thread IGNORE NULLS) OVER history AS kernel_thread,
         LAST_VALUE(cgroup_id IGNORE NULLS) OVER history AS cgroup_id,
+        FIRST_VALUE(ns_pid IGNORE NULLS) OVER history AS ns_pid,
         ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage, ts NULLS FIRST, is_exec DESC) AS n
     FROM placed
     WINDOW history AS (
@@ -162,7 +165,8 @@ SELECT
     one.kernel_thread,
     one.pid = recording.recorder_pid AND one.start IS NOT DISTINCT FROM recording.recorder_start,
     one.cgroup_id,
-    groups.path
+    groups.path,
+    one.ns_pid
 FROM one
 CROSS JOIN main.recording AS recording
 LEFT JOIN groups ON groups.cgroup_id = one.cgroup_id
