@@ -1,13 +1,22 @@
 """Oracles for the live tests."""
 
-import shutil
-
 import pytest
 
+from tests.live.oracles.tools import find
 
-@pytest.fixture
-def strace() -> str:
-    found = shutil.which("strace")
+
+def oracle(name: str) -> str:
+    found = find(name)
     if not found:
-        pytest.skip("strace is not installed")
+        pytest.skip(f"{name} is not installed")
     return found
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    return oracle("strace")
+
+
+@pytest.fixture(scope="session")
+def perf() -> str:
+    return oracle("perf")
