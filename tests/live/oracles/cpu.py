@@ -1,0 +1,245 @@
+"""CPU time, waits, switches and faults, against what the kernel says of them in /proc and getrusage(2)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.live.oracles.figure import Figure
+from tests.live.recording import Trace, busy, python, recording, wait_for
+
+SPIN = "while True: pass"
+
+SWITCH_NS = 25_000
+"""By how much the kernel's CPU time may differ for each switch. When a thread that wakes up takes the CPU from another,
+the kernel takes the moment of the wakeup for that of the switch (rq_clock_skip_update() in kernel/sched/core.c): what
+runs in between, here up to 15 us, it charges to the one that comes, and sysmon to the one that goes."""
+
+ONE_WAIT_S = 0.06
+"""The longest wait of a thread that nothing else may displace. Since Linux 6.12 the fair server runs for 50 ms once a
+second for the sake of the others, and cannot be switched off everywhere. A wait is counted when it ends."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the kernel says of a thread at a moment, between two readings of the clock."""
+
+    before_ns: int
+    after_ns: int
+    oncpu_ns: int
+    wait_ns: int
+    voluntary: int
+    involuntary: int
+    minor: int
+    major: int
+
+
+def usage(pid: int) -> Usage:
+    """Of a process of one thread."""
+    before = time.time_ns()
+    oncpu, wait, _stints = map(int, Path(f"/proc/{pid}/schedstat").read_text().split())
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return Usage(
+        before,
+        time.time_ns(),
+        oncpu,
+        wait,
+        int(status["voluntary_ctxt_switches"]),
+        int(status["nonvoluntary_ctxt_switches"]),
+        int(stat[7]),
+        int(stat[9]),
+    )
+
+
+@contextlib.contextmanager
+def running(*codes: str, cpu: int | None = None) -> Iterator[list[subprocess.Popen[str]]]:
+    """Python processes, on one CPU if one is given."""
+    pin = (lambda: os.sched_setaffinity(0, {cpu})) if cpu is not None else None
+    processes = [python(code, preexec_fn=pin) for code in codes]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def setting(name: str, value: str) -> Iterator[None]:
+    """A setting of the scheduler, for the moment."""
+    path = Path("/proc/sys/kernel") / name
+    before = path.read_text()
+    path.write_text(value)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def measured(r: Trace, pid: int, column: str) -> int:
+    return int(r.one(f"SELECT coalesce(sum({column}), 0) FROM cpu WHERE pid = {pid}"))
+
+
+def window_ns(r: Trace) -> int:
+    return int(r.one("SELECT epoch_ns(max(ts)) - epoch_ns(min(ts)) FROM clocks"))
+
+
+def on_cpu_0() -> None:
+    os.sched_setaffinity(0, {0})
+
+
+def tolerance_s(used: resource.struct_rusage) -> float:
+    """For CPU time [s]. What a hypervisor stole is in sysmon's figure and not in the kernel's."""
+    return 0.005 * (used.ru_utime + used.ru_stime) + (used.ru_nvcsw + used.ru_nivcsw + 2) * SWITCH_NS / 1e9
+
+
+def record_spinner(folder: Path) -> tuple[Trace, int]:
+    """A process that has a CPU for itself and never gives it away; its pid."""
+    # With a real-time priority nothing takes the CPU away but what the kernel keeps for others.
+    with setting("sched_rt_runtime_us", "-1"), running(SPIN, cpu=1) as (spinner,):
+        os.sched_setscheduler(spinner.pid, os.SCHED_FIFO, os.sched_param(1))
+        with recording(folder / "spinner.parquet", "--interval", "0.25", preexec_fn=on_cpu_0) as r:
+            time.sleep(2)
+    return r, spinner.pid
+
+
+def spinner(r: Trace, pid: int) -> list[Figure]:
+    """On-CPU time and waits of a spinner by the end of each snapshot, against the clock."""
+    rows = r.rows(
+        "SELECT (epoch_ns(ts) - min(epoch_ns(ts)) OVER ()) / 1e9 AS s, "
+        "sum(coalesce(oncpu_ns, 0)) OVER w / 1e9, sum(coalesce(wait_ns, 0)) OVER w / 1e9 "
+        f"FROM (SELECT DISTINCT ts FROM clocks) LEFT JOIN (FROM cpu WHERE pid = {pid}) USING (ts) "
+        "WINDOW w AS (ORDER BY ts) ORDER BY s"
+    )
+    return [
+        Figure(
+            f"a spinner after {elapsed:.2f} s: on a CPU or waiting",
+            "the clock",
+            elapsed,
+            oncpu + wait,
+            "s",
+            0.01 * elapsed + ONE_WAIT_S,
+        )
+        for elapsed, oncpu, wait in rows
+        if elapsed
+    ]
+
+
+def against_proc(folder: Path) -> list[Figure]:
+    """A process that works and sleeps with load beside it, so that it is switched out, waits, and is moved."""
+    code = "import time\nwhile True:\n for _ in range(200000): pass\n x = bytearray(1 << 20); time.sleep(0.001)"
+    path = folder / "proc.parquet"
+    with busy(2), running(code) as (process,), recording(path, "--interval", "0.3") as r:
+        wait_for(lambda: usage(process.pid).voluntary > 5)
+        os.kill(process.pid, signal.SIGSTOP)  # while it stands, nothing that is read of it changes
+        time.sleep(0.5)
+        first = usage(process.pid)
+        os.kill(process.pid, signal.SIGCONT)
+        time.sleep(4)
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(0.5)
+        last = usage(process.pid)
+    (row,) = r.rows(
+        "SELECT sum(oncpu_ns), sum(wait_ns), sum(voluntary_switches), sum(involuntary_switches), sum(minor_faults), "
+        f"sum(major_faults), sum(migrations) FROM cpu WHERE pid = {process.pid} "
+        f"AND epoch_ns(ts) > {first.after_ns} AND epoch_ns(ts) <= {last.before_ns} + 450_000_000"
+    )
+    oncpu, wait, voluntary, involuntary, minor, major, migrations = map(int, row)
+    assert migrations > 0
+    exact, waited = (last.oncpu_ns - first.oncpu_ns) / 1e9, (last.wait_ns - first.wait_ns) / 1e9
+    spared = 0.005 * exact + (voluntary + involuntary) * SWITCH_NS / 1e9
+    what, stat, status = "4 s of work beside load: ", "/proc/PID/stat", "/proc/PID/status"
+    return [
+        Figure(what + "CPU time", "/proc/PID/schedstat", exact, oncpu / 1e9, "s", spared),
+        Figure(what + "waits for a CPU", "/proc/PID/schedstat", waited, wait / 1e9, "s", 0.01 * waited),
+        Figure(what + "voluntary switches", status, last.voluntary - first.voluntary, voluntary),
+        Figure(what + "involuntary switches", status, last.involuntary - first.involuntary, involuntary),
+        Figure(what + "minor faults", stat, last.minor - first.minor, minor),
+        Figure(what + "major faults", stat, last.major - first.major, major),
+    ]
+
+
+def second_of_cpu_time(folder: Path) -> list[Figure]:
+    with recording(folder / "second.parquet", "--interval", "0.2") as r:
+        process = python("import time\nwhile time.process_time() < 1: pass")
+        _pid, _status, used = os.wait4(process.pid, 0)
+        process.returncode = 0
+    exact = used.ru_utime + used.ru_stime
+    seen = measured(r, process.pid, "oncpu_ns") / 1e9
+    return [Figure("1 s of CPU time", "getrusage", exact, seen, "s", tolerance_s(used))]
+
+
+def two_spinners(folder: Path) -> list[Figure]:
+    """On one CPU, above whatever else wants it, and between the two in turns of 10 ms."""
+    with (
+        running(SPIN, SPIN, cpu=1) as spinners,
+        setting("sched_rt_runtime_us", "-1"),
+        setting("sched_rr_timeslice_ms", "10"),
+    ):
+        for process in spinners:
+            os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(1))
+        with recording(folder / "two.parquet", preexec_fn=on_cpu_0) as r:
+            first = [usage(s.pid) for s in spinners]
+            time.sleep(5)
+            last = [usage(s.pid) for s in spinners]
+    figures = []
+    for process, a, b in zip(spinners, first, last, strict=True):
+        share = measured(r, process.pid, "wait_ns") / window_ns(r)
+        # The readings of /proc lie a little inside of the recording: compare rates.
+        rate = (b.wait_ns - a.wait_ns) / (b.before_ns - a.before_ns)
+        what = "one of two spinners on a CPU: share of the time that it waits"
+        figures.append(Figure(what, "half", 50, 100 * share, "%", 1))
+        figures.append(Figure(what, "/proc/PID/schedstat", 100 * rate, 100 * share, "%", rate))
+    return figures
+
+
+def whole_machine(folder: Path) -> list[Figure]:
+    """What all processes had and the idle time are the CPUs' whole time, in each snapshot too."""
+    with busy(1), recording(folder / "whole.parquet", "--interval", "0.5") as r:
+        time.sleep(3)
+    cpus = len(os.sched_getaffinity(0))
+    wall = cpus * window_ns(r) / 1e9
+    idle, running_ns = (int(v) for v in r.rows("SELECT sum(idle_ns), sum(busy_ns) FROM host")[0])
+    oncpu = int(r.one("SELECT sum(oncpu_ns) FROM cpu"))
+    figures = [
+        Figure("all processes and idle time", "CPUs × clock", wall, (idle + oncpu) / 1e9, "s", 0.005 * wall),
+        Figure("busy and idle time of all CPUs", "CPUs × clock", wall, (idle + running_ns) / 1e9, "s", 0.005 * wall),
+    ]
+    rows = r.rows(
+        f"SELECT {cpus} * (epoch_ns(ts) - epoch_ns(lag(ts) OVER (ORDER BY ts))) AS wall, a.ns FROM clocks JOIN "
+        "(SELECT ts, sum(idle_ns + busy_ns) AS ns FROM host GROUP BY ts) a USING (ts) ORDER BY ts"
+    )
+    for wall_ns, all_ns in rows[1:-1]:  # the last snapshot is short
+        what = "busy and idle time of all CPUs in a snapshot"
+        figures.append(Figure(what, "CPUs × clock", wall_ns / 1e9, int(all_ns) / 1e9, "s", wall_ns / 1e11))
+    return figures
+
+
+def short_lives(folder: Path) -> list[Figure]:
+    """Processes that work for 5 ms and end long before the next snapshot."""
+    code = "import time; end = time.process_time() + 0.005\nwhile time.process_time() < end: pass"
+    with recording(folder / "short.parquet") as r:
+        processes = [python(code) for _ in range(23)]
+        resources = [os.wait4(p.pid, 0)[2] for p in processes]
+        for process in processes:
+            process.returncode = 0
+    rows = r.rows("SELECT pid, sum(oncpu_ns), sum(minor_faults), sum(voluntary_switches) FROM cpu GROUP BY pid")
+    seen = {pid: [int(value) for value in values] for pid, *values in rows}
+    figures = []
+    for i, (process, used) in enumerate(zip(processes, resources, strict=True), 1):
+        what, exact = f"short life {i}: ", used.ru_utime + used.ru_stime
+        oncpu, minor, voluntary = seen.get(process.pid, [0, 0, 0])
+        figures += [
+            Figure(what + "CPU time", "getrusage", exact, oncpu / 1e9, "s", tolerance_s(used) + 0.003),
+            Figure(what + "minor faults", "getrusage", used.ru_minflt, minor, "", 3),
+            Figure(what + "voluntary switches", "getrusage", used.ru_nvcsw, voluntary, "", 1),
+        ]
+    return figures
