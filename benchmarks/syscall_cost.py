@@ -1,4 +1,6 @@
-"""What recording adds to a system call: a getppid loop alone, under two empty programs, and under sysmon's.
+"""What recording adds to a system call: a getppid loop alone, under empty programs, and under sysmon's.
+
+"sysmon, filtered" records one quiet process, as `--pid` does, and not the loop: what a filter costs all others.
 
 `sudo .venv/bin/python benchmarks/syscall_cost.py [ROUNDS]`. Runs are interleaved, medians are shown; the ratio to the
 empty programs is the figure to quote, as machines differ and are noisy.
@@ -16,6 +18,7 @@ from contextlib import contextmanager
 from recorder import clock, compiler, kernel, loader, program
 from recorder.btf import Btf
 from recorder.counters import Control
+from recorder.filters import EVERYTHING, Filters
 from recorder.names import SyscallNames
 
 CALLS = 1_000_000
@@ -58,11 +61,14 @@ def empty(programs: list[int]) -> Iterator[None]:
 
 
 @contextmanager
-def recording(loaded: loader.Loaded) -> Iterator[None]:
+def recording(loaded: loader.Loaded, filters: Filters = EVERYTHING) -> Iterator[None]:
     """sysmon's programs attached and recording, with nobody who reads."""
+    filters.install(loaded)
+    if filters.pids:
+        filters.follow(loaded, filters.pids)
     loaded.attach()
     control = Control(loaded)
-    control.start(clock.boottime_ns(), filters=0)
+    control.start(clock.boottime_ns(), filters.flags)
     yield
     control.stop()
     control.close()
@@ -76,20 +82,23 @@ def main() -> None:
     names = [f"on_{name}" for name in TRACEPOINTS]
     request = {"stub": str(program.STUB_DIR), "text": EMPTY, "cflags": [], "maps": [], "programs": names}
     _answer, programs = compiler.load(request)
-    times: dict[str, list[float]] = {"nothing": [], "empty programs": [], "sysmon": []}
+    quiet = Filters(pids=(os.getppid(),))
+    times: dict[str, list[float]] = {"nothing": [], "empty programs": [], "sysmon": [], "sysmon, filtered": []}
     for _ in range(rounds):
         times["nothing"].append(ns_per_call())
         with empty(programs):
             times["empty programs"].append(ns_per_call())
         with recording(loaded):
             times["sysmon"].append(ns_per_call())
+        with recording(loaded, quiet):
+            times["sysmon, filtered"].append(ns_per_call())
     base = statistics.median(times["nothing"])
     floor = statistics.median(times["empty programs"]) - base
-    print(f"{'':16}{'ns/call':>9}{'added':>9}{'ratio':>7}   spread of {rounds}")
+    print(f"{'':18}{'ns/call':>9}{'added':>9}{'ratio':>7}   spread of {rounds}")
     for name, values in times.items():
         added = statistics.median(values) - base
         spread = f"{min(values):.0f} to {max(values):.0f}"
-        print(f"{name:16}{statistics.median(values):9.1f}{added:9.1f}{added / floor:7.2f}   {spread}")
+        print(f"{name:18}{statistics.median(values):9.1f}{added:9.1f}{added / floor:7.2f}   {spread}")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,6 @@ def of_a_build(folder: Path, strace: str) -> list[Figure]:
     """How many processes it had, and how many of sysmon's are not strace's or have another parent."""
     below, recorded, _make = build(folder, strace)
     return [
-        Figure("make -j4: processes below make", "strace", len(below), len(recorded), "processes"),
-        Figure("make -j4: of them with the same parent", "strace", len(below), len(below & recorded), "processes"),
+        Figure("make -j4: processes below make", "strace", len(below), len(recorded)),
+        Figure("make -j4: of them with the same parent", "strace", len(below), len(below & recorded)),
     ]

@@ -105,7 +105,7 @@ class Watched:
         missed = 0
         if kernel_preempts_programs():
             missed = self.trace.one("SELECT coalesce(sum(lost), 0) FROM losses WHERE cause = 'recursion'")
-        return Figure(f"{self.name}: {what}", oracle, said, int(sysmon), "calls", int(missed))
+        return Figure(f"{self.name}: {what}", oracle, said, int(sysmon), allowed=int(missed))
 
 
 def watch(folder: Path, strace: str, perf: str) -> list[Watched]:
@@ -170,6 +170,7 @@ def against_strace(run: Watched) -> list[Figure]:
     )
     seen = {syscall: calls for syscall, calls, _never in rows}
     return [
+        run.compared("all", "strace", said.total(), int(sum(seen.values()))),
         *(
             run.compared(syscall, "strace", said[syscall], seen.get(syscall, 0))
             for syscall in sorted(said.keys() | seen.keys())

@@ -135,7 +135,10 @@ def spinner(r: Trace, pid: int) -> list[Figure]:
 
 def against_proc(folder: Path) -> list[Figure]:
     """A process that works and sleeps with load beside it, so that it is switched out, waits, and is moved."""
-    code = "import time\nwhile True:\n for _ in range(200000): pass\n x = bytearray(1 << 20); time.sleep(0.001)"
+    code = (
+        "import mmap, time\nwhile True:\n for _ in range(200000): pass\n"
+        " m = mmap.mmap(-1, 8192); m[0] = m[4096] = 1; m.close(); time.sleep(0.001)"
+    )
     path = folder / "proc.parquet"
     with busy(2), running(code) as (process,), recording(path, "--interval", "0.3") as r:
         wait_for(lambda: usage(process.pid).voluntary > 5)
@@ -153,12 +156,19 @@ def against_proc(folder: Path) -> list[Figure]:
         f"AND epoch_ns(ts) > {first.after_ns} AND epoch_ns(ts) <= {last.before_ns} + 450_000_000"
     )
     oncpu, wait, voluntary, involuntary, minor, major, migrations = map(int, row)
-    assert migrations > 0
+    assert migrations > 0 and minor > 0
     exact, waited = (last.oncpu_ns - first.oncpu_ns) / 1e9, (last.wait_ns - first.wait_ns) / 1e9
     spared = 0.005 * exact + (voluntary + involuntary) * SWITCH_NS / 1e9
     what, stat, status = "4 s of work beside load: ", "/proc/PID/stat", "/proc/PID/status"
     return [
-        Figure(what + "CPU time", "/proc/PID/schedstat", exact, oncpu / 1e9, "s", spared),
+        Figure(
+            f"{what}CPU time, in {voluntary + involuntary} switches",
+            "/proc/PID/schedstat",
+            exact,
+            oncpu / 1e9,
+            "s",
+            spared,
+        ),
         Figure(what + "waits for a CPU", "/proc/PID/schedstat", waited, wait / 1e9, "s", 0.01 * waited),
         Figure(what + "voluntary switches", status, last.voluntary - first.voluntary, voluntary),
         Figure(what + "involuntary switches", status, last.involuntary - first.involuntary, involuntary),
@@ -174,7 +184,8 @@ def second_of_cpu_time(folder: Path) -> list[Figure]:
         process.returncode = 0
     exact = used.ru_utime + used.ru_stime
     seen = measured(r, process.pid, "oncpu_ns") / 1e9
-    return [Figure("1 s of CPU time", "getrusage", exact, seen, "s", tolerance_s(used))]
+    what = f"1 s of CPU time, in {used.ru_nvcsw + used.ru_nivcsw} switches"
+    return [Figure(what, "getrusage", exact, seen, "s", tolerance_s(used))]
 
 
 def two_spinners(folder: Path) -> list[Figure]:

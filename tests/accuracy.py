@@ -1,0 +1,160 @@
+"""Writes docs/accuracy.md: what oracles say on this machine, what sysmon says, the difference. `script/accuracy`.
+
+The comparisons are those of the live tests, in tests/live/oracles.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bpf import schema
+from bpf.version import version
+from tests.live.oracles import build, calls, cpu, memory
+from tests.live.oracles.figure import Figure
+from tests.live.oracles.tools import find
+
+PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
+
+HEAD = """\
+<!-- Written by `script/accuracy` on the machine that it names; run it to have the page of yours. -->
+
+# Accuracy
+
+What sysmon says, beside what somebody else says of the same thing. `script/accuracy` makes the comparisons on the
+machine where it runs and writes this page; `script/test` makes them too, and fails if one does not hold.
+
+{machine}
+
+{verdict}
+"""
+
+SECTIONS = {
+    "System calls": """\
+strace and perf watch the same run as sysmon, so nothing may differ, to the last call. strace's figures are the lines of
+its log for each call. exit and exit_group never return; they are calls like others in the counts, and their sum stands
+apart. perf counts the entries into all calls of the command and of the strace above it; sysmon's figure for that is the
+sum of calls that returned, of those that never will, and of one in flight at the end. `strace -c`, which is not used
+here, leaves out what never returns.""",
+    "Processes of a build": """\
+`make -j4` of a C project, with strangers beside it and processes that outlive make and their parents. strace, around
+the recorder, sees each process begin, and who began it.""",
+    "CPU time, waits and switches": """\
+sysmon charges from switch to switch and the kernel, when a thread that wakes up takes the CPU, from the wakeup: up to
+25 us a switch are allowed for that, beside 0.5 %. A wait is counted when it ends, so the spinner may lack one that goes
+on. Of 23 processes that lived for 5 ms of CPU time each figure may differ by what a process does on its way out. What a
+hypervisor stole is in sysmon's CPU time and not in the kernel's.""",
+    "Memory": """\
+The peaks are those of processes that no snapshot has seen: they were read as each ended, from counters of the
+kernel that lag by up to a batch of pages for each CPU.""",
+}
+
+
+TAIL = """
+## What is no figure
+
+Paths, addresses, results, names of control groups, 32-bit calls and ends of processes are either right or not. The live
+tests make each case and know its answer: `tests/live`, which `script/test` runs.
+"""
+
+
+def comparisons(folder: Path) -> Iterator[tuple[str, list[Figure]]]:
+    """The figures of each section. Raises FileNotFoundError if strace or perf is not there."""
+    tools = {name: find(name) for name in ("strace", "perf")}
+    strace, perf = tools["strace"], tools["perf"]
+    if not strace or not perf:
+        missing = ", ".join(name for name, found in tools.items() if not found)
+        raise FileNotFoundError(f"not installed: {missing}")
+    for name in ("calls", "build", "rest"):
+        (folder / name).mkdir()
+    runs = calls.watch(folder / "calls", strace, perf)
+    yield (
+        "System calls",
+        [calls.against_perf(run) for run in runs] + [f for run in runs for f in calls.against_strace(run)],
+    )
+    yield "Processes of a build", build.of_a_build(folder / "build", strace)
+    folder /= "rest"
+    trace, pid = cpu.record_spinner(folder)
+    of_cpu = cpu.spinner(trace, pid)
+    for compare in (cpu.against_proc, cpu.second_of_cpu_time, cpu.two_spinners, cpu.whole_machine, cpu.short_lives):
+        of_cpu += compare(folder)
+    yield "CPU time, waits and switches", of_cpu
+    yield "Memory", memory.held(folder) + (memory.peaks(folder) or [])
+
+
+def number(value: float) -> str:
+    """A count whole, another figure to four decimals."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def difference(value: float) -> str:
+    """With its sign, and two more decimals."""
+    if not value:
+        return "0"
+    return f"{value:+,}" if isinstance(value, int) else f"{value:+.6f}"
+
+
+def cells(figure: Figure) -> list[str]:
+    unit = f" {figure.unit}" if figure.unit else ""
+    return [
+        figure.what,
+        figure.oracle,
+        number(figure.said) + unit,
+        number(figure.sysmon) + unit,
+        difference(figure.difference),
+        number(figure.allowed) if figure.allowed else "0",
+        "yes" if figure.holds else "**no**",
+    ]
+
+
+def table(figures: list[Figure]) -> str:
+    head = ["what", "oracle", "it says", "sysmon says", "difference", "allowed", "holds"]
+    lines = [head, [":--", ":--", "--:", "--:", "--:", "--:", ":--"], *map(cells, figures)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def said(*command: str) -> str:
+    """The first line of a program's output."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def machine() -> str:
+    """On what, with what and when."""
+    system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    versions = [f"sysmon {version()}, trace schema {schema.VERSION}", f"Python {platform.python_version()}"]
+    for name in ("strace", "perf"):
+        versions.append(said(find(name) or name, "--version").replace(" -- version", ""))
+    versions += [said(name, "--version") for name in ("gcc", "git", "make")]
+    rows = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{system}, {os.cpu_count()} CPUs",
+        "versions": "; ".join(versions),
+    }
+    return "\n".join(["| | |", "|:--|:--|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def main() -> int:
+    text, all_figures = "", list[Figure]()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, figures in comparisons(Path(folder)):
+            section = f"\n## {name}\n\n{SECTIONS[name]}\n\n{table(figures)}"
+            print(section, end="", flush=True)
+            text += section
+            all_figures += figures
+    wrong = sum(not figure.holds for figure in all_figures)
+    same = sum(not figure.difference for figure in all_figures)
+    verdict = f"{len(all_figures)} figures were compared: {same} are the same, {wrong} differ by more than is allowed."
+    print(f"\n{verdict}")
+    PAGE.write_text(HEAD.format(machine=machine(), verdict=verdict) + text + TAIL)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
