@@ -46,7 +46,17 @@ for _ in threads: todo.put(None)
 for thread in threads: thread.join()
 """
 
-READ = 0 if os.uname().machine == "x86_64" else 63
+READ, SLEEPS = (0, (35, 230)) if os.uname().machine == "x86_64" else (63, (101, 115))
+"""The numbers of read, and of nanosleep and clock_nanosleep."""
+
+
+def at_the_gate(pid: int) -> bool:
+    """Whether a root has come to its read of descriptor 0."""
+    return Path(f"/proc/{pid}/syscall").read_text().startswith(f"{READ} 0x0 ")
+
+
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/syscall").read_text().split()[0] in map(str, SLEEPS)
 
 
 def listing(folder: Path) -> list[str]:
@@ -115,10 +125,13 @@ def watch(folder: Path, strace: str, perf: str) -> list[Watched]:
         quiet = ["-f", "-qq", "-e", "signal=none", "-e", "raw=all", "-o", str(folder / f"strace{i}")]
         command = [strace, *quiet, *SHELL, *prepare(folder)]
         roots[name] = python(ROOT, *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    left = []
+    left = list[int]()
     with contextlib.ExitStack() as ends:
+        ends.callback(lambda: [os.kill(pid, signal.SIGKILL) for pid in left])
         for root in roots.values():
-            wait_for(lambda pid=root.pid: Path(f"/proc/{pid}/syscall").read_text().startswith(f"{READ} 0x0 "))
+            ends.callback(root.kill)
+        for root in roots.values():
+            wait_for(lambda pid=root.pid: at_the_gate(pid))
         pids = [word for root in roots.values() for word in ("--pid", str(root.pid))]
         trace = ends.enter_context(recording(folder / "t.parquet", *pids, "--follow"))
         for i, root in enumerate(roots.values()):
@@ -128,9 +141,7 @@ def watch(folder: Path, strace: str, perf: str) -> list[Watched]:
             left.append(int(said))
             assert root.returncode == 0
         for pid in left:
-            wait_for(lambda pid=pid: "nanosleep" in Path(f"/proc/{pid}/wchan").read_text())
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+            wait_for(lambda pid=pid: sleeps(pid))
     trace.assert_nothing_lost()
     return [
         Watched(

@@ -20,7 +20,10 @@ def find(name: str) -> str | None:
 
 
 def _runs(program: str) -> bool:
-    return subprocess.run([program, "--version"], capture_output=True, check=False).returncode == 0
+    return (
+        Path(program).is_file()
+        and not subprocess.run([program, "--version"], capture_output=True, check=False).returncode
+    )
 
 
 @contextlib.contextmanager
