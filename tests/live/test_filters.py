@@ -40,7 +40,7 @@ def test_by_name(tmp_path: Path) -> None:
         with recording(tmp_path / "t.parquet", "--comm", "quarry") as r:
             time.sleep(0.5)
     assert seen(r) == {pid}
-    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'") > 50
+    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'") > 5
     assert r.rows("SELECT pid, comm FROM processes") == [(pid, "quarry")]
 
 

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.live
 PIPES = 1009
 
 HOLDS_PIPES = f"""
-import os, sys
+import os, resource, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 sys.stdin.readline()
 pipes = [os.pipe() for _ in range({PIPES})]
 print("open", flush=True)
