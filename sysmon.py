@@ -6,7 +6,6 @@ Nothing here knows what a trace is. `sysmon report` must start where there is no
 from __future__ import annotations
 
 import codecs
-import difflib
 import errno
 import importlib
 import os
@@ -16,7 +15,7 @@ from typing import Any
 
 import click
 
-from bpf.errors import BadRequest, SysmonError
+from bpf.errors import BadRequest, SysmonError, did_you_mean
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("recorder.commands.record", "record", "Record what this machine does into a trace."),
@@ -58,8 +57,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=2, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else "`sysmon --help` shows the commands"
+            hint = did_you_mean(args[0], COMMANDS, "`sysmon --help` shows the commands")
             raise BadRequest(f"there is no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 

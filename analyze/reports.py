@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from functools import cache
 
 import bpf
 from analyze.sqlfile import DIRECTORY, Column, View, read_view
-from bpf.errors import BadRequest
+from bpf.errors import BadRequest, did_you_mean
 
 Report = View
 """A report is a view in the schema `report`: name, title, doc, columns and statement."""
@@ -48,8 +47,7 @@ def find_report(name: str) -> Report:
     known = {r.name: r for r in reports()}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`sysmon report --list` shows them"
+    hint = did_you_mean(name, known, "`sysmon report --list` shows them")
     raise BadRequest(f"there is no report {name!r}; {hint}")
 
 

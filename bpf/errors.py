@@ -4,6 +4,9 @@
 and keeps its traceback. The text says what is wrong and what to do.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class SysmonError(Exception):
     """Base of every error that is the reader's situation and not a defect of sysmon."""
@@ -15,3 +18,9 @@ class BadRequest(SysmonError):
     """What was asked for does not exist or does not fit together: an unknown report, a pid of no process."""
 
     exit_status = 2
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The end of a line about an unknown name: the names that are near or, if none is, where to find them."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 import bpf
 from bpf import ledger, lifecycle
-from bpf.errors import BadRequest
+from bpf.errors import BadRequest, did_you_mean
 
 ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
 """Kinds that a trace cannot be read without."""
@@ -39,7 +38,6 @@ def _named(option: str, lists: Iterable[str]) -> frozenset[str]:
     names = [name.strip() for text in lists for name in text.split(",")]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else "`sysmon schema` shows them"
+            hint = did_you_mean(name, known, "`sysmon schema` shows them")
             raise BadRequest(f"{option}: there is no kind {name!r}; {hint}")
     return frozenset(names)

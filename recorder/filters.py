@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.errors import BadRequest
+from bpf.errors import BadRequest, did_you_mean
 from bpf.kind import COMM_LEN
 from recorder import kernel, procfs
 from recorder.counters import ZERO_KEY
@@ -117,7 +117,8 @@ def uid_of(user: str) -> int:
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
-        raise BadRequest(f"no user is called {user!r}: give a name of /etc/passwd or a number") from None
+        hint = did_you_mean(user, (u.pw_name for u in pwd.getpwall()), "give a name of /etc/passwd or a number")
+        raise BadRequest(f"no user is called {user!r}; {hint}") from None
 
 
 def cgroup_at(path: str) -> Path:
@@ -126,4 +127,13 @@ def cgroup_at(path: str) -> Path:
     for candidate in candidates:
         if (candidate / "cgroup.procs").exists() and (candidate / "cgroup.controllers").exists():
             return candidate
-    raise BadRequest(f"no cgroup of version 2 is at {path}: give its path below {CGROUP2_ROOTS[0]}")
+    names = (name for root in CGROUP2_ROOTS for name in _groups(Path(root)))
+    hint = did_you_mean("/" + path.strip("/"), names, f"give its path below {CGROUP2_ROOTS[0]}")
+    raise BadRequest(f"no cgroup of version 2 is at {path}; {hint}")
+
+
+def _groups(root: Path) -> list[str]:
+    """The paths of the cgroups below a root of cgroup2; none, if it is something else."""
+    if not (root / "cgroup.controllers").exists():
+        return []
+    return ["/" + os.path.relpath(folder, root) for folder, _folders, _files in os.walk(root)]

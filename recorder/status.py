@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from recorder.session import Options, Progress
 
 
-OF_PROCESSES = ("fork", "exec", "exit", "rename", "syscall_stats", "cpu")
-"""Kinds of which there are rows if anything was recorded of any process."""
+OF_THE_MACHINE = {"process", "cgroup", "host", "machine", "clock", "loss", "overhead"}
+"""Kinds of which there are rows even if no process that was asked for did anything."""
 
 
 def size(bytes_: float) -> str:
@@ -83,7 +83,10 @@ class Status:
             self._say(f"not measured: {column}: {reason}")
         if command and command.status() is None:
             self._say(f"the command still runs: pid {command.pid}")
-        if self._options.filters.flags and not any(recording["rows"][kind] for kind in OF_PROCESSES):
+        idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)
+        if self._options.syscalls is not None and not recording["rows"]["syscall"]:
+            self._say("no system call that was asked for was made")
+        if self._options.filters.flags and idle:
             self._say("no process that was asked for did anything: look at the filter, and at `ps`")
         self._say(
             f"wrote {path}: {sum(recording['rows'].values()):,} rows in {size(path.stat().st_size)}, "

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from bpf import events
-from bpf.errors import BadRequest
+from bpf.errors import BadRequest, did_you_mean
 from recorder import kernel
 from recorder.loader import Loaded
 from recorder.names import SyscallNames
@@ -34,8 +32,7 @@ def _table(table: dict[str, int], asked: tuple[str, ...]) -> bytes:
 
 def _unknown(name: str, tables: tuple[dict[str, int], ...]) -> str:
     known = sorted({n for table in tables for n in table})
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`ausyscall --dump` or syscalls(2) lists them"
+    hint = did_you_mean(name, known, "`ausyscall --dump` or syscalls(2) lists them")
     return f"--syscalls: there is no system call {name!r}; {hint}"
 
 

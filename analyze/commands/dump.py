@@ -68,13 +68,11 @@ def _call(record: dict[str, Any]) -> str:
 
 
 def _check(kinds: tuple[str, ...]) -> None:
-    import difflib
-
     import bpf
-    from bpf.errors import BadRequest
+    from bpf.errors import BadRequest, did_you_mean
 
     known = [k.name for k in bpf.KINDS]
     for kind in kinds:
         if kind not in known:
-            near = difflib.get_close_matches(kind, known, n=2) or known
-            raise BadRequest(f"there is no kind {kind!r}; did you mean {' or '.join(near)}?")
+            hint = did_you_mean(kind, known, f"there are {', '.join(known)}")
+            raise BadRequest(f"there is no kind {kind!r}; {hint}")

@@ -33,13 +33,11 @@ def schema(kind: str | None, form: str) -> None:
 
 
 def _find(name: str) -> Kind:
-    import difflib
-
     import bpf
-    from bpf.errors import BadRequest
+    from bpf.errors import BadRequest, did_you_mean
 
     known = {k.name: k for k in bpf.KINDS} | {k.view: k for k in bpf.KINDS}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=2) or [k.name for k in bpf.KINDS]
-    raise BadRequest(f"there is no kind {name!r}; did you mean {' or '.join(near)}?")
+    hint = did_you_mean(name, known, f"there are {', '.join(k.name for k in bpf.KINDS)}")
+    raise BadRequest(f"there is no kind {name!r}; {hint}")

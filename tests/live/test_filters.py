@@ -110,8 +110,8 @@ def test_that_nothing_matched_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--uid", "no-such-user"], "no user is called 'no-such-user'"),
-        (["--cgroup", "no/such"], "no cgroup of version 2 is at no/such"),
+        (["--uid", "no-such-user"], "no user is called 'no-such-user'; "),
+        (["--cgroup", "no/such"], "no cgroup of version 2 is at no/such; "),
         (["--follow"], "--follow says whose descendants"),
         (["--pid", "1", "--comm", "x"], "exclude each other"),
         (["--comm", "x", "--", "true"], "a command is followed by itself"),
