@@ -16,13 +16,15 @@ from pathlib import Path
 from bpf.errors import BadRequest, did_you_mean
 from bpf.kind import COMM_LEN
 from recorder import kernel, procfs
+from recorder.cgroups import mount_point
 from recorder.counters import ZERO_KEY
 from recorder.loader import Loaded
 from recorder.program import FILTER_ENTRIES, FOLLOWED_ENTRIES
 
 BY_PID, BY_COMM, BY_UID, BY_CGROUP, CHILDREN = 1, 2, 4, 8, 16  # bpf/common.bpf.h
 
-CGROUP2_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+NO_UID = 0xFFFFFFFF
+"""(uid_t)-1, which no user has; see setreuid(2)."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ EVERYTHING = Filters()
 def uid_of(user: str) -> int:
     """The uid of a user's name or number. Raises BadRequest."""
     if user.isdecimal():
+        if int(user) >= NO_UID:
+            raise BadRequest(f"--uid: {user} is no user's number")
         return int(user)
     try:
         return pwd.getpwnam(user).pw_uid
@@ -123,17 +127,12 @@ def uid_of(user: str) -> int:
 
 def cgroup_at(path: str) -> Path:
     """The folder of a cgroup, named by its path or by its path below the root of cgroup2. Raises BadRequest."""
-    candidates = [Path(path), *(Path(root) / path.lstrip("/") for root in CGROUP2_ROOTS)]
-    for candidate in candidates:
+    root = mount_point()
+    if root is None:
+        raise BadRequest("--cgroup: no cgroup file system of version 2 is mounted here")
+    for candidate in (Path(path), Path(root) / path.lstrip("/")):
         if (candidate / "cgroup.procs").exists() and (candidate / "cgroup.controllers").exists():
             return candidate
-    names = (name for root in CGROUP2_ROOTS for name in _groups(Path(root)))
-    hint = did_you_mean("/" + path.strip("/"), names, f"give its path below {CGROUP2_ROOTS[0]}")
+    groups = ("/" + os.path.relpath(folder, root) for folder, _folders, _files in os.walk(root))
+    hint = did_you_mean("/" + path.strip("/"), groups, f"give its path below {root}")
     raise BadRequest(f"no cgroup of version 2 is at {path}; {hint}")
-
-
-def _groups(root: Path) -> list[str]:
-    """The paths of the cgroups below a root of cgroup2; none, if it is something else."""
-    if not (root / "cgroup.controllers").exists():
-        return []
-    return ["/" + os.path.relpath(folder, root) for folder, _folders, _files in os.walk(root)]

@@ -35,7 +35,7 @@ def record(options: Options) -> int:
             raise BadRequest(f"no process has the pid {pid}")
     command = Command(list(options.command)) if options.command else None
     kernel.raise_memlock_limit()
-    with contextlib.ExitStack() as undo:
+    with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
         with ends.held():  # or one may come when the file is there and nobody is to remove it yet
             writer = TraceWriter(options.path, options.force)
@@ -56,12 +56,26 @@ def record(options: Options) -> int:
         if command:
             undo.callback(command.abandon)
         with status:
-            recording = session.run(command, status)
+            recording = session.run(command, status)  # from here on Ctrl-C ends the recording
     status.finished(recording, command)
     if not command:
         return 0
     ended = command.status()
     return ended if ended is not None else 128 + session.signal if session.signal else 0
+
+
+class Interrupted(CannotRecord):
+    """Ctrl-C while the programs were being loaded."""
+
+    exit_status = 128 + signal.SIGINT
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped before the recording began: nothing was recorded") from None
 
 
 class _CleanEnds:

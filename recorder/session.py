@@ -181,7 +181,7 @@ class Session:
         duration = self._options.duration_s
         deadline = began + duration if duration is not None else float("inf")
         while not self._stopped_by:
-            busy = self._drain_rings()
+            busy = self._drain_rings(min(self._next_snapshot, deadline))
             self._add(ledger.OVERHEAD, self._overhead.tick())
             now = time.monotonic()
             if now >= self._next_snapshot or self._maps_fill():
@@ -282,14 +282,21 @@ class Session:
 
     # -- from the kernel to the writer
 
-    def _drain_rings(self) -> bool:
-        """Takes what is in the rings. Returns whether one of them fills fast."""
+    def _drain_rings(self, until: float = float("inf")) -> bool:
+        """Takes what is in the rings, but leaves what is left at that time for the next call.
+
+        Returns whether one of them fills fast.
+        Each begins with another ring, so that none waits for ever on one that is always full.
+        """
         busy = False
+        self._rings.append(self._rings.pop(0))
         for kind, ring in self._rings:
             busy |= ring.waiting_bytes() > ring.size * BUSY_FRACTION
             derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
             for records in ring.pieces():
                 self._write(kind, self._decoder.batch(kind, records, **derived))
+                if time.monotonic() > until:
+                    return True
         return busy
 
     def _maps_fill(self) -> bool:

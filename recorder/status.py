@@ -84,7 +84,7 @@ class Status:
         if command and command.status() is None:
             self._say(f"the command still runs: pid {command.pid}")
         idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)
-        if self._options.syscalls is not None and not recording["rows"]["syscall"]:
+        if "syscall" in recording["kinds"] and not recording["rows"]["syscall"]:
             self._say("no system call that was asked for was made")
         if self._options.filters.flags and idle:
             self._say("no process that was asked for did anything: look at the filter, and at `ps`")

@@ -66,7 +66,8 @@ def report(
         raise click.UsageError("give a trace, or --list", click.get_current_context())
     _check(names, form)
     if group_by and (not names or pids or comms or cgroups):
-        raise click.UsageError("--by takes names of reports, and all processes", click.get_current_context())
+        said = "--by cgroup needs the name of a report, and no --pid, --comm or --cgroup"
+        raise click.UsageError(said, click.get_current_context())
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
         if names:
             _reports(screen, open_trace, names, form, limit, grouped=bool(group_by))

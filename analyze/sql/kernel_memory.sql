@@ -1,4 +1,4 @@
--- Memory that the kernel allocated and freed, by the process that ran: gross figures, of `record --kernel-memory`.
+-- Memory that the kernel allocated and freed, by the process that ran: gross figures, of `record --with kernel_memory`.
 --
 -- Not what a process holds: what one allocates another may free, or an interrupt after it, and what is freed in bulk by
 -- RCU (kfree_rcu) the kernel does not trace. What grows with the time is worth a look, not the difference of a moment.
@@ -17,7 +17,7 @@ CREATE VIEW report.kernel_memory(
     freed_mib,
     -- Those of them whose size is not known: allocated before the recording began.
     frees_of_unknown_size,
-    -- Allocated minus freed objects' size [MiB]; NULL if not all sizes are known.
+    -- Allocated minus freed objects' size, as far as sizes are known [MiB].
     net_mib,
     -- Whole pages that were allocated: user memory, page cache, page tables, slabs [MiB].
     pages_allocated_mib,
@@ -34,9 +34,7 @@ SELECT
     SUM(m.frees),
     SUM(m.freed_bytes) / 1048576.0,
     SUM(m.frees_of_unknown_size),
-    CASE WHEN SUM(m.frees_of_unknown_size) = 0
-        THEN (SUM(CAST(m.allocated_bytes AS DOUBLE PRECISION)) - SUM(m.freed_bytes)) / 1048576.0
-    END,
+    (SUM(CAST(m.allocated_bytes AS DOUBLE PRECISION)) - SUM(m.freed_bytes)) / 1048576.0,
     SUM(m.pages_allocated_bytes) / 1048576.0,
     SUM(m.pages_freed_bytes) / 1048576.0,
     m.start

@@ -9,18 +9,22 @@ CREATE VIEW report.losses(
     place,
     -- How many.
     lost,
-    -- Snapshot at which the loss was first seen.
+    -- Snapshot at which the loss was first seen; it came between the one before and this one.
     first_seen,
     -- Snapshot at which it was last seen.
-    last_seen
+    last_seen,
+    -- The snapshot, or the start of the recording, before the first: nothing of it was lost until then.
+    not_before
 ) AS
 SELECT
-    cause,
-    place,
-    TRY_CAST(SUM(lost) AS BIGINT) AS lost_in_all,
-    MIN(ts),
-    MAX(ts)
-FROM main.losses
-GROUP BY cause, place
-HAVING SUM(lost) > 0 OR SUM(lost) IS NULL
-ORDER BY lost_in_all DESC NULLS LAST, cause NULLS LAST, place NULLS LAST;
+    l.cause,
+    l.place,
+    TRY_CAST(SUM(l.lost) AS BIGINT) AS lost_in_all,
+    MIN(l.ts),
+    MAX(l.ts),
+    MIN(c.ts)
+FROM main.losses AS l
+ASOF LEFT JOIN unfiltered.clocks AS c ON l.ts > c.ts
+GROUP BY l.cause, l.place
+HAVING SUM(l.lost) > 0 OR SUM(l.lost) IS NULL
+ORDER BY lost_in_all DESC NULLS LAST, l.cause NULLS LAST, l.place NULLS LAST;

@@ -170,6 +170,8 @@ def record(
     """
     if not command and sys.argv[-1] == "--":
         raise BadRequest("no command follows --")
+    if not all(comms):
+        raise BadRequest("--comm: no process has an empty name")
     conditions = bool(comms or users or cgroup)
     if command and (pids or conditions or follow):
         raise BadRequest("a command is followed by itself: give no --pid, --comm, --uid, --cgroup or --follow with it")
