@@ -90,32 +90,6 @@ INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *t
 	return was;
 }
 
-#ifdef RECORDS_cpu
-INLINE struct cpu_val *cpu_row(struct control *c, struct who *who)
-{
-	struct cpu_key key = {.start = who->start, .pid = who->pid};
-	struct cpu_val zero = {}, *v;
-	if (c->epoch & 1) {
-		v = cpu_odd.lookup(&key);
-		if (!v) {
-			if (!cpu_odd.insert(&key, &zero))
-				made(CELLS_cpu);
-			v = cpu_odd.lookup(&key);
-		}
-	} else {
-		v = cpu_even.lookup(&key);
-		if (!v) {
-			if (!cpu_even.insert(&key, &zero))
-				made(CELLS_cpu);
-			v = cpu_even.lookup(&key);
-		}
-	}
-	if (!v)
-		lose(LOSS_cpu_map);
-	return v;
-}
-#endif
-
 // Charges what came since the last time to this CPU and to the process that runs on it. `leaves` is for a thread's end.
 // Only where no other thread can come between: `charged` is taken and set here.
 INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves)
@@ -146,7 +120,8 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves
 	struct thread was = last_charged(c, t, task, &is, leaves);
 	t->usage = is.usage;
 	t->task = (u64)task;
-	struct cpu_val *v = cpu_row(c, &who);
+	struct cpu_key key = {.start = who.start, .pid = who.pid};
+	struct cpu_val *v = cpu_cell(c, &key);
 	if (!v)
 		return;
 	ADD(v->oncpu_ns, ns);

@@ -117,6 +117,38 @@ def _kind_text(kind: Kind, sizes: Sizes) -> str:
     return "".join([*(struct_text(layout) for layout in layouts), *recorded])
 
 
+_CELL = """
+// The cell of a key in the map that is being filled, made if it is not there. NULL: the map is full, which is counted.
+INLINE struct {name}_val *{name}_cell(struct control *c, struct {name}_key *key)
+{{
+	struct {name}_val zero = {{}}, *v;
+	if (c->epoch & 1) {{
+		v = {name}_odd.lookup(key);
+		if (!v) {{
+			if (!{name}_odd.insert(key, &zero))
+				made(CELLS_{name});
+			v = {name}_odd.lookup(key);
+		}}
+	}} else {{
+		v = {name}_even.lookup(key);
+		if (!v) {{
+			if (!{name}_even.insert(key, &zero))
+				made(CELLS_{name});
+			v = {name}_even.lookup(key);
+		}}
+	}}
+	if (!v)
+		lose(LOSS_{name}_map);
+	return v;
+}}
+"""
+
+
+def cells(sizes: Sizes) -> str:
+    """A function for each recorded kind that is counted in maps; to stand after common.bpf.h, whose words it uses."""
+    return "".join(_CELL.format(name=kind.name) for kind in sizes.map_kinds)
+
+
 def declarations(sizes: Sizes) -> str:
     """All structs, rings, maps and constants."""
     causes = losses()

@@ -56,7 +56,6 @@ INLINE struct kernel_memory_val *kernel_memory_now(void)
 	int zero = 0;
 	u32 *depth = interrupts.lookup(&zero);
 	struct kernel_memory_key key = {};
-	struct kernel_memory_val nothing = {}, *v;
 	struct who who;
 	u64 me = bpf_get_current_pid_tgid();
 	if (!c || !cpu || !depth)
@@ -70,24 +69,7 @@ INLINE struct kernel_memory_val *kernel_memory_now(void)
 		key.pid = who.pid;
 		key.start = who.start;
 	}
-	if (c->epoch & 1) {
-		v = kernel_memory_odd.lookup(&key);
-		if (!v) {
-			if (!kernel_memory_odd.insert(&key, &nothing))
-				made(CELLS_kernel_memory);
-			v = kernel_memory_odd.lookup(&key);
-		}
-	} else {
-		v = kernel_memory_even.lookup(&key);
-		if (!v) {
-			if (!kernel_memory_even.insert(&key, &nothing))
-				made(CELLS_kernel_memory);
-			v = kernel_memory_even.lookup(&key);
-		}
-	}
-	if (!v)
-		lose(LOSS_kernel_memory_map);
-	return v;
+	return kernel_memory_cell(c, &key);
 }
 
 // Objects that are freed by a filtered recording's processes may be others': their sizes are kept whoever allocates.

@@ -24,26 +24,9 @@ INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u
 {
 #ifdef RECORDS_syscall_stats
 	struct syscall_stats_key key = {.start = who->start, .pid = who->pid, .nr = nr, .bucket = bucket};
-	struct syscall_stats_val zero = {}, *v;
-	if (c->epoch & 1) {
-		v = syscall_stats_odd.lookup(&key);
-		if (!v) {
-			if (!syscall_stats_odd.insert(&key, &zero))
-				made(CELLS_syscall_stats);
-			v = syscall_stats_odd.lookup(&key);
-		}
-	} else {
-		v = syscall_stats_even.lookup(&key);
-		if (!v) {
-			if (!syscall_stats_even.insert(&key, &zero))
-				made(CELLS_syscall_stats);
-			v = syscall_stats_even.lookup(&key);
-		}
-	}
-	if (!v) {
-		lose(LOSS_syscall_stats_map);
+	struct syscall_stats_val *v = syscall_stats_cell(c, &key);
+	if (!v)
 		return;
-	}
 	ADD(v->calls, 1);
 	ADD(v->total_ns, ns);
 	if (error)

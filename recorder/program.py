@@ -248,7 +248,8 @@ def plan(
     machine = os.uname().machine
     kinds = kinds | {needed for kind, needed in NEEDS.items() if kind in kinds}
     sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes)
-    source = "".join((BPF_DIR / name).read_text() for name in FILES)
+    common, *programs = ((BPF_DIR / name).read_text() for name in FILES)
+    source = "".join((common, csource.cells(sizes), *programs))
     features = _features(btf, machine, names)
     if events.SYSCALL.name in kinds:
         features += _argument_words(btf, machine)
