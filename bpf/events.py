@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
+from bpf.calls import FILE_OPS, OPENS
 from bpf.columns import ERROR, LATENCY_NS, PID, RESULT, START, TID, TS
 from bpf.kind import Col, Kind, Ring
 from bpf.syscalls import ABI, NR
@@ -105,21 +106,21 @@ class Traced:
 
 
 _FIRST = """
-open creat access chdir chroot rmdir unlink mkdir mknod chmod chown lchown truncate statfs stat lstat stat64 lstat64
-readlink utime utimes acct swapon swapoff umount umount2 memfd_create getxattr setxattr listxattr removexattr
-lgetxattr lsetxattr llistxattr lremovexattr chown32 lchown32 truncate64 statfs64 mq_open mq_unlink fsopen delete_module
+access chdir chroot statfs stat lstat stat64 lstat64 readlink utime utimes acct swapon swapoff umount umount2
+memfd_create getxattr setxattr listxattr removexattr lgetxattr lsetxattr llistxattr lremovexattr chown32 lchown32
+truncate64 statfs64 mq_open mq_unlink fsopen delete_module
 """.split()
 _SECOND = """
-openat openat2 newfstatat fstatat64 statx faccessat faccessat2 unlinkat mkdirat mknodat fchmodat fchmodat2 fchownat
-readlinkat utimensat utimensat_time64 futimesat name_to_handle_at inotify_add_watch open_tree fspick
+newfstatat fstatat64 statx faccessat faccessat2 readlinkat utimensat utimensat_time64 futimesat name_to_handle_at
+inotify_add_watch open_tree fspick
 """.split()
 
 CALLS: dict[str, Traced] = {
+    **{name: Traced(string1=s.path, string2=s.path2) for name, s in {**OPENS, **FILE_OPS}.items() if s.path},
     **{name: Traced(string1=1) for name in _FIRST},
     **{name: Traced(string1=2) for name in _SECOND},
-    **{name: Traced(string1=1, string2=2) for name in ("rename", "link", "symlink", "pivot_root", "mount")},
-    **{name: Traced(string1=2, string2=4) for name in ("renameat", "renameat2", "linkat", "move_mount")},
-    "symlinkat": Traced(string1=1, string2=3),
+    **{name: Traced(string1=1, string2=2) for name in ("pivot_root", "mount")},
+    "move_mount": Traced(string1=2, string2=4),
     "getcwd": Traced(string1=1, out=1),
     "execve": Traced(string1=1, keep=KEEP_EXEC),
     "execveat": Traced(string1=2, keep=KEEP_EXEC),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bpf.columns import COMM, ERROR, LATENCY_NS, PATH, PID, RESULT, START, TID, TS, UID
+from bpf.columns import PATH
 from bpf.kind import Col, Kind, Ring
-from bpf.syscalls import ABI, NR, SYSCALL
+from bpf.syscalls import RETURNED
 
 MIB = 1024 * 1024
 
@@ -67,18 +67,7 @@ OPEN = Kind(
     "A call that opens a file, when it returned: open, openat, openat2 and creat. Not those of 32-bit programs, nor "
     "opens by io_uring, which are no system calls: `syscall_stats` counts io_uring_enter.",
     cols=(
-        TS,
-        PID,
-        START,
-        TID,
-        UID,
-        COMM,
-        NR,
-        ABI,
-        SYSCALL,
-        RESULT,
-        ERROR,
-        LATENCY_NS,
+        *RETURNED,
         FLAGS,
         MODE,
         DIRFD,
@@ -101,18 +90,7 @@ FILE_OP = Kind(
     "rename, mkdir, rmdir, link, symlink, mknod, truncate, chmod, chown and their variants. Not those of 32-bit "
     "programs, nor those by io_uring. The text of a symbolic link is `path`, the link `path2`.",
     cols=(
-        TS,
-        PID,
-        START,
-        TID,
-        UID,
-        COMM,
-        NR,
-        ABI,
-        SYSCALL,
-        RESULT,
-        ERROR,
-        LATENCY_NS,
+        *RETURNED,
         FLAGS,
         MODE,
         Col("owner", "u32", "User id that the file was to have; NULL: none, or as it is.", null=NO_MODE),

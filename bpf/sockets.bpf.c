@@ -64,6 +64,31 @@ INLINE void passed_address(struct socket *e, void *at, u32 bytes, u8 *to, u32 *l
 	}
 }
 
+// A kernel without IPv6 has no such members, and no such sockets.
+#ifdef HAVE_sock_common__skc_v6_rcv_saddr
+#define LOCAL_IP6 OFFSET_sock_common__skc_v6_rcv_saddr
+#else
+#define LOCAL_IP6 0
+#endif
+#ifdef HAVE_sock_common__skc_v6_daddr
+#define REMOTE_IP6 OFFSET_sock_common__skc_v6_daddr
+#else
+#define REMOTE_IP6 0
+#endif
+
+// Copies one of the socket's addresses, which stand at `ip4` and `ip6` in it; 0: there is none.
+INLINE void ip_address(u8 *to, u32 *length, void *sk, u16 family, u32 ip4, u32 ip6)
+{
+	if (family == AF_INET) {
+		*length = 4;
+		bpf_probe_read_kernel(to, 4, sk + ip4);
+	}
+	if (family == AF_INET6 && ip6) {
+		*length = 16;
+		bpf_probe_read_kernel(to, 16, sk + ip6);
+	}
+}
+
 INLINE void ip_addresses(struct socket *e, void *sk, u16 family)
 {
 	u16 local_port = 0, remote_port = 0;
@@ -71,29 +96,13 @@ INLINE void ip_addresses(struct socket *e, void *sk, u16 family)
 	KREAD(remote_port, sk, sock_common, skc_dport);
 	if (local_port) {
 		e->local_port = local_port;
-		if (family == AF_INET) {
-			e->local_address_len = 4;
-			bpf_probe_read_kernel(e->local_address, 4, sk + OFFSET_sock_common__skc_rcv_saddr);
-		}
-#ifdef HAVE_sock_common__skc_v6_rcv_saddr
-		if (family == AF_INET6) {
-			e->local_address_len = 16;
-			bpf_probe_read_kernel(e->local_address, 16, sk + OFFSET_sock_common__skc_v6_rcv_saddr);
-		}
-#endif
+		ip_address(e->local_address, &e->local_address_len, sk, family, OFFSET_sock_common__skc_rcv_saddr,
+		           LOCAL_IP6);
 	}
 	if (remote_port) {
 		e->remote_port = swapped(remote_port);
-		if (family == AF_INET) {
-			e->remote_address_len = 4;
-			bpf_probe_read_kernel(e->remote_address, 4, sk + OFFSET_sock_common__skc_daddr);
-		}
-#ifdef HAVE_sock_common__skc_v6_daddr
-		if (family == AF_INET6) {
-			e->remote_address_len = 16;
-			bpf_probe_read_kernel(e->remote_address, 16, sk + OFFSET_sock_common__skc_v6_daddr);
-		}
-#endif
+		ip_address(e->remote_address, &e->remote_address_len, sk, family, OFFSET_sock_common__skc_daddr,
+		           REMOTE_IP6);
 	}
 }
 

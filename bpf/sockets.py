@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bpf.columns import COMM, ERROR, LATENCY_NS, PID, RESULT, START, TID, TS, UID
 from bpf.files import FLAGS, NO_LENGTH
 from bpf.kind import Col, Kind, Ring
-from bpf.syscalls import ABI, NR, SYSCALL
+from bpf.syscalls import RETURNED
 
 MIB = 1024 * 1024
 
@@ -51,18 +50,7 @@ SOCKET = Kind(
     "connect, accept, accept4, bind, listen and shutdown. Not those of 32-bit programs, nor those by io_uring; nor "
     "closing one.",
     cols=(
-        TS,
-        PID,
-        START,
-        TID,
-        UID,
-        COMM,
-        NR,
-        ABI,
-        SYSCALL,
-        RESULT,
-        ERROR,
-        LATENCY_NS,
+        *RETURNED,
         Col("fd", "s32", "The descriptor that was passed; NULL for socket. A new one is `result`.", null=-1),
         Col("family", "choice", "Family of the socket, as asked for if it was not made.", names=FAMILIES),
         Col("socket_type", "choice", "Type of the socket, such as SOCK_STREAM.", names=TYPES),

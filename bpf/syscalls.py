@@ -1,6 +1,6 @@
 """System calls: how often, how long, with what success, by process; and those that an end of the recording cut."""
 
-from bpf.columns import COMM, EDGE, PID, START, TID, TS, key
+from bpf.columns import COMM, EDGE, ERROR, LATENCY_NS, PID, RESULT, START, TID, TS, UID, key
 from bpf.kind import Col, Kind, Map, Ring
 
 MIB = 1024 * 1024
@@ -25,6 +25,9 @@ ABI = Col(
     derived=True,
 )
 SYSCALL = Col("syscall", "text", "Name of the system call, looked up on the recording machine.", derived=True)
+
+RETURNED = (TS, PID, START, TID, UID, COMM, NR, ABI, SYSCALL, RESULT, ERROR, LATENCY_NS)
+"""What every row says of a call that is an event for what it did."""
 
 BYTES = Col(
     "bytes",
