@@ -151,6 +151,8 @@ class Trace:
         run(views.wide_view(schema.all_columns(), self._present()))
         for kind in bpf.KINDS:
             run(views.kind_view(kind))
+        for macro in views.macros():
+            run(macro)
         base, *derived = views.derived()
         run(base.sql)
         picked = bool(self.pids or self.comms or self.cgroups or self._only_cgroup is not None)

@@ -58,6 +58,11 @@ def derived() -> tuple[View, ...]:
     return tuple(read_view(DIRECTORY / "views" / f"{name}.sql") for name in names)
 
 
+def macros() -> list[str]:
+    """Expressions that several views share, each a statement that makes a macro."""
+    return [path.read_text(encoding="utf-8") for path in sorted((DIRECTORY / "macros").glob("*.sql"))]
+
+
 def name_sql(name: str) -> str:
     """A name of ours as an SQL identifier; some, such as `where`, are keywords."""
     return '"' + name.replace('"', '""') + '"'

@@ -82,22 +82,6 @@ CREATE VIEW file_ops(
 ) AS
 SELECT
     *,
-    REGEXP_REPLACE(
-        CASE origin
-            WHEN 'absolute' THEN path
-            WHEN 'fd' THEN directory
-            WHEN 'cwd' THEN CASE WHEN path IN ('', '.') THEN directory ELSE directory || '/' || path END
-            WHEN 'dirfd' THEN CASE WHEN path IN ('', '.') THEN directory ELSE directory || '/' || path END
-        END,
-        '/(\.?/)+', '/', 'g'
-    ),
-    REGEXP_REPLACE(
-        CASE origin2
-            WHEN 'absolute' THEN path2
-            WHEN 'fd' THEN directory2
-            WHEN 'cwd' THEN CASE WHEN path2 IN ('', '.') THEN directory2 ELSE directory2 || '/' || path2 END
-            WHEN 'dirfd' THEN CASE WHEN path2 IN ('', '.') THEN directory2 ELSE directory2 || '/' || path2 END
-        END,
-        '/(\.?/)+', '/', 'g'
-    )
+    unfiltered.full_path(origin, path, directory),
+    unfiltered.full_path(origin2, path2, directory2)
 FROM windowed.file_ops;

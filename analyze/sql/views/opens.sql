@@ -60,13 +60,5 @@ CREATE VIEW opens(
 ) AS
 SELECT
     *,
-    REGEXP_REPLACE(
-        CASE origin
-            WHEN 'absolute' THEN path
-            WHEN 'fd' THEN directory
-            WHEN 'cwd' THEN CASE WHEN path IN ('', '.') THEN directory ELSE directory || '/' || path END
-            WHEN 'dirfd' THEN CASE WHEN path IN ('', '.') THEN directory ELSE directory || '/' || path END
-        END,
-        '/(\.?/)+', '/', 'g'
-    )
+    unfiltered.full_path(origin, path, directory)
 FROM windowed.opens;
