@@ -68,7 +68,7 @@ COST = (
 
 def losses_line(trace: Trace) -> str:
     """What was lost, in one line; empty if nothing was."""
-    rows = trace.sql(LOSSES).fetchall()
+    rows = trace.own(LOSSES).fetchall()
     if not rows:
         return ""
     total = sum(lost for _, _, lost in rows if lost is not None)
@@ -85,7 +85,7 @@ def write_screen(trace: Trace, screen: Screen) -> None:
     lost = losses_line(trace)
     screen.line(lost or "Nothing was lost.", ALARM if lost else "")
     for section in SECTIONS:
-        lines, left_out = formats.table_lines(Result.of(trace.sql(section.query)), ROWS, width)
+        lines, left_out = formats.table_lines(Result.of(trace.own(section.query)), ROWS, width)
         total = len(lines) - 1 + left_out
         screen.line()
         if total == 0:
@@ -103,7 +103,7 @@ def write_screen(trace: Trace, screen: Screen) -> None:
 def cost(trace: Trace) -> str:
     """What recording cost, in words; empty if that was not recorded."""
     parts = []
-    for recorder, cpu_pct, rss_bytes in trace.sql(COST).fetchall():
+    for recorder, cpu_pct, rss_bytes in trace.own(COST).fetchall():
         cpu = "an unknown share" if cpu_pct is None else f"{cpu_pct:.2f} %"
         rss = f" and {rss_bytes / 2**20:.0f} MiB" if rss_bytes is not None else ""
         parts.append(f"the recorder {cpu} of a CPU{rss}" if recorder else f"its BPF programs {cpu}")
@@ -119,7 +119,7 @@ def write_markdown(trace: Trace, screen: Screen) -> None:
     screen.line(f"- **losses** {markdown_cell(losses_line(trace) or 'none')}")
     for section in SECTIONS:
         screen.line(f"\n### {section.title}\n")
-        formats.write_markdown(formats.limited(Result.of(trace.sql(section.query)), ROWS), screen.stream)
+        formats.write_markdown(formats.limited(Result.of(trace.own(section.query)), ROWS), screen.stream)
 
 
 def write_json(trace: Trace, stream: TextIO) -> None:
@@ -127,5 +127,5 @@ def write_json(trace: Trace, stream: TextIO) -> None:
     stream.write(f'{{"recording": {formats.json_text(trace.metadata)}')
     for name, query in (("losses", LOSSES), *((s.name, s.query) for s in SECTIONS)):
         stream.write(f',\n"{name}": ')
-        formats.write_json(formats.limited(Result.of(trace.sql(query)), ROWS), stream, end="")
+        formats.write_json(formats.limited(Result.of(trace.own(query)), ROWS), stream, end="")
     stream.write("\n}\n")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from duckdb.func import FunctionNullHandling
 import bpf
 from analyze import calltext, views
 from analyze.errors import BrokenTrace
-from analyze.reports import find_report, reports
+from analyze.reports import Report, find_report, reports
 from analyze.safe_text import one_line
 from analyze.source import RETRY, Source, inspect
 from analyze.window import instant_ns
@@ -70,6 +71,8 @@ class Trace:
         if self.since_ns is not None and self.until_ns is not None and self.until_ns <= self.since_ns:
             raise BadRequest("the window is empty: --until is not after --since")
         self._connection = _connect()
+        self._made: set[str] = set()
+        self._documented = False
         try:
             with self.reading():
                 self._open()
@@ -84,7 +87,32 @@ class Trace:
 
     def report(self, name: str) -> duckdb.DuckDBPyRelation:
         """The rows of a report, in its order. Raises BadRequest if there is none of this name."""
-        return self._connection.sql(f"SELECT * FROM report.{views.name_sql(find_report(name).name)}")
+        found = find_report(name)
+        self._make((found,))
+        return self._connection.sql(f"SELECT * FROM report.{views.name_sql(found.name)}")
+
+    def own(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The rows of a query of sysmon's own, which names the reports that it reads as `report.NAME`."""
+        self._make(find_report(name) for name in re.findall(r"\breport\.(\w+)", query))
+        return self._connection.sql(query)
+
+    def _make(self, wanted: Iterable[Report]) -> None:
+        """Makes the views of reports that are not there yet: all of them take half of the time to open a trace."""
+        with self.reading():
+            for report in wanted:
+                if report.name not in self._made:
+                    self._connection.execute(report.sql)
+                    self._made.add(report.name)
+
+    def _make_all(self) -> None:
+        """Makes whatever a query can name, with its documentation."""
+        if self._documented:
+            return
+        self._documented = True
+        self._connection.execute("BEGIN")  # comments alone take 30 ms in one transaction, 85 ms in one each
+        self._make(reports())
+        self._connection.execute(";".join(_comments()))
+        self._connection.execute("COMMIT")
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The rows of one query that only reads. Raises BadRequest if it is another, duckdb.Error if it is wrong."""
@@ -95,6 +123,7 @@ class Trace:
             raise BadRequest(f"only queries that read can be run, such as SELECT; this is {statements[0].type.name}")
         if statements[0].named_parameters:
             raise BadRequest("the query has a parameter ($1 or ?) and there is no value for it; write the value")
+        self._make_all()
         return self._connection.sql(query)
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
@@ -145,7 +174,7 @@ class Trace:
         self._connection.create_function(
             "call_arguments", _call_arguments, CALL_ARGUMENTS, "VARCHAR", null_handling=FunctionNullHandling.SPECIAL
         )
-        run("BEGIN")  # comments alone take 30 ms in one transaction, 85 ms in one each
+        run("BEGIN")
         for name in ("unfiltered", "windowed", "report"):
             run(f"CREATE SCHEMA {name}")
         run(views.wide_view(schema.all_columns(), self._present()))
@@ -164,9 +193,9 @@ class Trace:
         run(views.selected_view(picked))
         for kind in bpf.KINDS:
             run(views.filtered_view(kind, self.since_ns is not None, self.until_ns is not None, picked))
-        for view in (*(v for v in derived if v.schema != "unfiltered"), *reports()):
-            run(view.sql)
-        run(";".join(_comments()))
+        for view in derived:
+            if view.schema != "unfiltered":
+                run(view.sql)
         run("COMMIT")
         run("SET lock_configuration = true")
 
