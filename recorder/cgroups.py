@@ -6,6 +6,7 @@ The id is the inode of the group's directory (cgroup_id(), include/linux/cgroup.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -19,16 +20,21 @@ def mount_point() -> str | None:
         return next((words[1] for words in map(str.split, f) if words[2] == "cgroup2"), None)
 
 
+def folders() -> Iterator[tuple[str, str]]:
+    """The folder of every group that there is, and the group's path below the root."""
+    root = mount_point()
+    if root is not None:
+        for folder, _folders, _files in os.walk(root):
+            yield folder, folder.removeprefix(root) or "/"
+
+
 def rows(ts: int) -> list[dict[str, Any]]:
     """Rows of the kind `cgroup` for every group that there is. `ts` is CLOCK_BOOTTIME ns."""
-    root = mount_point()
-    if root is None:
-        return []
     found = []
-    for folder, _folders, _files in os.walk(root):
-        path = escape(os.fsencode(folder.removeprefix(root) or "/"))
+    for folder, path in folders():
         try:
-            found.append({"ts": ts, "cgroup_id": os.stat(folder).st_ino, "cgroup_path": path})
+            row = {"ts": ts, "cgroup_id": os.stat(folder).st_ino, "cgroup_path": escape(os.fsencode(path))}
+            found.append(row)
         except FileNotFoundError:
             continue  # removed meanwhile
     return found

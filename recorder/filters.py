@@ -15,8 +15,7 @@ from pathlib import Path
 
 from bpf.errors import BadRequest, did_you_mean
 from bpf.kind import COMM_LEN
-from recorder import kernel, procfs
-from recorder.cgroups import mount_point
+from recorder import cgroups, kernel, procfs
 from recorder.counters import ZERO_KEY
 from recorder.loader import Loaded
 from recorder.program import FILTER_ENTRIES, FOLLOWED_ENTRIES
@@ -127,12 +126,12 @@ def uid_of(user: str) -> int:
 
 def cgroup_at(path: str) -> Path:
     """The folder of a cgroup, named by its path or by its path below the root of cgroup2. Raises BadRequest."""
-    root = mount_point()
+    root = cgroups.mount_point()
     if root is None:
         raise BadRequest("--cgroup: no cgroup file system of version 2 is mounted here")
     for candidate in (Path(path), Path(root) / path.lstrip("/")):
         if (candidate / "cgroup.procs").exists() and (candidate / "cgroup.controllers").exists():
             return candidate
-    groups = ("/" + os.path.relpath(folder, root) for folder, _folders, _files in os.walk(root))
+    groups = (group for _folder, group in cgroups.folders())
     hint = did_you_mean("/" + path.strip("/"), groups, f"give its path below {root}")
     raise BadRequest(f"no cgroup of version 2 is at {path}; {hint}")

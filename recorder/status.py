@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+import bpf
+from bpf import lifecycle
+from bpf.columns import PID
 from bpf.metadata import Recording
 from recorder.follow import Command
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from recorder.session import Options, Progress
 
 
-OF_THE_MACHINE = {"process", "cgroup", "host", "machine", "clock", "loss", "overhead"}
+OF_THE_MACHINE = {k.name for k in bpf.KINDS if PID.name not in {c.name for c in k.cols}} | {lifecycle.PROCESS.name}
 """Kinds of which there are rows even if no process that was asked for did anything."""
 
 
