@@ -16,6 +16,7 @@ Report = View
 ORDER = (
     "syscalls",
     "syscalls_by_process",
+    "syscall_errors",
     "syscall_histogram",
     "syscalls_in_flight",
     "slow_calls",

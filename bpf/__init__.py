@@ -9,8 +9,8 @@ from bpf.kind import Kind, Map, Ring
 
 KINDS: tuple[Kind, ...] = (
     *lifecycle.KINDS,
-    *syscalls.KINDS,
     *events.KINDS,
+    *syscalls.KINDS,
     *files.KINDS,
     *sockets.KINDS,
     *cpu.KINDS,

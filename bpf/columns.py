@@ -45,7 +45,7 @@ RESULT = Col(
     "What the call returned: -4095 to -1 is an error's number. NULL: it never returned, as exit_group.",
     null=-(1 << 63),
 )
-ERROR = Col("error", "text", "Name of the error that `result` is, such as 'ENOENT'; NULL: a success.", derived=True)
+ERROR = Col("error", "text", "Name of the error that it failed with, such as 'ENOENT'; NULL: a success.", derived=True)
 LATENCY_NS = Col("latency_ns", "u64", "From the call's entry to its return.", "ns", null=(1 << 64) - 1)
 CGROUP_ID = Col(
     "cgroup_id",

@@ -39,6 +39,18 @@ INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u
 #endif
 }
 
+INLINE void count_error(struct control *c, struct who *who, u16 nr, u16 error, u64 ns)
+{
+#ifdef RECORDS_syscall_errors
+	struct syscall_errors_key key = {.start = who->start, .pid = who->pid, .nr = nr, .errno = error};
+	struct syscall_errors_val *v = syscall_errors_cell(c, &key);
+	if (!v)
+		return;
+	ADD(v->calls, 1);
+	ADD(v->total_ns, ns);
+#endif
+}
+
 // The call that this thread is in, if any.
 INLINE struct call call_of(struct cpu_state *cpu, u64 me)
 {
@@ -270,7 +282,10 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	}
 	u64 ns = now > call.entered ? now - call.entered : 0;
 	struct shape *shape = shape_of(call.nr);
-	count_call(c, &who, call.nr, bucket_of(ns), ns, result < 0 && result >= -4095, bytes_moved(shape, result));
+	int failed = result < 0 && result >= -4095;
+	count_call(c, &who, call.nr, bucket_of(ns), ns, failed, bytes_moved(shape, result));
+	if (failed)
+		count_error(c, &who, call.nr, -result, ns);
 	call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);
 	make_event(ctx, shape, call.nr, call.entered, now);
 }

@@ -26,6 +26,11 @@ ABI = Col(
 )
 SYSCALL = Col("syscall", "text", "Name of the system call, looked up on the recording machine.", derived=True)
 
+ERRNO = Col("errno", "u16", "Number of the error that they failed with: 1 to 4095.", role="key")
+
+CALLS = Col("calls", "u64", "Calls that returned, or will never return, in the interval.", role="sum")
+TOTAL_NS = Col("total_ns", "u64", "Sum of their latencies.", "ns", role="sum")
+
 RETURNED = (TS, PID, START, TID, UID, COMM, NR, ABI, SYSCALL, RESULT, ERROR, LATENCY_NS)
 """What every row says of a call that is an event for what it did."""
 
@@ -57,13 +62,33 @@ SYSCALL_STATS = Kind(
             role="key",
             null=NO_RETURN,
         ),
-        Col("calls", "u64", "Calls that returned, or will never return, in the interval.", role="sum"),
+        CALLS,
         Col("errors", "u64", "Calls among them whose result was an error: -4095 to -1.", role="sum"),
-        Col("total_ns", "u64", "Sum of their latencies.", "ns", role="sum"),
+        TOTAL_NS,
         Col("max_ns", "u64", "The largest of their latencies.", "ns", role="max"),
         BYTES,
     ),
     source=Map(65536),
+)
+
+SYSCALL_ERRORS = Kind(
+    "syscall_errors",
+    "syscall_errors",
+    "System calls of one process that failed, by call and error, since the snapshot before. They are among the calls "
+    "of `syscall_stats`.",
+    cols=(
+        TS,
+        key(PID),
+        key(START),
+        key(NR),
+        ABI,
+        SYSCALL,
+        ERRNO,
+        ERROR,
+        CALLS,
+        TOTAL_NS,
+    ),
+    source=Map(16384),
 )
 
 SYSCALL_INFLIGHT = Kind(
@@ -86,4 +111,4 @@ SYSCALL_INFLIGHT = Kind(
     source=Ring((1 * MIB,)),
 )
 
-KINDS = (SYSCALL_STATS, SYSCALL_INFLIGHT)
+KINDS = (SYSCALL_STATS, SYSCALL_ERRORS, SYSCALL_INFLIGHT)

@@ -151,7 +151,7 @@ class Decoder:
         if col.name == syscalls.BYTES.name:
             return pa.array(records[col.name], pa.uint64(), mask=~np.isin(records["nr"], self._moving_bytes))
         if col.name == columns.ERROR.name:
-            return self._error(records["result"])
+            return self._error(records)
         if col.derived:
             text = derived.get(col.name)
             return None if text is None else pa.repeat(pa.scalar(text), len(records))
@@ -213,9 +213,13 @@ class Decoder:
     def _syscall(self, raw: npt.NDArray[np.uint16]) -> pa.Array:
         return self._looked_up(raw, self._names.name)
 
-    def _error(self, results: npt.NDArray[np.int64]) -> pa.Array:
-        failed = (results < 0) & (results >= -4095)
-        return self._looked_up(np.where(failed, -results, 0).astype(np.uint16), lambda number: errnos.name(-number))
+    def _error(self, records: Records) -> pa.Array:
+        if syscalls.ERRNO.name in (records.dtype.names or ()):
+            numbers = records[syscalls.ERRNO.name]
+        else:
+            results = records[columns.RESULT.name]
+            numbers = np.where((results < 0) & (results >= -4095), -results, 0).astype(np.uint16)
+        return self._looked_up(numbers, lambda number: errnos.name(-number))
 
     @staticmethod
     def _looked_up(raw: npt.NDArray[np.uint16], look_up: Callable[[int], str | None]) -> pa.Array:

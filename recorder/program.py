@@ -69,7 +69,7 @@ class Probe:
     of: tuple[str, ...] = ()
 
 
-CALLS = ("syscall_stats", "syscall_inflight", "syscall", "open", "file_op", "socket", "rename")
+CALLS = ("syscall_stats", "syscall_errors", "syscall_inflight", "syscall", "open", "file_op", "socket", "rename")
 """Kinds that system calls are traced for: a rename that is part of an execve is told by the call."""
 
 KERNEL_MEMORY = ("kernel_memory",)

@@ -50,6 +50,15 @@ def calls(ts: int, pid: int, start: int, syscall: str | None, bucket: int | None
     return row("syscall_stats", ts, pid=pid, start=start, syscall=syscall, bucket=bucket, calls=count, **given)
 
 
+def failures(
+    ts: int, pid: int, start: int, syscall: str | None, error: str | None, errno: int, count: int, **columns: Any
+) -> Row:
+    """A row of syscall_errors; each call took 1 us, unless columns say else."""
+    given = {"total_ns": 1000 * count, "abi": "x86_64", "nr": 0} | columns
+    names = {"syscall": syscall, "error": error, "errno": errno, "calls": count}
+    return row("syscall_errors", ts, pid=pid, start=start, **names, **given)
+
+
 def bucket_low(bucket: int) -> int:
     """The smallest latency in the bucket [ns], from the words of its column."""
     octave, part = divmod(bucket, 8)

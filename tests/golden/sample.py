@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.traces import Row, at, born, bucket_low, calls, row
+from tests.traces import Row, at, born, bucket_low, calls, failures, row
 
 INIT, SHELL, SERVER, RECORDER = 1, 50, 60, 900
 
@@ -76,6 +76,8 @@ def _syscalls() -> list[Row]:
         calls(at(7), *make, "write", 90, 13, nr=1, bytes=377),
         calls(at(7), *make, "copy_file_range", 120, 2, nr=326, errors=1, bytes=1 << 20),
         calls(at(7), 103, born(1.3), None, 44, 1, nr=4000),
+        *(failures(at(second), *server, "read", "EAGAIN", 11, second) for second in range(1, 11)),
+        failures(at(7), *make, "copy_file_range", "EXDEV", 18, 1, nr=326),
         row("syscall_inflight", at(10), pid=SERVER, start=born(-400), tid=61, comm="worker-1", nr=232, abi="x86_64",
             syscall="epoll_wait", edge="end", elapsed_ns=123_456_789),
         row("syscall_inflight", at(10), pid=SHELL, start=born(-500), tid=SHELL, comm="bash", nr=0, abi="x86_64",

@@ -55,6 +55,29 @@ def test_errors_are_counted(tmp_path: Path) -> None:
     code = "import os\nfor _ in range(211):\n try: os.rmdir('/no/such')\n except OSError: pass"
     r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code)
     assert r.rows("SELECT sum(calls), sum(errors) FROM syscall_stats WHERE syscall = 'rmdir'") == [(211, 211)]
+    assert r.rows("SELECT sum(calls), error, errno FROM syscall_errors WHERE syscall = 'rmdir' GROUP BY ALL") == [
+        (211, "ENOENT", 2)
+    ]
+
+
+def test_errors_by_number_add_up_to_the_errors_of_each_call(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "def fail(f, *args):\n try: f(*args)\n except OSError: pass\n"
+        "for _ in range(101): fail(os.rmdir, '/etc/passwd'); fail(os.close, 999)\n"
+        "for _ in range(53): fail(os.rmdir, '/proc'); fail(os.rmdir, '/no/such')\n"
+    )
+    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r, busy():
+        process = python(code)
+        assert process.wait() == 0
+    r.assert_nothing_lost()
+    found = f"SELECT error, sum(calls) FROM syscall_errors WHERE pid = {process.pid} AND syscall = '{{}}' GROUP BY ALL"
+    assert dict(r.rows(found.format("rmdir"))) == {"ENOTDIR": 101, "EBUSY": 53, "ENOENT": 53}
+    assert dict(r.rows(found.format("close"))) == {"EBADF": 101}
+    by_call = "SELECT pid, start, abi, nr, sum({}) AS n FROM {} GROUP BY ALL HAVING n > 0"
+    errors, stats = by_call.format("calls", "syscall_errors"), by_call.format("errors", "syscall_stats")
+    assert r.one(f"SELECT count(*) FROM ({errors})") > 10
+    assert r.rows(f"FROM ({errors} EXCEPT {stats}) UNION ALL FROM ({stats} EXCEPT {errors})") == []
 
 
 def test_a_command_is_recorded_from_its_execve_to_its_exit(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import analyze
 from tests import traces
-from tests.traces import Row, at, born, bucket_low, bucket_of, calls, row
+from tests.traces import Row, at, born, bucket_low, bucket_of, calls, failures, row
 
 P = {"pid": 7, "start": born(0)}
 
@@ -158,3 +158,21 @@ def test_the_histogram_has_a_row_for_each_bucket(tmp_path: Path) -> None:
     ]
     found = report(tmp_path, "syscall_histogram", rows)
     assert [(r["low_ns"], r["high_ns"], r["calls"]) for r in found] == [(3, 4, 1), (128, 144, 7)]
+
+
+def test_errors_by_number_with_their_share_of_the_calls(tmp_path: Path) -> None:
+    rows = [
+        # 40 reads in two snapshots, 10 of them failed: 25 %; a call without a name, and an error without one.
+        calls(at(1), 7, born(0), "read", 40, 30, errors=6),
+        calls(at(2), 7, born(0), "read", 40, 10, errors=4),
+        failures(at(1), 7, born(0), "read", "EAGAIN", 11, 6),
+        failures(at(2), 7, born(0), "read", "EAGAIN", 11, 3),
+        failures(at(2), 7, born(0), "read", "EINTR", 4, 1, total_ns=2 * 10**9),
+        failures(at(2), 8, born(0), None, None, 4000, 2, nr=999),
+    ]
+    found = report(tmp_path, "syscall_errors", rows)
+    assert [(r["pid"], r["syscall"], r["error"], r["calls"], r["share_pct"], r["total_s"]) for r in found] == [
+        (7, "read", "EAGAIN", 9, 22.5, pytest.approx(9e-6)),
+        (8, "syscall_999", "errno_4000", 2, None, pytest.approx(2e-6)),
+        (7, "read", "EINTR", 1, 2.5, 2.0),
+    ]

@@ -1,0 +1,57 @@
+-- Errors of system calls: which call of which process failed, how often, and with what error.
+--
+-- All calls that failed, counted in the kernel. Some failures are part of a program's way: EAGAIN where nothing is there
+-- yet, ENOENT while it searches a path. What the kernel shows a program as EINTR, or hides by a restart, is here under
+-- the kernel's own name, such as ERESTARTSYS.
+CREATE VIEW report.syscall_errors(
+    -- Process id (thread group id).
+    pid,
+    -- Command name, last known.
+    comm,
+    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    syscall,
+    -- Name of the error; 'errno_N' if number N has none.
+    error,
+    -- Calls that failed so.
+    calls,
+    -- Share of all calls that this process made of this one [%].
+    share_pct,
+    -- Sum of their latencies [s].
+    total_s,
+    -- Number of the error.
+    errno,
+    -- The table of system calls that the number is from, such as 'x86_64'.
+    abi,
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+WITH
+failed AS (
+    SELECT pid, start, abi, COALESCE(syscall, 'syscall_' || CAST(nr AS VARCHAR), 'unknown') AS syscall, errno,
+        MIN(error) AS error,
+        SUM(calls) AS calls,
+        SUM(total_ns) AS total_ns
+    FROM main.syscall_errors
+    GROUP BY pid, start, abi, COALESCE(syscall, 'syscall_' || CAST(nr AS VARCHAR), 'unknown'), errno
+),
+made AS (
+    SELECT pid, start, abi, syscall, SUM(calls) AS calls
+    FROM main.syscall_latencies
+    GROUP BY pid, start, abi, syscall
+)
+SELECT
+    f.pid,
+    p.comm,
+    f.syscall,
+    COALESCE(f.error, 'errno_' || CAST(f.errno AS VARCHAR)),
+    TRY_CAST(f.calls AS BIGINT),
+    100.0 * f.calls / NULLIF(m.calls, 0),
+    f.total_ns / 1e9,
+    f.errno,
+    f.abi,
+    f.start
+FROM failed AS f
+LEFT JOIN made AS m
+    ON m.pid = f.pid AND m.start = f.start AND m.syscall = f.syscall AND m.abi IS NOT DISTINCT FROM f.abi
+LEFT JOIN unfiltered.processes AS p ON p.pid = f.pid AND p.start IS NOT DISTINCT FROM f.start
+ORDER BY f.calls DESC, f.pid, f.start, f.syscall, f.errno, f.abi NULLS LAST;
