@@ -3,7 +3,15 @@
 from bpf.kind import Col
 
 TS = Col("ts", "time", "When it happened; for a row of a snapshot, the moment the snapshot was taken.", "UTC")
-PID = Col("pid", "u32", "Process id (thread group id) in the initial pid namespace.")
+OTHER_PID = 0
+"""In counts: all processes that found no room in a full map. No process has it; the idle threads are in no count."""
+
+PID = Col(
+    "pid",
+    "u32",
+    "Process id (thread group id) in the initial pid namespace. 0, in counts: all processes together that found no "
+    "room in a full map.",
+)
 START = Col(
     "start",
     "start",

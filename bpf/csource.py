@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpf
-from bpf import calls, events, files, syscalls
+from bpf import calls, columns, events, files, syscalls
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
 
 OTHER_LOSSES = {
@@ -30,7 +30,8 @@ def losses() -> dict[str, tuple[str, str]]:
     """The programs' counters of losses in the order of `struct tally`, with `cause` and `place` of their rows."""
     rings = {f"{k.name}_ring": ("ring full", k.name) for k in bpf.RING_KINDS}
     maps = {f"{k.name}_map": ("map full", k.name) for k in bpf.MAP_KINDS}
-    return rings | maps | OTHER_LOSSES
+    others = {f"{k.name}_other": ("map full", f"{k.name} of others") for k in bpf.MAP_KINDS}
+    return rings | maps | others | OTHER_LOSSES
 
 
 def struct_text(layout: Layout) -> str:
@@ -54,6 +55,11 @@ def ring_names(kind: Kind) -> tuple[str, ...]:
 def map_names(kind: Kind) -> tuple[str, str]:
     """The names of the kind's two maps in C: the one that is filled in odd epochs, and in even ones."""
     return (f"{kind.name}_odd", f"{kind.name}_even")
+
+
+def other_names(kind: Kind) -> tuple[str, str]:
+    """The names of the maps for what finds no room in those of `map_names`."""
+    return (f"{kind.name}_other_odd", f"{kind.name}_other_even")
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,10 @@ class Sizes:
         assert isinstance(kind.source, Map)
         return max(1024, min(kind.source.entries, kind.source.entries * 32 // self.cpus))
 
+    def other_entries(self, kind: Kind) -> int:
+        """Entries of each of the maps for what finds no room there. Its process is no part of its key."""
+        return 1024 if len(kind.c_cols("key")) > 2 else 1
+
     def ring_bytes(self, kind: Kind) -> tuple[int, ...]:
         """The sizes of the kind's rings: powers of two."""
         assert isinstance(kind.source, Ring)
@@ -108,8 +118,11 @@ def _kind_text(kind: Kind, sizes: Sizes) -> str:
     elif isinstance(kind.source, Map):
         key, val = layouts = map_layouts(kind)
         tables = [
-            f'BPF_TABLE("percpu_hash", struct {key.struct}, struct {val.struct}, {name}, {sizes.map_entries(kind)});\n'
-            for name in map_names(kind)
+            f'BPF_TABLE("percpu_hash", struct {key.struct}, struct {val.struct}, {name}, {entries});\n'
+            for name, entries in (
+                *((name, sizes.map_entries(kind)) for name in map_names(kind)),
+                *((name, sizes.other_entries(kind)) for name in other_names(kind)),
+            )
         ]
     else:
         return ""
@@ -118,35 +131,44 @@ def _kind_text(kind: Kind, sizes: Sizes) -> str:
 
 
 _CELL = """
-// The cell of a key in the map that is being filled, made if it is not there. NULL: the map is full, which is counted.
+// The cell of a key in a map, made if it is not there. NULL: the map is full.
+INLINE struct {name}_val *{name}_in_{map}(struct {name}_key *key)
+{{
+	struct {name}_val zero = {{}}, *v = {name}_{map}.lookup(key);
+	if (v)
+		return v;
+	if (!{name}_{map}.insert(key, &zero))
+		made(CELLS_{name});
+	return {name}_{map}.lookup(key);
+}}
+"""
+
+_CELLS = """
+// The cell of a key in the map that is being filled or, if that is full, of the same key without its process. NULL:
+// there is no room for that either.
 INLINE struct {name}_val *{name}_cell(struct control *c, struct {name}_key *key)
 {{
-	struct {name}_val zero = {{}}, *v;
-	if (c->epoch & 1) {{
-		v = {name}_odd.lookup(key);
-		if (!v) {{
-			if (!{name}_odd.insert(key, &zero))
-				made(CELLS_{name});
-			v = {name}_odd.lookup(key);
-		}}
-	}} else {{
-		v = {name}_even.lookup(key);
-		if (!v) {{
-			if (!{name}_even.insert(key, &zero))
-				made(CELLS_{name});
-			v = {name}_even.lookup(key);
-		}}
-	}}
+	struct {name}_val *v = c->epoch & 1 ? {name}_in_odd(key) : {name}_in_even(key);
+	if (v)
+		return v;
+	lose(LOSS_{name}_map);
+	key->pid = OTHER_PID;
+	key->start = 0;
+	v = c->epoch & 1 ? {name}_in_other_odd(key) : {name}_in_other_even(key);
 	if (!v)
-		lose(LOSS_{name}_map);
+		lose(LOSS_{name}_other);
 	return v;
 }}
 """
 
 
 def cells(sizes: Sizes) -> str:
-    """A function for each recorded kind that is counted in maps; to stand after common.bpf.h, whose words it uses."""
-    return "".join(_CELL.format(name=kind.name) for kind in sizes.map_kinds)
+    """Functions for each recorded kind that is counted in maps; to stand after common.bpf.h, whose words they use."""
+    maps = ("odd", "even", "other_odd", "other_even")
+    return "".join(
+        "".join(_CELL.format(name=kind.name, map=name) for name in maps) + _CELLS.format(name=kind.name)
+        for kind in sizes.map_kinds
+    )
 
 
 def declarations(sizes: Sizes) -> str:
@@ -155,6 +177,7 @@ def declarations(sizes: Sizes) -> str:
     constants = "".join(f"#define LOSS_{name} {i}\n" for i, name in enumerate(causes))
     constants += f"#define LOSSES {len(causes)}\n#define CELLS {len(bpf.MAP_KINDS)}\n"
     constants += "".join(f"#define CELLS_{k.name} {i}\n" for i, k in enumerate(bpf.MAP_KINDS))
+    constants += f"#define OTHER_PID {columns.OTHER_PID}\n"
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
     constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SMALL_NAME {files.SMALL_NAME}\n"

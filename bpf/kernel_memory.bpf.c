@@ -55,7 +55,7 @@ INLINE struct kernel_memory_val *kernel_memory_now(void)
 	struct cpu_state *cpu = this_cpu();
 	int zero = 0;
 	u32 *depth = interrupts.lookup(&zero);
-	struct kernel_memory_key key = {};
+	struct kernel_memory_key key = {.pid = ~0U, .start = ~0ULL};  // of interrupts
 	struct who who;
 	u64 me = bpf_get_current_pid_tgid();
 	if (!c || !cpu || !depth)

@@ -18,8 +18,8 @@ KERNEL_MEMORY = Kind(
     "without `pid`.",
     cols=(
         TS,
-        key(replace(PID, null=0)),
-        key(replace(START, null=0)),
+        key(replace(PID, null=(1 << 32) - 1)),
+        key(replace(START, null=(1 << 64) - 1)),
         _sum("allocations", "Objects that kmalloc and the slab caches handed out."),
         _sum("allocated_bytes", "Bytes of these objects, as the allocator rounded them up.", "bytes"),
         _sum("frees", "Objects that were given back by kfree and kmem_cache_free."),

@@ -33,7 +33,8 @@ LOSS = Kind(
             "cause",
             "text",
             "'ring full': events came faster than they were read. 'map full': more processes, threads or "
-            "cells than a map holds. 'unreadable': a string was not in memory. 'refused': a call that seccomp refused "
+            "cells than a map holds; what had no room in a kind's map is counted under pid 0, but for what is lost "
+            "'of others'. 'unreadable': a string was not in memory. 'refused': a call that seccomp refused "
             "before the kernel traced its entry. 'recursion': a program was running on the CPU already, and so was its "
             "copy, if it has one.",
             derived=True,

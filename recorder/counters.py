@@ -68,12 +68,13 @@ class Control:
 
 
 class MapPair:
-    """The two maps of a kind."""
+    """The two maps of a kind, each with one for what finds no room in it."""
 
     def __init__(self, kind: Kind, loaded: Loaded, cpus: int) -> None:
         self.kind = kind
-        even_odd = [loaded.maps[name] for name in reversed(csource.map_names(kind))]
-        self._fds = even_odd
+        names = zip(csource.map_names(kind), csource.other_names(kind), strict=True)
+        odd, even = ([loaded.maps[name] for name in of_epoch] for of_epoch in names)
+        self._fds = (even, odd)
         key, value = map_layouts(kind)
         self._key, self._value, self._cpus = key.dtype, value.dtype, cpus
         self._drainer = kernel.Drainer(self._key.itemsize, self._value.itemsize, cpus)
@@ -83,7 +84,7 @@ class MapPair:
 
     def drain(self, epoch: int, ts: int) -> npt.NDArray[np.void]:
         """What was counted in an epoch that has ended, one record a key, CPUs summed. `ts` is CLOCK_BOOTTIME ns."""
-        pieces = self._drainer.drain(self._fds[epoch & 1])
+        pieces = [piece for fd in self._fds[epoch & 1] for piece in self._drainer.drain(fd)]
         keys = np.frombuffer(b"".join(k for k, _ in pieces), self._key)
         values = np.frombuffer(b"".join(v for _, v in pieces), self._value).reshape(len(keys), self._cpus)
         records = np.empty(len(keys), self._record)

@@ -255,7 +255,7 @@ def plan(
         features += _argument_words(btf, machine)
     text = csource.declarations(sizes) + features + _members(source, btf, machine) + source
     rings = (name for k in sizes.ring_kinds for name in csource.ring_names(k))
-    maps = (name for k in sizes.map_kinds for name in csource.map_names(k))
+    maps = (name for k in sizes.map_kinds for name in (*csource.map_names(k), *csource.other_names(k)))
     own = (name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
     probes = [p for p in PROBES if not p.of or kinds & set(p.of)]
     # A tracepoint that allocators of other kernels have is nothing that this one lacks.

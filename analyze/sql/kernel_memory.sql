@@ -28,7 +28,7 @@ CREATE VIEW report.kernel_memory(
 ) AS
 SELECT
     m.pid,
-    CASE WHEN m.pid IS NULL THEN '(interrupts)' ELSE ANY_VALUE(p.comm) END,
+    CASE WHEN m.pid IS NULL THEN '(interrupts)' WHEN m.pid = 0 THEN '(other)' ELSE ANY_VALUE(p.comm) END,
     SUM(m.allocations),
     SUM(m.allocated_bytes) / 1048576.0,
     SUM(m.frees),

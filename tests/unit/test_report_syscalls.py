@@ -160,6 +160,17 @@ def test_the_histogram_has_a_row_for_each_bucket(tmp_path: Path) -> None:
     assert [(r["low_ns"], r["high_ns"], r["calls"]) for r in found] == [(3, 4, 1), (128, 144, 7)]
 
 
+def test_what_found_no_room_in_a_full_map_is_other(tmp_path: Path) -> None:
+    rows = [calls(at(1), 7, born(0), "read", 40, 3), calls(at(1), 0, 0, "read", 40, 9)]
+    assert [(r["pid"], r["comm"], r["calls"]) for r in report(tmp_path, "syscalls_by_process", rows)] == [
+        (0, "(other)", 9),
+        (7, None, 3),
+    ]
+    assert [r["calls"] for r in report(tmp_path, "syscalls", rows)] == [12]
+    (_seven, other) = report(tmp_path, "processes", rows)
+    assert (other["pid"], other["comm"], other["syscalls"], other["started"]) == (0, "(other)", 9, None)
+
+
 def test_errors_by_number_with_their_share_of_the_calls(tmp_path: Path) -> None:
     rows = [
         # 40 reads in two snapshots, 10 of them failed: 25 %; a call without a name, and an error without one.

@@ -1,6 +1,7 @@
 -- Every process that the trace knows of, whatever window or process was asked for.
 --
--- One row for each (pid, start) of any row. What was lost is NULL.
+-- One row for each (pid, start) of any row. What was lost is NULL. Pid 0, '(other)', is all processes together that found
+-- no room in a full map.
 CREATE VIEW unfiltered.processes(
     -- Process id (thread group id).
     pid,
@@ -74,7 +75,8 @@ facts AS (
     FROM unfiltered.renames
     WHERE tid = pid
     UNION ALL
-    SELECT pid, start, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    -- Nobody has pid 0: it stands for all that found no room in a full map.
+    SELECT pid, start, 0, NULL, 0, NULL, NULL, NULL, CASE WHEN pid = 0 THEN '(other)' END, NULL, NULL, NULL,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM (
         SELECT pid, start FROM unfiltered.cpu
@@ -151,10 +153,10 @@ SELECT
     COALESCE(
         NULLIF(ARRAY_TO_STRING(one.argv, ' '), '') || CASE WHEN one.argv_truncated THEN ' ...' ELSE '' END,
         one.path,
-        '[' || one.comm || ']'
+        CASE WHEN one.pid > 0 THEN '[' || one.comm || ']' END
     ),
     -- TRY: a start that no clock can show is damage, and must not cost the whole answer.
-    COALESCE(one.forked, TRY(CAST(make_timestamp_ns(CAST(recording.clock_offset_ns + one.start AS BIGINT)) AS TIMESTAMPTZ_NS))),
+    COALESCE(one.forked, TRY(CASE WHEN one.pid > 0 THEN CAST(make_timestamp_ns(CAST(recording.clock_offset_ns + one.start AS BIGINT)) AS TIMESTAMPTZ_NS) END)),
     one.ended,
     one.lifetime_ns,
     one.exit_code,

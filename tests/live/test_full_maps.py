@@ -1,0 +1,82 @@
+"""What becomes of counts that find no room: maps of a few entries, and programs that want more."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import bpf
+from bpf import csource
+from bpf.columns import OTHER_PID
+from recorder import clock, kernel, loader, program
+from recorder.btf import Btf
+from recorder.counters import Control, MapPair, Tallies
+from recorder.filters import Filters
+from recorder.names import SyscallNames
+from tests.live.recording import kernel_preempts_programs, python
+
+pytestmark = pytest.mark.live
+
+ENTRIES = 16
+CALLS = 10_007
+CODE = f"""
+import os
+input()
+for _ in range({CALLS}): os.getppid()
+for i in range(307):
+    for call in (os.getuid, os.getgid, os.geteuid, os.getegid, os.sched_yield, os.getpgrp, os.getcwd): call()
+"""
+LOST = list(csource.losses())
+
+
+@contextlib.contextmanager
+def counting(loaded: loader.Loaded, pid: int) -> Iterator[Control]:
+    """Everything of one process, and of nobody else, is counted."""
+    filters = Filters(pids=(pid,))
+    filters.install(loaded)
+    filters.follow(loaded, filters.pids)
+    loaded.attach()
+    control = Control(loaded)
+    control.start(clock.boottime_ns(), filters.flags)
+    yield control
+    loaded.detach()
+    control.close()
+
+
+def test_what_finds_no_room_is_counted_under_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel.raise_memlock_limit()
+    monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: ENTRIES)
+    names = SyscallNames()
+    loaded = loader.Loading(program.plan(Btf.of_kernel(), names)).result()
+    cpus = kernel.possible_cpus()
+    stats = MapPair(bpf.kind("syscall_stats"), loaded, cpus)
+    process = python(CODE, stdin=-1)
+    assert process.stdin
+    with counting(loaded, process.pid) as control:
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert os.waitpid(process.pid, 0)[1] == 0
+        epoch, ts = control.stop()
+    process.returncode = 0
+    rows = stats.drain(epoch, ts)
+    lost = dict(zip(LOST, Tallies(loaded, cpus).read().lost.tolist(), strict=True))
+
+    own, others = rows[rows["pid"] == process.pid], rows[rows["pid"] == OTHER_PID]
+    assert len(rows) == len(own) + len(others)
+    # A cell is made on one CPU for all, so a CPU that came late may find one that another has just made.
+    assert len(own) <= ENTRIES < len(rows)
+    assert np.all(others["start"] == 0)
+
+    def calls_of(name: str, of: np.ndarray) -> int:
+        return int(of["calls"][of["nr"] == names.number(name)].sum())
+
+    missed = sum(s.recursion_misses for s in map(kernel.program_stats, loaded.programs.values()))
+    for name, calls in {"getppid": CALLS, "getegid": 307, "sched_yield": 307}.items():
+        short = calls - calls_of(name, rows)
+        assert short == 0 or (kernel_preempts_programs() and 0 < short <= missed)
+    assert calls_of("getegid", others) > 0
+    # Each call that is under no process was counted as one that found no room, and none was lost for good.
+    assert int(others["calls"].sum()) == lost["syscall_stats_map"]
+    assert lost["syscall_stats_other"] == 0
