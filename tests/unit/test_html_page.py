@@ -1,0 +1,169 @@
+"""Pages: what their frame promises, whatever is in them."""
+
+import base64
+import hashlib
+import io
+from html.parser import HTMLParser
+
+import jinja2
+import pytest
+
+from analyze.html import cells, page
+from analyze.html.page import Table
+from analyze.result import Instant, Result, Value
+from tests import traces
+
+PAGE = """
+{%- extends "base.html" %}
+{% from "parts.html" import facts, table, columns %}
+{% block title %}{{ title }}{% endblock %}
+{% block main %}{{ facts(pairs) }}{{ table(rows, title) }}{{ columns(rows) }}{% endblock %}
+"""
+
+
+class Reader(HTMLParser):
+    """The elements of a page, each with its attributes and the text directly in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self._open: list[list[str]] = [[]]
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs), []))
+        if tag not in ("meta", "input", "br"):
+            self._open.append(self.elements[-1][2])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self._open[-1].append(data)
+
+    def texts(self, tag: str) -> list[str]:
+        return ["".join(text) for name, _, text in self.elements if name == tag]
+
+
+def result(*columns: tuple[str, bool, list[Value]]) -> Result:
+    names, numeric, values = zip(*columns, strict=True)
+    return Result(names, numeric, iter(zip(*values, strict=True)))
+
+
+def written(monkeypatch: pytest.MonkeyPatch, **values: object) -> str:
+    stream = io.BytesIO()
+    environment = page._environment().overlay(
+        loader=jinja2.ChoiceLoader([jinja2.DictLoader({"page.html": PAGE}), page._environment().loader])  # type: ignore[list-item]
+    )
+    monkeypatch.setattr(page, "_environment", lambda: environment)
+    given: dict[str, object] = {"title": "T", "pairs": [], "rows": Table.of(result(("a", False, [])), started_ns=0)}
+    page.write("page.html", stream, **(given | values))
+    return stream.getvalue().decode()
+
+
+def test_the_policy_allows_this_style_and_this_script_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(written(monkeypatch))
+    policy = next(a["content"] for _, a, _ in reader.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    for element, rule in (("style", "style-src"), ("script", "script-src")):
+        (text,) = reader.texts(element)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    assert set(rules) == {"default-src", "style-src", "script-src", "img-src", "base-uri", "form-action"}
+
+
+HOSTILE = (
+    "</td><script>alert(1)</script>", "\"'><img src=http://evil onerror=alert(1)>", "</script></style>",
+    "{{ 7 * 7 }}{% raw %}", "\x1b[31mred", "\u202eright to left", "&lt;b&gt;", "javascript:alert(1)", "\x00\ud800",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_text_is_text_wherever_it_stands(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def elements(value: str) -> list[tuple[str, list[str]]]:
+        rows = Table.of(result((value, False, [value])), started_ns=0, command=value)
+        html = written(monkeypatch, title=value, pairs=[(value, value)], rows=rows)
+        assert not set(html) & set("\x00\x1b\u202e")
+        return [(name, list(attrs)) for name, attrs, _ in Reader(html).elements]
+
+    assert elements(text) == elements("x" * len(text))
+    rows = Table.of(result(("name", False, [text])), started_ns=0)
+    assert cells_of(written(monkeypatch, rows=rows)) == [page.visible(text)]
+
+
+def cells_of(html: str) -> list[str]:
+    return Reader(html).texts("td")
+
+
+def test_what_is_not_given_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        written(monkeypatch, pairs=jinja2.StrictUndefined("pairs"))
+
+
+def test_a_table_keeps_the_first_rows_and_counts_the_others() -> None:
+    table = Table.of(result(("n", True, list(range(1000)))), started_ns=0, limit=7, command="show all")
+    assert [r[0].text for r in table.rows] == list("0123456")
+    assert table.left_out == 993
+    assert table.more == "993 more rows; this shows them:"
+    whole = Table.of(result(("n", True, [1, 2])), started_ns=0, limit=2)
+    assert (whole.left_out, whole.more) == (0, "")
+
+
+def test_a_table_has_a_limit_of_text_too() -> None:
+    table = Table.of(result(("name", False, ["x" * 500] * 200)), started_ns=0)
+    assert len(table.rows) * 500 <= page.TABLE_CHARACTERS + 500
+    assert len(table.rows) + table.left_out == 200
+
+
+def test_columns_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Table.of(
+        result(
+            ("pid", True, [1234567, None]),
+            ("rss_bytes", True, [1536, None]),
+            ("ts", False, [Instant(traces.at(1.5)), None]),
+            ("comm", False, ["cat", None]),
+        ),
+        started_ns=traces.T0,
+    )
+    assert [(c.title, c.style) for c in rows.columns] == [("pid", "n"), ("rss", "n"), ("ts", "t"), ("comm", "")]
+    html = written(monkeypatch, rows=rows)
+    assert cells_of(html) == ["1234567", "1.50 KiB", "22:13:21.500000", "cat", "–", "–", "–", "–"]
+    exact = [attrs["data-v"] for name, attrs, _ in Reader(html).elements if name == "td" and "data-v" in attrs]
+    assert exact == ["1536", "1500000000"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("calls", 1234567, "1,234,567"),
+        ("pid", 1234567, "1234567"),
+        ("parent_pid", 4000, "4000"),
+        ("lifetime_s", 0.0005, "500 µs"),
+        ("lifetime_s", 0.25, "250 ms"),
+        ("lifetime_s", 119.4, "119 s"),
+        ("lifetime_s", 125, "2 min 05 s"),
+        ("lifetime_s", 7260, "2 h 01 min"),
+        ("p99_us", 121634.8, "122 ms"),
+        ("low_ns", 999, "999 ns"),
+        ("low_ns", 0, "0 s"),
+        ("waited_ns", -1500, "-1.50 µs"),
+        ("rss_bytes", 0, "0 B"),
+        ("rss_bytes", 1 << 20, "1 MiB"),
+        ("rss_bytes", 1023, "1.00 KiB"),
+        ("growth_bytes_per_min", 3 << 19, "1.50 MiB/min"),
+        ("cpu_pct", 12.345, "12.3 %"),
+        ("cpu_pct", 0.0123, "0.0123 %"),
+        ("peak_per_s", 412, "412 /s"),
+        ("r2", 0.98765, "0.988"),
+        ("ratio", 12345.6, "12,346"),
+    ],
+)
+def test_numbers_as_people_read_them(name: str, value: int | float, text: str) -> None:
+    assert cells.number(name, value) == text
+
+
+def test_another_day_is_named() -> None:
+    assert cells.instant(Instant(traces.T0 + 86_400 * 10**9), traces.T0) == "2023-11-15 22:13:20.000000"
