@@ -47,6 +47,7 @@ def derived() -> tuple[View, ...]:
     """The views that are written in SQL, each after those that it reads."""
     names = (
         "recording",
+        "snapshots",
         "unfiltered.processes",
         "processes",
         "exits",

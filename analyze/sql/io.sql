@@ -38,11 +38,7 @@ CREATE VIEW report.io(
 WITH moves AS (
     SELECT
         pid, start, bytes, calls, errors, total_ns,
-        CASE
-            WHEN syscall IN ('read', 'pread64', 'readv', 'preadv', 'preadv2', 'recvfrom', 'recvmsg') THEN 'read'
-            WHEN syscall IN ('write', 'pwrite64', 'writev', 'pwritev', 'pwritev2', 'sendto', 'sendmsg') THEN 'write'
-            ELSE 'copy'
-        END AS way
+        unfiltered.io_way(syscall) AS way
     FROM main.syscall_stats
     WHERE bytes IS NOT NULL
 ),

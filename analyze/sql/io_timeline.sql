@@ -1,0 +1,52 @@
+-- Bytes that each process read and wrote from snapshot to snapshot.
+--
+-- As the report `io`, which has the sums: of files, pipes, sockets and all else that has a descriptor, by the results of
+-- the calls. A call counts in the interval in which it returned. One row for each snapshot and process that made such a
+-- call since the snapshot before.
+CREATE VIEW report.io_timeline(
+    -- When the snapshot was taken.
+    ts,
+    -- Time since the snapshot before [s].
+    interval_s,
+    -- Process id (thread group id).
+    pid,
+    -- Command name, last known.
+    comm,
+    -- Bytes that came in.
+    read_bytes,
+    -- Bytes that went out.
+    written_bytes,
+    -- Bytes that went from one descriptor to another, or to or from memory, in the kernel.
+    copied_bytes,
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+WITH
+moves AS (
+    SELECT ts, pid, start, bytes, unfiltered.io_way(syscall) AS way
+    FROM main.syscall_stats
+    WHERE bytes IS NOT NULL
+),
+totals AS (
+    SELECT
+        ts, pid, start,
+        SUM(bytes) AS bytes,
+        SUM(CASE WHEN way = 'read' THEN bytes ELSE 0 END) AS read_bytes,
+        SUM(CASE WHEN way = 'write' THEN bytes ELSE 0 END) AS written_bytes,
+        SUM(CASE WHEN way = 'copy' THEN bytes ELSE 0 END) AS copied_bytes
+    FROM moves
+    GROUP BY ts, pid, start
+)
+SELECT
+    t.ts,
+    s.interval_ns / 1e9,
+    t.pid,
+    p.comm,
+    TRY_CAST(t.read_bytes AS BIGINT),
+    TRY_CAST(t.written_bytes AS BIGINT),
+    TRY_CAST(t.copied_bytes AS BIGINT),
+    t.start
+FROM totals AS t
+LEFT JOIN main.snapshots AS s ON s.ts = t.ts
+LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+ORDER BY t.ts, t.bytes DESC, t.pid, t.start;

@@ -1,0 +1,80 @@
+-- Restart loops: the same command line, started again and again by one parent after it had ended.
+--
+-- Listed from three starts on. A start counts if all that the parent had started with that command line before had ended
+-- by then, so workers side by side are none. Processes whose name is not known are left out.
+CREATE VIEW report.restarts(
+    -- Command name, last known.
+    comm,
+    -- Command name of the parent, last known.
+    parent_comm,
+    -- Process id of the parent.
+    parent_pid,
+    -- Starts, the first included.
+    starts,
+    -- Of these, processes that exited with another code than 0 or were ended by a signal.
+    failed,
+    -- Median of their lifetimes [ms]; NULL if none has ended.
+    median_lifetime_ms,
+    -- Median of the times from an end to the next start [ms].
+    median_gap_ms,
+    -- When the first began.
+    first_started,
+    -- When the last began.
+    last_started,
+    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    command,
+    -- `start` of the parent [ns].
+    parent_start
+) AS
+WITH
+-- With each process: when the last of those before it ended, and how many of those never did.
+followed AS (
+    SELECT
+        ppid, parent_start, comm, command, started, lifetime_ns,
+        EPOCH_NS(started) AS began_ns,
+        CASE WHEN exit_code <> 0 OR signal IS NOT NULL THEN 1 ELSE 0 END AS failed,
+        COUNT(*) OVER before AS earlier,
+        COUNT(ended) OVER before AS earlier_ended,
+        MAX(EPOCH_NS(ended)) OVER before AS free_ns
+    FROM main.processes
+    WHERE ppid IS NOT NULL
+        AND comm IS NOT NULL
+        AND started IS NOT NULL
+    WINDOW before AS (
+        PARTITION BY ppid, parent_start, comm, command
+        ORDER BY started, start, pid
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+),
+loops AS (
+    SELECT
+        ppid, parent_start, comm, command,
+        COUNT(*) AS starts,
+        SUM(failed) AS failed,
+        PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY lifetime_ns) AS lifetime_ns,
+        PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY began_ns - free_ns) AS gap_ns,
+        MIN(started) AS first_started,
+        MAX(started) AS last_started
+    FROM followed
+    WHERE earlier = 0
+        OR (earlier = earlier_ended AND began_ns >= free_ns)
+    GROUP BY ppid, parent_start, comm, command
+    HAVING COUNT(*) >= 3
+)
+SELECT
+    l.comm,
+    parent.comm,
+    l.ppid,
+    l.starts,
+    TRY_CAST(l.failed AS BIGINT),
+    l.lifetime_ns / 1e6,
+    l.gap_ns / 1e6,
+    l.first_started,
+    l.last_started,
+    l.command,
+    l.parent_start
+FROM loops AS l
+LEFT JOIN unfiltered.processes AS parent
+    ON parent.pid = l.ppid
+    AND parent.start = l.parent_start
+ORDER BY l.failed DESC, l.starts DESC, l.first_started, l.ppid, l.parent_start, l.comm, l.command;

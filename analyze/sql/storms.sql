@@ -1,0 +1,93 @@
+-- Storms of short-lived processes: which command, started by whom, how many.
+--
+-- A process is short-lived if it lived less than 1 s; 20 of one name with one parent are a storm. The parent is the
+-- process behind it: the nearest ancestor that is not short-lived itself, so that what a build starts by way of shells
+-- and compiler drivers counts for the build. CPU time is that of the window, and of short-lived processes only.
+CREATE VIEW report.storms(
+    -- Command name, last known.
+    comm,
+    -- Command name of the process behind it, last known; NULL if not known.
+    parent_comm,
+    -- Process id of the process behind it.
+    parent_pid,
+    -- Short-lived processes.
+    processes,
+    -- When the first began.
+    first_started,
+    -- When the last ended.
+    last_ended,
+    -- The most that began within any one second.
+    peak_per_s,
+    -- Median of their lifetimes [ms].
+    median_lifetime_ms,
+    -- CPU time of all [s]; NULL if that was not counted for any.
+    cpu_s,
+    -- Of these, processes that exited with another code than 0 or were ended by a signal.
+    failed,
+    -- `start` of the process behind it [ns].
+    parent_start
+) AS
+WITH RECURSIVE
+everyone AS (
+    SELECT pid, start, ppid, parent_start, comm, COALESCE(lifetime_ns < 1e9, FALSE) AS short_lived
+    FROM unfiltered.processes
+),
+short AS (
+    SELECT pid, start, ppid, parent_start, comm, started, ended, lifetime_ns, cpu_ns, exit_code, signal
+    FROM main.processes
+    WHERE lifetime_ns < 1e9
+        AND comm IS NOT NULL
+),
+-- From each parent up to the first that is not short-lived, at most 100 levels: a damaged trace may have circles.
+climb AS (
+    SELECT e.pid AS from_pid, e.start AS from_start, e.pid, e.start, e.ppid, e.parent_start, e.comm, e.short_lived,
+        0 AS height
+    FROM everyone AS e
+    JOIN (SELECT DISTINCT ppid, parent_start FROM short) AS s ON s.ppid = e.pid AND s.parent_start = e.start
+    UNION ALL
+    SELECT c.from_pid, c.from_start, e.pid, e.start, e.ppid, e.parent_start, e.comm, e.short_lived, c.height + 1
+    FROM climb AS c
+    JOIN everyone AS e ON e.pid = c.ppid AND e.start = c.parent_start
+    WHERE c.short_lived
+        AND c.height < 100
+),
+tops AS (
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY from_pid, from_start ORDER BY height DESC) AS n
+    FROM climb
+),
+members AS (
+    SELECT
+        s.*,
+        EPOCH_NS(s.started) AS began_ns,
+        t.pid AS parent,
+        t.start AS parent_began,
+        t.comm AS parent_comm
+    FROM short AS s
+    LEFT JOIN tops AS t ON t.from_pid = s.ppid AND t.from_start = s.parent_start AND t.n = 1
+),
+paced AS (
+    SELECT
+        *,
+        COUNT(*) OVER (
+            PARTITION BY comm, parent, parent_began
+            ORDER BY began_ns
+            RANGE BETWEEN CURRENT ROW AND 999999999 FOLLOWING
+        ) AS within_1_s
+    FROM members
+)
+SELECT
+    comm,
+    MAX(parent_comm),
+    parent,
+    COUNT(*) AS processes,
+    MIN(started) AS first_started,
+    MAX(ended),
+    MAX(within_1_s),
+    PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY lifetime_ns) / 1e6,
+    SUM(cpu_ns) / 1e9,
+    TRY_CAST(SUM(CASE WHEN exit_code <> 0 OR signal IS NOT NULL THEN 1 ELSE 0 END) AS BIGINT),
+    parent_began
+FROM paced
+GROUP BY comm, parent, parent_began
+HAVING COUNT(*) >= 20
+ORDER BY processes DESC, comm, parent NULLS LAST, parent_began;
