@@ -8,10 +8,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+import analyze
+from analyze.trace import Trace
+
+SAMPLES = Path(__file__).parents[1] / "sample_traces"
 
 LIVE = os.environ.get("SYSMON_LIVE", "")
 MUST_RUN, LEFT_OUT = LIVE == "1", LIVE == "0"
@@ -52,6 +59,13 @@ def live_kernel() -> None:
     )
     if doctor.returncode:
         (pytest.fail if MUST_RUN else pytest.skip)(f"recording is not possible here:\n{doctor.stdout}{doctor.stderr}")
+
+
+@pytest.fixture(scope="session")
+def sample_trace() -> Generator[Callable[[str], Trace]]:
+    """Opens a sample trace by its name, once for all tests."""
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(analyze.open_trace(SAMPLES / f"{name}.parquet")))
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Hangs until it is killed.
+exec sleep 60

@@ -1,0 +1,107 @@
+"""What sample_traces/README.md says of the sample traces is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analyze.trace import Trace
+
+SAMPLES = Path(__file__).parents[1] / "sample_traces"
+
+MOST_BYTES = 2_000_000
+
+LIVES = "SELECT * FROM report.processes"
+SHOPS = f"{LIVES} WHERE comm IN ('import.py', 'orders.py')"
+COMPILERS = f"{LIVES} WHERE comm = 'cc1'"
+UNICODE = "command LIKE '% unicode.c %'"
+HEADERS = "^/tmp/shop/include/lib[0-9]+/(config|error|list|log|memory|text)[.]h$"
+PAGES = "SELECT * FROM report.files WHERE path LIKE '/tmp/shop/pages/%'"
+SLOW_ANSWERS = """
+SELECT o.full_path
+FROM syscall_events AS e
+JOIN opens AS o ON o.pid = e.pid AND o.start = e.start AND o.tid = e.tid
+WHERE o.comm = 'shop.py' AND e.syscall = 'recvfrom' AND e.latency_ns > 75e6
+"""
+
+
+def call(comm: str, syscall: str) -> str:
+    """The row of one call of the one process of this name."""
+    calls = f"SELECT * FROM report.syscalls_by_process JOIN ({LIVES}) USING (pid, start, comm)"
+    return f"({calls} WHERE comm = '{comm}' AND syscall = '{syscall}')"
+
+
+FACTS: tuple[tuple[str, str, object], ...] = (
+    ("build", "SELECT count(*) FROM execs WHERE comm = 'cc1'", 41),
+    ("build", f"SELECT SUM(cpu_s) FILTER ({UNICODE}) > SUM(cpu_s) FILTER (NOT {UNICODE}) FROM ({COMPILERS})", True),
+    ("build", f"SELECT MIN(started) FILTER ({UNICODE}) = MAX(started) FROM ({COMPILERS})", True),
+    ("build", f"SELECT MAX(lifetime_s) FILTER ({UNICODE}) > 0.5 * MAX(lifetime_s) FROM ({LIVES})", True),
+    ("build", "SELECT AVG(COALESCE(error = 'ENOENT', FALSE)::INT) > 0.9 FROM opens WHERE comm = 'cc1'", True),
+    ("build", f"SELECT SUM(calls) FROM report.file_errors WHERE regexp_matches(path, '{HEADERS}')", 40 * 6 * 23),
+    ("build", "SELECT list(exit_code ORDER BY comm) FROM exits WHERE comm IN ('sh', 'make') AND exit_code > 0", [2, 1]),
+    ("web", f"SELECT opens FROM ({PAGES}) WHERE path LIKE '%/home.html'", 800),
+    ("web", f"SELECT opens FROM ({PAGES}) WHERE path LIKE '%/product.html'", 600),
+    ("web", f"SELECT opens FROM ({PAGES}) WHERE path LIKE '%/cart.html'", 400),
+    ("web", f"SELECT opens FROM ({PAGES}) WHERE path LIKE '%/checkout.html'", 200),
+    ("web", "SELECT count(*) FROM report.connections WHERE comm = 'shop.py' AND remote_port = 9090", 200),
+    ("web", f"SELECT p50_us < 1000 AND p99_us > 75000 FROM {call('shop.py', 'recvfrom')}", True),
+    ("web", f"SELECT count(*) FROM ({SLOW_ANSWERS}) WHERE full_path LIKE '%/checkout.html'", 200),
+    ("web", f"SELECT calls FROM {call('payments.py', 'clock_nanosleep')}", 200),
+    ("web", f"SELECT mean_us > 80000 FROM {call('payments.py', 'clock_nanosleep')}", True),
+    ("database", f"SELECT calls FROM {call('orders.py', 'fdatasync')}", 12_004),
+    ("database", f"SELECT calls FROM {call('import.py', 'fdatasync')}", 8),
+    ("database", f"SELECT p99_us > 10 * p50_us AND max_us > 20000 FROM {call('orders.py', 'fdatasync')}", True),
+    ("database", f"SELECT total_s > 0.5 * lifetime_s FROM {call('orders.py', 'fdatasync')}", True),
+    ("database", f"SELECT MIN(lifetime_s) < 0.05 * MAX(lifetime_s) FROM ({SHOPS})", True),
+    ("leak", "SELECT comm FROM report.memory ORDER BY peak_rss_mib DESC LIMIT 1", "catalog.py"),
+    ("leak", "SELECT list(comm) FROM report.memory WHERE growth_mib > 1", ["sessions.py"]),
+    ("leak", "SELECT growth_mib BETWEEN 34 AND 42 FROM report.memory WHERE comm = 'sessions.py'", True),
+    ("leak", "SELECT comm FROM report.cpu ORDER BY cpu_s DESC LIMIT 1", "thumbnails.py"),
+    ("leak", "SELECT cpu_s + wait_s BETWEEN 17.5 AND 18.5 FROM report.cpu WHERE comm = 'thumbnails.py'", True),
+    ("cron", "SELECT count(*) FROM processes", 590),
+    ("cron", "SELECT count(*) FROM execs", 594),
+    ("cron", "SELECT count(*) FROM exits WHERE comm = 'expr' AND exit_code = 0", 400),
+    ("cron", "SELECT count(*) FROM exits WHERE comm IN ('backup.sh', 'cp') AND exit_code = 1", 40),
+    ("cron", "SELECT count(*) FROM exits WHERE comm = 'mailer.py' AND exit_code = 78", 50),
+    ("cron", "SELECT count(*) FROM exits WHERE signal = 9", 8),
+    ("cron", "SELECT count(*) FROM exits WHERE exit_code <> 0 OR signal IS NOT NULL", 98),
+    ("cron", "SELECT calls FROM report.file_errors WHERE path = '/tmp/shop/mailer.conf'", 50),
+    ("release-1", "SELECT calls FROM report.syscalls WHERE syscall = 'flock'", 1600),
+    ("release-2", "SELECT calls FROM report.syscalls WHERE syscall = 'flock'", 1600),
+    ("release-1", "SELECT p99_us < 5000 FROM report.syscalls WHERE syscall = 'flock'", True),
+    ("release-2", "SELECT p50_us < 100 AND p99_us > 20000 FROM report.syscalls WHERE syscall = 'flock'", True),
+    ("release-1", "SELECT list(DISTINCT comm) FROM execs", ["orders.py"]),
+    ("release-2", "SELECT count(*) FROM execs WHERE comm = 'gzip'", 16),
+    ("release-1", "SELECT count(*) FROM opens WHERE full_path = '/tmp/shop/features.json'", 0),
+    ("release-2", "SELECT calls FROM report.file_errors WHERE path = '/tmp/shop/features.json'", 1600),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("sample", "query", "answer"), FACTS)
+def test_fact(sample: str, query: str, answer: object, sample_trace: Callable[[str], Trace]) -> None:
+    assert sample_trace(sample).sql(query).fetchall() == [(answer,)]
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.parquet")), ids=lambda path: path.stem)
+class TestFile:
+    """What holds of each of the files."""
+
+    def test_small(self, path: Path) -> None:
+        assert path.stat().st_size <= MOST_BYTES
+
+    def test_lost_nothing(self, path: Path, sample_trace: Callable[[str], Trace]) -> None:
+        assert sample_trace(path.stem).report("losses").fetchall() == []
+
+    def test_documented(self, path: Path) -> None:
+        assert f"`{path.name}`" in (SAMPLES / "README.md").read_text(encoding="utf-8")
+
+    def test_of_itself_only(self, path: Path, sample_trace: Callable[[str], Trace]) -> None:
+        """Neither what else ran on the machine nor where the recorder lives."""
+        trace = sample_trace(path.stem)
+        assert trace.sql("SELECT count(*) FROM process_states").fetchall() == [(0,)]
+        known = "^/(tmp|usr|lib|lib64|etc|dev|proc|bin|sys|var/run/nscd)(/|$)"
+        strays = trace.sql(f"SELECT DISTINCT full_path FROM opens WHERE NOT regexp_matches(full_path, '{known}')")
+        assert strays.fetchall() == []
+        assert trace.metadata["command_line"][:2] == ["sysmon", "record"]
