@@ -1,4 +1,6 @@
-"""What can be wrong with a file that somebody sent. Each is one line: the path, the reason, what to do."""
+"""What can be wrong with a file that somebody sent, or that is to be made. Each is one line: the path, the reason, what
+to do.
+"""
 
 from bpf.errors import SysmonError
 
@@ -13,3 +15,11 @@ class NewerTrace(SysmonError):
 
 class BrokenTrace(SysmonError):
     """The file was a trace, but parts are missing or damaged."""
+
+
+class CannotWrite(SysmonError):
+    """The file that was asked for cannot be made."""
+
+
+class NoData(SysmonError):
+    """There is nothing to draw: it was not recorded, or did not happen in the part that was asked for."""

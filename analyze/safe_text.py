@@ -27,7 +27,7 @@ MARKUP = re.compile(r"[\\`*\[\]<>|~&]")
 
 def shown(text: str) -> str:
     """The text with everything escaped that acts on a terminal, or that cannot be encoded."""
-    return ACTING.sub(_escape, text)
+    return ACTING.sub(lambda match: escape(match[0]), text)
 
 
 def one_line(text: str) -> str:
@@ -46,8 +46,9 @@ def markdown_cell(text: str) -> str:
     return MARKUP.sub(r"\\\g<0>", shown(text))
 
 
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
+def escape(character: str) -> str:
+    """The character as \\xNN, \\uNNNN or \\UNNNNNNNN."""
+    code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

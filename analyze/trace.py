@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 from duckdb.func import FunctionNullHandling
@@ -25,6 +25,9 @@ from analyze.window import instant_ns
 from bpf import schema
 from bpf.errors import BadRequest
 from bpf.metadata import Recording
+
+if TYPE_CHECKING:
+    from analyze.charts.picture import Picture
 
 MEMORY_BYTES = 4 << 30
 """The most that DuckDB may use, but never over half of the machine's memory; the rest goes to temporary files."""
@@ -84,6 +87,27 @@ class Trace:
     def metadata(self) -> Recording:
         """What the trace says of its recording."""
         return self.source.recording
+
+    @property
+    def is_part(self) -> bool:
+        """Whether only a part of the file was asked for."""
+        window = self.since_ns is not None or self.until_ns is not None
+        return window or bool(self.pids or self.comms or self.cgroups or self._only_cgroup is not None)
+
+    def part(self, pids: tuple[int, ...]) -> Trace:
+        """The same window of the same file with only these processes, to be closed on its own. Raises BadRequest."""
+        return Trace(self.source.path, since=self._since, until=self._until, pids=pids, comms=(), cgroups=())
+
+    def chart(self, name: str, pid: int | Iterable[int] | None = None, *, syscall: str | None = None) -> Picture:
+        """A chart, which a notebook shows: of all, or of one process or some, or of one system call.
+
+        Raises BadRequest if there is no such chart or process, NoData if there is nothing to draw.
+        """
+        from analyze import charts
+        from analyze.charts.picture import Picture
+
+        pids = () if pid is None else (pid,) if isinstance(pid, int) else tuple(pid)
+        return Picture(charts.draw(self, name, pids, syscall))
 
     def report(self, name: str) -> duckdb.DuckDBPyRelation:
         """The rows of a report, in its order. Raises BadRequest if there is none of this name."""

@@ -69,5 +69,20 @@ def test_help_imports_next_to_nothing(arguments: tuple[str, ...]) -> None:
     assert sorted(modules_after(*arguments) & HEAVY - allowed) == []
 
 
+def test_charts_alone_import_matplotlib() -> None:
+    """And none of them pyplot, whose state is the user's."""
+    drawing = ROOT / "analyze" / "charts"
+    for path in [p for package in FORBIDDEN for p in (ROOT / package).rglob("*.py")]:
+        found = set(imports(path))
+        assert "matplotlib.pyplot" not in found, path
+        if drawing not in path.parents:
+            assert "matplotlib" not in {module.split(".")[0] for module in found}, path
+
+
+def test_listing_charts_draws_none() -> None:
+    assert sorted(modules_after("chart", "--list") & HEAVY) == []
+    assert sorted(modules_after("chart", "--help") & HEAVY) == []
+
+
 def test_listing_reports_needs_no_charts_and_no_bcc() -> None:
     assert sorted(modules_after("report", "--list") & {"bcc", "matplotlib", "pandas", "recorder"}) == []

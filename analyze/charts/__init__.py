@@ -1,0 +1,135 @@
+"""Charts of a trace that can go into a report as they are.
+
+`CHARTS` says which there are. Nothing here imports matplotlib until a chart is drawn, and no other package imports it.
+No state of pyplot is used or changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyze.errors import NoData
+from analyze.safe_text import one_line
+from bpf.errors import BadRequest, did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analyze.trace import Trace
+
+CALLS = ("syscall_stats", "threads", "followed", "on_sys_enter", "on_sys_exit")
+SWITCHES = ("cpu", "threads", "followed", "on_sched_switch")
+LIVES = ("fork", "exec", "exit", "followed", "on_fork", "on_exec", "on_exit")
+ALLOCATIONS = (
+    "kernel_memory", "sizes of kernel memory", "followed", "on_kfree", "on_cache_free", "on_pages_free", "on_kmalloc",
+    "on_kmalloc_node", "on_cache_alloc", "on_cache_alloc_node", "on_pages_alloc", "on_irq_enter", "on_irq_exit",
+    "on_softirq_enter", "on_softirq_exit",
+)  # fmt: skip
+"""Places of losses (column `place` of the kind `loss`) that leave a hole in a chart."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart: its name, its title, what it shows, the kinds that it needs, and the losses that concern it."""
+
+    name: str
+    title: str
+    doc: str
+    kinds: tuple[str, ...]
+    places: tuple[str, ...]
+    takes_syscall: bool = False
+
+
+CHARTS: dict[str, Chart] = {
+    chart.name: chart
+    for chart in (
+        Chart(
+            "memory",
+            "Resident memory by process",
+            "Resident memory of the processes that had most of it, and of all others, from snapshot to snapshot, with "
+            "the rate at which each grows; under it what the machine uses of its memory. A process is in it from when "
+            "it first ran in the recording to its end. What processes share counts for each of them.",
+            ("memory",),
+            ("memory", "followed"),
+        ),
+        Chart(
+            "latency",
+            "Latency of system calls",
+            "How long calls took: for those that took most time together, how many calls by latency, with the median "
+            "and the 99th percentile. Both axes are logarithmic. With --pid for each process apart.",
+            ("syscall_stats",),
+            CALLS,
+            takes_syscall=True,
+        ),
+    )
+}
+"""The charts, in the order in which they are listed."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked for: a chart of a trace, or of a part of one, of all system calls or of one."""
+
+    trace: Trace
+    chart: Chart
+    syscall: str | None = None
+
+
+def find_chart(name: str) -> Chart:
+    """The chart of this name. Raises BadRequest, naming those that are near."""
+    if name in CHARTS:
+        return CHARTS[name]
+    hint = did_you_mean(name, CHARTS, f"there are {', '.join(CHARTS)}")
+    raise BadRequest(f"there is no chart {one_line(name)!r}; {hint}")
+
+
+def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None = None) -> Figure:
+    """The chart of the trace, or of some of its processes, or of one system call.
+
+    Raises BadRequest if there is no such chart, process or call, and NoData if there is nothing to draw.
+    """
+    chart = find_chart(name)
+    if syscall is not None and not chart.takes_syscall:
+        able = [c.name for c in CHARTS.values() if c.takes_syscall]
+        raise BadRequest(f"the chart {name} is not of one system call; --syscall is for {' and '.join(able)}")
+    missing = [kind for kind in chart.kinds if kind not in trace.metadata["kinds"]]
+    if missing:
+        raise NoData(
+            f"{one_line(trace.source.path.name)}: there is no {name} to draw: recorded without {', '.join(missing)}; "
+            "record again with it"
+        )
+    only = tuple(pids)
+    if only:
+        with trace.part(only) as part:
+            return _draw(part, chart, syscall)
+    return _draw(trace, chart, syscall)
+
+
+def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
+    from analyze.charts import latency, memory, style
+
+    drawings = {"memory": memory.draw, "latency": latency.draw}
+    with style.applied(), trace.reading():
+        figure = drawings[chart.name](Ask(trace, chart, syscall))
+    figure.set_label(chart.name)
+    return figure
+
+
+def svg(figure: Figure) -> str:
+    """The chart as an <svg> to stand in an HTML page. Its ink and paper follow the page: see `output.inline_svg`."""
+    from analyze.charts import output
+
+    return output.inline_svg(figure)
+
+
+def write(figure: Figure, path: Path, *, force: bool = False) -> int:
+    """Writes the chart as the name's ending says, and gives the file's size [bytes].
+
+    Raises BadRequest for another ending than .png, .svg or .pdf, and CannotWrite.
+    """
+    from analyze.charts import output
+
+    return output.write(figure, path, force=force)

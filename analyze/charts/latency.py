@@ -1,0 +1,145 @@
+"""How long system calls took: a histogram for each of those that took most time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from analyze.charts import page, style, units
+from analyze.charts.data import Floats, columns
+from analyze.charts.losses import losses
+from analyze.errors import NoData
+from analyze.safe_text import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analyze.charts import Ask
+
+PANELS = 6
+"""Histograms of a chart at the most."""
+
+LEAST_NS = 0.5
+"""Where an axis of latencies begins at the latest: a logarithmic one has no zero."""
+
+BOTTOM = 0.6
+"""Where a bar begins, so that one call can be seen."""
+
+BY_CALL = """
+SELECT
+    h.syscall || CASE WHEN h.abi IS DISTINCT FROM m.abi THEN ' (' || COALESCE(h.abi, '?') || ')' ELSE '' END AS name,
+    h.syscall,
+    CAST(h.low_ns AS DOUBLE) AS low_ns,
+    CAST(h.high_ns AS DOUBLE) AS high_ns,
+    CAST(h.calls AS DOUBLE) AS calls
+FROM report.syscall_histogram AS h
+CROSS JOIN (SELECT abi FROM report.syscall_histogram GROUP BY abi ORDER BY SUM(calls) DESC, abi LIMIT 1) AS m
+WHERE h.calls > 0
+ORDER BY name, low_ns
+"""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Calls by latency: the buckets in use, with their limits [ns]."""
+
+    name: str
+    low_ns: Floats
+    high_ns: Floats
+    calls: Floats
+
+    @property
+    def total_ns(self) -> float:
+        """The time that they took together, as the middles of the buckets have it."""
+        return float(np.sum(self.calls * (self.low_ns + self.high_ns) / 2))
+
+    def percentile(self, share: float) -> float:
+        """The middle of the bucket that holds the call at this share of all, counted from the fastest [ns]."""
+        at = int(np.searchsorted(np.cumsum(self.calls), share * float(np.sum(self.calls)) - 1e-9))
+        at = min(at, len(self.calls) - 1)
+        return float(self.low_ns[at] + (self.high_ns[at] - self.low_ns[at] - 1) / 2)
+
+
+def draw(ask: Ask) -> Figure:
+    """Raises NoData if no call returned, or none of this name."""
+    trace, syscall = ask.trace, ask.syscall
+    found = histograms(columns(trace, BY_CALL), syscall)
+    if not found:
+        which = "system call" if syscall is None else f"system call {one_line(syscall)}"
+        raise NoData(f"no {which} returned in this part of the trace: there is no latency to draw")
+    shown = found[:PANELS]
+    lost = losses(trace, ask.chart)
+    notes = [f"{len(found) - PANELS} other calls took less time together each."] if len(found) > PANELS else []
+    notes.append(lost.note.replace("Shaded: lost there, and missing here", "Lost, and missing here"))
+    sheet = page.Page(ask.chart.title, page.subtitle(trace), [0.72] * len(shown), notes=notes)
+    figure, axes = sheet.made()
+    for panel, one in zip(axes, shown, strict=True):
+        _histogram(panel, one)
+    latency_axis(axes[-1], min(float(h.low_ns[0]) for h in shown), max(float(h.high_ns[-1]) for h in shown))
+    return figure
+
+
+def histograms(rows: dict[str, Any], syscall: str | None) -> list[Histogram]:
+    """The histogram of each name in the rows, those that took most time first."""
+    out = []
+    for name in dict.fromkeys(rows["name"].tolist()):
+        mine = rows["name"] == name
+        if syscall is not None:
+            mine &= rows["syscall"] == syscall
+        if mine.any():
+            out.append(Histogram(name, rows["low_ns"][mine], rows["high_ns"][mine], rows["calls"][mine]))
+    return sorted(out, key=lambda h: (-h.total_ns, h.name))
+
+
+def _histogram(axes: Axes, one: Histogram) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    calls, edges = bars(one)
+    axes.stairs(calls, edges, baseline=BOTTOM, fill=True, color=style.PALETTE[0], linewidth=0, gid="calls")
+    most = float(one.calls.max())
+    axes.set_ylim(BOTTOM, most * 2.2)
+    for share, text, line in ((0.5, "p50", "-"), (0.99, "p99", "--")):
+        axes.axvline(one.percentile(share), color=style.INK, linewidth=0.9, linestyle=line, gid=text)
+    p50, p99 = units.duration(one.percentile(0.5)), units.duration(one.percentile(0.99))
+    total = units.duration(one.total_ns)
+    axes.set_title(
+        f"{style.text_of(one.name, 30)}: {units.count(float(one.calls.sum()))} calls, {total} in all; "
+        f"p50 {p50} (line), p99 {p99} (dashed)"
+    )
+    axes.yaxis.set_major_locator(FixedLocator([10**e for e in _exponents(most)]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: units.count(y)))
+    axes.set_ylabel("calls")
+    page.grid(axes)
+
+
+def bars(one: Histogram) -> tuple[Floats, Floats]:
+    """The bars and their edges [ns], side by side, with NaN for the buckets between that are not in use."""
+    calls: list[float] = []
+    edges = [max(float(one.low_ns[0]), LEAST_NS)]
+    for low, high, count in zip(one.low_ns.tolist(), one.high_ns.tolist(), one.calls.tolist(), strict=True):
+        if low > edges[-1]:
+            calls.append(np.nan)
+            edges.append(low)
+        calls.append(count)
+        edges.append(high)
+    return np.array(calls), np.array(edges)
+
+
+def _exponents(most: float) -> list[int]:
+    last = int(np.log10(max(most, 1)))
+    return list(range(0, last + 1, max(1, -(-last // 3))))
+
+
+def latency_axis(axes: Axes, low_ns: float, high_ns: float) -> None:
+    """Makes the axis one of latency, with a mark at each power of ten."""
+    low, high = max(low_ns, LEAST_NS) / 1.15, high_ns * 1.15
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator([10.0**e for e in range(13) if low <= 10.0**e <= high]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: units.duration(x)))
+    axes.set_xlabel("latency")

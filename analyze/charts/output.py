@@ -1,0 +1,150 @@
+"""Charts as files, and as parts of a page of HTML."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import quoteattr
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from analyze.charts import style
+from analyze.errors import CannotWrite
+from analyze.safe_text import one_line
+from bpf.errors import BadRequest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 200
+"""Dots per inch of a PNG, and of what is an image in the others."""
+
+ENDINGS = ("png", "svg", "pdf")
+
+NOTHING = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""No date and no program's name: the same chart is the same file."""
+
+VARIABLES = {style.INK: "var(--chart-ink, currentColor)", style.PAPER: "var(--chart-paper, Canvas)"}
+
+INHERITED = "stroke-linejoin: round; stroke-linecap: butt"
+"""What matplotlib says of all elements in a <style>, which in HTML would be for the whole page."""
+
+HEAD = re.compile(r"^.*?(?=<svg )", re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
+ID = re.compile(r'\s?\bid="([^"]+)"')
+REFERENCE = re.compile(r'(?:url\(#|href="#)([^")]+)')
+NUMBER = re.compile(r"-?\d+\.\d{2,}")
+
+
+def rendered(figure: Figure, ending: str) -> bytes:
+    """The chart as the bytes of a file."""
+    buffer = io.BytesIO()
+    with style.applied():
+        FigureCanvasAgg(figure)
+        figure.savefig(buffer, format=ending, dpi=DPI, metadata=NOTHING[ending])
+    return buffer.getvalue()
+
+
+def inline_svg(figure: Figure) -> str:
+    """An <svg> element for a page of HTML: as wide as there is room, with the page's own colours and letters.
+
+    Ink is `--chart-ink` or the colour of text around it, paper `--chart-paper` or the page's; what is behind the chart
+    stays transparent. Ids are unlike those of any other chart.
+    """
+    paper = figure.get_facecolor()
+    figure.set_facecolor("none")
+    try:
+        text = rendered(figure, "svg").decode()
+    finally:
+        figure.set_facecolor(paper)
+    text = HEAD.sub("", re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL))
+    title = figure.texts[0].get_text() if figure.texts else ""
+    look = f"width: 100%; max-width: {figure.get_figwidth():g}in; {INHERITED}"
+    root = re.compile(r'^<svg (.*?)width="[^"]*" height="[^"]*" ?')
+    text = root.sub(lambda m: f'<svg role="img" aria-label={quoteattr(title)} style="{look}" {m[1]}', text, count=1)
+    used = set(REFERENCE.findall(" ".join(TAG.findall(text))))
+    prefix = "c" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    text = TAG.sub(lambda m: _tag(m[0], prefix, used), text)
+    return re.sub(r">\s+<", ">\n<", text).strip()
+
+
+def _tag(tag: str, prefix: str, used: set[str]) -> str:
+    """The tag in fewer bytes and with the page's colours; of ids only those that are used, as no other chart has them.
+
+    Only tags come here: what stands between them may be the name of a process.
+    """
+    tag = ID.sub(lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", tag)
+    tag = REFERENCE.sub(lambda m: m[0].replace(f"#{m[1]}", f"#{prefix}{m[1]}"), tag)
+    for colour, variable in VARIABLES.items():
+        tag = tag.replace(colour, variable)
+    tag = tag.replace(f"'{style.FONT}', sans-serif", "sans-serif")
+    if tag.startswith("<image"):  # what looks like a number there is pixels
+        return tag
+    return re.sub(r"\s+", " ", NUMBER.sub(lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), tag))
+
+
+def ending_of(path: Path) -> str:
+    """The format that the file's name asks for. Raises BadRequest."""
+    ending = path.suffix.lower().removeprefix(".")
+    if ending not in ENDINGS:
+        shown = one_line(str(path))
+        raise BadRequest(f"{shown}: a chart is written as .png, .svg or .pdf; end the name with one of these")
+    return ending
+
+
+def check(path: Path, *, force: bool) -> None:
+    """Raises BadRequest or CannotWrite if the file cannot be written, before anything is drawn."""
+    ending_of(path)
+    shown = one_line(str(path))
+    try:
+        if path.is_dir():
+            raise CannotWrite(f"{shown} is a directory: name a file with -o")
+        if path.exists() and not path.is_file():
+            raise CannotWrite(f"{shown} is no regular file: a chart is written in place of a file, not into a device")
+        if not force and os.path.lexists(path):
+            raise CannotWrite(f"{shown} exists: choose another name with -o, or overwrite it with --force")
+    except (OSError, ValueError) as e:
+        raise CannotWrite(f"cannot write {shown}: {one_line(_reason(e))}; choose another name with -o") from e
+
+
+def write(figure: Figure, path: Path, *, force: bool = False) -> int:
+    """Writes the chart into a file, whole or not at all, and gives its size [bytes]."""
+    check(path, force=force)
+    content = rendered(figure, ending_of(path))
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
+    try:
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+            if force:
+                os.replace(partial, path)
+            else:
+                _named(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as e:
+        raise CannotWrite(f"cannot write {one_line(str(path))}: {_reason(e)}; name another place with -o") from e
+    return len(content)
+
+
+def _named(partial: Path, path: Path) -> None:
+    """Gives the file its name, unlike a rename never over a file that came meanwhile."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.rename(partial, path)
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

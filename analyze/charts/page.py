@@ -1,0 +1,164 @@
+"""The sheet that a chart is drawn on: title, panels under each other, legend and notes, none over another.
+
+All sizes are inches: a chart is as wide as the text of a page, and as high as what is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+from analyze.charts import style
+from analyze.describe import seconds
+from analyze.window import iso
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from analyze.trace import Trace
+
+WIDTH = 6.3
+"""16 cm."""
+
+LEFT, RIGHT = 0.62, 0.14
+HEAD, GAP, FOOT = 0.66, 0.34, 0.42
+LINE = 0.155
+"""Margins; between two panels; under the last, for its axis; and a line of legend or notes."""
+
+LETTER = 0.062
+"""How wide a letter is at the size of a legend, about."""
+
+TICKS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+"""Steps of an axis of time that people count in [s]."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend: a colour and what has it."""
+
+    colour: str
+    text: str
+
+
+@dataclass
+class Page:
+    """What stands around the panels; `made` puts it on a figure."""
+
+    title: str
+    subtitle: str
+    heights: Sequence[float]
+    legend: Sequence[Entry] = ()
+    notes: Sequence[str] = field(default_factory=list)
+    left: float = LEFT
+    share_x: bool = True
+    foot: float = FOOT
+
+    def made(self) -> tuple[Figure, list[Axes]]:
+        """The figure, and its empty panels from the top."""
+        columns = _columns(self.legend)
+        rows = -(-len(self.legend) // columns)
+        notes = [line for note in self.notes if note for line in _wrapped(note)]
+        under = self.foot + LINE * rows + (0.06 if rows else 0) + LINE * len(notes) + (0.05 if notes else 0)
+        height = HEAD + sum(self.heights) + GAP * (len(self.heights) - 1) + under
+        figure = Figure(figsize=(WIDTH, height), dpi=100)
+        figure.text(0.1 / WIDTH, 1 - 0.11 / height, self.title, va="top", fontsize=10, fontweight="bold")
+        figure.text(0.1 / WIDTH, 1 - 0.315 / height, self.subtitle, va="top", fontsize=7, alpha=0.75)
+        axes: list[Axes] = []
+        top = height - HEAD
+        for panel in self.heights:
+            box = (self.left / WIDTH, (top - panel) / height, (WIDTH - self.left - RIGHT) / WIDTH, panel / height)
+            axes.append(figure.add_axes(box, sharex=axes[0] if axes and self.share_x else None))
+            top -= panel + GAP
+        if self.share_x:
+            for one in axes[:-1]:
+                one.tick_params(labelbottom=False)
+        if self.legend:
+            _legend(figure, self.legend, columns, (under - self.foot) / height)
+        for i, note in enumerate(notes):
+            figure.text(
+                0.1 / WIDTH, (0.06 + LINE * (len(notes) - 1 - i)) / height, note, va="bottom", fontsize=6.5, alpha=0.75
+            )
+        return figure, axes
+
+
+def _columns(legend: Sequence[Entry]) -> int:
+    widest = max((len(e.text) for e in legend), default=1) * LETTER + 0.35
+    return max(1, min(4, int((WIDTH - 0.2) / widest)))
+
+
+def _legend(figure: Figure, entries: Sequence[Entry], columns: int, top: float) -> None:
+    # A label that begins with an underscore would be left out, so each gets its text afterwards.
+    handles = [Patch(facecolor=e.colour, edgecolor="none") for e in entries]
+    legend = figure.legend(
+        handles, ["x"] * len(entries), loc="upper left", bbox_to_anchor=(0.06 / WIDTH, top), ncols=columns, borderpad=0,
+        borderaxespad=0, handlelength=1.1, handleheight=0.9, handletextpad=0.5, labelspacing=0.42, columnspacing=1.6,
+    )  # fmt: skip
+    for text, entry in zip(legend.get_texts(), entries, strict=True):
+        text.set_text(entry.text)
+
+
+def _wrapped(note: str) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(note, 112) or [""]
+
+
+def subtitle(trace: Trace) -> str:
+    """Of which machine, when, and how long; and which part of it was asked for."""
+    from analyze.describe import asked
+
+    info = trace.metadata
+    cpus = info["host"]["cpus"]
+    parts = [
+        style.text_of(info["host"]["name"], 30),
+        f"{cpus} CPU{'s' if cpus != 1 else ''}",
+        f"{iso(info['started_ns'], 0).replace('T', ' ').rstrip('Z')} UTC",
+        f"{seconds(info['ended_ns'] - info['started_ns'])} s",
+    ]
+    window = asked(trace)
+    return " · ".join(parts + ([style.text_of(f"only {window}", 48)] if window else []))
+
+
+def time_axis(axes: Axes, trace: Trace, began_s: float) -> None:
+    """Makes the axis that of time since the recording began, over all that was asked for.
+
+    `began_s` is where the data begin: an interval that ends in the window may have begun before it.
+    """
+    info = trace.metadata
+    low, high = 0.0, (info["ended_ns"] - info["started_ns"]) / 1e9
+    if trace.since_ns is not None:
+        low = max(low, (trace.since_ns - info["started_ns"]) / 1e9)
+    if trace.until_ns is not None:
+        high = min(high, (trace.until_ns - info["started_ns"]) / 1e9)
+    low = min(low, began_s)
+    if high <= low:
+        high = low + 1
+    axes.set_xlim(low, high)
+    unit = "s" if high <= 120 else "min:s" if high < 7200 else "h:min"
+    step = next((s for s in TICKS if (high - low) / s <= 9), 86400 * max(1, round((high - low) / 86400 / 8)))
+    if high - low < 6:
+        axes.xaxis.set_major_locator(MaxNLocator(8))
+    else:
+        first = int(low // step + (low % step > 0))
+        axes.xaxis.set_major_locator(FixedLocator([step * i for i in range(first, int(high // step) + 1)]))
+    if unit != "s":
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _clock(x, unit)))
+    axes.set_xlabel(f"time since {iso(info['started_ns'], 0)[11:19]} UTC [{unit}]")
+
+
+def _clock(second: float, unit: str) -> str:
+    sign, whole = ("−" if second < 0 else ""), round(abs(second))
+    if unit == "min:s":
+        return f"{sign}{whole // 60}:{whole % 60:02d}"
+    return f"{sign}{whole // 3600}:{whole % 3600 // 60:02d}"
+
+
+def grid(axes: Axes) -> None:
+    """Faint lines to read values by, under the data."""
+    axes.grid(axis="y", color=style.INK, alpha=0.13, linewidth=0.5)
+    axes.set_axisbelow(True)

@@ -1,0 +1,118 @@
+"""Which processes a chart shows, and in what colour: one process has one colour in every chart of a trace.
+
+Each measure has its few largest processes; the others are drawn as one. Two processes that are large by one measure
+meet in a chart, so they must not look the same: colours are given like those of a map, to the processes that meet most
+others first. Those of the whole trace come before those of a part of it, so that a part does not change them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from analyze.charts import style
+from analyze.charts.data import IDS
+
+if TYPE_CHECKING:
+    from analyze.trace import Trace
+
+TOP = 7
+"""Processes of a chart that have a colour of their own."""
+
+Key = tuple[int, int]
+"""A process: (pid, start), -1 for what is not known."""
+
+MEASURES = {
+    "cpu": "SELECT pid, start, SUM(oncpu_ns) AS amount FROM {part}.cpu GROUP BY pid, start",
+    "memory": "SELECT pid, start, MAX(rss_anon_bytes + rss_file_bytes + rss_shmem_bytes) AS amount "
+    "FROM {part}.memory GROUP BY pid, start",
+    "io": "SELECT pid, start, SUM(bytes) AS amount FROM {part}.syscall_stats WHERE bytes > 0 GROUP BY pid, start",
+    "kernel_memory": "SELECT pid, start, SUM(allocated_bytes) AS amount FROM {part}.kernel_memory "
+    "WHERE pid IS NOT NULL GROUP BY pid, start",
+}
+"""By what processes are ranked. `part` is `unfiltered`, the whole trace, or `main`, what was asked for."""
+
+ONE = """
+SELECT '{measure}' AS measure, pid, start, amount,
+    ROW_NUMBER() OVER (ORDER BY amount DESC, pid, start) AS rank
+FROM ({query})
+WHERE amount > 0
+QUALIFY rank <= {top}
+"""
+
+NAMED = """
+SELECT r.measure, {ids}, p.comm, COALESCE(p.is_recorder, FALSE) AS is_recorder
+FROM ({ranked}) AS r
+LEFT JOIN (SELECT pid AS p_pid, start AS p_start, comm, is_recorder FROM unfiltered.processes) AS p
+    ON p.p_pid = r.pid AND p.p_start IS NOT DISTINCT FROM r.start
+ORDER BY r.measure, r.rank
+"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A process that has a colour of its own."""
+
+    key: Key
+    comm: str | None
+    is_recorder: bool
+    colour: str
+
+    @property
+    def label(self) -> str:
+        """Its name and pid."""
+        pid = "?" if self.key[0] < 0 else str(self.key[0])
+        return f"{style.text_of(self.comm, 18)} {pid}{' (recorder)' if self.is_recorder else ''}"
+
+
+Ranking = dict[str, list[Shown]]
+
+_known: WeakKeyDictionary[Trace, Ranking] = WeakKeyDictionary()
+
+
+def ranking(trace: Trace) -> Ranking:
+    """The largest processes of the part of the trace that was asked for, by each measure, the largest first."""
+    if trace not in _known:
+        _known[trace] = _ranking(trace)
+    return _known[trace]
+
+
+def _ranking(trace: Trace) -> Ranking:
+    whole = _largest(trace, "unfiltered")
+    part = _largest(trace, "main") if trace.is_part else whole
+    colours = coloured([[key for key, *_ in group] for group in (*whole.values(), *part.values())], len(whole))
+    return {
+        measure: [Shown(key, comm, mine, colours[key]) for key, comm, mine in group] for measure, group in part.items()
+    }
+
+
+def _largest(trace: Trace, part: str) -> dict[str, list[tuple[Key, str | None, bool]]]:
+    ranked = " UNION ALL ".join(
+        ONE.format(measure=measure, query=query.format(part=part), top=TOP) for measure, query in MEASURES.items()
+    )
+    ids = IDS.replace("(pid", "(r.pid").replace("(start", "(r.start")
+    out: dict[str, list[tuple[Key, str | None, bool]]] = {measure: [] for measure in MEASURES}
+    for measure, pid, start, comm, is_recorder in trace.own(NAMED.format(ids=ids, ranked=ranked)).fetchall():
+        out[measure].append(((pid, start), comm, is_recorder))
+    return out
+
+
+def coloured(groups: list[list[Key]], first: int = 0) -> dict[Key, str]:
+    """A colour for each key, so that no two of a group have the same as long as there are colours.
+
+    The keys of the first few groups get theirs as if the other groups were not there.
+    """
+    out: dict[Key, str] = {}
+    for known in (groups[:first], groups):
+        meets: dict[Key, set[Key]] = {}
+        for group in known:
+            for key in group:
+                meets.setdefault(key, set()).update(k for k in group if k != key)
+        order = {key: i for i, key in enumerate(meets)}
+        for key in sorted(meets, key=lambda k: (-sum(k in g for g in known), order[k])):
+            if key not in out:
+                taken = Counter(out[k] for k in meets[key] if k in out)
+                out[key] = min(style.PALETTE, key=lambda c: taken[c])
+    return out

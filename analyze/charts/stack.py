@@ -1,0 +1,66 @@
+"""Amounts of processes over time, one on another: the few largest in colour, then all others, so that the sum is
+right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyze.charts import style
+from analyze.charts.data import Floats, Ints
+from analyze.charts.ranks import Key, Shown
+from analyze.charts.steps import Steps
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one colour shows: a value for each step, NaN where it is not known."""
+
+    label: str
+    colour: str
+    values: Floats
+
+
+def owners(pids: Ints, starts: Ints, top: Sequence[Shown]) -> Ints:
+    """For each row the place of its process in `top`, or its length for all others."""
+    out = np.full(len(pids), len(top), dtype=np.int64)
+    for i, shown in enumerate(top):
+        out[(pids == shown.key[0]) & (starts == shown.key[1])] = i
+    return out
+
+
+def others_label(pids: Ints, starts: Ints, top: Sequence[Shown]) -> str:
+    """What the others are called: how many they are."""
+    count = len(set(zip(pids.tolist(), starts.tolist(), strict=True)) - {s.key for s in top})
+    return f"{count:,} other{'s' if count != 1 else ''}"
+
+
+def draw(axes: Axes, steps: Steps, layers: Sequence[Layer]) -> Floats:
+    """Draws the layers, the first at the bottom, and gives their sum. Steps that are not known stay open."""
+    base = np.zeros(len(steps))
+    for layer in layers:
+        top = base + layer.values
+        if np.nanmax(np.append(layer.values, 0)) > 0:
+            axes.stairs(
+                top, steps.edges_s, baseline=base, fill=True, facecolor=layer.colour, edgecolor=style.PAPER,
+                linewidth=0.3, gid=layer.label,
+            )  # fmt: skip
+        base = top
+    return base
+
+
+def is_empty(layers: Sequence[Layer]) -> bool:
+    """Whether nothing would be seen."""
+    return not any(np.nansum(layer.values) > 0 for layer in layers)
+
+
+def keys(pids: Ints, starts: Ints) -> list[Key]:
+    """The processes of the rows, each once, in the order of pid and start."""
+    return sorted(set(zip(pids.tolist(), starts.tolist(), strict=True)))

@@ -1,0 +1,81 @@
+"""The axis of time: the intervals between snapshots, no more of them than a page can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from analyze.charts.data import Floats, Ints, columns
+
+if TYPE_CHECKING:
+    from analyze.trace import Trace
+
+MOST = 200
+"""Steps of a chart at the most: half a millimetre each. Longer recordings have several snapshots in a step."""
+
+EDGES = "SELECT epoch_ns(ts) AS ts FROM unfiltered.clocks WHERE ts IS NOT NULL"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Consecutive intervals, each up to a snapshot. `edges` are UTC ns since 1970, one more than there are steps."""
+
+    edges: Ints
+    started_ns: int
+
+    @property
+    def edges_s(self) -> Floats:
+        """The edges, in seconds since the recording began."""
+        return np.asarray((self.edges - self.started_ns) / 1e9, dtype=np.float64)
+
+    @property
+    def widths_s(self) -> Floats:
+        """How long each step is [s]."""
+        return np.asarray(np.diff(self.edges) / 1e9, dtype=np.float64)
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    def index(self, ts: Ints) -> Ints:
+        """The step that each instant is in. An instant at an edge ends a step. What is outside is in the nearest."""
+        found: Ints = np.clip(np.searchsorted(self.edges, ts, side="left") - 1, 0, len(self) - 1)
+        return found
+
+    def sums(self, ts: Ints, values: Floats) -> Floats:
+        """The sum of the values in each step."""
+        return np.bincount(self.index(ts), weights=values, minlength=len(self)).astype(np.float64)
+
+    def known(self, *ts: Ints) -> npt.NDArray[np.bool_]:
+        """Whether there is any row in each step."""
+        out = np.zeros(len(self), dtype=bool)
+        for some in ts:
+            out[self.index(some)] = True
+        return out
+
+
+def steps(trace: Trace, *ts: Ints) -> Steps:
+    """The steps of a chart whose rows were counted at these instants, of which there is at least one.
+
+    They end at snapshots, whether there are rows at each or not. An interval belongs to the window that it ends in.
+    """
+    started_ns = trace.metadata["started_ns"]
+    clocks = columns(trace, EDGES)["ts"]
+    edges = np.unique(np.concatenate([clocks, [started_ns], *ts]))
+    if trace.until_ns is not None:
+        edges = edges[edges <= trace.until_ns]
+    if trace.since_ns is not None:
+        edges = edges[max(0, int(np.searchsorted(edges, trace.since_ns, side="right")) - 1) :]
+    if len(edges) < 2:  # all that there is came at one instant
+        edges = np.array([edges[0] - 10**9, edges[0]])
+    return Steps(_fewer(edges), started_ns)
+
+
+def _fewer(edges: Ints) -> Ints:
+    """The edges with no more than `MOST` steps between them, all of about as many snapshots."""
+    if len(edges) <= MOST + 1:
+        return edges
+    fewer: Ints = edges[np.unique(np.linspace(0, len(edges) - 1, MOST + 1).round().astype(int))]
+    return fewer

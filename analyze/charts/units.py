@@ -1,0 +1,40 @@
+"""Numbers as people read them, with the unit that keeps them short."""
+
+from __future__ import annotations
+
+from analyze.describe import size
+
+TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1, "ns"))
+
+BYTES = (("bytes", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40))
+
+
+def digits(value: float) -> str:
+    """A number with three digits, without an exponent."""
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def duration(ns: float) -> str:
+    """A time given in ns, such as '1.25 ms'."""
+    factor, unit = next(((f, u) for f, u in TIMES if ns >= f), TIMES[-1])
+    return f"{digits(ns / factor)} {unit}"
+
+
+def count(value: float) -> str:
+    """A number of things, such as '12.3 k'; up to 9,999 exact."""
+    if value < 10_000:
+        return f"{value:,.0f}"
+    factor, unit = next((f, u) for f, u in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")) if value >= f)
+    return f"{digits(value / factor)} {unit}"
+
+
+def amount(count: float) -> str:
+    """Bytes, such as '1.5 MiB'; also less than none."""
+    return size(round(count)) if count >= 0 else f"−{size(round(-count))}"
+
+
+def byte_unit(largest: float) -> tuple[str, int]:
+    """The unit for an axis that ends at so many bytes: its name, and the bytes in it."""
+    return next(((name, scale) for name, scale in reversed(BYTES) if largest >= scale), BYTES[0])

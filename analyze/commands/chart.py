@@ -1,0 +1,78 @@
+"""`sysmon chart`: a picture of a trace, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analyze.commands.options import Part, opened, part_options
+
+
+@click.command()
+@click.argument("trace", type=click.Path(), required=False)
+@click.argument("name", required=False)
+@click.option("--list", "show_list", is_flag=True, help="List the charts; needs no trace.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the chart goes; the ending .png, .svg or .pdf says as what.  [default: TRACE-NAME.png here]",
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@click.option("--syscall", metavar="CALL", help="Only this system call: of latency and heatmap.")
+@part_options
+def chart(
+    trace: str | None,
+    name: str | None,
+    show_list: bool,
+    output: Path | None,
+    force: bool,
+    syscall: str | None,
+    pids: tuple[int, ...],
+    comms: tuple[str, ...],
+    cgroups: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+) -> None:
+    """Draw a chart of a trace, fit for a report as it is.
+
+    The same process has the same colour in every chart of a trace, whatever part of it is asked for. What was lost is
+    shaded where it happened; what is not known stays open.
+
+    \b
+    Examples:
+      sysmon chart --list
+      sysmon chart trace.parquet cpu
+      sysmon chart trace.parquet memory --since +10 --until +60 -o leak.pdf
+      sysmon chart trace.parquet latency --pid 1234
+      sysmon chart trace.parquet latency --syscall fsync -o fsync.svg
+    """
+    from analyze import charts
+
+    if show_list:
+        width = max(map(len, charts.CHARTS))
+        for one in charts.CHARTS.values():
+            click.echo(f"{one.name:<{width}}  {one.title}")
+        return
+    if trace is None or name is None:
+        raise click.UsageError("give a trace and the name of a chart, or --list", click.get_current_context())
+    charts.find_chart(name)
+    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
+        path = output or Path(f"{Path(trace).stem}-{name}.png")
+        _quiet()
+        from analyze.charts.output import check
+        from analyze.describe import size
+        from analyze.safe_text import one_line
+
+        check(path, force=force)
+        written = charts.write(charts.draw(open_trace, name, syscall=syscall), path, force=force)
+        click.echo(f"wrote {one_line(str(path))}: {charts.CHARTS[name].title}, {size(written)}")
+
+
+def _quiet() -> None:
+    """Keeps what matplotlib says of its cache of fonts off the terminal."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
