@@ -45,11 +45,15 @@ Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
 @dataclass
 class Result:
-    """Column names, whether each column holds numbers, and the rows, which can be read once."""
+    """Column names, whether each column holds numbers, and the rows, which can be read once.
+
+    The legend stands below a table of them.
+    """
 
     names: tuple[str, ...]
     numeric: tuple[bool, ...]
     rows: Iterator[tuple[Value, ...]]
+    legend: str = ""
 
     @staticmethod
     def of(relation: duckdb.DuckDBPyRelation) -> Result:

@@ -26,6 +26,14 @@ class Screen:
         # https://no-color.org: any value but the empty one.
         self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
+    def can_write(self, text: str) -> bool:
+        """Whether the stream's encoding has all of these characters."""
+        try:
+            text.encode(self.stream.encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
+
     def line(self, text: str = "", style: str = "") -> None:
         """Writes a line, which must be safe to show."""
         self.stream.write(f"\x1b[{style}m{text}\x1b[0m\n" if style and self.colours else f"{text}\n")
@@ -47,3 +55,5 @@ class Screen:
             self.line("(no rows)", QUIET)
         if left_out:
             self.line(f"({left_out} more; --limit sets how many are shown)", QUIET)
+        if lines and result.legend:
+            self.line(result.legend, QUIET)

@@ -45,7 +45,8 @@ def report(
     """Show reports about a trace; without a NAME, a summary on one screen.
 
     Needs no privilege and nothing but the file. System calls and CPU time are counted from snapshot to snapshot
-    (`sysmon record --interval`), so with --since and --until they are those of the snapshots in the window.
+    (`sysmon record --interval`), so with --since and --until they are those of the snapshots in the window. A table
+    draws a histogram as bars and latency_timeline as a map of shades; the other formats have the numbers.
 
     \b
     Examples:
@@ -101,6 +102,7 @@ def _list(screen: Screen, form: str) -> None:
 def _reports(
     screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None, *, grouped: bool = False
 ) -> None:
+    from analyze.drawing import Paper, drawn
     from analyze.formats import limited, write_json
     from analyze.reports import absent, find_report
     from analyze.result import Result
@@ -124,7 +126,8 @@ def _reports(
             title = find_report(name).title
             screen.line(f"{chr(10) if i else ''}{'## ' if form == 'markdown' else ''}{name}: {title}")
             screen.line()
-        screen.rows(result_of(name), form, limit)
+        result = result_of(name)
+        screen.rows(drawn(name, result, Paper.of(screen, trace)) if form == "table" else result, form, limit)
     if form == "table":
         _losses(screen, trace)
 
