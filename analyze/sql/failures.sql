@@ -42,16 +42,13 @@ SELECT
     p.core_dumped,
     p.lifetime_ns / 1e9,
     p.cpu_ns / 1e9,
-    parent.comm,
+    p.parent_comm,
     p.command,
     p.ppid,
     p.parent_start,
     p.start
 FROM main.processes AS p
 CROSS JOIN main.recording AS r
-LEFT JOIN unfiltered.processes AS parent
-    ON parent.pid = p.ppid
-    AND parent.start = p.parent_start
 WHERE (p.exit_code <> 0 OR p.signal IS NOT NULL)
     AND (r.until IS NULL OR p.ended < r.until)
 ORDER BY p.ended, p.pid, p.start;

@@ -39,6 +39,10 @@ CREATE VIEW report.lives(
     start
 ) AS
 WITH
+mine AS (
+    SELECT pid, start, ppid, parent_start, parent_comm, comm, command, ended, exit_code, signal, cpu_ns, alive_at_start
+    FROM main.processes
+),
 -- What is known of programs and names. An exec begins a life; a process with none has life 0.
 facts AS (
     SELECT pid, start, ts, 1 AS is_exec, NULL AS forked, comm,
@@ -60,7 +64,7 @@ facts AS (
     WHERE tid = pid
     UNION ALL
     SELECT pid, start, NULL, 0, NULL, NULL, NULL
-    FROM main.processes
+    FROM mine
 ),
 counted AS (
     SELECT *, SUM(is_exec) OVER (
@@ -104,9 +108,9 @@ told AS (
         b.next_executed IS NULL AS is_last,
         CASE WHEN b.next_executed IS NULL THEN p.comm ELSE b.comm END AS comm,
         CASE WHEN b.next_executed IS NULL THEN p.command ELSE COALESCE(b.command, '[' || b.comm || ']') END AS command,
-        p.exit_code, p.signal, p.cpu_ns, p.ppid, p.parent_start
+        p.exit_code, p.signal, p.cpu_ns, p.ppid, p.parent_start, p.parent_comm
     FROM bounded AS b
-    JOIN main.processes AS p ON p.pid = b.pid AND p.start IS NOT DISTINCT FROM b.start
+    JOIN mine AS p ON p.pid = b.pid AND p.start IS NOT DISTINCT FROM b.start
     -- Between its fork and its first exec a process is no program of its own yet, and of one that was neither forked in
     -- the recording nor there at its start nothing is known before its exec.
     WHERE b.execs > 0
@@ -136,13 +140,10 @@ SELECT
     CASE WHEN s.lives = 1 THEN s.cpu_ns / 1e9 END,
     (EPOCH_NS(s.began) - EPOCH_NS(s.forked_before)) / 1e9,
     s.ppid,
-    parent.comm,
+    s.parent_comm,
     s.command,
     CAST(s.execs AS INTEGER),
     s.parent_start,
     s.start
 FROM shown AS s
-LEFT JOIN unfiltered.processes AS parent
-    ON parent.pid = s.ppid
-    AND parent.start = s.parent_start
 ORDER BY s.began NULLS LAST, s.start, s.pid, s.execs;

@@ -30,7 +30,7 @@ WITH
 -- With each process: when the last of those before it ended, and how many of those never did.
 followed AS (
     SELECT
-        ppid, parent_start, comm, command, started, lifetime_ns,
+        ppid, parent_start, parent_comm, comm, command, started, lifetime_ns,
         EPOCH_NS(started) AS began_ns,
         CASE WHEN exit_code <> 0 OR signal IS NOT NULL THEN 1 ELSE 0 END AS failed,
         COUNT(*) OVER before AS earlier,
@@ -49,6 +49,7 @@ followed AS (
 loops AS (
     SELECT
         ppid, parent_start, comm, command,
+        MAX(parent_comm) AS parent_comm,
         COUNT(*) AS starts,
         SUM(failed) AS failed,
         PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY lifetime_ns) AS lifetime_ns,
@@ -63,7 +64,7 @@ loops AS (
 )
 SELECT
     l.comm,
-    parent.comm,
+    l.parent_comm,
     l.ppid,
     l.starts,
     TRY_CAST(l.failed AS BIGINT),
@@ -74,7 +75,4 @@ SELECT
     l.command,
     l.parent_start
 FROM loops AS l
-LEFT JOIN unfiltered.processes AS parent
-    ON parent.pid = l.ppid
-    AND parent.start = l.parent_start
 ORDER BY l.failed DESC, l.starts DESC, l.first_started, l.ppid, l.parent_start, l.comm, l.command;

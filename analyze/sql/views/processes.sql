@@ -11,6 +11,8 @@ CREATE VIEW processes(
     ppid,
     -- `start` of that parent [ns].
     parent_start,
+    -- Command name of that parent, last known.
+    parent_comm,
     -- Real user id, last known.
     uid,
     -- Command name, last known.
@@ -75,6 +77,7 @@ SELECT
     p.start,
     p.ppid,
     p.parent_start,
+    p.parent_comm,
     p.uid,
     p.comm,
     p.path,

@@ -11,6 +11,8 @@ CREATE VIEW unfiltered.processes(
     ppid,
     -- `start` of that parent [ns]; of the youngest process with its pid that is not younger than the child, where no fork says it.
     parent_start,
+    -- Command name of that parent, last known.
+    parent_comm,
     -- Real user id, last known.
     uid,
     -- Command name, last known.
@@ -145,6 +147,7 @@ SELECT
     one.start,
     one.ppid,
     COALESCE(one.parent_start, guessed.parent_start),
+    parent.comm,
     one.uid,
     one.comm,
     one.path,
@@ -172,4 +175,5 @@ SELECT
 FROM one
 CROSS JOIN main.recording AS recording
 LEFT JOIN groups ON groups.cgroup_id = one.cgroup_id
-LEFT JOIN guessed ON guessed.child = one.pid AND guessed.start = one.start;
+LEFT JOIN guessed ON guessed.child = one.pid AND guessed.start = one.start
+LEFT JOIN one AS parent ON parent.pid = one.ppid AND parent.start = COALESCE(one.parent_start, guessed.parent_start);
