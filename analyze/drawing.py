@@ -67,9 +67,12 @@ class Paper:
         )
 
 
-def drawn(name: str, result: Result, paper: Paper) -> Result:
-    """What a table shows of the report of this name."""
-    return DRAWINGS[name](result, paper) if name in DRAWINGS else result
+@dataclass(frozen=True)
+class Drawing:
+    """How a report is drawn: the query that gives what is needed for it, and what is made of that query's result."""
+
+    query: str
+    draw: Callable[[Result, Paper], Result]
 
 
 def bars(result: Result, paper: Paper) -> Result:
@@ -91,29 +94,25 @@ def bars(result: Result, paper: Paper) -> Result:
 
 def heat_map(result: Result, paper: Paper) -> Result:
     """A map of each system call, those that took the most time first: latency upwards, time to the right."""
-    ts, interval_s, low_ns, high_ns, calls = (
-        result.names.index(n) for n in ("ts", "interval_s", "low_ns", "high_ns", "calls")
-    )
-    which = _which(result, "ts", "interval_s", "low_ns", "high_ns", "calls")
+    measured = ("ts", "interval_s", "octave", "calls", "time_ns")
+    ts, interval_s, octave, calls, time_ns = map(result.names.index, measured)
+    which = _which(result, *measured)
     slots = min(80, max(10, paper.width - 45))
+    shades = SHADES if paper.blocks else ASCII_SHADES
     maps: dict[Row, _Map] = defaultdict(_Map)
     for (when, length), snapshot in groupby(result.rows, key=itemgetter(ts, interval_s)):
         spread = _spread(when, length, paper, slots)
         for row in snapshot:
-            low, high, count = _number(row[low_ns]), _number(row[high_ns]), _number(row[calls])
-            maps[which(row)].add(int(low).bit_length(), int(count), count * (low + high) / 2, spread)
-    before = [i for i in range(calls) if i not in (ts, interval_s, low_ns, high_ns)]
-    names = (*(result.names[i] for i in before), "latency", "calls", _axis(paper, slots), *result.names[calls + 1 :])
-    numeric = (*(result.numeric[i] for i in before), True, True, False, *result.numeric[calls + 1 :])
-
-    shades = SHADES if paper.blocks else ASCII_SHADES
+            maps[which(row)].add(int(_number(row[octave])), int(_number(row[calls])), _number(row[time_ns]), spread)
 
     def rows() -> Iterator[Row]:
-        for key, one in sorted(maps.items(), key=lambda item: (-item[1].time, str(item[0]))):
+        for (*key, abi), one in sorted(maps.items(), key=lambda item: (-item[1].time, str(item[0]))):
             for latency, count, line in one.rows(slots, shades):
-                yield (*key[: len(before)], latency, count, line, *key[len(before) :])
+                yield (*key, latency, count, line, abi)
 
-    return Result(names, numeric, rows(), LEGEND.format(*shades))
+    *key, abi = (name for name in result.names if name not in measured)
+    names = (*key, "latency", "calls", _axis(paper, slots), abi)
+    return Result(names, tuple(n in ("latency", "calls") for n in names), rows(), LEGEND.format(*shades))
 
 
 class _Map:
@@ -212,9 +211,47 @@ def _number(value: Value) -> float:
     return cast(float, value or 0)
 
 
-DRAWINGS: dict[str, Callable[[Result, Paper], Result]] = {
-    "syscall_histogram": bars,
-    "syscall_histogram_by_process": bars,
-    "latency_timeline": heat_map,
+FOLDED = """
+WITH
+span AS (
+    SELECT
+        EPOCH_NS(GREATEST(started, COALESCE(since, started))) AS begin_ns,
+        EPOCH_NS(LEAST(ended, COALESCE(until, ended))) AS end_ns
+    FROM main.recording
+),
+lengths AS (
+    SELECT
+        FLOOR(400.0 * (EPOCH_NS(ts) - begin_ns) / GREATEST(1, end_ns - begin_ns)) AS part,
+        MAX(ts) AS ts,
+        SUM(interval_ns) AS ns
+    FROM main.snapshots
+    CROSS JOIN span
+    GROUP BY part
+),
+cells AS (
+    SELECT
+        FLOOR(400.0 * (EPOCH_NS(ts) - begin_ns) / GREATEST(1, end_ns - begin_ns)) AS part,
+        MAX(ts) AS ts,
+        syscall,
+        CASE WHEN low_ns < 1 THEN 0 ELSE 1 + FLOOR(LOG2(low_ns)) END AS octave,
+        SUM(calls) AS calls,
+        SUM(calls * (low_ns + high_ns) / 2.0) AS time_ns,
+        abi
+    FROM report.latency_timeline
+    CROSS JOIN span
+    GROUP BY part, syscall, octave, abi
+)
+SELECT COALESCE(l.ts, c.ts) AS ts, l.ns / 1e9 AS interval_s, c.syscall, c.octave, c.calls, c.time_ns, c.abi
+FROM cells AS c
+LEFT JOIN lengths AS l ON l.part = c.part
+ORDER BY c.part, c.syscall, c.abi, c.octave
+"""
+"""Calls by time, octave of latency and system call. Of a long recording each row is of some snapshots that follow each
+other, in the 400th part of the time: a screen has fewer columns."""
+
+DRAWINGS = {
+    "syscall_histogram": Drawing("SELECT * FROM report.syscall_histogram", bars),
+    "syscall_histogram_by_process": Drawing("SELECT * FROM report.syscall_histogram_by_process", bars),
+    "latency_timeline": Drawing(FOLDED, heat_map),
 }
 """The reports that are drawn, and how."""

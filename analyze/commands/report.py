@@ -102,13 +102,16 @@ def _list(screen: Screen, form: str) -> None:
 def _reports(
     screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None, *, grouped: bool = False
 ) -> None:
-    from analyze.drawing import Paper, drawn
+    from analyze.drawing import DRAWINGS, Paper
     from analyze.formats import limited, write_json
     from analyze.reports import absent, find_report
     from analyze.result import Result
 
     def result_of(name: str) -> Result:
-        return _by_cgroup(trace, name) if grouped else Result.of(trace.report(name))
+        drawing = DRAWINGS.get(name) if form == "table" else None
+        query = drawing.query if drawing else f"SELECT * FROM report.{name}"
+        result = _by_cgroup(trace, query) if grouped else Result.of(trace.own(query))
+        return drawing.draw(result, Paper.of(screen, trace)) if drawing else result
 
     for name in names:
         if reason := absent(find_report(name), trace.metadata["kinds"]):
@@ -126,18 +129,17 @@ def _reports(
             title = find_report(name).title
             screen.line(f"{chr(10) if i else ''}{'## ' if form == 'markdown' else ''}{name}: {title}")
             screen.line()
-        result = result_of(name)
-        screen.rows(drawn(name, result, Paper.of(screen, trace)) if form == "table" else result, form, limit)
+        screen.rows(result_of(name), form, limit)
     if form == "table":
         _losses(screen, trace)
 
 
-def _by_cgroup(trace: Trace, name: str) -> Result:
-    """The report's rows of each control group, with the group in front."""
+def _by_cgroup(trace: Trace, query: str) -> Result:
+    """The rows that the query has of each control group, with the group in front."""
     from analyze.result import Result
 
-    empty = Result.of(trace.report(name).limit(0))
-    rows = ((group, *row) for group, part in trace.by_cgroup() for row in Result.of(part.report(name)).rows)
+    empty = Result.of(trace.own(query).limit(0))
+    rows = ((group, *row) for group, part in trace.by_cgroup() for row in Result.of(part.own(query)).rows)
     return Result(("in_cgroup", *empty.names), (False, *empty.numeric), rows)
 
 

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
+import analyze
 import sysmon
-from analyze.drawing import Paper, drawn
+from analyze.drawing import DRAWINGS, Paper
 from analyze.formats import table_lines
 from analyze.reports import reports
 from analyze.result import Instant, Result
 from tests import traces
 from tests.golden import sample
-from tests.traces import T0, at, row
+from tests.traces import T0, at, born, bucket_of, calls, row
 
 HISTOGRAM = ("syscall", "low_ns", "high_ns", "calls", "abi")
-TIMELINE = ("ts", "interval_s", "syscall", "low_ns", "high_ns", "calls", "abi")
+TIMELINE = ("ts", "interval_s", "syscall", "octave", "calls", "time_ns", "abi")
 
 
 def paper(width: int = 100, blocks: bool = True, begin: float = 0, end: float = 10) -> Paper:
@@ -33,7 +34,7 @@ def result(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Result:
 
 
 def cells(name: str, names: tuple[str, ...], rows: list[tuple[Any, ...]], on: Paper) -> list[tuple[Any, ...]]:
-    return list(drawn(name, result(names, rows), on).rows)
+    return list(DRAWINGS[name].draw(result(names, rows), on).rows)
 
 
 def test_a_bar_is_a_part_of_the_most_of_its_histogram() -> None:
@@ -64,7 +65,7 @@ def test_histograms_of_processes_are_apart() -> None:
 
 
 def seen(second: float, interval: float | None, low_ns: int, count: int, syscall: str = "read") -> tuple[Any, ...]:
-    return Instant(at(second)), interval, syscall, low_ns, low_ns + 1, count, "x86_64"
+    return Instant(at(second)), interval, syscall, low_ns.bit_length(), count, low_ns * count, "x86_64"
 
 
 def test_a_map_has_latency_upwards_and_time_to_the_right() -> None:
@@ -87,7 +88,7 @@ def test_a_map_has_latency_upwards_and_time_to_the_right() -> None:
     assert [r[3] for r in cells("latency_timeline", TIMELINE, rows, paper(width=55, blocks=False))] == [
         "##+::     ", "          ", "   :     #",
     ]  # fmt: skip
-    shown = drawn("latency_timeline", result(TIMELINE, rows), paper(width=55))
+    shown = DRAWINGS["latency_timeline"].draw(result(TIMELINE, rows), paper(width=55))
     assert shown.names == ("syscall", "latency", "calls", "+0s   +10s", "abi")
     assert "█ from 1/4" in shown.legend
 
@@ -130,7 +131,29 @@ def test_calls_that_took_the_most_time_come_first_and_wide_ranges_fit() -> None:
 
 def test_nothing_to_draw() -> None:
     for name, names in (("syscall_histogram", HISTOGRAM), ("latency_timeline", TIMELINE)):
-        assert table_lines(drawn(name, result(names, []), paper()))[0][1:] == []
+        assert table_lines(DRAWINGS[name].draw(result(names, []), paper()))[0][1:] == []
+
+
+def test_what_a_map_is_made_of(tmp_path: Path) -> None:
+    # 2000 snapshots in 10 s are 400 times five of 5 ms, each with one call of 64 ns and three of 65 to 127 ns.
+    rows = [row("clock", at(0), event="start")]
+    for n in range(1, 2001):
+        when = at(0.005 * n)
+        rows.append(row("clock", when, event="snapshot"))
+        rows += [calls(when, 7, born(0), "read", b, c) for b, c in ((bucket_of(64), 1), (bucket_of(100), 3))]
+    path = traces.write(tmp_path / "t.parquet", rows)
+    with analyze.open_trace(path) as trace:
+        found = trace.own(DRAWINGS["latency_timeline"].query).fetchall()
+    # The middles of the buckets from 64 to 72 and from 96 to 104 ns.
+    assert sum(r[4] for r in found) == 8000
+    assert sum(r[5] for r in found) == 2000 * 68 + 6000 * 100
+    assert {r[3] for r in found} == {7}
+    # The last snapshot is at the end, in a part of its own.
+    assert 400 <= len(found) <= 401
+    assert sum(r[1] for r in found) == pytest.approx(10)
+    with analyze.open_trace(path, since="+2", until="+4") as trace:
+        part = trace.own(DRAWINGS["latency_timeline"].query).fetchall()
+    assert (sum(r[4] for r in part), sum(r[1] for r in part)) == (1600, pytest.approx(2))
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +218,4 @@ def test_a_terminal_of_any_width_holds_the_drawing(trace: str, name: str, width:
 
 
 def test_drawings_are_of_reports() -> None:
-    from analyze.drawing import DRAWINGS
-
     assert set(DRAWINGS) <= {r.name for r in reports()}
