@@ -47,13 +47,39 @@ CHARTS: dict[str, Chart] = {
     chart.name: chart
     for chart in (
         Chart(
+            "cpu",
+            "CPU time by process",
+            "CPU time of the processes that used most of it, of all others, and of the rest of the machine, from "
+            "snapshot to snapshot, under what the machine has: what is open up to the line was idle. Under it how "
+            "many threads were ready to run and waited for a CPU, on average; a wait counts when it is over.",
+            ("cpu",),
+            SWITCHES,
+        ),
+        Chart(
             "memory",
             "Resident memory by process",
             "Resident memory of the processes that had most of it, and of all others, from snapshot to snapshot, with "
             "the rate at which each grows; under it what the machine uses of its memory. A process is in it from when "
             "it first ran in the recording to its end. What processes share counts for each of them.",
             ("memory",),
-            ("memory", "followed"),
+            ("followed",),
+        ),
+        Chart(
+            "kernel_memory",
+            "Kernel memory by process",
+            "Objects that the kernel allocated while each process ran, from snapshot to snapshot; under it what all "
+            "objects of the kernel take. Gross: what one process allocates another may free. Of a recording "
+            "`--with kernel_memory`.",
+            ("kernel_memory",),
+            ALLOCATIONS,
+        ),
+        Chart(
+            "io",
+            "Bytes read and written by process",
+            "What the processes that moved most read and wrote, and all others, from snapshot to snapshot: of files, "
+            "pipes, sockets and all else that has a descriptor. Not in it: memory that is mapped, io_uring.",
+            ("syscall_stats",),
+            CALLS,
         ),
         Chart(
             "latency",
@@ -62,6 +88,32 @@ CHARTS: dict[str, Chart] = {
             "and the 99th percentile. Both axes are logarithmic. With --pid for each process apart.",
             ("syscall_stats",),
             CALLS,
+            takes_syscall=True,
+        ),
+        Chart(
+            "heatmap",
+            "Latency of system calls over time",
+            "How long calls took over time: a column for each snapshot, a row for each quarter of a doubling of "
+            "latency, the colour by calls a second. The lines are the median and the 99th percentile.",
+            ("syscall_stats",),
+            CALLS,
+            takes_syscall=True,
+        ),
+        Chart(
+            "lifetimes",
+            "Lives of processes",
+            "When each process lived that began or ended in the recording, under its parent, coloured by how it ended; "
+            "a process that executes another program begins a new bar. Where they are too many, those of one name "
+            "under one parent share a line.",
+            ("fork",),
+            LIVES,
+        ),
+        Chart(
+            "errors",
+            "Failed system calls",
+            "How many calls failed in a second, by error and call, from snapshot to snapshot.",
+            ("syscall_stats",),
+            (*CALLS, "syscall_errors"),
             takes_syscall=True,
         ),
     )
@@ -109,9 +161,18 @@ def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None 
 
 
 def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
-    from analyze.charts import latency, memory, style
+    from analyze.charts import cpu, errors, heatmap, io, kernel_memory, latency, lifetimes, memory, style
 
-    drawings = {"memory": memory.draw, "latency": latency.draw}
+    drawings = {
+        "cpu": cpu.draw,
+        "memory": memory.draw,
+        "kernel_memory": kernel_memory.draw,
+        "io": io.draw,
+        "latency": latency.draw,
+        "heatmap": heatmap.draw,
+        "lifetimes": lifetimes.draw,
+        "errors": errors.draw,
+    }
     with style.applied(), trace.reading():
         figure = drawings[chart.name](Ask(trace, chart, syscall))
     figure.set_label(chart.name)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analyze.charts import page, style, units
-from analyze.charts.data import Floats, columns
+from analyze.charts.data import IDS, Floats, columns
 from analyze.charts.losses import losses
 from analyze.errors import NoData
 from analyze.safe_text import one_line
@@ -28,6 +28,17 @@ LEAST_NS = 0.5
 
 BOTTOM = 0.6
 """Where a bar begins, so that one call can be seen."""
+
+BY_PROCESS = f"""
+SELECT {IDS}, COALESCE(comm, '?') AS comm, syscall,
+    CAST(low_ns AS DOUBLE) AS low_ns,
+    CAST(high_ns AS DOUBLE) AS high_ns,
+    CAST(SUM(calls) AS DOUBLE) AS calls
+FROM report.syscall_histogram_by_process
+WHERE calls > 0
+GROUP BY ALL
+ORDER BY ALL
+"""
 
 BY_CALL = """
 SELECT
@@ -67,7 +78,12 @@ class Histogram:
 def draw(ask: Ask) -> Figure:
     """Raises NoData if no call returned, or none of this name."""
     trace, syscall = ask.trace, ask.syscall
-    found = histograms(columns(trace, BY_CALL), syscall)
+    by_process = bool(trace.pids)
+    rows = columns(trace, BY_PROCESS if by_process else BY_CALL)
+    if by_process:
+        names = zip(rows["comm"].tolist(), rows["pid"].tolist(), rows["syscall"].tolist(), strict=True)
+        rows["name"] = np.array([f"{style.text_of(comm, 18)} {pid}: {call}" for comm, pid, call in names], dtype=object)
+    found = histograms(rows, syscall)
     if not found:
         which = "system call" if syscall is None else f"system call {one_line(syscall)}"
         raise NoData(f"no {which} returned in this part of the trace: there is no latency to draw")
@@ -107,7 +123,7 @@ def _histogram(axes: Axes, one: Histogram) -> None:
     p50, p99 = units.duration(one.percentile(0.5)), units.duration(one.percentile(0.99))
     total = units.duration(one.total_ns)
     axes.set_title(
-        f"{style.text_of(one.name, 30)}: {units.count(float(one.calls.sum()))} calls, {total} in all; "
+        f"{style.text_of(one.name, 44)}: {units.count(float(one.calls.sum()))} calls, {total} in all; "
         f"p50 {p50} (line), p99 {p99} (dashed)"
     )
     axes.yaxis.set_major_locator(FixedLocator([10**e for e in _exponents(most)]))

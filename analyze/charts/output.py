@@ -33,7 +33,8 @@ NOTHING = {
 }
 """No date and no program's name: the same chart is the same file."""
 
-VARIABLES = {style.INK: "var(--chart-ink, currentColor)", style.PAPER: "var(--chart-paper, Canvas)"}
+VARIABLES = {style.INK: "currentColor", style.PAPER: "var(--sheet, Canvas)"}
+"""What stands in a page for ink and paper: the colour of the text around, and `--sheet` or what browsers take."""
 
 INHERITED = "stroke-linejoin: round; stroke-linecap: butt"
 """What matplotlib says of all elements in a <style>, which in HTML would be for the whole page."""
@@ -57,8 +58,7 @@ def rendered(figure: Figure, ending: str) -> bytes:
 def inline_svg(figure: Figure) -> str:
     """An <svg> element for a page of HTML: as wide as there is room, with the page's own colours and letters.
 
-    Ink is `--chart-ink` or the colour of text around it, paper `--chart-paper` or the page's; what is behind the chart
-    stays transparent. Ids are unlike those of any other chart.
+    What is behind the chart stays transparent. Ids are unlike those of any other chart.
     """
     paper = figure.get_facecolor()
     figure.set_facecolor("none")

@@ -27,10 +27,10 @@ WIDTH = 6.3
 
 LEFT, RIGHT = 0.62, 0.14
 HEAD, GAP, FOOT = 0.66, 0.34, 0.42
-LINE = 0.155
-"""Margins; between two panels; under the last, for its axis; and a line of legend or notes."""
+LINE, ENTRY = 0.15, 0.139
+"""Margins; between two panels; under the last, for its axis; and a line of notes, and of a legend."""
 
-LETTER = 0.062
+LETTER = 0.054
 """How wide a letter is at the size of a legend, about."""
 
 TICKS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
@@ -55,6 +55,7 @@ class Page:
     legend: Sequence[Entry] = ()
     notes: Sequence[str] = field(default_factory=list)
     left: float = LEFT
+    right: float = RIGHT
     share_x: bool = True
     foot: float = FOOT
 
@@ -63,7 +64,7 @@ class Page:
         columns = _columns(self.legend)
         rows = -(-len(self.legend) // columns)
         notes = [line for note in self.notes if note for line in _wrapped(note)]
-        under = self.foot + LINE * rows + (0.06 if rows else 0) + LINE * len(notes) + (0.05 if notes else 0)
+        under = self.foot + ENTRY * rows + (0.08 if rows else 0) + LINE * len(notes) + (0.06 if notes else 0)
         height = HEAD + sum(self.heights) + GAP * (len(self.heights) - 1) + under
         figure = Figure(figsize=(WIDTH, height), dpi=100)
         figure.text(0.1 / WIDTH, 1 - 0.11 / height, self.title, va="top", fontsize=10, fontweight="bold")
@@ -71,8 +72,9 @@ class Page:
         axes: list[Axes] = []
         top = height - HEAD
         for panel in self.heights:
-            box = (self.left / WIDTH, (top - panel) / height, (WIDTH - self.left - RIGHT) / WIDTH, panel / height)
+            box = (self.left / WIDTH, (top - panel) / height, (WIDTH - self.left - self.right) / WIDTH, panel / height)
             axes.append(figure.add_axes(box, sharex=axes[0] if axes and self.share_x else None))
+            axes[-1].yaxis.set_label_coords((0.21 - self.left) / (WIDTH - self.left - self.right), 0.5)
             top -= panel + GAP
         if self.share_x:
             for one in axes[:-1]:
@@ -93,7 +95,9 @@ def _columns(legend: Sequence[Entry]) -> int:
 
 def _legend(figure: Figure, entries: Sequence[Entry], columns: int, top: float) -> None:
     # A label that begins with an underscore would be left out, so each gets its text afterwards.
-    handles = [Patch(facecolor=e.colour, edgecolor="none") for e in entries]
+    handles = [
+        Patch(facecolor=e.colour, edgecolor=style.INK if e.colour == "none" else "none", linewidth=0.6) for e in entries
+    ]
     legend = figure.legend(
         handles, ["x"] * len(entries), loc="upper left", bbox_to_anchor=(0.06 / WIDTH, top), ncols=columns, borderpad=0,
         borderaxespad=0, handlelength=1.1, handleheight=0.9, handletextpad=0.5, labelspacing=0.42, columnspacing=1.6,
@@ -105,7 +109,7 @@ def _legend(figure: Figure, entries: Sequence[Entry], columns: int, top: float) 
 def _wrapped(note: str) -> list[str]:
     from textwrap import wrap
 
-    return wrap(note, 112) or [""]
+    return wrap(note, 122) or [""]
 
 
 def subtitle(trace: Trace) -> str:
@@ -159,6 +163,10 @@ def _clock(second: float, unit: str) -> str:
 
 
 def grid(axes: Axes) -> None:
-    """Faint lines to read values by, under the data."""
+    """Faint lines to read values by, under the data, which begin at 0, and numbers without exponents."""
+    if axes.get_yscale() == "linear":
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.10g}"))
     axes.grid(axis="y", color=style.INK, alpha=0.13, linewidth=0.5)
     axes.set_axisbelow(True)

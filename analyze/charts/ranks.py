@@ -29,8 +29,7 @@ MEASURES = {
     "memory": "SELECT pid, start, MAX(rss_anon_bytes + rss_file_bytes + rss_shmem_bytes) AS amount "
     "FROM {part}.memory GROUP BY pid, start",
     "io": "SELECT pid, start, SUM(bytes) AS amount FROM {part}.syscall_stats WHERE bytes > 0 GROUP BY pid, start",
-    "kernel_memory": "SELECT pid, start, SUM(allocated_bytes) AS amount FROM {part}.kernel_memory "
-    "WHERE pid IS NOT NULL GROUP BY pid, start",
+    "kernel_memory": "SELECT pid, start, SUM(allocated_bytes) AS amount FROM {part}.kernel_memory GROUP BY pid, start",
 }
 """By what processes are ranked. `part` is `unfiltered`, the whole trace, or `main`, what was asked for."""
 
@@ -38,9 +37,10 @@ ONE = """
 SELECT '{measure}' AS measure, pid, start, amount,
     ROW_NUMBER() OVER (ORDER BY amount DESC, pid, start) AS rank
 FROM ({query})
-WHERE amount > 0
+WHERE amount > 0 AND pid > 0
 QUALIFY rank <= {top}
 """
+"""Pid 0 is no process, but all that found no room in a full map."""
 
 NAMED = """
 SELECT r.measure, {ids}, p.comm, COALESCE(p.is_recorder, FALSE) AS is_recorder

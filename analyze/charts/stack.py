@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from analyze.charts import style
 from analyze.charts.data import Floats, Ints
@@ -17,6 +18,9 @@ from analyze.charts.steps import Steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,32 @@ def owners(pids: Ints, starts: Ints, top: Sequence[Shown]) -> Ints:
     return out
 
 
+def layers(over: Steps, rows: dict[str, Any], amounts: Floats, top: Sequence[Shown], known: Bools) -> list[Layer]:
+    """What each process of `top` did, and all others together, in each second of each step."""
+    owner = owners(rows["pid"], rows["start"], top)
+    labels = [(shown.label, shown.colour) for shown in top]
+    if (owner == len(top)).any():
+        labels.append((others_label(rows["pid"], rows["start"], top), style.OTHERS))
+    out = []
+    for i, (label, colour) in enumerate(labels):
+        mine = owner == i
+        rates = over.sums(rows["ts"][mine], amounts[mine]) / over.widths_s
+        out.append(Layer(label, colour, np.where(known, rates, np.nan)))
+    return out
+
+
+def totals(rows: dict[str, Any], amounts: Floats, top: Sequence[Shown]) -> list[float]:
+    """What each of the layers sums up to."""
+    owner = owners(rows["pid"], rows["start"], top)
+    out = [float(amounts[owner == i].sum()) for i in range(len(top))]
+    return [*out, float(amounts[owner == len(top)].sum())] if (owner == len(top)).any() else out
+
+
 def others_label(pids: Ints, starts: Ints, top: Sequence[Shown]) -> str:
     """What the others are called: how many they are."""
-    count = len(set(zip(pids.tolist(), starts.tolist(), strict=True)) - {s.key for s in top})
-    return f"{count:,} other{'s' if count != 1 else ''}"
+    shown = {s.key for s in top}
+    count = sum(key not in shown and key[0] > 0 for key in keys(pids, starts))
+    return f"{count:,} other{'s' if count != 1 else ''}" if count else "others"
 
 
 def draw(axes: Axes, steps: Steps, layers: Sequence[Layer]) -> Floats:
@@ -54,11 +80,6 @@ def draw(axes: Axes, steps: Steps, layers: Sequence[Layer]) -> Floats:
             )  # fmt: skip
         base = top
     return base
-
-
-def is_empty(layers: Sequence[Layer]) -> bool:
-    """Whether nothing would be seen."""
-    return not any(np.nansum(layer.values) > 0 for layer in layers)
 
 
 def keys(pids: Ints, starts: Ints) -> list[Key]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MOST = 200
 """Steps of a chart at the most: half a millimetre each. Longer recordings have several snapshots in a step."""
 
+SHORT = 0.25
+"""An interval shorter than this part of the usual is taken together with its neighbour."""
+
 EDGES = "SELECT epoch_ns(ts) AS ts FROM unfiltered.clocks WHERE ts IS NOT NULL"
 
 
@@ -48,6 +51,12 @@ class Steps:
         """The sum of the values in each step."""
         return np.bincount(self.index(ts), weights=values, minlength=len(self)).astype(np.float64)
 
+    def last(self, ts: Ints, values: Floats) -> Floats:
+        """The last value in each step, NaN where there is none. The values are in the order of time."""
+        out = np.full(len(self), np.nan)
+        out[self.index(ts)] = values  # of several for one place, numpy leaves the last
+        return out
+
     def known(self, *ts: Ints) -> npt.NDArray[np.bool_]:
         """Whether there is any row in each step."""
         out = np.zeros(len(self), dtype=bool)
@@ -70,7 +79,19 @@ def steps(trace: Trace, *ts: Ints) -> Steps:
         edges = edges[max(0, int(np.searchsorted(edges, trace.since_ns, side="right")) - 1) :]
     if len(edges) < 2:  # all that there is came at one instant
         edges = np.array([edges[0] - 10**9, edges[0]])
-    return Steps(_fewer(edges), started_ns)
+    return Steps(_fewer(_even(edges)), started_ns)
+
+
+def _even(edges: Ints) -> Ints:
+    """The edges without intervals far shorter than the others, as the last one is: a rate in them would be noise."""
+    least = np.median(np.diff(edges)) * SHORT
+    out = [int(edges[-1])]
+    for edge in edges[-2:0:-1].tolist():
+        if out[-1] - edge >= least:
+            out.append(edge)
+    while len(out) > 1 and out[-1] - edges[0] < least:
+        out.pop()
+    return np.array([*out, int(edges[0])][::-1], dtype=np.int64)
 
 
 def _fewer(edges: Ints) -> Ints:

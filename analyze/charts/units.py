@@ -35,6 +35,16 @@ def amount(count: float) -> str:
     return size(round(count)) if count >= 0 else f"−{size(round(-count))}"
 
 
+def signed(count: float) -> str:
+    """A change of a number of bytes, such as '+1.5 MiB'."""
+    return amount(count) if count < 0 else f"+{amount(count)}"
+
+
+def short(value: float) -> str:
+    """A number of an axis that goes by powers of ten."""
+    return count(value) if value >= 1 else f"{value:g}"
+
+
 def byte_unit(largest: float) -> tuple[str, int]:
     """The unit for an axis that ends at so many bytes: its name, and the bytes in it."""
     return next(((name, scale) for name, scale in reversed(BYTES) if largest >= scale), BYTES[0])

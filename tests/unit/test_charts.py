@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 import analyze
 from analyze import charts
-from analyze.charts import output, style
+from analyze.charts import lifetimes, output, ranks, steps, style
 from analyze.errors import CannotWrite, NoData
+from bpf import csource
 from bpf.errors import BadRequest
+from recorder import program
 from tests import traces
 from tests.golden import sample
 from tests.traces import Row, at, born, calls, row
@@ -64,6 +69,316 @@ def had(second: float, pid: int, rss_mib: float, start: float = 0) -> Row:
                rss_shmem_bytes=0, swap_bytes=0)  # fmt: skip
 
 
+def used(second: float, pid: int, cpu_ms: int, wait_ms: int | None = 0, start: float = 0) -> Row:
+    given = {"voluntary_switches": 0, "involuntary_switches": 0, "migrations": 0}
+    wait_ns = None if wait_ms is None else wait_ms * 10**6
+    return row("cpu", at(second), pid=pid, start=born(start), oncpu_ns=cpu_ms * 10**6, wait_ns=wait_ns, **given)
+
+
+def host(second: float, *busy_ms: int) -> list[Row]:
+    return [
+        row("host", at(second), cpu=cpu, busy_ns=ms * 10**6, idle_ns=10**9 - ms * 10**6)
+        for cpu, ms in enumerate(busy_ms)
+    ]
+
+
+def allocated(second: float, pid: int | None, mib: float) -> Row:
+    zero = dict.fromkeys(("allocations", "frees", "frees_of_unknown_size", "pages_allocated_bytes"), 0)
+    return row("kernel_memory", at(second), pid=pid, start=None if pid is None else born(0), freed_bytes=0,
+               allocated_bytes=round(mib * MIB), pages_freed_bytes=0, **zero)  # fmt: skip
+
+
+def snapshots(*seconds: float) -> list[Row]:
+    return [row("clock", at(second), event="snapshot") for second in seconds]
+
+
+def of_all_kinds() -> list[Row]:
+    return [*sample.rows(), allocated(1, 101, 3), allocated(2, None, 1)]
+
+
+def levels(axes: Axes) -> dict[str, list[float]]:
+    return {name: [round(float(v), 6) for v in values] for name, values in stack_of(axes).items()}
+
+
+def test_cpu_adds_up_to_what_the_machine_did(drawn: Drawn) -> None:
+    # Two CPUs. In the first second 7 has 0.6 s and 8 has 0.2 s of 1.0 s busy: 20 % are of nobody that was recorded. In
+    # the second 7 has 1.4 s, all of it. In the third there is no row at all: it is not known.
+    rows = [
+        used(1, 7, 600, 250), used(1, 8, 200), used(2, 7, 1400, 500), *host(1, 700, 300), *host(2, 1000, 400),
+        row("exec", at(0), pid=7, start=born(0), comm="spin"), *snapshots(1, 2, 3),
+    ]  # fmt: skip
+    figure = drawn("cpu", rows)
+    cpu, waits = figure.axes
+    shown = stack_of(cpu)
+    assert {name: list(values[:2].round(6)) for name, values in shown.items()} == {
+        "spin 7": [60, 140],
+        "? 8": [20, 0],
+        "rest of the machine": [20, 0],
+    }
+    assert all(np.isnan(values[2]) for values in shown.values())
+    assert list(stack_of(waits)["spin 7"][:2]) == [0.25, 0.5]
+    (capacity,) = (line for line in cpu.lines if line.get_gid() == "capacity")
+    assert list(capacity.get_ydata()) == [200, 200]
+    # Of 4 s of CPUs that are known 2.4 s were busy.
+    assert "idle: 1.60 s" in texts(figure)
+    assert "60 %" in cpu.get_title(loc="left")
+
+
+def test_the_stack_is_the_report_whoever_is_shown(tmp_path: Path) -> None:
+    """Twenty processes, of which seven have a colour: with all others the sum is that of the report."""
+    rows = [used(1 + second, 100 + i, 7 * i + second) for i in range(20) for second in range(5)]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        shown = stack_of(charts.draw(trace, "cpu").axes[0])
+        total = sum(r[0] for r in trace.report("cpu").select("cpu_s").fetchall())
+    assert len(shown) == 8
+    assert "13 others" in shown
+    assert sum(float(values.sum()) for values in shown.values()) / 100 == pytest.approx(total)
+
+
+def test_io_is_the_report(tmp_path: Path) -> None:
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", of_all_kinds())) as trace:
+        read, written = charts.draw(trace, "io").axes
+        totals = trace.report("io").select("read_bytes, written_bytes").fetchall()
+    for axes, total in ((read, sum(r for r, _ in totals)), (written, sum(w for _, w in totals))):
+        scale = {"[bytes/s]": 1, "[KiB/s]": 1 << 10, "[MiB/s]": MIB}[axes.get_ylabel()]
+        edges = np.asarray(axes.patches[0].get_data().edges)  # type: ignore[attr-defined]
+        shown = sum(float((values * np.diff(edges)).sum()) for values in stack_of(axes).values())
+        assert shown * scale == pytest.approx(total)
+
+
+def test_kernel_memory_has_interrupts_apart(drawn: Drawn) -> None:
+    figure = drawn("kernel_memory", [allocated(1, 7, 3), allocated(2, 7, 1), allocated(2, None, 2)])
+    assert levels(figure.axes[0]) == {"? 7": [3, 1], "in interrupts": [0, 2]}
+
+
+def test_errors_by_number_and_in_older_traces_by_call(drawn: Drawn) -> None:
+    me = {"pid": 7, "start": born(0), "nr": 257, "abi": "x86_64", "total_ns": 1}
+    rows = [
+        row("syscall_errors", at(1), syscall="openat", error="ENOENT", errno=2, calls=5, **me),
+        row("syscall_errors", at(2), syscall="openat", error="ENOENT", errno=2, calls=3, **me),
+        row("syscall_errors", at(2), syscall="openat", error="EACCES", errno=13, calls=2, **me),
+        calls(at(1), 7, born(0), "openat", 90, 9, errors=5), calls(at(2), 7, born(0), "openat", 90, 9, errors=5),
+    ]  # fmt: skip
+    assert levels(drawn("errors", rows).axes[0]) == {"ENOENT of openat": [5, 3], "EACCES of openat": [0, 2]}
+    older = [k for k in (r["kind"] for r in rows) if k != "syscall_errors"]
+    assert levels(drawn("errors", rows[3:], kinds=older).axes[0]) == {"openat": [5, 5]}
+    with pytest.raises(NoData, match="no system call read failed"):
+        drawn("errors", rows, {"syscall": "read"})
+
+
+def test_a_heat_map_counts_each_call(drawn: Drawn) -> None:
+    rows = [
+        calls(at(1), 7, born(0), "read", traces.bucket_of(1000), 10),
+        calls(at(2), 7, born(0), "read", traces.bucket_of(1000), 4), calls(at(2), 7, born(0), "write", 200, 6),
+        *snapshots(1, 2),
+    ]  # fmt: skip
+    axes = drawn("heatmap", rows).axes[0]
+    cells = np.ma.getdata(np.ma.filled(axes.collections[0].get_array(), 0))
+    assert cells.sum(axis=0).tolist() == [10, 10]
+    assert (cells > 0).sum() == 3
+    p99 = next(p for p in axes.patches if p.get_gid() == "p99").get_data().values  # type: ignore[attr-defined]
+    assert 960 <= p99[0] < 1024
+    assert p99[1] > 10**6
+    axes = drawn("heatmap", rows, {"syscall": "write"}).axes[0]
+    assert float(np.ma.filled(axes.collections[0].get_array(), 0).sum()) == 6
+
+
+def life(pid: int, began: float, ended: float | None, ppid: int, comm: str, **end: Any) -> list[Row]:
+    me = {"pid": pid, "start": born(began), "ppid": ppid}
+    out = [row("fork", at(began), **me, comm="sh"), row("exec", at(began + 0.01), **me, comm=comm, argv=[comm])]
+    return out if ended is None else [*out, row("exit", at(ended), **me, comm=comm, **({"exit_code": 0} | end))]
+
+
+def lines_of(figure: Figure) -> list[str]:
+    """The names of the lines from the top, each indented as it stands."""
+    found = [t for t in figure.axes[0].texts if t.get_text()]
+    left = min(t.xyann[0] for t in found)  # type: ignore[attr-defined]
+    return [" " * round((t.xyann[0] - left) / (72 * 0.09)) + t.get_text() for t in found]  # type: ignore[attr-defined]
+
+
+def test_lives_in_the_order_of_the_tree(drawn: Drawn) -> None:
+    rows = [
+        row("process", at(0), pid=1, start=born(-900), ppid=0, comm="init", edge="both"),
+        row("process", at(0), pid=2, start=born(-800), ppid=1, comm="idle", edge="both"),
+        *life(10, 1, 9, 1, "make"), *life(12, 3, 4, 10, "ld", exit_code=1), *life(11, 2, 3, 10, "cc"),
+        *life(20, 5, 6, 1, "crash", exit_code=None, signal=11), *life(30, 7, None, 20, "stays"),
+    ]  # fmt: skip
+    figure = drawn("lifetimes", rows)
+    assert lines_of(figure) == ["make 10", " cc 11", " ld 12", "crash 20", " stays 30"]
+    ends = [str(c.get_gid()) for c in figure.axes[0].collections]
+    assert ends == ["exit status 0", "exit status 0", "another exit status", "killed by a signal", "lived on"]
+    assert "killed by a signal" in texts(figure)
+
+
+def test_thousands_of_one_name_share_a_line(drawn: Drawn) -> None:
+    rows = [*life(10, 0.5, 9, 1, "make")]
+    for i in range(2000):
+        rows += life(100 + i, 1 + i / 400, 1.01 + i / 400, 10, "cc1", exit_code=int(i == 1000))
+    figure = drawn("lifetimes", rows)
+    assert lines_of(figure) == ["make 10", " cc1 × 2,000"]
+    assert len(charts.svg(figure)) < 30_000
+
+
+def test_more_names_than_lines_say_so(drawn: Drawn) -> None:
+    rows = [r for i in range(60) for r in life(100 + i, 1 + i / 10, 8, 1, f"job{i}")]
+    figure = drawn("lifetimes", rows)
+    assert len(lines_of(figure)) == lifetimes.LINES
+    assert f"No room here for {60 - lifetimes.LINES} more" in texts(figure)
+
+
+def test_a_long_chain_of_processes(drawn: Drawn) -> None:
+    rows = [r for i in range(1500) for r in life(100 + i, 1 + i / 1000, 8, 99 + i, f"c{i}")]
+    assert lines_of(drawn("lifetimes", rows))
+
+
+def test_a_process_has_one_colour_in_every_chart(tmp_path: Path) -> None:
+    """Those that are largest by CPU are not those by memory, but some are in both; also in a part of the trace."""
+    rows = [used(1, 100 + i, 10 * i + 1) for i in range(12)] + [
+        had(1, 100 + i, 500 - 10 * abs(i - 8)) for i in range(30)
+    ]
+    rows += [allocated(1, 100 + i, 1 + i % 7) for i in range(20)] + snapshots(1)
+    rows += [row("exec", at(0.5), pid=100 + i, start=born(0), comm=f"p{i}") for i in range(30)]
+    path = traces.write(tmp_path / "t.parquet", rows)
+    seen: dict[str, set[str]] = {}
+    for part in ({}, {"since": "+0.5"}, {"pids": [105, 111, 108]}):
+        with analyze.open_trace(path, **part) as trace:  # type: ignore[arg-type]
+            for name in ("cpu", "memory", "kernel_memory"):
+                figure = charts.draw(trace, name)
+                here = {}
+                for patch in figure.axes[0].patches:
+                    label = str(patch.get_gid())
+                    if label.startswith("p"):
+                        here[label] = to_hex(patch.get_facecolor())
+                        seen.setdefault(label, set()).add(here[label])
+                assert len(set(here.values())) == len(here), f"two of one colour in {name}"
+    assert len(seen) > 10
+    assert all(len(colours) == 1 for colours in seen.values())
+
+
+def test_colours_like_those_of_a_map() -> None:
+    a, b, c, d = ((i, 0) for i in range(4))
+    found = ranks.coloured([[a, b], [b, c], [c, d]])
+    assert all(found[x] != found[y] for x, y in ((a, b), (b, c), (c, d)))
+    # A part of the trace changes nothing for those of the whole.
+    assert found.items() <= ranks.coloured([[a, b], [b, c], [c, d], [(9, 0), a, d]], 3).items()
+
+
+def test_losses_are_shaded_where_they_happened(drawn: Drawn) -> None:
+    rows = [
+        *(used(second, 7, 500) for second in (1, 2, 3, 4)), *snapshots(1, 2, 3, 4),
+        row("loss", at(3), cause="map full", place="cpu", lost=17),
+        row("loss", at(2), cause="ring full", place="open", lost=99),
+    ]  # fmt: skip
+    figure = drawn("cpu", rows)
+    for axes in figure.axes:
+        (shade,) = (p for p in axes.patches if p.get_gid() == "loss")
+        box = shade.get_path().get_extents(shade.get_patch_transform())
+        assert (box.x0, box.x1) == (2, 3)
+    assert "17 (map full: cpu)" in texts(figure)
+    assert "99" not in texts(figure)  # no chart of CPU time lacks an open
+
+
+def test_every_place_of_a_loss_is_known_to_a_chart_or_concerns_none() -> None:
+    of_files = {"open", "file_op", "socket", "syscall", "rename", "syscall_inflight", "cgroup", "on_open", "on_file_op",
+                "on_socket", "on_rename", "on_cgroup_mkdir"}  # fmt: skip
+    only_texts = {place for cause, place in csource.losses().values() if cause == "unreadable"}
+    places = {place for _, place in csource.losses().values()} | {p.program for p in program.PROBES}
+    places |= {p.program for p in program.HOOKS.values()}
+    drawn_places = {place for chart in charts.CHARTS.values() for place in chart.places}
+    assert drawn_places <= places
+    assert places - drawn_places <= of_files | only_texts
+    assert not drawn_places & of_files
+
+
+def test_steps_of_a_long_recording_keep_the_sum(tmp_path: Path) -> None:
+    rows = [r for second in range(1, 1001) for r in (used(second, 7, 100), *snapshots(second))]
+    path = traces.write(tmp_path / "t.parquet", rows, ended_ns=at(1000))
+    with analyze.open_trace(path) as trace:
+        axes = charts.draw(trace, "cpu").axes[0]
+    (patch,) = (p for p in axes.patches if isinstance(p, StepPatch))
+    values, edges, _ = patch.get_data()
+    assert len(values) == steps.MOST
+    assert float((values * np.diff(edges)).sum()) == pytest.approx(100 * 100)
+    assert "[min:s]" in drawn_label(axes)
+
+
+def drawn_label(axes: Axes) -> str:
+    return "".join(a.get_xlabel() for a in axes.figure.axes)
+
+
+def test_a_short_last_interval_is_no_spike() -> None:
+    edges = np.array([0, 10, 20, 30, 31], dtype=np.int64)
+    assert steps._even(edges).tolist() == [0, 10, 20, 31]
+    assert steps._even(np.array([0, 1], dtype=np.int64)).tolist() == [0, 1]
+
+
+def test_a_window_is_what_is_on_the_axis(drawn: Drawn) -> None:
+    rows = [r for second in range(1, 10) for r in (used(second, 7, 100 * second), *snapshots(second))]
+    axes = drawn("cpu", rows, {"since": "+3", "until": "+6"}).axes[0]
+    assert axes.get_xlim() == (3, 6)
+    assert levels(axes) == {"? 7": [40, 50, 60]}
+
+
+def test_a_leak_is_named_small_as_it_is(drawn: Drawn) -> None:
+    """Eight large ones that do not grow, and a small one: 2 MiB a second, 120 a minute, straight."""
+    rows = [had(second, 100 + i, 1000 + i) for i in range(8) for second in range(1, 8)]
+    rows += [had(second, 7, 5 + 2 * second) for second in range(1, 8)]
+    rows.append(row("exec", at(0), pid=7, start=born(0), comm="leaky"))
+    figure = drawn("memory", rows)
+    assert "leaky 7 grows steadily, by 120.0 MiB a minute." in texts(figure)
+    assert "leaky 7: 19.0 MiB, +120.0 MiB/min" in texts(figure)
+    assert sum(v[-1] for v in levels(figure.axes[0]).values()) * 1024 == pytest.approx(8 * 1000 + 28 + 19, rel=1e-5)
+
+
+def test_latency_of_a_process(drawn: Drawn) -> None:
+    rows = [calls(at(1), 7, born(0), "read", 90, 5), calls(at(1), 8, born(0), "read", 90, 9)]
+    (axes,) = drawn("latency", rows, {"pids": [7]}).axes
+    assert axes.get_title(loc="left").startswith("? 7: read: 5 calls")
+    with pytest.raises(NoData, match="no system call write returned"):
+        drawn("latency", rows, {"syscall": "write"})
+
+
+@pytest.mark.parametrize("name", charts.CHARTS)
+def test_one_row_is_enough(name: str, drawn: Drawn) -> None:
+    one = {
+        "cpu": used(10, 7, 1), "memory": had(10, 7, 1), "kernel_memory": allocated(10, 7, 1),
+        "io": calls(at(10), 7, born(0), "read", 90, 1, bytes=1), "latency": calls(at(10), 7, born(0), "read", 0, 1),
+        "heatmap": calls(at(10), 7, born(0), "read", 0, 1),
+        "errors": calls(at(10), 7, born(0), "read", 90, 1, errors=1),
+        "lifetimes": row("exit", at(10), pid=7, start=born(1), comm="x", exit_code=0),
+    }  # fmt: skip
+    changes = {"kinds": ["syscall_stats"]} if name == "errors" else {}
+    output.rendered(drawn(name, [one[name]], **changes), "png")
+    with pytest.raises(NoData):
+        drawn(name, [one[name]], {"until": "+0.5"}, **changes)
+
+
+@pytest.mark.parametrize("name", charts.CHARTS)
+def test_a_trace_of_nothing_but_one_instant(name: str, drawn: Drawn) -> None:
+    with contextlib.suppress(NoData):
+        output.rendered(drawn(name, of_all_kinds(), ended_ns=traces.T0), "png")
+
+
+def test_a_picture_shows_itself_in_a_notebook(tmp_path: Path) -> None:
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", of_all_kinds())) as trace:
+        picture = trace.chart("cpu", pid=101)
+        image, size = picture._repr_png_()
+        assert image.startswith(b"\x89PNG")
+        assert size["width"] == 630
+        assert picture.svg().startswith("<svg")
+        assert trace.chart("latency", pid=[101, 60], syscall="read").figure.axes
+        with pytest.raises(BadRequest, match="no process 4242"):
+            trace.chart("cpu", pid=4242)
+        assert trace.report("cpu").fetchall()  # still open
+
+
+def test_settings_of_the_user_change_nothing(drawn: Drawn) -> None:
+    before = charts.svg(drawn("memory", [had(1, 7, 10)]))
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "text.parse_math": True}):
+        assert charts.svg(drawn("memory", [had(1, 7, 10)])) == before
+        assert matplotlib.rcParams["font.size"] == 20
+
+
 def test_memory_is_what_each_process_had_until_it_ended(drawn: Drawn) -> None:
     # 7 does not run in the third second and has what it had; 8 ends at 2.5 s and is no more at the third snapshot.
     rows = [
@@ -107,7 +422,7 @@ def test_an_empty_trace_has_nothing_to_draw(name: str, drawn: Drawn) -> None:
 
 @pytest.mark.parametrize("name", charts.CHARTS)
 def test_an_svg_for_a_page(name: str, tmp_path: Path) -> None:
-    path = traces.write(tmp_path / "t.parquet", sample.rows() + hostile(), losses=sample.LOSSES)
+    path = traces.write(tmp_path / "t.parquet", of_all_kinds() + hostile(), losses=sample.LOSSES)
     with analyze.open_trace(path) as trace:
         text = charts.svg(charts.draw(trace, name))
         again = charts.svg(charts.draw(trace, name))

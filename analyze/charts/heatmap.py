@@ -1,0 +1,130 @@
+"""Latency of system calls over time: time across, latency up, colour by calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from analyze.charts import page, style, units
+from analyze.charts.data import Floats, columns
+from analyze.charts.latency import LEAST_NS, Histogram
+from analyze.charts.losses import losses, shade
+from analyze.charts.steps import Steps, steps
+from analyze.errors import NoData
+from analyze.safe_text import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
+
+    from analyze.charts import Ask
+
+CELLS = """
+SELECT epoch_ns(ts) AS ts, syscall, CAST(low_ns AS DOUBLE) AS low_ns, CAST(high_ns AS DOUBLE) AS high_ns,
+    CAST(SUM(calls) AS DOUBLE) AS calls
+FROM report.latency_timeline
+WHERE ts IS NOT NULL AND calls > 0
+GROUP BY ALL
+ORDER BY ALL
+"""
+
+COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.12, 0.97, 256)))
+"""Without the ends of viridis, which cannot be seen on black and on white."""
+
+BAR = 0.1
+"""Width of the bar of colours [inches]."""
+
+
+def draw(ask: Ask) -> Figure:
+    """Raises NoData if no call returned, or none of this name."""
+    trace = ask.trace
+    rows = columns(trace, CELLS)
+    if ask.syscall is not None:
+        rows = {name: column[rows["syscall"] == ask.syscall] for name, column in rows.items()}
+    if not len(rows["ts"]):
+        which = "system call" if ask.syscall is None else f"system call {one_line(ask.syscall)}"
+        raise NoData(f"no {which} returned in this part of the trace: there is no heatmap to draw")
+    over = steps(trace, rows["ts"])
+    which = "system calls" if ask.syscall is None else style.text_of(ask.syscall, 30)
+    lost = losses(trace, ask.chart)
+    sheet = page.Page(
+        f"Latency of {which} over time", page.subtitle(trace), (2.6,), notes=[lost.note], left=0.72, right=0.8
+    )
+    figure, (axes,) = sheet.made()
+    edges, calls = matrix(over, rows)
+    mesh = _mesh(axes, over, edges, calls)
+    for share, name, line in ((0.5, "p50", "-"), (0.99, "p99", "--")):
+        axes.stairs(
+            percentiles(over, rows, share), over.edges_s, baseline=None, color=style.INK, linewidth=0.9, linestyle=line,
+            gid=name, path_effects=[withStroke(linewidth=2, foreground=style.PAPER)],
+        )  # fmt: skip
+    axes.set_title(
+        f"{units.count(float(rows['calls'].sum()))} calls; the lines are the median and, dashed, the 99th percentile"
+    )
+    axes.set_ylim(edges[0] / 1.1, edges[-1] * 1.1)
+    axes.yaxis.set_major_locator(
+        FixedLocator([10.0**e for e in range(13) if edges[0] / 1.1 <= 10.0**e <= edges[-1] * 1.1])
+    )
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: units.duration(y)))
+    axes.set_ylabel("latency")
+    page.time_axis(axes, trace, float(over.edges_s[0]))
+    shade(axes, lost)
+    _scale(figure, axes, mesh)
+    return figure
+
+
+def matrix(over: Steps, rows: dict[str, Any]) -> tuple[Floats, Floats]:
+    """Limits of the latencies [ns], and the calls for each range of latencies and each step.
+
+    A range is two buckets, four to a doubling: what a page can show.
+    """
+    lows = np.maximum(rows["low_ns"], 1)
+    octave = np.floor(np.log2(lows)).astype(int)
+    part = np.floor((lows / 2.0**octave - 1) * 4).astype(int)
+    rank = octave * 4 + part
+    first, last = int(rank.min()), int(rank.max())
+    ranges = np.arange(first, last + 2)
+    edges = np.maximum(2.0 ** (ranges // 4) * (1 + (ranges % 4) / 4), LEAST_NS)
+    calls = np.zeros((last - first + 1, len(over)))
+    np.add.at(calls, (rank - first, over.index(rows["ts"])), rows["calls"])
+    return edges, calls
+
+
+def percentiles(over: Steps, rows: dict[str, Any], share: float) -> Floats:
+    """The percentile in each step [ns]; NaN where no call returned."""
+    out = np.full(len(over), np.nan)
+    at = over.index(rows["ts"])
+    order = np.lexsort((rows["low_ns"], at))
+    bounds = np.searchsorted(at[order], np.arange(len(over) + 1))
+    for i in range(len(over)):
+        mine = order[bounds[i] : bounds[i + 1]]
+        if len(mine):
+            out[i] = Histogram("", rows["low_ns"][mine], rows["high_ns"][mine], rows["calls"][mine]).percentile(share)
+    return out
+
+
+def _mesh(axes: Axes, over: Steps, edges: Floats, calls: Floats) -> QuadMesh:
+    axes.set_yscale("log")
+    rates = np.ma.masked_less_equal(calls / over.widths_s, 0)
+    low, high = float(rates.min()), float(rates.max())
+    norm = LogNorm(low, high if high > low * 1.01 else low * 10)
+    # As an image: each cell as a path of its own would make an SVG of megabytes.
+    return axes.pcolormesh(over.edges_s, edges, rates, cmap=COLOURS, norm=norm, rasterized=True, gid="calls")
+
+
+def _scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
+    box = axes.get_position()
+    place = (box.x1 + 0.12 / page.WIDTH, box.y0, BAR / page.WIDTH, box.height)
+    bar = figure.colorbar(mesh, cax=figure.add_axes(place), format=FuncFormatter(lambda v, _: units.short(v)))
+    bar.minorticks_off()
+    bar.set_label("calls a second")
+    bar.outline.set_visible(False)
+    assert bar.solids is not None
+    bar.solids.set_rasterized(True)

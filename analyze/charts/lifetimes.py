@@ -1,0 +1,278 @@
+"""Lives of processes: a line for each, or for those of one name under one parent, in the order of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.collections import PolyCollection
+
+from analyze.charts import page, style, units
+from analyze.charts.data import IDS
+from analyze.charts.losses import losses, shade
+from analyze.errors import NoData
+from analyze.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analyze.charts import Ask
+    from analyze.charts.ranks import Key
+    from analyze.trace import Trace
+
+LIVES = f"""
+SELECT {IDS}, comm, epoch_ns(began), epoch_ns(ended), ended_by, exit_code,
+    CAST(COALESCE(ppid, -1) AS BIGINT), COALESCE(TRY_CAST(parent_start AS BIGINT), -1)
+FROM report.lives
+ORDER BY pid, start, execs
+"""
+
+LINES = 34
+"""Lines of a chart at the most: as many as a page has room for."""
+
+LINE_HEIGHT = 0.16
+"""Inches."""
+
+LABELS = 1.75
+"""Room for names on the left [inches]."""
+
+INDENT = 0.09
+"""How far a child's name stands to the right of its parent's [inches]."""
+
+LEAST = 0.0022
+"""Width of the narrowest bar, as a part of the axis."""
+
+GROUPS = (10**9, 12, 5, 2, 1)
+"""Tried one after the other until the lines fit: how many of one name under one parent have lines of their own."""
+
+ENDS = {
+    "lived on": "#56b4e9",
+    "executed another program": style.OTHERS,
+    "exit status 0": "#009e73",
+    "another exit status": "#e69f00",
+    "killed by a signal": "#d55e00",
+}
+"""How a life ended, what is seen over what, and its colour."""
+
+NS = 1e9
+
+
+@dataclass(frozen=True)
+class Life:
+    """A program in a process, from when to when [s since the recording began]; None: before, after, or not seen."""
+
+    began: float | None
+    ended: float | None
+    end: str
+
+
+@dataclass
+class Process:
+    """A process with its lives, in their order."""
+
+    key: Key
+    parent: Key
+    name: str
+    lives: list[Life] = field(default_factory=list)
+
+    @property
+    def stayed(self) -> bool:
+        """Whether it was there all the time, as one program."""
+        return all(life.began is None and life.ended is None for life in self.lives)
+
+    @property
+    def began(self) -> float:
+        """When it was first seen to begin something; what was there before is first."""
+        return min((-1.0 if life.began is None else life.began) for life in self.lives)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the chart: a process, or several of one name under one parent, and how deep in the tree."""
+
+    depth: int
+    members: tuple[Process, ...]
+
+    @property
+    def label(self) -> str:
+        """The name, and the pid or how many they are."""
+        letters = int((LABELS - 0.25 - self.depth * INDENT) / page.LETTER)
+        first = self.members[0]
+        said = f" × {len(self.members):,}" if len(self.members) > 1 else f" {first.key[0]}"
+        return style.text_of(first.name, max(4, letters - len(said))) + said
+
+
+def draw(ask: Ask) -> Figure:
+    """Raises NoData if no process began or ended."""
+    trace = ask.trace
+    everyone = processes(trace)
+    shown, left_out = lines(everyone, keep_all=bool(trace.pids or trace.comms or trace.cgroups))
+    if not shown:
+        raise NoData("no process began or ended in this part of the trace: there are no lifetimes to draw")
+    lost = losses(trace, ask.chart)
+    notes = [lost.note]
+    if left_out:
+        notes.insert(0, f"No room here for {left_out:,} more; `--pid`, `--comm`, `--since` and `--until` choose.")
+    seen = {life.end for line in shown for p in line.members for life in p.lives}
+    legend = [page.Entry(colour, end) for end, colour in ENDS.items() if end in seen]
+    height = LINE_HEIGHT * len(shown) + 0.1
+    sheet = page.Page(ask.chart.title, page.subtitle(trace), (height,), legend, notes, left=LABELS)
+    figure, (axes,) = sheet.made()
+    page.time_axis(axes, trace, 0)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    born = sum(any(life.began is not None for life in p.lives) for p in everyone)
+    failed = sum(any(life.end in ("another exit status", "killed by a signal") for life in p.lives) for p in everyone)
+    axes.set_title(
+        f"{units.count(born)} processes began or executed a program, {units.count(failed)} failed or were killed"
+    )
+    for i, line in enumerate(shown):
+        _bars(axes, i, line)
+        indent = 72 * (0.1 - LABELS + line.depth * INDENT)
+        axes.annotate(
+            line.label, (0, i), xycoords=("axes fraction", "data"), xytext=(indent, 0), textcoords="offset points",
+            va="center", ha="left", fontsize=7, annotation_clip=False,
+        )  # fmt: skip
+        if i % 2:
+            axes.axhspan(i - 0.5, i + 0.5, facecolor=style.INK, alpha=0.04, linewidth=0, zorder=0)
+    shade(axes, lost)
+    return figure
+
+
+def processes(trace: Trace) -> list[Process]:
+    """All that lived in the part that was asked for, each with its last name."""
+    started_ns = trace.metadata["started_ns"]
+    found: dict[Key, Process] = {}
+    rows: Iterable[Any] = Result.of(trace.own(LIVES)).rows
+    for pid, start, comm, began, ended, ended_by, exit_code, ppid, parent_start in rows:
+        process = found.setdefault((pid, start), Process((pid, start), (ppid, parent_start), comm or "?"))
+        process.name = comm or process.name
+        end = _end(ended_by, exit_code)
+        process.lives.append(Life(_second(began, started_ns), _second(ended, started_ns), end))
+    return list(found.values())
+
+
+def _second(ns: int | None, started_ns: int) -> float | None:
+    return None if ns is None else (ns - started_ns) / NS
+
+
+def _end(ended_by: str | None, exit_code: int | None) -> str:
+    if ended_by == "exit":
+        return "exit status 0" if not exit_code else "another exit status"
+    return {"exec": "executed another program", "signal": "killed by a signal"}.get(ended_by or "", "lived on")
+
+
+def lines(everyone: list[Process], *, keep_all: bool = False) -> tuple[list[Line], int]:
+    """The lines of the chart, and how many processes that began or ended are in none.
+
+    Who was there all the time is shown only as a parent of others, unless all are to be kept.
+    """
+    by_key = {p.key: p for p in everyone}
+    wanted = {p.key for p in everyone if keep_all or not p.stayed}
+    children: dict[Key, list[Process]] = {}
+    roots: list[Process] = []
+    for p in _with_parents(by_key, wanted):
+        if p.parent in by_key and p.parent != p.key:
+            children.setdefault(p.parent, []).append(p)
+        else:
+            roots.append(p)
+    found: list[Line] = []
+    for most in GROUPS:
+        found = _without_stem(list(_tree(roots, children, most, 0)), wanted)
+        if len(found) <= LINES:
+            return found, 0
+    kept = _largest(found)
+    there = {p.key for line in kept for p in line.members}
+    return kept, len(wanted - there)
+
+
+def _with_parents(by_key: dict[Key, Process], wanted: set[Key]) -> list[Process]:
+    needed: set[Key] = set()
+    for key in wanted:
+        while key in by_key and key not in needed:
+            needed.add(key)
+            key = by_key[key].parent
+    return sorted((by_key[key] for key in needed), key=lambda p: (p.began, p.key))
+
+
+def _tree(members: Iterable[Process], children: dict[Key, list[Process]], most: int, depth: int) -> Iterator[Line]:
+    """The lines of processes and of their children. Those of one name share a line if they are more than `most`.
+
+    With no recursion: a chain of processes can be longer than Python's stack.
+    """
+    todo = [(depth, group) for group in reversed(_groups(members, most))]
+    while todo:
+        depth, group = todo.pop()
+        yield Line(depth, group)
+        below = [child for p in group for child in children.get(p.key, ())]
+        todo += [(depth + 1, one) for one in reversed(_groups(below, most))]
+
+
+def _groups(members: Iterable[Process], most: int) -> list[tuple[Process, ...]]:
+    named: dict[str, list[Process]] = {}
+    for p in members:
+        named.setdefault(p.name, []).append(p)
+    out: list[tuple[Process, ...]] = []
+    for group in named.values():
+        out += [tuple(group)] if len(group) > most else [(p,) for p in group]
+    return sorted(out, key=lambda g: (g[0].began, g[0].key))
+
+
+def _without_stem(found: list[Line], wanted: set[Key]) -> list[Line]:
+    """The lines without the trunk that all hang on, as init, if it did nothing itself."""
+    cut = 0
+    while cut + 1 < len(found) and not any(p.key in wanted for p in found[cut].members):
+        if any(line.depth <= found[cut].depth for line in found[cut + 1 :]):
+            break
+        cut += 1
+    return [Line(line.depth - cut, line.members) for line in found[cut:]]
+
+
+def _largest(found: list[Line]) -> list[Line]:
+    """As many lines as there is room for: those of most processes and those above them, then the earliest."""
+    keep: set[int] = set()
+    for i in sorted(range(len(found)), key=lambda i: (-len(found[i].members), i)):
+        above = {i}
+        depth = found[i].depth
+        for j in range(i - 1, -1, -1):
+            if found[j].depth < depth:
+                above.add(j)
+                depth = found[j].depth
+        if len(keep | above) <= LINES:
+            keep |= above
+    return [found[i] for i in sorted(keep)]
+
+
+def _bars(axes: Axes, at: int, line: Line) -> None:
+    low, high = axes.get_xlim()
+    least = LEAST * (high - low)
+    for end, colour in ENDS.items():
+        spans = [
+            (max(low, life.began) if life.began is not None else low, life.ended if life.ended is not None else high)
+            for p in line.members
+            for life in p.lives
+            if life.end == end
+        ]
+        half = 0.3
+        boxes = [
+            [(a, at - half), (a, at + half), (b, at + half), (b, at - half)] for a, b in merged(spans, least) if b > low
+        ]
+        if boxes:
+            axes.add_collection(
+                PolyCollection(boxes, facecolor=colour, edgecolor="none", gid=end, zorder=2), autolim=False
+            )
+
+
+def merged(spans: Iterable[tuple[float, float]], least: float) -> list[tuple[float, float]]:
+    """The spans, each at least so wide, and those put together that would touch: thousands become a few."""
+    out: list[tuple[float, float]] = []
+    for began, ended in sorted(spans):
+        ended = max(ended, began + least)
+        if out and began <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], ended))
+        else:
+            out.append((began, ended))
+    return out
