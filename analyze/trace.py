@@ -29,8 +29,11 @@ from bpf.metadata import Recording
 if TYPE_CHECKING:
     from analyze.charts.picture import Picture
 
-MEMORY_BYTES = 4 << 30
-"""The most that DuckDB may use, but never over half of the machine's memory; the rest goes to temporary files."""
+MEMORY_BYTES = 512 << 20
+"""The most that DuckDB may use, but never over half of the machine's memory; the rest goes to temporary files.
+
+With Python, Arrow and what a file's footer takes the process stays below 1 GB, as benchmarks/reading.py shows.
+"""
 
 ALL_ROWS = """
 SELECT * EXCLUDE (row_number)

@@ -30,18 +30,32 @@ CREATE VIEW report.syscalls(
     abi
 ) AS
 WITH
--- The calls that have no latency are a bucket of their own: low_ns IS NULL.
-buckets AS (
-    SELECT abi, syscall, low_ns, high_ns,
+-- Added up first, and then named: named row by row, it takes three times as long.
+counted AS (
+    SELECT abi, nr, syscall, bucket,
         SUM(calls) AS calls,
         SUM(errors) AS errors,
-        SUM(returned) AS returned,
         SUM(total_ns) AS total_ns,
-        MAX(max_ns) AS max_ns,
-        SUM(no_return) AS no_return,
-        SUM(in_flight) AS in_flight
-    FROM main.syscall_cells
-    GROUP BY abi, syscall, low_ns, high_ns
+        MAX(max_ns) AS max_ns
+    FROM main.syscall_stats
+    GROUP BY abi, nr, syscall, bucket
+),
+-- Calls that have no latency are in a bucket of their own: low_ns IS NULL.
+buckets AS (
+    SELECT abi, unfiltered.call_name(syscall, nr) AS syscall,
+        unfiltered.bucket_low_ns(bucket) AS low_ns,
+        unfiltered.bucket_high_ns(bucket) AS high_ns,
+        calls, errors,
+        CASE WHEN bucket IS NOT NULL THEN calls END AS returned,
+        CASE WHEN bucket IS NOT NULL THEN total_ns END AS total_ns,
+        CASE WHEN bucket IS NOT NULL THEN max_ns END AS max_ns,
+        CASE WHEN bucket IS NULL THEN calls ELSE 0 END AS no_return,
+        0 AS in_flight
+    FROM counted
+    UNION ALL
+    SELECT abi, unfiltered.call_name(syscall, nr), NULL, NULL,
+        CASE WHEN edge = 'end' THEN 1 ELSE 0 END, 0, NULL, NULL, NULL, 0, 1
+    FROM main.syscalls_in_flight
 ),
 -- The middle of each bucket, but at most the largest latency in it; and how many calls it and those below it hold.
 ranked AS (

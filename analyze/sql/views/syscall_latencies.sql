@@ -27,33 +27,17 @@ CREATE VIEW syscall_latencies(
     -- The largest of their latencies [ns].
     max_ns
 ) AS
-WITH
--- The octave is 0 for buckets that hold one nanosecond each; SYSCALL_STATS in bpf/syscalls.py defines them.
-placed AS (
-    SELECT
-        *,
-        bucket % 8 AS part,
-        CASE
-            WHEN bucket < 8 THEN 0
-            WHEN bucket < 487 THEN FLOOR(bucket / 8)
-        END AS octave
-    FROM main.syscall_stats
-),
-sized AS (
-    SELECT *, CASE WHEN octave = 0 THEN 1 ELSE CAST(POWER(2, octave - 1) AS BIGINT) END AS width
-    FROM placed
-)
 SELECT
     ts,
     pid,
     start,
     abi,
-    COALESCE(syscall, 'syscall_' || CAST(nr AS VARCHAR), 'unknown'),
+    unfiltered.call_name(syscall, nr),
     bucket IS NOT NULL,
-    CASE WHEN octave = 0 THEN part ELSE (8 + part) * width END,
-    CASE WHEN octave = 0 THEN part + 1 ELSE (9 + part) * width END,
+    unfiltered.bucket_low_ns(bucket),
+    unfiltered.bucket_high_ns(bucket),
     calls,
     errors,
     total_ns,
     max_ns
-FROM sized;
+FROM main.syscall_stats;
