@@ -1,7 +1,7 @@
 #!/bin/sh
-# 3,000 rows in one commit, then 3,000 in one each; a backup starts while they are written.
+# 1,000 rows in one commit, then 1,000 in one each; a backup starts while they are written.
 ./import.py
 ./orders.py &
-sleep 2
+sleep 0.5
 ./backup.py
 wait

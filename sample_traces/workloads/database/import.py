@@ -3,7 +3,7 @@
 
 import sqlite3
 
-ORDERS = 3000
+ORDERS = 1000
 
 if __name__ == "__main__":
     database = sqlite3.connect("import.db", isolation_level=None)

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Takes orders into a SQLite database: 3,000 rows, and a commit that must be on the disk for each of them."""
+"""Takes orders into a SQLite database: 1,000 rows, and a commit that must be on the disk for each of them."""
 
 import sqlite3
 
-ORDERS = 3000
+ORDERS = 1000
 
 if __name__ == "__main__":
     database = sqlite3.connect("orders.db", isolation_level=None)
