@@ -97,6 +97,15 @@ class Trace:
         window = self.since_ns is not None or self.until_ns is not None
         return window or bool(self.pids or self.comms or self.cgroups or self._only_cgroup is not None)
 
+    @property
+    def options(self) -> list[str]:
+        """The words of a command line that ask for this part of the trace; none if it is all."""
+        asked = [("--pid", str(pid)) for pid in self.pids]
+        asked += [("--comm", comm) for comm in self.comms]
+        asked += [("--cgroup", cgroup) for cgroup in self.cgroups]
+        asked += [(name, t) for name, t in (("--since", self._since), ("--until", self._until)) if t is not None]
+        return [word for pair in asked for word in pair]
+
     def part(self, pids: tuple[int, ...]) -> Trace:
         """The same window of the same file with only these processes, to be closed on its own. Raises BadRequest."""
         return Trace(self.source.path, since=self._since, until=self._until, pids=pids, comms=(), cgroups=())

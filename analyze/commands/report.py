@@ -27,6 +27,15 @@ TABLE_ROWS = 30
     type=click.IntRange(0),
     help=f"At most so many rows of each report; for a table {TABLE_ROWS} unless given, otherwise all.",
 )
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write everything as one HTML file that needs no other: findings, charts, and the first rows of every report, "
+    "or as many as --limit says. - is standard output.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the FILE of --html.")
 @click.option("--by", "group_by", type=click.Choice(["cgroup"]), help="Each report for each control group apart.")
 @part_options
 def report(
@@ -35,6 +44,8 @@ def report(
     show_list: bool,
     form: str,
     limit: int | None,
+    html_file: str | None,
+    force: bool,
     group_by: str | None,
     pids: tuple[int, ...],
     comms: tuple[str, ...],
@@ -56,6 +67,7 @@ def report(
       sysmon report trace.parquet syscalls_by_process --comm nginx --format csv
       sysmon report trace.parquet processes --since +10 --until +20.5
       sysmon report trace.parquet syscalls --by cgroup
+      sysmon report trace.parquet --html trace.html
     """
     from analyze.screen import Screen
 
@@ -69,11 +81,41 @@ def report(
     if group_by and (not names or pids or comms or cgroups):
         said = "--by cgroup needs the name of a report, and no --pid, --comm or --cgroup"
         raise click.UsageError(said, click.get_current_context())
+    if html_file is not None and (names or group_by or form != "table"):
+        said = "--html writes every report: give no name, no --format and no --by with it"
+        raise click.UsageError(said, click.get_current_context())
+    if force and html_file is None:
+        raise click.UsageError("--force is for the file of --html", click.get_current_context())
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
-        if names:
+        if html_file is not None:
+            _html(open_trace, html_file, limit, force=force)
+        elif names:
             _reports(screen, open_trace, names, form, limit, grouped=bool(group_by))
         else:
             _summary(screen, open_trace, form)
+
+
+def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:
+    import sys
+    from pathlib import Path
+
+    from analyze.describe import size
+    from analyze.errors import CannotWrite
+    from analyze.html.page import TABLE_ROWS
+    from analyze.html.report import write_html
+    from analyze.newfile import new_file
+    from analyze.safe_text import one_line
+
+    limit = TABLE_ROWS if limit is None else limit
+    if file == "-":
+        write_html(trace, sys.stdout.buffer, limit=limit)
+        return
+    path = Path(file)
+    if force and path.exists() and path.samefile(trace.source.path):
+        raise CannotWrite(f"{one_line(file)} is the trace itself: choose another name")
+    with new_file(path, force=force) as stream:
+        write_html(trace, stream, limit=limit)
+    click.echo(f"wrote {one_line(file)}: {size(path.stat().st_size)}", err=True)
 
 
 def _check(names: tuple[str, ...], form: str) -> None:

@@ -117,8 +117,8 @@ def duration(ns: float) -> str:
         return "0 s"
     for unit, below in (("ns", 10**3), ("us", 10**6), ("ms", 10**9), ("s", 120 * 10**9)):
         if size_ns < below:
-            value = ns / NS_PER[unit]
-            return f"{_three(value)} {'µs' if unit == 'us' else unit}"
+            number = f"{ns:.3g}" if unit == "ns" else _three(ns / NS_PER[unit])
+            return f"{number} {'µs' if unit == 'us' else unit}"
     minutes, seconds = divmod(round(size_ns / 1e9), 60)
     sign = "-" if ns < 0 else ""
     if minutes < 120:
@@ -128,8 +128,10 @@ def duration(ns: float) -> str:
 
 def size(count: float) -> str:
     """Bytes in the unit that fits."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
+    if abs(count) < 1000:
+        return f"{count:.3g} B"
+    value = count / 1024
+    for unit in ("KiB", "MiB", "GiB"):
         if abs(value) < 1000:
             return f"{_three(value)} {unit}"
         value /= 1024
@@ -137,11 +139,9 @@ def size(count: float) -> str:
 
 
 def _three(value: float) -> str:
-    """Three digits, but no fewer than stand before the point; a whole number has none after it."""
-    if value == int(value):
-        return str(int(value))
+    """Three digits, but no fewer than stand before the point."""
     before = len(str(int(abs(value))))
-    return f"{value:.{max(0, 3 - before)}f}"
+    return f"{value:,.{max(0, 3 - before)}f}"
 
 
 def instant(value: Instant, started_ns: int) -> str:

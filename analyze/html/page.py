@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analyze.html import cells
 from analyze.html.cells import Cell
@@ -64,9 +64,12 @@ class Table:
     """What shows them all."""
 
     @property
-    def more(self) -> str:
-        """A line below the table."""
-        return f"{self.left_out:,} more rows; this shows them:" if self.left_out else ""
+    def count(self) -> str:
+        """How many rows there are, and how many of them are here."""
+        shown = len(self.rows)
+        if self.left_out:
+            return f"The first {shown:,} of {shown + self.left_out:,} rows; {self.left_out:,} more"
+        return "1 row" if shown == 1 else f"{shown:,} rows"
 
     @staticmethod
     def of(
@@ -112,6 +115,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = prose
     environment.globals.update(style=style, script=script, policy=_policy(style, script), version=version())
     return environment
 
@@ -121,6 +125,12 @@ def visible(value: object) -> object:
     if isinstance(value, Markup | jinja2.Undefined):
         return value
     return cells.UNKNOWN if value is None else shown(str(value))
+
+
+def prose(text: str) -> Markup:
+    """A text of sysmon's own, with what stands in backticks as code."""
+    parts = [escape(shown(part)) for part in text.split("`")]
+    return Markup("").join(Markup(f"<code>{part}</code>") if i % 2 else part for i, part in enumerate(parts))
 
 
 def _read(name: str) -> Markup:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-from html.parser import HTMLParser
 
 import jinja2
 import pytest
@@ -12,6 +11,7 @@ from analyze.html import cells, page
 from analyze.html.page import Table
 from analyze.result import Instant, Result, Value
 from tests import traces
+from tests.page import Reader
 
 PAGE = """
 {%- extends "base.html" %}
@@ -19,31 +19,6 @@ PAGE = """
 {% block title %}{{ title }}{% endblock %}
 {% block main %}{{ facts(pairs) }}{{ table(rows, title) }}{{ columns(rows) }}{% endblock %}
 """
-
-
-class Reader(HTMLParser):
-    """The elements of a page, each with its attributes and the text directly in it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []
-        self._open: list[list[str]] = [[]]
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs), []))
-        if tag not in ("meta", "input", "br"):
-            self._open.append(self.elements[-1][2])
-
-    def handle_endtag(self, tag: str) -> None:
-        self._open.pop()
-
-    def handle_data(self, data: str) -> None:
-        self._open[-1].append(data)
-
-    def texts(self, tag: str) -> list[str]:
-        return ["".join(text) for name, _, text in self.elements if name == tag]
 
 
 def result(*columns: tuple[str, bool, list[Value]]) -> Result:
@@ -107,9 +82,9 @@ def test_a_table_keeps_the_first_rows_and_counts_the_others() -> None:
     table = Table.of(result(("n", True, list(range(1000)))), started_ns=0, limit=7, command="show all")
     assert [r[0].text for r in table.rows] == list("0123456")
     assert table.left_out == 993
-    assert table.more == "993 more rows; this shows them:"
+    assert table.count == "The first 7 of 1,000 rows; 993 more"
     whole = Table.of(result(("n", True, [1, 2])), started_ns=0, limit=2)
-    assert (whole.left_out, whole.more) == (0, "")
+    assert (whole.left_out, whole.count) == (0, "2 rows")
 
 
 def test_a_table_has_a_limit_of_text_too() -> None:
@@ -151,7 +126,10 @@ def test_columns_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
         ("low_ns", 0, "0 s"),
         ("waited_ns", -1500, "-1.50 µs"),
         ("rss_bytes", 0, "0 B"),
-        ("rss_bytes", 1 << 20, "1 MiB"),
+        ("rss_bytes", 1 << 20, "1.00 MiB"),
+        ("rss_bytes", 1 << 60, "1,048,576 TiB"),
+        ("lifetime_s", 1, "1.00 s"),
+        ("mean_ns", 0.5, "0.5 ns"),
         ("rss_bytes", 1023, "1.00 KiB"),
         ("growth_bytes_per_min", 3 << 19, "1.50 MiB/min"),
         ("cpu_pct", 12.345, "12.3 %"),

@@ -1,0 +1,98 @@
+"""The HTML report: what was found in a trace, charts of it, and the first rows of every report."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+
+from markupsafe import Markup
+
+from analyze import describe
+from analyze.charts import CHARTS, Chart, draw, svg
+from analyze.errors import NoData
+from analyze.html import page
+from analyze.html.page import Table
+from analyze.html.svg import inline
+from analyze.reports import Report, absent, reports
+from analyze.result import Result
+from analyze.safe_text import one_line
+from analyze.summary import cost, losses_line
+
+if TYPE_CHECKING:
+    from analyze.trace import Trace
+
+SHOWN_OTHERWISE = ("findings",)
+"""Reports that the page does not show as a table."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A report on the page. `missing` says why it cannot have all its rows; empty if it can."""
+
+    report: Report
+    table: Table
+    missing: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart on the page."""
+
+    chart: Chart
+    svg: Markup
+    command: str
+
+
+def write_html(trace: Trace, stream: IO[bytes], *, limit: int = page.TABLE_ROWS) -> None:
+    """Writes the page about a trace, or about the part of one that is open, with so many rows of each report."""
+    sections = [_section(trace, report, limit) for report in reports() if report.name not in SHOWN_OTHERWISE]
+    drawings, not_drawn = _drawings(trace)
+    page.write(
+        "report.html",
+        stream,
+        name=trace.source.path.name,
+        facts_of=[(name, text) for name, text in describe.heading(trace) if name != "window"],
+        part=describe.asked(trace),
+        day=datetime.fromtimestamp(trace.metadata["started_ns"] // 10**9, UTC).strftime("%Y-%m-%d"),
+        lost=losses_line(trace),
+        cost=cost(trace),
+        findings=None,
+        drawings=drawings,
+        not_drawn=not_drawn,
+        sections=[s for s in sections if s.table.rows],
+        empty=[(s.report.name, s.report.title, s.missing) for s in sections if not s.table.rows],
+    )
+
+
+def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:
+    """The charts; and of those with nothing to draw the name, the title and why."""
+    drawn, missing = [], []
+    for chart in CHARTS.values():
+        try:
+            figure = draw(trace, chart.name)
+        except NoData as reason:
+            missing.append((chart.name, chart.title, str(reason).removeprefix(f"{one_line(trace.source.path.name)}: ")))
+            continue
+        words = [trace.source.path.name, chart.name, *trace.options, "-o", f"{chart.name}.png"]
+        drawn.append(Drawing(chart, inline(svg(figure)), shlex.join(["sysmon", "chart", *words])))
+    return drawn, missing
+
+
+def _section(trace: Trace, report: Report, limit: int) -> Section:
+    command = _command(trace, report.name)
+    table = Table.of(
+        Result.of(trace.report(report.name)),
+        report.columns,
+        started_ns=trace.metadata["started_ns"],
+        limit=limit,
+        command=command,
+    )
+    return Section(report, table, absent(report, trace.metadata["kinds"]), command)
+
+
+def _command(trace: Trace, *words: str) -> str:
+    """The command that shows reports of the same part of the trace."""
+    return shlex.join(["sysmon", "report", trace.source.path.name, *words, *trace.options])
