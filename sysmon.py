@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("recorder.commands.record", "record", "Record what this machine does into a trace."),
     "report": ("analyze.commands.report", "report", "Show reports about a trace, or a summary of it."),
     "chart": ("analyze.commands.chart", "chart", "Draw a chart of a trace."),
+    "diff": ("analyze.commands.diff", "diff", "Show what differs between two traces."),
     "sql": ("analyze.commands.sql", "sql", "Query a trace with SQL."),
     "info": ("analyze.commands.info", "info", "Show where a trace comes from and how complete it is."),
     "dump": ("analyze.commands.dump", "dump", "Write every row of a trace, one in a line."),

@@ -21,6 +21,7 @@ from analyze.errors import BrokenTrace
 from analyze.reports import Report, find_report, reports
 from analyze.safe_text import one_line
 from analyze.source import RETRY, Source, inspect
+from analyze.sqlfile import View
 from analyze.window import instant_ns
 from bpf import schema
 from bpf.errors import BadRequest
@@ -76,7 +77,7 @@ class Trace:
         self.until_ns = None if until is None else instant_ns(until, started_ns)
         if self.since_ns is not None and self.until_ns is not None and self.until_ns <= self.since_ns:
             raise BadRequest("the window is empty: --until is not after --since")
-        self._connection = _connect()
+        self._connection = connect()
         self._made: set[str] = set()
         self._documented = False
         try:
@@ -131,6 +132,15 @@ class Trace:
         """The rows of a query of sysmon's own, which names the reports that it reads as `report.NAME`."""
         self._make(find_report(name) for name in re.findall(r"\breport\.(\w+)", query))
         return self._connection.sql(query)
+
+    def keep(self, view: View) -> duckdb.DuckDBPyRelation:
+        """The rows of a view of sysmon's own in the schema `diff`, computed once and kept as `kept.NAME`."""
+        self._connection.execute("CREATE SCHEMA IF NOT EXISTS diff")
+        self._connection.execute("CREATE SCHEMA IF NOT EXISTS kept")
+        self._connection.execute(view.sql)
+        name = views.name_sql(view.name)
+        self._connection.execute(f"CREATE TABLE kept.{name} AS SELECT * FROM diff.{name}")
+        return self._connection.sql(f"SELECT * FROM kept.{name}")
 
     def _make(self, wanted: Iterable[Report]) -> None:
         """Makes the views of reports that are not there yet: all of them take half of the time to open a trace."""
@@ -241,6 +251,7 @@ class Trace:
         full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
         values = {
             "clock_offset_ns": info["clock_offset_ns"],
+            "interval_ns": info["interval_s"] * 1e9,
             "recorder_pid": info["recorder_pid"],
             "recorder_start": info["recorder_start"],
             "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
@@ -319,7 +330,7 @@ def _call_arguments(
     return calltext.arguments(calltext.Call(syscall, abi, args, string1, string2, sockaddr))
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
+def connect() -> duckdb.DuckDBPyConnection:
     """A database in memory that fetches no extension and sees no variable of Python."""
     spill = Path(tempfile.gettempdir()) / f"sysmon-{secrets.token_hex(8)}"  # made only when needed, removed by DuckDB
     half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

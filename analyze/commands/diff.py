@@ -1,0 +1,174 @@
+"""`sysmon diff`: what differs between two traces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from analyze.commands.options import Part, format_option, opened
+
+if TYPE_CHECKING:
+    from analyze.diff.comparison import Comparison, Options
+    from analyze.diff.sections import Section
+    from analyze.screen import Screen
+    from analyze.trace import Trace
+
+TABLE_ROWS = 10
+"""Rows of each section as a table, unless --limit says otherwise or sections are named."""
+
+NAMED_ROWS = 30
+
+DIFFERS, TROUBLE = 1, 2
+"""Exit statuses with --exit-code, as those of diff(1)."""
+
+
+@click.command()
+@click.argument("before", type=click.Path())
+@click.argument("after", type=click.Path())
+@click.argument("names", nargs=-1, metavar="[SECTION]...")
+@format_option("table", "json", "csv", "markdown")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    help=f"At most so many rows of each section; of a table {TABLE_ROWS} unless given, {NAMED_ROWS} of a section that "
+    "is named; otherwise all.",
+)
+@click.option("--comm", "comms", multiple=True, metavar="NAME", help="Only commands of this name. May be repeated.")
+@click.option(
+    "--since", metavar="T", help="Compare both from this time on: +1.5 or 90s or 2m after the start of each recording."
+)
+@click.option("--until", metavar="T", help="Compare both before this time; as for --since.")
+@click.option("--before-since", metavar="T", help="The same of BEFORE alone, a UTC time too, as in `sysmon report`.")
+@click.option("--before-until", metavar="T", help="The same of BEFORE alone.")
+@click.option("--after-since", metavar="T", help="The same of AFTER alone.")
+@click.option("--after-until", metavar="T", help="The same of AFTER alone.")
+@click.option(
+    "--min-change",
+    type=click.FloatRange(0, 1e6),
+    default=25.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Leave out what changed by less.",
+)
+@click.option("--unchanged", is_flag=True, help="Also show what did not change.")
+@click.option(
+    "--exit-code", is_flag=True, help="Exit with 1 if anything differs, 0 if nothing does, and 2 if there was trouble."
+)
+def diff(
+    before: str,
+    after: str,
+    names: tuple[str, ...],
+    form: str,
+    limit: int | None,
+    comms: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    before_since: str | None,
+    before_until: str | None,
+    after_since: str | None,
+    after_until: str | None,
+    min_change: float,
+    unchanged: bool,
+    exit_code: bool,
+) -> int:
+    """Show what differs between two traces, what matters most first.
+
+    Programs that are new or gone; system calls, by command and in all, whose rate, latency or errors changed; CPU
+    time and memory by command; exit codes; files newly opened or failing. Processes are matched by command name.
+    Changes have to be large and more than chance; docs/diff.md says how that is told. SECTION is one of
+    programs, syscalls_by_command, syscalls, cpu, memory, exits, file_errors, files; without one all are shown.
+
+    \b
+    Examples:
+      sysmon diff before.parquet after.parquet
+      sysmon diff before.parquet after.parquet syscalls_by_command --comm nginx
+      sysmon diff before.parquet after.parquet --since +10 --min-change 50
+      sysmon diff trace.parquet trace.parquet --before-until +30 --after-since +30
+      sysmon diff before.parquet after.parquet --exit-code > /dev/null || echo changed
+    """
+    from analyze.diff.comparison import Options
+    from bpf.errors import SysmonError
+
+    parts = (
+        Part(since=before_since or since, until=before_until or until, pids=(), comms=(), cgroups=()),
+        Part(since=after_since or since, until=after_until or until, pids=(), comms=(), cgroups=()),
+    )
+    options = Options(comms, min_change, unchanged)
+    try:
+        differs = _diff((before, after), parts, names, form, limit, options)
+    except SysmonError as e:
+        if exit_code:
+            e.exit_status = TROUBLE
+        raise
+    return DIFFERS if differs and exit_code else 0
+
+
+def _diff(
+    paths: tuple[str, str],
+    parts: tuple[Part, Part],
+    names: tuple[str, ...],
+    form: str,
+    limit: int | None,
+    options: Options,
+) -> bool:
+    """Compares and writes. Whether anything in the sections chosen differs."""
+    from analyze.diff import compare
+    from analyze.diff.sections import find_section, sections
+    from analyze.screen import Screen
+    from bpf.errors import BadRequest
+
+    chosen = tuple(map(find_section, names)) or sections()
+    if form == "csv" and len(names) != 1:
+        raise BadRequest("--format csv writes one section at a time; name one, or choose json")
+    with opened(paths[0], parts[0]) as before, opened(paths[1], parts[1]) as after:
+        found, heading = compare(before, after, options), _heading(before, after)
+    if limit is None and form == "table":
+        limit = NAMED_ROWS if names else TABLE_ROWS
+    with found:
+        _write(found, heading, chosen, form, limit, Screen())
+        return any(found.changes(s.name) for s in chosen)
+
+
+def _write(
+    found: Comparison,
+    heading: list[tuple[str, str]],
+    chosen: tuple[Section, ...],
+    form: str,
+    limit: int | None,
+    screen: Screen,
+) -> None:
+    from analyze.diff import text
+
+    if form == "json":
+        text.write_json(found, chosen, limit, screen.stream)
+    elif form == "markdown":
+        text.write_markdown(found, heading, chosen, limit, screen)
+    elif form == "csv":
+        _csv(found, chosen[0], limit, screen)
+    else:
+        text.write_screen(found, heading, chosen, limit or 0, screen)
+
+
+def _csv(found: Comparison, section: Section, limit: int | None, screen: Screen) -> None:
+    from analyze.result import Result
+
+    reason = found.missing(section.name)
+    if reason:
+        click.echo(f"{section.name}: not compared, {reason}", err=True)
+    screen.rows(Result.of(found.rows(section.name)), "csv", limit)
+
+
+def _heading(before: Trace, after: Trace) -> list[tuple[str, str]]:
+    """What is compared: a line for each trace."""
+    from analyze import describe
+
+    out = []
+    for name, trace in (("before", before), ("after", after)):
+        parts = [trace.source.path.name, describe.span(trace.metadata)]
+        if trace.metadata["command"] is not None:
+            parts.append(describe.command(trace.metadata))
+        if describe.asked(trace):
+            parts.append(describe.asked(trace))
+        out.append((name, ", ".join(parts)))
+    return out

@@ -1,0 +1,29 @@
+"""What differs between two recordings: programs, system calls, CPU time, memory, exit codes and files.
+
+with diff.compare("before.parquet", "after.parquet") as found:
+    found.rows("syscalls_by_command").df()
+    found.notes
+
+Each trace is opened by itself and sees only its own file; what is compared are tables of sums, in a connection that
+sees no file at all. docs/diff.md says how changes are told from chance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analyze.diff.comparison import Comparison, Options
+    from analyze.trace import Trace
+
+__all__ = ["compare"]
+
+
+def compare(before: Trace, after: Trace, options: Options | None = None) -> Comparison:
+    """What differs between two open traces, of the parts of them that were asked for. They may be closed then.
+
+    Raises BadRequest if neither has a command that the options ask for, BrokenTrace if one cannot be read.
+    """
+    from analyze.diff.comparison import Comparison, Options
+
+    return Comparison(before, after, options or Options())

@@ -1,0 +1,246 @@
+"""The comparison of two traces: sums of each side, tests on them, and a connection of its own that holds both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analyze.diff import significance
+from analyze.diff.notes import followed_to_the_end, notes
+from analyze.diff.sections import SQL, find_section, missing, sections
+from analyze.diff.significance import Array, Side
+from analyze.safe_text import one_line
+from analyze.sqlfile import read_view
+from analyze.trace import Trace, connect
+from analyze.views import name_sql
+from bpf.errors import BadRequest
+from bpf.metadata import Recording
+
+TABLES = ("cells", "cpu", "memory", "programs", "exits", "files")
+"""What is taken of each side: the files of sql/diff/side, beside `span` and `named`, which these read."""
+
+LEVEL = 0.01
+"""The false discovery rate: of the changes that are told of, at most so many are expected to be chance."""
+
+EFFECT = 0.06
+"""Distance from ½ of the probability that a call is slower, from which Vargha and Delaney (2000) call it small."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to compare: only these commands (none: all), and changes from this percentage on.
+
+    `unchanged`: rows that did not change are shown, too.
+    """
+
+    comms: tuple[str, ...] = ()
+    min_change_pct: float = 25.0
+    unchanged: bool = False
+
+
+class Comparison:
+    """Two traces compared. Closed by `close()` or at the end of a `with`.
+
+    `notes` say what makes the two hard to compare. `per` is what rates are of: 's', or 'run' if both recordings
+    followed a command to its end and no window was asked for.
+    """
+
+    def __init__(self, before: Trace, after: Trace, options: Options) -> None:
+        self.options = options
+        self.level = LEVEL
+        self.before: Recording = before.metadata
+        self.after: Recording = after.metadata
+        whole = not any(t.since_ns is not None or t.until_ns is not None for t in (before, after))
+        self.per = "run" if whole and all(map(followed_to_the_end, (self.before, self.after))) else "s"
+        self._connection = connect()
+        try:
+            self._connection.execute("SET enable_external_access = false")
+            self._connection.execute("SET lock_configuration = true")
+            self._set(options)
+            self._take(before, after)
+            self._know(options.comms)
+            self._test()
+            for section in sections():
+                self._connection.execute(section.view.sql)
+            self.notes = notes(before, after, self.length_s, self.busy_pct)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def missing(self, name: str) -> str:
+        """Why this section cannot be compared; empty if it can. Raises BadRequest if there is none of this name."""
+        return missing(find_section(name), self.before["kinds"], self.after["kinds"])
+
+    def rows(self, name: str) -> duckdb.DuckDBPyRelation:
+        """The rows of a section, in its order; none if it cannot be compared. Raises BadRequest for another name."""
+        section = find_section(name)
+        rows = self._connection.sql(f"SELECT * FROM diff.{name_sql(section.name)}")
+        return rows.limit(0) if self.missing(name) else rows
+
+    def changes(self, name: str) -> int:
+        """How many rows of a section say that something changed."""
+        flag = "changed" if name in ("cpu", "memory") else "COALESCE(changed, '') <> ''"
+        ((count,),) = self.rows(name).filter(flag).aggregate("count(*)").fetchall()
+        return int(count)
+
+    @property
+    def length_s(self) -> tuple[float, float]:
+        """Seconds that were compared of each trace."""
+        return self._spans("length_ns / 1e9")
+
+    @property
+    def busy_pct(self) -> tuple[float | None, float | None]:
+        """How busy the CPUs were with anything [%]; None if that was not recorded."""
+        return self._spans("busy_pct")
+
+    def _spans(self, value: str) -> tuple[Any, Any]:
+        (before,), (after,) = self._connection.execute(f"SELECT {value} FROM sides.spans ORDER BY is_after").fetchall()
+        return before, after
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _set(self, options: Options) -> None:
+        values = {
+            "comms": list(options.comms),
+            "ratio": 1 + options.min_change_pct / 100,
+            "unchanged": options.unchanged,
+            "level": LEVEL,
+            "effect": EFFECT,
+        }
+        for name, value in values.items():
+            self._connection.execute(f"SET VARIABLE {name} = $1", [value])
+        self._connection.execute("SET VARIABLE comms = CAST(getvariable('comms') AS VARCHAR[])")
+        for schema in ("sides", "measures", "tested", "diff"):
+            self._connection.execute(f"CREATE SCHEMA {schema}")
+        self._connection.execute((SQL / "macros.sql").read_text(encoding="utf-8"))
+
+    def _take(self, before: Trace, after: Trace) -> None:
+        """Copies the tables of both sides."""
+        sides = [_tables(trace) for trace in (before, after)]
+        both = set(self.before["kinds"]) & set(self.after["kinds"])
+        if "file_op" not in both:
+            for tables in sides:
+                tables["files"] = tables["files"].filter(pc.field("is_open"))
+        for name in ("span", *TABLES):
+            marked = [
+                tables[name].add_column(0, "is_after", pa.array([i == 1] * tables[name].num_rows, pa.bool_()))
+                for i, tables in enumerate(sides)
+            ]
+            self._keep(f"sides.{name}", pa.concat_tables(marked))
+        self._connection.execute("SET VARIABLE per = $1", [self.per])
+        self._connection.execute(
+            "CREATE TABLE sides.spans AS SELECT *, getvariable('per') AS per, "
+            "CASE WHEN getvariable('per') = 'run' THEN 1.0 ELSE length_ns / 1e9 END AS exposure FROM sides.span"
+        )
+
+    def _know(self, comms: tuple[str, ...]) -> None:
+        found = self._connection.execute("SELECT DISTINCT command FROM sides.programs").fetchall()
+        for comm in comms:
+            if (comm,) not in found:
+                raise BadRequest(
+                    f"no process named {one_line(comm)!r} in either trace; `sysmon diff` without --comm lists some, "
+                    "`sysmon report TRACE processes` all"
+                )
+
+    def _keep(self, name: str, table: pa.Table) -> None:
+        self._connection.register("taken", table)
+        self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM taken")
+        self._connection.unregister("taken")
+
+    def _measured(self, name: str) -> pa.Table:
+        self._connection.execute(read_view(SQL / "measures" / f"{name}.sql").sql)
+        return self._connection.sql(f"SELECT * FROM measures.{name_sql(name)}").to_arrow_table()
+
+    def _test(self) -> None:
+        """Adds to what was measured how sure a change is, corrected over everything that is tested."""
+        tables = {name: self._measured(name) for name in ("calls", "cpu", "exits")}
+        exposures = self._spans("exposure")
+        blocks = (1, 1) if self.per == "run" else self._spans("blocks")  # the parts of one run are no repetitions of it
+        tested = {
+            "calls": _calls(tables["calls"], exposures, blocks),
+            "cpu": _cpu(tables["cpu"], exposures, blocks),
+            "exits": _exits(tables["exits"]),
+        }
+        every = [p for found in tested.values() for p in found.values()]
+        corrected = iter(
+            np.split(significance.adjusted(np.concatenate(every)), np.cumsum([len(p) for p in every])[:-1])
+        )
+        for name, found in tested.items():
+            table = tables[name]
+            for column in found:
+                table = table.append_column(column, pa.array(next(corrected), from_pandas=True))
+            self._keep(f"tested.{name}", table)
+
+
+def _tables(trace: Trace) -> dict[str, pa.Table]:
+    with trace.reading():
+        return {
+            name: trace.keep(read_view(SQL / "side" / f"{name}.sql")).to_arrow_table()
+            for name in ("span", "named", *TABLES)
+        }
+
+
+def _column(table: pa.Table, name: str) -> Array:
+    """A column as floats, NULL as NaN."""
+    found: Array = table[name].cast(pa.float64(), safe=False).to_numpy().astype(float)
+    return found
+
+
+def _calls(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int]) -> dict[str, Array]:
+    def side(which: str, count: str, variance: str) -> Side:
+        columns = (f"{count}_{which}", f"blocks_{which}", f"{variance}_{which}")
+        return Side(*(_column(table, c) for c in columns))
+
+    def sides(count: str, variance: str) -> tuple[Side, Side]:
+        return side("before", count, variance), side("after", count, variance)
+
+    def share(count: str, hits: str) -> Array:
+        pair = (_column(table, f"{hits}_before"), _column(table, f"{hits}_after"))
+        return significance.share_p(*sides(count, f"{hits}_variance"), *pair)
+
+    def counts(side: Side, of: int) -> Side:
+        return Side(side.n, np.full(len(side.n), float(of)), side.variance)
+
+    before, after = sides("calls", "dispersion")
+    order = significance.order_p(
+        *sides("returned", "slower_variance"), _column(table, "slower"), _column(table, "ties")
+    )
+    return {
+        "rate_q": significance.rate_p(counts(before, blocks[0]), counts(after, blocks[1]), *exposures),
+        "p50_q": order,
+        "p99_q": share("returned", "tail"),
+        "errors_q": share("calls", "errors"),
+    }
+
+
+def _cpu(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int]) -> dict[str, Array]:
+    sides, means = [], []
+    for which, exposure, count in zip(("before", "after"), exposures, blocks, strict=True):
+        total, square = _column(table, f"cpu_{which}_s"), _column(table, f"square_{which}")
+        n = np.full(len(total), float(count))
+        with np.errstate(all="ignore"):
+            means.append(total / exposure if exposure else np.full(len(total), np.nan))
+            spread = np.maximum(square - total**2 / n, 0) / (n - 1)
+            sides.append(Side(total, n, spread * n / exposure**2 if exposure else spread * np.nan))
+    return {"cpu_q": significance.mean_p(sides[0], sides[1], means[0], means[1])}
+
+
+def _exits(table: pa.Table) -> dict[str, Array]:
+    unknown = np.full(table.num_rows, np.nan)
+    sides = [Side(_column(table, f"ended_{w}"), unknown, unknown) for w in ("before", "after")]
+    hits = [_column(table, f"processes_{w}") for w in ("before", "after")]
+    return {"exits_q": significance.share_p(sides[0], sides[1], hits[0], hits[1])}

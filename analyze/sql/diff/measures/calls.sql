@@ -1,0 +1,214 @@
+-- What the tests of system calls need: sums over both sides, by command and call and by call alone.
+--
+-- Of the commands that are in both recordings, and of all together.
+CREATE VIEW measures.calls(
+    -- Whether the row is of all commands together.
+    all_commands,
+    -- The command; NULL if no name is known, or of all.
+    command,
+    -- Name of the call.
+    syscall,
+    -- The table of system calls, of others than 64-bit programs.
+    abi,
+    -- Calls.
+    calls_before,
+    -- The same, after.
+    calls_after,
+    -- Calls among them whose result was an error.
+    errors_before,
+    -- The same, after.
+    errors_after,
+    -- Calls among them that returned.
+    returned_before,
+    -- The same, after.
+    returned_after,
+    -- Sum of the latencies [ns].
+    total_before_ns,
+    -- The same, after.
+    total_after_ns,
+    -- Percentiles of latency [ns].
+    p50_before_ns,
+    -- The same, after.
+    p50_after_ns,
+    -- The same, after.
+    p99_before_ns,
+    -- The same, after.
+    p99_after_ns,
+    -- Probability that a call of after is slower than one of before, a tie counting half.
+    slower,
+    -- Sum of t³ - t over the buckets of t calls each, of both sides.
+    ties,
+    -- Calls in buckets above that of the lesser p99.
+    tail_before,
+    -- The same, after.
+    tail_after,
+    -- Blocks of time that hold calls.
+    blocks_before,
+    -- The same, after.
+    blocks_after,
+    -- Variance, as the blocks differ, of the mean placement among the calls of the other side.
+    slower_variance_before,
+    -- The same, after.
+    slower_variance_after,
+    -- Variance of the share of the calls in the tail.
+    tail_variance_before,
+    -- The same, after.
+    tail_variance_after,
+    -- Variance of the share of errors.
+    errors_variance_before,
+    -- The same, after.
+    errors_variance_after,
+    -- Variance of a block's calls over their mean, empty blocks included.
+    dispersion_before,
+    -- The same, after.
+    dispersion_after
+) AS
+WITH
+in_both AS (
+    SELECT command
+    FROM sides.programs
+    GROUP BY command
+    HAVING COUNT(DISTINCT is_after) = 2
+),
+chosen AS (
+    SELECT *
+    FROM sides.cells
+    WHERE LEN(getvariable('comms')) = 0 OR LIST_CONTAINS(getvariable('comms'), command)
+),
+scoped AS (
+    SELECT FALSE AS all_commands, c.*
+    FROM chosen AS c
+    JOIN in_both AS b ON b.command IS NOT DISTINCT FROM c.command
+    UNION ALL
+    SELECT TRUE, is_after, NULL, syscall, abi, block, low_ns, high_ns, SUM(calls), SUM(errors), SUM(total_ns), MAX(max_ns)
+    FROM chosen
+    GROUP BY is_after, syscall, abi, block, low_ns, high_ns
+),
+numbered AS (
+    SELECT *, DENSE_RANK() OVER (ORDER BY all_commands, command, syscall, abi) AS key
+    FROM scoped
+),
+buckets AS (
+    SELECT
+        key, low_ns, high_ns,
+        COALESCE(SUM(CASE WHEN NOT is_after THEN calls END), 0) AS b,
+        COALESCE(SUM(CASE WHEN is_after THEN calls END), 0) AS a,
+        MAX(CASE WHEN NOT is_after THEN max_ns END) AS max_b,
+        MAX(CASE WHEN is_after THEN max_ns END) AS max_a
+    FROM numbered
+    WHERE low_ns IS NOT NULL
+    GROUP BY key, low_ns, high_ns
+),
+ranked AS (
+    SELECT
+        *,
+        low_ns + (high_ns - low_ns - 1) / 2.0 AS middle_ns,
+        CAST(a + b AS DOUBLE PRECISION) AS t,
+        SUM(b) OVER one_call AS n_b,
+        SUM(a) OVER one_call AS n_a,
+        SUM(b) OVER (one_call ORDER BY low_ns) AS reached_b,
+        SUM(a) OVER (one_call ORDER BY low_ns) AS reached_a
+    FROM buckets
+    WINDOW one_call AS (PARTITION BY key)
+),
+-- A bucket's place on a side: the share of that side's calls that are faster, those in the bucket counting half.
+placed AS (
+    SELECT
+        *,
+        (reached_b - b / 2.0) / NULLIF(n_b, 0) AS place_in_b,
+        (reached_a - a / 2.0) / NULLIF(n_a, 0) AS place_in_a
+    FROM ranked
+),
+shapes AS (
+    SELECT
+        key,
+        MIN(CASE WHEN b > 0 AND reached_b * 100 >= n_b * 50 THEN LEAST(middle_ns, max_b) END) AS p50_b,
+        MIN(CASE WHEN a > 0 AND reached_a * 100 >= n_a * 50 THEN LEAST(middle_ns, max_a) END) AS p50_a,
+        MIN(CASE WHEN b > 0 AND reached_b * 100 >= n_b * 99 THEN LEAST(middle_ns, max_b) END) AS p99_b,
+        MIN(CASE WHEN a > 0 AND reached_a * 100 >= n_a * 99 THEN LEAST(middle_ns, max_a) END) AS p99_a,
+        LEAST(
+            MIN(CASE WHEN b > 0 AND reached_b * 100 >= n_b * 99 THEN low_ns END),
+            MIN(CASE WHEN a > 0 AND reached_a * 100 >= n_a * 99 THEN low_ns END)
+        ) AS edge_ns,
+        SUM(a * place_in_b) / NULLIF(MAX(n_a), 0) AS slower,
+        SUM(t * t * t - t) AS ties
+    FROM placed
+    GROUP BY key
+),
+in_blocks AS (
+    SELECT
+        n.key, n.is_after, n.block,
+        SUM(n.calls) AS calls,
+        SUM(n.errors) AS errors,
+        SUM(n.total_ns) AS total_ns,
+        COALESCE(SUM(CASE WHEN n.low_ns IS NOT NULL THEN n.calls END), 0) AS returned,
+        COALESCE(SUM(n.calls * CASE WHEN n.is_after THEN p.place_in_b ELSE p.place_in_a END), 0) AS places,
+        COALESCE(SUM(CASE WHEN n.low_ns > s.edge_ns THEN n.calls END), 0) AS tail
+    FROM numbered AS n
+    LEFT JOIN placed AS p ON p.key = n.key AND p.low_ns = n.low_ns
+    LEFT JOIN shapes AS s ON s.key = n.key
+    GROUP BY n.key, n.is_after, n.block
+),
+compared AS (
+    SELECT
+        *,
+        SUM(places) OVER side / NULLIF(SUM(returned) OVER side, 0) AS mean_place,
+        CAST(SUM(tail) OVER side AS DOUBLE PRECISION) / NULLIF(SUM(returned) OVER side, 0) AS tail_share,
+        CAST(SUM(errors) OVER side AS DOUBLE PRECISION) / SUM(calls) OVER side AS error_share
+    FROM in_blocks
+    WINDOW side AS (PARTITION BY key, is_after)
+),
+squared AS (
+    SELECT
+        key, is_after,
+        COUNT(*) AS blocks,
+        CAST(COUNT(*) AS DOUBLE PRECISION) / NULLIF(COUNT(*) - 1, 0) AS correction,
+        SUM(calls) AS calls,
+        SUM(errors) AS errors,
+        SUM(returned) AS returned,
+        SUM(total_ns) AS total_ns,
+        SUM(tail) AS tail,
+        SUM(POWER(places - returned * mean_place, 2)) / NULLIF(POWER(SUM(returned), 2), 0) AS place_square,
+        SUM(POWER(tail - returned * tail_share, 2)) / NULLIF(POWER(SUM(returned), 2), 0) AS tail_square,
+        SUM(POWER(errors - calls * error_share, 2)) / POWER(SUM(calls), 2) AS error_square,
+        SUM(CAST(calls AS DOUBLE PRECISION) * calls) AS call_square
+    FROM compared
+    GROUP BY key, is_after
+),
+varied AS (
+    SELECT
+        q.*,
+        q.correction * place_square AS place_variance,
+        q.correction * tail_square AS tail_variance,
+        q.correction * error_square AS error_variance,
+        CASE WHEN s.per = 's' THEN (s.blocks * call_square / q.calls - q.calls) / NULLIF(s.blocks - 1, 0) END AS dispersion
+    FROM squared AS q
+    JOIN sides.spans AS s ON s.is_after = q.is_after
+),
+names AS (
+    SELECT DISTINCT key, all_commands, command, syscall, abi
+    FROM numbered
+)
+SELECT
+    n.all_commands,
+    n.command,
+    n.syscall,
+    n.abi,
+    COALESCE(b.calls, 0), COALESCE(a.calls, 0),
+    COALESCE(b.errors, 0), COALESCE(a.errors, 0),
+    COALESCE(b.returned, 0), COALESCE(a.returned, 0),
+    COALESCE(b.total_ns, 0), COALESCE(a.total_ns, 0),
+    s.p50_b, s.p50_a,
+    s.p99_b, s.p99_a,
+    s.slower,
+    s.ties,
+    COALESCE(b.tail, 0), COALESCE(a.tail, 0),
+    COALESCE(b.blocks, 0), COALESCE(a.blocks, 0),
+    b.place_variance, a.place_variance,
+    b.tail_variance, a.tail_variance,
+    b.error_variance, a.error_variance,
+    b.dispersion, a.dispersion
+FROM names AS n
+LEFT JOIN shapes AS s ON s.key = n.key
+LEFT JOIN varied AS b ON b.key = n.key AND NOT b.is_after
+LEFT JOIN varied AS a ON a.key = n.key AND a.is_after;

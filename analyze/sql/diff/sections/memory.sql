@@ -1,0 +1,35 @@
+-- Memory by command
+--
+-- The most resident memory that one process of the command had: at a snapshot or, of a process that began and ended in
+-- the recording, ever. Of the commands of which it is known in both recordings; a change counts from 1 MiB.
+CREATE VIEW diff.memory(
+    -- The command; NULL if no name is known.
+    command,
+    -- Whether it changed.
+    changed,
+    -- The most resident memory of one process [MiB].
+    peak_before_mib,
+    -- The same, after.
+    peak_after_mib,
+    -- Processes of which it is known.
+    processes_before,
+    -- The same, after.
+    processes_after
+) AS
+WITH judged AS (
+    SELECT
+        b.command,
+        diff.apart(b.peak_mib, a.peak_mib) AND ABS(a.peak_mib - b.peak_mib) >= 1 AS changed,
+        b.peak_mib AS peak_before_mib,
+        a.peak_mib AS peak_after_mib,
+        b.processes AS processes_before,
+        a.processes AS processes_after
+    FROM sides.memory AS b
+    JOIN sides.memory AS a ON a.command IS NOT DISTINCT FROM b.command AND a.is_after
+    WHERE NOT b.is_after
+        AND (LEN(getvariable('comms')) = 0 OR LIST_CONTAINS(getvariable('comms'), b.command))
+)
+SELECT command, changed, peak_before_mib, peak_after_mib, processes_before, processes_after
+FROM judged
+WHERE changed OR getvariable('unchanged')
+ORDER BY NOT changed, ABS(peak_after_mib - peak_before_mib) DESC, command NULLS LAST;

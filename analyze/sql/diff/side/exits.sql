@@ -1,0 +1,18 @@
+-- How processes of each command ended, of a side.
+--
+-- Over the ends that were recorded.
+CREATE VIEW diff.exits(
+    -- The command; NULL if no name is known.
+    command,
+    -- What they passed to exit(2); NULL if a signal ended them.
+    exit_code,
+    -- The signal that ended them; NULL if they exited by themselves.
+    signal,
+    -- Processes that ended so.
+    processes
+) AS
+SELECT n.command, e.exit_code, e.signal, COUNT(*)
+FROM main.exits AS e
+LEFT JOIN kept.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
+WHERE NOT COALESCE(n.is_recorder, FALSE)
+GROUP BY n.command, e.exit_code, e.signal;

@@ -1,0 +1,29 @@
+-- Files that a side opened or changed, or failed to, by command.
+--
+-- The paths of opens, and of calls that change files by path. Without what is of the recorder.
+CREATE VIEW diff.files(
+    -- The path from the root, or as it was passed if that is not known.
+    path,
+    -- Whether the call opens the file, else it changes it.
+    is_open,
+    -- Name of the error; NULL: a success.
+    error,
+    -- The command; NULL if no name is known.
+    command,
+    -- Calls.
+    calls
+) AS
+WITH touched AS (
+    SELECT COALESCE(full_path, path) AS path, TRUE AS is_open, error, pid, start
+    FROM main.opens
+    WHERE NOT COALESCE(path_truncated, FALSE)
+    UNION ALL
+    SELECT COALESCE(full_path, path), FALSE, error, pid, start
+    FROM main.file_ops
+    WHERE NOT COALESCE(path_truncated, FALSE)
+)
+SELECT t.path, t.is_open, t.error, n.command, COUNT(*)
+FROM touched AS t
+LEFT JOIN kept.named AS n ON n.pid = t.pid AND n.start IS NOT DISTINCT FROM t.start
+WHERE t.path IS NOT NULL AND NOT COALESCE(n.is_recorder, FALSE)
+GROUP BY t.path, t.is_open, t.error, n.command;

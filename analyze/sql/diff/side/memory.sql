@@ -1,0 +1,24 @@
+-- The most resident memory that one process of each command had, of a side.
+--
+-- At a snapshot; or at its end, of a process that began in the recording and so had its peak there.
+CREATE VIEW diff.memory(
+    -- The command; NULL if no name is known.
+    command,
+    -- Processes of which it is known.
+    processes,
+    -- The most of one of them [MiB].
+    peak_mib
+) AS
+WITH seen AS (
+    SELECT pid, start, rss_anon_bytes + rss_file_bytes + rss_shmem_bytes AS bytes
+    FROM main.memory
+    UNION ALL
+    SELECT e.pid, e.start, e.peak_rss_bytes
+    FROM main.exits AS e
+    JOIN unfiltered.forks AS f ON f.pid = e.pid AND f.start IS NOT DISTINCT FROM e.start
+)
+SELECT n.command, COUNT(DISTINCT (s.pid, s.start)), MAX(s.bytes) / 1048576.0
+FROM seen AS s
+LEFT JOIN kept.named AS n ON n.pid = s.pid AND n.start IS NOT DISTINCT FROM s.start
+WHERE s.bytes IS NOT NULL AND NOT COALESCE(n.is_recorder, FALSE)
+GROUP BY n.command;

@@ -1,0 +1,40 @@
+-- Commands of a side: how many processes, which programs, how much CPU time.
+--
+-- Of all processes that were there, threads of the kernel among them.
+CREATE VIEW diff.programs(
+    -- The command; NULL if no name is known.
+    command,
+    -- Whether all its processes are threads of the kernel.
+    is_kernel,
+    -- Processes that were there.
+    processes,
+    -- Their CPU time [s]; NULL if that was not counted.
+    cpu_s,
+    -- Paths of the programs that were executed under this name in the recording, as they were passed.
+    paths,
+    -- The command line of one of them, the first in the alphabet.
+    command_line
+) AS
+WITH
+executed AS (
+    SELECT n.command, LIST(DISTINCT e.path ORDER BY e.path) AS paths
+    FROM main.execs AS e
+    JOIN kept.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
+    WHERE e.comm = n.command AND NOT e.path_truncated
+    GROUP BY n.command
+),
+counted AS (
+    SELECT
+        n.command,
+        BOOL_AND(n.is_kernel) AS is_kernel,
+        COUNT(*) AS processes,
+        CAST(SUM(p.cpu_ns) AS DOUBLE PRECISION) / 1e9 AS cpu_s,
+        MIN(p.command) AS command_line
+    FROM main.processes AS p
+    JOIN kept.named AS n ON n.pid = p.pid AND n.start IS NOT DISTINCT FROM p.start
+    WHERE NOT n.is_recorder
+    GROUP BY n.command
+)
+SELECT c.command, c.is_kernel, c.processes, c.cpu_s, e.paths, c.command_line
+FROM counted AS c
+LEFT JOIN executed AS e ON e.command = c.command;
