@@ -101,7 +101,7 @@ def adjusted(p: Array) -> Array:
     order = known[np.argsort(p[known])[::-1]]
     ranks = np.arange(len(order), 0, -1)
     out = np.full(len(p), np.nan)
-    out[order] = np.minimum(np.minimum.accumulate(p[order] * len(order) / ranks), 1) if len(order) else 1
+    out[order] = np.minimum(np.minimum.accumulate(p[order] * (len(order) / ranks)), 1) if len(order) else 1
     return out
 
 

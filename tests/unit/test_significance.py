@@ -153,7 +153,7 @@ def test_means() -> None:
 
 
 def test_false_alarms_of_the_tail_are_as_rare_as_said() -> None:
-    """The threshold is the lesser p99 of the two, chosen after looking: of 2,000 pairs alike, some 5 % are below 0.05."""
+    """The threshold is the lesser p99 of the two, chosen after looking: of 2,000 pairs alike 5 % are below 0.05."""
     random = np.random.default_rng(1)
     x, y = random.exponential(size=(2, 2000, 1000))
     edge = np.minimum(*(np.sort(side, axis=1)[:, 989] for side in (x, y)))[:, None]

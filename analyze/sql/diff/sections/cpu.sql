@@ -1,7 +1,8 @@
 -- CPU time by command
 --
 -- Of the commands that are in both recordings, that which changed most first. A change counts from 5 ms in a second or
--- 10 ms in a run. Of one run, or of less than two intervals, no significance is known; the size of the change decides.
+-- 10 ms in a run. Of one run no significance is known, and the size of the change decides; so it is in a recording of less than two
+-- intervals, where only a factor of two counts.
 CREATE VIEW diff.cpu(
     -- The command; NULL if no name is known.
     command,
@@ -39,6 +40,7 @@ scaled AS (
         t.wait_before_s / NULLIF(b.exposure, 0) AS wait_before_s,
         t.wait_after_s / NULLIF(a.exposure, 0) AS wait_after_s,
         t.cpu_q,
+        b.per,
         CASE WHEN b.per = 's' THEN 0.005 ELSE 0.01 END AS least_s
     FROM tested.cpu AS t
     CROSS JOIN (SELECT exposure, per FROM sides.spans WHERE NOT is_after) AS b
@@ -48,7 +50,8 @@ judged AS (
     SELECT
         *,
         COALESCE(
-            COALESCE(cpu_q <= getvariable('level'), TRUE) AND diff.apart(cpu_before_s, cpu_after_s)
+            COALESCE(cpu_q <= getvariable('level'), per = 'run' OR cpu_before_s > 2 * cpu_after_s OR cpu_after_s > 2 * cpu_before_s)
+            AND diff.apart(cpu_before_s, cpu_after_s)
             AND ABS(cpu_after_s - cpu_before_s) >= least_s, FALSE
         ) AS changed
     FROM scaled

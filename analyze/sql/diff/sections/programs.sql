@@ -15,7 +15,8 @@ CREATE VIEW diff.programs(
     cpu_before_s,
     -- The same, after.
     cpu_after_s,
-    -- The first path in the alphabet from which it was executed in the recording; NULL if it was not.
+    -- The first path in the alphabet from which it was executed in the recording; NULL if it was not, or
+    -- not by a path from the root.
     path_before,
     -- The same, after.
     path_after,

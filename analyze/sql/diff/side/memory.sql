@@ -1,6 +1,7 @@
 -- The most resident memory that one process of each command had, of a side.
 --
--- At a snapshot; or at its end, of a process that began in the recording and so had its peak there.
+-- At a snapshot, but not before its last exec: until then it was another program. Or at its end, of a process that began in
+-- the recording and so had its peak there.
 CREATE VIEW diff.memory(
     -- The command; NULL if no name is known.
     command,
@@ -9,9 +10,17 @@ CREATE VIEW diff.memory(
     -- The most of one of them [MiB].
     peak_mib
 ) AS
-WITH seen AS (
-    SELECT pid, start, rss_anon_bytes + rss_file_bytes + rss_shmem_bytes AS bytes
-    FROM main.memory
+WITH
+last_execs AS (
+    SELECT pid, start, MAX(ts) AS ts
+    FROM unfiltered.execs
+    GROUP BY pid, start
+),
+seen AS (
+    SELECT m.pid, m.start, m.rss_anon_bytes + m.rss_file_bytes + m.rss_shmem_bytes AS bytes
+    FROM main.memory AS m
+    LEFT JOIN last_execs AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start
+    WHERE e.ts IS NULL OR m.ts > e.ts
     UNION ALL
     SELECT e.pid, e.start, e.peak_rss_bytes
     FROM main.exits AS e

@@ -10,7 +10,8 @@ CREATE VIEW diff.programs(
     processes,
     -- Their CPU time [s]; NULL if that was not counted.
     cpu_s,
-    -- Paths of the programs that were executed under this name in the recording, as they were passed.
+    -- Paths of the programs that were executed under this name in the recording, as they were passed;
+    -- only those from the root.
     paths,
     -- The command line of one of them, the first in the alphabet.
     command_line
@@ -20,7 +21,7 @@ executed AS (
     SELECT n.command, LIST(DISTINCT e.path ORDER BY e.path) AS paths
     FROM main.execs AS e
     JOIN kept.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
-    WHERE e.comm = n.command AND NOT e.path_truncated
+    WHERE e.comm = n.command AND NOT COALESCE(e.path_truncated, FALSE) AND e.path LIKE '/%'
     GROUP BY n.command
 ),
 counted AS (
