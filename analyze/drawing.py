@@ -79,7 +79,7 @@ def bars(result: Result, paper: Paper) -> Result:
     """The histogram with a bar for each bucket, as long as its calls are a part of the most in its histogram."""
     calls = result.names.index("calls")
     which = _which(result, "low_ns", "high_ns", "calls")
-    width = min(20, max(4, paper.width // 4))
+    width = min(20, max(4, paper.width - 60))
 
     def rows() -> Iterator[Row]:
         for _, histogram in groupby(result.rows, key=which):
@@ -237,8 +237,10 @@ cells AS (
         SUM(calls) AS calls,
         SUM(calls * (low_ns + high_ns) / 2.0) AS time_ns,
         abi
-    FROM report.latency_timeline
+    FROM main.syscall_latencies
     CROSS JOIN span
+    WHERE returned
+        AND low_ns IS NOT NULL
     GROUP BY part, syscall, octave, abi
 )
 SELECT COALESCE(l.ts, c.ts) AS ts, l.ns / 1e9 AS interval_s, c.syscall, c.octave, c.calls, c.time_ns, c.abi
@@ -246,8 +248,8 @@ FROM cells AS c
 LEFT JOIN lengths AS l ON l.part = c.part
 ORDER BY c.part, c.syscall, c.abi, c.octave
 """
-"""Calls by time, octave of latency and system call. Of a long recording each row is of some snapshots that follow each
-other, in the 400th part of the time: a screen has fewer columns."""
+"""What the report latency_timeline says, by octave, and of a long recording by the 400th part of the time instead of by
+snapshot: a screen has fewer columns."""
 
 DRAWINGS = {
     "syscall_histogram": Drawing("SELECT * FROM report.syscall_histogram", bars),

@@ -20,6 +20,9 @@ FORMATS = ("table", "json", "csv", "markdown")
 
 GAP = "  "
 
+CUT = "…"
+"""Ends a line that was cut, where it can be written."""
+
 DECIMALS = {"_s": 3, "_ms": 3, "_us": 1, "_pct": 2}
 """Decimals shown of a column with this suffix. Others have six significant digits."""
 
@@ -64,10 +67,12 @@ def write_markdown(result: Result, stream: TextIO) -> None:
         stream.write(f"| {' | '.join(cells)} |\n")
 
 
-def table_lines(result: Result, limit: int | None = None, width: int | None = None) -> tuple[list[str], int]:
+def table_lines(
+    result: Result, limit: int | None = None, width: int | None = None, cut: str = CUT
+) -> tuple[list[str], int]:
     """Lines of a table, the header first, and how many rows were left out because of the limit.
 
-    With a width [terminal cells], lines are cut there; without, nothing is.
+    With a width [terminal cells], lines are cut there, and end in one character that says so; without, nothing is.
     """
     cells = [tuple(map(shown, result.names))]
     left_out = 0
@@ -76,10 +81,10 @@ def table_lines(result: Result, limit: int | None = None, width: int | None = No
             left_out += 1
             continue
         cells.append(tuple(shown(human(n, v)) for n, v in zip(result.names, row, strict=True)))
-    return _aligned(cells, result.numeric, width), left_out
+    return _aligned(cells, result.numeric, width, cut), left_out
 
 
-def _aligned(cells: list[tuple[str, ...]], numeric: tuple[bool, ...], width: int | None) -> list[str]:
+def _aligned(cells: list[tuple[str, ...]], numeric: tuple[bool, ...], width: int | None, cut: str) -> list[str]:
     from rich.cells import cell_len, set_cell_size
 
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
@@ -91,7 +96,7 @@ def _aligned(cells: list[tuple[str, ...]], numeric: tuple[bool, ...], width: int
         ]
         line = GAP.join(parts).rstrip()
         if width is not None and cell_len(line) > width:
-            line = set_cell_size(line, width - 1) + "…"
+            line = set_cell_size(line, width - 1) + cut
         lines.append(line)
     return lines
 

@@ -23,6 +23,7 @@ class Screen:
         self.stream = sys.stdout
         self.is_terminal = self.stream.isatty()
         self.width = shutil.get_terminal_size((100, 40)).columns if self.is_terminal else None
+        self.cut = formats.CUT if self.can_write(formats.CUT) else ">"
         # https://no-color.org: any value but the empty one.
         self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -47,7 +48,7 @@ class Screen:
 
     def table(self, result: Result, limit: int | None, width: int | None) -> None:
         """Writes a table, cut at the width."""
-        (head, *lines), left_out = formats.table_lines(result, limit, width)
+        (head, *lines), left_out = formats.table_lines(result, limit, width, self.cut)
         self.line(head, BOLD)
         for line in lines:
             self.line(line)

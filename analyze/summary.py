@@ -85,7 +85,7 @@ def write_screen(trace: Trace, screen: Screen) -> None:
     lost = losses_line(trace)
     screen.line(lost or "Nothing was lost.", ALARM if lost else "")
     for section in SECTIONS:
-        lines, left_out = formats.table_lines(Result.of(trace.own(section.query)), ROWS, width)
+        lines, left_out = formats.table_lines(Result.of(trace.own(section.query)), ROWS, width, screen.cut)
         total = len(lines) - 1 + left_out
         screen.line()
         if total == 0:

@@ -54,7 +54,7 @@ def test_a_bar_is_a_part_of_the_most_of_its_histogram() -> None:
     assert [r[4] for r in cells("syscall_histogram", HISTOGRAM, rows, paper(blocks=False))] == [
         "#" * 20, "#" * 10, "#", "#", "", "#" * 20, "#" * 20, "",
     ]  # fmt: skip
-    assert [len(r[4]) for r in cells("syscall_histogram", HISTOGRAM, rows[:2], paper(width=32))] == [8, 4]
+    assert [len(r[4]) for r in cells("syscall_histogram", HISTOGRAM, rows[:2], paper(width=32))] == [4, 2]
     assert [r[:4] + r[5:] for r in cells("syscall_histogram", HISTOGRAM, rows, paper())] == rows
 
 
@@ -215,6 +215,15 @@ def test_a_terminal_of_any_width_holds_the_drawing(trace: str, name: str, width:
     assert "\x1b" not in text
     table = text.replace("\r", "").splitlines()[:6]
     assert max(map(len, table)) <= width
+
+
+def test_a_terminal_that_has_no_blocks(trace: str) -> None:
+    env = {"NO_COLOR": "1", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    for name, width in (("syscall_histogram_by_process", 80), ("latency_timeline", 40)):
+        text = on_terminal(width, env, "report", trace, name, "--limit", "5").replace("\r", "")
+        assert text.isascii()
+        assert "#" in text
+        assert max(map(len, text.splitlines()[:6])) == width  # cut lines end in one character
 
 
 def test_drawings_are_of_reports() -> None:
