@@ -18,21 +18,22 @@ CREATE VIEW report.latency_timeline(
     -- The table of system calls that the number is from, such as 'x86_64'.
     abi
 ) AS
-WITH cells AS (
-    SELECT ts, syscall, abi, low_ns, high_ns, SUM(calls) AS calls
-    FROM main.syscall_latencies
-    WHERE returned
-        AND low_ns IS NOT NULL
-    GROUP BY ts, syscall, abi, low_ns, high_ns
+WITH
+-- Added up by what the rows have, and named after that. The number tells calls apart that have no name.
+cells AS (
+    SELECT ts, syscall, CASE WHEN syscall IS NULL THEN nr END AS nr, abi, bucket, SUM(calls) AS calls
+    FROM main.syscall_stats
+    WHERE bucket < 487
+    GROUP BY ts, syscall, CASE WHEN syscall IS NULL THEN nr END, abi, bucket
 )
 SELECT
     c.ts,
     s.interval_ns / 1e9,
-    c.syscall,
-    c.low_ns,
-    c.high_ns,
-    TRY_CAST(c.calls AS BIGINT),
+    unfiltered.call_name(c.syscall, c.nr) AS syscall,
+    unfiltered.bucket_low_ns(c.bucket) AS low_ns,
+    unfiltered.bucket_high_ns(c.bucket),
+    TRY_CAST(c.calls AS BIGINT) AS calls,
     c.abi
 FROM cells AS c
 LEFT JOIN main.snapshots AS s ON s.ts = c.ts
-ORDER BY c.ts, c.syscall, c.abi NULLS LAST, c.low_ns;
+ORDER BY c.ts, unfiltered.call_name(c.syscall, c.nr), c.abi NULLS LAST, c.bucket;

@@ -17,7 +17,8 @@ CREATE VIEW report.memory_growth(
     peak_rss_bytes,
     -- Slope of the line [bytes a minute]; below 0 if it shrank, NULL with fewer than three samples.
     growth_bytes_per_min,
-    -- How much of the variance the line explains, from 0 to 1; NULL with fewer than three samples.
+    -- How much of the variance the line explains, from 0 to 1; 1 also if the memory never changed, NULL with fewer than
+    -- three samples.
     r2,
     -- Samples in the window.
     samples,

@@ -19,22 +19,23 @@ CREATE VIEW report.syscall_histogram_by_process(
     -- When the process began, since boot [ns]. A process is the pair (pid, start).
     start
 ) AS
-WITH cells AS (
-    SELECT pid, start, syscall, abi, low_ns, high_ns, SUM(calls) AS calls
-    FROM main.syscall_latencies
-    WHERE returned
-        AND low_ns IS NOT NULL
-    GROUP BY pid, start, syscall, abi, low_ns, high_ns
+WITH
+-- Added up by what the rows have, and named after that. The number tells calls apart that have no name.
+cells AS (
+    SELECT pid, start, syscall, CASE WHEN syscall IS NULL THEN nr END AS nr, abi, bucket, SUM(calls) AS calls
+    FROM main.syscall_stats
+    WHERE bucket < 487
+    GROUP BY pid, start, syscall, CASE WHEN syscall IS NULL THEN nr END, abi, bucket
 )
 SELECT
     c.pid,
     p.comm,
-    c.syscall,
-    c.low_ns,
-    c.high_ns,
-    TRY_CAST(c.calls AS BIGINT),
+    unfiltered.call_name(c.syscall, c.nr) AS syscall,
+    unfiltered.bucket_low_ns(c.bucket) AS low_ns,
+    unfiltered.bucket_high_ns(c.bucket),
+    TRY_CAST(c.calls AS BIGINT) AS calls,
     c.abi,
     c.start
 FROM cells AS c
 LEFT JOIN unfiltered.processes AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
-ORDER BY c.pid, c.start, c.syscall, c.abi NULLS LAST, c.low_ns;
+ORDER BY c.pid, c.start, unfiltered.call_name(c.syscall, c.nr), c.abi NULLS LAST, c.bucket;

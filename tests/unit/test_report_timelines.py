@@ -169,6 +169,22 @@ def test_latencies_by_snapshot(tmp_path: Path) -> None:
     ]
 
 
+def test_calls_by_name_and_without(tmp_path: Path) -> None:
+    rows = [
+        calls(at(1), 7, born(0), name, 40, 1, nr=nr)
+        for name, nr in (("read", 0), ("read", 63), (None, 4000), (None, 4001), (None, None))
+    ]
+    for report_name in ("latency_timeline", "syscall_histogram_by_process"):
+        found = [(r["syscall"], r["calls"]) for r in report(tmp_path, report_name, rows)]
+        assert found == [("read", 2), ("syscall_4000", 1), ("syscall_4001", 1), ("unknown", 1)]
+
+
+def test_a_bucket_that_cannot_be_is_left_out(tmp_path: Path) -> None:
+    rows = [calls(at(1), 7, born(0), "read", b, 1, total_ns=1, max_ns=1) for b in (486, 487)]
+    for report_name in ("latency_timeline", "syscall_histogram_by_process"):
+        assert [r["low_ns"] for r in report(tmp_path, report_name, rows)] == [bucket_low(486)]
+
+
 def test_histogram_by_process(tmp_path: Path) -> None:
     rows = [
         calls(at(1), 7, born(0), "read", 40, 3),
