@@ -9,6 +9,10 @@ import click
 from analyze.commands.options import Part, format_option, opened, part_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import duckdb
+
     from analyze.result import Result
     from analyze.screen import Screen
     from analyze.trace import Trace
@@ -151,8 +155,11 @@ def _reports(
 
     def result_of(name: str) -> Result:
         drawing = DRAWINGS.get(name) if form == "table" else None
-        query = drawing.query if drawing else f"SELECT * FROM report.{name}"
-        result = _by_cgroup(trace, query) if grouped else Result.of(trace.own(query))
+
+        def rows_of(part: Trace) -> duckdb.DuckDBPyRelation:
+            return part.own(drawing.query) if drawing else part.report(name)
+
+        result = _by_cgroup(trace, rows_of) if grouped else Result.of(rows_of(trace))
         return drawing.draw(result, Paper.of(screen, trace)) if drawing else result
 
     for name in names:
@@ -176,12 +183,12 @@ def _reports(
         _losses(screen, trace)
 
 
-def _by_cgroup(trace: Trace, query: str) -> Result:
-    """The rows that the query has of each control group, with the group in front."""
+def _by_cgroup(trace: Trace, rows_of: Callable[[Trace], duckdb.DuckDBPyRelation]) -> Result:
+    """The rows that there are of each control group, with the group in front."""
     from analyze.result import Result
 
-    empty = Result.of(trace.own(query).limit(0))
-    rows = ((group, *row) for group, part in trace.by_cgroup() for row in Result.of(part.own(query)).rows)
+    empty = Result.of(rows_of(trace).limit(0))
+    rows = ((group, *row) for group, part in trace.by_cgroup() for row in Result.of(rows_of(part)).rows)
     return Result(("in_cgroup", *empty.names), (False, *empty.numeric), rows)
 
 
