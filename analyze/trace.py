@@ -43,6 +43,9 @@ WHERE len($kinds) = 0 OR list_contains($kinds, kind)
 ORDER BY ts NULLS LAST, row_number
 """
 
+READS_PROCESSES = re.compile(r"\b(?:FROM|JOIN) (?:(?:main|unfiltered)\.)?processes\b", re.IGNORECASE)
+"""Whether a query names the view; one that does so otherwise finds the processes by itself, and is slower."""
+
 DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 """Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
 
@@ -79,6 +82,7 @@ class Trace:
             raise BadRequest("the window is empty: --until is not after --since")
         self._connection = connect()
         self._made: set[str] = set()
+        self._processes_found = False
         self._documented = False
         try:
             with self.reading():
@@ -126,11 +130,13 @@ class Trace:
         """The rows of a report, in its order. Raises BadRequest if there is none of this name."""
         found = find_report(name)
         self._make((found,))
+        self._find_processes(found.sql)
         return self._connection.sql(f"SELECT * FROM report.{views.name_sql(found.name)}")
 
     def own(self, query: str) -> duckdb.DuckDBPyRelation:
         """The rows of a query of sysmon's own, which names the reports that it reads as `report.NAME`."""
         self._make(find_report(name) for name in re.findall(r"\breport\.(\w+)", query))
+        self._find_processes(query)
         return self._connection.sql(query)
 
     def keep(self, view: View) -> duckdb.DuckDBPyRelation:
@@ -149,6 +155,20 @@ class Trace:
                 if report.name not in self._made:
                     self._connection.execute(report.sql)
                     self._made.add(report.name)
+
+    def _find_processes(self, query: str) -> None:
+        """Puts the processes into a table if the query reads them, itself or by a report.
+
+        Most reports name processes, and to find these takes as long as the rest of a report.
+        """
+        queries = (query, *(r.sql for r in reports() if f"report.{r.name}" in query))
+        if self._processes_found or not any(map(READS_PROCESSES.search, queries)):
+            return
+        with self.reading():
+            self._connection.execute(views.FIND_PROCESSES)
+        self._processes_found = True
+        if self._documented:  # what replaces the view has no comments
+            self._connection.execute(";".join(_comments()))
 
     def _make_all(self) -> None:
         """Makes whatever a query can name, with its documentation."""
@@ -170,6 +190,7 @@ class Trace:
         if statements[0].named_parameters:
             raise BadRequest("the query has a parameter ($1 or ?) and there is no value for it; write the value")
         self._make_all()
+        self._find_processes(query)
         return self._connection.sql(query)
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
@@ -181,7 +202,7 @@ class Trace:
 
         None is the group that is not known. A part is closed when the next is asked for.
         """
-        groups = self._connection.sql(
+        groups = self.own(
             "SELECT cgroup FROM main.processes GROUP BY cgroup ORDER BY SUM(cpu_ns) DESC NULLS LAST, cgroup"
         )
         for (group,) in groups.fetchall():
@@ -288,6 +309,7 @@ class Trace:
     def _pick(self) -> None:
         groups = [] if self._only_cgroup is None else [self._only_cgroup]
         asked = {"pids": list(self.pids), "comms": list(self.comms), "groups": groups, "trees": list(self.cgroups)}
+        self._find_processes(views.PICK)
         self._connection.execute(views.PICK, asked)
         known = {
             (pid, comm, cgroup)

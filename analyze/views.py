@@ -120,6 +120,12 @@ def selected_view(picked: bool) -> str:
     return f"CREATE VIEW unfiltered.selected AS SELECT * FROM unfiltered.processes AS k{where}"
 
 
+FIND_PROCESSES = (
+    "CREATE TABLE unfiltered.found AS FROM unfiltered.processes; "
+    "CREATE OR REPLACE VIEW unfiltered.processes AS FROM unfiltered.found"
+)
+"""Makes a table of the processes and lets all that read the view read that."""
+
 PICK = (
     "CREATE TABLE unfiltered.picked AS SELECT pid, start FROM unfiltered.processes "
     "WHERE list_contains($pids, pid) OR list_contains($comms, comm) OR list_contains($groups, COALESCE(cgroup, '')) "

@@ -81,7 +81,9 @@ class Multiplied:
         self.processes = known.group_by(["pid", "start"]).aggregate([]).num_rows
         self.kinds = {}
         for kind in bpf.KINDS:
-            mine = table.filter(pc.equal(table["kind"], kind.name)).select([c.name for c in kind.cols])
+            mine = table.filter(pc.equal(table["kind"], kind.name)).select(
+                [c.name for c in kind.cols if c.name in table.column_names]
+            )
             if mine.num_rows:
                 self.kinds[kind.name] = mine.combine_chunks().to_batches()[0]
 
