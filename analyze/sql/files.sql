@@ -21,15 +21,47 @@ CREATE VIEW report.files(
     -- Largest latency [us].
     max_us
 ) AS
+WITH
+-- Added up by what was passed first: a path is put together for each, and not for each call.
+passed AS (
+    SELECT origin, directory, path, path_truncated, pid, start,
+        COUNT(*) AS opens,
+        COUNT(error) AS errors,
+        COUNT(CASE WHEN result >= 0 AND flags % 4 <> 0 THEN 1 END) AS for_writing,
+        SUM(latency_ns) AS total_ns,
+        COUNT(latency_ns) AS timed,
+        MAX(latency_ns) AS max_ns
+    FROM main.opens
+    GROUP BY origin, directory, path, path_truncated, pid, start
+),
+named AS (
+    SELECT
+        *,
+        COALESCE(unfiltered.full_path(origin, path, directory), path)
+        || CASE WHEN path_truncated THEN ' ...' ELSE '' END AS name
+    FROM passed
+),
+-- A process may have named one file in several ways.
+by_process AS (
+    SELECT name, pid, start,
+        SUM(opens) AS opens,
+        SUM(errors) AS errors,
+        SUM(for_writing) AS for_writing,
+        SUM(total_ns) AS total_ns,
+        SUM(timed) AS timed,
+        MAX(max_ns) AS max_ns
+    FROM named
+    GROUP BY name, pid, start
+)
 SELECT
-    COALESCE(full_path, path) || CASE WHEN path_truncated THEN ' ...' ELSE '' END AS path,
-    COUNT(*) AS opens,
-    COUNT(error) AS errors,
-    COUNT(CASE WHEN result >= 0 AND flags % 4 <> 0 THEN 1 END),
-    COUNT(DISTINCT (pid, start)),
-    CAST(SUM(latency_ns) AS DOUBLE PRECISION) / 1e9 AS total_s,
-    CAST(SUM(latency_ns) AS DOUBLE PRECISION) / COUNT(latency_ns) / 1e3,
-    MAX(latency_ns) / 1e3
-FROM main.opens
-GROUP BY 1
-ORDER BY opens DESC, total_s DESC NULLS LAST, 1 NULLS LAST;
+    name,
+    CAST(SUM(opens) AS BIGINT) AS opens,
+    CAST(SUM(errors) AS BIGINT),
+    CAST(SUM(for_writing) AS BIGINT),
+    COUNT(*),
+    CAST(SUM(total_ns) AS DOUBLE PRECISION) / 1e9 AS total_s,
+    CAST(SUM(total_ns) AS DOUBLE PRECISION) / NULLIF(SUM(timed), 0) / 1e3,
+    MAX(max_ns) / 1e3
+FROM by_process
+GROUP BY name
+ORDER BY opens DESC, total_s DESC NULLS LAST, name NULLS LAST;

@@ -27,17 +27,22 @@ CREATE VIEW report.syscall_errors(
 ) AS
 WITH
 failed AS (
-    SELECT pid, start, abi, COALESCE(syscall, 'syscall_' || CAST(nr AS VARCHAR), 'unknown') AS syscall, errno,
+    SELECT pid, start, abi, unfiltered.call_name(syscall, nr) AS syscall, errno,
         MIN(error) AS error,
         SUM(calls) AS calls,
         SUM(total_ns) AS total_ns
     FROM main.syscall_errors
-    GROUP BY pid, start, abi, COALESCE(syscall, 'syscall_' || CAST(nr AS VARCHAR), 'unknown'), errno
+    GROUP BY pid, start, abi, unfiltered.call_name(syscall, nr), errno
+),
+counted AS (
+    SELECT pid, start, abi, nr, syscall, SUM(calls) AS calls
+    FROM main.syscall_stats
+    GROUP BY pid, start, abi, nr, syscall
 ),
 made AS (
-    SELECT pid, start, abi, syscall, SUM(calls) AS calls
-    FROM main.syscall_latencies
-    GROUP BY pid, start, abi, syscall
+    SELECT pid, start, abi, unfiltered.call_name(syscall, nr) AS syscall, SUM(calls) AS calls
+    FROM counted
+    GROUP BY pid, start, abi, unfiltered.call_name(syscall, nr)
 )
 SELECT
     f.pid,

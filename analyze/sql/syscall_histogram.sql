@@ -14,14 +14,19 @@ CREATE VIEW report.syscall_histogram(
     -- The table of system calls that the number is from, such as 'x86_64'.
     abi
 ) AS
+-- Added up first, and then named: named row by row, it takes three times as long.
+WITH counted AS (
+    SELECT nr, abi, syscall, bucket, SUM(calls) AS calls
+    FROM main.syscall_stats
+    WHERE bucket < 487
+    GROUP BY nr, abi, syscall, bucket
+)
 SELECT
-    syscall,
-    low_ns,
-    high_ns,
+    unfiltered.call_name(syscall, nr) AS name,
+    unfiltered.bucket_low_ns(bucket) AS low_ns,
+    unfiltered.bucket_high_ns(bucket),
     TRY_CAST(SUM(calls) AS BIGINT),
     abi
-FROM main.syscall_latencies
-WHERE returned
-    AND low_ns IS NOT NULL
-GROUP BY syscall, abi, low_ns, high_ns
-ORDER BY syscall, abi NULLS LAST, low_ns;
+FROM counted
+GROUP BY name, abi, bucket
+ORDER BY name, abi NULLS LAST, low_ns;
