@@ -133,11 +133,14 @@ class Trace:
         self._find_processes(found.sql)
         return self._connection.sql(f"SELECT * FROM report.{views.name_sql(found.name)}")
 
-    def own(self, query: str) -> duckdb.DuckDBPyRelation:
-        """The rows of a query of sysmon's own, which names the reports that it reads as `report.NAME`."""
+    def own(self, query: str, values: dict[str, object] | None = None) -> duckdb.DuckDBPyRelation:
+        """The rows of a query of sysmon's own, which names the reports that it reads as `report.NAME`.
+
+        `values` are those of its parameters, `$name`.
+        """
         self._make(find_report(name) for name in re.findall(r"\breport\.(\w+)", query))
         self._find_processes(query)
-        return self._connection.sql(query)
+        return self._connection.sql(query, params=values)
 
     def keep(self, view: View) -> duckdb.DuckDBPyRelation:
         """The rows of a view of sysmon's own in the schema `diff`, computed once and kept as `kept.NAME`."""

@@ -145,8 +145,8 @@ def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None 
     """
     chart = find_chart(name)
     if syscall is not None and not chart.takes_syscall:
-        able = [c.name for c in CHARTS.values() if c.takes_syscall]
-        raise BadRequest(f"the chart {name} is not of one system call; --syscall is for {' and '.join(able)}")
+        able = ", ".join(c.name for c in CHARTS.values() if c.takes_syscall)
+        raise BadRequest(f"the chart {name} cannot be of one system call; --syscall is for {able}")
     missing = [kind for kind in chart.kinds if kind not in trace.metadata["kinds"]]
     if missing:
         raise NoData(

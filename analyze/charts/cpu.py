@@ -47,10 +47,13 @@ def draw(ask: Ask) -> Figure:
     known = over.known(rows["ts"], busy["ts"])
     widths = over.widths_s
     layers = stack.layers(over, rows, rows["cpu_s"] * 100, top, known)
-    cpus = trace.metadata["host"]["cpus"]
+    cpus = max(1, trace.metadata["host"]["cpus"])
     used = sum((layer.values for layer in layers), np.zeros(len(over)))
     rest = np.clip(over.sums(busy["ts"], busy["busy_s"]) * 100 / widths - used, 0, None)
-    if np.nansum(rest * widths) > NOTICED * 100 * cpus * np.sum(widths):
+    rest_s = float(np.nansum(rest * widths)) / 100
+    if rest_s <= NOTICED * cpus * np.sum(widths):
+        rest_s = 0.0
+    else:
         layers.append(stack.Layer("rest of the machine", style.REST, np.where(known, rest, np.nan)))
     lost = losses(trace, ask.chart)
     total = np.sum(np.where(known, widths, 0)) * cpus
@@ -64,7 +67,7 @@ def draw(ask: Ask) -> Figure:
     sheet = page.Page(ask.chart.title, page.subtitle(trace), (2.2, 0.8) if waited else (2.2,), legend, notes)
     figure, axes = sheet.made()
     heap = stack.draw(axes[0], over, layers)
-    axes[0].set_title(f"On a CPU: {100 * busy_s / total:.0f} % of the machine" if total else "On a CPU")
+    axes[0].set_title(_share(busy_s, busy_s - rest_s, total))
     axes[0].set_ylabel("CPU [% of one CPU]")
     page.grid(axes[0])
     _capacity(axes[0], cpus, float(np.nanmax(heap)))
@@ -80,6 +83,13 @@ def draw(ask: Ask) -> Figure:
     for panel in axes:
         shade(panel, lost)
     return figure
+
+
+def _share(busy_s: float, shown_s: float, total_s: float) -> str:
+    """How much of the machine was used and, if that is less, how much by the processes of the chart."""
+    busy, shown = 100 * busy_s / total_s, 100 * shown_s / total_s
+    these = f", {shown:.0f} % by these processes" if shown < busy else ""
+    return f"Used: {busy:.0f} % of the machine{these}"
 
 
 def _seconds(values: Floats, widths: Floats) -> str:

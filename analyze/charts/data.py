@@ -20,12 +20,12 @@ IDS = "CAST(COALESCE(pid, -1) AS BIGINT) AS pid, COALESCE(TRY_CAST(start AS BIGI
 """SQL: the two columns that are a process."""
 
 
-def columns(trace: Trace, query: str) -> dict[str, Any]:
-    """The rows of a query of sysmon's own, an array for each column.
+def columns(trace: Trace, query: str, values: dict[str, object] | None = None) -> dict[str, Any]:
+    """The rows of a query of sysmon's own, an array for each column; `values` are those of its parameters.
 
     Floating point columns have NaN for NULL. Columns of integers and texts must not be NULL.
     """
-    found = trace.own(query).fetchnumpy()
+    found = trace.own(query, values).fetchnumpy()
     return {name: _plain(array) for name, array in found.items()}
 
 

@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from analyze.charts import Ask
 
 CELLS = """
-SELECT epoch_ns(ts) AS ts, syscall, CAST(low_ns AS DOUBLE) AS low_ns, CAST(high_ns AS DOUBLE) AS high_ns,
+SELECT epoch_ns(ts) AS ts, CAST(low_ns AS DOUBLE) AS low_ns, CAST(high_ns AS DOUBLE) AS high_ns,
     CAST(SUM(calls) AS DOUBLE) AS calls
 FROM report.latency_timeline
-WHERE ts IS NOT NULL AND calls > 0
-GROUP BY ALL
-ORDER BY ALL
+WHERE ts IS NOT NULL AND calls > 0 AND ($syscall IS NULL OR syscall = $syscall)
+GROUP BY ts, low_ns, high_ns
 """
 
 COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.12, 0.97, 256)))
@@ -44,9 +43,7 @@ BAR = 0.1
 def draw(ask: Ask) -> Figure:
     """Raises NoData if no call returned, or none of this name."""
     trace = ask.trace
-    rows = columns(trace, CELLS)
-    if ask.syscall is not None:
-        rows = {name: column[rows["syscall"] == ask.syscall] for name, column in rows.items()}
+    rows = columns(trace, CELLS, {"syscall": ask.syscall})
     if not len(rows["ts"]):
         which = "system call" if ask.syscall is None else f"system call {one_line(ask.syscall)}"
         raise NoData(f"no {which} returned in this part of the trace: there is no heatmap to draw")

@@ -68,8 +68,12 @@ QUERY_COLUMNS = ("began", "ended", "cause", "place", "lost")
 
 
 def concerns(chart: Chart, place: str) -> bool:
-    """Whether what was lost at the place is missing in the chart. A program's copy is called like it, with an end."""
-    return place == "?" or place.removesuffix("_again") in chart.places
+    """Whether what was lost at the place is missing in the chart.
+
+    A program's copy is called like the program, and where those are counted that found no room like the kind, with an
+    end. What has no name may concern any chart.
+    """
+    return place == "?" or place.removesuffix("_again").removesuffix(" of others") in chart.places
 
 
 def shade(axes: Axes, lost: Losses) -> None:

@@ -125,7 +125,7 @@ def subtitle(trace: Trace) -> str:
         f"{seconds(info['ended_ns'] - info['started_ns'])} s",
     ]
     window = asked(trace)
-    return " · ".join(parts + ([style.text_of(f"only {window}", 48)] if window else []))
+    return " · ".join(parts + ([style.text_of(f"only {window}", 62)] if window else []))
 
 
 def time_axis(axes: Axes, trace: Trace, began_s: float) -> None:
@@ -146,7 +146,7 @@ def time_axis(axes: Axes, trace: Trace, began_s: float) -> None:
     unit = "s" if high <= 120 else "min:s" if high < 7200 else "h:min"
     step = next((s for s in TICKS if (high - low) / s <= 9), 86400 * max(1, round((high - low) / 86400 / 8)))
     if high - low < 6:
-        axes.xaxis.set_major_locator(MaxNLocator(8))
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     else:
         first = int(low // step + (low % step > 0))
         axes.xaxis.set_major_locator(FixedLocator([step * i for i in range(first, int(high // step) + 1)]))

@@ -13,8 +13,8 @@ from analyze.charts.data import Floats, Ints, columns
 if TYPE_CHECKING:
     from analyze.trace import Trace
 
-MOST = 200
-"""Steps of a chart at the most: half a millimetre each. Longer recordings have several snapshots in a step."""
+MOST = 180
+"""Steps of a chart at the most, each 0.7 mm wide. Longer recordings have several snapshots in a step."""
 
 SHORT = 0.25
 """An interval shorter than this part of the usual is taken together with its neighbour."""
