@@ -82,13 +82,7 @@ def shade(axes: Axes, lost: Losses) -> None:
     for began, ended in lost.spans:
         if began < high and ended > low:
             middle, half = (began + ended) / 2, max(ended - began, LEAST * (high - low)) / 2
-            axes.axvspan(
-                max(low, middle - half), min(high, middle + half), facecolor=(*_ink(), 0.12), edgecolor=(*_ink(), 0.55),
-                hatch="////", linewidth=0, zorder=4, gid="loss",
-            )  # fmt: skip
-
-
-def _ink() -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
-    return to_rgb(style.INK)
+            span = (max(low, middle - half), min(high, middle + half))
+            axes.axvspan(*span, facecolor=(style.INK, 0.12), linewidth=0, zorder=4, gid="loss")
+            # Of its own: an SVG gives a hatch and what is behind it one opacity.
+            axes.axvspan(*span, facecolor="none", edgecolor=(style.INK, 0.5), hatch="////", linewidth=0, zorder=4)

@@ -26,7 +26,7 @@ PALETTE = (
 their black; the last three, for when these are taken, are near those of Paul Tol's "muted"."""
 
 OTHERS = "#9b9b9b"
-REST = "#cfcfcf"
+REST = f"{INK}30"
 """Greys of what is not one process: all others of a stack, and what no recorded process used."""
 
 FONT = "DejaVu Sans"
