@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bpf
 from analyze.errors import NoData
 from analyze.safe_text import one_line
 from bpf.errors import BadRequest, did_you_mean
@@ -151,13 +152,18 @@ def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None 
     if missing:
         raise NoData(
             f"{one_line(trace.source.path.name)}: there is no {name} to draw: recorded without {', '.join(missing)}; "
-            "record again with it"
+            f"record again {_with(missing)}"
         )
     only = tuple(pids)
     if only:
         with trace.part(only) as part:
             return _draw(part, chart, syscall)
     return _draw(trace, chart, syscall)
+
+
+def _with(kinds: list[str]) -> str:
+    opt_in = [kind for kind in kinds if bpf.kind(kind).opt_in]
+    return f"--with {','.join(opt_in)}" if opt_in else "with it"
 
 
 def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:

@@ -11,6 +11,7 @@ import click
 import pytest
 
 import bpf
+from analyze.charts import CHARTS, Chart
 from analyze.reports import reports
 from sysmon import COMMANDS, cli
 
@@ -68,6 +69,14 @@ def test_every_report_and_column_is_documented(name: str) -> None:
     for col in report.columns:
         assert col.doc, f"{col.name} has no meaning"
         assert f"\n| `{col.name}` |" in text
+
+
+@pytest.mark.parametrize("chart", CHARTS.values(), ids=lambda c: c.name)
+def test_every_chart_is_documented(chart: Chart) -> None:
+    text = section(page("charts.md"), chart.name)
+    assert chart.doc.endswith(".")
+    assert chart.title in text
+    assert chart.doc in text
 
 
 def shown_commands(text: str) -> list[list[str]]:

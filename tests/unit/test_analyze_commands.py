@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sysmon
-from analyze import views
+from analyze import charts, views
 from analyze.reports import reports
 from tests import traces
 from tests.golden import sample
@@ -68,6 +68,19 @@ def in_process(
         (["dump", "TRACE", "--kind", "exce"], 2, "exec"),
         (["schema", "exces"], 2, "execs"),
         (["info", __file__], 1, "not a Parquet file"),
+        (["chart", "TRACE"], 2, "give a trace and the name of a chart"),
+        (["chart", "TRACE", "cpus"], 2, "did you mean cpu?"),
+        (["chart", "TRACE", "\x1b[31m\n"], 2, "there are cpu, memory"),
+        (["chart", "absent.parquet", "cpu"], 1, "No such file"),
+        (["chart", "TRACE", "cpu", "-o", "cpu.gif"], 2, "end the name with one of these"),
+        (["chart", "TRACE", "cpu", "-o", "/nowhere/cpu.png"], 1, "No such file"),
+        (["chart", "TRACE", "cpu", "-o", f"{ROOT}/docs/.png/../x.svg"], 1, "cannot write"),
+        (["chart", "TRACE", "cpu", "-o", "\0.png"], 1, "cannot write"),
+        (["chart", "TRACE", "cpu", "--syscall", "read"], 2, "--syscall is for"),
+        (["chart", "TRACE", "cpu", "--pid", "4242"], 2, "no process 4242"),
+        (["chart", "TRACE", "latency", "--syscall", "\x1b[1mno", "-o", "/tmp/never.png"], 1, "no system call"),
+        (["chart", "TRACE", "io", "--since", "+9999", "-o", "/tmp/never.png"], 1, "in this part of the trace"),
+        (["chart", "TRACE", "cpu", "--since", "+5", "--until", "+5"], 2, "window is empty"),
     ],
 )
 def test_errors_are_one_line(
@@ -101,6 +114,30 @@ def test_help_imports_nothing_that_is_large() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_chart_goes_where_it_is_to_go_and_over_nothing(trace: str, tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent", "MPLCONFIGDIR": "/nonexistent"}
+
+    def chart(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sysmon", "chart", trace, *arguments]
+        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+    done = chart("errors")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("wrote sample-errors.png: Failed system calls, ")
+    written = (tmp_path / "sample-errors.png").read_bytes()
+    done = chart("errors")
+    assert done.returncode == 1
+    assert "sample-errors.png exists: choose another name with -o, or overwrite it with --force" in done.stderr
+    assert chart("errors", "--force").returncode == 0
+    assert (tmp_path / "sample-errors.png").read_bytes() == written
+    assert [p.name for p in tmp_path.iterdir()] == ["sample-errors.png"]
+
+
+def test_the_list_of_charts() -> None:
+    done = run("chart", "--list")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(charts.CHARTS)
 
 
 def test_a_reader_that_stops_early_is_no_error(trace: str) -> None:
