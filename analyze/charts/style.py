@@ -20,12 +20,12 @@ its own in their place."""
 
 PALETTE = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442",
-    "#882255", "#999933", "#8f8fe0",
+    "#802828", "#b0d088", "#7c30dc",
 )  # fmt: skip
 """Okabe and Ito's colours, which people of any colour vision tell apart ("Color Universal Design", 2008), without
-their black; the last three, for when these are taken, are near those of Paul Tol's "muted"."""
+their black; the last three, for when these are taken, are as far from them as there is room."""
 
-OTHERS = "#9b9b9b"
+OTHERS = "#666666"
 REST = f"{INK}30"
 """Greys of what is not one process: all others of a stack, and what no recorded process used."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
@@ -261,6 +262,31 @@ def test_colours_like_those_of_a_map() -> None:
     assert all(found[x] != found[y] for x, y in ((a, b), (b, c), (c, d)))
     # A part of the trace changes nothing for those of the whole.
     assert found.items() <= ranks.coloured([[a, b], [b, c], [c, d], [(9, 0), a, d]], 3).items()
+
+
+SEEN_BY = {  # linear RGB as people with one kind of cone missing see it: Machado, Oliveira, Fernandes, 2009
+    "all cones": np.eye(3),
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def lab(rgb: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """CIE L*a*b* of linear sRGB, white D65."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ np.clip(rgb, 0, 1) / np.array([0.95047, 1, 1.08883])
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("eyes", SEEN_BY)
+def test_colours_differ_in_every_eye(eyes: str) -> None:
+    """By 14 at the least; 2.3 is what can just be told apart side by side."""
+    shown = [np.array(to_rgb(c)) for c in (*style.PALETTE, style.OTHERS)]
+    linear = [np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in shown]
+    seen = [lab(np.array(SEEN_BY[eyes]) @ c) for c in linear]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 14
 
 
 def test_losses_are_shaded_where_they_happened(drawn: Drawn) -> None:
