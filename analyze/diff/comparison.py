@@ -215,12 +215,14 @@ def _calls(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, i
     def counts(side: Side, of: int) -> Side:
         return Side(side.n, np.full(len(side.n), float(of)), side.variance)
 
-    before, after = sides("calls", "dispersion")
+    before, after = (counts(s, n) for s, n in zip(sides("calls", "dispersion"), blocks, strict=True))
+    paces = (Side(s.blocks, s.blocks, np.full(len(s.n), np.nan)) for s in (before, after))
+    pace = significance.order_p(*paces, _column(table, "busier"), _column(table, "busier_ties"))
     order = significance.order_p(
         *sides("returned", "slower_variance"), _column(table, "slower"), _column(table, "ties")
     )
     return {
-        "rate_q": significance.rate_p(counts(before, blocks[0]), counts(after, blocks[1]), *exposures),
+        "rate_q": significance.either(significance.rate_p(before, after, *exposures), pace),
         "p50_q": order,
         "p99_q": share("returned", "tail"),
         "errors_q": share("calls", "errors"),

@@ -82,6 +82,12 @@ def rate_p(before: Side, after: Side, exposure_before: float, exposure_after: fl
         return _p(np.maximum(distance - spread / 2, 0), total * part * (1 - part) * spread, df, distance)
 
 
+def either(one: Array, other: Array) -> Array:
+    """p of the surer one of two tests, doubled for two chances (Bonferroni). Where one is not known, the other."""
+    both = np.minimum(2 * np.fmin(one, other), 1)
+    return np.where(np.isnan(one) | np.isnan(other), np.fmin(one, other), both)
+
+
 def mean_p(before: Side, after: Side, mean_before: Array, mean_after: Array) -> Array:
     """Whether the means of blocks differ: Welch (1947). NaN if either recording has fewer than two blocks."""
     with np.errstate(all="ignore"):

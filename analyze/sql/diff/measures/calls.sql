@@ -58,10 +58,14 @@ CREATE VIEW measures.calls(
     errors_variance_before,
     -- The same, after.
     errors_variance_after,
-    -- Variance of a block's calls over their mean, empty blocks included.
+    -- Variance of a block's calls over their mean, empty blocks included; NULL of a run.
     dispersion_before,
     -- The same, after.
-    dispersion_after
+    dispersion_after,
+    -- Probability that a block of after has a higher rate than one of before, a tie counting half; NULL of a run.
+    busier,
+    -- Sum of t³ - t over the rates that t blocks each have, of both sides.
+    busier_ties
 ) AS
 WITH
 in_both AS (
@@ -149,6 +153,43 @@ in_blocks AS (
     LEFT JOIN shapes AS s ON s.key = n.key
     GROUP BY n.key, n.is_after, n.block
 ),
+-- Each side's blocks by their rate; those without calls have rate 0.
+block_rates AS (
+    SELECT i.key, i.is_after, i.calls / s.length_ns * s.blocks AS rate, 1 AS n
+    FROM in_blocks AS i
+    JOIN sides.spans AS s ON s.is_after = i.is_after
+    WHERE s.per = 's' AND s.length_ns > 0
+    UNION ALL
+    SELECT k.key, s.is_after, 0, s.blocks - COUNT(i.block)
+    FROM (SELECT DISTINCT key FROM in_blocks) AS k
+    CROSS JOIN sides.spans AS s
+    LEFT JOIN in_blocks AS i ON i.key = k.key AND i.is_after = s.is_after
+    WHERE s.per = 's' AND s.length_ns > 0
+    GROUP BY k.key, s.is_after, s.blocks
+),
+rates AS (
+    SELECT
+        key, rate,
+        SUM(CASE WHEN is_after THEN 0 ELSE n END) AS b,
+        SUM(CASE WHEN is_after THEN n ELSE 0 END) AS a
+    FROM block_rates
+    GROUP BY key, rate
+),
+ranked_rates AS (
+    SELECT
+        *,
+        SUM(b) OVER (PARTITION BY key ORDER BY rate) - b / 2.0 AS place,
+        CAST(a + b AS DOUBLE PRECISION) AS t
+    FROM rates
+),
+paces AS (
+    SELECT
+        key,
+        CAST(SUM(a * place) AS DOUBLE PRECISION) / NULLIF(SUM(a) * SUM(b), 0) AS busier,
+        SUM(t * t * t - t) AS busier_ties
+    FROM ranked_rates
+    GROUP BY key
+),
 compared AS (
     SELECT
         *,
@@ -207,8 +248,11 @@ SELECT
     b.place_variance, a.place_variance,
     b.tail_variance, a.tail_variance,
     b.error_variance, a.error_variance,
-    b.dispersion, a.dispersion
+    b.dispersion, a.dispersion,
+    r.busier,
+    r.busier_ties
 FROM names AS n
 LEFT JOIN shapes AS s ON s.key = n.key
+LEFT JOIN paces AS r ON r.key = n.key
 LEFT JOIN varied AS b ON b.key = n.key AND NOT b.is_after
 LEFT JOIN varied AS a ON a.key = n.key AND a.is_after;
