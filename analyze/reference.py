@@ -9,6 +9,7 @@ import textwrap
 import bpf
 from analyze.formats import json_text
 from analyze.reports import Report
+from analyze.sqlfile import View
 from analyze.views import TYPES
 from bpf.columns import TS
 from bpf.kind import Col, Kind, Map, Ring
@@ -109,6 +110,15 @@ def reports_markdown(reports: tuple[Report, ...]) -> str:
         out += [f"| `{c.name}` | {_cell(c.doc)} |" for c in r.columns]
         out.append("")
     return "\n".join(out[:-1]) + "\n"
+
+
+def sections_markdown(views: tuple[View, ...]) -> str:
+    """The sections of a comparison, for docs/diff.md."""
+    out = []
+    for v in views:
+        out += ["", f"### {v.name}", "", f"{v.title}.", "", v.doc, "", "| column | meaning |", "|:--|:--|"]
+        out += [f"| `{c.name}` | {_cell(c.doc)} |" for c in v.columns]
+    return "\n".join(out) + "\n"
 
 
 def source_of(kind: Kind) -> str:

@@ -34,6 +34,14 @@ DIFFERS, TROUBLE = 1, 2
     help=f"At most so many rows of each section; of a table {TABLE_ROWS} unless given, {NAMED_ROWS} of a section that "
     "is named; otherwise all.",
 )
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write all sections as one HTML file that needs no other. - is standard output.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the FILE of --html.")
 @click.option("--comm", "comms", multiple=True, metavar="NAME", help="Only commands of this name. May be repeated.")
 @click.option(
     "--since", metavar="T", help="Compare both from this time on: +1.5 or 90s or 2m after the start of each recording."
@@ -61,6 +69,8 @@ def diff(
     names: tuple[str, ...],
     form: str,
     limit: int | None,
+    html_file: str | None,
+    force: bool,
     comms: tuple[str, ...],
     since: str | None,
     until: str | None,
@@ -84,19 +94,32 @@ def diff(
       sysmon diff before.parquet after.parquet
       sysmon diff before.parquet after.parquet syscalls_by_command --comm nginx
       sysmon diff before.parquet after.parquet --since +10 --min-change 50
+      sysmon diff before.parquet after.parquet --html changes.html
       sysmon diff trace.parquet trace.parquet --before-until +30 --after-since +30
       sysmon diff before.parquet after.parquet --exit-code > /dev/null || echo changed
     """
     from analyze.diff.comparison import Options
+    from analyze.screen import Screen
     from bpf.errors import SysmonError
 
+    if html_file is not None and (names or form != "table"):
+        raise click.UsageError("--html writes all sections: give no SECTION and no --format with it")
+    if force and html_file is None:
+        raise click.UsageError("--force is for the file of --html")
     parts = (
         Part(since=before_since or since, until=before_until or until, pids=(), comms=(), cgroups=()),
         Part(since=after_since or since, until=after_until or until, pids=(), comms=(), cgroups=()),
     )
     options = Options(comms, min_change, unchanged)
     try:
-        differs = _diff((before, after), parts, names, form, limit, options)
+        found, heading = _compared((before, after), parts, names, form, options)
+        with found:
+            chosen = _chosen(names)
+            if html_file is not None:
+                _html(found, (before, after), heading, html_file, limit, force=force)
+            else:
+                _write(found, heading, chosen, form, limit, Screen())
+            differs = any(found.changes(s.name) for s in chosen)
     except SysmonError as e:
         if exit_code:
             e.exit_status = TROUBLE
@@ -104,30 +127,56 @@ def diff(
     return DIFFERS if differs and exit_code else 0
 
 
-def _diff(
-    paths: tuple[str, str],
-    parts: tuple[Part, Part],
-    names: tuple[str, ...],
-    form: str,
-    limit: int | None,
-    options: Options,
-) -> bool:
-    """Compares and writes. Whether anything in the sections chosen differs."""
-    from analyze.diff import compare
+def _chosen(names: tuple[str, ...]) -> tuple[Section, ...]:
     from analyze.diff.sections import find_section, sections
-    from analyze.screen import Screen
+
+    return tuple(map(find_section, names)) or sections()
+
+
+def _compared(
+    paths: tuple[str, str], parts: tuple[Part, Part], names: tuple[str, ...], form: str, options: Options
+) -> tuple[Comparison, list[tuple[str, str]]]:
+    """The comparison, and what is compared: a line for each trace."""
+    from analyze.diff import compare
     from bpf.errors import BadRequest
 
-    chosen = tuple(map(find_section, names)) or sections()
+    _chosen(names)
     if form == "csv" and len(names) != 1:
         raise BadRequest("--format csv writes one section at a time; name one, or choose json")
     with opened(paths[0], parts[0]) as before, opened(paths[1], parts[1]) as after:
-        found, heading = compare(before, after, options), _heading(before, after)
-    if limit is None and form == "table":
-        limit = NAMED_ROWS if names else TABLE_ROWS
-    with found:
-        _write(found, heading, chosen, form, limit, Screen())
-        return any(found.changes(s.name) for s in chosen)
+        return compare(before, after, options), _heading(before, after)
+
+
+def _html(
+    found: Comparison,
+    traces: tuple[str, str],
+    heading: list[tuple[str, str]],
+    file: str,
+    limit: int | None,
+    *,
+    force: bool,
+) -> None:
+    import sys
+    from pathlib import Path
+
+    from analyze.describe import size
+    from analyze.errors import CannotWrite
+    from analyze.html.diff import write_html
+    from analyze.html.page import TABLE_ROWS
+    from analyze.newfile import new_file
+    from analyze.safe_text import one_line
+
+    before, after = (Path(trace).name for trace in traces)
+    limit = TABLE_ROWS if limit is None else limit
+    if file == "-":
+        write_html(found, (before, after), heading, sys.stdout.buffer, limit=limit)
+        return
+    path = Path(file)
+    if force and path.exists() and any(path.samefile(trace) for trace in traces):
+        raise CannotWrite(f"{one_line(file)} is one of the traces: choose another name")
+    with new_file(path, force=force) as stream:
+        write_html(found, (before, after), heading, stream, limit=limit)
+    click.echo(f"wrote {one_line(file)}: {size(path.stat().st_size)}", err=True)
 
 
 def _write(
@@ -140,6 +189,8 @@ def _write(
 ) -> None:
     from analyze.diff import text
 
+    if limit is None and form == "table":
+        limit = NAMED_ROWS if len(chosen) < len(_chosen(())) else TABLE_ROWS
     if form == "json":
         text.write_json(found, chosen, limit, screen.stream)
     elif form == "markdown":

@@ -216,8 +216,8 @@ def _calls(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, i
         return Side(side.n, np.full(len(side.n), float(of)), side.variance)
 
     before, after = (counts(s, n) for s, n in zip(sides("calls", "dispersion"), blocks, strict=True))
-    paces = (Side(s.blocks, s.blocks, np.full(len(s.n), np.nan)) for s in (before, after))
-    pace = significance.order_p(*paces, _column(table, "busier"), _column(table, "busier_ties"))
+    paces = [Side(s.blocks, s.blocks, np.full(len(s.n), np.nan)) for s in (before, after)]
+    pace = significance.order_p(paces[0], paces[1], _column(table, "busier"), _column(table, "busier_ties"))
     order = significance.order_p(
         *sides("returned", "slower_variance"), _column(table, "slower"), _column(table, "ties")
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analyze import formats
@@ -32,20 +32,26 @@ def write_screen(
         screen.line(line)
     for note in found.notes:
         for line in wrapped(shown(note), screen, "note   "):
-            screen.line(line, ALARM if " lost " in note else "")
+            screen.line(line, ALARM if is_loss(note) else "")
     was_table = True
     for section in chosen:
-        title, table, total = table_of(found, section)
-        lines, left_out = formats.table_lines(table, limit, screen.width)
+        title, table, total = table_of(found, section, limit)
+        lines, _ = formats.table_lines(table, limit, screen.width)
+        left_out = total - len(lines) + 1
         if total or was_table:
             screen.line()
         was_table = total > 0
-        screen.line(shown(title) + (f", {total - left_out} shown" if left_out else ""), BOLD if total else "")
+        screen.line(shown(title) + (f", {total - left_out} shown" if total and left_out else ""), BOLD if total else "")
         for i, line in enumerate(lines if total else ()):
             screen.line(line, QUIET if i == 0 else "")
     screen.line()
     for line in wrapped(method(found), screen):
         screen.line(line, QUIET)
+
+
+def is_loss(note: str) -> bool:
+    """Whether a note says that rows are missing, which is worse than any other."""
+    return note.startswith(("BEFORE lost ", "AFTER lost "))
 
 
 def wrapped(text: str, screen: Screen, name: str = "") -> list[str]:
@@ -69,11 +75,11 @@ def write_markdown(
     for name, text in (*heading, *headline(found), *(("note", note) for note in found.notes)):
         screen.line(f"- **{name}** {markdown_cell(text)}")
     for section in chosen:
-        title, table, total = table_of(found, section)
+        title, table, total = table_of(found, section, limit)
         screen.line(f"\n### {markdown_cell(title)}")
         if total:
             screen.line()
-            formats.write_markdown(formats.limited(table, limit), screen.stream)
+            formats.write_markdown(table, screen.stream)
     screen.line(f"\n{markdown_cell(method(found))}")
 
 
@@ -94,8 +100,9 @@ def write_json(found: Comparison, chosen: tuple[Section, ...], limit: int | None
         stream.write(f",\n{formats.json_text(section.name)}: ")
         if found.missing(section.name):
             stream.write("null")
-        else:
-            formats.write_json(formats.limited(Result.of(found.rows(section.name)), limit), stream, end="")
+            continue
+        rows = found.rows(section.name) if limit is None else found.rows(section.name).limit(limit)
+        formats.write_json(Result.of(rows), stream, end="")
     stream.write("\n}\n")
 
 
@@ -108,8 +115,10 @@ def method(found: Comparison) -> str:
     )
 
 
-def table_of(found: Comparison, section: Section) -> tuple[str, Result, int]:
-    """The section's title, which says so if nothing changed or nothing is known; its table in words; and its rows."""
+def table_of(found: Comparison, section: Section, limit: int | None) -> tuple[str, Result, int]:
+    """The section's title, which says so if nothing changed or nothing is known; the first rows of its table, in words;
+    and how many rows there are in all.
+    """
     reason = found.missing(section.name)
     if reason:
         return f"{section.title}: not compared, {reason}", Result((), (), iter(())), 0
@@ -117,12 +126,9 @@ def table_of(found: Comparison, section: Section) -> tuple[str, Result, int]:
     ((total,),) = found.rows(section.name).aggregate("count(*)").fetchall()
     changes = found.changes(section.name)
     told = "no difference" if changes == 0 else f"{changes} changed" if section.name in CHANGED else f"{changes}"
-    rows = (cells(row, found.per) for row in Result.of(found.rows(section.name)).records())
-    return f"{section.title}: {told}", Result(names, (False,) * len(names), _values(rows)), int(total)
-
-
-def _values(rows: Iterator[Cells]) -> Iterator[tuple[Value, ...]]:
-    yield from rows
+    rows = found.rows(section.name) if limit is None else found.rows(section.name).limit(limit)
+    table: list[tuple[Value, ...]] = [cells(row, found.per) for row in Result.of(rows).records()]
+    return f"{section.title}: {told}", Result(names, (False,) * len(names), iter(table)), int(total)
 
 
 def change(before: float | None, after: float | None, text: Callable[[float], str], *, changed: bool) -> str:
@@ -141,6 +147,8 @@ def _ratio(before: float | None, after: float | None) -> str:
     if not before or not after:
         return ""
     ratio = after / before
+    if 0.995 < ratio < 1.005:
+        return ""
     return f" ×{_digits(ratio)}" if ratio >= 1 else f" ÷{_digits(1 / ratio)}"
 
 
@@ -264,14 +272,14 @@ def _files(row: Row, per: str) -> Cells:
 CALLS = ("syscall", "time", "rate", "p50", "p99", "errors")
 
 TABLES: dict[str, tuple[Cells, Callable[[Row, str], Cells]]] = {
-    "programs": (("", "command", "processes", "CPU", "command line"), _programs),
+    "programs": (("change", "command", "processes", "CPU", "command line"), _programs),
     "syscalls_by_command": (("command", *CALLS), _calls_by_command),
     "syscalls": (CALLS, _calls),
     "cpu": (("command", "CPU", "waiting", "processes"), _cpu),
     "memory": (("command", "peak", "processes"), _memory),
-    "exits": (("", "command", "ended by", "processes"), _exits),
-    "file_errors": (("", "error", "failed", "succeeded", "command", "path"), _file_errors),
-    "files": (("", "calls", "command", "path"), _files),
+    "exits": (("change", "command", "ended by", "processes"), _exits),
+    "file_errors": (("change", "error", "failed", "succeeded", "command", "path"), _file_errors),
+    "files": (("change", "calls", "command", "path"), _files),
 }
 """Name of a section → the heads of its columns, and the cells of a row."""
 

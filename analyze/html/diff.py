@@ -1,0 +1,56 @@
+"""The comparison of two traces as a page."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from analyze.diff import text
+from analyze.html import cells, page
+from analyze.html.page import Head, Table
+from analyze.result import Result
+
+if TYPE_CHECKING:
+    from analyze.diff.comparison import Comparison
+    from analyze.diff.sections import Section as Compared
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section with rows: its table, and what the columns mean that JSON and CSV have."""
+
+    name: str
+    title: str
+    doc: str
+    table: Table
+    meanings: Table
+
+
+def write_html(
+    found: Comparison, names: tuple[str, str], heading: list[tuple[str, str]], stream: IO[bytes], *, limit: int
+) -> None:
+    """Writes the page of a comparison of the traces with these file names, with so many rows of each section."""
+    from analyze.diff.sections import sections
+
+    told = [(s, *text.table_of(found, s, limit)) for s in sections()]
+    page.write(
+        "diff.html",
+        stream,
+        before=names[0],
+        after=names[1],
+        facts_of=[*heading, *text.headline(found), *(("note", n) for n in found.notes if not text.is_loss(n))],
+        notes=[n for n in found.notes if text.is_loss(n)],
+        method=text.method(found),
+        sections=[_section(s, title, table, total, names) for s, title, table, total in told if total],
+        same=[(s.name, title, "") for s, title, _, total in told if not total],
+    )
+
+
+def _section(compared: Compared, title: str, found: Result, total: int, names: tuple[str, str]) -> Section:
+    rows = [tuple(cells.cell("", value, "", 0) for value in row) for row in found.rows]
+    command = shlex.join(["sysmon", "diff", *names, compared.name, "--format", "csv"])
+    heads = tuple(Head(name, name, "", "") for name in found.names)
+    meanings = tuple(Head(c.name, c.name, c.doc, "") for c in compared.view.columns)
+    table = Table(heads, rows, total - len(rows), command)
+    return Section(compared.name, title, compared.view.doc, table, Table(meanings, [], 0, ""))
