@@ -561,3 +561,65 @@ def test_the_terminal_shows_before_and_after(
     assert "≈ 0 %" in out
     _, out, _ = in_process(monkeypatch, capsys, "diff", str(before), str(after), "--limit", "0")
     assert "System calls: 1 changed, 0 shown" in out
+
+
+def test_a_page(
+    pair: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "d.html"
+    status, out, err = in_process(monkeypatch, capsys, "diff", *pair, "--html", str(page), "--exit-code")
+    assert (status, out) == (1, "")
+    assert err.startswith("wrote ")
+    text = page.read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert "\u202e" not in text and "\x1b" not in text
+    assert text.count("<script") == 1
+    assert "&lt;/script&gt;" in text
+    for section in sections():
+        assert section.name in text
+    assert in_process(monkeypatch, capsys, "diff", *pair, "--html", str(page))[0] == 1  # it is there already
+    assert in_process(monkeypatch, capsys, "diff", *pair, "--html", str(page), "--force")[0] == 0
+    assert in_process(monkeypatch, capsys, "diff", *pair, "--html", pair[0], "--force")[0] == 1
+    assert in_process(monkeypatch, capsys, "diff", *pair, "memory", "--html", str(page), "--force")[0] == 2
+    assert in_process(monkeypatch, capsys, "diff", *pair, "--force")[0] == 2
+
+
+@pytest.mark.parametrize("form", ["table", "json", "markdown"])
+def test_a_limit_cuts_every_section(
+    form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = Path(analyze.__file__).parents[1] / "sample_traces"
+    pair = (str(samples / "release-1.parquet"), str(samples / "release-2.parquet"))
+    status, out, err = in_process(monkeypatch, capsys, "diff", *pair, "--limit", "1", "--format", form)
+    assert (status, err) == (0, "")
+    assert out.count("flock") == (3 if form == "json" else 2) - (form == "json")
+    assert "gzip" in out
+    if form == "json":
+        assert {len(json.loads(out)[s.name]) for s in sections()} <= {0, 1}
+
+
+def test_the_next_release_of_the_sample_is_told_by_its_first_lines() -> None:
+    """What sample_traces/README.md says was planted."""
+    samples = Path(analyze.__file__).parents[1] / "sample_traces"
+    with (
+        analyze.open_trace(samples / "release-1.parquet") as before,
+        analyze.open_trace(samples / "release-2.parquet") as after,
+        compare(before, after) as changed,
+    ):
+        flock = records(changed, "syscalls_by_command")[0]
+        assert (flock["command"], flock["syscall"], flock["changed"]) == ("orders.py", "flock", "p99")
+        assert (flock["calls_before"], flock["calls_after"]) == (1600, 1600)
+        assert [(r["changed"], r["command"], r["processes_after"]) for r in records(changed, "programs")] == [
+            ("new", "gzip", 16)
+        ]
+        (missing,) = records(changed, "file_errors")
+        assert missing["path"].endswith("/features.json")
+        assert (missing["failed_before"], missing["failed_after"], missing["error"]) == (0, 1600, "ENOENT")
+
+
+def test_a_burst_in_every_second_is_told(tmp_path: Path) -> None:
+    """None against 1, 9, 1, 9 … in a second: rates vary widely, but each block of after is above each of before."""
+    before = [process(7, "app"), *steady(7, "read", 50)]
+    after = [*before, *(calls(at(s + 1), 7, born(0), "fsync", FAST, 1 + 8 * (s % 2)) for s in range(10))]
+    with found(tmp_path, before, after) as changed:
+        assert [(r["syscall"], r["changed"]) for r in records(changed, "syscalls_by_command")] == [("fsync", "rate")]
