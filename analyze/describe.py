@@ -55,6 +55,13 @@ def chosen(info: Recording) -> str:
     return ", ".join(parts)
 
 
+def followed(info: Recording) -> str:
+    """Which processes were recorded."""
+    if chosen(info):
+        return f"only {chosen(info)}"
+    return "all" if info["command"] is None else "only the command and its descendants"
+
+
 def left_out(info: Recording) -> str:
     """Which kinds of rows were not recorded though they are by default; empty: none."""
     return ", ".join(k.name for k in bpf.KINDS if k.name in bpf.DEFAULT_KINDS and k.name not in info["kinds"])
@@ -76,7 +83,7 @@ def everything(trace: Trace) -> Pairs:
         ("span", span(info)),
         ("typed", shlex.join(info["command_line"])),
         ("command", "none" if info["command"] is None else command(info)),
-        ("processes", "all" if not chosen(info) else f"only {chosen(info)}"),
+        ("processes", followed(info)),
         ("kinds", ", ".join(info["kinds"])),
         ("events", "none of system calls" if info.get("syscalls") is None else events(info)),
         ("recorder", f"process {info['recorder_pid']}, started {seconds(info['recorder_start'])} s after boot"),

@@ -79,6 +79,32 @@ FACTS: tuple[tuple[str, str, object], ...] = (
 )  # fmt: skip
 
 
+AGREE = (
+    """SELECT (SELECT SUM(calls) FROM report.syscalls), (SELECT SUM(calls) FROM report.syscalls_by_process),
+    (SELECT SUM(syscalls) FROM report.processes)""",
+    """SELECT (SELECT SUM(calls) FROM report.syscall_histogram), (SELECT SUM(calls) FROM report.latency_timeline),
+    (SELECT SUM(calls) FROM report.syscall_histogram_by_process),
+    (SELECT SUM(calls - no_return) FROM report.syscalls)""",
+    "SELECT (SELECT SUM(errors) FROM report.syscalls), (SELECT SUM(calls) FROM report.syscall_errors)",
+    """SELECT (SELECT SUM(errors) FROM report.files),
+    (SELECT SUM(calls) FROM report.file_errors WHERE syscall = 'openat'),
+    (SELECT SUM(errors) FROM report.syscalls WHERE syscall = 'openat')""",
+    """SELECT (SELECT SUM(opens) FROM report.files),
+    (SELECT SUM(calls) FROM report.syscalls WHERE syscall = 'openat')""",
+    """SELECT (SELECT SUM(cpu_s) FROM report.cpu), (SELECT SUM(cpu_s) FROM report.cpu_timeline),
+    (SELECT SUM(cpu_s) FROM report.processes), (SELECT SUM(cpu_s) FROM report.cgroups)""",
+    """SELECT (SELECT SUM(wait_s) FROM report.cpu), (SELECT SUM(wait_s) FROM report.cpu_timeline),
+    (SELECT SUM(wait_s) FROM report.runqueue), (SELECT SUM(wait_s) FROM report.cgroups)""",
+    """SELECT (SELECT SUM(read_bytes) FROM report.io), (SELECT SUM(read_bytes) FROM report.io_timeline)""",
+    """SELECT (SELECT SUM(written_bytes) FROM report.io), (SELECT SUM(written_bytes) FROM report.io_timeline)""",
+    """SELECT (SELECT count(*) FROM report.processes), (SELECT count(*) FROM report.process_tree),
+    (SELECT count(*) FROM exits), (SELECT count(*) FROM report.lives WHERE ended_by <> 'exec')""",
+    """SELECT (SELECT count(*) FROM report.failures),
+    (SELECT count(*) FROM exits WHERE exit_code <> 0 OR signal IS NOT NULL)""",
+)
+"""Figures that must be the same wherever they stand."""
+
+
 @pytest.mark.parametrize(("sample", "query", "answer"), FACTS)
 def test_fact(sample: str, query: str, answer: object, sample_trace: Callable[[str], Trace]) -> None:
     assert sample_trace(sample).sql(query).fetchall() == [(answer,)]
@@ -96,6 +122,11 @@ class TestFile:
 
     def test_documented(self, path: Path) -> None:
         assert f"`{path.name}`" in (SAMPLES / "README.md").read_text(encoding="utf-8")
+
+    def test_reports_agree(self, path: Path, sample_trace: Callable[[str], Trace]) -> None:
+        for query in AGREE:
+            first, *others = sample_trace(path.stem).sql(query).fetchall()[0]
+            assert others == pytest.approx([first] * len(others)), query
 
     def test_of_itself_only(self, path: Path, sample_trace: Callable[[str], Trace]) -> None:
         """Neither what else ran on the machine nor where the recorder lives."""
