@@ -2,6 +2,7 @@
 
 trace = analyze.open_trace("trace.parquet")
 trace.report("syscalls").df()
+trace.chart("cpu")
 trace.sql("SELECT path, count(*) FROM execs GROUP BY path").arrow()
 """
 

@@ -234,16 +234,29 @@ def _without_stem(found: list[Line], wanted: set[Key]) -> list[Line]:
 def _largest(found: list[Line]) -> list[Line]:
     """As many lines as there is room for: those of most processes and those above them, then the earliest."""
     keep: set[int] = set()
+    above = _above(found)
     for i in sorted(range(len(found)), key=lambda i: (-len(found[i].members), i)):
-        above = {i}
-        depth = found[i].depth
-        for j in range(i - 1, -1, -1):
-            if found[j].depth < depth:
-                above.add(j)
-                depth = found[j].depth
-        if len(keep | above) <= LINES:
-            keep |= above
+        chain: set[int] = set()
+        at: int | None = i
+        while at is not None and at not in keep and len(chain) <= LINES:
+            chain.add(at)
+            at = above[at]
+        if len(keep) + len(chain) <= LINES:
+            keep |= chain
+        if len(keep) == LINES:
+            break
     return [found[i] for i in sorted(keep)]
+
+
+def _above(found: list[Line]) -> list[int | None]:
+    """For each line the place of its parent's."""
+    out: list[int | None] = []
+    path: list[int] = []  # the last line of each depth
+    for i, line in enumerate(found):
+        del path[line.depth :]
+        out.append(path[-1] if path else None)
+        path.append(i)
+    return out
 
 
 def _bars(axes: Axes, at: int, line: Line) -> None:
