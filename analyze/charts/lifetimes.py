@@ -11,6 +11,7 @@ from matplotlib.collections import PolyCollection
 from analyze.charts import page, style, units
 from analyze.charts.data import IDS
 from analyze.charts.losses import losses, shade
+from analyze.charts.steps import merged
 from analyze.errors import NoData
 from analyze.result import Result
 
@@ -277,15 +278,3 @@ def _bars(axes: Axes, at: int, line: Line) -> None:
             axes.add_collection(
                 PolyCollection(boxes, facecolor=colour, edgecolor="none", gid=end, zorder=2), autolim=False
             )
-
-
-def merged(spans: Iterable[tuple[float, float]], least: float) -> list[tuple[float, float]]:
-    """The spans, each at least so wide, and those put together that would touch: thousands become a few."""
-    out: list[tuple[float, float]] = []
-    for began, ended in sorted(spans):
-        ended = max(ended, began + least)
-        if out and began <= out[-1][1]:
-            out[-1] = (out[-1][0], max(out[-1][1], ended))
-        else:
-            out.append((began, ended))
-    return out

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyze.charts import style
 from analyze.charts.data import columns
+from analyze.charts.steps import merged
 from analyze.charts.units import count
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ def concerns(chart: Chart, place: str) -> bool:
 def shade(axes: Axes, lost: Losses) -> None:
     """Shades the spans, over whatever is drawn, as far as they are in the axis."""
     low, high = axes.get_xlim()
-    for began, ended in lost.spans:
-        if began < high and ended > low:
-            middle, half = (began + ended) / 2, max(ended - began, LEAST * (high - low)) / 2
-            span = (max(low, middle - half), min(high, middle + half))
-            axes.axvspan(*span, facecolor=(style.INK, 0.12), linewidth=0, zorder=4, gid="loss")
-            # Of its own: an SVG gives a hatch and what is behind it one opacity.
-            axes.axvspan(*span, facecolor="none", edgecolor=(style.INK, 0.5), hatch="////", linewidth=0, zorder=4)
+    least = LEAST * (high - low)
+    inside = [(max(began, low), min(ended, high)) for began, ended in lost.spans if began < high and ended > low]
+    for span in merged(inside, least):
+        axes.axvspan(*span, facecolor=(style.INK, 0.12), linewidth=0, zorder=4, gid="loss")
+        # Of its own: an SVG gives a hatch and what is behind it one opacity.
+        axes.axvspan(*span, facecolor="none", edgecolor=(style.INK, 0.5), hatch="////", linewidth=0, zorder=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,3 +101,15 @@ def _fewer(edges: Ints) -> Ints:
         return edges
     fewer: Ints = edges[np.unique(np.linspace(0, len(edges) - 1, MOST + 1).round().astype(int))]
     return fewer
+
+
+def merged(spans: Iterable[tuple[float, float]], least: float) -> list[tuple[float, float]]:
+    """The spans, each at least so wide, and those put together that would touch: thousands become a few."""
+    out: list[tuple[float, float]] = []
+    for began, ended in sorted(spans):
+        ended = max(ended, began + least)
+        if out and began <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], ended))
+        else:
+            out.append((began, ended))
+    return out
