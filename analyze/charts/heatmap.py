@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 CELLS = """
 SELECT epoch_ns(ts) AS ts, CAST(low_ns AS DOUBLE) AS low_ns, CAST(high_ns AS DOUBLE) AS high_ns,
     CAST(SUM(calls) AS DOUBLE) AS calls
-FROM report.latency_timeline
-WHERE ts IS NOT NULL AND calls > 0 AND ($syscall IS NULL OR syscall = $syscall)
+FROM main.syscall_latencies
+WHERE returned AND ts IS NOT NULL AND low_ns IS NOT NULL AND calls > 0 AND ($syscall IS NULL OR syscall = $syscall)
 GROUP BY ts, low_ns, high_ns
 """
 
