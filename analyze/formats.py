@@ -10,6 +10,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import TextIO
 
 from analyze.result import Instant, Result, Value
@@ -75,12 +76,9 @@ def table_lines(
     With a width [terminal cells], lines are cut there, and end in one character that says so; without, nothing is.
     """
     cells = [tuple(map(shown, result.names))]
-    left_out = 0
-    for row in result.rows:
-        if limit is not None and len(cells) > limit:
-            left_out += 1
-            continue
+    for row in islice(result.rows, limit):
         cells.append(tuple(shown(human(n, v)) for n, v in zip(result.names, row, strict=True)))
+    left_out = result.count_rest()
     return _aligned(cells, result.numeric, width, cut), left_out
 
 
@@ -149,8 +147,6 @@ def write(result: Result, form: str, stream: TextIO) -> None:
 
 def limited(result: Result, limit: int | None) -> Result:
     """The same, cut after so many rows."""
-    from itertools import islice
-
     return Result(result.names, result.numeric, islice(result.rows, limit))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -43,6 +43,27 @@ class Bytes(str):
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
 
+class Rows:
+    """The rows of a query, each once."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self._row: Iterator[tuple[Value, ...]] = iter(())
+
+    def __iter__(self) -> Iterator[tuple[Value, ...]]:
+        return self
+
+    def __next__(self) -> tuple[Value, ...]:
+        while True:
+            for row in self._row:
+                return row
+            self._row = zip(*map(_values, next(self._batches).columns), strict=True)
+
+    def count_rest(self) -> int:
+        """How many rows were not read. Makes no Python values of them, which takes longer than most queries."""
+        return sum(1 for _ in self._row) + sum(batch.num_rows for batch in self._batches)
+
+
 @dataclass
 class Result:
     """Column names, whether each column holds numbers, and the rows, which can be read once.
@@ -61,16 +82,15 @@ class Result:
         reader = relation.to_arrow_reader(BATCH_ROWS)
         types = [f.type for f in reader.schema]
         numeric = tuple(pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t) for t in types)
-        return Result(tuple(reader.schema.names), numeric, _rows(reader))
+        return Result(tuple(reader.schema.names), numeric, Rows(reader))
+
+    def count_rest(self) -> int:
+        """How many rows were not read; none can be after it."""
+        return self.rows.count_rest() if isinstance(self.rows, Rows) else sum(1 for _ in self.rows)
 
     def records(self) -> Iterator[dict[str, Value]]:
         """The rows as mappings from column name to value."""
         return (dict(zip(self.names, row, strict=True)) for row in self.rows)
-
-
-def _rows(reader: pa.RecordBatchReader) -> Iterator[tuple[Value, ...]]:
-    for batch in reader:
-        yield from zip(*(_values(column) for column in batch.columns), strict=True)
 
 
 def _values(column: pa.Array) -> list[Value]:

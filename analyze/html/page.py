@@ -89,7 +89,7 @@ class Table:
             room -= sum(len(c.text) for c in row)
             if room < 0:
                 break
-        left_out = sum(1 for _ in result.rows)
+        left_out = result.count_rest()
         heads = tuple(
             Head(name, cells.title(name), known.get(name, ""), style or cells.style_of([r[i] for r in rows]))
             for i, (name, style) in enumerate(zip(result.names, styles, strict=True))
