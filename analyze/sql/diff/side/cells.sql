@@ -23,23 +23,45 @@ CREATE VIEW diff.cells(
     -- Largest latency [ns].
     max_ns
 ) AS
+WITH
+-- Added up first, and then named: named row by row, it takes twice as long.
+counted AS (
+    SELECT
+        n.command, c.abi, c.nr, c.syscall, c.bucket,
+        CAST(GREATEST(0, LEAST(
+            s.blocks - 1,
+            ROUND((CAST(EPOCH_NS(c.ts) AS DOUBLE PRECISION) - s.began_ns) * s.blocks / GREATEST(s.length_ns, 1)) - 1
+        )) AS INTEGER) AS block,
+        SUM(c.calls) AS calls,
+        SUM(c.errors) AS errors,
+        SUM(c.total_ns) AS total_ns,
+        MAX(c.max_ns) AS max_ns
+    FROM main.syscall_stats AS c
+    CROSS JOIN kept.span AS s
+    LEFT JOIN kept.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start
+    WHERE NOT COALESCE(n.is_recorder, FALSE) AND c.ts IS NOT NULL
+    GROUP BY n.command, c.abi, c.nr, c.syscall, c.bucket, 6
+),
+named AS (
+    SELECT
+        *,
+        unfiltered.call_name(syscall, nr) AS name,
+        CASE WHEN abi NOT IN ('x86_64', 'arm64', 'riscv64') THEN abi END AS other_abi,
+        unfiltered.bucket_low_ns(bucket) AS low_ns,
+        unfiltered.bucket_high_ns(bucket) AS high_ns
+    FROM counted
+)
 SELECT
-    n.command,
-    l.syscall,
-    CASE WHEN l.abi NOT IN ('x86_64', 'arm64', 'riscv64') THEN l.abi END AS abi,
-    CAST(GREATEST(0, LEAST(
-        s.blocks - 1,
-        ROUND((CAST(EPOCH_NS(l.ts) AS DOUBLE PRECISION) - s.began_ns) * s.blocks / GREATEST(s.length_ns, 1)) - 1
-    )) AS INTEGER) AS block,
-    l.low_ns,
-    l.high_ns,
-    TRY_CAST(SUM(l.calls) AS BIGINT),
-    TRY_CAST(COALESCE(SUM(l.errors), 0) AS BIGINT),
-    TRY_CAST(COALESCE(SUM(CASE WHEN l.low_ns IS NOT NULL THEN l.total_ns END), 0) AS BIGINT),
-    MAX(l.max_ns)
-FROM main.syscall_latencies AS l
-CROSS JOIN kept.span AS s
-LEFT JOIN kept.named AS n ON n.pid = l.pid AND n.start IS NOT DISTINCT FROM l.start
-WHERE NOT COALESCE(n.is_recorder, FALSE) AND l.ts IS NOT NULL
-GROUP BY n.command, l.syscall, 3, 4, l.low_ns, l.high_ns
-HAVING TRY_CAST(SUM(l.calls) AS BIGINT) > 0;
+    command,
+    name,
+    other_abi,
+    block,
+    low_ns,
+    high_ns,
+    TRY_CAST(SUM(calls) AS BIGINT),
+    TRY_CAST(COALESCE(SUM(errors), 0) AS BIGINT),
+    TRY_CAST(COALESCE(SUM(CASE WHEN low_ns IS NOT NULL THEN total_ns END), 0) AS BIGINT),
+    MAX(max_ns)
+FROM named
+GROUP BY command, name, other_abi, block, low_ns, high_ns
+HAVING TRY_CAST(SUM(calls) AS BIGINT) > 0;
