@@ -16,7 +16,8 @@ MOST_BYTES = 2_000_000
 LIVES = "SELECT * FROM report.processes"
 SHOPS = f"{LIVES} WHERE comm IN ('import.py', 'orders.py')"
 COMPILERS = f"{LIVES} WHERE comm = 'cc1'"
-UNICODE = "command LIKE '% unicode.c %'"
+DRIVERS = f"{LIVES} WHERE comm = 'gcc' AND command LIKE '% -c %'"
+UNICODE = "command LIKE '% unicode.c%'"
 HEADERS = "^/tmp/shop/include/lib[0-9]+/(config|error|list|log|memory|text)[.]h$"
 PAGES = "SELECT * FROM report.files WHERE path LIKE '/tmp/shop/pages/%'"
 SLOW_ANSWERS = """
@@ -36,7 +37,7 @@ def call(comm: str, syscall: str) -> str:
 FACTS: tuple[tuple[str, str, object], ...] = (
     ("build", "SELECT count(*) FROM execs WHERE comm = 'cc1'", 41),
     ("build", f"SELECT SUM(cpu_s) FILTER ({UNICODE}) > SUM(cpu_s) FILTER (NOT {UNICODE}) FROM ({COMPILERS})", True),
-    ("build", f"SELECT MIN(started) FILTER ({UNICODE}) = MAX(started) FROM ({COMPILERS})", True),
+    ("build", f"SELECT MIN(started) FILTER ({UNICODE}) = MAX(started) FROM ({DRIVERS})", True),
     ("build", f"SELECT MAX(lifetime_s) FILTER ({UNICODE}) > 0.5 * MAX(lifetime_s) FROM ({LIVES})", True),
     ("build", "SELECT AVG(COALESCE(error = 'ENOENT', FALSE)::INT) > 0.9 FROM opens WHERE comm = 'cc1'", True),
     ("build", f"SELECT SUM(calls) FROM report.file_errors WHERE regexp_matches(path, '{HEADERS}')", 40 * 6 * 23),
@@ -52,7 +53,7 @@ FACTS: tuple[tuple[str, str, object], ...] = (
     ("web", f"SELECT mean_us > 80000 FROM {call('payments.py', 'clock_nanosleep')}", True),
     ("database", f"SELECT calls FROM {call('orders.py', 'fdatasync')}", 4_004),
     ("database", f"SELECT calls FROM {call('import.py', 'fdatasync')}", 8),
-    ("database", f"SELECT p99_us > 10 * p50_us AND max_us > 20000 FROM {call('orders.py', 'fdatasync')}", True),
+    ("database", f"SELECT max_us > 20000 FROM {call('orders.py', 'fdatasync')}", True),
     ("database", f"SELECT total_s > 0.5 * lifetime_s FROM {call('orders.py', 'fdatasync')}", True),
     ("database", f"SELECT MIN(lifetime_s) < 0.05 * MAX(lifetime_s) FROM ({SHOPS})", True),
     ("leak", "SELECT comm FROM report.memory ORDER BY peak_rss_mib DESC LIMIT 1", "catalog.py"),

@@ -1,4 +1,6 @@
-"""Every report of every sample trace, and the summaries, say what they said; `--update-golden` rewrites the files.
+"""Every report of every sample trace, the summaries, and what differs between the two releases say what they said.
+
+`--update-golden` rewrites the files.
 
 A table has at most 40 rows and is cut at 200 characters: enough to see a number move, and small enough to be read.
 """
@@ -6,11 +8,13 @@ A table has at most 40 rows and is cut at 200 characters: enough to see a number
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import sysmon
 from analyze import summary
 from analyze.reports import reports
 from analyze.result import Result
@@ -18,7 +22,8 @@ from analyze.screen import Screen
 from analyze.trace import Trace
 
 HERE = Path(__file__).parent
-SAMPLES = sorted(path.stem for path in (HERE.parents[1] / "sample_traces").glob("*.parquet"))
+TRACES = HERE.parents[1] / "sample_traces"
+SAMPLES = sorted(path.stem for path in TRACES.glob("*.parquet"))
 OUTPUTS = ("summary", *(r.name for r in reports()))
 ROWS = 40
 WIDTH = 200
@@ -27,8 +32,21 @@ WIDTH = 200
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_golden(sample: str, output: str, sample_trace: Callable[[str], Trace], request: pytest.FixtureRequest) -> None:
-    text = written(sample_trace(sample), output)
-    golden = HERE / sample / f"{output}.txt"
+    check(f"{sample}/{output}", written(sample_trace(sample), output), request)
+
+
+def test_diff(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    before, after = (str(TRACES / f"release-{n}.parquet") for n in (1, 2))
+    monkeypatch.setattr(sys, "argv", ["sysmon", "diff", before, after])
+    with pytest.raises(SystemExit):
+        sysmon.main()
+    check("diff", capsys.readouterr().out, request)
+
+
+def check(name: str, text: str, request: pytest.FixtureRequest) -> None:
+    golden = HERE / f"{name}.txt"
     if request.config.getoption("--update-golden"):
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(text, encoding="utf-8")
