@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sql": ("analyze.commands.sql", "sql", "Query a trace with SQL."),
     "info": ("analyze.commands.info", "info", "Show where a trace comes from and how complete it is."),
     "dump": ("analyze.commands.dump", "dump", "Write every row of a trace, one in a line."),
+    "repair": ("analyze.commands.repair", "repair", "Make one file of a recording that was cut off."),
     "schema": ("analyze.commands.schema", "schema", "Show the kinds of rows and their columns."),
     "doctor": ("recorder.commands.doctor", "doctor", "Check whether this machine can record."),
     "completion": ("analyze.commands.completion", "completion", "Write what makes a shell complete commands."),

@@ -6,13 +6,21 @@ import shlex
 from typing import TYPE_CHECKING
 
 import bpf
+from analyze.safe_text import one_line
 from analyze.window import iso
+from bpf.metadata import CUT_OFF, RUNNING
 
 if TYPE_CHECKING:
     from analyze.trace import Trace
     from bpf.metadata import Recording
 
 Pairs = list[tuple[str, str]]
+
+ENDS = {
+    CUT_OFF: "cut off, as the recorder was killed or could not write on",
+    RUNNING: "still being recorded",
+}
+"""How recordings ended that came to no end of their own."""
 
 
 def heading(trace: Trace) -> Pairs:
@@ -23,6 +31,8 @@ def heading(trace: Trace) -> Pairs:
         ("host", host(info)),
         ("span", span(info)),
     ]
+    if trace.source.unfinished and info["stopped_by"] != RUNNING:
+        out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes one file of it"))
     if info["command"] is not None:
         out.append(("command", command(info)))
     if chosen(info):
@@ -115,7 +125,7 @@ def span(info: Recording) -> str:
     length = seconds(info["ended_ns"] - info["started_ns"])
     return (
         f"{iso(info['started_ns'], 3).replace('T', ' ').rstrip('Z')} UTC, {length} s, a snapshot every "
-        f"{info['interval_s']:g} s, ended by {info['stopped_by']}"
+        f"{info['interval_s']:g} s, {ENDS.get(info['stopped_by']) or 'ended by ' + info['stopped_by']}"
     )
 
 
@@ -123,6 +133,8 @@ def command(info: Recording) -> str:
     """The command that was followed, and how it ended."""
     status = info["command_status"]
     ended = "still running at the end" if status is None else f"exit status {status}"
+    if status is None and info["stopped_by"] == CUT_OFF:
+        ended = "how it ended is not known"
     return f"{shlex.join(info['command'] or [])} ({ended})"
 
 

@@ -1,14 +1,18 @@
 """Opening a file that may come from anybody: is it a trace that this version can read?
 
-All that is read here is the first and the last bytes of the file and its footer. No row is read, nothing is written.
+All that is read here is the first and the last bytes of the file and its footer. No row is read, nothing is written,
+unless the recording was cut off or still runs: then a whole file is made of what there is, in the directory for
+temporary files.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -18,7 +22,7 @@ import pyarrow.parquet as pq
 from analyze.errors import BrokenTrace, NewerTrace, NotATrace
 from analyze.safe_text import one_line
 from analyze.wellformed import misfit
-from bpf import schema
+from bpf import partial, schema
 from bpf.metadata import Recording
 
 MAGIC = b"PAR1"
@@ -44,11 +48,54 @@ class Source:
     path: Path  # absolute, symbolic links followed
     size_bytes: int
     recording: Recording
+    unfinished: Path | None = None  # what `path` was made of, if the recording did not come to its end
+
+    def discard(self) -> None:
+        """Removes what was made for reading."""
+        if self.unfinished:
+            shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
 def inspect(path: str | os.PathLike[str]) -> Source:
     """Reads what a trace says of itself. Raises NotATrace, NewerTrace or BrokenTrace."""
-    given = Path(path)
+    directory = unfinished(Path(path))
+    return _inspect(Path(path)) if directory is None else _made_whole(directory)
+
+
+def unfinished(path: Path) -> Path | None:
+    """The recording into this file that did not come to its end, if there is no such file. Raises NotATrace."""
+    try:
+        if partial.is_partial(path):
+            return path
+        found = [] if os.path.lexists(path) else partial.of(path)
+    except (OSError, ValueError):  # what is wrong with the name is said by others
+        return None
+    if len(found) > 1:
+        names = ", ".join(one_line(str(p)) for p in found)
+        raise NotATrace(f"{one_line(str(path))}: several recordings were cut off; name one of them: {names}")
+    return found[0] if found else None
+
+
+def _made_whole(directory: Path) -> Source:
+    shown = one_line(str(directory))
+    scratch = Path(tempfile.mkdtemp(prefix="sysmon-"))
+    try:
+        part = partial.read(directory)
+        copy = scratch / partial.wanted(directory).name
+        with copy.open("xb") as out:
+            partial.write([part], part.recording, out)
+        return replace(_inspect(copy), unfinished=directory)
+    except OSError as e:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise NotATrace(
+            f"{shown}: cannot be read ({e.strerror or e}); `sysmon repair {shown} -o FILE` makes a trace of it"
+        ) from e
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def _inspect(given: Path) -> Source:
     shown = one_line(str(given))
     size_bytes = _check_frame(given, shown)
     real = given.resolve()

@@ -70,6 +70,21 @@ class Trace:
     ) -> None:
         """`cgroups` are paths, each with the groups below it; `only_cgroup` is one alone, '' the unknown."""
         self.source: Source = inspect(path)
+        try:
+            self._begin(since, until, pids, comms, cgroups, only_cgroup)
+        except BaseException:
+            self.source.discard()
+            raise
+
+    def _begin(
+        self,
+        since: str | None,
+        until: str | None,
+        pids: tuple[int, ...],
+        comms: tuple[str, ...],
+        cgroups: tuple[str, ...],
+        only_cgroup: str | None,
+    ) -> None:
         started_ns = self.metadata["started_ns"]
         self._since, self._until = since, until
         self.pids = pids
@@ -230,6 +245,7 @@ class Trace:
     def close(self) -> None:
         """Ends the connection and removes its temporary files."""
         self._connection.close()
+        self.source.discard()
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+CUT_OFF = "cut off"
+"""`stopped_by` of a trace whose recorder was killed or could not write on."""
+
+RUNNING = "not yet"
+"""`stopped_by` of one whose recorder still runs."""
+
 
 class Host(TypedDict):
     name: str
@@ -43,7 +49,7 @@ class Recording(Later):
     host: Host
     started_ns: int  # UTC ns since 1970: the first instant that is in the trace
     ended_ns: int
-    stopped_by: str  # 'duration', 'signal' or 'command'
+    stopped_by: str  # 'duration', 'signal', 'command', CUT_OFF or RUNNING
     interval_s: float
     command_line: list[str]  # of sysmon itself
     command: list[str] | None  # what `record -- COMMAND` followed

@@ -88,6 +88,11 @@ class Command:
                 self._status = code if code >= 0 else 128 - code
         return self._status
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was let go and has not ended."""
+        return self.pid is not None and self._gate < 0 and self.status() is None
+
     def abandon(self) -> None:
         """Ends a command that was never let go."""
         if self._gate >= 0:

@@ -10,7 +10,7 @@ from bpf import events
 from bpf.errors import BadRequest
 from recorder import host, kernel, loader, procfs, program, traced
 from recorder.btf import Btf
-from recorder.errors import CannotRecord
+from recorder.errors import CannotRecord, CannotWrite
 from recorder.follow import Command
 from recorder.names import SyscallNames
 from recorder.session import Options, Session
@@ -55,13 +55,24 @@ def record(options: Options) -> int:
         undo.callback(session.close)
         if command:
             undo.callback(command.abandon)
-        with status:
+        with status, _fate_of(command):
             recording = session.run(command, status)  # from here on Ctrl-C ends the recording
     status.finished(recording, command)
     if not command:
         return 0
     ended = command.status()
     return ended if ended is not None else 128 + session.signal if session.signal else 0
+
+
+@contextlib.contextmanager
+def _fate_of(command: Command | None) -> Iterator[None]:
+    """Says what becomes of the command if the trace cannot be written on; a failure of its own is its exit status."""
+    try:
+        yield
+    except CannotWrite as error:
+        told = CannotWrite(f"{error}. The command still runs: pid {command.pid}" if command and command.runs else error)
+        told.exit_status = (command.status() if command else None) or error.exit_status
+        raise told from None
 
 
 class Interrupted(CannotRecord):

@@ -53,6 +53,10 @@ BUSY_FRACTION = 1 / 8
 CELLS_FRACTION = 0.5
 """A counting map that is this full is read before the snapshot is due."""
 
+COMMIT_S = 2.0
+"""How often what was recorded is put where it outlives the recorder. At most this much, and what a snapshot takes, is
+missing if it is killed."""
+
 GRACE_S = 0.5
 """How long a command may take to end after the signal that ends the recording."""
 
@@ -129,7 +133,7 @@ class Session:
         self.signal = 0  # that ended it, if one did
         self._probes: list[metadata.Probe] = []
         self._started = self._ended = 0
-        self._next_snapshot = 0.0
+        self._next_snapshot = self._next_commit = 0.0
 
     # -- the course of a recording
 
@@ -141,6 +145,8 @@ class Session:
             for name in (n for kind in self._sizes.ring_kinds for n in csource.ring_names(kind)):
                 poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
             began = self._begin(command)
+            self._writer.begin(self._recording(command))
+            self._commit()
             watcher.began()
             if command:
                 command.let_go()
@@ -162,7 +168,7 @@ class Session:
         self._losses.begin()
         before = frozenset(procfs.pids())
         self._started, began = clock.boottime_ns(), time.monotonic()
-        self._next_snapshot = began + self._options.interval_s
+        self._next_snapshot, self._next_commit = began + self._options.interval_s, began + COMMIT_S
         self._control.start(self._started, filters.flags)
         self._charge_running()
         self._add(CGROUP, cgroups.rows(self._started))
@@ -190,6 +196,9 @@ class Session:
                     self._stopped_by = self._stopped_by or "command"
                 watcher.goes(self._progress(now - began, deadline - now if duration is not None else None))
                 now = time.monotonic()
+            if now >= self._next_commit:
+                self._commit()
+                self._next_commit = max(self._next_commit + COMMIT_S, now)
             if now >= deadline:
                 self._stopped_by = self._stopped_by or "duration"
             elif self._nobody_left():
@@ -342,6 +351,10 @@ class Session:
             rows = [{**row, "ts": row["ts"] + self._clocks.offset_ns} for row in rows]
             self._write(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
 
+    def _commit(self) -> None:
+        now = clock.boottime_ns() + self._clocks.offset_ns
+        self._writer.commit({"ended_ns": now, "losses": self._losses.sums()})
+
     def _write(self, kind: Kind, batch: pa.RecordBatch) -> None:
         if kind.name in self._options.kinds:
             self._writer.add(kind, batch)
@@ -362,8 +375,8 @@ class Session:
             sysmon_version=version(),
             host=host.describe(),
             started_ns=self._started + self._clocks.offset_ns,
-            ended_ns=self._ended + self._clocks.offset_ns,
-            stopped_by=self._stopped_by,
+            ended_ns=(self._ended or self._started) + self._clocks.offset_ns,
+            stopped_by=self._stopped_by or metadata.CUT_OFF,
             interval_s=self._options.interval_s,
             command_line=list(self._options.command_line),
             command=list(command.argv) if command else None,

@@ -2,38 +2,44 @@
 
 What is left of each kind at the end is few rows: these share a row group, as each takes some 15 kB for its columns.
 
-The file has its name only when it is complete; until then it stands beside it under a hidden one.
+The file has its name only when it is complete. Until then it is in a hidden directory beside, together with what it
+takes to make a whole file of it if the recorder is killed or the disk is full: see `bpf.partial`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import io
 import json
 import os
 import secrets
+import shlex
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import bpf
-from bpf import schema
+from bpf import pages, partial, schema
 from bpf.kind import Kind
 from bpf.metadata import Recording
 from recorder import memory
 from recorder.errors import CannotWrite
 
-GROUP_ROWS = 1 << 15
-"""Rows of a kind that are gathered before they are written as a row group.
-
-Writing takes memory for every column of the file, empty ones too: 60 MB for 131,072 rows.
-"""
-
-SHARED_ROWS = 1 << 12
-"""Fewer rows of a kind than these do not get a row group of their own."""
-
 GROUP_BYTES = 4 << 20
 """Bytes of a kind, likewise, so that long strings do not take more memory than short ones."""
+
+MOST_ROWS = 2 * partial.GROUP_ROWS
+"""Rows of a row group, if very many come at a time."""
+
+SMALL_JOURNAL_BYTES = 4 << 20
+"""A journal of less is not begun anew."""
 
 
 class TraceWriter:
@@ -46,33 +52,27 @@ class TraceWriter:
         self._pending: dict[str, list[pa.RecordBatch]] = {k.name: [] for k in bpf.KINDS}
         self._wide = schema.wide()
         self._zeros = pa.py_buffer(b"")
-        try:
-            present = path.exists()
-        except OSError as error:
-            raise CannotWrite(f"cannot write {path}: {error.strerror}; choose another name with -o") from None
-        if path.is_dir():
-            raise CannotWrite(f"{path} is a directory: name a file with -o")
-        if present and not path.is_file():
-            raise CannotWrite(f"{path} is no regular file: a trace is written in place of a file, not into a device")
-        if not force and os.path.lexists(path):
-            raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
-        self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        _check(path, force)
+        self.directory = path.with_name(f".{path.name}.{secrets.token_hex(4)}{partial.SUFFIX}")
+        self._made: list[Path] = []
         try:
             # 0600: a trace holds command lines and file names of every user.
-            fd = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self.directory.mkdir(0o700)
+            self._file, log, *journals = (self._make(n) for n in (partial.ROWS, partial.LOG, *partial.JOURNALS))
+            _give_to_sudo_user(self.directory)
         except OSError as error:
+            self._remove()
             raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; name another place with -o") from None
-        self._file = os.fdopen(fd, "wb")
-        self._writer = pq.ParquetWriter(
-            self._file,
-            self._wide,
-            compression="zstd",
-            compression_level=3,
-            use_dictionary=[n for n in self._wide.names if n != "ts"],
-            column_encoding={"ts": "DELTA_BINARY_PACKED"},
-            write_statistics=["kind", "ts", "pid"],  # what readers look for
-            write_page_checksum=True,
-        )
+        self._journal = Journal(log, journals)
+        self._sink = _Summed(self._file)
+        self._writer = partial.parquet_writer(self._sink, self._wide)
+
+    def _make(self, name: str) -> BinaryIO:
+        path = self.directory / name
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._made.append(path)
+        _give_to_sudo_user(fd)
+        return os.fdopen(fd, "wb", buffering=-1 if name == partial.ROWS else 0)
 
     @property
     def bytes_written(self) -> int:
@@ -84,6 +84,16 @@ class TraceWriter:
         """Rows of all kinds, those that are still in memory included."""
         return sum(self.rows.values())
 
+    def begin(self, recording: Recording) -> None:
+        """From the first commit on a trace can be made of what is on the disk; this is what it says of itself."""
+        with self._telling():
+            self._journal.begin(partial.empty_file(self._wide), recording)
+
+    def commit(self, changes: dict[str, Any]) -> None:
+        """All rows up to now are part of the trace, whatever becomes of the recorder, and so is what it says anew."""
+        with self._telling():
+            self._journal.commit(self._pending, self.rows, changes)
+
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes rows of a kind. Columns that the batch lacks are NULL."""
         if not batch.num_rows:
@@ -91,13 +101,13 @@ class TraceWriter:
         pending = self._pending[kind.name]
         pending.append(batch)
         self.rows[kind.name] += batch.num_rows
-        if sum(b.num_rows for b in pending) >= GROUP_ROWS or sum(b.nbytes for b in pending) >= GROUP_BYTES:
-            self._write([self._gathered(kind.name)])
+        if sum(b.num_rows for b in pending) >= partial.GROUP_ROWS or sum(b.nbytes for b in pending) >= GROUP_BYTES:
+            self._write({kind.name: self._gathered(kind.name)})
 
     def _gathered(self, name: str) -> pa.Table:
         """What is pending of a kind, in the columns of the file."""
         pending = self._pending[name]
-        table = _sorted(pa.Table.from_batches(pending))
+        table = partial.sorted_rows(pa.Table.from_batches(pending))
         pending.clear()
         columns = [
             pa.repeat(pa.scalar(name), table.num_rows)
@@ -109,13 +119,20 @@ class TraceWriter:
         ]
         return pa.table(columns, schema=self._wide)
 
-    def _write(self, tables: list[pa.Table]) -> None:
-        """Writes a row group."""
-        try:
-            self._writer.write_table(pa.concat_tables(tables), row_group_size=GROUP_ROWS * 2)
-        except OSError as error:
-            raise CannotWrite(f"cannot write {self.path}: {error.strerror or error}") from None
+    def _write(self, tables: dict[str, pa.Table]) -> None:
+        """Writes rows of some kinds as a row group, or as several if they are very many of one."""
+        table = pa.concat_tables(tables.values())
+        counts = {name: each.num_rows for name, each in tables.items()}
         tables.clear()
+        with self._telling():
+            for at in range(0, table.num_rows, MOST_ROWS):
+                piece = table.slice(at, MOST_ROWS)
+                begin = self._sink.restart()
+                self._writer.write_table(piece, row_group_size=MOST_ROWS)
+                self._file.flush()
+                rows = counts if piece.num_rows == table.num_rows else {next(iter(counts)): piece.num_rows}
+                self._journal.wrote(partial.Group(begin, self._file.tell(), self._sink.crc, rows))
+        del table
         memory.trim()
 
     def _nulls(self, type_: pa.DataType, length: int) -> pa.Array:
@@ -129,55 +146,199 @@ class TraceWriter:
 
     def finish(self, recording: Recording) -> None:
         """Writes what is left and the metadata, and gives the file its name."""
-        left = [self._gathered(name) for name, pending in self._pending.items() if pending]
-        few = [table for table in left if table.num_rows < SHARED_ROWS]
-        for tables in (few, *([table] for table in left if table.num_rows >= SHARED_ROWS)):
+        if self._journal.committed:
+            self.commit(dict(recording))
+        left = {name: self._gathered(name) for name, pending in self._pending.items() if pending}
+        few = {name: table for name, table in left.items() if table.num_rows < partial.SHARED_ROWS}
+        for tables in (few, *({name: table} for name, table in left.items() if name not in few)):
             if tables:
                 self._write(tables)
-        try:
+        with self._telling():
             self._writer.add_key_value_metadata(
                 {schema.METADATA_KEY: json.dumps(recording).encode(), schema.KINDS_KEY: schema.describe_kinds()}
             )
             self._writer.close()
             self._file.flush()
             os.fsync(self._file.fileno())
-            _give_to_sudo_user(self._file.fileno())
-            self._file.close()
             self._rename()
+            self._journal.close()
+            self._file.close()
+        self._remove()
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """What goes wrong inside is one line, which says what becomes of what there is."""
+        try:
+            yield
         except OSError as error:
-            raise CannotWrite(f"cannot write {self.path}: {error.strerror or error}") from None
+            reason = f"cannot write {self.path}: {error.strerror or error}"
+            if not self._journal.committed:
+                raise CannotWrite(reason) from None
+            shown = shlex.quote(str(self.path))
+            raise CannotWrite(
+                f"{reason}. What was recorded before is kept: `sysmon repair {shown}` makes the file when it can be "
+                f"written, or elsewhere with -o; `sysmon report {shown}` reads what there is"
+            ) from None
 
     def _rename(self) -> None:
+        data = self._made[0]
         if self._force:
-            os.replace(self._partial, self.path)
+            os.replace(data, self.path)
             return
         try:
-            os.link(self._partial, self.path)  # unlike a rename, never over a file that came meanwhile
+            os.link(data, self.path)  # unlike a rename, never over a file that came meanwhile
         except FileExistsError:
-            kept, self._partial = self._partial, self._partial.with_suffix(".gone")
+            kept = self.path.with_name(f"{self.path.stem}-{secrets.token_hex(4)}{self.path.suffix}")
+            os.rename(data, kept)
+            self._journal.close()
+            self._remove()
             raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {kept}") from None
-        except OSError:  # a file system without hard links
-            os.rename(self._partial, self.path)
-            return
-        os.unlink(self._partial)
+        except OSError:
+            if data.exists():  # a file system without hard links
+                os.rename(data, self.path)
+            else:
+                self._rescue()
+
+    def _rescue(self) -> None:
+        """Somebody removed the directory, but what is open of it can be copied."""
+        fd, kept = tempfile.mkstemp(prefix=f"{self.path.stem}-", suffix=self.path.suffix)
+        with os.fdopen(fd, "wb") as copy, open(f"/proc/self/fd/{self._file.fileno()}", "rb") as rows:
+            shutil.copyfileobj(rows, copy)
+            _give_to_sudo_user(copy.fileno())
+        raise CannotWrite(f"{self.directory} was removed meanwhile: the trace is in {kept}")
 
     def abandon(self) -> None:
-        """Leaves nothing behind."""
+        """Leaves nothing behind, unless a trace can be made of it."""
         self._writer.is_open = False  # else it writes to the closed file when it is collected
         with contextlib.suppress(OSError):  # what is still to be written does not matter any more
             self._file.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._partial)
+        committed = self._journal.committed_bytes
+        self._journal.close()
+        if not committed:
+            self._remove()
+            return
+        with contextlib.suppress(OSError):  # what is over takes room, and the disk may be full
+            os.truncate(self._made[0], committed)
+
+    def _remove(self) -> None:
+        """The directory. The log goes first: without it there is nothing to repair."""
+        for path in sorted(self._made, key=lambda p: p.name != partial.LOG):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        with contextlib.suppress(OSError):
+            self.directory.rmdir()
 
 
-def _sorted(table: pa.Table) -> pa.Table:
-    """The rows in the order of `ts`. Most come so: then nothing is moved."""
-    ts = table.column("ts").combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return table if (ts[1:] >= ts[:-1]).all() else table.sort_by("ts")
+class _Summed(io.RawIOBase):
+    """Passes on what is written, and sums it up."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.crc = 0
+
+    def restart(self) -> int:
+        """Sums up from here on. Returns where that is."""
+        self.crc = 0
+        return self._file.tell()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.crc = zlib.crc32(data, self.crc)
+        return self._file.write(data)
 
 
-def _give_to_sudo_user(fd: int) -> None:
+class Journal:
+    """What stands on the disk besides row groups. Raises OSError."""
+
+    def __init__(self, log: BinaryIO, journals: list[BinaryIO]) -> None:
+        self._log, self._journals = log, journals
+        self._used = 0  # which of the journals
+        self._bytes = 0  # in it
+        self._live_bytes = 0  # when it was begun
+        self._commit = 0
+        self._rows_bytes = len(pages.MAGIC)  # up to the end of the last row group
+        self.committed_bytes = 0  # of the file that belong to the last commit
+        self._generations: dict[str, int] = {}
+        self._noted: dict[str, int] = {}  # of each kind, the batches that are in the journal
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(log, fcntl.LOCK_EX)  # until the process ends, however it does
+
+    @property
+    def committed(self) -> bool:
+        """Whether a trace can be made of what is there."""
+        return self._commit > 0
+
+    def begin(self, empty: bytes, recording: Recording) -> None:
+        """What each trace needs."""
+        _write_all(self._log, partial.frame(partial.SCHEMA, empty))
+        _write_all(self._log, partial.frame(partial.RECORDING, json.dumps(recording).encode()))
+
+    def wrote(self, group: partial.Group) -> None:
+        """A row group has been written. It belongs to the next commit."""
+        _write_all(self._log, partial.frame(partial.GROUP, json.dumps(asdict(group)).encode()))
+        self._rows_bytes = group.end
+        for kind in group.rows:
+            self._generations[kind] = self._generations.get(kind, 0) + 1
+            self._noted.pop(kind, None)
+
+    def commit(self, pending: dict[str, list[pa.RecordBatch]], rows: dict[str, int], changes: dict[str, Any]) -> None:
+        """Notes the rows that wait, those that are not noted yet, and then that all is there."""
+        before = None
+        if self._bytes > max(2 * self._live_bytes, SMALL_JOURNAL_BYTES):  # most of it is of row groups by now
+            before, self._used = self._used, 1 - self._used
+            self._noted.clear()
+            self._bytes = 0
+        number = self._commit + 1
+        for kind, batches in pending.items():
+            self._note(number, kind, batches)
+        if before is not None:
+            self._live_bytes = self._bytes
+        text = {"commit": number, "journal": self._used, "rows": rows, "changes": changes}
+        _write_all(self._log, partial.frame(partial.COMMIT, json.dumps(text).encode()))
+        self._commit, self.committed_bytes = number, self._rows_bytes
+        if before is not None:
+            os.ftruncate(self._journals[before].fileno(), 0)
+            os.lseek(self._journals[before].fileno(), 0, os.SEEK_SET)
+
+    def _note(self, number: int, kind: str, batches: list[pa.RecordBatch]) -> None:
+        new = batches[self._noted.get(kind, 0) :]
+        if new:
+            generation = self._generations.get(kind, 0)
+            data = partial.batch_frame(number, generation, kind, pa.Table.from_batches(new))
+            _write_all(self._journals[self._used], data)
+            self._bytes += len(data)
+            self._noted[kind] = len(batches)
+
+    def close(self) -> None:
+        """Writes nothing any more."""
+        for file in (self._log, *self._journals):
+            file.close()
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+
+
+def _check(path: Path, force: bool) -> None:
+    """Raises CannotWrite if there cannot be a trace of this name."""
+    try:
+        present = path.exists()
+    except OSError as error:
+        raise CannotWrite(f"cannot write {path}: {error.strerror}; choose another name with -o") from None
+    if path.is_dir():
+        raise CannotWrite(f"{path} is a directory: name a file with -o")
+    if present and not path.is_file():
+        raise CannotWrite(f"{path} is no regular file: a trace is written in place of a file, not into a device")
+    if not force and os.path.lexists(path):
+        raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
+
+
+def _give_to_sudo_user(file: int | Path) -> None:
     """The trace belongs to whoever typed the command."""
     uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
     if os.getuid() == 0 and uid and gid and uid.isdigit() and gid.isdigit():
-        os.fchown(fd, int(uid), int(gid))
+        os.chown(file, int(uid), int(gid))

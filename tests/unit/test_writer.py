@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bpf import lifecycle, schema
+from bpf import lifecycle, partial, schema
 from bpf.metadata import Recording
-from recorder import writer
 from recorder.errors import CannotWrite
 from recorder.writer import TraceWriter
 from tests import traces
@@ -24,8 +23,8 @@ def forks(*ts: int) -> pa.RecordBatch:
 
 
 def test_rows_are_sorted_in_row_groups_of_one_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "GROUP_ROWS", 4)
-    monkeypatch.setattr(writer, "SHARED_ROWS", 3)
+    monkeypatch.setattr(partial, "GROUP_ROWS", 4)
+    monkeypatch.setattr(partial, "SHARED_ROWS", 3)
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     out.add(lifecycle.FORK, forks(30, 10))
     out.add(lifecycle.EXIT, pa.RecordBatch.from_pylist([{"ts": 5}], schema=schema.of_kind(lifecycle.EXIT)))

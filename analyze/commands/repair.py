@@ -1,0 +1,42 @@
+"""`sysmon repair`: makes one file of a recording that was cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where it goes. Default: TRACE.",
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+def repair(trace: Path, output: Path | None, force: bool) -> None:
+    """Make one file of a recording that was cut off.
+
+    TRACE is the file that it was to become, or the hidden directory that it left. A recorder that is killed, or that
+    cannot write on as the disk is full, leaves everything up to some two seconds before. Reports read it as it is.
+
+    \b
+    Examples:
+      sysmon repair trace.parquet
+      sysmon repair trace.parquet -o /mnt/other/trace.parquet
+    """
+    from analyze.describe import seconds
+    from analyze.repair import make_whole
+    from analyze.safe_text import one_line
+    from analyze.screen import Screen
+
+    file, recording = make_whole(trace, output, force)
+    screen, shown = Screen(), one_line(str(file))
+    length = seconds(recording["ended_ns"] - recording["started_ns"])
+    screen.line(f"wrote {shown}: {sum(recording['rows'].values()):,} rows, the first {length} s of the recording")
+    for loss in recording["losses"]:
+        screen.line(f"lost: {loss['lost']:,} {loss['cause']}: {loss['place']}")
+    screen.line(f"next: sysmon report {shown}")

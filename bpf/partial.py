@@ -1,0 +1,379 @@
+"""A trace that is not complete: what the recorder keeps of it on disk, and how a whole file is made of that.
+
+It is a directory beside the file that it will be, `.NAME.TOKEN.partial`:
+
+    rows        the Parquet file as far as it is written: row groups, no footer
+    log         what it takes to finish it: see the frames below
+    journal.0   rows that wait in memory for a row group, as Arrow IPC; one of the two at a time is in use
+    journal.1
+
+A commit is the last thing to be written of a state in which rows, losses and clocks belong together; what comes after
+the last commit is no part of the trace. So a trace that was cut off is one that ended at its last commit. Every frame
+and every page has a checksum. If rows are missing that a commit speaks of, as after a loss of power, they are counted
+in the losses of the trace.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bpf import pages, schema, thrift
+from bpf.errors import SysmonError
+from bpf.metadata import RUNNING
+
+SUFFIX = ".partial"
+
+ROWS, LOG, JOURNALS = "rows", "log", ("journal.0", "journal.1")
+
+DAMAGED = "damaged"
+"""Cause of losses: rows that were written and could not be read again."""
+
+SCHEMA, RECORDING, GROUP, COMMIT, BATCH = (kind.encode() for kind in "SRGCB")
+"""Kinds of frames. In the log: a Parquet file without rows, what the trace says of itself, a row group that was
+written, a commit; the last three are JSON. In a journal: a batch of rows."""
+
+HEAD = struct.Struct("<cxxxII")
+"""Before each frame: its kind, its length, and the CRC of kind and content."""
+
+BATCH_HEAD = struct.Struct("<II32s")
+"""Before the Arrow stream of a batch: its commit, how many row groups had rows of its kind, and the kind."""
+
+GROUP_ROWS = 1 << 15
+"""Rows of a kind that are gathered before they are written as a row group.
+
+Writing takes memory for every column of the file, empty ones too: 60 MB for 131,072 rows.
+"""
+
+SHARED_ROWS = 1 << 12
+"""Fewer rows of a kind than these do not get a row group of their own."""
+
+
+class BadPartial(SysmonError):
+    """Nothing can be made of what is left of a recording."""
+
+
+def frame(kind: bytes, content: bytes) -> bytes:
+    """A frame as it stands in a file."""
+    return HEAD.pack(kind, len(content), zlib.crc32(content, kind[0])) + content
+
+
+def frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of the frames that are whole, up to the first that is not."""
+    at = 0
+    while len(data) - at >= HEAD.size:
+        kind, length, crc = HEAD.unpack_from(data, at)
+        content = data[at + HEAD.size : at + HEAD.size + length]
+        if len(content) != length or zlib.crc32(content, kind[0]) != crc:
+            return
+        yield kind, content
+        at += HEAD.size + length
+
+
+def batch_frame(commit: int, generation: int, kind: str, table: pa.Table) -> bytes:
+    """The frame of rows that wait: `generation` is how many row groups had rows of their kind before them."""
+    sink = pa.BufferOutputStream()
+    bare = table.cast(pa.schema([pa.field(f.name, f.type) for f in table.schema])).replace_schema_metadata(None)
+    with pa.ipc.new_stream(sink, bare.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+        stream.write_table(bare)
+    head = BATCH_HEAD.pack(commit, generation, kind.encode())
+    return frame(BATCH, head + sink.getvalue().to_pybytes())
+
+
+def parquet_writer(sink: Any, wide: pa.Schema) -> pq.ParquetWriter:
+    """What writes row groups of a trace."""
+    return pq.ParquetWriter(
+        sink,
+        wide,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=[n for n in wide.names if n != "ts"],
+        column_encoding={"ts": "DELTA_BINARY_PACKED"},
+        write_statistics=["kind", "ts", "pid"],  # what readers look for
+        write_page_checksum=True,
+    )
+
+
+def empty_file(wide: pa.Schema) -> bytes:
+    """A trace without rows and without a recording, for its footer."""
+    sink = io.BytesIO()
+    writer = parquet_writer(sink, wide)
+    writer.add_key_value_metadata({schema.KINDS_KEY: schema.describe_kinds()})
+    writer.close()
+    return sink.getvalue()
+
+
+def sorted_rows(table: pa.Table) -> pa.Table:
+    """The rows in the order of `ts`. Most come so: then nothing is moved."""
+    ts = table.column("ts").combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return table if (ts[1:] >= ts[:-1]).all() else table.sort_by("ts")
+
+
+@dataclass
+class Group:
+    """A row group in `rows`."""
+
+    begin: int
+    end: int
+    crc: int  # of all its bytes: those of pages do not cover what stands before each
+    rows: dict[str, int]  # of each kind
+
+
+@dataclass
+class Partial:
+    """What a directory holds, as its last commit has it."""
+
+    directory: Path
+    empty: bytes = b""  # a Parquet file without rows
+    recording: dict[str, Any] = field(default_factory=dict)
+    groups: list[Group] = field(default_factory=list)
+    waiting: dict[str, pa.Table] = field(default_factory=dict)  # rows of no row group, by kind
+    expected: dict[str, int] = field(default_factory=dict)  # rows of each kind that were there at the commit
+    running: bool = False  # whether the recorder still writes it
+
+
+def of(path: Path) -> list[Path]:
+    """The directories of recordings into this file that did not come to their end, the newest last."""
+    head = f".{path.name}."
+    try:
+        found = [p for p in path.parent.iterdir() if p.name.startswith(head) and p.name.endswith(SUFFIX) and p.is_dir()]
+        return sorted(found, key=lambda p: p.stat().st_mtime)
+    except OSError:
+        return []
+
+
+def is_partial(path: Path) -> bool:
+    """Whether this is the directory of an unfinished recording."""
+    return path.name.endswith(SUFFIX) and (path / LOG).is_file()
+
+
+def wanted(directory: Path) -> Path:
+    """The file that the recording was to make."""
+    return directory.with_name(directory.name.removesuffix(SUFFIX).removeprefix(".").rpartition(".")[0])
+
+
+def remove(directory: Path) -> None:
+    """Removes it. The log goes first: without it there is nothing to repair. Raises OSError."""
+    for name in (LOG, ROWS, *JOURNALS):
+        (directory / name).unlink(missing_ok=True)
+    directory.rmdir()
+
+
+def is_running(directory: Path) -> bool:
+    """Whether a recorder writes it. Raises OSError."""
+    with (directory / LOG).open("rb") as log:
+        try:
+            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def read(directory: Path) -> Partial:
+    """What is there of a recording up to its last commit. Raises BadPartial, OSError.
+
+    A recorder that still runs may change over to the other journal meanwhile; then it is read again.
+    """
+    for _ in range(5):
+        found, commit = _read_log(directory)
+        found.running = is_running(directory)
+        _read_journal(found, commit)
+        if not found.running or not _missing(found.expected, _present([found])):
+            break
+    if found.running:
+        found.recording["stopped_by"] = RUNNING
+    return found
+
+
+def _read_log(directory: Path) -> tuple[Partial, dict[str, Any]]:
+    found = Partial(directory)
+    groups: list[Group] = []
+    commit: dict[str, Any] | None = None
+    try:
+        for kind, content in frames((directory / LOG).read_bytes()):
+            if kind == SCHEMA:
+                found.empty = content
+            elif kind == RECORDING:
+                found.recording = json.loads(content)
+            elif kind == GROUP:
+                groups.append(Group(**json.loads(content)))
+            elif kind == COMMIT:
+                commit = json.loads(content)
+                found.groups = list(groups)
+        if commit is None or not found.empty:
+            raise BadPartial(f"{directory}: the recording was cut off before anything of it was written; remove it")
+        found.recording.update(commit["changes"])
+        found.expected = commit["rows"]
+        return found, commit
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadPartial(f"{directory}: cannot be understood ({error}); remove it") from None
+
+
+def _read_journal(found: Partial, commit: dict[str, Any]) -> None:
+    generations: dict[str, int] = {}
+    for group in found.groups:
+        for kind in group.rows:
+            generations[kind] = generations.get(kind, 0) + 1
+    batches: dict[str, list[pa.Table]] = {}
+    try:
+        data = (found.directory / JOURNALS[commit["journal"]]).read_bytes()
+    except OSError:
+        data = b""
+    for _, content in frames(data):
+        number, generation, name = BATCH_HEAD.unpack_from(content)
+        kind = name.rstrip(b"\0").decode()
+        if number <= commit["commit"] and generation == generations.get(kind, 0):
+            with pa.ipc.open_stream(pa.py_buffer(content[BATCH_HEAD.size :])) as stream:
+                batches.setdefault(kind, []).append(stream.read_all())
+    found.waiting = {kind: pa.concat_tables(tables, promote_options="default") for kind, tables in batches.items()}
+
+
+def _present(parts: list[Partial]) -> dict[str, int]:
+    """Rows of each kind that are there."""
+    rows: dict[str, int] = {}
+    for part in parts:
+        counts = [group.rows for group in part.groups]
+        counts.append({kind: table.num_rows for kind, table in part.waiting.items()})
+        for count in counts:
+            for kind, n in count.items():
+                rows[kind] = rows.get(kind, 0) + n
+    return rows
+
+
+def _missing(expected: dict[str, int], present: dict[str, int]) -> dict[str, int]:
+    missing = {kind: count - present.get(kind, 0) for kind, count in expected.items()}
+    return {kind: count for kind, count in missing.items() if count}
+
+
+def write(parts: list[Partial], recording: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
+    """Writes one whole file of parts that have the same columns; `out` is empty. Raises OSError, BadPartial.
+
+    Returns what the trace says of itself: `recording`, with the rows that there are and those that were damaged.
+    """
+    out.write(pages.MAGIC)
+    groups: list[bytes] = []
+    for part in parts:
+        for data, found in _row_groups(part):
+            groups.append(thrift.dump(pages.moved(found, out.tell() - found[5].value)))
+            out.write(data)
+    return _finish(parts, recording, groups, out)
+
+
+def complete(part: Partial) -> dict[str, Any]:
+    """Makes a whole file of `rows` itself: only what waits and a footer are written. Raises OSError, BadPartial.
+
+    If that does not come to its end, it can be done again.
+    """
+    groups = [thrift.dump(found) for _data, found in _row_groups(part)]
+    with (part.directory / ROWS).open("r+b") as out:
+        out.write(pages.MAGIC)
+        out.truncate(out.seek(max([len(pages.MAGIC), *(group.end for group in part.groups)])))
+        recording = _finish([part], part.recording, groups, out)
+        out.flush()
+        os.fsync(out.fileno())
+    return recording
+
+
+def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
+    """Each row group that is whole, and what a footer says of it; the others are dropped from the part."""
+    columns = pages.leaves(_end(part))
+    kept = []
+    try:
+        file = (part.directory / ROWS).open("rb")
+    except FileNotFoundError:
+        part.groups = []
+        return
+    with file:
+        for group in part.groups:
+            data = os.pread(file.fileno(), group.end - group.begin, group.begin)
+            if zlib.crc32(data) != group.crc:
+                continue
+            try:
+                found = pages.row_group(data, group.begin, sum(group.rows.values()), columns)
+            except pages.BadPages:
+                continue
+            kept.append(group)
+            yield data, found
+    part.groups = kept
+
+
+def _end(part: Partial) -> thrift.Struct:
+    try:
+        return pages.footer(part.empty)
+    except thrift.Malformed as error:
+        raise BadPartial(f"{part.directory}: cannot be understood ({error}); remove it") from None
+
+
+def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes], out: BinaryIO) -> dict[str, Any]:
+    """Writes what comes after the row groups that are there."""
+    waiting = _merged(parts)
+    if waiting:
+        _append(_as_file(waiting, parts[0].empty), out, groups)
+    present = _present(parts)
+    damaged = [
+        {"cause": DAMAGED, "place": kind, "lost": count}
+        for part in parts
+        for kind, count in _missing(part.expected, _present([part])).items()
+    ]
+    whole = {
+        **recording,
+        "rows": {kind: present.get(kind, 0) for kind in recording["rows"]},
+        "losses": [*recording["losses"], *damaged],
+    }
+    texts = {schema.METADATA_KEY: json.dumps(whole).encode()}
+    out.write(pages.with_row_groups(_end(parts[0]), sum(present.values()), groups, texts))
+    return whole
+
+
+def _append(file: bytes, out: BinaryIO, groups: list[bytes]) -> None:
+    """The row groups of a Parquet file that is in memory."""
+    by = out.tell() - len(pages.MAGIC)
+    groups += [thrift.dump(pages.moved(group, by)) for group in pages.footer(file)[4].items]
+    footer_bytes = 8 + int.from_bytes(file[-8:-4], "little")
+    out.write(memoryview(file)[len(pages.MAGIC) : len(file) - footer_bytes])
+
+
+def _merged(parts: list[Partial]) -> dict[str, pa.Table]:
+    tables: dict[str, list[pa.Table]] = {}
+    for part in parts:
+        for kind, table in part.waiting.items():
+            tables.setdefault(kind, []).append(table)
+    return {kind: pa.concat_tables(each, promote_options="default") for kind, each in tables.items()}
+
+
+def _as_file(waiting: dict[str, pa.Table], empty: bytes) -> bytes:
+    """The rows as a Parquet file: kinds of few rows in one row group."""
+    wide = pq.read_schema(io.BytesIO(empty)).remove_metadata()
+    sink = io.BytesIO()
+    with parquet_writer(sink, wide) as writer:
+        tables = [_widened(kind, sorted_rows(table), wide) for kind, table in waiting.items()]
+        few = [table for table in tables if table.num_rows < SHARED_ROWS]
+        if few:
+            writer.write_table(pa.concat_tables(few), row_group_size=GROUP_ROWS * 2)
+        for table in tables:
+            if table.num_rows >= SHARED_ROWS:
+                writer.write_table(table, row_group_size=GROUP_ROWS * 2)
+    return sink.getvalue()
+
+
+def _widened(kind: str, table: pa.Table, wide: pa.Schema) -> pa.Table:
+    columns = [
+        pa.repeat(pa.scalar(kind), table.num_rows)
+        if f.name == "kind"
+        else table.column(f.name).cast(f.type)
+        if f.name in table.column_names
+        else pa.nulls(table.num_rows, f.type)
+        for f in wide
+    ]
+    return pa.table(columns, schema=wide)

@@ -1,0 +1,229 @@
+"""However a recording ends, a trace is left: SIGKILL, a full disk, a limit, a directory that goes away.
+
+SYSMON_KILLS says how many recordings are killed; without it, 12.
+"""
+
+import contextlib
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import analyze
+from analyze.repair import make_whole
+from analyze.trace import Trace
+from bpf import partial
+from bpf.errors import BadRequest
+from tests.live.recording import SYSMON, Recording, python, recording, start, wait_for
+
+pytestmark = pytest.mark.live
+
+KILLS = int(os.environ.get("SYSMON_KILLS", "12"))
+
+NUMBERED = """
+import os, sys, time
+i = 0
+while True:
+    for i in range(i, i + int(sys.argv[1])):
+        try: os.open(f"/no/such/{i}", 0)
+        except OSError: pass
+    i += 1
+    time.sleep(0.02)
+"""
+"""Opens files that are not there, each with the next number in its name."""
+
+
+@contextlib.contextmanager
+def numbered(batch: int) -> Iterator[subprocess.Popen[str]]:
+    """The process that does so, so many at a time."""
+    process = python(NUMBERED, str(batch))
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def numbers(trace: Trace, pid: int) -> tuple[int, int]:
+    """How many numbers are missing between the first and the last, and how many are there."""
+    query = f"SELECT CAST(parse_filename(path) AS BIGINT) AS n FROM opens WHERE pid = {pid}"
+    ((first, last, count),) = trace.sql(f"SELECT min(n), max(n), count(DISTINCT n) FROM ({query})").fetchall()
+    return (0, 0) if first is None else (last - first + 1 - count, count)
+
+
+def lost(trace: Trace) -> list[tuple[str, str, int]]:
+    return trace.sql("SELECT cause, place, lost FROM losses WHERE cause NOT IN ('refused', 'recursion')").fetchall()
+
+
+def complete(path: Path, pid: int) -> int:
+    """How many numbers the trace has. None is missing, unless it says that it lost events."""
+    with analyze.open_trace(path) as trace:
+        gaps, count = numbers(trace, pid)
+        assert gaps == 0 or lost(trace), gaps
+    return count
+
+
+def test_killed_at_any_moment_a_trace_is_left(tmp_path: Path) -> None:
+    """Each is whole up to its last commit: no number is missing before the last."""
+    dice = random.Random(7)
+    with numbered(1000) as process, ThreadPoolExecutor(3) as pool:
+        results = list(
+            pool.map(
+                lambda i: killed(tmp_path / f"{i}.parquet", process.pid, dice.uniform(0.0, 6.0), whole=i % 3 == 0),
+                range(KILLS),
+            )
+        )
+    assert all(late < 5 for late, _groups in results), results
+    assert max(groups for _late, groups in results) > 0, "row groups were written, and not only rows that wait"
+    print(f"{KILLS} kills: missing at most {max(late for late, _ in results):.2f} s, {results}")
+
+
+def killed(path: Path, pid: int, after_s: float, whole: bool) -> tuple[float, int]:
+    """Kills a recording; what is missing at its end [s], and how many row groups are there."""
+    running = start(path)
+    time.sleep(after_s)
+    running.process.kill()
+    at = time.time()
+    running.process.wait()
+    assert running.process.stderr
+    running.process.stderr.close()
+    assert not path.exists()
+    (directory,) = partial.of(path)
+    groups = len(partial.read(directory).groups)
+    if whole:
+        make_whole(path, None, force=False)
+        assert path.exists() and not directory.exists()
+    with analyze.open_trace(path) as trace:
+        said = trace.metadata
+        assert said["stopped_by"] == "cut off"
+        ((rows, ends, last),) = trace.sql(
+            "SELECT (SELECT count(*) FROM unfiltered.trace), count(*) FILTER (event = 'end'), epoch_ns(max(ts)) "
+            "FROM clocks"
+        ).fetchall()
+        gaps, _count = numbers(trace, pid)
+        assert gaps == 0 or lost(trace), gaps
+    late = at - said["ended_ns"] / 1e9
+    assert rows == sum(said["rows"].values())
+    assert ends == 0
+    assert at - last / 1e9 < 5
+    return late, groups
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4M", "sysmon-test", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def end_of(process: subprocess.Popen[str], recorder: Recording) -> str:
+    """The one line with which a recording ended that could not be written on; it comes while the load goes on."""
+    assert recorder.process.wait(60) == 1
+    assert recorder.process.stderr
+    with recorder.process.stderr as stderr:
+        said = stderr.read()
+    assert process.poll() is None
+    assert said.startswith("sysmon: cannot write") and said.count("\n") == 1, said
+    return said
+
+
+def test_on_a_full_disk_the_recording_ends_and_is_kept(tmp_path: Path, small_disk: Path) -> None:
+    path = small_disk / "t.parquet"
+    with numbered(500) as process:
+        said = end_of(process, start(path))
+    assert "No space left on device" in said and f"sysmon repair {path}" in said
+    count = complete(path, process.pid)
+    subprocess.run(["mount", "-o", "remount,size=64M", small_disk], check=True)
+    assert subprocess.run([SYSMON, "repair", path], check=False).returncode == 0
+    assert os.listdir(small_disk) == ["t.parquet"]
+    assert complete(path, process.pid) == count > 0
+
+
+def test_on_a_full_disk_it_can_be_repaired_elsewhere(tmp_path: Path, small_disk: Path) -> None:
+    path = small_disk / "t.parquet"
+    with numbered(500) as process:
+        end_of(process, start(path))
+    made, _recording = make_whole(path, tmp_path / "made.parquet", force=False)
+    assert complete(made, process.pid) > 0
+    assert os.listdir(small_disk) == []
+
+
+def test_a_disk_without_any_room_is_one_line_and_nothing_is_left(small_disk: Path) -> None:
+    (small_disk / "full").write_bytes(bytes((4 << 20) - 4096 * 6))
+    done = subprocess.run(
+        [SYSMON, "record", "-o", small_disk / "t.parquet", "--", "sh", "-c", "echo it ran"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == f"sysmon: cannot write {small_disk / 't.parquet'}: No space left on device\n"
+    assert done.stdout == "", "it was never let go"
+    assert os.listdir(small_disk) == ["full"]
+
+
+def test_a_file_system_that_is_read_only_is_one_line(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    done = subprocess.run(
+        [SYSMON, "record", "-o", small_disk / "t.parquet"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"sysmon: cannot write in {small_disk}: Read-only file system; name another place with -o\n"
+
+
+def test_at_a_limit_of_file_size_the_command_runs_on(tmp_path: Path) -> None:
+    limit = 1_000_000
+    with (tmp_path / "said").open("w+") as said:  # a pipe would be held open by the command that runs on
+        recorder = subprocess.run(
+            [SYSMON, "record", "-o", tmp_path / "t.parquet", "--", sys.executable, "-c", NUMBERED, "500"],
+            stderr=said, timeout=120, check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )  # fmt: skip
+        text = (tmp_path / "said").read_text()
+    line = text.splitlines()[-1]
+    assert recorder.returncode == 1
+    assert "File too large" in line and "The command still runs: pid " in line and "Traceback" not in text
+    pid = int(line.rsplit(" ", 1)[1])
+    os.kill(pid, signal.SIGKILL)  # there was somebody
+    assert complete(tmp_path / "t.parquet", pid) > 0
+
+
+def test_what_was_recorded_outlives_its_directory(tmp_path: Path) -> None:
+    place = tmp_path / "gone"
+    place.mkdir()
+    running = start(place / "t.parquet")
+    shutil.rmtree(place)
+    process = python("import os\nfor _ in range(1009): os.getppid()")
+    assert process.wait() == 0
+    assert running.stop() == 1
+    line = running.output.splitlines()[-1]
+    assert "was removed meanwhile: the trace is in " in line and "Traceback" not in running.output
+    kept = Path(line.rsplit(" ", 1)[1])
+    try:
+        with analyze.open_trace(kept) as trace:
+            query = f"SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {process.pid}"
+            assert trace.sql(query).fetchall() == [(1009,)]
+    finally:
+        kept.unlink()
+
+
+def test_a_recording_can_be_read_while_it_runs(tmp_path: Path) -> None:
+    with numbered(100) as process, recording(tmp_path / "t.parquet") as r:
+        wait_for(lambda: complete(r.path, process.pid) > 0)
+        with analyze.open_trace(r.path) as trace:
+            assert trace.metadata["stopped_by"] == "not yet"
+        with pytest.raises(BadRequest, match="still being recorded"):
+            make_whole(r.path, None, force=False)
+    assert os.listdir(tmp_path) == ["t.parquet"]

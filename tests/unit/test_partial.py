@@ -1,0 +1,241 @@
+"""A recording that did not come to its end: what was committed is read, whatever is damaged is counted."""
+
+import contextlib
+import io
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import analyze
+from analyze.errors import BrokenTrace, NotATrace
+from analyze.repair import make_whole
+from bpf import lifecycle, pages, partial, schema, thrift
+from bpf.errors import BadRequest, SysmonError
+from bpf.metadata import Recording
+from recorder import writer
+from recorder.writer import TraceWriter
+from tests import traces
+
+META: Recording = {**traces.recording(), "stopped_by": "cut off"}
+
+
+def forks(begin: int, end: int) -> pa.RecordBatch:
+    rows = [{"ts": t, "pid": t % 1000, "start": 10_000_000} for t in range(begin, end)]
+    return pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(lifecycle.FORK))
+
+
+def execs(begin: int, end: int) -> pa.RecordBatch:
+    """With lists, of which some are NULL and some empty."""
+    rows = [{"ts": t, "pid": t, "comm": "x", "argv": [None, [], ["a", "b"], ["c"]][t % 4]} for t in range(begin, end)]
+    return pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(lifecycle.EXEC))
+
+
+@pytest.fixture
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partial, "GROUP_ROWS", 500)
+    monkeypatch.setattr(partial, "SHARED_ROWS", 50)
+    monkeypatch.setattr(writer, "SMALL_JOURNAL_BYTES", 2000)
+
+
+def cut(path: Path, out: TraceWriter) -> Path:
+    """Ends the writer as SIGKILL does. The directory that it leaves."""
+    out._file.flush()
+    out._writer.is_open = False
+    out._file.close()
+    out._journal.close()
+    (directory,) = partial.of(path)
+    return directory
+
+
+def recorded(path: Path) -> tuple[TraceWriter, Counter[tuple[str, int]]]:
+    """A recording of many commits, with some rows after the last; and what was committed."""
+    out = TraceWriter(path, force=False)
+    out.begin(META)
+    out.commit({})
+    for i in range(0, 1200, 150):
+        out.add(lifecycle.FORK, forks(i, i + 150))
+        out.add(lifecycle.EXEC, execs(i, i + 20))
+        out.commit({"ended_ns": META["started_ns"] + i})
+    out.add(lifecycle.FORK, forks(5000, 5600))
+    out.add(lifecycle.EXEC, execs(5000, 5010))
+    rows = Counter(("fork", t) for t in range(1200))
+    rows.update(("exec", t) for i in range(0, 1200, 150) for t in range(i, i + 20))
+    return out, rows
+
+
+def rows_of(data: bytes) -> Counter[tuple[str, int]]:
+    table = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read()
+    lists = dict(zip(range(4), (None, [], ["a", "b"], ["c"]), strict=True))
+    found: Counter[tuple[str, int]] = Counter()
+    for kind, ts, argv in zip(*(table.column(n).to_pylist() for n in ("kind", "ts", "argv")), strict=True):
+        found[kind, ts.value] += 1
+        assert argv == (lists[ts.value % 4] if kind == "exec" else None)
+    return found
+
+
+def whole(directory: Path) -> tuple[Counter[tuple[str, int]], dict[str, int]]:
+    """The rows that can be read, and how many of each kind are said to be damaged."""
+    out = io.BytesIO()
+    part = partial.read(directory)
+    recording = partial.write([part], part.recording, out)
+    found = rows_of(out.getvalue())
+    counts = Counter(kind for kind, _ in found.elements())
+    assert {k: n for k, n in recording["rows"].items() if n} == counts
+    return found, {loss["place"]: loss["lost"] for loss in recording["losses"]}
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_all_that_was_committed_is_there_and_no_more(tmp_path: Path) -> None:
+    out, expected = recorded(tmp_path / "t.parquet")
+    directory = cut(tmp_path / "t.parquet", out)
+    assert len(partial.read(directory).groups) == 2
+    assert whole(directory) == (expected, {})
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_it_is_opened_and_repaired_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    out, expected = recorded(path)
+    directory = cut(path, out)
+    for name in (path, directory):
+        with analyze.open_trace(name) as trace:
+            assert trace.sql("SELECT count(*) FROM forks").fetchall() == [(1200,)]
+            scratch = trace.source.path.parent
+            assert trace.metadata["ended_ns"] == META["started_ns"] + 1050
+        assert not scratch.exists()
+    make_whole(path, None, force=False)
+    assert os.listdir(tmp_path) == ["t.parquet"]
+    assert rows_of(path.read_bytes()) == expected
+    with pytest.raises(BadRequest, match="is whole"):
+        make_whole(path, None, force=False)
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_a_repair_that_failed_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.parquet"
+    out, expected = recorded(path)
+    cut(path, out)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(SysmonError, match="No space left on device; make room"):
+            make_whole(path, None, force=False)
+    make_whole(path, None, force=False)
+    assert rows_of(path.read_bytes()) == expected
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_it_is_not_repaired_while_it_is_written(tmp_path: Path) -> None:
+    out, expected = recorded(tmp_path / "t.parquet")
+    with pytest.raises(BadRequest, match="still being recorded"):
+        make_whole(tmp_path / "t.parquet", None, force=False)
+    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+        assert trace.metadata["stopped_by"] == "not yet"
+    out.finish(META)
+    assert os.listdir(tmp_path) == ["t.parquet"]
+    assert expected < rows_of((tmp_path / "t.parquet").read_bytes())
+
+
+def test_nothing_was_committed(tmp_path: Path) -> None:
+    out = TraceWriter(tmp_path / "t.parquet", force=False)
+    out.begin(META)
+    cut(tmp_path / "t.parquet", out)
+    with pytest.raises(SysmonError, match="before anything of it was written"):
+        analyze.open_trace(tmp_path / "t.parquet")
+
+
+def test_several_are_named(tmp_path: Path) -> None:
+    for _ in range(2):
+        out = TraceWriter(tmp_path / "t.parquet", force=False)
+        out.begin(META)
+        out.commit({})
+        out._journal.close()
+        out._writer.is_open = False
+        out._file.close()
+    with pytest.raises(NotATrace, match="several recordings were cut off"):
+        analyze.open_trace(tmp_path / "t.parquet")
+    with analyze.open_trace(partial.of(tmp_path / "t.parquet")[0]):
+        pass
+
+
+def damaged(directory: Path, name: str) -> Iterator[Path]:
+    """The directory with a file cut at every 997th byte, and with a byte changed there."""
+    data = (directory / name).read_bytes()
+    for at in range(0, len(data), 997):
+        changed = bytearray(data)
+        changed[at] ^= 0x55
+        for content in (data[:at], bytes(changed)):
+            (directory / name).write_bytes(content)
+            yield directory
+    (directory / name).write_bytes(data)
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("name", [partial.ROWS, partial.LOG, *partial.JOURNALS])
+def test_damage_is_counted_or_refused(tmp_path: Path, name: str) -> None:
+    """Never a wrong row, never one twice; what is missing of what was committed is said, to the last one."""
+    out, expected = recorded(tmp_path / "t.parquet")
+    directory = cut(tmp_path / "t.parquet", out)
+    read = 0
+    for each in damaged(directory, name):
+        found, lost = expected, {}
+        with contextlib.suppress(SysmonError) if name == partial.LOG else contextlib.nullcontext():
+            found, lost = whole(each)
+            read += 1
+        assert found <= expected
+        if name != partial.LOG:  # a log that is cut ends at an earlier commit
+            gone = Counter(kind for kind, _ in (expected - found).elements())
+            assert gone == lost
+    assert read or name in partial.JOURNALS, "one of the two is empty"
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_a_cut_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    out, _expected = recorded(path)
+    out.finish(META)
+    data = path.read_bytes()
+    for at in range(0, len(data), 997):
+        path.write_bytes(data[:at])
+        with pytest.raises((NotATrace, BrokenTrace)):
+            analyze.open_trace(path)
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_pages_say_what_the_footer_says(tmp_path: Path) -> None:
+    """Row groups made anew of their pages are those that pyarrow wrote."""
+    path = tmp_path / "t.parquet"
+    out, _expected = recorded(path)
+    out.finish(META)
+    data = path.read_bytes()
+    end = pages.footer(data)
+    columns = pages.leaves(end)
+    assert thrift.dump(end) == data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
+    for said in end[4].items:
+        begin, length = said[5].value, said[6].value
+        made = pages.row_group(data[begin : begin + length], begin, said[3].value, columns)
+        assert [made[i] for i in (2, 3, 5, 6)] == [said[i] for i in (2, 3, 5, 6)]
+        for chunk, other in zip(said[1].items, made[1].items, strict=True):
+            ours, theirs = other[3], chunk[3]
+            assert {i: ours[i] for i in ours if i not in (2, 12)} == {i: theirs[i] for i in ours if i not in (2, 12)}
+            assert set(ours[2].items) == set(theirs[2].items)
+            if 12 in theirs:
+                assert {i: theirs[12][i] for i in ours[12]} == ours[12]
+
+
+def test_one_column_of_lists() -> None:
+    """Of pages alone it cannot be said where one of two such columns ends."""
+    assert sum(pa.types.is_nested(f.type) for f in schema.wide()) == 1
+
+
+def test_the_directory_is_for_its_owner(tmp_path: Path) -> None:
+    out = TraceWriter(tmp_path / "t.parquet", force=False)
+    assert out.directory.stat().st_mode & 0o777 == 0o700
+    assert {p.stat().st_mode & 0o777 for p in out.directory.iterdir()} == {0o600}
+    out.abandon()
+    shutil.rmtree(tmp_path)
