@@ -49,7 +49,7 @@ class Recording(Later):
     host: Host
     started_ns: int  # UTC ns since 1970: the first instant that is in the trace
     ended_ns: int
-    stopped_by: str  # 'duration', 'signal', 'command', CUT_OFF or RUNNING
+    stopped_by: str  # 'duration', 'signal', 'command', 'size', CUT_OFF or RUNNING
     interval_s: float
     command_line: list[str]  # of sysmon itself
     command: list[str] | None  # what `record -- COMMAND` followed

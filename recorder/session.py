@@ -68,6 +68,7 @@ class Options:
     path: Path
     force: bool = False
     duration_s: float | None = None
+    max_bytes: int | None = None  # of the file
     interval_s: float = 1.0
     filters: Filters = EVERYTHING
     kinds: frozenset[str] = bpf.DEFAULT_KINDS
@@ -201,6 +202,8 @@ class Session:
                 self._next_commit = max(self._next_commit + COMMIT_S, now)
             if now >= deadline:
                 self._stopped_by = self._stopped_by or "duration"
+            elif self._options.max_bytes and self._writer.bytes_expected >= self._options.max_bytes:
+                self._stopped_by = self._stopped_by or "size"
             elif self._nobody_left():
                 self._stopped_by = self._stopped_by or "command"
             if not self._stopped_by:

@@ -84,6 +84,8 @@ class Status:
                 self._say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
         for column, reason in recording["unmeasured"].items():
             self._say(f"not measured: {column}: {reason}")
+        if recording["stopped_by"] == "size":
+            self._say("stopped: the trace is as large as it may be (--max-size)")
         if command and command.status() is None:
             self._say(f"the command still runs: pid {command.pid}")
         idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)

@@ -42,6 +42,16 @@ SMALL_JOURNAL_BYTES = 4 << 20
 """A journal of less is not begun anew."""
 
 
+GROUP_FOOTER_BYTES = 12 << 10
+"""What a row group adds to the footer."""
+
+REST_BYTES = 200 << 10
+"""Schema and description of a trace, and the rows of the end of a recording."""
+
+FIRST_RATIO = 0.5
+"""How small rows become when they are written, while none was."""
+
+
 class TraceWriter:
     """Gathers rows by kind and writes them. Raises CannotWrite, at once if the file cannot be made."""
 
@@ -50,6 +60,8 @@ class TraceWriter:
         self._force = force
         self.rows = {k.name: 0 for k in bpf.KINDS}
         self._pending: dict[str, list[pa.RecordBatch]] = {k.name: [] for k in bpf.KINDS}
+        self._pending_bytes = dict.fromkeys(self._pending, 0)
+        self._raw_bytes = 0  # of all rows that were written
         self._wide = schema.wide()
         self._zeros = pa.py_buffer(b"")
         _check(path, force)
@@ -80,6 +92,15 @@ class TraceWriter:
         return self._file.tell()
 
     @property
+    def bytes_expected(self) -> int:
+        """Size that the file would have if it were finished now, rather too much than too little."""
+        pending = sum(self._pending_bytes.values())
+        ratio = self.bytes_written / self._raw_bytes if self._raw_bytes else FIRST_RATIO
+        waiting = sum(bool(batches) for batches in self._pending.values())
+        groups = self._journal.groups + waiting
+        return self.bytes_written + int(ratio * pending) + groups * GROUP_FOOTER_BYTES + REST_BYTES
+
+    @property
     def total_rows(self) -> int:
         """Rows of all kinds, those that are still in memory included."""
         return sum(self.rows.values())
@@ -101,7 +122,8 @@ class TraceWriter:
         pending = self._pending[kind.name]
         pending.append(batch)
         self.rows[kind.name] += batch.num_rows
-        if sum(b.num_rows for b in pending) >= partial.GROUP_ROWS or sum(b.nbytes for b in pending) >= GROUP_BYTES:
+        self._pending_bytes[kind.name] += batch.nbytes
+        if sum(b.num_rows for b in pending) >= partial.GROUP_ROWS or self._pending_bytes[kind.name] >= GROUP_BYTES:
             self._write({kind.name: self._gathered(kind.name)})
 
     def _gathered(self, name: str) -> pa.Table:
@@ -109,6 +131,8 @@ class TraceWriter:
         pending = self._pending[name]
         table = partial.sorted_rows(pa.Table.from_batches(pending))
         pending.clear()
+        self._raw_bytes += self._pending_bytes[name]
+        self._pending_bytes[name] = 0
         columns = [
             pa.repeat(pa.scalar(name), table.num_rows)
             if field.name == "kind"
@@ -258,6 +282,7 @@ class Journal:
         self._bytes = 0  # in it
         self._live_bytes = 0  # when it was begun
         self._commit = 0
+        self.groups = 0  # that were written
         self._rows_bytes = len(pages.MAGIC)  # up to the end of the last row group
         self.committed_bytes = 0  # of the file that belong to the last commit
         self._generations: dict[str, int] = {}
@@ -279,6 +304,7 @@ class Journal:
         """A row group has been written. It belongs to the next commit."""
         _write_all(self._log, partial.frame(partial.GROUP, json.dumps(asdict(group)).encode()))
         self._rows_bytes = group.end
+        self.groups += 1
         for kind in group.rows:
             self._generations[kind] = self._generations.get(kind, 0) + 1
             self._noted.pop(kind, None)

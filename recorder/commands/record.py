@@ -26,16 +26,32 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-class BufferSize(click.ParamType[int]):
-    """A size of a ring: bytes, or with a unit K, M or G, powers of 1024."""
+class Size(click.ParamType[int]):
+    """A size: bytes, or with a unit K, M or G, powers of 1024."""
 
     name = "size"
+
+    def __init__(self, least: int) -> None:
+        self._least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         match = re.fullmatch(r"(\d{1,12})([KMG]?)(?:i?B)?", str(value), re.ASCII | re.IGNORECASE)
         if not match:
             self.fail(f"{value!r} is no size; give it as 64K, 16M or 1G", param, ctx)
         size = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
+        if size < self._least:
+            self.fail(f"{value} is too small: at least {self._least >> 10}K", param, ctx)
+        return size
+
+
+class BufferSize(Size):
+    """A size of a ring."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        size = super().convert(value, param, ctx)
         if size & (size - 1) or not 1 << 16 <= size <= 1 << 30:
             self.fail(f"{value} is not a power of two from 64K to 1G, such as 16M", param, ctx)
         return size
@@ -87,6 +103,12 @@ Examples:
     help="Where the trace goes.",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
+@click.option(
+    "--max-size",
+    type=Size(1 << 20),
+    metavar="SIZE",
+    help="Stop before FILE is larger than this, such as 100M or 2G; at least 1M.",
+)
 @click.option(
     "--pid",
     "pids",
@@ -147,6 +169,7 @@ def record(
     interval: float,
     output: Path,
     force: bool,
+    max_size: int | None,
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     users: tuple[str, ...],
@@ -203,6 +226,7 @@ def record(
         path=output,
         force=force,
         duration_s=duration,
+        max_bytes=max_size,
         interval_s=interval,
         filters=filters,
         kinds=choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name)),

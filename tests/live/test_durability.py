@@ -55,7 +55,7 @@ def numbered(batch: int) -> Iterator[subprocess.Popen[str]]:
 
 def numbers(trace: Trace, pid: int) -> tuple[int, int]:
     """How many numbers are missing between the first and the last, and how many are there."""
-    query = f"SELECT CAST(parse_filename(path) AS BIGINT) AS n FROM opens WHERE pid = {pid}"
+    query = f"SELECT CAST(parse_filename(path) AS BIGINT) AS n FROM opens WHERE pid = {pid} AND path LIKE '/no/such/%'"
     ((first, last, count),) = trace.sql(f"SELECT min(n), max(n), count(DISTINCT n) FROM ({query})").fetchall()
     return (0, 0) if first is None else (last - first + 1 - count, count)
 
@@ -227,3 +227,16 @@ def test_a_recording_can_be_read_while_it_runs(tmp_path: Path) -> None:
         with pytest.raises(BadRequest, match="still being recorded"):
             make_whole(r.path, None, force=False)
     assert os.listdir(tmp_path) == ["t.parquet"]
+
+
+def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
+    limit = 4 << 20
+    with numbered(1500) as process:
+        running = start(tmp_path / "t.parquet", "--max-size", "4M")
+        assert running.process.wait(120) == 0
+        assert running.stop() == 0
+        assert "stopped: the trace is as large as it may be (--max-size)" in running.output
+    assert limit * 0.6 < running.path.stat().st_size <= limit
+    with analyze.open_trace(running.path) as trace:
+        assert trace.metadata["stopped_by"] == "size"
+    assert complete(running.path, process.pid) > 0
