@@ -31,6 +31,8 @@ def heading(trace: Trace) -> Pairs:
         ("host", host(info)),
         ("span", span(info)),
     ]
+    if info.get("ring"):
+        out.append(("kept", kept(info)))
     if trace.source.unfinished and info["stopped_by"] != RUNNING:
         out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes one file of it"))
     if info["command"] is not None:
@@ -109,6 +111,12 @@ def everything(trace: Trace) -> Pairs:
     if not info["losses"]:
         out.append(("lost", "nothing"))
     return out
+
+
+def kept(info: Recording) -> str:
+    """What a flight recorder kept."""
+    before = seconds(info["started_ns"] - info.get("began_ns", info["started_ns"]))
+    return f"the last of a recording (--ring {info.get('ring')}); {before} s before it are not kept"
 
 
 def host(info: Recording) -> str:

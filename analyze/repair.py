@@ -23,21 +23,21 @@ def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict
 
     Raises BadRequest if there is nothing to repair, and what `analyze.source.inspect` raises.
     """
-    directory = unfinished(path)
-    if directory is None and (left := partial.of(path)):
-        names = ", ".join(one_line(str(p)) for p in left)
+    directories = unfinished(path)
+    if not directories and (left := partial.of(path)):
+        names = ", ".join(one_line(str(p)) for p, *_ in left)
         raise BadRequest(f"{one_line(str(path))} is there; to repair another recording, name its directory: {names}")
-    if directory is None:
+    if not directories:
         inspect(path)  # says what is wrong with it, if anything is
         raise BadRequest(f"{one_line(str(path))} is whole: there is nothing to repair")
-    file = output or partial.wanted(directory)
+    file = output or partial.wanted(directories[0])
     if os.path.lexists(file) and not force:
         raise BadRequest(f"{one_line(str(file))} exists: choose another name with -o, or overwrite it with --force")
-    part = partial.read(directory)
-    if part.running:
-        raise BadRequest(f"{one_line(str(directory))} is still being recorded: end the recording first, with Ctrl-C")
+    parts, recording = partial.read_parts(directories)
+    if parts[-1].running:
+        raise BadRequest(f"{one_line(str(directories[-1]))} is still being recorded: end that first, with Ctrl-C")
     try:
-        recording = _make(part, file)
+        recording = _make(parts, recording, file)
     except OSError as error:
         raise CannotRepair(
             f"cannot write {one_line(str(file))}: {error.strerror or error}; make room, or choose another place with -o"
@@ -45,25 +45,27 @@ def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict
     return file, recording
 
 
-def _make(part: partial.Partial, file: Path) -> dict[str, Any]:
-    if part.directory.stat().st_dev == file.parent.stat().st_dev:
-        recording = partial.complete(part)
-        os.replace(part.directory / partial.ROWS, file)
+def _make(parts: list[partial.Partial], recording: dict[str, Any], file: Path) -> dict[str, Any]:
+    first = parts[0].directory
+    if len(parts) == 1 and first.stat().st_dev == file.parent.stat().st_dev:
+        recording = partial.complete(parts[0], recording)
+        os.replace(first / partial.ROWS, file)
     else:
-        recording = _copy(part, file)
+        recording = _copy(parts, recording, file)
     with contextlib.suppress(OSError):  # of a file system that cannot be written
-        partial.remove(part.directory)
+        for part in parts:
+            partial.remove(part.directory)
     return recording
 
 
-def _copy(part: partial.Partial, file: Path) -> dict[str, Any]:
+def _copy(parts: list[partial.Partial], recording: dict[str, Any], file: Path) -> dict[str, Any]:
     scratch = file.with_name(f".{file.name}.{secrets.token_hex(4)}.copy")
-    owner = part.directory.stat()
+    owner = parts[0].directory.stat()
     try:
         with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             with contextlib.suppress(PermissionError):
                 os.fchown(out.fileno(), owner.st_uid, owner.st_gid)
-            recording = partial.write([part], part.recording, out)
+            recording = partial.write(parts, recording, out)
             out.flush()
             os.fsync(out.fileno())
         os.replace(scratch, file)

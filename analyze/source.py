@@ -58,33 +58,35 @@ class Source:
 
 def inspect(path: str | os.PathLike[str]) -> Source:
     """Reads what a trace says of itself. Raises NotATrace, NewerTrace or BrokenTrace."""
-    directory = unfinished(Path(path))
-    return _inspect(Path(path)) if directory is None else _made_whole(directory)
+    directories = unfinished(Path(path))
+    return _made_whole(directories) if directories else _inspect(Path(path))
 
 
-def unfinished(path: Path) -> Path | None:
-    """The recording into this file that did not come to its end, if there is no such file. Raises NotATrace."""
+def unfinished(path: Path) -> list[Path]:
+    """The directories of the recording into this file that did not come to its end, if there is no such file.
+
+    Raises NotATrace if there are several such recordings.
+    """
     try:
         if partial.is_partial(path):
-            return path
+            return partial.with_parts(path)
         found = [] if os.path.lexists(path) else partial.of(path)
     except (OSError, ValueError):  # what is wrong with the name is said by others
-        return None
+        return []
     if len(found) > 1:
-        names = ", ".join(one_line(str(p)) for p in found)
+        names = ", ".join(one_line(str(p)) for p, *_ in found)
         raise NotATrace(f"{one_line(str(path))}: several recordings were cut off; name one of them: {names}")
-    return found[0] if found else None
+    return found[0] if found else []
 
 
-def _made_whole(directory: Path) -> Source:
-    shown = one_line(str(directory))
+def _made_whole(directories: list[Path]) -> Source:
+    shown = one_line(str(directories[0]))
     scratch = Path(tempfile.mkdtemp(prefix="sysmon-"))
     try:
-        part = partial.read(directory)
-        copy = scratch / partial.wanted(directory).name
+        copy = scratch / partial.wanted(directories[0]).name
         with copy.open("xb") as out:
-            partial.write([part], part.recording, out)
-        return replace(_inspect(copy), unfinished=directory)
+            partial.write(*partial.read_parts(directories), out)
+        return replace(_inspect(copy), unfinished=directories[0])
     except OSError as e:
         shutil.rmtree(scratch, ignore_errors=True)
         raise NotATrace(

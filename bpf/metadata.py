@@ -14,6 +14,9 @@ CUT_OFF = "cut off"
 RUNNING = "not yet"
 """`stopped_by` of one whose recorder still runs."""
 
+ASKED = "request"
+"""`stopped_by` of what a flight recorder wrote when it was asked to, and went on."""
+
 
 class Host(TypedDict):
     name: str
@@ -41,6 +44,8 @@ class Later(TypedDict, total=False):
     """What came after the first traces: a reader does without."""
 
     syscalls: list[str] | None  # the calls that are rows of kind `syscall`; empty: all; None: there are no such rows
+    ring: str | None  # how much of the recording was kept, the last, as it was asked for; None: all of it
+    began_ns: int  # when the recording began; what was before `started_ns` is not kept
 
 
 class Recording(Later):
@@ -49,7 +54,7 @@ class Recording(Later):
     host: Host
     started_ns: int  # UTC ns since 1970: the first instant that is in the trace
     ended_ns: int
-    stopped_by: str  # 'duration', 'signal', 'command', 'size', CUT_OFF or RUNNING
+    stopped_by: str  # 'duration', 'signal', 'command', 'size', CUT_OFF, RUNNING or ASKED
     interval_s: float
     command_line: list[str]  # of sysmon itself
     command: list[str] | None  # what `record -- COMMAND` followed

@@ -1,6 +1,7 @@
 """A trace that is not complete: what the recorder keeps of it on disk, and how a whole file is made of that.
 
-It is a directory beside the file that it will be, `.NAME.TOKEN.partial`:
+It is a directory beside the file that it will be, `.NAME.TOKEN.partial`, or several that are one recording's parts,
+`.NAME.TOKEN-NUMBER.partial`, of which the oldest were removed:
 
     rows        the Parquet file as far as it is written: row groups, no footer
     log         what it takes to finish it: see the frames below
@@ -43,6 +44,9 @@ DAMAGED = "damaged"
 SCHEMA, RECORDING, GROUP, COMMIT, BATCH = (kind.encode() for kind in "SRGCB")
 """Kinds of frames. In the log: a Parquet file without rows, what the trace says of itself, a row group that was
 written, a commit; the last three are JSON. In a journal: a batch of rows."""
+
+OPENING = "+"
+"""Before the kind of rows that say how things stood when a part began: they double what the part before says."""
 
 HEAD = struct.Struct("<cxxxII")
 """Before each frame: its kind, its length, and the CRC of kind and content."""
@@ -140,17 +144,27 @@ class Partial:
     groups: list[Group] = field(default_factory=list)
     waiting: dict[str, pa.Table] = field(default_factory=dict)  # rows of no row group, by kind
     expected: dict[str, int] = field(default_factory=dict)  # rows of each kind that were there at the commit
+    opening: dict[str, pa.Table] = field(default_factory=dict)  # rows that only the first of several parts needs
+    losses_before: list[dict[str, Any]] = field(default_factory=list)  # of parts before
     running: bool = False  # whether the recorder still writes it
 
 
-def of(path: Path) -> list[Path]:
-    """The directories of recordings into this file that did not come to their end, the newest last."""
+def of(path: Path) -> list[list[Path]]:
+    """The directories of recordings into this file that did not come to their end, each with its parts in order."""
     head = f".{path.name}."
+    recordings: dict[str, list[Path]] = {}
     try:
-        found = [p for p in path.parent.iterdir() if p.name.startswith(head) and p.name.endswith(SUFFIX) and p.is_dir()]
-        return sorted(found, key=lambda p: p.stat().st_mtime)
+        for p in sorted(path.parent.iterdir(), key=lambda p: (len(p.name), p.name)):
+            if p.name.startswith(head) and is_partial(p) and wanted(p) == path:
+                recordings.setdefault(p.name[len(head) :].removesuffix(SUFFIX).partition("-")[0], []).append(p)
     except OSError:
         return []
+    return list(recordings.values())
+
+
+def with_parts(directory: Path) -> list[Path]:
+    """All parts of the recording of which this is one."""
+    return next(parts for parts in of(wanted(directory)) if directory in parts)
 
 
 def is_partial(path: Path) -> bool:
@@ -196,6 +210,26 @@ def read(directory: Path) -> Partial:
     return found
 
 
+def read_parts(directories: list[Path]) -> tuple[list[Partial], dict[str, Any]]:
+    """The parts of one recording, and what the trace of all of them says of itself. Raises BadPartial, OSError."""
+    parts = []
+    for number, directory in enumerate(directories):
+        try:
+            parts.append(read(directory))
+        except BadPartial:
+            if number == 0 or directory != directories[-1]:
+                raise  # only the last may have been begun a moment before
+    first = parts[0]
+    first.waiting = _merged([first.waiting, first.opening])
+    for kind, table in first.opening.items():
+        first.expected[kind] = first.expected.get(kind, 0) + table.num_rows
+    last = parts[-1].recording
+    before = {(loss["cause"], loss["place"]): loss["lost"] for loss in first.losses_before}
+    losses = [{**loss, "lost": loss["lost"] - before.get((loss["cause"], loss["place"]), 0)} for loss in last["losses"]]
+    losses = [loss for loss in losses if loss["lost"]]
+    return parts, {**last, "started_ns": first.recording["started_ns"], "losses": losses}
+
+
 def _read_log(directory: Path) -> tuple[Partial, dict[str, Any]]:
     found = Partial(directory)
     groups: list[Group] = []
@@ -206,6 +240,7 @@ def _read_log(directory: Path) -> tuple[Partial, dict[str, Any]]:
                 found.empty = content
             elif kind == RECORDING:
                 found.recording = json.loads(content)
+                found.losses_before = found.recording["losses"]
             elif kind == GROUP:
                 groups.append(Group(**json.loads(content)))
             elif kind == COMMIT:
@@ -226,6 +261,7 @@ def _read_journal(found: Partial, commit: dict[str, Any]) -> None:
         for kind in group.rows:
             generations[kind] = generations.get(kind, 0) + 1
     batches: dict[str, list[pa.Table]] = {}
+    opening: dict[str, list[pa.Table]] = {}
     try:
         data = (found.directory / JOURNALS[commit["journal"]]).read_bytes()
     except OSError:
@@ -234,9 +270,14 @@ def _read_journal(found: Partial, commit: dict[str, Any]) -> None:
         number, generation, name = BATCH_HEAD.unpack_from(content)
         kind = name.rstrip(b"\0").decode()
         if number <= commit["commit"] and generation == generations.get(kind, 0):
+            to = opening if kind.startswith(OPENING) else batches
             with pa.ipc.open_stream(pa.py_buffer(content[BATCH_HEAD.size :])) as stream:
-                batches.setdefault(kind, []).append(stream.read_all())
-    found.waiting = {kind: pa.concat_tables(tables, promote_options="default") for kind, tables in batches.items()}
+                to.setdefault(kind.removeprefix(OPENING), []).append(stream.read_all())
+    found.waiting, found.opening = _joined(batches), _joined(opening)
+
+
+def _joined(batches: dict[str, list[pa.Table]]) -> dict[str, pa.Table]:
+    return {kind: pa.concat_tables(tables, promote_options="default") for kind, tables in batches.items()}
 
 
 def _present(parts: list[Partial]) -> dict[str, int]:
@@ -270,7 +311,7 @@ def write(parts: list[Partial], recording: dict[str, Any], out: BinaryIO) -> dic
     return _finish(parts, recording, groups, out)
 
 
-def complete(part: Partial) -> dict[str, Any]:
+def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
     """Makes a whole file of `rows` itself: only what waits and a footer are written. Raises OSError, BadPartial.
 
     If that does not come to its end, it can be done again.
@@ -279,10 +320,10 @@ def complete(part: Partial) -> dict[str, Any]:
     with (part.directory / ROWS).open("r+b") as out:
         out.write(pages.MAGIC)
         out.truncate(out.seek(max([len(pages.MAGIC), *(group.end for group in part.groups)])))
-        recording = _finish([part], part.recording, groups, out)
+        whole = _finish([part], recording, groups, out)
         out.flush()
         os.fsync(out.fileno())
-    return recording
+    return whole
 
 
 def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
@@ -317,7 +358,7 @@ def _end(part: Partial) -> thrift.Struct:
 
 def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes], out: BinaryIO) -> dict[str, Any]:
     """Writes what comes after the row groups that are there."""
-    waiting = _merged(parts)
+    waiting = _merged([part.waiting for part in parts])
     if waiting:
         _append(_as_file(waiting, parts[0].empty), out, groups)
     present = _present(parts)
@@ -344,12 +385,12 @@ def _append(file: bytes, out: BinaryIO, groups: list[bytes]) -> None:
     out.write(memoryview(file)[len(pages.MAGIC) : len(file) - footer_bytes])
 
 
-def _merged(parts: list[Partial]) -> dict[str, pa.Table]:
+def _merged(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
     tables: dict[str, list[pa.Table]] = {}
     for part in parts:
-        for kind, table in part.waiting.items():
+        for kind, table in part.items():
             tables.setdefault(kind, []).append(table)
-    return {kind: pa.concat_tables(each, promote_options="default") for kind, each in tables.items()}
+    return _joined(tables)
 
 
 def _as_file(waiting: dict[str, pa.Table], empty: bytes) -> bytes:

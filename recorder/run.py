@@ -11,6 +11,7 @@ from bpf.errors import BadRequest
 from recorder import host, kernel, loader, procfs, program, traced
 from recorder.btf import Btf
 from recorder.errors import CannotRecord, CannotWrite
+from recorder.flight import FlightWriter
 from recorder.follow import Command
 from recorder.names import SyscallNames
 from recorder.session import Options, Session
@@ -34,11 +35,17 @@ def record(options: Options) -> int:
         if not procfs.lives(pid) or procfs.process_of_thread(pid) != pid:
             raise BadRequest(f"no process has the pid {pid}")
     command = Command(list(options.command)) if options.command else None
+    if options.ring:  # which asks for a file: before there is one to write it does no harm
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
     kernel.raise_memlock_limit()
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
         with ends.held():  # or one may come when the file is there and nobody is to remove it yet
-            writer = TraceWriter(options.path, options.force)
+            writer: TraceWriter | FlightWriter
+            if options.ring:
+                writer = FlightWriter(options.path, options.force, options.ring)
+            else:
+                writer = TraceWriter(options.path, options.force)
             undo.callback(writer.abandon)
         status = Status(options)
         names = SyscallNames()

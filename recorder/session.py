@@ -32,6 +32,7 @@ from recorder import ring as rings
 from recorder.counters import ZERO_KEY, Control, MapPair
 from recorder.decode import Decoder
 from recorder.filters import EVERYTHING, Filters
+from recorder.flight import FlightWriter, Keep
 from recorder.follow import Command
 from recorder.loader import Loaded
 from recorder.losses import Losses
@@ -69,6 +70,7 @@ class Options:
     force: bool = False
     duration_s: float | None = None
     max_bytes: int | None = None  # of the file
+    ring: Keep | None = None  # only the last of it is kept
     interval_s: float = 1.0
     filters: Filters = EVERYTHING
     kinds: frozenset[str] = bpf.DEFAULT_KINDS
@@ -107,7 +109,7 @@ class Session:
         options: Options,
         sizes: csource.Sizes,
         loaded: Loaded,
-        writer: TraceWriter,
+        writer: TraceWriter | FlightWriter,
         names: SyscallNames,
         unmeasured: dict[str, str] | None = None,
     ) -> None:
@@ -132,6 +134,9 @@ class Session:
         self._resident = Resident(options.interval_s)
         self._stopped_by = ""
         self.signal = 0  # that ended it, if one did
+        self._asked = False  # for a file of what is kept
+        self._began = 0
+        self._command: Command | None = None
         self._probes: list[metadata.Probe] = []
         self._started = self._ended = 0
         self._next_snapshot = self._next_commit = 0.0
@@ -145,6 +150,7 @@ class Session:
             # A program wakes us up when all is over, or when its ring fills faster than we look at it.
             for name in (n for kind in self._sizes.ring_kinds for n in csource.ring_names(kind)):
                 poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
+            self._command = command
             began = self._begin(command)
             self._writer.begin(self._recording(command))
             self._commit()
@@ -168,21 +174,39 @@ class Session:
         self._probes = self._loaded.attach()
         self._losses.begin()
         before = frozenset(procfs.pids())
-        self._started, began = clock.boottime_ns(), time.monotonic()
+        self._started = self._began = clock.boottime_ns()
+        began = time.monotonic()
         self._next_snapshot, self._next_commit = began + self._options.interval_s, began + COMMIT_S
         self._control.start(self._started, filters.flags)
         self._charge_running()
-        self._add(CGROUP, cgroups.rows(self._started))
-        self._clock_row("start", self._started, None)
+        rows = self._standing([] if command else alive, before)
         if not command:
-            rows = processes.rows("start", self._started, alive, before)
-            self._add(lifecycle.PROCESS, rows)
             inflight.mark_blocked(self._loaded, self._started, rows)
             self._resident.ran((row["pid"], row["start"]) for row in rows if not row["kernel_thread"])
         else:
             # Started only now: a new thread's first return is not mistaken for a call that was in flight.
             filters.follow(self._loaded, [command.start()])
         return began
+
+    def _standing(self, alive: list[int] | None, before: frozenset[int]) -> list[dict[str, Any]]:
+        """Says how things stand at the beginning, of these processes. Returns their rows."""
+        if isinstance(self._writer, FlightWriter):
+            self._writer.opening = True
+        rows = processes.rows("start", self._started, alive, before)
+        self._add(CGROUP, cgroups.rows(self._started))
+        self._clock_row("start", self._started, None)
+        self._add(lifecycle.PROCESS, rows)
+        if isinstance(self._writer, FlightWriter):
+            self._writer.opening = False
+        return rows
+
+    def _turn(self, writer: FlightWriter) -> None:
+        """Goes on in another part of what is kept: right after a snapshot, so that nothing is counted in two."""
+        writer.turn(self._changes())
+        self._started = clock.boottime_ns()
+        writer.begin(self._recording(self._command))
+        self._standing(self._followed(), frozenset(procfs.pids()))
+        self._commit()
 
     def _loop(self, poll: select.epoll, began: float, watcher: Watcher) -> None:
         duration = self._options.duration_s
@@ -193,6 +217,8 @@ class Session:
             now = time.monotonic()
             if now >= self._next_snapshot or self._maps_fill():
                 self._snapshot()
+                if isinstance(self._writer, FlightWriter) and self._writer.is_full:
+                    self._turn(self._writer)
                 if self._chosen_are_gone():
                     self._stopped_by = self._stopped_by or "command"
                 watcher.goes(self._progress(now - began, deadline - now if duration is not None else None))
@@ -200,6 +226,10 @@ class Session:
             if now >= self._next_commit:
                 self._commit()
                 self._next_commit = max(self._next_commit + COMMIT_S, now)
+            if self._asked and isinstance(self._writer, FlightWriter):
+                self._asked = False
+                self._commit()
+                self._writer.write_now()
             if now >= deadline:
                 self._stopped_by = self._stopped_by or "duration"
             elif self._options.max_bytes and self._writer.bytes_expected >= self._options.max_bytes:
@@ -235,9 +265,7 @@ class Session:
         self._unfinished_rows()
         self._add(ledger.OVERHEAD, self._overhead.close())
         self._clock_row("end", self._ended, clock.boottime_ns() - self._ended)
-        recording = self._recording(command)
-        self._writer.finish(recording)
-        return recording
+        return self._writer.finish(self._recording(command))
 
     def close(self) -> None:
         """Gives back what the recording took from the kernel."""
@@ -255,9 +283,14 @@ class Session:
             self._stopped_by = self._stopped_by or "signal"
             self.signal = number
 
+        def ask(_number: int, _frame: object) -> None:
+            self._asked = True
+
         # What was ignored stays so: `nohup` means it.
         numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
         before = {number: signal.signal(number, note) for number in numbers}
+        if self._options.ring:
+            before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, ask)
         old = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
         try:
             yield readable
@@ -355,8 +388,11 @@ class Session:
             self._write(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
 
     def _commit(self) -> None:
-        now = clock.boottime_ns() + self._clocks.offset_ns
-        self._writer.commit({"ended_ns": now, "losses": self._losses.sums()})
+        self._writer.commit(self._changes())
+
+    def _changes(self) -> dict[str, Any]:
+        """What the trace says of itself by now that it did not when it began."""
+        return {"ended_ns": clock.boottime_ns() + self._clocks.offset_ns, "losses": self._losses.sums()}
 
     def _write(self, kind: Kind, batch: pa.RecordBatch) -> None:
         if kind.name in self._options.kinds:
@@ -390,6 +426,8 @@ class Session:
             cgroup=str(self._options.filters.cgroup) if self._options.filters.cgroup else None,
             children=self._options.filters.children,
             kinds=[k.name for k in bpf.KINDS if k.name in self._options.kinds],
+            ring=self._options.ring.text if self._options.ring else None,
+            began_ns=self._began + self._clocks.offset_ns,
             syscalls=list(self._options.syscalls) if SYSCALL.name in self._options.kinds else None,
             recorder_pid=os.getpid(),
             recorder_start=own.start if own else 0,

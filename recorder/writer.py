@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import pyarrow as pa
 
@@ -55,23 +55,24 @@ FIRST_RATIO = 0.5
 class TraceWriter:
     """Gathers rows by kind and writes them. Raises CannotWrite, at once if the file cannot be made."""
 
-    def __init__(self, path: Path, force: bool) -> None:
+    def __init__(self, path: Path, force: bool, token: str = "") -> None:
         self.path = path
         self._force = force
         self.rows = {k.name: 0 for k in bpf.KINDS}
         self._pending: dict[str, list[pa.RecordBatch]] = {k.name: [] for k in bpf.KINDS}
+        self._opening: dict[str, list[pa.RecordBatch]] = {}
         self._pending_bytes = dict.fromkeys(self._pending, 0)
         self._raw_bytes = 0  # of all rows that were written
         self._wide = schema.wide()
         self._zeros = pa.py_buffer(b"")
-        _check(path, force)
-        self.directory = path.with_name(f".{path.name}.{secrets.token_hex(4)}{partial.SUFFIX}")
+        check(path, force)
+        self.directory = path.with_name(f".{path.name}.{token or secrets.token_hex(4)}{partial.SUFFIX}")
         self._made: list[Path] = []
         try:
             # 0600: a trace holds command lines and file names of every user.
             self.directory.mkdir(0o700)
             self._file, log, *journals = (self._make(n) for n in (partial.ROWS, partial.LOG, *partial.JOURNALS))
-            _give_to_sudo_user(self.directory)
+            give_to_sudo_user(self.directory)
         except OSError as error:
             self._remove()
             raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; name another place with -o") from None
@@ -83,7 +84,7 @@ class TraceWriter:
         path = self.directory / name
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._made.append(path)
-        _give_to_sudo_user(fd)
+        give_to_sudo_user(fd)
         return os.fdopen(fd, "wb", buffering=-1 if name == partial.ROWS else 0)
 
     @property
@@ -113,7 +114,19 @@ class TraceWriter:
     def commit(self, changes: dict[str, Any]) -> None:
         """All rows up to now are part of the trace, whatever becomes of the recorder, and so is what it says anew."""
         with self._telling():
-            self._journal.commit(self._pending, self.rows, changes)
+            self._journal.commit({**self._pending, **self._opening}, self.rows, changes)
+
+    def open_with(self, kind: Kind, batch: pa.RecordBatch) -> None:
+        """Takes rows that say how things stand when this part begins. They are only in the journal."""
+        self._opening.setdefault(partial.OPENING + kind.name, []).append(batch)
+
+    def leave(self, changes: dict[str, Any]) -> None:
+        """Commits all that is there and closes the files: this part of a recording is over."""
+        for name, pending in self._pending.items():
+            if sum(b.num_rows for b in pending) >= partial.SHARED_ROWS:
+                self._write({name: self._gathered(name)})
+        self.commit(changes)
+        self.abandon()
 
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes rows of a kind. Columns that the batch lacks are NULL."""
@@ -168,8 +181,8 @@ class TraceWriter:
         buffers = [self._zeros] * type_.num_buffers
         return pa.Array.from_buffers(type_, length, buffers, null_count=length)
 
-    def finish(self, recording: Recording) -> None:
-        """Writes what is left and the metadata, and gives the file its name."""
+    def finish(self, recording: Recording) -> Recording:
+        """Writes what is left and the metadata, and gives the file its name. Returns what the trace says of itself."""
         if self._journal.committed:
             self.commit(dict(recording))
         left = {name: self._gathered(name) for name, pending in self._pending.items() if pending}
@@ -188,47 +201,27 @@ class TraceWriter:
             self._journal.close()
             self._file.close()
         self._remove()
+        return recording
 
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """What goes wrong inside is one line, which says what becomes of what there is."""
-        try:
-            yield
-        except OSError as error:
-            reason = f"cannot write {self.path}: {error.strerror or error}"
-            if not self._journal.committed:
-                raise CannotWrite(reason) from None
-            shown = shlex.quote(str(self.path))
-            raise CannotWrite(
-                f"{reason}. What was recorded before is kept: `sysmon repair {shown}` makes the file when it can be "
-                f"written, or elsewhere with -o; `sysmon report {shown}` reads what there is"
-            ) from None
+    def _telling(self) -> contextlib.AbstractContextManager[None]:
+        return telling(self.path, self._journal)
 
     def _rename(self) -> None:
         data = self._made[0]
-        if self._force:
-            os.replace(data, self.path)
-            return
-        try:
-            os.link(data, self.path)  # unlike a rename, never over a file that came meanwhile
-        except FileExistsError:
-            kept = self.path.with_name(f"{self.path.stem}-{secrets.token_hex(4)}{self.path.suffix}")
-            os.rename(data, kept)
+        if not data.exists():
+            self._rescue()
+        kept = publish(data, self.path, self._force)
+        if kept != self.path:
             self._journal.close()
             self._remove()
-            raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {kept}") from None
-        except OSError:
-            if data.exists():  # a file system without hard links
-                os.rename(data, self.path)
-            else:
-                self._rescue()
+            raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {kept}")
 
-    def _rescue(self) -> None:
+    def _rescue(self) -> NoReturn:
         """Somebody removed the directory, but what is open of it can be copied."""
         fd, kept = tempfile.mkstemp(prefix=f"{self.path.stem}-", suffix=self.path.suffix)
         with os.fdopen(fd, "wb") as copy, open(f"/proc/self/fd/{self._file.fileno()}", "rb") as rows:
             shutil.copyfileobj(rows, copy)
-            _give_to_sudo_user(copy.fileno())
+            give_to_sudo_user(copy.fileno())
         raise CannotWrite(f"{self.directory} was removed meanwhile: the trace is in {kept}")
 
     def abandon(self) -> None:
@@ -349,7 +342,7 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
         left = left[file.write(left) :]
 
 
-def _check(path: Path, force: bool) -> None:
+def check(path: Path, force: bool) -> None:
     """Raises CannotWrite if there cannot be a trace of this name."""
     try:
         present = path.exists()
@@ -363,7 +356,41 @@ def _check(path: Path, force: bool) -> None:
         raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
 
 
-def _give_to_sudo_user(file: int | Path) -> None:
+@contextlib.contextmanager
+def telling(path: Path, journal: Journal | None = None) -> Iterator[None]:
+    """What goes wrong inside is one line, which says what becomes of what there is."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot write {path}: {error.strerror or error}"
+        if (journal and not journal.committed) or not path.parent.exists():
+            raise CannotWrite(reason) from None
+        shown = shlex.quote(str(path))
+        raise CannotWrite(
+            f"{reason}. What was recorded before is kept: `sysmon repair {shown}` makes the file when it can be "
+            f"written, or elsewhere with -o; `sysmon report {shown}` reads what there is"
+        ) from None
+
+
+def publish(data: Path, path: Path, force: bool) -> Path:
+    """Gives a file that is complete its name, or another if a file came meanwhile. Raises OSError."""
+    if force:
+        os.replace(data, path)
+        return path
+    try:
+        os.link(data, path)  # unlike a rename, never over a file that came meanwhile
+    except FileExistsError:
+        path = path.with_name(f"{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+        os.rename(data, path)
+        return path
+    except OSError:  # a file system without hard links
+        os.rename(data, path)
+        return path
+    os.unlink(data)
+    return path
+
+
+def give_to_sudo_user(file: int | Path) -> None:
     """The trace belongs to whoever typed the command."""
     uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
     if os.getuid() == 0 and uid and gid and uid.isdigit() and gid.isdigit():

@@ -77,6 +77,7 @@ Examples:
   sudo sysmon record --only cpu,memory --duration 3600
   sudo sysmon record --syscalls openat,connect --duration 10
   sudo sysmon record --syscalls -- ls -l
+  sudo sysmon record --ring 5m
 """,
 )
 @click.option(
@@ -108,6 +109,12 @@ Examples:
     type=Size(1 << 20),
     metavar="SIZE",
     help="Stop before FILE is larger than this, such as 100M or 2G; at least 1M.",
+)
+@click.option(
+    "--ring",
+    metavar="DURATION|SIZE",
+    help="Keep only the last, such as 30s, 5m or 100M, and write it at the end; on SIGUSR1 at once, too, into a file "
+    "that is named after the time.",
 )
 @click.option(
     "--pid",
@@ -170,6 +177,7 @@ def record(
     output: Path,
     force: bool,
     max_size: int | None,
+    ring: str | None,
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     users: tuple[str, ...],
@@ -204,6 +212,8 @@ def record(
         raise BadRequest("--follow says whose descendants: give --pid, --comm, --uid or --cgroup with it")
     if buffer and syscalls is None:
         raise BadRequest("--buffer is the room for events of system calls: give --syscalls with it")
+    if ring and max_size:
+        raise BadRequest("--max-size ends a recording, --ring goes on without end: give one of them")
     listed = _names(syscalls)
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
@@ -211,7 +221,7 @@ def record(
     from recorder import memory
 
     memory.before_arrow()
-    from recorder import choice, run
+    from recorder import choice, flight, run
     from recorder.filters import Filters, cgroup_at, uid_of
     from recorder.session import Options
 
@@ -227,6 +237,7 @@ def record(
         force=force,
         duration_s=duration,
         max_bytes=max_size,
+        ring=flight.keep(ring) if ring else None,
         interval_s=interval,
         filters=filters,
         kinds=choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name)),

@@ -97,7 +97,7 @@ def killed(path: Path, pid: int, after_s: float, whole: bool) -> tuple[float, in
     assert running.process.stderr
     running.process.stderr.close()
     assert not path.exists()
-    (directory,) = partial.of(path)
+    ((directory,),) = partial.of(path)
     groups = len(partial.read(directory).groups)
     if whole:
         make_whole(path, None, force=False)
@@ -240,3 +240,65 @@ def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
     with analyze.open_trace(running.path) as trace:
         assert trace.metadata["stopped_by"] == "size"
     assert complete(running.path, process.pid) > 0
+
+
+def span_s(trace: Trace) -> float:
+    return (trace.metadata["ended_ns"] - trace.metadata["started_ns"]) / 1e9
+
+
+def assert_last_of(path: Path, pid: int, ring_s: float) -> None:
+    """The trace is of so long, its end is whole, and it knows a process that was there before."""
+    assert complete(path, pid) > 0
+    with analyze.open_trace(path) as trace:
+        assert ring_s <= span_s(trace) < ring_s * 1.25 + 3
+        assert trace.metadata["started_ns"] > trace.metadata["began_ns"]
+        assert [row[0] for row in trace.sql("SELECT event FROM clocks ORDER BY ts").fetchall()].count("start") == 1
+        starts = "SELECT alive_at_start, count(*) FROM processes WHERE pid = $1 GROUP BY ALL".replace("$1", str(pid))
+        assert trace.sql(starts).fetchall() == [(True, 1)]
+        ((before,),) = trace.sql(
+            "SELECT count(*) FROM unfiltered.trace WHERE ts < (SELECT min(ts) FROM clocks) - INTERVAL 100 ms"
+        ).fetchall()
+        assert before == 0
+
+
+def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
+    with numbered(100) as process:
+        running = start(tmp_path / "t.parquet", "--ring", "4s")
+        time.sleep(8)
+        running.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: any(p.name.startswith("t-") for p in tmp_path.iterdir()))
+        time.sleep(2)
+        assert len(partial.of(running.path)[0]) <= 6
+        assert running.stop() == 0, running.output
+    (asked,) = (p for p in tmp_path.iterdir() if p.name.startswith("t-"))
+    assert f"wrote {asked}" in running.output
+    assert sorted(os.listdir(tmp_path)) == sorted([asked.name, "t.parquet"])
+    for path in (asked, running.path):
+        assert_last_of(path, process.pid, 4)
+    with analyze.open_trace(running.path) as trace, analyze.open_trace(asked) as before:
+        assert trace.metadata["stopped_by"] == "signal"
+        assert before.metadata["stopped_by"] == "request"
+        assert before.metadata["ended_ns"] < trace.metadata["ended_ns"]
+
+
+def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
+    with numbered(1500) as process:
+        running = start(tmp_path / "t.parquet", "--ring", "8M")
+        wait_for(lambda: (parts := partial.of(running.path)) and "-000001" not in parts[0][0].name, 120)
+        assert running.stop() == 0, running.output
+    assert 2 << 20 < running.path.stat().st_size <= 8 << 20
+    assert os.listdir(tmp_path) == ["t.parquet"]
+    assert complete(running.path, process.pid) > 0
+
+
+def test_a_flight_recorder_that_is_killed_leaves_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    with numbered(100) as process:
+        running = start(path, "--ring", "4s")
+        time.sleep(8)
+        running.process.kill()
+        running.stop()
+    assert complete(path, process.pid) > 0
+    make_whole(path, None, force=False)
+    assert os.listdir(tmp_path) == ["t.parquet"]
+    assert_last_of(path, process.pid, 4)

@@ -49,7 +49,7 @@ def cut(path: Path, out: TraceWriter) -> Path:
     out._writer.is_open = False
     out._file.close()
     out._journal.close()
-    (directory,) = partial.of(path)
+    ((directory,),) = partial.of(path)
     return directory
 
 
@@ -159,7 +159,7 @@ def test_several_are_named(tmp_path: Path) -> None:
         out._file.close()
     with pytest.raises(NotATrace, match="several recordings were cut off"):
         analyze.open_trace(tmp_path / "t.parquet")
-    with analyze.open_trace(partial.of(tmp_path / "t.parquet")[0]):
+    with analyze.open_trace(partial.of(tmp_path / "t.parquet")[0][0]):
         pass
 
 
