@@ -85,14 +85,16 @@ def frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += HEAD.size + length
 
 
-def batch_frame(commit: int, generation: int, kind: str, table: pa.Table) -> bytes:
-    """The frame of rows that wait: `generation` is how many row groups had rows of their kind before them."""
+def batch_frame(commit: int, generation: int, kind: str, batches: list[pa.RecordBatch]) -> list[Any]:
+    """The frame of rows that wait, in pieces; `generation`: how many row groups had rows of their kind before them."""
     sink = pa.BufferOutputStream()
-    bare = table.cast(pa.schema([pa.field(f.name, f.type) for f in table.schema])).replace_schema_metadata(None)
-    with pa.ipc.new_stream(sink, bare.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
-        stream.write_table(bare)
-    head = BATCH_HEAD.pack(commit, generation, kind.encode())
-    return frame(BATCH, head + sink.getvalue().to_pybytes())
+    bare = pa.schema([pa.field(f.name, f.type) for f in batches[0].schema])  # without what each column means
+    with pa.ipc.new_stream(sink, bare, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+        for batch in batches:
+            stream.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=bare))
+    head, rows = BATCH_HEAD.pack(commit, generation, kind.encode()), sink.getvalue()
+    crc = zlib.crc32(rows, zlib.crc32(head, BATCH[0]))
+    return [HEAD.pack(BATCH, len(head) + rows.size, crc), head, rows]
 
 
 def parquet_writer(sink: Any, wide: pa.Schema) -> pq.ParquetWriter:

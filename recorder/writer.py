@@ -115,6 +115,7 @@ class TraceWriter:
         """All rows up to now are part of the trace, whatever becomes of the recorder, and so is what it says anew."""
         with self._telling():
             self._journal.commit({**self._pending, **self._opening}, self.rows, changes)
+        memory.trim()
 
     def open_with(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes rows that say how things stand when this part begins. They are only in the journal."""
@@ -325,9 +326,9 @@ class Journal:
         new = batches[self._noted.get(kind, 0) :]
         if new:
             generation = self._generations.get(kind, 0)
-            data = partial.batch_frame(number, generation, kind, pa.Table.from_batches(new))
-            _write_all(self._journals[self._used], data)
-            self._bytes += len(data)
+            for piece in partial.batch_frame(number, generation, kind, new):
+                _write_all(self._journals[self._used], piece)
+                self._bytes += len(piece)
             self._noted[kind] = len(batches)
 
     def close(self) -> None:
@@ -336,7 +337,7 @@ class Journal:
             file.close()
 
 
-def _write_all(file: BinaryIO, data: bytes) -> None:
+def _write_all(file: BinaryIO, data: Any) -> None:
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]
