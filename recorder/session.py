@@ -154,6 +154,7 @@ class Session:
             began = self._begin(command)
             self._writer.begin(self._recording(command))
             self._commit()
+            memory.give_back()
             watcher.began()
             if command:
                 command.let_go()

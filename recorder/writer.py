@@ -64,6 +64,7 @@ class TraceWriter:
         self._pending_bytes = dict.fromkeys(self._pending, 0)
         self._raw_bytes = 0  # of all rows that were written
         self._wide = schema.wide()
+        self._empty = partial.empty_file(self._wide)
         self._zeros = pa.py_buffer(b"")
         check(path, force)
         self.directory = path.with_name(f".{path.name}.{token or secrets.token_hex(4)}{partial.SUFFIX}")
@@ -109,7 +110,7 @@ class TraceWriter:
     def begin(self, recording: Recording) -> None:
         """From the first commit on a trace can be made of what is on the disk; this is what it says of itself."""
         with self._telling():
-            self._journal.begin(partial.empty_file(self._wide), recording)
+            self._journal.begin(self._empty, recording)
 
     def commit(self, changes: dict[str, Any]) -> None:
         """All rows up to now are part of the trace, whatever becomes of the recorder, and so is what it says anew."""
