@@ -179,7 +179,8 @@ class Trace:
 
         Most reports name processes, and to find these takes as long as the rest of a report.
         """
-        queries = (query, *(r.sql for r in reports() if f"report.{r.name}" in query))
+        named = set(re.findall(r"\breport\.(\w+)", query))
+        queries = (query, *(r.sql for r in reports() if r.name in named))
         if self._processes_found or not any(map(READS_PROCESSES.search, queries)):
             return
         with self.reading():
