@@ -61,7 +61,8 @@ class Rows:
 
     def count_rest(self) -> int:
         """How many rows were not read. Makes no Python values of them, which takes longer than most queries."""
-        return sum(1 for _ in self._row) + sum(batch.num_rows for batch in self._batches)
+        begun = sum(1 for _ in self._row)
+        return begun + sum(int(batch.num_rows) for batch in self._batches)
 
 
 @dataclass
