@@ -256,7 +256,7 @@ def assert_last_of(path: Path, pid: int, ring_s: float) -> None:
         starts = "SELECT alive_at_start, count(*) FROM processes WHERE pid = $1 GROUP BY ALL".replace("$1", str(pid))
         assert trace.sql(starts).fetchall() == [(True, 1)]
         ((before,),) = trace.sql(
-            "SELECT count(*) FROM unfiltered.trace WHERE ts < (SELECT min(ts) FROM clocks) - INTERVAL 100 MILLISECOND"
+            "SELECT count(*) FROM unfiltered.trace WHERE epoch_ns(ts) < (SELECT epoch_ns(min(ts)) FROM clocks) - 10**8"
         ).fetchall()
         assert before == 0
 

@@ -1,0 +1,71 @@
+"""What a flight recorder keeps, and how it is asked for."""
+
+from pathlib import Path
+
+import pytest
+
+import analyze
+from bpf import lifecycle, partial, schema
+from bpf.errors import BadRequest
+from recorder import flight
+from recorder.flight import FlightWriter, Keep, keep
+from tests import traces
+from tests.traces import T0, at, born, row
+
+import pyarrow as pa  # isort: skip
+
+
+def batch(kind: str, *rows: dict[str, object]) -> pa.RecordBatch:
+    found = next(k for k in lifecycle.KINDS if k.name == kind)
+    return pa.RecordBatch.from_pylist(list(rows), schema=schema.of_kind(found))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "size"),
+    [("30", 30, None), ("30s", 30, None), ("5m", 300, None), ("2h", 7200, None), ("100M", None, 100 << 20)],
+)
+def test_a_time_or_a_size(text: str, seconds: float | None, size: int | None) -> None:
+    assert keep(text) == Keep(text, seconds, size)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1s", "1M", "-5", "5d", "1e9"])
+def test_neither(text: str) -> None:
+    with pytest.raises(BadRequest, match="--ring"):
+        keep(text)
+
+
+def test_parts_are_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten parts of a second, of which the last are kept; losses and rows are of these alone."""
+    clock = [0.0]
+    monkeypatch.setattr(flight.time, "monotonic", lambda: clock[0])
+    out = FlightWriter(tmp_path / "t.parquet", False, Keep("4s", 4.0))
+    for second in range(10):
+        clock[0] = float(second)
+        lost = [{"cause": "ring full", "place": "fork", "lost": 10 * second}] if second else []
+        if second:
+            assert out.is_full
+            out.turn({"losses": lost, "ended_ns": at(second)})
+        out.begin(traces.recording(started_ns=at(second), losses=lost, ring="4s", began_ns=T0))
+        out.opening = True
+        alive = row("process", at(second), pid=7, start=born(-5), comm="old", edge="start")
+        out.add(lifecycle.PROCESS, batch("process", alive))
+        out.opening = False
+        out.commit({})
+        fork = row("fork", at(second + 0.5), pid=100 + second, start=born(second), ppid=7, comm="new")
+        out.add(lifecycle.FORK, batch("fork", fork))
+    # 5 to 9 are kept: the trace begins at 5, when the losses were 50.
+    assert [p.name[-len("000000.partial") :] for p in partial.of(tmp_path / "t.parquet")[0]] == [
+        f"{number:06}.partial" for number in range(6, 11)
+    ]
+    out.commit({"ended_ns": at(9.6), "losses": [{"cause": "ring full", "place": "fork", "lost": 93}]})
+    with analyze.open_trace(tmp_path / "t.parquet") as trace:  # while it is being written
+        assert trace.metadata["losses"] == [{"cause": "ring full", "place": "fork", "lost": 43}]
+    last = traces.recording(losses=[{"cause": "ring full", "place": "fork", "lost": 95}], ended_ns=at(10), ring="4s")
+    whole = out.finish(last)
+    assert (whole["started_ns"], whole["ended_ns"]) == (at(5), at(10))
+    assert whole["losses"] == [{"cause": "ring full", "place": "fork", "lost": 45}]
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
+    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+        assert trace.sql("SELECT pid FROM forks ORDER BY pid").fetchall() == [(n,) for n in range(105, 110)]
+        assert trace.rows(("process",)).aggregate("count(*)").fetchall() == [(1,)]
+        assert trace.metadata["rows"]["process"] == 1
