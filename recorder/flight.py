@@ -134,6 +134,11 @@ class FlightWriter:
         self._over.append(_Part(self._part.directory, self._began_s, size))
         self._began_s = time.monotonic()
         self._part = self._next()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Removes what need not be kept, unless a child reads it."""
+        self._reap(os.WNOHANG)
         while self._over and not self._child and self._is_over():
             with telling(self.path):
                 partial.remove(self._over.pop(0).directory)
@@ -186,6 +191,7 @@ class FlightWriter:
         """Makes the file of what is kept, and removes the parts. Returns what the trace says of itself."""
         self._part.leave(dict(recording))
         self._reap(0)
+        self._drop()
         made, whole = self._make(self.path, self._force)
         for directory in self._directories():
             with contextlib.suppress(OSError):
