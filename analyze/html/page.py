@@ -73,9 +73,17 @@ class Table:
 
     @staticmethod
     def of(
-        result: Result, docs: Sequence[Column] = (), *, started_ns: int, limit: int = TABLE_ROWS, command: str = ""
+        result: Result,
+        docs: Sequence[Column] = (),
+        *,
+        started_ns: int,
+        limit: int = TABLE_ROWS,
+        command: str = "",
     ) -> Table:
-        """Reads a result to its end and keeps the first rows. Times are shown without the day of `started_ns` (UTC)."""
+        """Reads a result to its end and keeps the first rows.
+
+        Times are shown without the day of `started_ns` (UTC).
+        """
         known = {c.name: c.doc for c in docs}
         styles = [cells.NUMBER if numeric else "" for numeric in result.numeric]
         rows: list[tuple[Cell, ...]] = []
@@ -128,8 +136,8 @@ def visible(value: object) -> object:
 
 
 def prose(text: str) -> Markup:
-    """A text of sysmon's own, with what stands in backticks as code."""
-    parts = [escape(shown(part)) for part in text.split("`")]
+    """A text of sysmon's own, with what stands in backticks as code, and no line that begins with a %."""
+    parts = [escape(shown(part)) for part in text.replace(" %", "\N{NO-BREAK SPACE}%").split("`")]
     return Markup("").join(Markup(f"<code>{part}</code>") if i % 2 else part for i, part in enumerate(parts))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from importlib import import_module
+from importlib.util import find_spec
+from typing import IO, TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
 
 SHOWN_OTHERWISE = ("findings",)
 """Reports that the page does not show as a table."""
+
+DRAWN = {"latency_timeline": "heatmap", "syscall_histogram": "latency", "syscall_histogram_by_process": "latency"}
+"""Reports whose first rows say little of a large trace and take long to find, and the charts that draw them all."""
+
+LARGE_ROWS = 1_000_000
+"""Rows of a trace that is large."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,11 @@ class Drawing:
 
 def write_html(trace: Trace, stream: IO[bytes], *, limit: int = page.TABLE_ROWS) -> None:
     """Writes the page about a trace, or about the part of one that is open, with so many rows of each report."""
-    sections = [_section(trace, report, limit) for report in reports() if report.name not in SHOWN_OTHERWISE]
+    wanted = [r for r in reports() if r.name not in SHOWN_OTHERWISE]
+    large = not trace.is_part and sum(trace.metadata["rows"].values()) > LARGE_ROWS
+    sections = [_section(trace, r, limit) for r in wanted if not (large and r.name in DRAWN)]
+    empty = [(s.report.name, s.report.title, s.missing) for s in sections if not s.table.rows]
+    empty += [(r.name, r.title, _why_drawn(trace, r)) for r in wanted if large and r.name in DRAWN]
     drawings, not_drawn = _drawings(trace)
     page.write(
         "report.html",
@@ -59,12 +71,30 @@ def write_html(trace: Trace, stream: IO[bytes], *, limit: int = page.TABLE_ROWS)
         day=datetime.fromtimestamp(trace.metadata["started_ns"] // 10**9, UTC).strftime("%Y-%m-%d"),
         lost=losses_line(trace),
         cost=cost(trace),
-        findings=None,
+        findings=_findings(trace),
         drawings=drawings,
         not_drawn=not_drawn,
         sections=[s for s in sections if s.table.rows],
-        empty=[(s.report.name, s.report.title, s.missing) for s in sections if not s.table.rows],
+        empty=empty,
     )
+
+
+def _why_drawn(trace: Trace, report: Report) -> str:
+    return f"not read, as the trace is large: see the chart {DRAWN[report.name]}, or {_command(trace, report.name)}"
+
+
+def _findings(trace: Trace) -> list[Any] | None:
+    """What the rules find, the worst first, with commands for this file; None where there are no rules."""
+    found = _found(trace)
+    name = shlex.quote(trace.source.path.name)
+    return found and [replace(finding, command=finding.command.replace("TRACE", name, 1)) for finding in found]
+
+
+def _found(trace: Trace) -> list[Any] | None:
+    if find_spec("analyze.findings") is None:
+        return None
+    found: list[Any] = import_module("analyze.findings").findings(trace)
+    return found
 
 
 def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:
@@ -83,13 +113,9 @@ def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:
 
 def _section(trace: Trace, report: Report, limit: int) -> Section:
     command = _command(trace, report.name)
-    table = Table.of(
-        Result.of(trace.report(report.name)),
-        report.columns,
-        started_ns=trace.metadata["started_ns"],
-        limit=limit,
-        command=command,
-    )
+    found = Result.of(trace.report(report.name))
+    started_ns = trace.metadata["started_ns"]
+    table = Table.of(found, report.columns, started_ns=started_ns, limit=limit, command=command)
     return Section(report, table, absent(report, trace.metadata["kinds"]), command)
 
 

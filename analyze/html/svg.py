@@ -1,8 +1,8 @@
 """Charts as elements of a page.
 
-What matplotlib writes has its looks in style attributes, which the policy of the page forbids. Here they become attributes
-of SVG that mean the same. Elements and attributes that charts do not need, and references to anything but the chart
-itself, are an error: text of a trace that would be more than text cannot pass.
+What matplotlib writes has its looks in style attributes, which the policy of the page forbids. Here they become
+attributes of SVG that mean the same. Elements and attributes that charts do not need, and references to anything but
+the chart itself, are an error: text of a trace that would be more than text cannot pass.
 """
 
 from __future__ import annotations

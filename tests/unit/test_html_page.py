@@ -145,3 +145,7 @@ def test_numbers_as_people_read_them(name: str, value: int | float, text: str) -
 
 def test_another_day_is_named() -> None:
     assert cells.instant(Instant(traces.T0 + 86_400 * 10**9), traces.T0) == "2023-11-15 22:13:20.000000"
+
+
+def test_prose() -> None:
+    assert page.prose("in `a<b` only, 5 %") == "in <code>a&lt;b</code> only, 5\N{NO-BREAK SPACE}%"
