@@ -121,6 +121,32 @@ def sections_markdown(views: tuple[View, ...]) -> str:
     return "\n".join(out) + "\n"
 
 
+FINDINGS_HEAD = """\
+{generated}
+
+# Findings
+
+`sysmon report TRACE findings` shows what of a trace is worth a look, the worst first; the summary begins with it, and
+Python has it as `analyze.findings.findings(trace)`. Each finding has its evidence in numbers, the threshold that it
+passed, and what to type next. Each rule is a query, `analyze/sql/findings/NAME.sql`.
+
+- A rule that needs what was not recorded finds nothing. Nothing is taken for zero because it is not known.
+- A part of a trace (`--since`, `--pid`) is judged by itself, and what shows more of it is of the same window.
+- A share of the window is a share of the time in it that was counted: from snapshot to snapshot.
+- The recorder is never a finding.
+- Losses are one, and each finding that they could change says so.
+
+A finding says where to look, not what is wrong: a compiler is bound by the CPU because it should be.
+"""
+
+
+def rules_markdown(rules: tuple[View, ...]) -> str:
+    """The page docs/findings.md."""
+    out = [FINDINGS_HEAD.format(generated=GENERATED.format(command="script/docs"))]
+    out += [f"## {r.name}\n\n{r.title}.\n\n{r.doc}\n" for r in rules]
+    return "\n".join(out)
+
+
 def source_of(kind: Kind) -> str:
     """Where the kind's rows come from, in words."""
     match kind.source:

@@ -14,6 +14,7 @@ Report = View
 """A report is a view in the schema `report`: name, title, doc, columns and statement."""
 
 ORDER = (
+    "findings",
     "syscalls",
     "syscalls_by_process",
     "syscall_errors",

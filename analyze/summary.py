@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from analyze import formats
 from analyze.describe import heading
+from analyze.findings import Finding, findings
 from analyze.result import Result
 from analyze.safe_text import shown
 from analyze.screen import ALARM, BOLD, QUIET, Screen
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
     from analyze.trace import Trace
 
 ROWS = 5
-"""Rows of each section: four sections and the heading fit 40 lines."""
+"""Rows of each section, at most."""
+
+FEWEST_ROWS = 2
+"""Rows of each section where others need the place."""
+
+LINES = 40
+"""Lines of a screen: what the summary has at most, but for a heading of more than usual."""
+
+FINDINGS = 5
+"""Findings shown: the worst, and of each rule one before a second of any."""
 
 WIDTH = 100
 """Where lines are cut if the screen has no width of its own [characters]."""
@@ -41,19 +51,18 @@ SECTIONS = (
         "Processes by CPU time",
         "SELECT pid, comm, cpu_ns / 1e9 AS cpu_s, syscalls, lifetime_ns / 1e9 AS lifetime_s, "
         "CASE WHEN is_recorder THEN 'this recording: ' ELSE '' END || command AS command "
-        "FROM processes WHERE cpu_ns > 0 ORDER BY cpu_ns DESC, pid, start",
+        "FROM finding.everyone WHERE cpu_ns > 0 ORDER BY cpu_ns DESC, pid, start",
     ),
     Section(
         "shortest_lived",
         "Shortest-lived processes",
-        "SELECT pid, comm, lifetime_s * 1000 AS lifetime_ms, exit_code, signal, command FROM report.processes "
-        "WHERE lifetime_s IS NOT NULL "
-        "ORDER BY lifetime_s, pid, start",
+        "SELECT pid, comm, lifetime_ns / 1e6 AS lifetime_ms, exit_code, signal, command FROM finding.everyone "
+        "WHERE lifetime_ns IS NOT NULL ORDER BY lifetime_ns, pid, start",
     ),
     Section(
         "failed",
         "Failed processes",
-        "SELECT pid, comm, ended, exit_code, signal, core_dumped, command FROM report.processes "
+        "SELECT pid, comm, ended, exit_code, signal, core_dumped, command FROM finding.everyone "
         "WHERE exit_code <> 0 OR signal IS NOT NULL ORDER BY ended, pid, start",
     ),
 )
@@ -80,24 +89,62 @@ def losses_line(trace: Trace) -> str:
 def write_screen(trace: Trace, screen: Screen) -> None:
     """Writes the summary for people."""
     width = screen.width or WIDTH
-    for line in formats.lines_of(heading(trace)):
+    told = formats.lines_of(heading(trace))
+    for line in told:
         screen.line(line)
     lost = losses_line(trace)
     screen.line(lost or "Nothing was lost.", ALARM if lost else "")
+    shown_findings = _write_findings(findings(trace), screen, width)
+    room = LINES - len(told) - 1 - shown_findings - 2  # the last two are what recording cost
+    rows = min(ROWS, max(FEWEST_ROWS, room // len(SECTIONS) - 3))
     for section in SECTIONS:
-        lines, left_out = formats.table_lines(Result.of(trace.own(section.query)), ROWS, width, screen.cut)
+        lines, left_out = formats.table_lines(Result.of(trace.own(section.query)), rows, width, screen.cut)
         total = len(lines) - 1 + left_out
         screen.line()
         if total == 0:
             screen.line(f"{section.title}: none", BOLD)
             continue
-        screen.line(section.title + (f" ({ROWS} of {total})" if left_out else ""), BOLD)
+        screen.line(section.title + (f" ({rows} of {total})" if left_out else ""), BOLD)
         for i, line in enumerate(lines):
             screen.line(line, QUIET if i == 0 else "")
     spent = cost(trace)
     if spent:
         screen.line()
         screen.line(f"Recording cost {spent}.")
+
+
+def worst(found: list[Finding], count: int = FINDINGS) -> list[Finding]:
+    """So many of the findings, in their order: the first of each rule, and then the others."""
+    firsts = list({f.rule: f for f in reversed(found)}.values())
+    chosen = sorted(found, key=lambda f: (f not in firsts, found.index(f)))[:count]
+    return sorted(chosen, key=found.index)
+
+
+def _write_findings(found: list[Finding], screen: Screen, width: int) -> int:
+    """Writes a line for each of the worst, with what to type next at its end; how many lines it wrote."""
+    screen.line()
+    if not found:
+        screen.line("Findings: none", BOLD)
+        return 2
+    few = worst(found)
+    count = f"{len(few)} of {len(found)}" if len(few) < len(found) else f"{len(few)}"
+    screen.line(f"Findings ({count}): after `sysmon report TRACE` type what stands on the right, or `findings`", BOLD)
+    for f in few:
+        screen.line(finding_line(f, width, screen.cut), ALARM if f.severity == "high" else "")
+    return 2 + len(few)
+
+
+def finding_line(f: Finding, width: int, cut: str = formats.CUT) -> str:
+    """Severity, what it is, and the arguments of `sysmon report TRACE` that show more: cut before these."""
+    from rich.cells import cell_len, set_cell_size
+
+    more = shown(f.command.removeprefix("sysmon report TRACE "))
+    text = shown(f.summary + (" (losses could change it)" if f.weakened_by else ""))
+    room = max(0, width - len("medium") - 2 * len(formats.GAP) - cell_len(more))
+    if cell_len(text) > room:
+        text = set_cell_size(text, room - 1) + cut if room > 0 else ""
+    line = f"{f.severity:<6}{formats.GAP}{set_cell_size(text, room)}{formats.GAP}{more}"
+    return line if cell_len(line) <= width else set_cell_size(line, width - 1) + cut
 
 
 def cost(trace: Trace) -> str:
@@ -117,6 +164,16 @@ def write_markdown(trace: Trace, screen: Screen) -> None:
     for name, text in heading(trace):
         screen.line(f"- **{name}** {markdown_cell(text)}")
     screen.line(f"- **losses** {markdown_cell(losses_line(trace) or 'none')}")
+    screen.line("\n### Findings\n")
+    found = findings(trace)
+    for f in worst(found):
+        weak = f" Losses could change it: {f.weakened_by}." if f.weakened_by else ""
+        screen.line(
+            f"- **{f.severity}** {markdown_cell(f.summary)}. {markdown_cell(f.evidence)}.{markdown_cell(weak)} "
+            f"More: {markdown_cell(f.command)}"
+        )
+    if not found:
+        screen.line("none")
     for section in SECTIONS:
         screen.line(f"\n### {section.title}\n")
         formats.write_markdown(formats.limited(Result.of(trace.own(section.query)), ROWS), screen.stream)
@@ -125,6 +182,8 @@ def write_markdown(trace: Trace, screen: Screen) -> None:
 def write_json(trace: Trace, stream: TextIO) -> None:
     """Writes the summary as an object: `recording` is the trace's metadata, the rest an array for each section."""
     stream.write(f'{{"recording": {formats.json_text(trace.metadata)}')
+    few = [asdict(f) for f in worst(findings(trace))]
+    stream.write(f',\n"findings": {formats.json_text(few)}')
     for name, query in (("losses", LOSSES), *((s.name, s.query) for s in SECTIONS)):
         stream.write(f',\n"{name}": ')
         formats.write_json(formats.limited(Result.of(trace.own(query)), ROWS), stream, end="")

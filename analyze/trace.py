@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from duckdb.func import FunctionNullHandling
 import bpf
 from analyze import calltext, views
 from analyze.errors import BrokenTrace
-from analyze.reports import Report, find_report, reports
+from analyze.reports import find_report, reports
+from analyze.rules import made_first
 from analyze.safe_text import one_line
 from analyze.source import RETRY, Source, inspect
 from analyze.sqlfile import View
@@ -123,8 +125,12 @@ class Trace:
         asked = [("--pid", str(pid)) for pid in self.pids]
         asked += [("--comm", comm) for comm in self.comms]
         asked += [("--cgroup", cgroup) for cgroup in self.cgroups]
-        asked += [(name, t) for name, t in (("--since", self._since), ("--until", self._until)) if t is not None]
-        return [word for pair in asked for word in pair]
+        return [*(word for pair in asked for word in pair), *self._window]
+
+    @property
+    def _window(self) -> list[str]:
+        asked = (("--since", self._since), ("--until", self._until))
+        return [word for name, text in asked if text is not None for word in (name, text)]
 
     def part(self, pids: tuple[int, ...]) -> Trace:
         """The same window of the same file with only these processes, to be closed on its own. Raises BadRequest."""
@@ -149,11 +155,11 @@ class Trace:
         return self._connection.sql(f"SELECT * FROM report.{views.name_sql(found.name)}")
 
     def own(self, query: str, values: dict[str, object] | None = None) -> duckdb.DuckDBPyRelation:
-        """The rows of a query of sysmon's own, which names the reports that it reads as `report.NAME`.
+        """The rows of a query of sysmon's own, which names what it reads as `report.NAME` or `finding.NAME`.
 
         `values` are those of its parameters, `$name`.
         """
-        self._make(find_report(name) for name in re.findall(r"\breport\.(\w+)", query))
+        self._make(made_first(query))
         self._find_processes(query)
         return self._connection.sql(query, params=values)
 
@@ -166,13 +172,22 @@ class Trace:
         self._connection.execute(f"CREATE TABLE kept.{name} AS SELECT * FROM diff.{name}")
         return self._connection.sql(f"SELECT * FROM kept.{name}")
 
-    def _make(self, wanted: Iterable[Report]) -> None:
-        """Makes the views of reports that are not there yet: all of them take half of the time to open a trace."""
+    def _make(self, wanted: Iterable[View], *, as_tables: bool = True) -> None:
+        """Makes views that are not there yet, each after those that it reads: all take half of the time of opening.
+
+        Findings and what their rules share become tables: that takes one plan less, and each is computed once.
+        """
         with self.reading():
-            for report in wanted:
-                if report.name not in self._made:
-                    self._connection.execute(report.sql)
-                    self._made.add(report.name)
+            for view in wanted:
+                name = f"{view.schema}.{view.name}"
+                if name in self._made:
+                    continue
+                self._made.add(name)
+                self._make((v for v in made_first(view.sql) if v != view), as_tables=as_tables)
+                table = as_tables and view.schema == "finding"
+                if table:
+                    self._find_processes(view.sql)
+                self._connection.execute(views.table_sql(view) if table else view.sql)
 
     def _find_processes(self, query: str) -> None:
         """Puts the processes into a table if the query reads them, itself or by a report.
@@ -190,12 +205,12 @@ class Trace:
             self._connection.execute(";".join(_comments()))
 
     def _make_all(self) -> None:
-        """Makes whatever a query can name, with its documentation."""
+        """Makes whatever a query can name, with its documentation, and computes nothing yet."""
         if self._documented:
             return
         self._documented = True
         self._connection.execute("BEGIN")  # comments alone take 30 ms in one transaction, 85 ms in one each
-        self._make(reports())
+        self._make(reports(), as_tables=False)
         self._connection.execute(";".join(_comments()))
         self._connection.execute("COMMIT")
 
@@ -262,7 +277,7 @@ class Trace:
             "call_arguments", _call_arguments, CALL_ARGUMENTS, "VARCHAR", null_handling=FunctionNullHandling.SPECIAL
         )
         run("BEGIN")
-        for name in ("unfiltered", "windowed", "report"):
+        for name in ("unfiltered", "windowed", "report", "finding"):
             run(f"CREATE SCHEMA {name}")
         run(views.wide_view(schema.all_columns(), self._present()))
         for kind in bpf.KINDS:
@@ -296,6 +311,7 @@ class Trace:
             "recorder_pid": info["recorder_pid"],
             "recorder_start": info["recorder_start"],
             "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
+            "window_options": "".join(f" {word}" for word in map(shlex.quote, self._window)),
             "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0 and "syscall_stats" not in full,
         }
         for name, value in values.items():

@@ -7,7 +7,8 @@ Every identifier and every text here is sysmon's own. What a user asks for or a 
     started, …         what the metadata says; the view `recording` shows them
 
 Schemas: `unfiltered` holds all that is in the file; `main` holds what scripts use, in the window and for the processes
-asked for; `windowed` holds kinds as they are before a file in `sql/views` adds to them; `report` holds the reports.
+asked for; `windowed` holds kinds as they are before a file in `sql/views` adds to them; `report` holds the reports;
+`finding` holds the rules of findings, and what they share as tables.
 """
 
 from __future__ import annotations
@@ -112,6 +113,11 @@ def filtered_view(kind: Kind, since: bool, until: bool, picked: bool) -> str:
         conditions.append(IS_PICKED)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"CREATE VIEW {schema}.{name_sql(kind.view)} AS SELECT * FROM unfiltered.{name_sql(kind.view)} AS k{where}"
+
+
+def table_sql(view: View) -> str:
+    """The statement of the view's file as one that makes a table of the same name and columns."""
+    return view.sql.replace("CREATE VIEW", "CREATE TABLE", 1)
 
 
 def selected_view(picked: bool) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from analyze.charts import CHARTS, Chart
 from analyze.diff.sections import sections
-from analyze.reference import sections_markdown
+from analyze.reference import rules_markdown, sections_markdown
+from analyze.rules import rules
 from sysmon import COMMANDS
 
 DOCS = Path(__file__).parent
@@ -67,6 +68,10 @@ def reports() -> str:
     return sysmon("report", "--list", "--format", "markdown")
 
 
+def findings() -> str:
+    return rules_markdown(rules())
+
+
 def commands() -> str:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         helps = pool.map(lambda name: sysmon(*name, "--help"), [(), *((name,) for name in COMMANDS)])
@@ -94,6 +99,7 @@ def diff() -> str:
 PAGES = {
     "trace-format.md": trace_format,
     "reports.md": reports,
+    "findings.md": findings,
     "commands.md": commands,
     "charts.md": charts,
     "diff.md": diff,

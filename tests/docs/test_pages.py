@@ -13,6 +13,8 @@ import pytest
 import bpf
 from analyze.charts import CHARTS, Chart
 from analyze.reports import reports
+from analyze.rules import rules
+from analyze.sqlfile import View
 from sysmon import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +79,13 @@ def test_every_chart_is_documented(chart: Chart) -> None:
     assert chart.doc.endswith(".")
     assert chart.title in text
     assert chart.doc in text
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_rule_is_documented(rule: View) -> None:
+    text = section(page("findings.md"), rule.name)
+    assert rule.title in text
+    assert rule.doc in text
 
 
 def shown_commands(text: str) -> list[list[str]]:

@@ -1,0 +1,99 @@
+-- What is worth a look, the worst first: findings, each with its evidence and what shows more of it.
+--
+-- A rule makes a finding where what was recorded passes its threshold. Where a rule needs what was not recorded there is
+-- none, so no finding says nothing about what is missing. docs/findings.md has each rule. The recorder is never one.
+CREATE VIEW report.findings(
+    -- How much it matters: 'high', 'medium' or 'low'.
+    severity,
+    -- Name of the rule.
+    rule,
+    -- What is found, in a line.
+    summary,
+    -- The numbers that say so.
+    evidence,
+    -- From what on it is a finding.
+    threshold,
+    -- What shows more; TRACE stands for the file.
+    command,
+    -- What was lost in the window that could change it; NULL: nothing.
+    weakened_by,
+    -- Process id of the process concerned; NULL: none, or several.
+    pid,
+    -- Its command name, last known.
+    comm,
+    -- When that process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+WITH
+found AS (
+    SELECT 'busy_poll' AS rule, * FROM finding.busy_poll
+    UNION ALL SELECT 'connect_retry', * FROM finding.connect_retry
+    UNION ALL SELECT 'cpu_bound', * FROM finding.cpu_bound
+    UNION ALL SELECT 'cpu_saturation', * FROM finding.cpu_saturation
+    UNION ALL SELECT 'cpu_wait', * FROM finding.cpu_wait
+    UNION ALL SELECT 'errno_storm', * FROM finding.errno_storm
+    UNION ALL SELECT 'fork_storm', * FROM finding.fork_storm
+    UNION ALL SELECT 'io_pressure', * FROM finding.io_pressure
+    UNION ALL SELECT 'killed', * FROM finding.killed
+    UNION ALL SELECT 'losses', * FROM finding.losses
+    UNION ALL SELECT 'memory_growth', * FROM finding.memory_growth
+    UNION ALL SELECT 'memory_pressure', * FROM finding.memory_pressure
+    UNION ALL SELECT 'missing_files', * FROM finding.missing_files
+    UNION ALL SELECT 'restart_loop', * FROM finding.restart_loop
+    UNION ALL SELECT 'slow_service', * FROM finding.slow_service
+    UNION ALL SELECT 'slow_tail', * FROM finding.slow_tail
+    UNION ALL SELECT 'sync_stall', * FROM finding.sync_stall
+),
+named AS (
+    SELECT f.*, p.comm, ROW_NUMBER() OVER (ORDER BY f.rule, f.severity, f.weight DESC, f.pid, f.start, f.subject, f.summary) AS n
+    FROM found AS f
+    LEFT JOIN finding.process AS p ON p.pid = f.pid AND p.start IS NOT DISTINCT FROM f.start
+),
+-- Which kinds a loss at a place that is none takes rows from.
+places AS (
+    SELECT 'threads' AS place, 'syscall_stats' AS kind
+    UNION ALL SELECT 'path', 'exec'
+    UNION ALL SELECT 'path of a file', 'open'
+    UNION ALL SELECT 'address of a socket', 'socket'
+    UNION ALL SELECT 'on_sys_enter', 'syscall_stats'
+    UNION ALL SELECT 'on_sys_exit', 'syscall_stats'
+    UNION ALL SELECT 'on_sys_exit', 'syscall_errors'
+    UNION ALL SELECT 'on_sys_exit', 'open'
+    UNION ALL SELECT 'on_sys_exit', 'socket'
+    UNION ALL SELECT 'on_sys_exit', 'syscall'
+    UNION ALL SELECT 'on_open', 'open'
+    UNION ALL SELECT 'on_socket', 'socket'
+    UNION ALL SELECT 'on_sched_switch', 'cpu'
+    UNION ALL SELECT 'on_fork', 'fork'
+    UNION ALL SELECT 'on_exec', 'exec'
+    UNION ALL SELECT 'on_exit', 'exit'
+),
+lost AS (
+    SELECT l.cause, l.place, COALESCE(p.kind, l.place) AS kind, TRY_CAST(SUM(l.lost) AS BIGINT) AS lost
+    FROM main.losses AS l
+    LEFT JOIN places AS p ON p.place = l.place
+    WHERE l.cause <> 'refused'
+    GROUP BY l.cause, l.place, COALESCE(p.kind, l.place)
+    HAVING SUM(l.lost) > 0 OR SUM(l.lost) IS NULL
+),
+weak AS (
+    SELECT n.n, STRING_AGG(DISTINCT l.cause || ' ' || l.place || ' ' || COALESCE(CAST(l.lost AS VARCHAR), '?'), ', '
+        ORDER BY l.cause || ' ' || l.place || ' ' || COALESCE(CAST(l.lost AS VARCHAR), '?')) AS weakened_by
+    FROM named AS n
+    JOIN lost AS l ON l.kind = 'followed' OR ', ' || n.rests_on || ',' LIKE '%, ' || l.kind || ',%'
+    GROUP BY n.n
+)
+SELECT
+    n.severity,
+    n.rule,
+    COALESCE(n.subject, COALESCE(n.comm, '(no name)') || ' (' || CAST(n.pid AS VARCHAR) || ')') || ' ' || n.summary,
+    n.evidence,
+    n.threshold,
+    'sysmon report TRACE ' || n.command || getvariable('window_options'),
+    w.weakened_by,
+    n.pid,
+    n.comm,
+    n.start
+FROM named AS n
+LEFT JOIN weak AS w ON w.n = n.n
+ORDER BY CASE n.severity WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, n.weight DESC, n.n;

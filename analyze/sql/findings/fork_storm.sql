@@ -1,0 +1,79 @@
+-- Many short-lived processes of one kind.
+--
+-- At least 100 processes of one command and one parent command began and ended in the window, half of them within 100
+-- ms, 10 a second or more from the first to the last. Each process of the parent started 5 of them or more, and 90 % of
+-- them started no process themselves: so compilers and other tools that a build starts once for each file are left out.
+-- High if they used 25 % of a CPU meanwhile, medium from 5 % on.
+CREATE VIEW finding.fork_storm(
+    -- How much it matters: 'high', 'medium' or 'low'.
+    severity,
+    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    weight,
+    -- Process id of the process concerned; NULL: none, or several.
+    pid,
+    -- When that process began, since boot [ns].
+    start,
+    -- What it is about; NULL: the process, by its name and id.
+    subject,
+    -- What is the matter with it, in words that follow on the subject.
+    summary,
+    -- The numbers that say so.
+    evidence,
+    -- From what on it is a finding.
+    threshold,
+    -- What shows more, as arguments of `sysmon report TRACE`.
+    command,
+    -- The kinds of rows that it rests on, in the order of the alphabet.
+    rests_on
+) AS
+WITH
+children AS (
+    SELECT c.pid, c.start, c.comm, c.ppid, c.parent_start, c.parent_comm, c.began_ns, c.ended_ns, c.lifetime_ns, c.cpu_s
+    FROM finding.process AS c
+    CROSS JOIN finding.span AS s
+    WHERE c.ended_here AND c.began_ns >= s.began_ns
+),
+parents AS (
+    SELECT DISTINCT ppid, parent_start
+    FROM finding.process
+),
+storms AS (
+    SELECT
+        c.comm,
+        c.parent_comm,
+        COUNT(*) AS processes,
+        COUNT(DISTINCT (c.ppid, c.parent_start)) AS parents,
+        COUNT(p.ppid) AS with_children,
+        MIN(c.ppid) AS ppid,
+        MIN(c.parent_start) AS parent_start,
+        MEDIAN(c.lifetime_ns) / 1e6 AS median_ms,
+        SUM(c.cpu_s) AS cpu_s,
+        GREATEST(MAX(c.ended_ns) - MIN(c.began_ns), 1000000000) / 1e9 AS spread_s
+    FROM children AS c
+    LEFT JOIN parents AS p ON p.ppid = c.pid AND p.parent_start = c.start
+    GROUP BY c.comm, c.parent_comm
+)
+SELECT
+    CASE
+        WHEN cpu_s >= 0.25 * spread_s THEN 'high'
+        WHEN cpu_s >= 0.05 * spread_s THEN 'medium'
+        ELSE 'low'
+    END,
+    COALESCE(cpu_s / spread_s, 0),
+    CASE WHEN parents = 1 THEN ppid END,
+    CASE WHEN parents = 1 THEN parent_start END,
+    COALESCE(parent_comm, '(no name)') || CASE WHEN parents = 1 THEN FORMAT(' ({})', ppid) ELSE '' END,
+    FORMAT('started {:,} short-lived processes, ', processes) || COALESCE(comm, '(no name)')
+    || FORMAT(', {:.0f} a second', processes / spread_s),
+    FORMAT('{:,} processes in {:.1f} s, {:.1f} a second; processes that started them: {:,}; median life {:.1f} ms', processes, spread_s,
+        processes / spread_s, parents, median_ms)
+    || COALESCE(FORMAT('; {:.3f} s of CPU time ({:.1f} % of one CPU)', cpu_s, 100 * cpu_s / spread_s), ''),
+    '100 processes, 10 a second, half of them under 100 ms, 5 for each parent, 90 % without children',
+    'storms',
+    'cpu, exit, fork'
+FROM storms
+WHERE processes >= 100
+    AND processes >= 10 * spread_s
+    AND median_ms <= 100
+    AND processes >= 5 * parents
+    AND with_children <= 0.1 * processes;

@@ -1,0 +1,87 @@
+-- The processes that findings are about: all that were asked for, but not the recorder.
+--
+-- With what was counted for each in the window, and how long it lived in it.
+CREATE VIEW finding.process(
+    -- Process id (thread group id).
+    pid,
+    -- When the process began, since boot [ns].
+    start,
+    -- Command name, last known.
+    comm,
+    -- Arguments of the program that it ran last.
+    command,
+    -- Process id of the parent.
+    ppid,
+    -- `start` of the parent [ns].
+    parent_start,
+    -- Command name of the parent, last known.
+    parent_comm,
+    -- When it began, since 1970 [ns].
+    began_ns,
+    -- When it ended [ns]; NULL if it was not seen to.
+    ended_ns,
+    -- Whether it ended in the window.
+    ended_here,
+    -- From its start to its end [ns].
+    lifetime_ns,
+    -- What it passed to exit(2).
+    exit_code,
+    -- The signal that ended it.
+    signal,
+    -- Whether a core was dumped.
+    core_dumped,
+    -- The most resident memory that it had [bytes].
+    peak_rss_bytes,
+    -- Time that it lived in what was counted of the window [s]; at least 1 ns.
+    alive_s,
+    -- CPU time in the window [s]; NULL if none was counted.
+    cpu_s,
+    -- Time that its threads waited for a CPU in the window [s], without waits of 0.2 s and more each time, on average, in
+    -- an interval: kernels since 6.12 now and then count a sleep as one. NULL if that was not counted.
+    wait_s
+) AS
+WITH
+used AS (
+    SELECT pid, start,
+        SUM(oncpu_ns) / 1e9 AS cpu_s,
+        SUM(unfiltered.likely_wait(wait_ns, voluntary_switches, involuntary_switches)) / 1e9 AS wait_s
+    FROM main.cpu
+    GROUP BY pid, start
+),
+ends AS (
+    SELECT pid, start, MAX(peak_rss_bytes) AS peak_rss_bytes
+    FROM main.exits
+    GROUP BY pid, start
+),
+everyone AS (
+    SELECT *, EPOCH_NS(started) AS began_ns, EPOCH_NS(ended) AS ended_ns
+    FROM finding.everyone
+)
+SELECT
+    p.pid,
+    p.start,
+    p.comm,
+    p.command,
+    p.ppid,
+    p.parent_start,
+    parent.comm,
+    p.began_ns,
+    p.ended_ns,
+    COALESCE(p.ended_ns BETWEEN s.began_ns AND s.ended_ns, FALSE),
+    p.lifetime_ns,
+    p.exit_code,
+    p.signal,
+    p.core_dumped,
+    e.peak_rss_bytes,
+    GREATEST(
+        LEAST(COALESCE(p.ended_ns, s.counted_to_ns), s.counted_to_ns)
+        - GREATEST(COALESCE(p.began_ns, s.counted_from_ns), s.counted_from_ns), 1
+    ) / 1e9,
+    u.cpu_s,
+    u.wait_s
+FROM everyone AS p
+CROSS JOIN finding.span AS s
+LEFT JOIN unfiltered.processes AS parent ON parent.pid = p.ppid AND parent.start = p.parent_start
+LEFT JOIN used AS u ON u.pid = p.pid AND u.start IS NOT DISTINCT FROM p.start
+LEFT JOIN ends AS e ON e.pid = p.pid AND e.start IS NOT DISTINCT FROM p.start
+WHERE NOT COALESCE(p.is_recorder, FALSE);

@@ -1,0 +1,46 @@
+-- How long the window is, in one row.
+--
+-- What is counted from snapshot to snapshot belongs to the window in which its interval ends: its time is from the last
+-- snapshot before the window to the last one in it. Without snapshots it is the window itself.
+CREATE VIEW finding.span(
+    -- First instant of the window, since 1970 [ns].
+    began_ns,
+    -- Last instant of the window [ns].
+    ended_ns,
+    -- Length of the window [s]: what events happened in.
+    wall_s,
+    -- First instant of what was counted [ns].
+    counted_from_ns,
+    -- Last instant of what was counted [ns].
+    counted_to_ns,
+    -- Time between the two [s].
+    counted_s
+) AS
+WITH
+wanted AS (
+    SELECT
+        EPOCH_NS(GREATEST(started, COALESCE(since, started))) AS began_ns,
+        EPOCH_NS(LEAST(ended, COALESCE(until, ended))) AS ended_ns,
+        since,
+        until
+    FROM main.recording
+),
+steps AS (
+    SELECT ts, LAG(ts) OVER (ORDER BY ts) AS before
+    FROM unfiltered.clocks
+),
+counted AS (
+    SELECT EPOCH_NS(MIN(s.before)) AS from_ns, EPOCH_NS(MAX(s.ts)) AS to_ns
+    FROM steps AS s
+    CROSS JOIN wanted AS w
+    WHERE (w.since IS NULL OR s.ts > w.since) AND (w.until IS NULL OR s.ts <= w.until)
+)
+SELECT
+    w.began_ns,
+    w.ended_ns,
+    GREATEST(w.ended_ns - w.began_ns, 0) / 1e9,
+    COALESCE(c.from_ns, w.began_ns),
+    COALESCE(c.to_ns, w.ended_ns),
+    GREATEST(COALESCE(c.to_ns, w.ended_ns) - COALESCE(c.from_ns, w.began_ns), 0) / 1e9
+FROM wanted AS w
+CROSS JOIN counted AS c;

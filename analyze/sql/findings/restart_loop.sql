@@ -1,0 +1,81 @@
+-- A program that fails and is started again and again.
+--
+-- At least 5 processes of one command with the same parent command failed, in at least 80 % of its runs that ended in
+-- the window, one after the other: none began before the one before it had ended. Failed is an exit status other than
+-- 0, or a signal. Status 1 counts only if one process started them all, and not of programs that say no by it: grep,
+-- test, diff, cmp, expr, pgrep, pidof, which, readlink and the like. High if they began at least once in 2 s on
+-- average.
+CREATE VIEW finding.restart_loop(
+    -- How much it matters: 'high', 'medium' or 'low'.
+    severity,
+    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    weight,
+    -- Process id of the process concerned; NULL: none, or several.
+    pid,
+    -- When that process began, since boot [ns].
+    start,
+    -- What it is about; NULL: the process, by its name and id.
+    subject,
+    -- What is the matter with it, in words that follow on the subject.
+    summary,
+    -- The numbers that say so.
+    evidence,
+    -- From what on it is a finding.
+    threshold,
+    -- What shows more, as arguments of `sysmon report TRACE`.
+    command,
+    -- The kinds of rows that it rests on, in the order of the alphabet.
+    rests_on
+) AS
+WITH
+runs AS (
+    SELECT c.*, COALESCE(c.exit_code <> 0, FALSE) OR c.signal IS NOT NULL AS failed
+    FROM finding.process AS c
+    WHERE c.ended_here AND (c.exit_code IS NOT NULL OR c.signal IS NOT NULL)
+),
+placed AS (
+    SELECT
+        *,
+        LAG(ended_ns) OVER (PARTITION BY command, parent_comm ORDER BY began_ns, pid) AS before_ns
+    FROM runs
+),
+loops AS (
+    SELECT
+        comm,
+        command,
+        parent_comm,
+        COUNT(*) AS runs,
+        COUNT(CASE WHEN failed THEN 1 END) AS failed,
+        COUNT(CASE WHEN before_ns > began_ns THEN 1 END) AS beside,
+        COUNT(DISTINCT (ppid, parent_start)) AS parents,
+        MIN(ppid) AS ppid,
+        MIN(parent_start) AS parent_start,
+        MEDIAN(lifetime_ns) / 1e6 AS median_ms,
+        MODE(exit_code) AS exit_code,
+        MODE(signal) AS signal,
+        (MAX(began_ns) - MIN(began_ns)) / 1e9 AS spread_s
+    FROM placed
+    GROUP BY comm, command, parent_comm
+)
+SELECT
+    CASE WHEN runs >= 0.5 * spread_s THEN 'high' ELSE 'medium' END,
+    failed / GREATEST(spread_s, 1),
+    CASE WHEN parents = 1 THEN ppid END,
+    CASE WHEN parents = 1 THEN parent_start END,
+    COALESCE(comm, '(no name)'),
+    FORMAT('failed and was started again: {:,} of {:,} runs failed', failed, runs)
+    || COALESCE(', started by ' || parent_comm, '')
+    || COALESCE(FORMAT(', status {}', exit_code), FORMAT(', signal {}', signal), ''),
+    FORMAT('{:,} of {:,} runs failed within {:.1f} s, median life {:.1f} ms; command: ', failed, runs, spread_s, median_ms)
+    || command,
+    '5 failed runs of one command and parent command, 80 % of its runs, none beside another',
+    'restarts',
+    'exit, fork'
+FROM loops
+WHERE failed >= 5
+    AND failed >= 0.8 * runs
+    AND beside = 0
+    AND NOT (
+        COALESCE(exit_code = 1, FALSE) AND (parents > 1 OR comm IN ('grep', 'egrep', 'fgrep', 'zgrep', 'test', '[', 'diff', 'cmp', 'expr', 'pgrep', 'pidof',
+            'which', 'false', 'getent', 'mountpoint', 'readlink'))
+    );

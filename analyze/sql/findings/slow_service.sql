@@ -1,0 +1,100 @@
+-- A process that waits for a service it connects to.
+--
+-- A process read at least 20 times from connections that it had itself made to one address, and these reads took 10 ms
+-- or more in the median and 10 % of the window in all, threads added up and without what it waited for a CPU: high from
+-- 50 % on. It needs the calls as events (`sysmon record --syscalls recvfrom,recvmsg,read`). Left out: connections that
+-- are kept, fewer than 1 for each 10 reads, as those may wait for news that nobody has promised, and unix and datagram
+-- sockets.
+CREATE VIEW finding.slow_service(
+    -- How much it matters: 'high', 'medium' or 'low'.
+    severity,
+    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    weight,
+    -- Process id of the process concerned; NULL: none, or several.
+    pid,
+    -- When that process began, since boot [ns].
+    start,
+    -- What it is about; NULL: the process, by its name and id.
+    subject,
+    -- What is the matter with it, in words that follow on the subject.
+    summary,
+    -- The numbers that say so.
+    evidence,
+    -- From what on it is a finding.
+    threshold,
+    -- What shows more, as arguments of `sysmon report TRACE`.
+    command,
+    -- The kinds of rows that it rests on, in the order of the alphabet.
+    rests_on
+) AS
+WITH
+made AS (
+    SELECT ts, pid, start, fd, remote_address, remote_port
+    FROM main.sockets
+    WHERE syscall = 'connect'
+        AND (error IS NULL OR error = 'EINPROGRESS')
+        AND socket_type = 'SOCK_STREAM'
+        AND family IN ('AF_INET', 'AF_INET6')
+        AND remote_address IS NOT NULL
+),
+taken AS (
+    SELECT ts, pid, start, CAST(result AS BIGINT) AS fd, CAST(NULL AS VARCHAR) AS remote_address, CAST(NULL AS USMALLINT) AS remote_port
+    FROM main.sockets
+    WHERE syscall IN ('accept', 'accept4') AND result >= 0
+),
+ways AS (
+    SELECT ts, pid, start, CAST(fd AS BIGINT) AS fd, remote_address, remote_port FROM made
+    UNION ALL
+    SELECT ts, pid, start, fd, remote_address, remote_port FROM taken
+),
+reads AS (
+    SELECT ts, pid, start, CAST(arg1 AS BIGINT) AS fd, latency_ns
+    FROM main.syscall_events
+    WHERE syscall IN ('read', 'recvfrom', 'recvmsg') AND arg1 < 2147483648 AND latency_ns IS NOT NULL
+),
+waits AS (
+    SELECT r.pid, r.start, w.remote_address, w.remote_port, r.latency_ns
+    FROM reads AS r
+    ASOF JOIN ways AS w ON w.pid = r.pid AND w.start = r.start AND w.fd = r.fd AND r.ts >= w.ts
+    WHERE w.remote_address IS NOT NULL
+),
+services AS (
+    SELECT
+        pid,
+        start,
+        remote_address,
+        remote_port,
+        COUNT(*) AS reads,
+        SUM(latency_ns) / 1e9 AS total_s,
+        MEDIAN(latency_ns) / 1e6 AS median_ms
+    FROM waits
+    GROUP BY pid, start, remote_address, remote_port
+),
+connects AS (
+    SELECT pid, start, remote_address, remote_port, COUNT(*) AS connections
+    FROM made
+    GROUP BY pid, start, remote_address, remote_port
+)
+SELECT
+    CASE WHEN v.total_s - COALESCE(p.wait_s, 0) >= 0.5 * s.wall_s THEN 'high' ELSE 'medium' END,
+    v.total_s / s.wall_s,
+    p.pid,
+    p.start,
+    NULL,
+    'waits for ' || v.remote_address || FORMAT(' port {}: {:.1f} ms a read, {:.1f} s in all', v.remote_port,
+        v.median_ms, v.total_s),
+    FORMAT('{:,} reads from {:,} connections to ', v.reads, c.connections) || v.remote_address
+    || FORMAT(' port {}: {:.3f} s in {:.1f} s, mean {:.1f} ms, median {:.1f} ms', v.remote_port, v.total_s, s.wall_s,
+        1e3 * v.total_s / v.reads, v.median_ms),
+    '20 reads with a median of 10 ms, 10 % of the window, 1 connection for 10 reads',
+    FORMAT('slow_calls --pid {}', p.pid),
+    'cpu, socket, syscall'
+FROM services AS v
+CROSS JOIN finding.span AS s
+JOIN connects AS c ON c.pid = v.pid AND c.start = v.start AND c.remote_address = v.remote_address
+    AND c.remote_port IS NOT DISTINCT FROM v.remote_port
+JOIN finding.process AS p ON p.pid = v.pid AND p.start = v.start
+WHERE v.reads >= 20
+    AND v.median_ms >= 10
+    AND v.total_s - COALESCE(p.wait_s, 0) >= 0.1 * s.wall_s
+    AND v.reads <= 10 * c.connections;

@@ -1,0 +1,82 @@
+-- A system call of which a few take far longer than most.
+--
+-- A call of one process whose 99th percentile is at least 50 times its median and 10 ms, over 200 calls or more, that
+-- took 2 % of the window in all, without what the process waited for a CPU: medium from 10 % on. Only of calls that
+-- work on files or memory, and of flock, fcntl and connect. Left out are calls that wait by their nature, as poll,
+-- futex, sleeps, waits for children, and whatever may be on a pipe or socket, as read and write: how long those take
+-- says what others do. For fsync there is a rule of its own.
+CREATE VIEW finding.slow_tail(
+    -- How much it matters: 'high', 'medium' or 'low'.
+    severity,
+    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    weight,
+    -- Process id of the process concerned; NULL: none, or several.
+    pid,
+    -- When that process began, since boot [ns].
+    start,
+    -- What it is about; NULL: the process, by its name and id.
+    subject,
+    -- What is the matter with it, in words that follow on the subject.
+    summary,
+    -- The numbers that say so.
+    evidence,
+    -- From what on it is a finding.
+    threshold,
+    -- What shows more, as arguments of `sysmon report TRACE`.
+    command,
+    -- The kinds of rows that it rests on, in the order of the alphabet.
+    rests_on
+) AS
+WITH
+-- Only what may be one: percentiles take long.
+likely AS (
+    SELECT c.*, p.wait_s
+    FROM finding.call AS c
+    CROSS JOIN finding.span AS s
+    JOIN finding.process AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
+    WHERE unfiltered.is_work(c.syscall)
+        AND c.calls >= 200
+        AND c.max_us >= 10000
+        AND c.total_s - COALESCE(p.wait_s, 0) >= 0.02 * s.counted_s
+),
+buckets AS (
+    SELECT l.pid, l.start, l.abi, l.syscall, c.low_ns, c.high_ns, SUM(c.calls) AS calls, MAX(c.max_ns) AS max_ns
+    FROM likely AS l
+    JOIN main.syscall_latencies AS c ON c.pid = l.pid AND c.start IS NOT DISTINCT FROM l.start AND c.syscall = l.syscall
+        AND c.abi IS NOT DISTINCT FROM l.abi
+    WHERE c.low_ns IS NOT NULL
+    GROUP BY l.pid, l.start, l.abi, l.syscall, c.low_ns, c.high_ns
+),
+ranked AS (
+    SELECT
+        *,
+        LEAST(low_ns + (high_ns - low_ns - 1) / 2.0, max_ns) AS middle_ns,
+        SUM(calls) OVER one_call AS n,
+        SUM(calls) OVER (one_call ORDER BY low_ns) AS reached
+    FROM buckets
+    WINDOW one_call AS (PARTITION BY pid, start, abi, syscall)
+),
+tails AS (
+    SELECT pid, start, abi, syscall,
+        MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) / 1e3 AS p50_us,
+        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) / 1e3 AS p99_us
+    FROM ranked
+    GROUP BY pid, start, abi, syscall
+)
+SELECT
+    CASE WHEN c.total_s - COALESCE(c.wait_s, 0) >= 0.1 * s.counted_s THEN 'medium' ELSE 'low' END,
+    c.total_s / s.counted_s,
+    c.pid,
+    c.start,
+    NULL,
+    FORMAT('has a slow tail in {}: p99 {:.1f} ms, median {:.1f} us', c.syscall, t.p99_us / 1e3, t.p50_us),
+    FORMAT('{:,.0f} calls of {}: median {:.1f} us, p99 {:.1f} us, longest {:.1f} us, {:.3f} s in all', c.calls, c.syscall,
+        t.p50_us, t.p99_us, c.max_us, c.total_s),
+    'p99 50 times the median and 10 ms, 200 calls, 2 % of the window',
+    FORMAT('syscalls_by_process --pid {}', c.pid),
+    'cpu, syscall_stats'
+FROM likely AS c
+JOIN tails AS t ON t.pid = c.pid AND t.start IS NOT DISTINCT FROM c.start AND t.syscall = c.syscall
+    AND t.abi IS NOT DISTINCT FROM c.abi
+CROSS JOIN finding.span AS s
+WHERE t.p99_us >= 10000 AND t.p99_us >= 50 * t.p50_us;

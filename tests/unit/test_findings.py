@@ -1,0 +1,620 @@
+"""Each rule just above and just below its threshold, with what is missing, and cut by the window."""
+
+import dataclasses
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import analyze
+import bpf
+from analyze.findings import Finding, findings
+from analyze.reports import reports
+from analyze.rules import known, parts, rules
+from analyze.sqlfile import DIRECTORY
+from analyze.summary import finding_line, worst
+from tests.traces import Row, at, born, bucket_of, calls, failures, row, write
+
+MS, S, MEBI = 10**6, 10**9, 1 << 20
+
+RECORDER = 900
+"""The pid that `tests.traces.recording` says."""
+
+
+def found(tmp_path: Path, rows: list[Row], rule: str | None = None, **asked: Any) -> list[Finding]:
+    """The findings of the trace, or of one rule. `asked` is the part, or changes of the metadata."""
+    part = {k: asked.pop(k) for k in ("since", "until", "pids", "comms") if k in asked}
+    with analyze.open_trace(write(tmp_path / "t.parquet", rows, **asked), **part) as trace:
+        return [f for f in findings(trace) if rule is None or f.rule == rule]
+
+
+def one(tmp_path: Path, rows: list[Row], rule: str, **asked: Any) -> Finding:
+    (only,) = found(tmp_path, rows, rule, **asked)
+    return only
+
+
+def alive(pid: int, comm: str = "prog", start: float = -100) -> Row:
+    """A process that lives all the time."""
+    return row("process", at(0), pid=pid, start=born(start), ppid=1, comm=comm, edge="both", argv=[comm, "-x"])
+
+
+def used(second: float, pid: int, cpu_s: float, wait_s: float | None = 0, **columns: Any) -> Row:
+    wait_ns = None if wait_s is None else round(wait_s * S)
+    given = {"start": born(-100), "voluntary_switches": 1000, "involuntary_switches": 0} | columns
+    return row("cpu", at(second), pid=pid, oncpu_ns=round(cpu_s * S), wait_ns=wait_ns, **given)
+
+
+def life(
+    pid: int, began: float, ended: float, comm: str, parent: tuple[int, float, str] = (50, -100, "sh"), **ending: Any
+) -> list[Row]:
+    """A process from its fork to its end."""
+    me = {"pid": pid, "start": born(began), "ppid": parent[0]}
+    given = ending or {"exit_code": 0}
+    return [
+        row("fork", at(began), **me, parent_start=born(parent[1]), comm=parent[2]),
+        row("exec", at(began), **me, comm=comm, path=f"/bin/{comm}", argv=[comm]),
+        row("exit", at(ended), **me, comm=comm, lifetime_ns=round((ended - began) * S), **given),
+    ]
+
+
+def host(busy_s: float, idle_s: float, second: float = 10) -> list[Row]:
+    """What each of two CPUs did."""
+    return [row("host", at(second), cpu=cpu, busy_ns=round(busy_s * S), idle_ns=round(idle_s * S)) for cpu in (0, 1)]
+
+
+def spent(pid: int, syscall: str, latency_ns: int, count: int, **columns: Any) -> Row:
+    return calls(at(5), pid, born(-100), syscall, bucket_of(latency_ns), count, **columns)
+
+
+# What a process does with CPUs
+
+
+def test_cpu_bound(tmp_path: Path) -> None:
+    # It lives all of 10 s: 8 s of them ran or waited is the threshold.
+    f = one(tmp_path, [alive(7, "spin"), used(5, 7, 4, 0.5), used(10, 7, 3, 0.5)], "cpu_bound")
+    assert (f.severity, f.pid, f.comm, f.start, f.weakened_by) == ("medium", 7, "spin", born(-100), None)
+    assert f.summary == "spin (7) is CPU-bound: 7.0 s of CPU in 10.0 s"
+    assert f.evidence == (
+        "7.000 s of CPU time in 10.000 s of life in the window (70 % of one CPU), 1.000 s of waiting for a CPU"
+    )
+    assert f.command == "sysmon report TRACE cpu --pid 7"
+    assert not found(tmp_path, [alive(7), used(10, 7, 7, 0.99)])
+    assert not found(tmp_path, [alive(7), used(10, 7, 7.99, None)])
+    assert found(tmp_path, [alive(7), used(10, 7, 8, None)], "cpu_bound")
+
+
+def test_cpu_bound_for_a_part_of_the_recording(tmp_path: Path) -> None:
+    rows = [alive(50, "sh"), *life(7, 2, 6, "spin")]
+    # 3.2 of its 4 s, and more than a quarter of 10 s.
+    assert found(tmp_path, [*rows, used(7, 7, 3.2, start=born(2))], "cpu_bound")
+    assert not found(tmp_path, [*rows, used(7, 7, 2.99, 1, start=born(2))], "cpu_bound")
+    # Of 20 s it is less than a quarter.
+    assert not found(tmp_path, [*rows, used(7, 7, 3.2, start=born(2))], "cpu_bound", ended_ns=at(20))
+
+
+def test_a_window_counts_what_it_holds(tmp_path: Path) -> None:
+    clocks = [row("clock", at(s), event="snapshot") for s in range(11)]
+    rows = [*clocks, alive(7), *(used(s, 7, 1 if s > 5 else 0) for s in range(1, 11))]
+    # 5 s of 10 s, but all of the second half; from 5.5 on the snapshots at 6 to 10 count, and so the time since 5.
+    assert not found(tmp_path, rows)
+    f = one(tmp_path, rows, "cpu_bound", since="+5.5")
+    assert f.evidence.startswith("5.000 s of CPU time in 5.000 s of life")
+    assert f.command == "sysmon report TRACE cpu --pid 7 --since +5.5"
+    assert not found(tmp_path, rows, until="+5.5")
+
+
+def test_the_recorder_is_none(tmp_path: Path) -> None:
+    recorder = row("process", at(0), pid=RECORDER, start=born(-1), ppid=1, comm="sysmon", edge="both")
+    rows = [recorder, used(10, RECORDER, 9.9, start=born(-1))]
+    assert not found(tmp_path, rows)
+    assert found(tmp_path, rows, "cpu_bound", recorder_pid=901)
+
+
+def test_two_seconds_are_too_few(tmp_path: Path) -> None:
+    rows = [alive(7), used(2, 7, 2, 4), *host(2, 0, 2)]
+    assert not found(tmp_path, rows, ended_ns=at(2))
+
+
+def test_cpu_saturation(tmp_path: Path) -> None:
+    # 20 s waited in 10 s are 2 threads, one for each CPU.
+    rows = [alive(7), alive(8), *host(9, 1), used(10, 7, 1, 15)]
+    f = one(tmp_path, [*rows, used(10, 8, 1, 5)], "cpu_saturation")
+    assert (f.severity, f.pid, f.comm, f.start) == ("medium", None, None, None)
+    assert f.summary == "the machine has too few CPUs: 2.0 threads wait for 2 CPUs"
+    assert "busy 90.0 % of 10.0 s" in f.evidence
+    assert one(tmp_path, [*rows, used(10, 8, 1, 45)], "cpu_saturation").severity == "high"
+    assert not found(tmp_path, [*rows, used(10, 8, 1, 4.9)], "cpu_saturation")
+    assert not found(tmp_path, [alive(7), *host(8.9, 1.1), used(10, 7, 1, 30)], "cpu_saturation")
+    # Not known how busy the CPUs were, or how long threads waited.
+    assert not found(tmp_path, [alive(7), used(10, 7, 1, 30)], "cpu_saturation")
+    assert not found(tmp_path, [alive(7), *host(10, 0), used(10, 7, 1, None)], "cpu_saturation")
+
+
+def test_cpu_wait(tmp_path: Path) -> None:
+    # 3 of 10 s that it wanted to run.
+    f = one(tmp_path, [alive(7), *host(9, 1), used(10, 7, 7, 3)], "cpu_wait")
+    assert (f.severity, f.summary) == ("medium", "prog (7) waited 3.0 s for a CPU, 30 % of the time it wanted one")
+    assert not found(tmp_path, [alive(7), used(10, 7, 7.1, 3)], "cpu_wait")
+    assert not found(tmp_path, [alive(7), used(10, 7, 1, 1.99)], "cpu_wait")
+    assert not found(tmp_path, [alive(7), used(10, 7, 7, None)], "cpu_wait")
+    # 2 s, but not a fifth of 11.
+    assert not found(tmp_path, [alive(7), used(10, 7, 1, 2)], "cpu_wait", ended_ns=at(11))
+    f = one(tmp_path, [alive(7), *host(4, 6), used(10, 7, 1, 3)], "cpu_wait")
+    assert f.severity == "high"
+    assert f.summary.endswith(", though CPUs were idle")
+
+
+def test_a_sleep_that_the_kernel_took_for_a_wait_is_none(tmp_path: Path) -> None:
+    # 5 s of waiting in 3 turns to run cannot be; in 30 it can.
+    assert not found(tmp_path, [alive(7), used(10, 7, 0.1, 5, voluntary_switches=3)])
+    assert found(tmp_path, [alive(7), used(10, 7, 0.1, 5, voluntary_switches=30)], "cpu_wait")
+
+
+# System calls
+
+
+def test_slow_tail(tmp_path: Path) -> None:
+    def rows(slow: int = 3, latency_ns: int = 100 * MS, syscall: str = "flock", fast_ns: int = 1000) -> list[Row]:
+        return [alive(7), spent(7, syscall, fast_ns, 200 - slow), spent(7, syscall, latency_ns, slow)]
+
+    # The 198th of 200 is the 99th percentile; 3 of 100 ms are 0.3 s of 10.
+    f = one(tmp_path, rows(), "slow_tail")
+    assert f.severity == "low"
+    assert f.summary.startswith("prog (7) has a slow tail in flock: p99 92.3 ms, median 1.0 us")
+    assert "200 calls of flock" in f.evidence
+    assert one(tmp_path, rows(11), "slow_tail").severity == "medium"
+    assert not found(tmp_path, rows(2))
+    assert not found(tmp_path, rows(3, 9 * MS))
+    assert not found(tmp_path, rows(3, 50 * MS))  # 0.15 s are less than 2 %
+    assert not found(tmp_path, rows(30, 20 * MS, fast_ns=MS))
+    for waits in ("poll", "futex", "read", "recvfrom", "epoll_wait", "wait4", "clock_nanosleep", "accept4", "ioctl"):
+        assert not found(tmp_path, rows(syscall=waits)), waits
+    # What it waited for a CPU may have been in these calls.
+    assert not found(tmp_path, [*rows(), used(10, 7, 1, 0.2)])
+
+
+def test_sync_stall(tmp_path: Path) -> None:
+    def rows(count: int, total_s: float, syscall: str = "fdatasync") -> list[Row]:
+        return [alive(7, "db"), spent(7, syscall, 10 * MS, count, total_ns=round(total_s * S), max_ns=20 * MS)]
+
+    f = one(tmp_path, rows(100, 2), "sync_stall")
+    assert (f.severity, f.summary) == ("medium", "db (7) waits for its writes: fdatasync took 20 % of its time")
+    assert f.evidence.startswith("100 calls, mostly fdatasync: 2.000 s in 10.000 s of life, mean 20.00 ms")
+    assert one(tmp_path, rows(100, 5), "sync_stall").severity == "high"
+    assert not found(tmp_path, rows(100, 1.99))
+    assert not found(tmp_path, rows(9, 2))
+    assert not found(tmp_path, rows(100, 2, "write"))
+    # What it waited for a CPU may have been in these calls.
+    assert one(tmp_path, [*rows(100, 4.9), used(10, 7, 1, 2.9)], "sync_stall").severity == "medium"
+    f = one(tmp_path, [*rows(100, 4.9), used(10, 7, 1, 3)], "sync_stall")
+    assert (f.severity, f.summary.split(", ")[1]) == ("low", "much of it without a CPU")
+    assert one(tmp_path, [*rows(100, 5), used(10, 7, 1, 5)], "sync_stall").severity == "medium"
+    # One fsync of 3 s is enough.
+    assert found(tmp_path, [alive(7), spent(7, "fsync", 3 * S, 1)], "sync_stall")
+
+
+def test_busy_poll(tmp_path: Path) -> None:
+    def rows(idle: int, others: int, syscall: str = "poll", latency_ns: int = 1000, **columns: Any) -> list[Row]:
+        return [alive(7), spent(7, syscall, latency_ns, idle, **columns), spent(7, "write", 2000, others)]
+
+    # 10,000 in 10 s, 60 % of 16,666.
+    f = one(tmp_path, rows(10_000, 6_666), "busy_poll")
+    assert (f.severity, f.summary) == ("medium", "prog (7) polls: 1,000 calls a second, mostly poll, that had nothing")
+    assert f.evidence.startswith("10,000 of its 16,666 calls came back at once")
+    assert not found(tmp_path, rows(9_999, 0))
+    assert not found(tmp_path, rows(10_000, 6_667))
+    assert not found(tmp_path, rows(10_000, 0, latency_ns=21_000))
+    assert not found(tmp_path, rows(10_000, 0, "read"))  # they brought something
+    assert found(tmp_path, rows(10_000, 0, "read", errors=10_000), "busy_poll")
+    assert not found(tmp_path, rows(10_000, 0, "read", errors=9_999))
+    assert found(tmp_path, rows(10_000, 0, "clock_nanosleep", latency_ns=900_000), "busy_poll")
+    assert not found(tmp_path, rows(10_000, 0, "clock_nanosleep", latency_ns=2 * MS))
+    assert one(tmp_path, [*rows(10_000, 0), used(10, 7, 5)], "busy_poll").severity == "high"
+
+
+def test_errno_storm(tmp_path: Path) -> None:
+    def rows(failed: int, made: int, syscall: str = "newfstatat", error: str = "ENOENT", errno: int = 2) -> list[Row]:
+        return [
+            alive(7),
+            spent(7, syscall, 1000, made),
+            failures(at(5), 7, born(-100), syscall, error, errno, failed),
+        ]
+
+    f = one(tmp_path, rows(10_000, 11_111), "errno_storm")
+    assert (f.severity, f.summary) == ("low", "prog (7) fails in newfstatat with ENOENT 1,000 times a second")
+    assert f.command == "sysmon report TRACE syscall_errors --pid 7"
+    assert not found(tmp_path, rows(9_999, 9_999))
+    assert not found(tmp_path, rows(10_000, 11_112))
+    assert not found(tmp_path, rows(10_000, 10_000, "futex", "EAGAIN", 11))
+    assert not found(tmp_path, rows(10_000, 10_000, "futex", "ETIMEDOUT", 110))
+    assert not found(tmp_path, rows(10_000, 10_000, "read", "ERESTARTSYS", 512))
+    assert not found(tmp_path, rows(10_000, 10_000, "openat", "ENOENT", 2))
+    assert found(tmp_path, rows(10_000, 10_000, "openat", "EACCES", 13), "errno_storm")
+    assert not found(tmp_path, rows(10_000, 10_000, "connect", "ECONNREFUSED", 111))
+
+
+def opened(pid: int, path: str, error: str | None = None, start: float = -100) -> Row:
+    given = {"origin": "absolute", "path": path, "error": error, "result": 3 if error is None else -2}
+    return row("open", at(5), pid=pid, start=born(start), syscall="openat", latency_ns=1000, **given)
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    def rows(names: int, directories: int, there: int = 0, error: str = "ENOENT") -> list[Row]:
+        walk = [opened(7, f"/d{d}/n{n}", error) for n in range(names) for d in range(directories)]
+        return [alive(7, "cc"), *walk, *(opened(7, "/there") for _ in range(there))]
+
+    f = one(tmp_path, rows(100, 10, 1000), "missing_files")
+    assert (f.severity, f.pid) == ("low", 7)
+    assert f.summary == "cc (7) looked in vain for files: 1,000 of 2,000 opens failed"
+    assert "1,000 paths, each name tried 10.0 times" in f.evidence
+    assert f.command == "sysmon report TRACE file_errors --pid 7"
+    assert not found(tmp_path, rows(100, 10, 1001))
+    assert not found(tmp_path, rows(99, 10))
+    assert not found(tmp_path, rows(112, 9))
+    assert not found(tmp_path, rows(100, 10, error="EACCES"))
+    # 1,000 in 21 s are fewer than 50 a second.
+    assert not found(tmp_path, rows(100, 10), ended_ns=at(21))
+    # Each of 20 processes does a part; the recorder's own are none.
+    parts = [
+        r
+        for pid in range(20)
+        for r in (alive(pid + 100), *(opened(pid + 100, f"/d{d}/n", "ENOENT") for d in range(50)))
+    ]
+    f = one(tmp_path, parts, "missing_files")
+    assert (f.pid, f.summary) == (None, "20 × prog looked in vain for files: 1,000 of 1,000 opens failed")
+    assert f.command == "sysmon report TRACE file_errors"
+
+
+def test_connect_retry(tmp_path: Path) -> None:
+    def rows(
+        failed: int, succeeded: int = 0, seconds: float = 1, error: str = "ECONNREFUSED", **columns: Any
+    ) -> list[Row]:
+        given = {"socket_type": "SOCK_STREAM", "remote_address": "10.0.0.9", "remote_port": 5432, **columns}
+        me = {"pid": 7, "start": born(-100), "syscall": "connect", "fd": 3}
+        ends = [row("socket", at(1 + seconds * i / (failed - 1)), **me, error=error, **given) for i in range(failed)]
+        return [alive(7, "web"), *ends, *(row("socket", at(1), **me, **given) for _ in range(succeeded))]
+
+    f = one(tmp_path, rows(10, 1), "connect_retry")
+    assert (f.severity, f.pid) == ("high", 7)
+    assert f.summary == "web (7) cannot connect to 10.0.0.9 port 5432: 10 times ECONNREFUSED"
+    assert f.evidence == "10 of 11 attempts failed in 1.0 s, mostly with ECONNREFUSED, to 10.0.0.9 port 5432"
+    assert one(tmp_path, rows(10, seconds=2), "connect_retry").severity == "medium"
+    assert not found(tmp_path, rows(9))
+    assert not found(tmp_path, rows(10, 2))
+    assert not found(tmp_path, rows(10, seconds=0.99))
+    assert not found(tmp_path, rows(10, error="EINPROGRESS"))
+    assert not found(tmp_path, rows(10, socket_type="SOCK_DGRAM"))
+    assert not found(tmp_path, rows(10, remote_address="/var/run/nscd/socket", remote_port=None))
+
+
+def test_slow_service(tmp_path: Path) -> None:
+    me = {"pid": 7, "start": born(-100)}
+
+    def rows(reads: int, latency_ms: int, a_connection: int = 1, *, accepted: bool = False) -> list[Row]:
+        out = [alive(7, "shop")]
+        for i in range(reads):
+            if i % a_connection == 0:
+                peer = {
+                    "remote_address": "10.0.0.9",
+                    "remote_port": 90,
+                    "family": "AF_INET",
+                    "socket_type": "SOCK_STREAM",
+                }
+                way = (
+                    {"syscall": "accept4", "fd": 3, "result": 5}
+                    if accepted
+                    else {"syscall": "connect", "fd": 5, "result": 0}
+                )
+                out.append(row("socket", at(1 + i / 100), **me, **peer, **way))
+            out.append(
+                row("syscall", at(1.001 + i / 100), **me, syscall="recvfrom", arg1=5, latency_ns=latency_ms * MS)
+            )
+        return out
+
+    f = one(tmp_path, rows(20, 50), "slow_service")
+    assert (f.severity, f.pid) == ("medium", 7)
+    assert f.summary == "shop (7) waits for 10.0.0.9 port 90: 50.0 ms a read, 1.0 s in all"
+    assert one(tmp_path, rows(20, 250), "slow_service").severity == "high"
+    assert not found(tmp_path, rows(19, 60))
+    assert not found(tmp_path, rows(200, 9))
+    assert not found(tmp_path, rows(20, 49))
+    assert found(tmp_path, rows(30, 50, 10), "slow_service")
+    assert not found(tmp_path, rows(33, 50, 11))
+    assert not found(tmp_path, rows(20, 50, accepted=True))
+
+
+# Processes
+
+
+def test_fork_storm(tmp_path: Path) -> None:
+    shell = (50, -100.0, "sh")
+
+    def rows(count: int, spread_s: float = 8, lasts_s: float = 0.05, cpu_s: float | None = None) -> list[Row]:
+        out = [alive(50, "sh")]
+        for i in range(count):
+            began = 1 + spread_s * i / count
+            out += life(100 + i, began, began + lasts_s, "date", shell)
+            out += [] if cpu_s is None else [used(10, 100 + i, cpu_s, start=born(began))]
+        return out
+
+    f = one(tmp_path, rows(100), "fork_storm")
+    assert (f.severity, f.pid, f.comm) == ("low", 50, "sh")
+    assert f.summary == "sh (50) started 100 short-lived processes, date, 13 a second"
+    assert "median life 50.0 ms" in f.evidence
+    assert not found(tmp_path, rows(99))
+    assert not found(tmp_path, rows(100, lasts_s=0.11))
+    assert not found(tmp_path, rows(100, 30), ended_ns=at(40))
+    # 100 times 5 ms are 0.5 s of about 8; 25 ms are a quarter and more.
+    assert one(tmp_path, rows(100, cpu_s=0.005), "fork_storm").severity == "medium"
+    assert one(tmp_path, rows(100, cpu_s=0.025), "fork_storm").severity == "high"
+
+
+def test_what_a_build_starts_is_no_storm(tmp_path: Path) -> None:
+    make = [alive(50, "make")]
+    for i in range(100):
+        began = 1 + 0.05 * i
+        make += life(100 + i, began, began + 0.04, "gcc", (50, -100, "make"))
+        make += life(1000 + i, began, began + 0.03, "cc1", (100 + i, began, "gcc"))
+    assert not found(tmp_path, make)
+
+
+def test_restart_loop(tmp_path: Path) -> None:
+    def rows(failed: int, fine: int = 0, lasts_s: float = 0.1, comm: str = "mailer", **ending: Any) -> list[Row]:
+        given = ending or {"exit_code": 78}
+        endings = [given] * failed + [{"exit_code": 0}] * fine
+        return [
+            alive(50, "sh"),
+            *(r for i, end in enumerate(endings) for r in life(100 + i, i + 1, i + 1 + lasts_s, comm, **end)),
+        ]
+
+    f = one(tmp_path, rows(5, 1), "restart_loop")
+    assert (f.severity, f.pid) == ("high", 50)
+    assert f.summary == "mailer failed and was started again: 5 of 6 runs failed, started by sh, status 78"
+    assert not found(tmp_path, rows(4))
+    assert not found(tmp_path, rows(5, 2))
+    assert not found(tmp_path, rows(5, lasts_s=1.1))  # beside one another
+    assert found(tmp_path, rows(5, exit_code=1), "restart_loop")
+    assert not found(tmp_path, rows(5, exit_code=1, comm="grep"))
+    assert found(tmp_path, rows(5, exit_code=2, comm="grep"), "restart_loop")
+    # Cut by the window: three are left.
+    assert not found(tmp_path, rows(5), since="+3")
+
+
+def test_status_1_of_what_many_processes_start_is_none(tmp_path: Path) -> None:
+    def rows(code: int) -> list[Row]:
+        scripts = [alive(50 + i, "bash") for i in range(5)]
+        return [
+            *scripts,
+            *(r for i in range(5) for r in life(100 + i, i + 1, i + 1.1, "x", (50 + i, -100, "bash"), exit_code=code)),
+        ]
+
+    assert not found(tmp_path, rows(1))
+    assert found(tmp_path, rows(2), "restart_loop")
+
+
+def test_killed(tmp_path: Path) -> None:
+    def rows(signal: int, **columns: Any) -> list[Row]:
+        return [alive(50, "sh"), *life(7, 1, 3, "prog", signal=signal, **columns)]
+
+    f = one(tmp_path, rows(11, core_dumped=True, peak_rss_bytes=3 * MEBI), "killed")
+    assert (f.severity, f.pid, f.comm) == ("high", 7, "prog")
+    assert f.summary == "prog (7) crashed with SIGSEGV, started by sh, core dumped"
+    assert f.evidence == "1 ended by SIGSEGV after at most 2.0 s, with at most 3.0 MiB resident; command: prog"
+    assert one(tmp_path, rows(9), "killed").severity == "medium"
+    for asked in (1, 2, 13, 15):
+        assert not found(tmp_path, rows(asked)), asked
+    assert not found(tmp_path, rows(11), since="+3.5")
+    assert not found(tmp_path, rows(11), until="+2")
+    several = [*rows(6), *life(8, 1, 2, "prog", signal=6)]
+    f = one(tmp_path, several, "killed")
+    assert (f.pid, f.summary) == (None, "2 × prog crashed with SIGABRT, started by sh")
+
+
+# Memory
+
+
+def grown(pid: int, at_s: list[float], mib: list[float], start: float = -100) -> list[Row]:
+    known = {"rss_file_bytes": 0, "rss_shmem_bytes": 0, "swap_bytes": 0}
+    return [
+        row("memory", at(s), pid=pid, start=born(start), rss_anon_bytes=round(m * MEBI), **known)
+        for s, m in zip(at_s, mib, strict=True)
+    ]
+
+
+def test_memory_growth(tmp_path: Path) -> None:
+    seconds = [float(s) for s in range(11)]
+
+    def rows(mib: list[float], first: float = 10) -> list[Row]:
+        return [alive(7, "leak"), *grown(7, seconds, [first + m for m in mib])]
+
+    # 0.8 MiB a second are 48 a minute.
+    line = [0.8 * s for s in seconds]
+    f = one(tmp_path, rows(line), "memory_growth")
+    assert (f.severity, f.pid, f.summary) == ("medium", 7, "leak (7) grows by 48.0 MiB a minute, as with a leak")
+    assert f.evidence == "from 10.0 to 18.0 MiB of its own in 10.0 s and 11 snapshots: 48.0 MiB a minute, r2 1.000"
+    assert one(tmp_path, rows([20 * m for m in line]), "memory_growth").severity == "medium"
+    assert one(tmp_path, rows([23 * m for m in line]), "memory_growth").severity == "high"
+    assert not found(tmp_path, rows([0.99 * m for m in line]))  # less than 8 MiB
+    assert not found(tmp_path, rows(line, 81))  # less than 10 %
+    assert not found(tmp_path, rows([0, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8]))  # a step
+    assert not found(tmp_path, rows([0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 8]))  # no line
+    assert not found(tmp_path, rows([0, 2, 4, 6, 8, 9, 9.5, 10, 10.2, 10.4, 10.5]))  # it fills up
+    assert not found(tmp_path, rows(line), since="+1.5")  # 9 snapshots
+    assert not found(tmp_path, [alive(7), *grown(7, seconds[:-1], line[:-1])])  # 9 s
+
+
+def test_memory_of_what_computes_and_ends_is_no_leak(tmp_path: Path) -> None:
+    seconds = [float(s) for s in range(1, 13)]
+    rows = [alive(50, "sh"), *grown(7, seconds, [10.0 * s for s in seconds], 0.5), *life(7, 0.5, 12.5, "cc1")]
+    compiled = [*rows, used(12, 7, 6, 1, start=born(0.5))]
+    assert not found(tmp_path, compiled, "memory_growth", ended_ns=at(14))
+    served = [*rows, used(12, 7, 1, start=born(0.5))]
+    assert found(tmp_path, served, "memory_growth", ended_ns=at(14))
+
+
+def test_an_exec_gives_new_memory(tmp_path: Path) -> None:
+    seconds = [float(s) for s in range(11)]
+    start = row("exec", at(2.5), pid=7, start=born(-100), ppid=1, comm="prog", path="/bin/prog", argv=["prog"])
+    assert not found(tmp_path, [alive(7), start, *grown(7, seconds, [2 * s for s in seconds])])
+
+
+def test_pressure(tmp_path: Path) -> None:
+    def rows(**columns: Any) -> list[Row]:
+        return [row("machine", at(10), **columns)]
+
+    f = one(tmp_path, rows(memory_some_ns=round(0.5 * S), memory_full_ns=0), "memory_pressure")
+    assert f.severity == "medium"
+    assert f.summary == "the machine is short of memory: work waited for it 5.0 % of the time"
+    assert one(tmp_path, rows(memory_some_ns=S, memory_full_ns=S), "memory_pressure").severity == "high"
+    assert not found(tmp_path, rows(memory_some_ns=round(0.49 * S), memory_full_ns=0))
+    available = {"mem_total_bytes": 1000 * MEBI, "mem_available_bytes": 29 * MEBI}
+    f = one(tmp_path, rows(**available), "memory_pressure")
+    assert f.summary == "the machine is short of memory, the least available was 2.9 %"
+    assert not found(tmp_path, rows(**available | {"mem_available_bytes": 30 * MEBI}))
+    assert one(tmp_path, rows(io_full_ns=2 * S), "io_pressure").severity == "medium"
+    assert one(tmp_path, rows(io_full_ns=5 * S), "io_pressure").severity == "high"
+    assert not found(tmp_path, rows(io_full_ns=round(1.99 * S)))
+    assert not found(tmp_path, rows())
+
+
+# What was lost
+
+
+def lost(cause: str, place: str, count: int, second: float = 5) -> Row:
+    return row("loss", at(second), cause=cause, place=place, lost=count)
+
+
+def test_losses(tmp_path: Path) -> None:
+    opens = [alive(7), *(opened(7, f"/{i}") for i in range(999))]
+
+    def of(count: int, **asked: Any) -> list[Finding]:
+        return found(tmp_path, [*opens, lost("ring full", "open", count)], "losses", **asked)
+
+    assert not of(0)
+    assert [f.severity for f in of(1)] == []  # 0.1 %
+    assert [f.severity for f in of(2)] == ["low"]
+    assert [f.severity for f in of(11)] == ["medium"]
+    assert [f.severity for f in of(111)] == ["high"]
+    assert of(111)[0].summary == "the trace is not complete: 111 lost, ring full open"
+    assert not of(111, until="+4")
+    assert [f.severity for f in found(tmp_path, [lost("map full", "cpu", 1)])] == ["medium"]
+    assert [f.severity for f in found(tmp_path, [lost("recursion", "on_kfree", 1)])] == ["low"]
+    assert not found(tmp_path, [lost("unreadable", "path", 5), lost("refused", "syscall_stats", 5)])
+
+
+def test_a_finding_says_what_losses_weaken_it(tmp_path: Path) -> None:
+    rows = [alive(7), used(10, 7, 9)]
+    assert one(tmp_path, [*rows, lost("ring full", "open", 9)], "cpu_bound").weakened_by is None
+    weak = [*rows, lost("map full", "cpu", 2), lost("recursion", "on_sched_switch", 1)]
+    assert one(tmp_path, weak, "cpu_bound").weakened_by == "map full cpu 2, recursion on_sched_switch 1"
+
+
+# All of them
+
+
+def test_nothing_is_found_in_nothing(tmp_path: Path) -> None:
+    assert found(tmp_path, []) == []
+    assert found(tmp_path, [alive(7)]) == []
+    assert found(tmp_path, [row("exit", at(5), pid=7, start=None, comm=None)]) == []
+
+
+def test_the_worst_comes_first(tmp_path: Path) -> None:
+    rows = [alive(7), alive(8), used(10, 7, 8), used(10, 8, 9), *life(9, 1, 2, "x", signal=11)]
+    assert [(f.rule, f.pid) for f in found(tmp_path, rows)] == [("killed", 9), ("cpu_bound", 8), ("cpu_bound", 7)]
+
+
+def test_processes_asked_for(tmp_path: Path) -> None:
+    rows = [alive(7), alive(8), used(10, 7, 8), used(10, 8, 9), *life(9, 1, 2, "x", signal=11)]
+    assert [f.pid for f in found(tmp_path, rows, pids=(7, 9))] == [9, 7]
+    rows.append(alive(50, "sh"))  # the parent, which was not asked for
+    assert one(tmp_path, rows, "killed", pids=(9,)).summary == "x (9) crashed with SIGSEGV, started by sh"
+
+
+def test_a_query_sees_what_the_report_does(tmp_path: Path) -> None:
+    """Also before and after it was made as a table."""
+    path = write(tmp_path / "t.parquet", [alive(7), used(10, 7, 9)])
+    query = "SELECT rule, summary FROM report.findings"
+    with analyze.open_trace(path) as trace:
+        before = trace.sql(query).fetchall()
+        assert [(f.rule, f.summary) for f in findings(trace)] == before
+    with analyze.open_trace(path) as trace:
+        assert [(f.rule, f.summary) for f in findings(trace)] == before
+        assert trace.sql(query).fetchall() == before
+    assert len(before) == 1
+
+
+def test_hostile_names_change_nothing(tmp_path: Path) -> None:
+    name = "\x1b[2J'; DROP"
+    rows = [alive(7, name), used(10, 7, 9)]
+    f = one(tmp_path, rows, "cpu_bound", since="+0")
+    assert f.comm == name
+    assert "\x1b" not in finding_line(f, 100)
+    assert f.command == "sysmon report TRACE cpu --pid 7 --since +0"
+
+
+def test_each_rule_has_one_before_a_second_of_any() -> None:
+    def of(rule: str, pid: int) -> Finding:
+        empty = dict.fromkeys((f.name for f in dataclasses.fields(Finding)), "")
+        return Finding(**{**empty, "rule": rule, "pid": pid})  # type: ignore[arg-type]
+
+    several = [of("a", 1), of("a", 2), of("a", 3), of("b", 4), of("c", 5)]
+    assert [f.pid for f in worst(several, 3)] == [1, 4, 5]
+    assert [f.pid for f in worst(several, 4)] == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("width", [20, 60, 100, 300])
+def test_a_line_fits_and_keeps_what_to_type(width: int) -> None:
+    f = Finding("r", "t", "medium", "s" * 200, "e", "t", "sysmon report TRACE cpu --pid 123", 123, "c", 1, "x")
+    line = finding_line(f, width)
+    assert len(line) <= width
+    assert width < 30 or line.endswith("cpu --pid 123")
+
+
+# Their files
+
+
+COLUMNS = [c.name for c in rules()[0].columns]
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_rule_has_the_form_of_the_house(rule: Any) -> None:
+    assert (rule.schema, [c.name for c in rule.columns]) == ("finding", COLUMNS)
+    assert (DIRECTORY / "findings" / f"{rule.name}.sql").exists()
+    assert f"SELECT '{rule.name}'" in known()["report.findings"].sql
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_threshold_is_in_the_documentation(rule: Any) -> None:
+    threshold = next(line for line in rule.sql.splitlines() if re.match(r"    '.*\d", line))
+    for number in re.findall(r"\d[\d,.]*", threshold):
+        assert number.strip(",.") in rule.doc, number
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_command_is_a_report(rule: Any) -> None:
+    names = re.findall(r"^    (?:FORMAT\()?'(\w+)(?: --pid \{\})?'", rule.sql, re.MULTILINE)
+    assert set(names) & {r.name for r in reports()}, names
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_rule_says_what_it_rests_on(rule: Any) -> None:
+    """The kinds of the views that it reads, but for those that only name processes."""
+    (said,) = re.findall(r"^    '([\w, ]*)'\nFROM", rule.sql, re.MULTILINE)
+    views = {k.view: k.name for k in bpf.KINDS} | {"call": "syscall_stats"}
+    named = set(re.findall(r"\b(?:main|finding)\.(\w+)", rule.sql))
+    read = {views[name] for name in named & views.keys()} - {"loss"}
+    assert read - {"exec"} <= set(said.split(", "))
+    assert said == ", ".join(sorted(said.split(", ")))
+
+
+def test_parts_are_read() -> None:
+    used = {name for view in (*rules(), *parts(), *reports()) for name in re.findall(r"\bfinding\.(\w+)", view.sql)}
+    assert {p.name for p in parts()} <= used
+
+
+def test_commands_can_be_pasted(tmp_path: Path) -> None:
+    rows = [alive(7), used(10, 7, 9)]
+    f = one(tmp_path, rows, "cpu_bound", since="2023-11-14 22:13:20", until="+20")
+    assert shlex.split(f.command)[3:] == ["cpu", "--pid", "7", "--since", "2023-11-14 22:13:20", "--until", "+20"]
