@@ -52,7 +52,12 @@ OVERHEAD = Kind(
     "measuring costs too. The recorder's own CPU time is exact.",
     cols=(
         TS,
-        Col("part", "text", "'recorder', or the name of a BPF program.", derived=True),
+        Col(
+            "part",
+            "text",
+            "'recorder', or the name of a BPF program. What makes events of system calls is part of on_sys_exit.",
+            derived=True,
+        ),
         Col("window_ns", "u64", "The span that `runs` and `run_ns` cover.", "ns", derived=True),
         Col("runs", "u64", "Times that the program ran in the window, on all CPUs.", derived=True),
         Col("run_ns", "u64", "CPU time that it took in the window, on all CPUs.", "ns", derived=True),
