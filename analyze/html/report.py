@@ -5,15 +5,14 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from markupsafe import Markup
 
 from analyze import describe
 from analyze.charts import CHARTS, Chart, draw, svg
 from analyze.errors import NoData
+from analyze.findings import Finding, findings
 from analyze.html import page
 from analyze.html.page import Table
 from analyze.html.svg import inline
@@ -83,18 +82,10 @@ def _why_drawn(trace: Trace, report: Report) -> str:
     return f"not read, as the trace is large: see the chart {DRAWN[report.name]}, or {_command(trace, report.name)}"
 
 
-def _findings(trace: Trace) -> list[Any] | None:
-    """What the rules find, the worst first, with commands for this file; None where there are no rules."""
-    found = _found(trace)
+def _findings(trace: Trace) -> list[Finding]:
+    """What the rules find, the worst first, with commands for this file."""
     name = shlex.quote(trace.source.path.name)
-    return found and [replace(finding, command=finding.command.replace("TRACE", name, 1)) for finding in found]
-
-
-def _found(trace: Trace) -> list[Any] | None:
-    if find_spec("analyze.findings") is None:
-        return None
-    found: list[Any] = import_module("analyze.findings").findings(trace)
-    return found
+    return [replace(found, command=found.command.replace("TRACE", name, 1)) for found in findings(trace)]
 
 
 def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import sysmon
 from analyze import charts
 from analyze.commands.report import _html
 from analyze.errors import CannotWrite
+from analyze.findings import Finding
 from analyze.html import page, report, svg
 from analyze.html.page import TEMPLATES
 from analyze.reports import reports
@@ -210,32 +210,19 @@ def test_of_a_large_trace_what_charts_draw_is_not_read(few: None, trace: Path, m
     assert "latency_timeline" in tables(written(trace, since="+0"))
 
 
-@dataclass(frozen=True)
-class Finding:
-    """As `analyze.findings` has it."""
-
-    rule: str
-    title: str
-    severity: str
-    summary: str
-    evidence: str
-    threshold: str
-    command: str
-    weakened_by: str | None
-
-
 def test_findings_come_first(few: None, trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = (7, "app", traces.born(0))
     found = [
-        Finding("leak", "It grows", "high", "app grows", "5 MiB", "over 1 MiB", "sysmon report TRACE memory", None),
-        Finding("slow", "It waits", "low", hostile.TEXTS[0], hostile.TEXTS[1], "1 ms", "sysmon report TRACE io", "7"),
+        Finding("leak", "It grows", "high", "app grows", "5 MiB", "over 1 MiB", "TRACE memory", *of, None),
+        Finding("slow", "It waits", "low", hostile.TEXTS[0], hostile.TEXTS[1], "1 ms", "TRACE io", *of, "7"),
     ]
-    monkeypatch.setattr(report, "_found", lambda _: found)
+    monkeypatch.setattr(report, "findings", lambda _: found)
     text = written(trace)
     assert headings(text)[:3] == ["Findings", "app grows ", f"{hostile.TEXTS[0]} "]
-    assert "sysmon report sample.parquet memory" in Reader(text).texts("code")
+    assert "sample.parquet memory" in Reader(text).texts("code")
     assert "Weakened by what was lost: 7" in text
     assert Reader(text).texts("span")[:2] == ["high", "low"]
-    monkeypatch.setattr(report, "_found", lambda _: [])
+    monkeypatch.setattr(report, "findings", lambda _: [])
     assert "No rule found anything" in written(trace)
 
 
