@@ -48,6 +48,9 @@ GROUP_FOOTER_BYTES = 12 << 10
 REST_BYTES = 200 << 10
 """Schema and description of a trace, and the rows of the end of a recording."""
 
+MANY_BATCHES = 8
+"""Batches of a kind that are put together."""
+
 FIRST_RATIO = 0.5
 """How small rows become when they are written, while none was."""
 
@@ -116,7 +119,15 @@ class TraceWriter:
         """All rows up to now are part of the trace, whatever becomes of the recorder, and so is what it says anew."""
         with self._telling():
             self._journal.commit({**self._pending, **self._opening}, self.rows, changes)
+        self._join()
         memory.trim()
+
+    def _join(self) -> None:
+        """Puts batches that wait together. A batch takes some 5 kB for itself, and most have few rows."""
+        for name, batches in self._pending.items():
+            if len(batches) >= MANY_BATCHES:
+                batches[:] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+                self._journal.joined(name, len(batches))
 
     def open_with(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes rows that say how things stand when this part begins. They are only in the journal."""
@@ -331,6 +342,10 @@ class Journal:
                 _write_all(self._journals[self._used], piece)
                 self._bytes += len(piece)
             self._noted[kind] = len(batches)
+
+    def joined(self, kind: str, batches: int) -> None:
+        """The batches that wait, all of which are noted, are so many now."""
+        self._noted[kind] = batches
 
     def close(self) -> None:
         """Writes nothing any more."""
