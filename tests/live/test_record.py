@@ -193,7 +193,7 @@ def test_the_recorder_stays_small(tmp_path: Path) -> None:
     programs = r.rows("SELECT part, sum(runs), sum(run_ns) FROM overhead WHERE part <> 'recorder' GROUP BY part")
     assert {part for part, _runs, _ns in programs} >= {"on_sys_enter", "on_sys_exit", "on_sched_switch"}
     assert all(runs > 0 and ns > 0 for part, runs, ns in programs if part.startswith("on_sys_"))
-    # Every /bin/true opens files: a program of which the kernel counts no run, as it is a tail call, is not shown as idle.
+    # Every /bin/true opens files. The kernel counts no run of a tail call: it is not to be shown as idle.
     assert "on_open" not in {part for part, _runs, _ns in programs}
 
 
