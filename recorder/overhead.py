@@ -46,9 +46,7 @@ class Overhead:
     def _programs(self) -> dict[str, kernel.ProgramStats]:
         # The kernel counts a run where it enters BPF: a tail call is part of the program that made it.
         tail_called = {hook.program for hook in self._loaded.hooks.values()}
-        return {
-            name: kernel.program_stats(fd) for name, fd in self._loaded.programs.items() if name not in tail_called
-        }
+        return {name: kernel.program_stats(fd) for name, fd in self._loaded.programs.items() if name not in tail_called}
 
     def _close(self, now: int) -> list[dict[str, Any]]:
         assert self._window
