@@ -110,6 +110,9 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 def main() -> None:
     """Runs a command. What the user can do something about is one line and an exit status, all else a traceback."""
     codecs.register_error(ESCAPED, _escape)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by `>&-`: a file that is opened must not get its number
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         # Whatever the locale can write, the rest is escaped: a name in a trace must not end the program.
         stream.reconfigure(errors=ESCAPED)  # type: ignore[union-attr]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyze.commands.options import Part, format_option, opened
+from analyze.commands.options import TEXT, Part, format_option, opened
 
 if TYPE_CHECKING:
     from analyze.diff.comparison import Comparison, Options
@@ -42,7 +42,9 @@ DIFFERS, TROUBLE = 1, 2
     help="Write all sections as one HTML file that needs no other. - is standard output.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the FILE of --html.")
-@click.option("--comm", "comms", multiple=True, metavar="NAME", help="Only commands of this name. May be repeated.")
+@click.option(
+    "--comm", "comms", type=TEXT, multiple=True, metavar="NAME", help="Only commands of this name. May be repeated."
+)
 @click.option(
     "--since", metavar="T", help="Compare both from this time on: +1.5 or 90s or 2m after the start of each recording."
 )

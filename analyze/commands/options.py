@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -12,6 +13,18 @@ if TYPE_CHECKING:
     from analyze.trace import Trace
 
 Command = Callable[..., Any]
+
+
+class _Text(click.ParamType[str]):
+    """What was typed, as a trace has it: UTF-8 whatever the locale, and a byte that is none as \\xNN."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return os.fsencode(value).decode("utf-8", "backslashreplace")
+
+
+TEXT = _Text()
 
 
 class Part(TypedDict):
@@ -50,6 +63,7 @@ def part_options(command: Command) -> Command:
         click.option(
             "--comm",
             "comms",
+            type=TEXT,
             multiple=True,
             metavar="NAME",
             help="Only processes whose last known command name is this. May be given more than once, and with "
@@ -58,6 +72,7 @@ def part_options(command: Command) -> Command:
         click.option(
             "--cgroup",
             "cgroups",
+            type=TEXT,
             multiple=True,
             metavar="PATH",
             help="Only processes that were last seen in this control group or below it. May be given more than once.",

@@ -6,12 +6,12 @@ import re
 
 import click
 
-from analyze.commands.options import Part, format_option, opened, part_options, trace_argument
+from analyze.commands.options import TEXT, Part, format_option, opened, part_options, trace_argument
 
 
 @click.command()
 @trace_argument
-@click.argument("query")
+@click.argument("query", type=TEXT)
 @format_option("table", "json", "csv", "markdown")
 @click.option("--limit", type=click.IntRange(0), help="At most so many rows.")
 @part_options

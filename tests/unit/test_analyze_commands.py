@@ -252,7 +252,7 @@ def test_completion_knows_commands_and_reports_no_error() -> None:
     for shell in ("bash", "zsh", "fish"):
         assert "sysmon" in run("completion", shell).stdout
     done = run(_SYSMON_COMPLETE="bash_complete", COMP_WORDS="sysmon re", COMP_CWORD="1")
-    assert done.stdout.split() == ["plain,record", "plain,report"]
+    assert done.stdout.split() == ["plain,record", "plain,report", "plain,repair"]
 
 
 def test_the_reference_names_every_column(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,3 +285,19 @@ def test_a_window_after_the_end_says_so(trace: str) -> None:
 def test_the_list_of_reports_has_every_format() -> None:
     rows = list(csv.DictReader(io.StringIO(run("report", "--list", "--format", "csv").stdout)))
     assert [row["report"] for row in rows] == [r.name for r in reports()]
+
+
+def test_what_is_typed_is_utf8_whatever_the_locale(trace: str) -> None:
+    posix = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    done = run("sql", trace, "SELECT 'ü' AS x", "--format", "json", **posix)
+    assert (done.returncode, json.loads(done.stdout)) == (0, [{"x": "ü"}])
+    done = run("report", trace, "--comm", "日本", **posix)
+    assert done.returncode == 2 and "no process named" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_output_that_is_closed_is_no_error(trace: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "sysmon", "report", trace],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
