@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 CELLS = """
 SELECT epoch_ns(ts) AS ts, CAST(low_ns AS DOUBLE) AS low_ns, CAST(high_ns AS DOUBLE) AS high_ns,
-    CAST(SUM(calls) AS DOUBLE) AS calls
+    CAST(SUM(calls) AS DOUBLE) AS calls, CAST(SUM(total_ns) AS DOUBLE) AS total_ns,
+    CAST(MAX(max_ns) AS DOUBLE) AS max_ns
 FROM main.syscall_latencies
 WHERE returned AND ts IS NOT NULL AND low_ns IS NOT NULL AND calls > 0 AND ($syscall IS NULL OR syscall = $syscall)
 GROUP BY ts, low_ns, high_ns
@@ -103,7 +104,7 @@ def percentiles(over: Steps, rows: dict[str, Any], share: float) -> Floats:
     for i in range(len(over)):
         mine = order[bounds[i] : bounds[i + 1]]
         if len(mine):
-            out[i] = Histogram("", rows["low_ns"][mine], rows["high_ns"][mine], rows["calls"][mine]).percentile(share)
+            out[i] = Histogram.of("", rows, mine).percentile(share)
     return out
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analyze.charts import page, style, units
@@ -29,50 +30,77 @@ LEAST_NS = 0.5
 BOTTOM = 0.6
 """Where a bar begins, so that one call can be seen."""
 
+OF_BUCKETS = """
+    CAST(unfiltered.bucket_low_ns(bucket) AS DOUBLE) AS low_ns,
+    CAST(unfiltered.bucket_high_ns(bucket) AS DOUBLE) AS high_ns,
+    CAST(SUM(calls) AS DOUBLE) AS calls,
+    CAST(SUM(total_ns) AS DOUBLE) AS total_ns,
+    CAST(MAX(max_ns) AS DOUBLE) AS max_ns
+"""
+
 BY_PROCESS = f"""
-SELECT {IDS}, COALESCE(comm, '?') AS comm, syscall,
-    CAST(low_ns AS DOUBLE) AS low_ns,
-    CAST(high_ns AS DOUBLE) AS high_ns,
-    CAST(SUM(calls) AS DOUBLE) AS calls
-FROM report.syscall_histogram_by_process
-WHERE calls > 0
-GROUP BY ALL
+WITH counted AS (
+    SELECT {IDS}, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS}
+    FROM main.syscall_stats
+    WHERE bucket < 487 AND calls > 0
+    GROUP BY ALL
+)
+SELECT c.*, COALESCE(p.comm, '?') AS comm
+FROM counted AS c
+LEFT JOIN unfiltered.processes AS p ON p.pid = c.pid AND p.start = c.start
 ORDER BY ALL
 """
 
-BY_CALL = """
+BY_CALL = f"""
+WITH counted AS (
+    SELECT nr, abi, syscall, bucket, SUM(calls) AS calls, SUM(total_ns) AS total_ns, MAX(max_ns) AS max_ns
+    FROM main.syscall_stats
+    WHERE bucket < 487 AND calls > 0
+    GROUP BY nr, abi, syscall, bucket
+),
+named AS (
+    SELECT abi, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS}
+    FROM counted
+    GROUP BY ALL
+)
 SELECT
-    h.syscall || CASE WHEN h.abi IS DISTINCT FROM m.abi THEN ' (' || COALESCE(h.abi, '?') || ')' ELSE '' END AS name,
-    h.syscall,
-    CAST(h.low_ns AS DOUBLE) AS low_ns,
-    CAST(h.high_ns AS DOUBLE) AS high_ns,
-    CAST(h.calls AS DOUBLE) AS calls
-FROM report.syscall_histogram AS h
-CROSS JOIN (SELECT abi FROM report.syscall_histogram GROUP BY abi ORDER BY SUM(calls) DESC, abi LIMIT 1) AS m
-WHERE h.calls > 0
+    h.* EXCLUDE (abi),
+    h.syscall || CASE WHEN h.abi IS DISTINCT FROM m.abi THEN ' (' || COALESCE(h.abi, '?') || ')' ELSE '' END AS name
+FROM named AS h
+CROSS JOIN (SELECT abi FROM named GROUP BY abi ORDER BY SUM(calls) DESC, abi LIMIT 1) AS m
 ORDER BY name, low_ns
 """
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Calls by latency: the buckets in use, with their limits [ns]."""
+    """Calls by latency: the buckets in use, with their limits, and the sum and the largest of the latencies [ns]."""
 
     name: str
     low_ns: Floats
     high_ns: Floats
     calls: Floats
+    sums_ns: Floats
+    max_ns: Floats
 
     @property
     def total_ns(self) -> float:
-        """The time that they took together, as the middles of the buckets have it."""
-        return float(np.sum(self.calls * (self.low_ns + self.high_ns) / 2))
+        """The time that they took together."""
+        return float(np.nansum(self.sums_ns))
 
     def percentile(self, share: float) -> float:
-        """The middle of the bucket that holds the call at this share of all, counted from the fastest [ns]."""
+        """The call at this share of all, counted from the fastest [ns].
+
+        It is taken to be in the middle of its bucket, but no longer than the longest there, as in the reports.
+        """
         at = int(np.searchsorted(np.cumsum(self.calls), share * float(np.sum(self.calls)) - 1e-9))
         at = min(at, len(self.calls) - 1)
-        return float(self.low_ns[at] + (self.high_ns[at] - self.low_ns[at] - 1) / 2)
+        return float(np.fmin(self.low_ns[at] + (self.high_ns[at] - self.low_ns[at] - 1) / 2, self.max_ns[at]))
+
+    @staticmethod
+    def of(name: str, rows: dict[str, Any], mine: npt.NDArray[Any]) -> Histogram:
+        """That of some of the rows."""
+        return Histogram(name, *(rows[c][mine] for c in ("low_ns", "high_ns", "calls", "total_ns", "max_ns")))
 
 
 def draw(ask: Ask) -> Figure:
@@ -107,7 +135,7 @@ def histograms(rows: dict[str, Any], syscall: str | None) -> list[Histogram]:
         if syscall is not None:
             mine &= rows["syscall"] == syscall
         if mine.any():
-            out.append(Histogram(name, rows["low_ns"][mine], rows["high_ns"][mine], rows["calls"][mine]))
+            out.append(Histogram.of(name, rows, mine))
     return sorted(out, key=lambda h: (-h.total_ns, h.name))
 
 

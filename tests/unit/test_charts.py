@@ -421,16 +421,24 @@ def test_memory_is_what_each_process_had_until_it_ended(drawn: Drawn) -> None:
 
 
 def test_latency_counts_each_call_and_marks_percentiles(drawn: Drawn) -> None:
-    # 98 reads of 1024 to 1151 ns, 2 of 2^20 ns: the median is 1087 ns, the 99th of the slow ones.
+    # 98 reads of 1024 to 1151 ns, 2 of 2^20 ns: the median is 1087 ns, the 99th is of the slow ones, of which the
+    # longest is said to have taken no longer than 2^20 ns. Together 98 x 1060 ns + 2 x 2^20 ns = 2.20103 ms.
     rows = [
-        calls(at(1), 7, born(0), "read", traces.bucket_of(1024), 98),
+        calls(at(1), 7, born(0), "read", traces.bucket_of(1024), 98, total_ns=98 * 1060, max_ns=1150),
         calls(at(2), 7, born(0), "read", traces.bucket_of(1 << 20), 2),
     ]
-    (axes,) = drawn("latency", rows).axes
-    assert np.nansum(stack_of_raw(axes)) == 100
-    marks = {str(line.get_gid()): line.get_xdata()[0] for line in axes.lines}  # type: ignore[index]
-    assert marks["p50"] == pytest.approx(1087.5)
-    assert marks["p99"] == pytest.approx((1 << 20) + (1 << 16) - 0.5)
+    for part in ({}, {"pids": [7]}):
+        (axes,) = drawn("latency", rows, part).axes
+        assert np.nansum(stack_of_raw(axes)) == 100
+        marks = {str(line.get_gid()): line.get_xdata()[0] for line in axes.lines}  # type: ignore[index]
+        assert marks == {"p50": 1087.5, "p99": 1 << 20}
+        assert "read: 100 calls, 2.20 ms in all" in axes.get_title(loc="left")
+
+
+def test_a_heat_map_marks_no_percentile_above_the_largest(drawn: Drawn) -> None:
+    figure = drawn("heatmap", [calls(at(1), 7, born(0), "read", traces.bucket_of(1 << 20), 2)])
+    (p99,) = (p for p in figure.axes[0].patches if p.get_gid() == "p99")
+    assert np.nanmax(p99.get_data().values) == 1 << 20  # type: ignore[attr-defined]
 
 
 def stack_of_raw(axes: Axes) -> np.ndarray[Any, Any]:
