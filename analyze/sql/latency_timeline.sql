@@ -19,21 +19,27 @@ CREATE VIEW report.latency_timeline(
     abi
 ) AS
 WITH
--- Added up by what the rows have, and named after that. The number tells calls apart that have no name.
 cells AS (
-    SELECT ts, syscall, CASE WHEN syscall IS NULL THEN nr END AS nr, abi, bucket, SUM(calls) AS calls
-    FROM main.syscall_stats
-    WHERE bucket < 487
-    GROUP BY ts, syscall, CASE WHEN syscall IS NULL THEN nr END, abi, bucket
+    SELECT s.ts, n.place, s.bucket, SUM(s.calls) AS calls
+    FROM main.syscall_stats AS s
+    JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
+        AND n.syscall IS NOT DISTINCT FROM s.syscall
+    WHERE s.bucket < 487
+    GROUP BY s.ts, n.place, s.bucket
+),
+names AS (
+    SELECT DISTINCT place, name, abi
+    FROM finding.call_name
 )
 SELECT
     c.ts,
     s.interval_ns / 1e9,
-    unfiltered.call_name(c.syscall, c.nr) AS syscall,
-    unfiltered.bucket_low_ns(c.bucket) AS low_ns,
+    n.name,
+    unfiltered.bucket_low_ns(c.bucket),
     unfiltered.bucket_high_ns(c.bucket),
-    TRY_CAST(c.calls AS BIGINT) AS calls,
-    c.abi
+    TRY_CAST(c.calls AS BIGINT),
+    n.abi
 FROM cells AS c
+JOIN names AS n ON n.place = c.place
 LEFT JOIN main.snapshots AS s ON s.ts = c.ts
-ORDER BY c.ts, unfiltered.call_name(c.syscall, c.nr), c.abi NULLS LAST, c.bucket;
+ORDER BY c.ts, c.place, c.bucket;

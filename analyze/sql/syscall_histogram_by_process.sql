@@ -20,22 +20,28 @@ CREATE VIEW report.syscall_histogram_by_process(
     start
 ) AS
 WITH
--- Added up by what the rows have, and named after that. The number tells calls apart that have no name.
 cells AS (
-    SELECT pid, start, syscall, CASE WHEN syscall IS NULL THEN nr END AS nr, abi, bucket, SUM(calls) AS calls
-    FROM main.syscall_stats
-    WHERE bucket < 487
-    GROUP BY pid, start, syscall, CASE WHEN syscall IS NULL THEN nr END, abi, bucket
+    SELECT s.pid, s.start, n.place, s.bucket, SUM(s.calls) AS calls
+    FROM main.syscall_stats AS s
+    JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
+        AND n.syscall IS NOT DISTINCT FROM s.syscall
+    WHERE s.bucket < 487
+    GROUP BY s.pid, s.start, n.place, s.bucket
+),
+names AS (
+    SELECT DISTINCT place, name, abi
+    FROM finding.call_name
 )
 SELECT
     c.pid,
     p.comm,
-    unfiltered.call_name(c.syscall, c.nr) AS syscall,
-    unfiltered.bucket_low_ns(c.bucket) AS low_ns,
+    n.name,
+    unfiltered.bucket_low_ns(c.bucket),
     unfiltered.bucket_high_ns(c.bucket),
-    TRY_CAST(c.calls AS BIGINT) AS calls,
-    c.abi,
+    TRY_CAST(c.calls AS BIGINT),
+    n.abi,
     c.start
 FROM cells AS c
+JOIN names AS n ON n.place = c.place
 LEFT JOIN unfiltered.processes AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
-ORDER BY c.pid, c.start, unfiltered.call_name(c.syscall, c.nr), c.abi NULLS LAST, c.bucket;
+ORDER BY c.pid, c.start, c.place, c.bucket;

@@ -34,22 +34,20 @@ CREATE VIEW report.syscalls_by_process(
     start
 ) AS
 WITH
--- Added up first, and then named: named row by row, it takes three times as long.
 counted AS (
-    SELECT pid, start, abi, nr, syscall, bucket,
-        SUM(calls) AS calls,
-        SUM(errors) AS errors,
-        SUM(total_ns) AS total_ns,
-        MAX(max_ns) AS max_ns
-    FROM main.syscall_stats
-    GROUP BY pid, start, abi, nr, syscall, bucket
+    SELECT s.pid, s.start, n.place, s.bucket,
+        SUM(s.calls) AS calls,
+        SUM(s.errors) AS errors,
+        SUM(s.total_ns) AS total_ns,
+        MAX(s.max_ns) AS max_ns
+    FROM main.syscall_stats AS s
+    JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
+        AND n.syscall IS NOT DISTINCT FROM s.syscall
+    GROUP BY s.pid, s.start, n.place, s.bucket
 ),
--- Calls that have no latency are in a bucket of their own: low_ns IS NULL.
-buckets AS (
-    SELECT pid, start, abi, unfiltered.call_name(syscall, nr) AS syscall,
-        unfiltered.bucket_low_ns(bucket) AS low_ns,
-        unfiltered.bucket_high_ns(bucket) AS high_ns,
-        calls, errors,
+-- Calls that have no latency are in a bucket of their own, NULL.
+cells AS (
+    SELECT pid, start, place, calls, errors,
         CASE WHEN bucket IS NOT NULL THEN calls END AS returned,
         CASE WHEN bucket IS NOT NULL THEN total_ns END AS total_ns,
         CASE WHEN bucket IS NOT NULL THEN max_ns END AS max_ns,
@@ -57,54 +55,75 @@ buckets AS (
         0 AS in_flight
     FROM counted
     UNION ALL
-    SELECT pid, start, abi, unfiltered.call_name(syscall, nr), NULL, NULL,
-        CASE WHEN edge = 'end' THEN 1 ELSE 0 END, 0, NULL, NULL, NULL, 0, 1
-    FROM main.syscalls_in_flight
+    SELECT f.pid, f.start, n.place, CASE WHEN f.edge = 'end' THEN 1 ELSE 0 END, 0, NULL, NULL, NULL, 0, 1
+    FROM main.syscalls_in_flight AS f
+    JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM f.nr AND n.abi IS NOT DISTINCT FROM f.abi
+        AND n.syscall IS NOT DISTINCT FROM f.syscall
 ),
--- The middle of each bucket, but at most the largest latency in it; and how many calls it and those below it hold.
-ranked AS (
-    SELECT
-        *,
-        CASE WHEN returned > 0 AND low_ns IS NOT NULL THEN LEAST(low_ns + (high_ns - low_ns - 1) / 2.0, max_ns) END
-            AS middle_ns,
-        SUM(CASE WHEN low_ns IS NOT NULL THEN returned END) OVER one_call AS n,
-        SUM(CASE WHEN low_ns IS NOT NULL THEN returned END) OVER (one_call ORDER BY low_ns NULLS LAST) AS reached
-    FROM buckets
-    WINDOW one_call AS (PARTITION BY pid, start, abi, syscall)
-),
--- A percentile is the smallest bucket that reaches p percent of n, in integers: reached * 100 >= n * p.
 totals AS (
     SELECT
-        pid, start, abi, syscall,
+        pid, start, place,
         TRY_CAST(SUM(calls) AS BIGINT) AS calls,
         TRY_CAST(SUM(errors) AS BIGINT) AS errors,
         TRY_CAST(SUM(total_ns) AS BIGINT) AS total_ns,
         CAST(SUM(total_ns) AS DOUBLE PRECISION) / NULLIF(SUM(returned), 0) AS mean_ns,
-        MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) AS p50_ns,
-        MIN(CASE WHEN reached * 100 >= n * 90 THEN middle_ns END) AS p90_ns,
-        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns,
         MAX(max_ns) AS max_ns,
         TRY_CAST(SUM(no_return) AS BIGINT) AS no_return,
         TRY_CAST(SUM(in_flight) AS BIGINT) AS in_flight
+    FROM cells
+    GROUP BY pid, start, place
+),
+-- How many calls each bucket and those below it hold. As floating point, exact to 2^53 calls and half the time.
+ranked AS (
+    SELECT pid, start, place, bucket, max_ns,
+        SUM(CAST(calls AS DOUBLE PRECISION)) OVER one_call AS n,
+        SUM(CAST(calls AS DOUBLE PRECISION)) OVER (one_call ORDER BY bucket ROWS UNBOUNDED PRECEDING) AS reached
+    FROM counted
+    WHERE bucket < 487 AND calls > 0
+    WINDOW one_call AS (PARTITION BY pid, start, place)
+),
+-- The middle of each bucket, but at most the largest latency in it.
+middles AS (
+    SELECT
+        *,
+        LEAST(
+            unfiltered.bucket_low_ns(bucket)
+            + (unfiltered.bucket_high_ns(bucket) - unfiltered.bucket_low_ns(bucket) - 1) / 2.0, max_ns
+        ) AS middle_ns
     FROM ranked
-    GROUP BY pid, start, abi, syscall
+),
+-- A percentile is the smallest bucket that reaches p percent of n: reached * 100 >= n * p.
+percentiles AS (
+    SELECT pid, start, place,
+        MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) AS p50_ns,
+        MIN(CASE WHEN reached * 100 >= n * 90 THEN middle_ns END) AS p90_ns,
+        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns
+    FROM middles
+    GROUP BY pid, start, place
+),
+names AS (
+    SELECT DISTINCT place, name, abi
+    FROM finding.call_name
 )
 SELECT
-    s.pid,
+    t.pid,
     p.comm,
-    s.syscall,
-    s.calls,
-    s.errors,
-    s.total_ns / 1e9,
-    s.mean_ns / 1e3,
-    s.p50_ns / 1e3,
-    s.p90_ns / 1e3,
-    s.p99_ns / 1e3,
-    s.max_ns / 1e3,
-    s.no_return,
-    s.in_flight,
-    s.abi,
-    s.start
-FROM totals AS s
-LEFT JOIN unfiltered.processes AS p ON p.pid = s.pid AND p.start IS NOT DISTINCT FROM s.start
-ORDER BY s.total_ns DESC NULLS LAST, s.calls DESC NULLS LAST, s.pid, s.start, s.syscall, s.abi NULLS LAST;
+    n.name,
+    t.calls,
+    t.errors,
+    t.total_ns / 1e9,
+    t.mean_ns / 1e3,
+    q.p50_ns / 1e3,
+    q.p90_ns / 1e3,
+    q.p99_ns / 1e3,
+    t.max_ns / 1e3,
+    t.no_return,
+    t.in_flight,
+    n.abi,
+    t.start
+FROM totals AS t
+JOIN names AS n ON n.place = t.place
+LEFT JOIN percentiles AS q ON q.place = t.place AND q.pid IS NOT DISTINCT FROM t.pid
+    AND q.start IS NOT DISTINCT FROM t.start
+LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+ORDER BY t.total_ns DESC NULLS LAST, t.calls DESC NULLS LAST, t.pid, t.start, t.place;
