@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from bpf.errors import SysmonError
 from recorder import host, kernel, loader, privilege, program
 from recorder.btf import Btf
 from recorder.names import SyscallNames
 
-LOCKDOWN = "/sys/kernel/security/lockdown"
 TRACEFS = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")
+
+OF_USE = {
+    "CAP_SYS_PTRACE": "paths of other users' processes that are alive at either end will not be known",
+    "CAP_SYS_ADMIN": "what the programs cost will not be measured, unless sysctl kernel.bpf_stats_enabled=1",
+    "CAP_SYS_NICE": "the recorder will not go before others, and may lose events on a busy machine",
+    "CAP_SYSLOG": "peaks of memory may be exact only to a batch of each CPU",
+    "CAP_SYS_RESOURCE": "before Linux 5.11 maps need a high RLIMIT_MEMLOCK",
+}
+"""What else a recording makes use of, and what it is like without."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,8 @@ def examine() -> Iterator[Finding]:
     uname = os.uname()
     yield Finding("kernel", True, f"{uname.release} on {uname.machine}, {len(kernel.online_cpus())} CPUs")
     yield _privilege()
+    if privilege.may_record():
+        yield from _not_known()
     yield _pid_namespace()
     yield _lockdown()
     yield _tracefs()
@@ -49,9 +62,29 @@ def examine() -> Iterator[Finding]:
 
 
 def _privilege() -> Finding:
-    if privilege.may_record():
-        return Finding("privilege", True, f"uid {os.geteuid()} with {', '.join(sorted(privilege.effective()))}")
-    return Finding("privilege", False, f"uid {os.geteuid()} may not load BPF programs", "run it with sudo")
+    if lacking := privilege.missing():
+        missing = f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing"
+        return Finding("privilege", False, f"uid {os.geteuid()} may not load BPF programs: {missing}", _remedy())
+    held = sorted(privilege.effective() & {*privilege.NEEDED, *OF_USE})
+    return Finding("privilege", True, f"uid {os.geteuid()} with {', '.join(held)}")
+
+
+def _remedy() -> str:
+    """The command that gives what is needed, to this user and for this program."""
+    program = shlex.quote(sys.argv[0] if "/" in sys.argv[0] else "sysmon")
+    caps = ",".join("+" + name.removeprefix("CAP_").lower() for name in privilege.NEEDED)
+    as_me = f"--reuid {os.getuid()} --regid {os.getgid()} --init-groups --inh-caps={caps} --ambient-caps={caps}"
+    return f"run it with sudo, or without being root: sudo setpriv {as_me} -- {program} record (docs/privileges.md)"
+
+
+def _not_known() -> Iterator[Finding]:
+    """What a recording would go without."""
+    held = privilege.effective()
+    for name in OF_USE:
+        if name not in held:
+            yield Finding("privilege", False, f"{name} is missing: {OF_USE[name]}", fatal=False)
+    if "CAP_SYS_PTRACE" not in held and privilege.hides_processes():
+        yield Finding("/proc", False, "mounted with hidepid: other users' processes are not seen", fatal=False)
 
 
 def _pid_namespace() -> Finding:
@@ -62,17 +95,10 @@ def _pid_namespace() -> Finding:
     )
 
 
-def _lockdown() -> Finding:
-    try:
-        with open(LOCKDOWN) as f:
-            mode = f.read().split("[")[1].split("]")[0]
-    except (OSError, IndexError):
-        return Finding("lockdown", True, "none")
-    if mode == "confidentiality":
-        return Finding(
-            "lockdown", False, "confidentiality: BPF may not read kernel memory", "boot with lockdown=integrity or none"
-        )
-    return Finding("lockdown", True, mode)
+def _lockdown(path: Path = privilege.LOCKDOWN) -> Finding:
+    if privilege.reading_is_locked(path):
+        return Finding("lockdown", False, privilege.READING_IS_LOCKED, "boot with lockdown=integrity or without")
+    return Finding("lockdown", True, privilege.lockdown(path))
 
 
 def _tracefs() -> Finding:

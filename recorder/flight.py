@@ -24,7 +24,7 @@ from bpf.errors import BadRequest, SysmonError
 from bpf.kind import Kind
 from bpf.metadata import ASKED, RUNNING, Recording
 from recorder import priority
-from recorder.writer import REST_BYTES, TraceWriter, check, give_to_sudo_user, publish, telling
+from recorder.writer import REST_BYTES, TraceWriter, check, publish, telling
 
 PARTS = 4
 """Into so many what is kept is divided; one more is being written."""
@@ -217,7 +217,6 @@ class FlightWriter:
                     whole = partial.write(parts, recording, out)
                     out.flush()
                     os.fsync(out.fileno())
-                    give_to_sudo_user(out.fileno())
                 return publish(scratch, path, force), cast(Recording, whole)
         finally:
             scratch.unlink(missing_ok=True)

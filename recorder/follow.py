@@ -43,15 +43,20 @@ class Command:
     def start(self) -> int:
         """Starts the child that will become the command. Returns its pid when it sleeps at the gate."""
         gate, self._gate = os.pipe()
+        ready, almost = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            self._become(gate)
-        while procfs.lives(self.pid) and not procfs.sleeps_on(self.pid, gate):
+            os.close(ready)
+            self._become(gate, almost)
+        os.close(almost)
+        os.read(ready, 1)  # until the child closes its end: from then on it sleeps at the gate only
+        os.close(ready)
+        while procfs.lives(self.pid) and not procfs.sleeps(self.pid):
             time.sleep(0.0005)
         os.close(gate)
         return self.pid
 
-    def _become(self, gate: int) -> NoReturn:
+    def _become(self, gate: int, almost: int) -> NoReturn:
         """In the child: waits and becomes the command. Every other descriptor is closed by the execve."""
         try:
             os.close(self._gate)
@@ -59,6 +64,7 @@ class Command:
             # Python ignores these two, and what is ignored stays so across an execve.
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
+            os.close(almost)
             os.read(gate, 1)
             os.execv(self._path, self.argv)
         except OSError as error:

@@ -20,7 +20,7 @@ from typing import Any
 
 from bpf import calls
 from bpf.metadata import Probe as ProbeStatus
-from recorder import kernel, program
+from recorder import kernel, privilege, program
 from recorder.errors import CannotLoad, CannotRecord
 from recorder.names import SyscallNames
 
@@ -114,6 +114,7 @@ class Loading:
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
+                preexec_fn=privilege.for_compiler if os.geteuid() == 0 else None,
             )
         self._sock.sendall(json.dumps(request).encode())
         self._sock.shutdown(socket.SHUT_WR)
@@ -132,7 +133,8 @@ class Loading:
             if "error" in answer:
                 raise self._error(answer)
         programs = {n: fds[p["fd"]] for n, p in answer["programs"].items() if "fd" in p}
-        refused = {n: _first_line(p["error"]) for n, p in answer["programs"].items() if "error" in p}
+        locked = privilege.READING_IS_LOCKED if privilege.reading_is_locked() else ""
+        refused = {n: locked or _first_line(p["error"]) for n, p in answer["programs"].items() if "error" in p}
         if not programs:
             for fd in fds:
                 os.close(fd)

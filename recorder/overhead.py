@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from typing import Any
 
 from recorder import clock, kernel, procfs
 from recorder.loader import Loaded
+from recorder.stats import Stats
 
 SAMPLE_EVERY_NS = 5_000_000_000
 """How often the programs' run time is measured."""
@@ -19,9 +19,9 @@ SAMPLE_NS = 50_000_000
 class Overhead:
     """Measures in windows that `tick` opens and closes. Rows are for the kind `overhead`, with `ts` in boot time."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
-        self._window: tuple[int, int, dict[str, kernel.ProgramStats]] | None = None
+    def __init__(self, loaded: Loaded, stats: Stats) -> None:
+        self._loaded, self._stats = loaded, stats
+        self._window: tuple[int, dict[str, kernel.ProgramStats]] | None = None
         self._next = clock.boottime_ns() + SAMPLE_NS
         self._own_since = clock.boottime_ns()
         self._own_ns = _cpu_ns()
@@ -34,14 +34,11 @@ class Overhead:
                 self._next = now + SAMPLE_EVERY_NS
                 self._open(now)
             return []
-        return self._close(now) if now - self._window[1] >= SAMPLE_NS else []
+        return self._close(now) if now - self._window[0] >= SAMPLE_NS else []
 
     def _open(self, now: int) -> None:
-        try:
-            stats = kernel.enable_stats()
-        except OSError:
-            return  # not allowed: then the trace has no rows of the programs
-        self._window = (stats, now, self._programs())
+        if self._stats.on():  # else the trace has no rows of the programs
+            self._window = (now, self._programs())
 
     def _programs(self) -> dict[str, kernel.ProgramStats]:
         # The kernel counts a run where it enters BPF: a tail call is part of the program that made it.
@@ -50,9 +47,9 @@ class Overhead:
 
     def _close(self, now: int) -> list[dict[str, Any]]:
         assert self._window
-        stats, opened, before = self._window
+        opened, before = self._window
         after = self._programs()
-        os.close(stats)
+        self._stats.off()
         self._window = None
         return [
             {

@@ -131,10 +131,10 @@ def blocked_calls(pid: int) -> Iterator[tuple[int, int]]:
             yield int(tid), int(first)
 
 
-def sleeps_on(pid: int, fd: int) -> bool:
-    """Whether the process sleeps in a system call whose first argument is this descriptor."""
-    call = (_read(f"/proc/{pid}/syscall", 256) or b"").split()
-    return len(call) > 2 and call[0].isdigit() and int(call[1], 16) == fd
+def sleeps(pid: int) -> bool:
+    """Whether the first thread of the process waits for something that a signal can interrupt."""
+    stat = _read(f"/proc/{pid}/stat") or b""
+    return stat[stat.rfind(b")") + 2 :][:1] == b"S"
 
 
 def process_of_thread(tid: int) -> int | None:

@@ -275,3 +275,8 @@ def unmeasured(btf: Btf) -> dict[str, str]:
     if len(btf.tracepoint_args("sched_process_exit") or ()) < 2:
         columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is gone"
     return columns
+
+
+def peaks_are_exact(made: Plan) -> bool:
+    """Whether what each CPU has not yet told of a process's memory is added to its peak, where that takes a symbol."""
+    return "PER_CPU_OFFSETS " in made.text or "EXIT_SAYS_GROUP_DEAD 1" not in made.text

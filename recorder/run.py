@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from bpf import events
 from bpf.errors import BadRequest
-from recorder import host, kernel, loader, procfs, program, traced
+from recorder import host, kernel, loader, privilege, procfs, program, traced
 from recorder.btf import Btf
 from recorder.errors import CannotRecord, CannotWrite
 from recorder.flight import FlightWriter
@@ -19,7 +19,7 @@ from recorder.status import Status
 from recorder.writer import TraceWriter
 
 
-def record(options: Options) -> int:
+def record(options: Options, privileges: privilege.Privileges) -> int:
     """Makes the recording. Returns the exit status: the command's, if there is one that has ended.
 
     Raises SysmonError, and then nothing is left behind.
@@ -40,7 +40,8 @@ def record(options: Options) -> int:
     kernel.raise_memlock_limit()
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
-        with ends.held():  # or one may come when the file is there and nobody is to remove it yet
+        # held: or one may come when the file is there and nobody is to remove it yet
+        with ends.held(), privilege.acting_as(privileges.owner):
             writer: TraceWriter | FlightWriter
             if options.ring:
                 writer = FlightWriter(options.path, options.force, options.ring)
@@ -58,7 +59,8 @@ def record(options: Options) -> int:
         undo.callback(loaded.close)
         if calls is not None:
             traced.tell(loaded, calls)
-        session = Session(options, plan.sizes, loaded, writer, names, program.unmeasured(btf))
+        unseen = _of_interest(privilege.unmeasured(privilege.effective(), program.peaks_are_exact(plan)), options)
+        session = Session(options, plan.sizes, loaded, writer, names, program.unmeasured(btf), privileges, unseen)
         undo.callback(session.close)
         if command:
             undo.callback(command.abandon)
@@ -69,6 +71,16 @@ def record(options: Options) -> int:
         return 0
     ended = command.status()
     return ended if ended is not None else 128 + session.signal if session.signal else 0
+
+
+def _of_interest(unseen: dict[str, str], options: Options) -> dict[str, str]:
+    """Of kinds that are recorded; and a command that is followed is no other user's."""
+    others = not options.command
+    return {
+        what: why
+        for what, why in unseen.items()
+        if what.split(".")[0] in options.kinds and (others or "other users" not in why)
+    }
 
 
 @contextlib.contextmanager

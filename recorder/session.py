@@ -27,7 +27,7 @@ from bpf.kind import TICK_NS, Kind, ring_layouts
 from bpf.machine import MACHINE
 from bpf.memory import MEMORY
 from bpf.version import version
-from recorder import cgroups, clock, host, inflight, kernel, memory, priority, processes, procfs, program
+from recorder import cgroups, clock, host, inflight, kernel, memory, priority, privilege, processes, procfs, program
 from recorder import ring as rings
 from recorder.counters import ZERO_KEY, Control, MapPair
 from recorder.decode import Decoder
@@ -40,6 +40,7 @@ from recorder.machine import Machine
 from recorder.names import SyscallNames
 from recorder.overhead import Overhead
 from recorder.resident import Resident
+from recorder.stats import Stats
 from recorder.writer import TraceWriter
 
 DRAIN_S = 0.1
@@ -112,13 +113,20 @@ class Session:
         writer: TraceWriter | FlightWriter,
         names: SyscallNames,
         unmeasured: dict[str, str] | None = None,
+        privileges: privilege.Privileges | None = None,
+        unseen: dict[str, str] | None = None,
     ) -> None:
-        """`unmeasured`: columns that this kernel does not know the values of, and why."""
+        """`unmeasured`: columns that this kernel does not know the values of, and why; `unseen`: what we may not know.
+
+        `privileges` are given up when all is attached; None: none are.
+        """
         self._options, self._loaded, self._writer, self._names = options, loaded, writer, names
         self._sizes, self._cpus = sizes, sizes.cpus
         self._clocks = clock.read()
         self._decoder = Decoder(self._clocks.offset_ns, names, frozenset(unmeasured or ()))
-        self._unmeasured = unmeasured or {}
+        self._unmeasured = {**(unmeasured or {}), **(unseen or {})}
+        self._privileges = privileges
+        self._stats = Stats()
         self._control = Control(loaded)
         self._pairs = [MapPair(k, loaded, self._cpus) for k in sizes.map_kinds]
         self._rings = [
@@ -129,7 +137,7 @@ class Session:
             )
         ]
         self._losses = Losses(loaded, self._cpus)
-        self._overhead = Overhead(loaded)
+        self._overhead = Overhead(loaded, self._stats)
         self._machine = Machine(loaded, self._cpus)
         self._resident = Resident(options.interval_s)
         self._stopped_by = ""
@@ -152,6 +160,8 @@ class Session:
                 poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
             self._command = command
             began = self._begin(command)
+            if self._privileges:  # not before: the command is to have all that we had
+                self._privileges.drop(lambda: kernel.lookup(self._loaded.maps["alive"], ZERO_KEY, 8))
             self._writer.begin(self._recording(command))
             self._commit()
             memory.give_back()
@@ -172,6 +182,8 @@ class Session:
         if alive is not None:
             filters.follow(self._loaded, alive if filters.children else filters.pids)
         self._loaded.tell_shapes(self._names)
+        if self._privileges and ledger.OVERHEAD.name in self._options.kinds:
+            self._stats.delegate()
         self._probes = self._loaded.attach()
         self._losses.begin()
         before = frozenset(procfs.pids())
@@ -274,6 +286,7 @@ class Session:
             ring.close()
         self._control.close()
         self._overhead.close()
+        self._stats.close()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[int]:

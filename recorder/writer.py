@@ -76,7 +76,6 @@ class TraceWriter:
             # 0600: a trace holds command lines and file names of every user.
             self.directory.mkdir(0o700)
             self._file, log, *journals = (self._make(n) for n in (partial.ROWS, partial.LOG, *partial.JOURNALS))
-            give_to_sudo_user(self.directory)
         except OSError as error:
             self._remove()
             raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; name another place with -o") from None
@@ -88,7 +87,6 @@ class TraceWriter:
         path = self.directory / name
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._made.append(path)
-        give_to_sudo_user(fd)
         return os.fdopen(fd, "wb", buffering=-1 if name == partial.ROWS else 0)
 
     @property
@@ -234,7 +232,6 @@ class TraceWriter:
         fd, kept = tempfile.mkstemp(prefix=f"{self.path.stem}-", suffix=self.path.suffix)
         with os.fdopen(fd, "wb") as copy, open(f"/proc/self/fd/{self._file.fileno()}", "rb") as rows:
             shutil.copyfileobj(rows, copy)
-            give_to_sudo_user(copy.fileno())
         raise CannotWrite(f"{self.directory} was removed meanwhile: the trace is in {kept}")
 
     def abandon(self) -> None:
@@ -405,10 +402,3 @@ def publish(data: Path, path: Path, force: bool) -> Path:
         return path
     os.unlink(data)
     return path
-
-
-def give_to_sudo_user(file: int | Path) -> None:
-    """The trace belongs to whoever typed the command."""
-    uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
-    if os.getuid() == 0 and uid and gid and uid.isdigit() and gid.isdigit():
-        os.chown(file, int(uid), int(gid))

@@ -220,7 +220,8 @@ def record(
     from bpf.events import SYSCALL
     from recorder import memory
 
-    memory.before_arrow()
+    privileges = privilege.Privileges.of(output, bool(command))
+    privilege.in_thread(privileges.of_threads, memory.before_arrow)
     from recorder import choice, flight, run
     from recorder.filters import Filters, cgroup_at, uid_of
     from recorder.session import Options
@@ -246,4 +247,4 @@ def record(
         command=command,
         command_line=("sysmon", *sys.argv[1:]),
     )
-    context.exit(run.record(options))
+    context.exit(run.record(options, privileges))
