@@ -69,6 +69,8 @@ class Recording(Later):
     recorder_start: int  # ns since boot, rounded down to a tick: the process is (recorder_pid, recorder_start)
     clock_offset_ns: int  # ts minus CLOCK_BOOTTIME
     probes: list[Probe]
-    unmeasured: dict[str, str]  # columns that are NULL as this kernel does not know their values, and why
+    unmeasured: dict[
+        str, str
+    ]  # columns or kinds that are NULL or not there, all or some, for kernel or privilege, and why
     rows: dict[str, int]  # rows of each kind
     losses: list[Loss]  # totals of the `loss` rows

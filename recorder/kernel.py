@@ -119,14 +119,24 @@ def online_cpus() -> list[int]:
     return [cpu for r in ranges for cpu in range(int(r[0]), int(r[-1]) + 1)]
 
 
-def symbol(name: str) -> int | None:
-    """The address of a symbol of the kernel; None if it has none of this name or keeps it secret."""
+def _address(name: str) -> int | None:
+    """As /proc/kallsyms shows it: 0 if it is kept secret; None if there is none of this name."""
     ending = b" " + name.encode() + b"\n"
     try:
         with open("/proc/kallsyms", "rb") as f:
-            return next((int(line.split()[0], 16) or None for line in f if line.endswith(ending)), None)
+            return next((int(line.split()[0], 16) for line in f if line.endswith(ending)), None)
     except OSError:
         return None
+
+
+def symbol(name: str) -> int | None:
+    """The address of a symbol of the kernel; None if it has none of this name or keeps it secret."""
+    return _address(name) or None
+
+
+def hides(name: str) -> bool:
+    """Whether the kernel has a symbol of this name, but does not tell us its address."""
+    return _address(name) == 0
 
 
 def _create(map_type: int, value_size: int, inner: int = 0) -> int:

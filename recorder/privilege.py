@@ -149,10 +149,10 @@ def stats_are_on(path: Path = STATS_SWITCH) -> bool:
         return False
 
 
-def unmeasured(held: frozenset[str], exact_peaks: bool = True) -> dict[str, str]:
+def unmeasured(held: frozenset[str], peaks_are_hidden: bool = False) -> dict[str, str]:
     """What a recording with these capabilities does not know, and why.
 
-    `exact_peaks`: whether the kernel's symbols that exact peaks of memory take could be read.
+    `peaks_are_hidden`: the kernel does not show the address of what exact peaks of memory take.
     """
     lacks = {}
     if "CAP_SYS_PTRACE" not in held:
@@ -164,7 +164,7 @@ def unmeasured(held: frozenset[str], exact_peaks: bool = True) -> dict[str, str]
             lacks["memory"] = "of other users' processes: likewise"
     if "CAP_SYS_ADMIN" not in held and not stats_are_on():
         lacks["overhead"] = "of programs: needs CAP_SYS_ADMIN, or sysctl kernel.bpf_stats_enabled=1"
-    if "CAP_SYSLOG" not in held and not exact_peaks:
+    if peaks_are_hidden:
         lacks["exit.peak_rss_bytes"] = "to the page, only within a batch of each CPU: needs CAP_SYSLOG"
     return lacks
 

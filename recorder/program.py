@@ -36,6 +36,9 @@ FILES = (
     "sockets.bpf.c",
 )
 
+PER_CPU_OFFSETS = "__per_cpu_offset"
+"""The symbol that exact peaks of memory take."""
+
 PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
 FILTER_ENTRIES = 64
@@ -196,7 +199,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
         lines.append(f"#define SIZEOF_percpu_counter {btf.struct_size('percpu_counter')}")
-        offsets = kernel.symbol("__per_cpu_offset")  # of a kernel with CONFIG_KALLSYMS_ALL
+        offsets = kernel.symbol(PER_CPU_OFFSETS)  # of a kernel with CONFIG_KALLSYMS_ALL
         if offsets:
             lines.append(f"#define PER_CPU_OFFSETS {offsets:#x}ULL")
             lines.append(f"#define POSSIBLE_CPUS {kernel.possible_cpus()}")
@@ -275,8 +278,3 @@ def unmeasured(btf: Btf) -> dict[str, str]:
     if len(btf.tracepoint_args("sched_process_exit") or ()) < 2:
         columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is gone"
     return columns
-
-
-def peaks_are_exact(made: Plan) -> bool:
-    """Whether what each CPU has not yet told of a process's memory is added to its peak, where that takes a symbol."""
-    return "PER_CPU_OFFSETS " in made.text or "EXIT_SAYS_GROUP_DEAD 1" not in made.text

@@ -59,7 +59,9 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
         undo.callback(loaded.close)
         if calls is not None:
             traced.tell(loaded, calls)
-        unseen = _of_interest(privilege.unmeasured(privilege.effective(), program.peaks_are_exact(plan)), options)
+        unseen = _of_interest(
+            privilege.unmeasured(privilege.effective(), kernel.hides(program.PER_CPU_OFFSETS)), options
+        )
         session = Session(options, plan.sizes, loaded, writer, names, program.unmeasured(btf), privileges, unseen)
         undo.callback(session.close)
         if command:
