@@ -24,8 +24,12 @@ GAP = "  "
 CUT = "…"
 """Ends a line that was cut, where it can be written."""
 
-DECIMALS = {"_s": 3, "_ms": 3, "_us": 1, "_pct": 2}
-"""Decimals shown of a column with this suffix. Others have six significant digits."""
+DECIMALS = {"_bytes_per_s": 0, "_bytes_per_min": 0, "_s": 3, "_ms": 3, "_us": 1, "_pct": 2}
+"""Decimals shown of a column with this suffix, the first that fits. Others have six significant digits, or all before
+the point, and no exponent."""
+
+LARGE, SMALL = 10**6, 10**-4
+"""From where on, and below what, six significant digits would have an exponent."""
 
 
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -109,11 +113,20 @@ def human(name: str, value: Value) -> str:
         case Instant():
             return iso(value, 6).replace("T", " ").rstrip("Z")
         case float():
-            decimals = next((d for suffix, d in DECIMALS.items() if name.endswith(suffix)), None)
-            return f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
+            return _decimal(name, value)
         case list() | dict():
             return json_text(value)
     return str(value)
+
+
+def _decimal(name: str, value: float) -> str:
+    decimals = next((d for suffix, d in DECIMALS.items() if name.endswith(suffix)), None)
+    if decimals is None and abs(value) >= LARGE - 0.5:
+        decimals = 0
+    elif decimals is None and 0 < abs(value) < SMALL:
+        decimals = 6
+    text = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
+    return text if text.strip("-0.") else text.lstrip("-")  # -0 is 0
 
 
 def _csv_value(value: Value) -> str | int | float:

@@ -17,8 +17,8 @@ CREATE VIEW report.memory_growth(
     peak_rss_bytes,
     -- Slope of the line [bytes a minute]; below 0 if it shrank, NULL with fewer than three samples.
     growth_bytes_per_min,
-    -- How much of the variance the line explains, from 0 to 1; 1 also if the memory never changed, NULL with fewer than
-    -- three samples.
+    -- How much of the variance the line explains, from 0 to 1; NULL with fewer than three samples, and if the memory never
+    -- changed, as there is none.
     r2,
     -- Samples in the window.
     samples,
@@ -65,7 +65,8 @@ totals AS (
         MAX(CASE WHEN n = samples THEN rss_bytes END) AS last_rss,
         MAX(peak_rss_bytes) AS peak,
         CASE WHEN COUNT(*) >= 3 THEN 60 * REGR_SLOPE(CAST(rss_bytes AS DOUBLE PRECISION), second) END AS growth,
-        CASE WHEN COUNT(*) >= 3 THEN REGR_R2(CAST(rss_bytes AS DOUBLE PRECISION), second) END AS r2,
+        CASE WHEN COUNT(*) >= 3 AND MIN(rss_bytes) < MAX(rss_bytes)
+            THEN REGR_R2(CAST(rss_bytes AS DOUBLE PRECISION), second) END AS r2,
         COUNT(*) AS samples,
         MAX(second) AS span_s
     FROM placed

@@ -119,6 +119,7 @@ def test_growth_begins_at_the_last_exec(tmp_path: Path) -> None:
     rows = [had(1, 7, 500), named(7, "new", 1.5), *(had(s, 7, 10) for s in (2, 3, 4))]
     (only,) = report(tmp_path, "memory_growth", rows)
     assert (only["samples"], only["growth_bytes_per_min"], only["first_rss_bytes"]) == (3, 0, 10 * MIB)
+    assert only["r2"] is None  # nothing varies
     (before,) = report(tmp_path, "memory_growth", rows, until="+1.2")
     assert (before["samples"], before["first_rss_bytes"]) == (1, 500 * MIB)
 
