@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analyze import formats
@@ -20,8 +21,24 @@ Cells = tuple[str, ...]
 
 ARROW, SAME = "→", "≈"
 
+NEAR = 1.05
+"""A ratio below it is no change to speak of."""
+
 WIDTH = 100
 """Where sentences are wrapped if the screen has no width of its own [characters]."""
+
+
+class Change(str):
+    """A figure before and after, in words, with the number that it is sorted by: the later one that is known."""
+
+    key: float | None
+
+    @classmethod
+    def of(cls, text: str, before: float | None, after: float | None) -> Change:
+        """The text of two figures."""
+        change = cls(text)
+        change.key = before if after is None else after
+        return change
 
 
 def write_screen(
@@ -62,10 +79,10 @@ def wrapped(text: str, screen: Screen, name: str = "") -> list[str]:
 
 def headline(found: Comparison) -> list[tuple[str, str]]:
     """How long each took, and how busy the CPUs were with anything."""
-    length = change(*found.length_s, duration, changed=True)
+    length = around(*found.length_s, duration)
     if None in found.busy_pct:
         return [("span", length)]
-    return [("span", f"{length}; CPUs busy {change(*found.busy_pct, _percent, changed=True)}")]
+    return [("span", f"{length}; CPUs busy {around(*found.busy_pct, _percent)}")]
 
 
 def write_markdown(
@@ -131,12 +148,27 @@ def table_of(found: Comparison, section: Section, limit: int | None) -> tuple[st
     return f"{section.title}: {told}", Result(names, (False,) * len(names), iter(table)), int(total)
 
 
-def change(before: float | None, after: float | None, text: Callable[[float], str], *, changed: bool) -> str:
+def change(before: float | None, after: float | None, text: Callable[[float], str], *, changed: bool) -> Change:
     """Before and after, and by how much, if it changed; else one of them."""
+    return Change.of(_change(before, after, text, changed), before, after)
+
+
+def around(before: float | None, after: float | None, text: Callable[[float], str]) -> Change:
+    """As `change`, of figures of which it is not known whether they changed: they did if they are not near."""
+    return change(before, after, text, changed=not _near(before, after))
+
+
+def _near(before: float | None, after: float | None) -> bool:
+    if before is None or after is None:
+        return False
+    return before == after or (min(before, after) > 0 and max(before, after) < NEAR * min(before, after))
+
+
+def _change(before: float | None, after: float | None, text: Callable[[float], str], changed: bool) -> str:
     if before is None and after is None:
         return "-"
     if not changed:
-        known = after if before is None else before
+        known = before if after is None else after
         assert known is not None
         return text(known) if before is None or after is None else f"{SAME} {text(known)}"
     parts = ["-" if v is None else text(v) for v in (before, after)]
@@ -185,17 +217,19 @@ def _name(value: str | None) -> str:
     return "-" if value is None else value
 
 
-def _count(row: Row, what: str) -> str:
-    return f"{row[f'{what}_before']:,} {ARROW} {row[f'{what}_after']:,}"
+def _count(row: Row, what: str) -> Change:
+    before, after = row[f"{what}_before"], row[f"{what}_after"]
+    return Change.of(f"{before:,} {ARROW} {after:,}", before, after)
 
 
 def _calls(row: Row, per: str) -> Cells:
     changed = row["changed"].split(", ")
+    time = around if row["changed"] else partial(change, changed=False)
     each = "/s" if per == "s" else ""
     name = row["syscall"] + (f" ({row['abi']})" if row["abi"] else "")
     return (
         name,
-        change(row["time_before_s"], row["time_after_s"], duration, changed=bool(row["changed"])),
+        time(row["time_before_s"], row["time_after_s"], duration),
         change(row["rate_before"], row["rate_after"], lambda v: number(v) + each, changed="rate" in changed),
         change(row["p50_before_us"], row["p50_after_us"], _us, changed="p50" in changed),
         change(row["p99_before_us"], row["p99_after_us"], _us, changed="p99" in changed),
@@ -214,7 +248,7 @@ def _cpu(row: Row, per: str) -> Cells:
     return (
         _name(row["command"]),
         change(row["cpu_before_s"], row["cpu_after_s"], text, changed=row["changed"]),
-        change(row["wait_before_s"], row["wait_after_s"], text, changed=True),
+        around(row["wait_before_s"], row["wait_after_s"], text),
         _count(row, "processes"),
     )
 
@@ -248,8 +282,12 @@ def _exits(row: Row, per: str) -> Cells:
         row["changed"] or SAME,
         _name(row["command"]),
         how if row["exit_code"] is not None or row["signal"] is not None else "-",
-        f"{row['processes_before']:,} of {row['ended_before']:,} {ARROW} "
-        f"{row['processes_after']:,} of {row['ended_after']:,}",
+        Change.of(
+            f"{row['processes_before']:,} of {row['ended_before']:,} {ARROW} "
+            f"{row['processes_after']:,} of {row['ended_after']:,}",
+            row["processes_before"],
+            row["processes_after"],
+        ),
     )
 
 

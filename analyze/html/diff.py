@@ -8,8 +8,9 @@ from typing import IO, TYPE_CHECKING
 
 from analyze.diff import text
 from analyze.html import cells, page
+from analyze.html.cells import Cell
 from analyze.html.page import Head, Table
-from analyze.result import Result
+from analyze.result import Result, Value
 
 if TYPE_CHECKING:
     from analyze.diff.comparison import Comparison
@@ -48,9 +49,18 @@ def write_html(
 
 
 def _section(compared: Compared, title: str, found: Result, total: int, names: tuple[str, str]) -> Section:
-    rows = [tuple(cells.cell("", value, "", 0) for value in row) for row in found.rows]
+    rows = [tuple(_cell(value) for value in row) for row in found.rows]
     command = shlex.join(["sysmon", "diff", *names, compared.name, "--format", "csv"])
-    heads = tuple(Head(name, name, "", "") for name in found.names)
+    styles = [cells.style_of(row[i] for row in rows) for i in range(len(found.names))]
+    heads = tuple(Head(name, name, "", style) for name, style in zip(found.names, styles, strict=True))
     meanings = tuple(Head(c.name, c.name, c.doc, "") for c in compared.view.columns)
     table = Table(heads, rows, total - len(rows), command)
     return Section(compared.name, title, compared.view.doc, table, Table(meanings, [], 0, ""))
+
+
+def _cell(value: Value) -> Cell:
+    if not isinstance(value, text.Change):
+        return cells.cell("", value, "", 0)
+    return Cell(
+        cells.UNKNOWN if value.key is None else value, cells.NUMBER, None if value.key is None else repr(value.key)
+    )

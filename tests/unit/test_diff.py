@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import analyze
-from analyze.diff import compare
+from analyze.diff import compare, text
 from analyze.diff.comparison import Comparison, Options
 from analyze.diff.sections import sections
 from bpf.errors import BadRequest
@@ -561,6 +561,30 @@ def test_the_terminal_shows_before_and_after(
     assert "≈ 0 %" in out
     _, out, _ = in_process(monkeypatch, capsys, "diff", str(before), str(after), "--limit", "0")
     assert "System calls: 1 changed, 0 shown" in out
+
+
+def test_what_is_near_has_no_ratio() -> None:
+    def shown_as(before: float | None, after: float | None) -> str:
+        return text.around(before, after, text.duration)
+
+    assert shown_as(10.0, 10.3) == "≈ 10.3 s"
+    assert shown_as(10.3, 10.0) == "≈ 10 s"
+    assert shown_as(0.0, 0.0) == "≈ 0"
+    assert shown_as(10.0, 10.6) == "10 s → 10.6 s ×1.06"
+    assert shown_as(0.0, 1.0) == "0 → 1 s"
+    assert shown_as(None, 1.0) == "- → 1 s"
+    assert shown_as(None, None) == "-"
+
+
+def test_changes_on_a_page_are_sorted_by_what_was_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = traces.write(tmp_path / "b.parquet", [process(7, "app"), *steady(7, "read", 50)])
+    after = traces.write(tmp_path / "a.parquet", [process(7, "app"), *steady(7, "read", 100)])
+    in_process(monkeypatch, capsys, "diff", str(before), str(after), "--html", str(tmp_path / "d.html"))
+    page = (tmp_path / "d.html").read_text(encoding="utf-8")
+    assert '<td class="n" data-v="100.0">50/s → 100/s ×2.0</td>' in page
+    assert '<th scope="col" class="n">rate</th>' in page
 
 
 def test_a_page(
