@@ -40,11 +40,16 @@ class Section:
     query: str
 
 
+CALLS = (
+    "SELECT syscall, calls, errors, total_s, mean_us, p50_us, p99_us, max_us, unfiltered.is_wait(syscall) AS waits "
+    "FROM report.syscalls"
+)
+
 SECTIONS = (
     Section(
         "syscalls_by_time",
-        "System calls by total time",
-        "SELECT syscall, calls, errors, total_s, mean_us, p50_us, p99_us, max_us FROM report.syscalls",
+        "System calls by total time, those that only wait last",
+        f"{CALLS} ORDER BY waits, total_s DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST",
     ),
     Section(
         "processes_by_cpu",
@@ -66,6 +71,9 @@ SECTIONS = (
         "WHERE exit_code <> 0 OR signal IS NOT NULL ORDER BY ended, pid, start",
     ),
 )
+
+WAITS = f"{CALLS} WHERE waits ORDER BY total_s DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST"
+"""The calls that the section on them has last, and so seldom shows."""
 
 LOSSES = "SELECT cause, place, lost FROM report.losses"
 
@@ -184,7 +192,7 @@ def write_json(trace: Trace, stream: TextIO) -> None:
     stream.write(f'{{"recording": {formats.json_text(trace.metadata)}')
     few = [asdict(f) for f in worst(findings(trace))]
     stream.write(f',\n"findings": {formats.json_text(few)}')
-    for name, query in (("losses", LOSSES), *((s.name, s.query) for s in SECTIONS)):
+    for name, query in (("losses", LOSSES), *((s.name, s.query) for s in SECTIONS), ("waits_by_time", WAITS)):
         stream.write(f',\n"{name}": ')
         formats.write_json(formats.limited(Result.of(trace.own(query)), ROWS), stream, end="")
     stream.write("\n}\n")

@@ -206,6 +206,18 @@ def test_the_summary_fits_a_screen(
     assert max(map(len, out.splitlines())) <= 100
 
 
+def test_the_summary_has_calls_that_only_wait_last(
+    trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = in_process(monkeypatch, capsys, "report", trace)
+    calls = out.split("System calls by total time")[1].splitlines()[2:]
+    assert [line.split()[0] for line in calls[:2]] == ["read", "copy_file_range"]
+    _, out, _ = in_process(monkeypatch, capsys, "report", trace, "--format", "json")
+    found = json.loads(out)
+    assert [(c["syscall"], c["waits"]) for c in found["waits_by_time"]] == [("wait4", True), ("epoll_wait", True)]
+    assert found["syscalls_by_time"][0]["waits"] is False
+
+
 def test_reports_and_views_are_what_their_files_say(trace: str) -> None:
     import analyze
 
