@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from analyze import abi
 from analyze.safe_text import shown
+from bpf.calls import FILE_OPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ FORMS = {
     "chown": "path1 int int",
     "lchown": "path1 int int",
     "fchown": "fd int int",
+    "fchmodat2": "dirfd path1 octal at",
     "fchownat": "dirfd path1 int int at",
     "utimensat": "dirfd path1 address at",
     "truncate": "path1 offset",
@@ -432,6 +434,22 @@ def arguments(call: Call) -> str:
         return "?"
     parts = (_argument(form, i, call) for i, form in enumerate(forms))
     return ", ".join(part for part in parts if part is not None)
+
+
+@lru_cache(maxsize=1024)
+def event_flags(kind: str, syscall: str | None, table: str | None, value: int) -> str | None:
+    """The column `flags` of an event of this kind in words; None if that is not known.
+
+    `table` is the table of system calls.
+    """
+    if kind == "open":
+        more = value & ~0xFFFF_FFFF if syscall == "openat2" else 0  # the others take an int
+        return _open(value, abi.open_flags(table)) + (f"|{more:#x}" if more else "")
+    if kind == "socket":
+        return flags(value, abi.SOCKET_FLAGS)
+    position = FILE_OPS[syscall].flags if syscall in FILE_OPS else 0
+    forms = _forms(syscall)
+    return FORMATS[forms[position - 1]](value) if forms and position else None
 
 
 def result(call: Call) -> str:

@@ -24,7 +24,8 @@ def dump(trace: str, kinds: tuple[str, ...]) -> None:
     """Write every row of a trace, one in a line, in the order of time.
 
     A line is the time, the kind, and name=value of each column that is known, in the order of `sysmon schema`.
-    Text is in double quotes as in JSON. A system call is shown as strace does, with the time that it took in seconds.
+    Text is in double quotes as in JSON. Flags and system calls are shown as strace does, the latter
+    with the time that they took in seconds.
 
     \b
     Examples:
@@ -49,8 +50,17 @@ def line(record: dict[str, Value]) -> str:
 
     ts, kind = record.pop("ts"), record.pop("kind")
     call = f" {_call(record)}" if kind == "syscall" else ""
-    known = (f"{name}={json_text(value)}" for name, value in record.items() if value is not None)
+    known = [f"{name}={json_text(value)}" for name, value in record.items() if value is not None]
+    if record.get("flags") is not None:
+        known = [_flags(kind, record) if word.startswith("flags=") else word for word in known]
     return " ".join(("-" if ts is None else str(ts), json_text(kind)[1:-1], *known)) + call
+
+
+def _flags(kind: Value, record: dict[str, Any]) -> str:
+    from analyze.calltext import event_flags
+
+    text = event_flags(str(kind), record.get("syscall"), record.get("abi"), record["flags"])
+    return f"flags={record['flags'] if text is None else text}"
 
 
 def _call(record: dict[str, Any]) -> str:

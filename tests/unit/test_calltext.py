@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyze import abi
-from analyze.calltext import FORMATS, FORMS, Call, address_text, arguments, line, result
+from analyze.calltext import FORMATS, FORMS, Call, address_text, arguments, event_flags, line, result
 from analyze.safe_text import ACTING
 
 U64 = st.integers(0, (1 << 64) - 1)
@@ -77,6 +77,24 @@ def test_flags_are_those_of_the_recorded_machine() -> None:
     assert arguments(call("openat", *args, abi="arm64", string1="d")).endswith("O_RDONLY|O_DIRECTORY")
     assert arguments(call("openat", *args, abi="riscv64", string1="d")).endswith("O_RDONLY|O_DIRECT")
     assert arguments(call("openat", *args, abi="arm", string1="d")).endswith("O_RDONLY|O_DIRECTORY")
+
+
+@pytest.mark.parametrize(
+    ("kind", "syscall", "value", "text"),
+    [
+        ("open", "openat", 0o2000101, "O_WRONLY|O_CREAT|O_CLOEXEC"),
+        ("open", "creat", 0o1101, "O_WRONLY|O_CREAT|O_TRUNC"),
+        ("open", "openat2", 1 << 40, "O_RDONLY|0x10000000000"),
+        ("file_op", "unlinkat", 0x200, "AT_REMOVEDIR"),
+        ("file_op", "fchmodat2", 0x100, "AT_SYMLINK_NOFOLLOW"),
+        ("file_op", "renameat2", 1, "RENAME_NOREPLACE"),
+        ("file_op", "rename", 1, None),
+        ("file_op", None, 1, None),
+        ("socket", "accept4", 0o2004000, "SOCK_CLOEXEC|SOCK_NONBLOCK"),
+    ],
+)
+def test_flags_of_events(kind: str, syscall: str | None, value: int, text: str | None) -> None:
+    assert event_flags(kind, syscall, "x86_64", value) == text
 
 
 def test_what_no_table_knows_stays_a_number() -> None:
