@@ -53,7 +53,6 @@ def derived() -> tuple[View, ...]:
         "processes",
         "exits",
         "syscall_latencies",
-        "syscall_cells",
         "opens",
         "file_ops",
     )
