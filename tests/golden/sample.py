@@ -181,7 +181,7 @@ def _ledger() -> list[Row]:
     out = [
         row("clock", at(s), event=event, monotonic_ns=offset + s * 10**9 - 5, boottime_ns=offset + s * 10**9,
             realtime_ns=at(s), read_ns=None if event == "start" else 1_500_000)
-        for s, event in ((0, "start"), (1, "snapshot"), (10, "end"))
+        for s, event in ((0, "start"), *((s, "snapshot") for s in range(1, 10)), (10, "end"))
     ]  # fmt: skip
     losses = ((1, "ring full", "exec", 3), (2, "ring full", "exec", 4), (9, "map full", "cpu", 2))
     out += [row("loss", at(s), cause=cause, place=where, lost=lost) for s, cause, where, lost in losses]
