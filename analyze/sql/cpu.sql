@@ -13,7 +13,8 @@ CREATE VIEW report.cpu(
     cpu_pct,
     -- CPU time as a share of what all CPUs had together [%].
     machine_pct,
-    -- Time that its threads were ready to run and waited for a CPU [s]; NULL if the kernel does not count it.
+    -- Time that its threads were ready to run and waited for a CPU [s]; NULL if the kernel does not count it. Since Linux
+    -- 6.12 it now and then counts a sleep as one; see the report `runqueue`.
     wait_s,
     -- Times that one of its threads left a CPU.
     switches,

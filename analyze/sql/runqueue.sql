@@ -3,6 +3,9 @@
 -- From a wakeup, a fork or the loss of the CPU to another thread until the thread runs, as /proc/PID/schedstat counts it.
 -- A wait is counted in the snapshot in which it is over; one that the end of the recording cuts is left out, and so is,
 -- of a thread that is older than the recording, what it waited before it first left a CPU.
+--
+-- Since Linux 6.12 the kernel now and then counts a sleep as a wait, in /proc/PID/schedstat too: a thread that has used
+-- more than its share of a CPU stays queued when it falls asleep. Findings ignore intervals with over 0.2 s a switch.
 CREATE VIEW report.runqueue(
     -- Process id (thread group id).
     pid,
