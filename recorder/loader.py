@@ -106,8 +106,20 @@ class Loading:
         }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `result` or `abandon`
         self._sock, theirs = socket.socketpair()
+        try:
+            self._child = self._start(theirs)
+        except OSError as error:
+            self._sock.close()
+            self._log.close()
+            raise CannotRecord(
+                f"cannot execute {sys.executable}: {error.strerror}; who records must be able to read sysmon's Python"
+            ) from None
+        self._sock.sendall(json.dumps(request).encode())
+        self._sock.shutdown(socket.SHUT_WR)
+
+    def _start(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         with theirs:
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 # -I: neither the working directory nor the environment decides what a root process imports
                 [sys.executable, "-I", str(COMPILER), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
@@ -116,8 +128,6 @@ class Loading:
                 stderr=self._log,
                 preexec_fn=privilege.for_compiler if os.geteuid() == 0 else None,
             )
-        self._sock.sendall(json.dumps(request).encode())
-        self._sock.shutdown(socket.SHUT_WR)
 
     def result(self) -> Loaded:
         """Raises CannotRecord without bcc, CannotLoad if nothing could be loaded."""

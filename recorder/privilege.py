@@ -173,14 +173,13 @@ def unmeasured(held: frozenset[str], peaks_are_hidden: bool = False) -> dict[str
 
 
 def _never_more(kept: frozenset[str]) -> None:
-    """This thread can have no other capabilities in future, whatever it executes, be it as root or set-user-id."""
+    """What this thread will execute can give it no other capabilities, also as root."""
     with contextlib.suppress(OSError):  # without CAP_SETPCAP; after the last that this kernel has it says EINVAL
         for bit in range(64):
             if not _bits(kept) >> bit & 1:
                 _prctl(_CAPBSET_DROP, bit)
     with contextlib.suppress(OSError):  # before 4.3
         _prctl(_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
-    _prctl(_SET_NO_NEW_PRIVS, 1)
 
 
 def reduce(kept: frozenset[str]) -> None:
@@ -188,6 +187,7 @@ def reduce(kept: frozenset[str]) -> None:
     _never_more(kept)
     bits = _bits(kept) & _held("CapPrm:")
     _capset(bits, bits)
+    _prctl(_SET_NO_NEW_PRIVS, 1)
 
 
 def become(user: User, kept: frozenset[str]) -> None:
