@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import tempfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -37,6 +38,9 @@ MAX_FOOTER_BYTES = 256 << 20
 MAX_STRING_BYTES = 64 << 20
 MAX_ELEMENTS = 8 << 20
 """What Thrift may allocate while it reads the footer: a length that lies must not ask for all the memory."""
+
+PIECE_BYTES = 1 << 20
+"""What is read at a time of a file that is summed up."""
 
 RETRY = "copy it again from where it was recorded, or record again"
 
@@ -112,7 +116,23 @@ def _inspect(given: Path) -> Source:
         raise BrokenTrace(f"{shown}: its Parquet footer is damaged ({one_line(str(e))}); {RETRY}") from e
     if schema.METADATA_KEY not in metadata:
         raise NotATrace(f"{shown}: a Parquet file, but not a trace of sysmon; give a file that `sysmon record` wrote")
+    if schema.CHECKSUM_KEY in metadata and metadata[schema.CHECKSUM_KEY] != _checksum(given, metadata):
+        raise BrokenTrace(f"{shown}: it is not as it was written: its checksum is another; {RETRY}")
     return Source(real, size_bytes, _recording(shown, metadata[schema.METADATA_KEY]))
+
+
+def _checksum(path: Path, metadata: dict[bytes, bytes]) -> bytes:
+    """What the checksum has to be of as many bytes as it says that it is of; a trace that was repaired has none."""
+    try:
+        left = data_bytes = int(json.loads(metadata[schema.CHECKSUM_KEY])["bytes"])
+        crc = 0
+        with path.open("rb") as file:
+            while left > 0 and (piece := file.read(min(left, PIECE_BYTES))):
+                crc = zlib.crc32(piece, crc)
+                left -= len(piece)
+    except (ValueError, TypeError, KeyError, RecursionError, OSError):
+        return b""
+    return schema.checksum(data_bytes, crc, metadata)
 
 
 def _is_utf8(name: str) -> bool:

@@ -23,8 +23,8 @@ CPU = Kind(
             "wait_ns",
             "u64",
             "Time that its threads were ready to run and waited for a CPU, summed over threads, as /proc/PID/schedstat "
-            "counts it; NULL if the kernel does not (CONFIG_SCHED_INFO). Since Linux 6.12 the kernel now and then counts "
-            "a sleep as a wait: a thread that has used more than its share stays queued when it falls asleep.",
+            "counts it; NULL if the kernel does not (CONFIG_SCHED_INFO). Since Linux 6.12 the kernel now and then "
+            "counts a sleep as a wait: a thread that has used more than its share stays queued when it falls asleep.",
             "ns",
             role="sum",
         ),

@@ -7,6 +7,7 @@ Version history (a reader refuses a newer version and reads all older ones):
 from __future__ import annotations
 
 import json
+import zlib
 
 import pyarrow as pa
 
@@ -20,6 +21,10 @@ METADATA_KEY = b"sysmon"
 
 KINDS_KEY = b"sysmon.kinds"
 """Key under which a JSON object describes the kinds of this trace and their columns."""
+
+CHECKSUM_KEY = b"sysmon.checksum"
+"""Key under which a JSON object has the CRC-32 of all that stands before the footer and of the two texts above, and how
+many bytes stand there. Parquet's own checksums cover pages but not their headers, and DuckDB does not look at them."""
 
 KIND_COL = Col("kind", "text", "What kind of row this is; a row group holds rows of one kind.")
 
@@ -75,6 +80,14 @@ def wide() -> pa.Schema:
 def of_kind(kind: Kind) -> pa.Schema:
     """The schema of one kind's own columns."""
     return pa.schema([_field(c) for c in kind.cols])
+
+
+def checksum(data_bytes: int, data_crc: int, texts: dict[bytes, bytes]) -> bytes:
+    """The JSON value of CHECKSUM_KEY. `data_crc` is of the file's first `data_bytes`."""
+    crc = data_crc
+    for key in (METADATA_KEY, KINDS_KEY):
+        crc = zlib.crc32(texts.get(key, b""), crc)
+    return json.dumps({"bytes": data_bytes, "crc32": crc}).encode()
 
 
 def describe_kinds() -> bytes:

@@ -202,9 +202,9 @@ class TraceWriter:
             if tables:
                 self._write(tables)
         with self._telling():
-            self._writer.add_key_value_metadata(
-                {schema.METADATA_KEY: json.dumps(recording).encode(), schema.KINDS_KEY: schema.describe_kinds()}
-            )
+            texts = {schema.METADATA_KEY: json.dumps(recording).encode(), schema.KINDS_KEY: schema.describe_kinds()}
+            texts[schema.CHECKSUM_KEY] = schema.checksum(self._file.tell(), self._sink.crc_of_all, texts)
+            self._writer.add_key_value_metadata(texts)
             self._writer.close()
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -261,7 +261,7 @@ class _Summed(io.RawIOBase):
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.crc = 0
+        self.crc = self.crc_of_all = 0
 
     def restart(self) -> int:
         """Sums up from here on. Returns where that is."""
@@ -273,6 +273,7 @@ class _Summed(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         self.crc = zlib.crc32(data, self.crc)
+        self.crc_of_all = zlib.crc32(data, self.crc_of_all)
         return self._file.write(data)
 
 

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import analyze
+from analyze.errors import BrokenTrace
 from bpf import lifecycle, partial, schema
 from bpf.metadata import Recording
 from recorder.errors import CannotWrite
@@ -47,6 +49,24 @@ def test_the_file_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
     assert not (tmp_path / "t.parquet").exists()
     out.finish(META)
     assert os.listdir(tmp_path) == ["t.parquet"]
+
+
+def test_every_flipped_bit_before_the_footer_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    out = TraceWriter(path, force=False)
+    out.add(lifecycle.FORK, forks(*range(META["started_ns"], META["started_ns"] + 5000)))
+    out.finish(META)
+    whole = path.read_bytes()
+    analyze.open_trace(path).close()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for at in range(4, footer, 397):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        with pytest.raises(BrokenTrace):
+            analyze.open_trace(path)
+    described = whole.index(b'"started_ns": ') + 20
+    path.write_bytes(whole[:described] + bytes([whole[described] ^ 1]) + whole[described + 1 :])
+    with pytest.raises(BrokenTrace):
+        analyze.open_trace(path)
 
 
 def test_abandoned_it_leaves_nothing(tmp_path: Path) -> None:
