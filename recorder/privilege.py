@@ -206,6 +206,15 @@ def for_compiler() -> None:
     reduce(frozenset({*NEEDED, "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE"}))
 
 
+def end_blas_threads() -> None:
+    """OpenBLAS, which numpy brings, starts threads when it is loaded. It ends them before a fork, and has new ones when
+    it computes, which nothing here has it do."""
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
 def in_thread(kept: frozenset[str], work: Callable[[], Any]) -> None:
     """Does work that starts threads, such as importing numpy and pyarrow, so that they have these capabilities only."""
 

@@ -221,6 +221,7 @@ def record(
     from recorder import memory
 
     privileges = privilege.Privileges.of(output, bool(command))
+    privilege.end_blas_threads()
     privilege.in_thread(privileges.of_threads, memory.before_arrow)
     from recorder import choice, flight, run
     from recorder.filters import Filters, cgroup_at, uid_of
