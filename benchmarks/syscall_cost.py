@@ -1,104 +1,110 @@
-"""What recording adds to a system call: a getppid loop alone, under empty programs, and under sysmon's.
+"""What recording adds to a system call: a getppid loop alone, under empty programs, under sysmon, and under its peers.
 
-"sysmon, filtered" records one quiet process, as `--pid` does, and not the loop: what a filter costs all others.
-
-`sudo .venv/bin/python benchmarks/syscall_cost.py [ROUNDS]`. Runs are interleaved, medians are shown; the ratio to the
-empty programs is the figure to quote, as machines differ and are noisy.
+`sudo .venv/bin/python benchmarks/syscall_cost.py [--rounds N]`. The loop runs on the last CPU and says its CPU time,
+which other load disturbs less, and its wall time, which is what counts for tools that stop the process at each call.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import statistics
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from recorder import clock, compiler, kernel, loader, program
-from recorder.btf import Btf
-from recorder.counters import Control
-from recorder.filters import EVERYTHING, Filters
-from recorder.names import SyscallNames
+from benchmarks import conditions, measure
+from benchmarks.measure import DEFAULT, EVERY_CALL, FLOOR, NOTHING, Aim, Samples, Section, shown, spread
 
-CALLS = 1_000_000
 LOOP = """
-import os, sys, time
-getppid, n = os.getppid, range(int(sys.argv[1]))
-begin = time.perf_counter_ns()
-for _ in n: getppid()
-print((time.perf_counter_ns() - begin) / len(n))
+import os, statistics, sys, time
+os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+getppid, n, cpu, wall = os.getppid, range(int(sys.argv[1])), [], []
+for _ in range(9):
+    begun, began = time.perf_counter_ns(), time.process_time_ns()
+    for _ in n: getppid()
+    cpu.append((time.process_time_ns() - began) / len(n))
+    wall.append((time.perf_counter_ns() - begun) / len(n))
+print(statistics.median(cpu), statistics.median(wall))
 """
-EMPTY = """
-int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) { return 0; }
-int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) { return 0; }
-int on_sched_switch(struct bpf_raw_tracepoint_args *ctx) { return 0; }
-"""
-TRACEPOINTS = ("sys_exit", "sys_enter", "sched_switch")
+"""Nine pieces, of which the median counts: a piece that something interrupted does not."""
+
+FILTERED = "sysmon record --pid of another"
+SYSCOUNT, BPFTRACE, PERF_RECORD = "bcc syscount -L", "bpftrace, count and hist", "perf record -a"
+PERF_TRACE, STRACE = "perf trace -s", "strace -c -f"
+STOPPING = (PERF_TRACE, STRACE)
+"""What makes the process wait, so that its wall time is what they cost."""
+
+CALLS = 50_000
+FEW_CALLS = {PERF_TRACE: 2_000, STRACE: 2_000, PERF_RECORD: 20_000}
+
+TEXT = """\
+A loop of getppid(2) in Python, on one CPU. `added` is more than without any recording, per call, and `× floor` what
+that is of the cost of two empty programs on the same raw tracepoints, sys_enter and sys_exit. CPU time is what the loop
+itself takes; strace and perf trace make it wait, too, so of these two the ratio is that of wall time. sysmon is the
+whole of it, with the recorder that reads and writes on the same machine."""
 
 
-def ns_per_call() -> float:
-    """The better of two runs, on the last CPU."""
-    command = [sys.executable, "-I", "-S", "-c", LOOP, str(CALLS)]
-    cpu = max(os.sched_getaffinity(0))
+def section(rounds: int) -> Section:
+    """Measures."""
+    quiet = str(os.getppid())
+    samples = measure.interleaved(
+        {
+            NOTHING: measure.nothing,
+            FLOOR: lambda: conditions.empty(("sys_enter", "sys_exit")),
+            DEFAULT: conditions.recording,
+            FILTERED: lambda: conditions.recording("--pid", quiet),
+            EVERY_CALL: lambda: conditions.recording("--syscalls"),
+            SYSCOUNT: conditions.syscount,
+            BPFTRACE: conditions.bpftrace,
+            PERF_RECORD: conditions.perf_record,
+            PERF_TRACE: conditions.perf_trace,
+            STRACE: conditions.strace,
+        },
+        _loop,
+        rounds,
+    )
+    head = ("per call", "CPU", "added", "spread", "× floor", "added, wall", "spread, wall")
+    rows = [_row(samples, name) for name in samples.runs]
+    rows += [(name, "–", f"does not run here: {why}", "", "", "", "") for name, why in samples.absent.items()]
+    return Section("A system call", TEXT, head, rows, _aims(samples))
 
-    def run() -> float:
-        done = subprocess.run(
-            command, capture_output=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {cpu})
-        )
-        return float(done.stdout)
 
-    return min(run(), run())
+def _loop(name: str, prefix: list[str]) -> dict[str, float]:
+    command = [*prefix, sys.executable, "-I", "-S", "-c", LOOP, str(FEW_CALLS.get(name, CALLS))]
+    cpu, wall = map(float, measure.run(command).output.split())
+    return {"cpu": cpu, "wall": wall}
 
 
-@contextmanager
-def empty(programs: list[int]) -> Iterator[None]:
-    """The empty programs attached."""
-    links = [kernel.attach_raw_tracepoint(name, fd) for name, fd in zip(TRACEPOINTS, programs, strict=True)]
-    yield
-    for link in links:
-        os.close(link)
+def _row(samples: Samples, name: str) -> tuple[str, ...]:
+    cpu = shown(samples.median(name, "cpu"), ",.0f", " ns")
+    if name == NOTHING:
+        return (name, cpu, "", spread(samples.values(name, "cpu"), ",.0f"), "", "", "")
+    ratio = samples.ratio(name, FLOOR, "wall" if name in STOPPING else "cpu")
+    return (
+        name,
+        cpu,
+        shown(samples.middle(name, "cpu"), "+,.0f", " ns"),
+        spread(samples.added(name, "cpu"), "+,.0f"),
+        shown(ratio, ",.2f" if ratio and ratio < 100 else ",.0f"),
+        shown(samples.middle(name, "wall"), "+,.0f", " ns"),
+        spread(samples.added(name, "wall"), "+,.0f"),
+    )
 
 
-@contextmanager
-def recording(loaded: loader.Loaded, filters: Filters = EVERYTHING) -> Iterator[None]:
-    """sysmon's programs attached and recording, with nobody who reads."""
-    filters.install(loaded)
-    if filters.pids:
-        filters.follow(loaded, filters.pids)
-    loaded.attach()
-    control = Control(loaded)
-    control.start(clock.boottime_ns(), filters.flags)
-    yield
-    control.stop()
-    control.close()
-    loaded.detach()
+def _aims(samples: Samples) -> list[Aim]:
+    to_floor = {name: samples.ratio(name, FLOOR, "cpu") for name in (DEFAULT, EVERY_CALL)}
+    return [
+        Aim.at_most("default recording, of the floor", 2.0, to_floor[DEFAULT], " ×"),
+        Aim.at_most("default recording, of the floor: the better aim", 1.75, to_floor[DEFAULT], " ×"),
+        Aim.at_most("--syscalls, of the floor", 3.0, to_floor[EVERY_CALL], " ×"),
+        Aim.at_most("default recording, of what bcc syscount -L adds", 0.5, samples.ratio(DEFAULT, SYSCOUNT, "cpu")),
+        Aim.at_most("the same of strace -c -f, wall", 0.02, samples.ratio(DEFAULT, STRACE, "wall"), digits=4),
+        Aim.at_most("the same of perf trace -s, wall", 0.02, samples.ratio(DEFAULT, PERF_TRACE, "wall"), digits=4),
+    ]
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    kernel.raise_memlock_limit()
-    loaded = loader.Loading(program.plan(Btf.of_kernel(), SyscallNames())).result()
-    names = [f"on_{name}" for name in TRACEPOINTS]
-    request = {"stub": str(program.STUB_DIR), "text": EMPTY, "cflags": [], "maps": [], "programs": names}
-    _answer, programs = compiler.load(request)
-    quiet = Filters(pids=(os.getppid(),))
-    times: dict[str, list[float]] = {"nothing": [], "empty programs": [], "sysmon": [], "sysmon, filtered": []}
-    for _ in range(rounds):
-        times["nothing"].append(ns_per_call())
-        with empty(programs):
-            times["empty programs"].append(ns_per_call())
-        with recording(loaded):
-            times["sysmon"].append(ns_per_call())
-        with recording(loaded, quiet):
-            times["sysmon, filtered"].append(ns_per_call())
-    base = statistics.median(times["nothing"])
-    floor = statistics.median(times["empty programs"]) - base
-    print(f"{'':18}{'ns/call':>9}{'added':>9}{'ratio':>7}   spread of {rounds}")
-    for name, values in times.items():
-        added = statistics.median(values) - base
-        spread = f"{min(values):.0f} to {max(values):.0f}"
-        print(f"{name:18}{statistics.median(values):9.1f}{added:9.1f}{added / floor:7.2f}   {spread}")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=7)
+    print(section(parser.parse_args().rounds).markdown())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,234 @@
+"""What goes on while something is measured: empty programs, a recording of sysmon, and its peers.
+
+Peers are those of the distribution. Each is used as its users do, for the question that `sysmon report syscalls`
+answers, where it can. One that is not installed, or that this kernel does not let run, raises Absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.measure import Absent, children_cpu_s
+from recorder import kernel, loader, program
+from recorder.btf import Btf
+from recorder.names import SyscallNames
+
+SYSMON = Path(sys.executable).with_name("sysmon")
+
+PATIENCE_S = 30
+SETTLE_S = 0.5
+"""For peers that do not say when they have begun."""
+
+AGGREGATION = r"""
+BEGIN { printf("begun\n"); }
+tracepoint:raw_syscalls:sys_enter { @start[tid] = nsecs; }
+tracepoint:raw_syscalls:sys_exit /@start[tid]/ {
+    @calls[pid, comm, args->id] = count();
+    @latency[pid, comm, args->id] = hist(nsecs - @start[tid]);
+    delete(@start[tid]);
+}
+"""
+"""What sysmon counts, for bpftrace: calls and their latencies by process, command and call."""
+
+
+@functools.cache
+def _loaded(tracepoints: tuple[str, ...] | None) -> loader.Loaded:
+    kernel.raise_memlock_limit()
+    plan = program.plan(Btf.of_kernel(), SyscallNames())
+    probes = tuple(p for p in plan.probes if tracepoints is None or p.tracepoint in tracepoints)
+    names = (*(p.program for p in probes), program.SNAPSHOT_PROGRAM)
+    text = "".join(f"int {name}(struct bpf_raw_tracepoint_args *ctx) {{ return 0; }}\n" for name in names)
+    return loader.Loading(replace(plan, text=text, maps=(), probes=probes, hooks={})).result()
+
+
+def default_tracepoints() -> tuple[str, ...]:
+    """Those that sysmon records by default; one that has two programs is named twice."""
+    return tuple(p.tracepoint for p in program.plan(Btf.of_kernel(), SyscallNames()).probes)
+
+
+@contextlib.contextmanager
+def empty(tracepoints: tuple[str, ...] | None = None) -> Iterator[list[str]]:
+    """Empty programs on some raw tracepoints, or on all those that sysmon records by default."""
+    loaded = _loaded(tracepoints)
+    loaded.attach()
+    try:
+        yield []
+    finally:
+        loaded.detach()
+
+
+class Running:
+    """A recording that runs. When it has ended: how long that took, and the CPU time of all of it, loading included."""
+
+    def __init__(self, path: Path, process: subprocess.Popen[str]) -> None:
+        self.path, self.process = path, process
+        self.stop_s = 0.0
+        self.cpu_s = 0.0
+        self.said = ""
+
+    def stop(self) -> None:
+        """Ends the recording; the file is finished then."""
+        begin = time.perf_counter()
+        before = children_cpu_s()
+        self.said += ended(self.process)
+        self.cpu_s = children_cpu_s() - before
+        self.stop_s = time.perf_counter() - begin
+
+
+def start(path: Path, *options: str) -> Running:
+    """A recording of sysmon that has begun. Raises Absent if it does not begin."""
+    command = [str(SYSMON), "record", "--force", "-o", str(path), *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    running = Running(path, process)
+    assert process.stderr
+    for line in process.stderr:
+        running.said += line
+        if line.startswith("recording to"):
+            return running
+    process.wait()
+    raise Absent(running.said.strip() or "sysmon ended at once")
+
+
+@contextlib.contextmanager
+def recording(*options: str) -> Iterator[list[str]]:
+    """sysmon records: the whole of it, with its reader and its file."""
+    with tempfile.TemporaryDirectory(prefix="sysmon-benchmark-", dir="/var/tmp") as folder:
+        running = start(Path(folder) / "trace.parquet", *options)
+        try:
+            yield []
+        finally:
+            running.stop()
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """Ends a process that was started here, as Ctrl-C does, or if that does nothing by force. Returns what it still said."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        output, error = process.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, error = process.communicate()
+    return (output or "") + (error or "")
+
+
+def need(name: str, package: str) -> str:
+    """Where a program is. Raises Absent."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if not found:
+        raise Absent(f"not installed (package {package})")
+    return found
+
+
+def need_tracefs() -> None:
+    """Raises Absent where perf and bpftrace would find no tracepoints."""
+    if not Path("/sys/kernel/tracing/events/raw_syscalls").is_dir():
+        raise Absent("tracefs is not mounted, or the kernel has no raw_syscalls tracepoints")
+
+
+@contextlib.contextmanager
+def _beside(command: list[str], begun: str | None, folder: Path | None = None) -> Iterator[list[str]]:
+    """A peer that traces the whole machine meanwhile; `begun` is in the line that it prints when it does."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "BPFTRACE_MAP_KEYS_MAX": "65536"}
+    if folder:
+        environment["BCC_KERNEL_SOURCE"] = str(folder)
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=environment
+        )
+        try:
+            _await(process, log.fileno(), begun)
+            yield []
+            if process.poll() is not None:
+                raise Absent(f"it ended with status {process.returncode} while it traced: {_last(log.fileno())}")
+        finally:
+            ended(process)
+
+
+def _await(process: subprocess.Popen[str], log: int, begun: str | None) -> None:
+    until = time.monotonic() + (PATIENCE_S if begun else SETTLE_S)
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise Absent(f"it ended with status {process.returncode}: {_last(log)}")
+        if begun and begun.encode() in os.pread(log, 1 << 16, 0):
+            return
+        select.select([], [], [], 0.05)
+    if begun:
+        raise Absent(f"it did not begin within {PATIENCE_S} s")
+
+
+def _last(log: int) -> str:
+    lines = os.pread(log, 1 << 16, 0).decode(errors="replace").strip().splitlines()
+    # The reason stands before a traceback, if there is one.
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["it said nothing"])[0].strip()
+
+
+@contextlib.contextmanager
+def bpftrace() -> Iterator[list[str]]:
+    """bpftrace with the same aggregation."""
+    found = need("bpftrace", "bpftrace")
+    need_tracefs()
+    with _beside([found, "-B", "line", "-e", AGGREGATION], "begun"):
+        yield []
+
+
+@contextlib.contextmanager
+def syscount() -> Iterator[list[str]]:
+    """bcc's syscount with latencies. Without kernel headers it gets the few that it includes from sysmon's own."""
+    found = need("syscount-bpfcc", "bpfcc-tools")
+    need_tracefs()
+    with tempfile.TemporaryDirectory(prefix="sysmon-benchmark-") as folder:
+        headers = None
+        if not Path(f"/lib/modules/{os.uname().release}/build").exists():
+            headers = Path(folder) / "headers"
+            shutil.copytree(program.STUB_DIR, headers)
+            (headers / "include/linux/sched.h").touch()  # included, and nothing of it is used
+        with _beside([found, "-L"], "Tracing syscalls", headers):
+            yield []
+
+
+@contextlib.contextmanager
+def perf_trace_all() -> Iterator[list[str]]:
+    """`perf trace -a -s`."""
+    found = need("perf", "linux-perf")
+    need_tracefs()
+    with _beside([found, "trace", "-a", "-s", "-o", "/dev/null"], None):
+        yield []
+
+
+@contextlib.contextmanager
+def perf_record() -> Iterator[list[str]]:
+    """`perf record` of both raw_syscalls tracepoints, of the whole machine."""
+    found = need("perf", "linux-perf")
+    need_tracefs()
+    with tempfile.TemporaryDirectory(prefix="sysmon-benchmark-", dir="/var/tmp") as folder:
+        events = "raw_syscalls:sys_enter,raw_syscalls:sys_exit"
+        with _beside([found, "record", "-q", "-a", "-e", events, "-o", f"{folder}/perf.data"], None):
+            yield []
+
+
+@contextlib.contextmanager
+def perf_trace() -> Iterator[list[str]]:
+    """`perf trace -s` of the command alone."""
+    found = need("perf", "linux-perf")
+    need_tracefs()
+    yield [found, "trace", "-s", "-o", "/dev/null", "--"]
+
+
+@contextlib.contextmanager
+def strace() -> Iterator[list[str]]:
+    """`strace -c -f` of the command."""
+    yield [need("strace", "strace"), "-c", "-f", "-o", "/dev/null"]

@@ -1,0 +1,204 @@
+"""What the benchmarks share: interleaved runs, their medians and spread, tables, and aims beside what was measured.
+
+A condition is what goes on while something is measured: nothing, empty programs, a recording, a peer. Runs of all
+conditions take turns, so that a machine that becomes slower does so for all of them. What a condition adds is the
+median, over the rounds, of its run less the run of nothing in the same round; a spread is the smallest and the largest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+NOTHING, FLOOR = "nothing", "empty programs"
+DEFAULT, EVERY_CALL = "sysmon record", "sysmon record --syscalls"
+
+Condition = Callable[[], AbstractContextManager[list[str]]]
+"""Enters a condition; what it gives is to be put before the command that is measured. May raise Absent."""
+
+
+class Absent(Exception):
+    """A peer cannot run here; says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is wanted of a figure, and what it is. `holds` is None if it could not be measured."""
+
+    what: str
+    wanted: str
+    measured: str
+    holds: bool | None
+
+    @classmethod
+    def at_most(cls, what: str, limit: float, value: float | None, unit: str = "", digits: int = 2) -> Aim:
+        """The value is to be no larger than the limit."""
+        if value is not None and value < 0:  # something added less than nothing
+            return cls(what, f"at most {limit:,g}{unit}", "lost in the noise", True)
+        said = "not measured, or lost in the noise" if value is None else f"{value:,.{digits}f}{unit}"
+        return cls(what, f"at most {limit:,g}{unit}", said, None if value is None else value <= limit)
+
+    @classmethod
+    def at_least(cls, what: str, limit: float, value: float | None, unit: str = "", digits: int = 0) -> Aim:
+        """The value is to be no smaller than the limit."""
+        said = "not measured" if value is None else f"{value:,.{digits}f}{unit}"
+        return cls(what, f"at least {limit:,g}{unit}", said, None if value is None else value >= limit)
+
+
+@dataclass
+class Section:
+    """A part of the page."""
+
+    title: str
+    text: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    aims: list[Aim] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    load: str = ""
+
+    def markdown(self) -> str:
+        """As it stands in the page."""
+        parts = [f"## {self.title}", self.text]
+        if self.load:
+            parts.append(f"Load average of the machine before this part: {self.load}.")
+        parts.append(table(self.head, self.rows))
+        parts += self.notes
+        if self.aims:
+            parts.append(aims_table(self.aims))
+        return "\n\n".join(parts) + "\n"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table: text on the left, figures on the right, padded so that a terminal shows it well."""
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+
+    def line(cells: tuple[str, ...]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        return f"| {first[0]:{first[1]}} | " + " | ".join(f"{cell:>{width}}" for cell, width in others) + " |"
+
+    rule = f"|:{'-' * (widths[0] + 1)}|" + "|".join("-" * (width + 1) + ":" for width in widths[1:]) + "|"
+    return "\n".join([line(head), rule, *map(line, rows)])
+
+
+def aims_table(aims: list[Aim]) -> str:
+    """Each aim beside what was measured."""
+    verdict = {True: "yes", False: "**no**", None: "unknown"}
+    return table(
+        ("aim", "wanted", "measured", "reached"), [(a.what, a.wanted, a.measured, verdict[a.holds]) for a in aims]
+    )
+
+
+def load() -> str:
+    """The load average, over 1 and 5 minutes."""
+    one, five, _ = os.getloadavg()
+    return f"{one:.1f} and {five:.1f}"
+
+
+def progress(text: str) -> None:
+    """Says on standard error what goes on."""
+    print(f"benchmarks: {text}", file=sys.stderr, flush=True)
+
+
+Figures = dict[str, float]
+
+
+@dataclass
+class Samples:
+    """The figures of each run, by condition and round, and why conditions are missing."""
+
+    runs: dict[str, list[Figures]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def values(self, condition: str, figure: str) -> list[float]:
+        """A figure in each round."""
+        return [run[figure] for run in self.runs.get(condition, [])]
+
+    def median(self, condition: str, figure: str) -> float | None:
+        """Of all rounds; None if there were none."""
+        values = self.values(condition, figure)
+        return statistics.median(values) if values else None
+
+    def added(self, condition: str, figure: str, relative: bool = False) -> list[float]:
+        """By how much the figure was more than that of nothing in the same round; relative: as a share of that."""
+        pairs = list(zip(self.values(condition, figure), self.values(NOTHING, figure), strict=False))
+        return [(value - base) / (base if relative else 1) for value, base in pairs]
+
+    def middle(self, condition: str, figure: str, relative: bool = False) -> float | None:
+        """The median of what was added."""
+        values = self.added(condition, figure, relative)
+        return statistics.median(values) if values else None
+
+    def ratio(self, condition: str, to: str, figure: str) -> float | None:
+        """What one condition adds by what another adds; None if what the other adds is lost in the noise."""
+        mine, others = self.middle(condition, figure), self.added(to, figure)
+        return mine / statistics.median(others) if mine is not None and others and min(others) > 0 else None
+
+
+def interleaved(
+    conditions: Mapping[str, Condition], measure: Callable[[str, list[str]], Figures], rounds: int
+) -> Samples:
+    """Measures under each condition in turn, in each other round in the opposite order.
+
+    `measure` is given the name of the condition and what to put before a command. A condition that raises Absent is
+    left out from then on, and so are rounds that it had.
+    """
+    samples = Samples()
+    for number in range(rounds):
+        names = [name for name in conditions if name not in samples.absent]
+        for name in names if number % 2 == 0 else reversed(names):
+            progress(f"  round {number + 1} of {rounds}: {name}")
+            try:
+                with conditions[name]() as prefix:
+                    samples.runs.setdefault(name, []).append(measure(name, prefix))
+            except Absent as reason:
+                samples.absent[name] = str(reason)
+                samples.runs.pop(name, None)
+    return samples
+
+
+@contextlib.contextmanager
+def nothing():  # type: ignore[no-untyped-def]
+    """Nothing goes on."""
+    yield []
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command took: wall time and, of it and of all it waited for, CPU time [s]; and what it printed."""
+
+    wall_s: float
+    cpu_s: float
+    output: str
+
+
+def run(command: list[str], limit_s: float = 300) -> Run:
+    """Runs a command to its end. Raises CalledProcessError, TimeoutExpired."""
+    begin = time.perf_counter()
+    before = children_cpu_s()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=limit_s)
+    return Run(time.perf_counter() - begin, children_cpu_s() - before, done.stdout)
+
+
+def children_cpu_s() -> float:
+    """CPU time of all processes that this one has started and waited for, and of theirs [s]."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def spread(values: list[float], form: str) -> str:
+    """The smallest and the largest."""
+    return f"{min(values):{form}} to {max(values):{form}}" if values else ""
+
+
+def shown(value: float | None, form: str, suffix: str = "") -> str:
+    """A figure, or that there is none."""
+    return "–" if value is None else f"{value:{form}}{suffix}"
