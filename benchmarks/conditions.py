@@ -113,7 +113,7 @@ def recording(*options: str) -> Iterator[list[str]]:
 
 
 def ended(process: subprocess.Popen[str]) -> str:
-    """Ends a process that was started here, as Ctrl-C does, or if that does nothing by force. Returns what it still said."""
+    """Ends a process that was started here, as Ctrl-C does, or else by force. Returns what it still said."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -159,10 +160,20 @@ def interleaved(
             try:
                 with conditions[name]() as prefix:
                     samples.runs.setdefault(name, []).append(measure(name, prefix))
-            except Absent as reason:
-                samples.absent[name] = str(reason)
+            except (Absent, subprocess.SubprocessError) as reason:
+                samples.absent[name] = _first_line(reason)
                 samples.runs.pop(name, None)
     return samples
+
+
+def _first_line(reason: Exception) -> str:
+    """Why something is absent: of a command that failed or took too long, which."""
+    if isinstance(reason, subprocess.CalledProcessError):
+        said = (reason.stderr or "").strip().splitlines()[:1]
+        return f"{reason.cmd[0]} ended with status {reason.returncode}: {''.join(said)}"
+    if isinstance(reason, subprocess.TimeoutExpired):
+        return f"{reason.cmd[0]} took more than {reason.timeout:.0f} s"
+    return str(reason)
 
 
 @contextlib.contextmanager
@@ -180,12 +191,20 @@ class Run:
     output: str
 
 
-def run(command: list[str], limit_s: float = 300) -> Run:
+def run(command: list[str], limit_s: float = 120) -> Run:
     """Runs a command to its end. Raises CalledProcessError, TimeoutExpired."""
     begin = time.perf_counter()
     before = children_cpu_s()
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=limit_s)
-    return Run(time.perf_counter() - begin, children_cpu_s() - before, done.stdout)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
+    try:
+        output, errors = process.communicate(timeout=limit_s)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)  # and all that it started
+        process.communicate()
+        raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, output, errors)
+    return Run(time.perf_counter() - begin, children_cpu_s() - before, output)
 
 
 def children_cpu_s() -> float:

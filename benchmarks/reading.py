@@ -48,7 +48,7 @@ MOVED = {"pid": 1, "ppid": 1, "tid": 1, "start": TICK_NS, "parent_start": TICK_N
 """Columns that tell processes apart, and the unit in which another process differs."""
 
 WORK = """
-cd "$(mktemp -d)" && for i in 1 2 3 4 5 6; do echo "int p$i(int n) { return n * $i; }" >p$i.c; done
+folder=$(mktemp -d) && cd "$folder" && for i in 1 2 3 4 5 6; do echo "int p$i(int n) { return n * $i; }" >p$i.c; done
 python3 -m http.server 18765 --bind 127.0.0.1 >server.log 2>&1 & server=$!
 sleep 0.5
 for round in 1 2 3 4 5 6; do
@@ -56,6 +56,7 @@ for round in 1 2 3 4 5 6; do
     python3 -c "import urllib.request as u; [u.urlopen('http://127.0.0.1:18765/p1.c').read() for _ in range(60)]"
 done
 kill $server
+rm -r "$folder"
 """
 
 
@@ -63,7 +64,7 @@ def recorded(path: Path, options: list[str]) -> Path:
     """A recording of this machine while it compiles, serves and starts processes; the one that is there if any."""
     if not path.exists():
         sysmon = [sys.executable, "-m", "sysmon", "record", "--with", "kernel_memory", "-o", str(path)]
-        subprocess.run([*sysmon, *options, "--", "bash", "-c", WORK], check=True)
+        subprocess.run([*sysmon, *options, "--", "bash", "-c", WORK], check=True, stderr=subprocess.DEVNULL)
     return path
 
 
@@ -182,19 +183,22 @@ def measure(path: str, name: str) -> None:
     )
 
 
+def measure_apart(path: Path, name: str) -> dict[str, float]:
+    """What one report costs in a process of its own. Raises CalledProcessError."""
+    command = [sys.executable, __file__, "--measure", str(path), name]
+    figures: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    return figures
+
+
 def measured(path: Path, names: list[str], rounds: int) -> Iterator[tuple[str, dict[str, float]]]:
     """Each report and its figures, medians of the rounds."""
     for name in names:
-        runs = []
-        for _ in range(rounds):
-            command = [sys.executable, __file__, "--measure", str(path), name]
-            done = subprocess.run(command, capture_output=True, check=False, text=True)
-            if done.returncode:
-                print(f"{name:22}{done.stderr.splitlines()[-1]}", flush=True)
-                break
-            runs.append(json.loads(done.stdout))
-        else:
-            yield name, {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        try:
+            runs = [measure_apart(path, name) for _ in range(rounds)]
+        except subprocess.CalledProcessError as error:
+            print(f"{name:22}{error.stderr.splitlines()[-1]}", flush=True)
+            continue
+        yield name, {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ def section(rounds: int, quick: bool, only: str | None = None) -> Section:
         slow = measure.interleaved(
             {NOTHING: measure.nothing, PERF_TRACE: conditions.perf_trace_all},
             lambda _name, _prefix: _times(small, folder, times=1),
-            min(rounds, 2 if quick else 3),
+            1 if quick else 3,
         )
         text = "\n".join(f"- {name}: `{_typed(command, folder)}`, {what}" for name, (command, what) in chosen.items())
     head = ("workload", "under", "time", "added", "spread", "× floor", "added, CPU", "× floor, CPU")
