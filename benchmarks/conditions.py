@@ -69,6 +69,11 @@ def empty(tracepoints: tuple[str, ...] | None = None) -> Iterator[list[str]]:
         loaded.detach()
 
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what goes on in the background so, and then no peer, nor sysmon, would end at a Ctrl-C of ours.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Running:
     """A recording that runs. When it has ended: how long that took, and the CPU time of all of it, loading included."""
 

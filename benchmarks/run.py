@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -136,6 +137,7 @@ def _measured(name: str, part: Callable[[], Section]) -> Section:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # what goes on is ended then, as by Ctrl-C
     parser = argparse.ArgumentParser(prog="script/benchmarks", description="Measures, and writes docs/performance.md.")
     parser.add_argument("--quick", action="store_true", help="little work, for trying; writes no page")
     parser.add_argument("--only", nargs="+", metavar="PART", help="only these parts; writes no page")
