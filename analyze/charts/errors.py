@@ -64,7 +64,7 @@ def draw(ask: Ask) -> Figure:
         legend.append(page.Entry(colour, f"{layers[-1].label}: {units.count(totals[name])}"))
     if len(names) > TOP:
         mine = np.isin(rows["name"], names[TOP:])
-        label = f"{len(names) - TOP} others"
+        label = f"{len(names) - TOP} other{'s' if len(names) - TOP > 1 else ''}"
         layers.append(_layer(label, style.OTHERS, over.sums(rows["ts"][mine], rows["calls"][mine]), over.widths_s))
         legend.append(page.Entry(style.OTHERS, f"{label}: {units.count(sum(totals[n] for n in names[TOP:]))}"))
     lost = losses(trace, ask.chart)

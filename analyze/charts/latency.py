@@ -117,7 +117,8 @@ def draw(ask: Ask) -> Figure:
         raise NoData(f"no {which} returned in this part of the trace: there is no latency to draw")
     shown = found[:PANELS]
     lost = losses(trace, ask.chart)
-    notes = [f"{len(found) - PANELS} other calls took less time together each."] if len(found) > PANELS else []
+    rest = len(found) - PANELS
+    notes = [f"Each of {rest} other{'s' if rest > 1 else ''} took less time in all."] if rest > 0 else []
     notes.append(lost.note.replace("Shaded: lost there, and missing here", "Lost, and missing here"))
     sheet = page.Page(ask.chart.title, page.subtitle(trace), [0.72] * len(shown), notes=notes)
     figure, axes = sheet.made()

@@ -128,7 +128,8 @@ def draw(ask: Ask) -> Figure:
     born = sum(any(life.began is not None for life in p.lives) for p in everyone)
     failed = sum(any(life.end in ("another exit status", "killed by a signal") for life in p.lives) for p in everyone)
     axes.set_title(
-        f"{units.count(born)} processes began or executed a program, {units.count(failed)} failed or were killed"
+        f"{units.count(born)} process{'es' if born != 1 else ''} began or executed a program, "
+        f"{units.count(failed)} failed or were killed"
     )
     for i, line in enumerate(shown):
         _bars(axes, i, line)

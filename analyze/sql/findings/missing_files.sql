@@ -72,8 +72,9 @@ SELECT
     CASE WHEN f.processes = 1 THEN f.start END,
     CASE WHEN f.processes > 1 THEN FORMAT('{:,} × ', f.processes) || COALESCE(f.comm, '(no name)') END,
     FORMAT('looked in vain for files: {:,} of {:,} opens failed', f.failed, f.opens),
-    FORMAT('{:,} of {:,} opens failed with ENOENT or ENOTDIR ({:.0f} a second, {:.3f} s in all): {:,} paths, each name tried '
-        || '{:.1f} times in a process', f.failed, f.opens, f.failed / s.wall_s, f.failed_s, f.paths, f.failed / f.names),
+    FORMAT('{:,} of {:,} opens failed with ENOENT or ENOTDIR ({:.0f} a second, {:.3f} s in all): {:,} path{}, each name tried '
+        || '{:.1f} times in a process', f.failed, f.opens, f.failed / s.wall_s, f.failed_s, f.paths,
+        CASE WHEN f.paths = 1 THEN '' ELSE 's' END, f.failed / f.names),
     '1,000 opens of what does not exist, 50 a second, half of all opens, 10 for each name and process',
     'file_errors' || CASE WHEN f.processes = 1 THEN FORMAT(' --pid {}', f.pid) ELSE '' END,
     'open'
