@@ -8,10 +8,13 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from analyze.errors import BrokenTrace
 from analyze.safe_text import one_line
 from analyze.source import inspect, unfinished
+from analyze.wellformed import misfit
 from bpf import partial
 from bpf.errors import BadRequest, SysmonError
+from bpf.metadata import Recording
 
 
 class CannotRepair(SysmonError):
@@ -34,6 +37,10 @@ def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict
     if os.path.lexists(file) and not force:
         raise BadRequest(f"{one_line(str(file))} exists: choose another name with -o, or overwrite it with --force")
     parts, recording = partial.read_parts(directories)
+    if problem := misfit(recording, Recording):
+        raise BrokenTrace(
+            f"{one_line(str(directories[0]))}: its description is damaged ({one_line(problem)}); remove it"
+        )
     if parts[-1].running:
         raise BadRequest(f"{one_line(str(directories[-1]))} is still being recorded: end that first, with Ctrl-C")
     try:

@@ -16,6 +16,7 @@ in the losses of the trace.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import json
@@ -66,6 +67,26 @@ SHARED_ROWS = 1 << 12
 
 class BadPartial(SysmonError):
     """Nothing can be made of what is left of a recording."""
+
+
+@contextlib.contextmanager
+def _understood(directory: Path) -> Iterator[None]:
+    """What is not as a recorder writes it is one line. Checksums tell damage; this is for what was made up.
+
+    OSError with a number is of the file system, without one of Arrow.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+        raise BadPartial(f"{directory}: cannot be understood ({_said(error)}); remove it") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise BadPartial(f"{directory}: cannot be understood ({_said(error)}); remove it") from None
+
+
+def _said(error: Exception) -> str:
+    return " ".join(ascii(str(error))[1:-1].split())[:200] or type(error).__name__
 
 
 def frame(kind: bytes, content: bytes) -> bytes:
@@ -202,11 +223,12 @@ def read(directory: Path) -> Partial:
     A recorder that still runs may change over to the other journal meanwhile; then it is read again.
     """
     for _ in range(5):
-        found, commit = _read_log(directory)
-        found.running = is_running(directory)
-        _read_journal(found, commit)
-        if not found.running or not _missing(found.expected, _present([found])):
-            break
+        with _understood(directory):
+            found, commit = _read_log(directory)
+            found.running = is_running(directory)
+            _read_journal(found, commit)
+            if not found.running or not _missing(found.expected, _present([found])):
+                break
     if found.running:
         found.recording["stopped_by"] = RUNNING
     return found
@@ -221,6 +243,11 @@ def read_parts(directories: list[Path]) -> tuple[list[Partial], dict[str, Any]]:
         except BadPartial:
             if number == 0 or directory != directories[-1]:
                 raise  # only the last may have been begun a moment before
+    with _understood(directories[0]):
+        return parts, _joined_recording(parts)
+
+
+def _joined_recording(parts: list[Partial]) -> dict[str, Any]:
     first = parts[0]
     first.waiting = _merged([first.waiting, first.opening])
     for kind, table in first.opening.items():
@@ -229,32 +256,29 @@ def read_parts(directories: list[Path]) -> tuple[list[Partial], dict[str, Any]]:
     before = {(loss["cause"], loss["place"]): loss["lost"] for loss in first.losses_before}
     losses = [{**loss, "lost": loss["lost"] - before.get((loss["cause"], loss["place"]), 0)} for loss in last["losses"]]
     losses = [loss for loss in losses if loss["lost"]]
-    return parts, {**last, "started_ns": first.recording["started_ns"], "losses": losses}
+    return {**last, "started_ns": first.recording["started_ns"], "losses": losses}
 
 
 def _read_log(directory: Path) -> tuple[Partial, dict[str, Any]]:
     found = Partial(directory)
     groups: list[Group] = []
     commit: dict[str, Any] | None = None
-    try:
-        for kind, content in frames((directory / LOG).read_bytes()):
-            if kind == SCHEMA:
-                found.empty = content
-            elif kind == RECORDING:
-                found.recording = json.loads(content)
-                found.losses_before = found.recording["losses"]
-            elif kind == GROUP:
-                groups.append(Group(**json.loads(content)))
-            elif kind == COMMIT:
-                commit = json.loads(content)
-                found.groups = list(groups)
-        if commit is None or not found.empty:
-            raise BadPartial(f"{directory}: the recording was cut off before anything of it was written; remove it")
-        found.recording.update(commit["changes"])
-        found.expected = commit["rows"]
-        return found, commit
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadPartial(f"{directory}: cannot be understood ({error}); remove it") from None
+    for kind, content in frames((directory / LOG).read_bytes()):
+        if kind == SCHEMA:
+            found.empty = content
+        elif kind == RECORDING:
+            found.recording = json.loads(content)
+            found.losses_before = found.recording["losses"]
+        elif kind == GROUP:
+            groups.append(Group(**json.loads(content)))
+        elif kind == COMMIT:
+            commit = json.loads(content)
+            found.groups = list(groups)
+    if commit is None or not found.empty:
+        raise BadPartial(f"{directory}: the recording was cut off before anything of it was written; remove it")
+    found.recording.update(commit["changes"])
+    found.expected = commit["rows"]
+    return found, commit
 
 
 def _read_journal(found: Partial, commit: dict[str, Any]) -> None:
@@ -274,7 +298,9 @@ def _read_journal(found: Partial, commit: dict[str, Any]) -> None:
         if number <= commit["commit"] and generation == generations.get(kind, 0):
             to = opening if kind.startswith(OPENING) else batches
             with pa.ipc.open_stream(pa.py_buffer(content[BATCH_HEAD.size :])) as stream:
-                to.setdefault(kind.removeprefix(OPENING), []).append(stream.read_all())
+                table = stream.read_all()
+            table.validate(full=True)  # offsets that lie would have Arrow read beyond its memory
+            to.setdefault(kind.removeprefix(OPENING), []).append(table)
     found.waiting, found.opening = _joined(batches), _joined(opening)
 
 
@@ -304,13 +330,14 @@ def write(parts: list[Partial], recording: dict[str, Any], out: BinaryIO) -> dic
 
     Returns what the trace says of itself: `recording`, with the rows that there are and those that were damaged.
     """
-    out.write(pages.MAGIC)
-    groups: list[bytes] = []
-    for part in parts:
-        for data, found in _row_groups(part):
-            groups.append(thrift.dump(pages.moved(found, out.tell() - found[5].value)))
-            out.write(data)
-    return _finish(parts, recording, groups, out)
+    with _understood(parts[0].directory):
+        out.write(pages.MAGIC)
+        groups: list[bytes] = []
+        for part in parts:
+            for data, found in _row_groups(part):
+                groups.append(thrift.dump(pages.moved(found, out.tell() - found[5].value)))
+                out.write(data)
+        return _finish(parts, recording, groups, out)
 
 
 def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
@@ -318,8 +345,9 @@ def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
 
     If that does not come to its end, it can be done again.
     """
-    groups = [thrift.dump(found) for _data, found in _row_groups(part)]
-    with (part.directory / ROWS).open("r+b") as out:
+    with _understood(part.directory):
+        groups = [thrift.dump(found) for _data, found in _row_groups(part)]
+    with _understood(part.directory), (part.directory / ROWS).open("r+b") as out:
         out.write(pages.MAGIC)
         out.truncate(out.seek(max([len(pages.MAGIC), *(group.end for group in part.groups)])))
         whole = _finish([part], recording, groups, out)
@@ -338,7 +366,10 @@ def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
         part.groups = []
         return
     with file:
+        size = os.fstat(file.fileno()).st_size
         for group in part.groups:
+            if not 0 <= group.begin <= group.end <= size:
+                continue
             data = os.pread(file.fileno(), group.end - group.begin, group.begin)
             if zlib.crc32(data) != group.crc:
                 continue
