@@ -11,6 +11,7 @@ from analyze.findings import Finding, findings
 from analyze.result import Result
 from analyze.safe_text import shown
 from analyze.screen import ALARM, BOLD, QUIET, Screen
+from bpf.partial import DAMAGED
 
 if TYPE_CHECKING:
     from analyze.trace import Trace
@@ -84,8 +85,13 @@ COST = (
 
 
 def losses_line(trace: Trace) -> str:
-    """What was lost, in one line; empty if nothing was."""
+    """What was lost, in one line; empty if nothing was.
+
+    Rows that were damaged after they were written have no time that is known: they may be of any window.
+    """
     rows = trace.own(LOSSES).fetchall()
+    damaged = [loss for loss in trace.metadata["losses"] if loss["cause"] == DAMAGED]
+    rows += [(loss["cause"], loss["place"], loss["lost"]) for loss in damaged]
     if not rows:
         return ""
     total = sum(lost for _, _, lost in rows if lost is not None)

@@ -198,6 +198,18 @@ def test_a_table_says_that_something_was_lost(
     assert "LOST" not in out
 
 
+def test_damage_is_told_in_every_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = [{"cause": "damaged", "place": "exec", "lost": 7}]
+    path = str(traces.write(tmp_path / "damaged.parquet", [], losses=damaged))
+    for window in ([], ["--since", "+3"]):
+        _, out, _ = in_process(monkeypatch, capsys, "report", path, "execs", *window)
+        assert out.splitlines()[-1].startswith("LOST 7: damaged exec 7")
+    _, out, _ = in_process(monkeypatch, capsys, "report", path)
+    assert "Nothing was lost" not in out
+
+
 def test_the_summary_fits_a_screen(
     trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
