@@ -1,0 +1,82 @@
+"""What of the reader is Python, with damage that atheris guides to where it reaches more.
+
+`python -m tests.fuzz.guided` takes libFuzzer's arguments, such as -max_total_time=60. Thrift, pages, the log and the
+journals of a recording that was cut off, and what a trace says of itself: all in one process. Whatever is raised that
+is no refusal ends it with a traceback.
+"""
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["bpf", "analyze"]):
+    from analyze.source import _recording
+    from bpf import pages, partial, thrift
+
+from bpf.errors import SysmonError
+from tests.fuzz import seeds
+
+SCRATCH = Path(tempfile.mkdtemp(prefix="sysmon-fuzz-")) / ".t.parquet.0.partial"
+SEED: dict[str, bytes] = {}
+COLUMNS: list[pages.Leaf] = []
+
+
+def one(data: bytes) -> None:
+    """One case: the first byte says what the rest is."""
+    kind, rest = data[:1], data[1:]
+    match kind[0] % 5 if kind else 0:
+        case 0:
+            with contextlib.suppress(thrift.Malformed):
+                thrift.Reader(rest).struct()
+        case 1:
+            with contextlib.suppress(pages.BadPages):
+                pages.row_group(rest, 4, 300, COLUMNS)
+        case 2:
+            with contextlib.suppress(SysmonError):
+                _recording("t.parquet", rest)
+        case 3:
+            _cut_off({partial.LOG: _with_checksums(rest)})
+        case _:
+            _cut_off({partial.JOURNALS[0]: partial.frame(partial.BATCH, rest)})
+
+
+def _with_checksums(data: bytes) -> bytes:
+    """A log of the seed's schema and of what the bytes say: each line a frame, its first character the kind."""
+    first = next(c for k, c in partial.frames(SEED[partial.LOG]) if k == partial.SCHEMA)
+    lines = [line for line in data.split(b"\n") if line]
+    return b"".join([partial.frame(partial.SCHEMA, first), *(partial.frame(n[:1], n[1:]) for n in lines)])
+
+
+def _cut_off(files: dict[str, bytes]) -> None:
+    for name, content in {**SEED, **files}.items():
+        (SCRATCH / name).write_bytes(content)
+    with contextlib.suppress(SysmonError):
+        partial.write(*partial.read_parts([SCRATCH]), io.BytesIO())
+
+
+def main() -> None:
+    made = seeds.cut_off(Path(tempfile.mkdtemp(prefix="sysmon-fuzz-")))
+    SEED.update({path.name: path.read_bytes() for path in made.iterdir()})
+    SCRATCH.mkdir()
+    part = partial.read(made)
+    COLUMNS.extend(pages.leaves(pages.footer(part.empty)))
+    corpus = Path(tempfile.mkdtemp(prefix="sysmon-fuzz-"))
+    log = [kind + content for kind, content in partial.frames(SEED[partial.LOG]) if kind != partial.SCHEMA]
+    batch = next(content for name in partial.JOURNALS for _, content in partial.frames(SEED.get(name, b"")))
+    cases = (
+        b"\0" + part.empty[-2000:-8], b"\1" + SEED[partial.ROWS][4 : part.groups[0].end],
+        b"\2" + json.dumps(part.recording).encode(), b"\3" + b"\n".join(log), b"\4" + batch,
+    )  # fmt: skip
+    for number, case in enumerate(cases):
+        (corpus / str(number)).write_bytes(case)
+    atheris.Setup([sys.argv[0], "-rss_limit_mb=600", "-timeout=20", *sys.argv[1:], str(corpus)], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

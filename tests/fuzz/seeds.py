@@ -1,0 +1,59 @@
+"""What is damaged: a small sample trace, and what would be left of its recording had that been cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+import analyze
+import bpf
+from analyze.source import inspect
+from bpf import partial, schema
+from recorder import writer
+from recorder.writer import TraceWriter
+
+SAMPLE = Path(__file__).parents[2] / "sample_traces" / "leak.parquet"
+
+
+def cut_off(directory: Path) -> Path:
+    """Makes the directory that a killed recorder would have left, with row groups and with rows that wait."""
+    path = directory / "t.parquet"
+    kept = partial.GROUP_ROWS, partial.SHARED_ROWS, writer.SMALL_JOURNAL_BYTES
+    partial.GROUP_ROWS, partial.SHARED_ROWS, writer.SMALL_JOURNAL_BYTES = 300, 50, 20_000
+    try:
+        _write(path)
+    finally:
+        partial.GROUP_ROWS, partial.SHARED_ROWS, writer.SMALL_JOURNAL_BYTES = kept
+    ((made,),) = partial.of(path)
+    return made
+
+
+def _write(path: Path) -> None:
+    rows = pq.read_table(SAMPLE)
+    recording = inspect(SAMPLE).recording
+    out = TraceWriter(path, force=False)
+    out.begin({**recording, "stopped_by": "cut off"})
+    out.commit({})
+    begin = 0
+    for part in range(1, 6):
+        end = rows.num_rows * part // 5
+        some = rows.slice(begin, end - begin)
+        for kind in bpf.KINDS:
+            mine = some.filter(pc.equal(some["kind"], kind.name)).select([c.name for c in kind.cols])
+            for batch in mine.cast(schema.of_kind(kind)).combine_chunks().to_batches():
+                out.add(kind, batch)
+        out.commit({"ended_ns": recording["ended_ns"]})
+        begin = end
+    # As SIGKILL does: no footer, nothing is removed.
+    out._file.flush()
+    out._writer.is_open = False
+    out._file.close()
+    out._journal.close()
+
+
+def check(path: Path) -> None:
+    """Raises if it cannot be read before it is damaged."""
+    with analyze.open_trace(path) as trace:
+        assert trace.rows().fetchall()

@@ -1,0 +1,106 @@
+"""Damaged traces are refused with one line or read, whatever is asked of them; `script/fuzz` tries for longer."""
+
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import analyze
+from analyze.repair import make_whole
+from bpf import pages, partial, schema, thrift
+from bpf.errors import SysmonError
+from tests import traces
+from tests.fuzz import mutations, seeds
+
+ROOT = Path(__file__).parents[1]
+
+SECONDS = 20
+"""In CI. Each seed has its own cases, so what fails once can be made again."""
+
+
+def test_commands_survive_damaged_traces() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", str(SECONDS), "7"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 faults" in done.stdout
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_a_description_of_any_kind_is_refused_or_read(dice: random.Random) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = traces.write(Path(directory) / "t.parquet", [])
+        path.write_bytes(mutations.description(path.read_bytes(), dice))
+        with contextlib.suppress(SysmonError):
+            analyze.open_trace(path).close()
+
+
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return seeds.cut_off(tmp_path_factory.mktemp("seed"))
+
+
+def remade(cut_off: Path, place: Path, kind: bytes, change: object) -> Path:
+    """A copy of the directory in which the content of each frame of a kind in the log is another."""
+    made = place / cut_off.name
+    made.mkdir()
+    for path in cut_off.iterdir():
+        (made / path.name).write_bytes(path.read_bytes())
+    log = made / partial.LOG
+    assert callable(change)
+    found = [(k, change(c) if k == kind else c) for k, c in partial.frames(log.read_bytes())]
+    log.write_bytes(b"".join(partial.frame(k, c) for k, c in found))
+    return made
+
+
+def changed(**values: object) -> object:
+    return lambda content: json.dumps({**json.loads(content), **values}).encode()
+
+
+MADE_UP = {
+    "losses are gone": (partial.RECORDING, lambda c: json.dumps({"host": {}}).encode()),
+    "losses are a number": (partial.RECORDING, changed(losses=7)),
+    "losses of another shape": (partial.RECORDING, changed(losses=[{"cause": [], "place": {}, "lost": "x"}])),
+    "no journal of that number": (partial.COMMIT, changed(journal=99)),
+    "rows that are a list": (partial.COMMIT, changed(rows=[1])),
+    "a commit of lists": (partial.COMMIT, changed(commit=[], changes=[])),
+    "too deep": (partial.COMMIT, lambda c: b"[" * 100_000),
+    "no object": (partial.GROUP, lambda c: b"[1]"),
+    "rows of text": (partial.GROUP, changed(rows={"exec": "x"})),
+    "a schema that is none": (partial.SCHEMA, lambda c: b"PAR1"),
+}
+
+
+@pytest.mark.parametrize(("kind", "change"), MADE_UP.values(), ids=MADE_UP)
+def test_a_log_that_was_made_up_is_one_line(cut_off: Path, tmp_path: Path, kind: bytes, change: object) -> None:
+    made = remade(cut_off, tmp_path, kind, change)
+    with pytest.raises(SysmonError) as refused:
+        analyze.open_trace(made).close()
+    assert "\n" not in str(refused.value)
+    with pytest.raises(SysmonError):
+        make_whole(made, None, force=False)
+
+
+def test_a_row_group_elsewhere_is_damage_and_takes_no_memory(cut_off: Path, tmp_path: Path) -> None:
+    made = remade(cut_off, tmp_path, partial.GROUP, changed(end=1 << 50))
+    with analyze.open_trace(made) as trace:
+        assert any(loss["cause"] == partial.DAMAGED for loss in trace.metadata["losses"])
+
+
+def test_mutations_are_what_they_say() -> None:
+    """Else the fuzzer would only find that nonsense is refused."""
+    whole = seeds.SAMPLE.read_bytes()
+    for number in range(20):
+        pages.footer(mutations.footer_fields(whole, random.Random(number)))
+        found = pages.footer(mutations.description(whole, random.Random(number)))
+        assert any(pair[1].value == schema.METADATA_KEY for pair in found[5].items)
+    assert thrift.dump(pages.footer(whole)) == whole[mutations.footer_at(whole) : -8]
