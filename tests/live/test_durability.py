@@ -1,6 +1,6 @@
 """However a recording ends, a trace is left: SIGKILL, a full disk, a limit, a directory that goes away.
 
-SYSMON_KILLS says how many recordings are killed; without it, 12.
+SYSMON_KILLS says how many recordings are killed; without it, 5.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from tests.live.recording import SYSMON, Recording, python, recording, start, wa
 
 pytestmark = pytest.mark.live
 
-KILLS = int(os.environ.get("SYSMON_KILLS", "12"))
+KILLS = int(os.environ.get("SYSMON_KILLS", "5"))
 
 NUMBERED = """
 import os, sys, time
@@ -75,10 +75,10 @@ def complete(path: Path, pid: int) -> int:
 def test_killed_at_any_moment_a_trace_is_left(tmp_path: Path) -> None:
     """Each is whole up to its last commit: no number is missing before the last."""
     dice = random.Random(7)
-    with numbered(1000) as process, ThreadPoolExecutor(3) as pool:
+    with numbered(400) as process, ThreadPoolExecutor(3) as pool:
         results = list(
             pool.map(
-                lambda i: killed(tmp_path / f"{i}.parquet", process.pid, dice.uniform(0.0, 6.0), whole=i % 3 == 0),
+                lambda i: killed(tmp_path / f"{i}.parquet", process.pid, dice.uniform(0.0, 5.0), whole=i % 3 == 0),
                 range(KILLS),
             )
         )
@@ -143,7 +143,7 @@ def end_of(process: subprocess.Popen[str], recorder: Recording) -> str:
 
 def test_on_a_full_disk_the_recording_ends_and_is_kept(tmp_path: Path, small_disk: Path) -> None:
     path = small_disk / "t.parquet"
-    with numbered(500) as process:
+    with numbered(2000) as process:
         said = end_of(process, start(path))
     assert "No space left on device" in said and f"sysmon repair {path}" in said
     count = complete(path, process.pid)
@@ -155,7 +155,7 @@ def test_on_a_full_disk_the_recording_ends_and_is_kept(tmp_path: Path, small_dis
 
 def test_on_a_full_disk_it_can_be_repaired_elsewhere(tmp_path: Path, small_disk: Path) -> None:
     path = small_disk / "t.parquet"
-    with numbered(500) as process:
+    with numbered(2000) as process:
         end_of(process, start(path))
     made, _recording = make_whole(path, tmp_path / "made.parquet", force=False)
     assert complete(made, process.pid) > 0
@@ -187,7 +187,7 @@ def test_at_a_limit_of_file_size_the_command_runs_on(tmp_path: Path) -> None:
     limit = 1_000_000
     with (tmp_path / "said").open("w+") as said:  # a pipe would be held open by the command that runs on
         recorder = subprocess.run(
-            [SYSMON, "record", "-o", tmp_path / "t.parquet", "--", sys.executable, "-c", NUMBERED, "500"],
+            [SYSMON, "record", "-o", tmp_path / "t.parquet", "--", sys.executable, "-c", NUMBERED, "2000"],
             stderr=said, timeout=120, check=False,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         )  # fmt: skip
@@ -231,7 +231,7 @@ def test_a_recording_can_be_read_while_it_runs(tmp_path: Path) -> None:
 
 def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
     limit = 4 << 20
-    with numbered(1500) as process:
+    with numbered(4000) as process:
         running = start(tmp_path / "t.parquet", "--max-size", "4M")
         assert running.process.wait(120) == 0
         assert running.stop() == 0
@@ -263,18 +263,18 @@ def assert_last_of(path: Path, pid: int, ring_s: float) -> None:
 
 def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
     with numbered(100) as process:
-        running = start(tmp_path / "t.parquet", "--ring", "4s")
-        time.sleep(8)
+        running = start(tmp_path / "t.parquet", "--ring", "2s")
+        time.sleep(4)
         running.process.send_signal(signal.SIGUSR1)
         wait_for(lambda: any(p.name.startswith("t-") for p in tmp_path.iterdir()))
-        time.sleep(2)
+        time.sleep(1)
         assert len(partial.of(running.path)[0]) <= 6
         assert running.stop() == 0, running.output
     (asked,) = (p for p in tmp_path.iterdir() if p.name.startswith("t-"))
     assert f"wrote {asked}" in running.output
     assert sorted(os.listdir(tmp_path)) == sorted([asked.name, "t.parquet"])
     for path in (asked, running.path):
-        assert_last_of(path, process.pid, 4)
+        assert_last_of(path, process.pid, 2)
     with analyze.open_trace(running.path) as trace, analyze.open_trace(asked) as before:
         assert trace.metadata["stopped_by"] == "signal"
         assert before.metadata["stopped_by"] == "request"
@@ -282,7 +282,7 @@ def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
 
 
 def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
-    with numbered(1500) as process:
+    with numbered(4000) as process:
         running = start(tmp_path / "t.parquet", "--ring", "8M")
         wait_for(lambda: (parts := partial.of(running.path)) and "-000001" not in parts[0][0].name, 120)
         assert running.stop() == 0, running.output
@@ -294,11 +294,11 @@ def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
 def test_a_flight_recorder_that_is_killed_leaves_the_last(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with numbered(100) as process:
-        running = start(path, "--ring", "4s")
-        time.sleep(8)
+        running = start(path, "--ring", "2s")
+        time.sleep(4)
         running.process.kill()
         running.stop()
     assert complete(path, process.pid) > 0
     make_whole(path, None, force=False)
     assert os.listdir(tmp_path) == ["t.parquet"]
-    assert_last_of(path, process.pid, 4)
+    assert_last_of(path, process.pid, 2)
