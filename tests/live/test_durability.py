@@ -263,8 +263,8 @@ def assert_last_of(path: Path, pid: int, ring_s: float) -> None:
 
 def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
     with numbered(100) as process:
-        running = start(tmp_path / "t.parquet", "--ring", "2s")
-        time.sleep(4)
+        running = start(tmp_path / "t.parquet", "--ring", "4s")
+        time.sleep(8)
         running.process.send_signal(signal.SIGUSR1)
         wait_for(lambda: any(p.name.startswith("t-") for p in tmp_path.iterdir()))
         time.sleep(1)
@@ -274,7 +274,7 @@ def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
     assert f"wrote {asked}" in running.output
     assert sorted(os.listdir(tmp_path)) == sorted([asked.name, "t.parquet"])
     for path in (asked, running.path):
-        assert_last_of(path, process.pid, 2)
+        assert_last_of(path, process.pid, 4)
     with analyze.open_trace(running.path) as trace, analyze.open_trace(asked) as before:
         assert trace.metadata["stopped_by"] == "signal"
         assert before.metadata["stopped_by"] == "request"
@@ -294,11 +294,11 @@ def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
 def test_a_flight_recorder_that_is_killed_leaves_the_last(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with numbered(100) as process:
-        running = start(path, "--ring", "2s")
-        time.sleep(4)
+        running = start(path, "--ring", "4s")
+        time.sleep(8)
         running.process.kill()
         running.stop()
     assert complete(path, process.pid) > 0
     make_whole(path, None, force=False)
     assert os.listdir(tmp_path) == ["t.parquet"]
-    assert_last_of(path, process.pid, 2)
+    assert_last_of(path, process.pid, 4)
