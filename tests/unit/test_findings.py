@@ -377,6 +377,8 @@ def test_restart_loop(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(5, lasts_s=1.1))  # beside one another
     assert found(tmp_path, rows(5, exit_code=1), "restart_loop")
     assert not found(tmp_path, rows(5, exit_code=1, comm="grep"))
+    assert found(tmp_path, rows(5, signal=15), "restart_loop")
+    assert not found(tmp_path, rows(5, signal=13))  # SIGPIPE: the reader had seen enough
     assert found(tmp_path, rows(5, exit_code=2, comm="grep"), "restart_loop")
     # Cut by the window: three are left.
     assert not found(tmp_path, rows(5), since="+3")

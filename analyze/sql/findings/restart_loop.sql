@@ -2,9 +2,9 @@
 --
 -- At least 5 processes of one command with the same parent command failed, in at least 80 % of its runs that ended in
 -- the window, one after the other: none began before the one before it had ended. Failed is an exit status other than
--- 0, or a signal. Status 1 counts only if one process started them all, and not of programs that say no by it: grep,
--- test, diff, cmp, expr, pgrep, pidof, which, readlink and the like. High if they began at least once in 2 s on
--- average.
+-- 0, or a signal but SIGPIPE, by which a program ends whose reader has seen enough. Status 1 counts only if one
+-- process started them all, and not of programs that say no by it: grep, test, diff, cmp, expr, pgrep, pidof, which,
+-- readlink and the like. High if they began at least once in 2 s on average.
 CREATE VIEW finding.restart_loop(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,
@@ -29,7 +29,7 @@ CREATE VIEW finding.restart_loop(
 ) AS
 WITH
 runs AS (
-    SELECT c.*, COALESCE(c.exit_code <> 0, FALSE) OR c.signal IS NOT NULL AS failed
+    SELECT c.*, COALESCE(c.exit_code <> 0 OR c.signal <> 13, FALSE) AS failed
     FROM finding.process AS c
     WHERE c.ended_here AND (c.exit_code IS NOT NULL OR c.signal IS NOT NULL)
 ),
