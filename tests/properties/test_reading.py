@@ -94,7 +94,7 @@ def test_views_give_what_was_written(rows: list[Row]) -> None:
             names = [c.name for c in kind.cols]
             written = [tuple(r[n] for n in names) for r in rows if r["kind"] == kind.name]
             columns = ", ".join(f'"{n}"' for n in names)
-            found = Result.of(trace.sql(f'SELECT {columns} FROM unfiltered."{kind.view}"'))
+            found = Result.of(trace.own(f'SELECT {columns} FROM unfiltered."{kind.view}"'))
             read = [tuple(map(exact, r)) for r in found.rows]
             assert sorted(read, key=key) == sorted(written, key=key)
 
@@ -117,8 +117,8 @@ def test_cutting_a_trace_in_two_changes_no_total(rows: list[Row], cut: int) -> N
             query = f'SELECT * FROM main."{kind.view}"'
             if kind.view == "exits":
                 query = "SELECT * EXCLUDE (cpu_ns, syscalls) FROM exits"
-            both = before.sql(query).fetchall() + after.sql(query).fetchall()
-            assert sorted(map(repr, both)) == sorted(map(repr, whole.sql(query).fetchall())), kind.of_interval
+            both = before.own(query).fetchall() + after.own(query).fetchall()
+            assert sorted(map(repr, both)) == sorted(map(repr, whole.own(query).fetchall())), kind.of_interval
 
 
 @RARELY
@@ -140,7 +140,7 @@ def test_a_histogram_holds_the_calls_that_returned(rows: list[Row]) -> None:
         r["calls"] or 0 for r in few if r["kind"] == "syscall_stats" and r["bucket"] is not None and r["bucket"] < 487
     )
     with opened(few) as trace:
-        found = trace.sql("SELECT COALESCE(SUM(calls), 0) FROM report.syscall_histogram").fetchall()
+        found = trace.own("SELECT COALESCE(SUM(calls), 0) FROM report.syscall_histogram").fetchall()
     assert found == [(returned,)]
 
 
