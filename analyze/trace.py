@@ -52,6 +52,12 @@ DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExcepti
 """Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
 
 
+NAMED_REPORT = re.compile(r"\breport\.\"?(\w+)")
+
+CATALOGUE = re.compile(r"\b(duckdb_\w+|information_schema|pg_\w+|show)\b", re.IGNORECASE)
+"""What a query names that looks at views: it is to see all of them. To make all takes a second and more."""
+
+
 class Trace:
     """A trace, or the part of one that was asked for.
 
@@ -223,8 +229,18 @@ class Trace:
             raise BadRequest(f"only queries that read can be run, such as SELECT; this is {statements[0].type.name}")
         if statements[0].named_parameters:
             raise BadRequest("the query has a parameter ($1 or ?) and there is no value for it; write the value")
-        self._make_all()
+        if CATALOGUE.search(query):
+            self._make_all()
+        else:
+            known = {r.name: r for r in reports()}
+            self._make(known[name] for name in NAMED_REPORT.findall(query) if name in known)
         self._find_processes(query)
+        try:
+            return self._connection.sql(query)
+        except (duckdb.CatalogException, duckdb.BinderException):
+            if self._documented:
+                raise
+        self._make_all()  # it may name a view in another way, and what it does not find is suggested from all
         return self._connection.sql(query)
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
