@@ -58,7 +58,7 @@ class Page:
         return 0 if self.is_dictionary else int(self.header[5][1].value)
 
 
-def footer(data: bytes) -> Struct:
+def footer(data: bytes | memoryview) -> Struct:
     """The footer of a Parquet file. Raises Malformed."""
     length = int.from_bytes(data[-8:-4], "little")
     return thrift.Reader(data, len(data) - 8 - length).struct()

@@ -23,15 +23,14 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from bpf import pages, schema, thrift
+from bpf import pages, rowgroups, schema, thrift
 from bpf.errors import SysmonError
 from bpf.metadata import RUNNING
 
@@ -58,7 +57,7 @@ BATCH_HEAD = struct.Struct("<II32s")
 GROUP_ROWS = 1 << 15
 """Rows of a kind that are gathered before they are written as a row group.
 
-Writing takes memory for every column of the file, empty ones too: 60 MB for 131,072 rows.
+More take more memory in the recorder and longer at a time; fewer make the file larger, by 10 kB a row group.
 """
 
 SHARED_ROWS = 1 << 12
@@ -118,27 +117,24 @@ def batch_frame(commit: int, generation: int, kind: str, batches: list[pa.Record
     return [HEAD.pack(BATCH, len(head) + rows.size, crc), head, rows]
 
 
-def parquet_writer(sink: Any, wide: pa.Schema) -> pq.ParquetWriter:
-    """What writes row groups of a trace."""
-    return pq.ParquetWriter(
-        sink,
-        wide,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=[n for n in wide.names if n != "ts"],
-        column_encoding={"ts": "DELTA_BINARY_PACKED"},
-        write_statistics=["kind", "ts", "pid"],  # what readers look for
-        write_page_checksum=True,
-    )
-
-
 def empty_file(wide: pa.Schema) -> bytes:
     """A trace without rows and without a recording, for its footer."""
     sink = io.BytesIO()
-    writer = parquet_writer(sink, wide)
+    writer = rowgroups.parquet_writer(sink, wide)
     writer.add_key_value_metadata({schema.KINDS_KEY: schema.describe_kinds()})
     writer.close()
     return sink.getvalue()
+
+
+def of_kind(kind: str, table: pa.Table) -> pa.Table:
+    """The rows with the column that says their kind."""
+    index = pa.repeat(pa.scalar(0, pa.int8()), table.num_rows)
+    return table.append_column("kind", pa.DictionaryArray.from_arrays(index, [kind]))
+
+
+def joined(tables: Iterable[pa.Table]) -> pa.Table:
+    """Rows of several kinds, each with the columns of all."""
+    return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
 
 
 def sorted_rows(table: pa.Table) -> pa.Table:
@@ -393,7 +389,7 @@ def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes]
     """Writes what comes after the row groups that are there."""
     waiting = _merged([part.waiting for part in parts])
     if waiting:
-        _append(_as_file(waiting, parts[0].empty), out, groups)
+        _append(waiting, rowgroups.Encoder(parts[0].empty), out, groups)
     present = _present(parts)
     damaged = [
         {"cause": DAMAGED, "place": kind, "lost": count}
@@ -410,12 +406,15 @@ def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes]
     return whole
 
 
-def _append(file: bytes, out: BinaryIO, groups: list[bytes]) -> None:
-    """The row groups of a Parquet file that is in memory."""
-    by = out.tell() - len(pages.MAGIC)
-    groups += [thrift.dump(pages.moved(group, by)) for group in pages.footer(file)[4].items]
-    footer_bytes = 8 + int.from_bytes(file[-8:-4], "little")
-    out.write(memoryview(file)[len(pages.MAGIC) : len(file) - footer_bytes])
+def _append(waiting: dict[str, pa.Table], encoder: rowgroups.Encoder, out: BinaryIO, groups: list[bytes]) -> None:
+    """The rows as row groups; kinds of few rows share one."""
+    tables = [of_kind(kind, sorted_rows(table)) for kind, table in waiting.items()]
+    few = [table for table in tables if table.num_rows < SHARED_ROWS]
+    for table in ([joined(few)] if few else []) + [table for table in tables if table.num_rows >= SHARED_ROWS]:
+        for at in range(0, table.num_rows, 2 * GROUP_ROWS):
+            group = encoder.row_group(table.slice(at, 2 * GROUP_ROWS), out.tell())
+            out.write(group.data)
+            groups.append(group.said)
 
 
 def _merged(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
@@ -424,30 +423,3 @@ def _merged(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
         for kind, table in part.items():
             tables.setdefault(kind, []).append(table)
     return _joined(tables)
-
-
-def _as_file(waiting: dict[str, pa.Table], empty: bytes) -> bytes:
-    """The rows as a Parquet file: kinds of few rows in one row group."""
-    wide = pq.read_schema(io.BytesIO(empty)).remove_metadata()
-    sink = io.BytesIO()
-    with parquet_writer(sink, wide) as writer:
-        tables = [_widened(kind, sorted_rows(table), wide) for kind, table in waiting.items()]
-        few = [table for table in tables if table.num_rows < SHARED_ROWS]
-        if few:
-            writer.write_table(pa.concat_tables(few), row_group_size=GROUP_ROWS * 2)
-        for table in tables:
-            if table.num_rows >= SHARED_ROWS:
-                writer.write_table(table, row_group_size=GROUP_ROWS * 2)
-    return sink.getvalue()
-
-
-def _widened(kind: str, table: pa.Table, wide: pa.Schema) -> pa.Table:
-    columns = [
-        pa.repeat(pa.scalar(kind), table.num_rows)
-        if f.name == "kind"
-        else table.column(f.name).cast(f.type)
-        if f.name in table.column_names
-        else pa.nulls(table.num_rows, f.type)
-        for f in wide
-    ]
-    return pa.table(columns, schema=wide)

@@ -173,6 +173,20 @@ def _list(out: bytearray, items: List) -> None:
             _plain(out, items.type, item)
 
 
+def unsigned(number: int) -> bytes:
+    """The number as it is written where it is never negative."""
+    out = bytearray()
+    _unsigned(out, number)
+    return bytes(out)
+
+
+def signed(number: int) -> bytes:
+    """The number as it is written."""
+    out = bytearray()
+    _signed(out, number)
+    return bytes(out)
+
+
 def _unsigned(out: bytearray, number: int) -> None:
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

@@ -1,6 +1,6 @@
 """Writes the trace: one Parquet file, each row group the rows of one kind, sorted by time.
 
-What is left of each kind at the end is few rows: these share a row group, as each takes some 15 kB for its columns.
+What is left of each kind at the end is few rows: these share a row group, as each takes some 10 kB for its columns.
 
 The file has its name only when it is complete. Until then it is in a hidden directory beside, together with what it
 takes to make a whole file of it if the recorder is killed or the disk is full: see `bpf.partial`.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import json
 import os
 import secrets
@@ -26,7 +25,7 @@ from typing import Any, BinaryIO, NoReturn
 import pyarrow as pa
 
 import bpf
-from bpf import pages, partial, schema
+from bpf import pages, partial, rowgroups, schema
 from bpf.kind import Kind
 from bpf.metadata import Recording
 from recorder import memory
@@ -35,6 +34,9 @@ from recorder.errors import CannotWrite
 GROUP_BYTES = 4 << 20
 """Bytes of a kind, likewise, so that long strings do not take more memory than short ones."""
 
+PENDING_BYTES = 12 << 20
+"""Bytes that all kinds together may wait with. Past it the largest becomes a row group."""
+
 MOST_ROWS = 2 * partial.GROUP_ROWS
 """Rows of a row group, if very many come at a time."""
 
@@ -42,8 +44,8 @@ SMALL_JOURNAL_BYTES = 4 << 20
 """A journal of less is not begun anew."""
 
 
-GROUP_FOOTER_BYTES = 12 << 10
-"""What a row group adds to the footer."""
+GROUP_EXTRA_BYTES = 12 << 10
+"""What a row group takes for its columns, in pages of NULL and in the footer: 10 kB and a bit."""
 
 REST_BYTES = 200 << 10
 """Schema and description of a trace, and the rows of the end of a recording."""
@@ -66,9 +68,10 @@ class TraceWriter:
         self._opening: dict[str, list[pa.RecordBatch]] = {}
         self._pending_bytes = dict.fromkeys(self._pending, 0)
         self._raw_bytes = 0  # of all rows that were written
-        self._wide = schema.wide()
-        self._empty = partial.empty_file(self._wide)
-        self._zeros = pa.py_buffer(b"")
+        self._empty = partial.empty_file(schema.wide())
+        self._encoder = rowgroups.Encoder(self._empty)
+        self._groups: list[bytes] = []  # what the footer says of each row group
+        self._crc = 0  # of all of the file
         check(path, force)
         self.directory = path.with_name(f".{path.name}.{token or secrets.token_hex(4)}{partial.SUFFIX}")
         self._made: list[Path] = []
@@ -80,14 +83,18 @@ class TraceWriter:
             self._remove()
             raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; name another place with -o") from None
         self._journal = Journal(log, journals)
-        self._sink = _Summed(self._file)
-        self._writer = partial.parquet_writer(self._sink, self._wide)
+        self._put(pages.MAGIC)
 
     def _make(self, name: str) -> BinaryIO:
         path = self.directory / name
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._made.append(path)
-        return os.fdopen(fd, "wb", buffering=-1 if name == partial.ROWS else 0)
+        return os.fdopen(fd, "wb", buffering=0)
+
+    def _put(self, data: bytes) -> None:
+        with self._telling():
+            _write_all(self._file, data)
+        self._crc = zlib.crc32(data, self._crc)
 
     @property
     def bytes_written(self) -> int:
@@ -101,7 +108,7 @@ class TraceWriter:
         ratio = self.bytes_written / self._raw_bytes if self._raw_bytes else FIRST_RATIO
         waiting = sum(bool(batches) for batches in self._pending.values())
         groups = self._journal.groups + waiting
-        return self.bytes_written + int(ratio * pending) + groups * GROUP_FOOTER_BYTES + REST_BYTES
+        return self.bytes_written + int(ratio * pending) + groups * GROUP_EXTRA_BYTES + REST_BYTES
 
     @property
     def total_rows(self) -> int:
@@ -149,48 +156,35 @@ class TraceWriter:
         self._pending_bytes[kind.name] += batch.nbytes
         if sum(b.num_rows for b in pending) >= partial.GROUP_ROWS or self._pending_bytes[kind.name] >= GROUP_BYTES:
             self._write({kind.name: self._gathered(kind.name)})
+        while sum(self._pending_bytes.values()) > PENDING_BYTES:
+            largest = max(self._pending_bytes, key=self._pending_bytes.__getitem__)
+            self._write({largest: self._gathered(largest)})
 
     def _gathered(self, name: str) -> pa.Table:
-        """What is pending of a kind, in the columns of the file."""
+        """What is pending of a kind."""
         pending = self._pending[name]
         table = partial.sorted_rows(pa.Table.from_batches(pending))
         pending.clear()
         self._raw_bytes += self._pending_bytes[name]
         self._pending_bytes[name] = 0
-        columns = [
-            pa.repeat(pa.scalar(name), table.num_rows)
-            if field.name == "kind"
-            else table.column(field.name)
-            if field.name in table.column_names
-            else self._nulls(field.type, table.num_rows)
-            for field in self._wide
-        ]
-        return pa.table(columns, schema=self._wide)
+        return partial.of_kind(name, table)
 
     def _write(self, tables: dict[str, pa.Table]) -> None:
         """Writes rows of some kinds as a row group, or as several if they are very many of one."""
-        table = pa.concat_tables(tables.values())
+        table = partial.joined(tables.values())
         counts = {name: each.num_rows for name, each in tables.items()}
         tables.clear()
-        with self._telling():
-            for at in range(0, table.num_rows, MOST_ROWS):
-                piece = table.slice(at, MOST_ROWS)
-                begin = self._sink.restart()
-                self._writer.write_table(piece, row_group_size=MOST_ROWS)
-                self._file.flush()
-                rows = counts if piece.num_rows == table.num_rows else {next(iter(counts)): piece.num_rows}
-                self._journal.wrote(partial.Group(begin, self._file.tell(), self._sink.crc, rows))
+        for at in range(0, table.num_rows, MOST_ROWS):
+            piece = table.slice(at, MOST_ROWS)
+            rows = counts if piece.num_rows == table.num_rows else {next(iter(counts)): piece.num_rows}
+            begin = self._file.tell()
+            group = self._encoder.row_group(piece, begin)
+            self._put(group.data)
+            self._groups.append(group.said)
+            with self._telling():
+                self._journal.wrote(partial.Group(begin, self._file.tell(), zlib.crc32(group.data), rows))
         del table
         memory.trim()
-
-    def _nulls(self, type_: pa.DataType, length: int) -> pa.Array:
-        """NULLs that share one piece of memory with all others; most columns of a row group are such."""
-        if pa.types.is_nested(type_):
-            return pa.nulls(length, type_)
-        if self._zeros.size < 8 * (length + 1):
-            self._zeros = pa.py_buffer(bytes(8 * (length + 1)))
-        buffers = [self._zeros] * type_.num_buffers
-        return pa.Array.from_buffers(type_, length, buffers, null_count=length)
 
     def finish(self, recording: Recording) -> Recording:
         """Writes what is left and the metadata, and gives the file its name. Returns what the trace says of itself."""
@@ -203,10 +197,9 @@ class TraceWriter:
                 self._write(tables)
         with self._telling():
             texts = {schema.METADATA_KEY: json.dumps(recording).encode(), schema.KINDS_KEY: schema.describe_kinds()}
-            texts[schema.CHECKSUM_KEY] = schema.checksum(self._file.tell(), self._sink.crc_of_all, texts)
-            self._writer.add_key_value_metadata(texts)
-            self._writer.close()
-            self._file.flush()
+            texts[schema.CHECKSUM_KEY] = schema.checksum(self._file.tell(), self._crc, texts)
+            end = pages.with_row_groups(pages.footer(self._empty), self.total_rows, self._groups, texts)
+            _write_all(self._file, end)
             os.fsync(self._file.fileno())
             self._rename()
             self._journal.close()
@@ -236,7 +229,6 @@ class TraceWriter:
 
     def abandon(self) -> None:
         """Leaves nothing behind, unless a trace can be made of it."""
-        self._writer.is_open = False  # else it writes to the closed file when it is collected
         with contextlib.suppress(OSError):  # what is still to be written does not matter any more
             self._file.close()
         committed = self._journal.committed_bytes
@@ -254,27 +246,6 @@ class TraceWriter:
                 os.unlink(path)
         with contextlib.suppress(OSError):
             self.directory.rmdir()
-
-
-class _Summed(io.RawIOBase):
-    """Passes on what is written, and sums it up."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.crc = self.crc_of_all = 0
-
-    def restart(self) -> int:
-        """Sums up from here on. Returns where that is."""
-        self.crc = 0
-        return self._file.tell()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.crc = zlib.crc32(data, self.crc)
-        self.crc_of_all = zlib.crc32(data, self.crc_of_all)
-        return self._file.write(data)
 
 
 class Journal:

@@ -48,7 +48,6 @@ def _write(path: Path) -> None:
         begin = end
     # As SIGKILL does: no footer, nothing is removed.
     out._file.flush()
-    out._writer.is_open = False
     out._file.close()
     out._journal.close()
 

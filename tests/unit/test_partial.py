@@ -45,8 +45,6 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cut(path: Path, out: TraceWriter) -> Path:
     """Ends the writer as SIGKILL does. The directory that it leaves."""
-    out._file.flush()
-    out._writer.is_open = False
     out._file.close()
     out._journal.close()
     ((directory,),) = partial.of(path)
@@ -155,7 +153,6 @@ def test_several_are_named(tmp_path: Path) -> None:
         out.begin(META)
         out.commit({})
         out._journal.close()
-        out._writer.is_open = False
         out._file.close()
     with pytest.raises(NotATrace, match="several recordings were cut off"):
         analyze.open_trace(tmp_path / "t.parquet")

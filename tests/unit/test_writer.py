@@ -1,5 +1,6 @@
 """The file that the recorder writes."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -95,14 +96,12 @@ def test_force_replaces_a_link_and_not_what_it_points_to(tmp_path: Path) -> None
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     out = TraceWriter(tmp_path / "t.parquet", force=False)
 
-    class Full:
-        is_open = False
-
-        def write_table(self, *_args: object, **_kwargs: object) -> None:
+    class Full(io.BytesIO):
+        def write(self, _data: object) -> int:
             raise OSError(28, "No space left on device")
 
-    out._writer.close()
-    out._writer = Full()  # type: ignore[assignment]
+    out._file.close()
+    out._file = Full()
     out.add(lifecycle.FORK, forks(1))
     with pytest.raises(CannotWrite, match="No space left on device"):
         out.finish(META)
