@@ -72,6 +72,11 @@ def all_columns() -> tuple[Col, ...]:
     return tuple(seen.values())
 
 
+def rarely_repeated() -> frozenset[str]:
+    """Columns of times and of durations: differences say in fewer bytes what a dictionary of values would."""
+    return frozenset(c.name for c in all_columns() if c.type == "time" or (c.type == "u64" and c.unit == "ns"))
+
+
 def wide() -> pa.Schema:
     """The schema of a trace: every column, with its doc and unit as field metadata, without file metadata."""
     return pa.schema([_field(c) for c in all_columns()])
