@@ -44,12 +44,12 @@ tracepoint:raw_syscalls:sys_exit /@start[tid]/ {
 
 
 @functools.cache
-def _loaded(tracepoints: tuple[str, ...] | None) -> loader.Loaded:
+def _loaded(tracepoints: tuple[str, ...] | None, body: str) -> loader.Loaded:
     kernel.raise_memlock_limit()
     plan = program.plan(Btf.of_kernel(), SyscallNames())
     probes = tuple(p for p in plan.probes if tracepoints is None or p.tracepoint in tracepoints)
     names = (*(p.program for p in probes), program.SNAPSHOT_PROGRAM)
-    text = "".join(f"int {name}(struct bpf_raw_tracepoint_args *ctx) {{ return 0; }}\n" for name in names)
+    text = "".join(f"int {name}(struct bpf_raw_tracepoint_args *ctx) {{ {body} return 0; }}\n" for name in names)
     return loader.Loading(replace(plan, text=text, maps=(), probes=probes, hooks={})).result()
 
 
@@ -59,9 +59,9 @@ def default_tracepoints() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def empty(tracepoints: tuple[str, ...] | None = None) -> Iterator[list[str]]:
-    """Empty programs on some raw tracepoints, or on all those that sysmon records by default."""
-    loaded = _loaded(tracepoints)
+def empty(tracepoints: tuple[str, ...] | None = None, body: str = "") -> Iterator[list[str]]:
+    """Programs of this body on some raw tracepoints, or on all those that sysmon records by default."""
+    loaded = _loaded(tracepoints, body)
     loaded.attach()
     try:
         yield []
