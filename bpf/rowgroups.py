@@ -60,19 +60,17 @@ class Encoder:
 
     def __init__(self, empty: bytes) -> None:
         self._wide = pq.read_schema(pa.BufferReader(empty)).remove_metadata()
-        self._leaves = pages.leaves(pages.footer(empty))
-        self._heads: dict[int, list[bytes]] = {}
+        self._leaves = [(leaf, _null_head(leaf)) for leaf in pages.leaves(pages.footer(empty))]
 
     def row_group(self, table: pa.Table, begin: int) -> Encoded:
         """The rows as a row group that stands at `begin` in the file. Columns that the table lacks are NULL."""
         rows = table.num_rows
         data, chunks = self._encoded(table)
-        heads = self._null_heads(rows)
         pieces: list[bytes | memoryview] = []
         said: list[bytes] = []
         at = begin
         uncompressed = 0
-        for leaf, head in zip(self._leaves, heads, strict=True):
+        for leaf, null_head in self._leaves:
             found = chunks.get(leaf.path)
             if found:
                 meta = found[3]
@@ -84,7 +82,7 @@ class Encoder:
                 null = _null_page(rows, leaf.repeated)
                 pieces.append(null.data)
                 uncompressed += null.uncompressed
-                said.append(head + thrift.signed(at) + b"\0\0")  # the last member of both structs: where its page is
+                said.append(null_head + null.said + thrift.signed(at) + b"\0\0")
             at += len(pieces[-1])
         group: Struct = {
             1: List(thrift.STRUCT, said),
@@ -106,14 +104,6 @@ class Encoder:
         (group,) = pages.footer(data)[4].items
         return data, {tuple(chunk[3][3].items): chunk for chunk in group[1].items}
 
-    def _null_heads(self, rows: int) -> list[bytes]:
-        """What a footer says of each column if it is NULL in so many rows, up to where its page is."""
-        if rows not in self._heads:
-            if len(self._heads) > NULLS_REMEMBERED:
-                self._heads.clear()
-            self._heads[rows] = [_null_head(leaf, rows) for leaf in self._leaves]
-        return self._heads[rows]
-
 
 def _stored(field: pa.Field, given: pa.DataType) -> pa.Field:
     """How the writer is to take a column. It writes a dictionary of values as it does those values."""
@@ -134,6 +124,7 @@ def _moved(chunk: Struct, by: int) -> Struct:
 class _NullPage:
     data: bytes
     uncompressed: int
+    said: bytes  # of it in a footer, between what `_null_head` gives and where it stands
 
 
 @functools.lru_cache(NULLS_REMEMBERED)
@@ -149,7 +140,13 @@ def _null_page(rows: int, repeated: bool) -> _NullPage:
         5: {1: i32(rows), 2: i32(PLAIN), 3: i32(pages.RLE), 4: i32(pages.RLE)},
     }
     begin = thrift.dump(head)
-    return _NullPage(begin + packed, len(begin) + len(levels))
+    counts = {5: i64(rows), 6: i64(len(begin) + len(levels)), 7: i64(len(begin) + len(packed))}
+    said = thrift.dump({**_BEFORE_COUNTS, **counts, 9: i64(0)})
+    return _NullPage(
+        begin + packed,
+        len(begin) + len(levels),
+        said[len(thrift.dump(_BEFORE_COUNTS)) - 1 : -len(_NOWHERE)],
+    )
 
 
 def _zeros(count: int) -> bytes:
@@ -162,17 +159,18 @@ def _as_signed(number: int) -> int:
     return number - (1 << 32) if number >> 31 else number
 
 
-def _null_head(leaf: Leaf, rows: int) -> bytes:
-    null = _null_page(rows, leaf.repeated)
+_BEFORE_COUNTS: Struct = {4: i32(pages.ZSTD)}
+
+_NOWHERE = thrift.signed(0) + b"\0"
+"""The position of a page, which is the last member of what is said of a column, and the end of that."""
+
+
+def _null_head(leaf: Leaf) -> bytes:
+    """What a footer says of a column that is NULL, up to what depends on how many rows there are."""
     meta: Struct = {
         1: i32(leaf.type),
         2: List(thrift.I32, [PLAIN, pages.RLE]),
         3: List(thrift.BINARY, list(leaf.path)),
-        4: i32(pages.ZSTD),
-        5: i64(rows),
-        6: i64(null.uncompressed),
-        7: i64(len(null.data)),
-        9: i64(0),
+        **_BEFORE_COUNTS,
     }
-    whole = thrift.dump({2: i64(0), 3: meta})
-    return whole[: -len(thrift.signed(0) + b"\0\0")]
+    return thrift.dump({2: i64(0), 3: meta})[:-2]

@@ -6,6 +6,7 @@ Version history (a reader refuses a newer version and reads all older ones):
 
 from __future__ import annotations
 
+import functools
 import json
 import zlib
 
@@ -82,6 +83,7 @@ def wide() -> pa.Schema:
     return pa.schema([_field(c) for c in all_columns()])
 
 
+@functools.cache
 def of_kind(kind: Kind) -> pa.Schema:
     """The schema of one kind's own columns."""
     return pa.schema([_field(c) for c in kind.cols])
