@@ -134,6 +134,15 @@ def of_kind(kind: str, table: pa.Table) -> pa.Table:
 
 def joined(tables: Iterable[pa.Table]) -> pa.Table:
     """Rows of several kinds, each with the columns of all."""
+    return pa.concat_tables(map(_without_dictionaries, tables), promote_options="default")
+
+
+def together(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Rows of one kind. A batch may lack columns that are NULL in it."""
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    types: dict[str, pa.DataType] = {}
+    if any(types.setdefault(f.name, f.type) != f.type for table in tables for f in table.schema):
+        return joined(tables)  # some rows are of rings, and some were made in Python
     return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
 
 
@@ -296,8 +305,13 @@ def _read_journal(found: Partial, commit: dict[str, Any]) -> None:
             with pa.ipc.open_stream(pa.py_buffer(content[BATCH_HEAD.size :])) as stream:
                 table = stream.read_all()
             table.validate(full=True)  # offsets that lie would have Arrow read beyond its memory
-            to.setdefault(kind.removeprefix(OPENING), []).append(table)
+            to.setdefault(kind.removeprefix(OPENING), []).append(_without_dictionaries(table))
     found.waiting, found.opening = _joined(batches), _joined(opening)
+
+
+def _without_dictionaries(table: pa.Table) -> pa.Table:
+    types = ((f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema)
+    return table.cast(pa.schema(list(types)))
 
 
 def _joined(batches: dict[str, list[pa.Table]]) -> dict[str, pa.Table]:

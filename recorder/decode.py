@@ -1,13 +1,16 @@
 """From the bytes that the kernel wrote to Arrow columns, a batch at a time.
 
 Every value goes through numpy or Arrow as part of a whole column; Python looks at a single value only when a string
-is not UTF-8, and once for each different command name.
+is not UTF-8, and once for each different command name. Names of which there are few are dictionaries: they wait in less
+memory, and the file is written of them with less work.
 """
 
 from __future__ import annotations
 
+import functools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +29,21 @@ def escape(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
+def chosen(values: Sequence[str | None], index: npt.NDArray[Any]) -> pa.DictionaryArray:
+    """The value that each row chooses by its number. None is NULL."""
+    unknown = np.array([value is None for value in values], bool)
+    place = np.cumsum(~unknown, dtype=np.int32) - np.int32(1)
+    mask = unknown[index] if unknown.any() else None
+    known = pa.array([value for value in values if value is not None], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(place[index], pa.int32(), mask=mask), known)
+
+
 def comms(names: npt.NDArray[np.bytes_]) -> pa.Array:
     """Command names, cut at their first NUL: what follows it is not promised to be zero."""
     letters = np.ascontiguousarray(names).view(np.uint8).reshape(len(names), COMM_LEN)
     cut = np.where(np.logical_or.accumulate(letters == 0, axis=1), 0, letters).astype(np.uint8)
     distinct, index = np.unique(cut.view(f"S{COMM_LEN}").ravel(), return_inverse=True)
-    return pa.array([escape(d) for d in distinct.tolist()], pa.string()).take(pa.array(index.ravel()))
+    return chosen([escape(d) for d in distinct.tolist()], index.ravel())
 
 
 def raw_strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.BinaryArray:
@@ -50,21 +62,23 @@ def raw_strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) 
     return pa.Array.from_buffers(pa.binary(), len(used), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
-def text_of(raw: pa.BinaryArray) -> pa.StringArray:
+def text_of(raw: pa.Array) -> pa.Array:
     """Bytes as text."""
+    if pa.types.is_dictionary(raw.type):
+        return pa.DictionaryArray.from_arrays(raw.indices, text_of(raw.dictionary))
     try:
         return raw.cast(pa.string())
     except pa.ArrowInvalid:
         return pa.array([None if v is None else escape(v) for v in raw.to_pylist()], pa.string())
 
 
-def not_text(raw: pa.BinaryArray) -> pa.BinaryArray:
-    """The bytes that are not UTF-8, NULL for those that are."""
+def not_text(raw: pa.Array) -> pa.BinaryArray | None:
+    """The bytes that are not UTF-8, NULL for those that are. None if all are."""
     try:
-        raw.cast(pa.string())
+        (raw.dictionary if pa.types.is_dictionary(raw.type) else raw).cast(pa.string())
     except pa.ArrowInvalid:
         return pa.array([None if v is None or _is_utf8(v) else v for v in raw.to_pylist()], pa.binary())
-    return pa.nulls(len(raw), pa.binary())
+    return None
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -80,11 +94,11 @@ def strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> p
     return text_of(raw_strings(buffers, lengths))
 
 
-def directories(names: pa.BinaryArray) -> pa.BinaryArray:
+def directories(names: pa.BinaryArray) -> pa.DictionaryArray:
     """Absolute paths of directories from the names on the way up from them, each with a NUL after it."""
     distinct = names.dictionary_encode()
     paths = [b"/" + b"/".join(reversed(v[:-1].split(b"\0"))) for v in distinct.dictionary.to_pylist()]
-    return pa.array(paths, pa.binary()).take(distinct.indices)
+    return pa.DictionaryArray.from_arrays(distinct.indices, pa.array(paths, pa.binary()))
 
 
 def arguments(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
@@ -126,23 +140,35 @@ class Decoder:
         self._moving_bytes = names.numbers(calls.MOVING_BYTES)
 
     def batch(self, kind: Kind, records: Records, **derived: str) -> pa.RecordBatch:
-        """The records as the columns of their kind, but for derived columns that are given neither by a rule here nor
-        by `derived`, one text for all rows."""
+        """The records as the columns of their kind; texts may be dictionaries.
+
+        Left out are columns that are NULL in all of them, and derived columns that are given neither by a rule here nor
+        by `derived`, one text for all rows.
+        """
         arrays, fields = [], []
         by_name = {f"{c.name}_bytes": c for c in kind.cols if c.variable}
+
+        @functools.cache
+        def raw(col: Col) -> pa.Array:
+            return self._raw(col, records)
+
         for col, field in zip(kind.cols, schema.of_kind(kind), strict=True):
             if col.type == "binary" and col.derived:
                 of = by_name[col.name]
-                exact = of.type != "address"
-                array = not_text(self._raw(of, records)) if exact else self._addresses(of, records)[1]
+                if of.name not in (records.dtype.names or ()):
+                    array = None
+                else:
+                    array = self._addresses(raw(of), records)[1] if of.type == "address" else not_text(raw(of))
             else:
-                array = self._column(col, records, derived)
+                array = self._column(col, records, derived, raw)
             if array is not None:
                 arrays.append(array)
-                fields.append(field)
+                fields.append(field.with_type(array.type))
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
-    def _column(self, col: Col, records: Records, derived: dict[str, str]) -> pa.Array | None:
+    def _column(
+        self, col: Col, records: Records, derived: dict[str, str], raw: Callable[[Col], pa.Array]
+    ) -> pa.Array | None:
         if col.name in self._unmeasured:
             return None
         by_number = self._by_raw_number.get(col.name)
@@ -154,34 +180,33 @@ class Decoder:
             return self._error(records)
         if col.derived:
             text = derived.get(col.name)
-            return None if text is None else pa.repeat(pa.scalar(text), len(records))
+            return None if text is None else chosen([text], np.zeros(len(records), np.int32))
         if col.type == "comm":
             return comms(records[col.name])
         if col.variable and col.name not in (records.dtype.names or ()):
-            return pa.nulls(len(records), schema.arrow_type(col))  # this ring's records have no room for it
+            return None  # this ring's records have no room for it
         if col.type in ("bytes", "names"):
-            return text_of(self._raw(col, records))
+            return text_of(raw(col))
         if col.type == "binary":
-            return self._raw(col, records)
+            return raw(col)
         if col.type == "address":
-            return self._addresses(col, records)[0]
+            return self._addresses(raw(col), records)[0]
         if col.type == "choice":
-            number = np.minimum(records[col.name], len(col.names))
-            return pa.array([*col.names, None], pa.string()).take(pa.array(number))
+            return chosen([*col.names, None], np.minimum(records[col.name], len(col.names)))
         if col.type == "argv":
             return arguments(records[col.name], records[f"{col.name}_len"])
         return self._scalar(col, np.ascontiguousarray(records[col.name]))
 
-    def _raw(self, col: Col, records: Records) -> pa.BinaryArray:
+    def _raw(self, col: Col, records: Records) -> pa.Array:
         lengths = records[f"{col.name}_len"]
         unknown = np.zeros(len(lengths), bool) if col.null is None else lengths == col.null
         raw = raw_strings(records[col.name], np.where(unknown, 0, lengths))
-        raw = directories(raw) if col.type == "names" else raw
-        return pc.if_else(pa.array(unknown), None, raw) if unknown.any() else raw
+        raw = pc.if_else(pa.array(unknown), None, raw) if unknown.any() else raw
+        return directories(raw) if col.type == "names" else raw
 
-    def _addresses(self, col: Col, records: Records) -> tuple[pa.StringArray, pa.BinaryArray]:
+    def _addresses(self, raw: pa.BinaryArray, records: Records) -> tuple[pa.StringArray, pa.BinaryArray]:
         """Addresses as text, and the bytes of those whose text is not exactly them."""
-        distinct = self._raw(col, records).dictionary_encode()
+        distinct = raw.dictionary_encode()
         raws = distinct.dictionary.to_pylist()
         of_unix = pa.array(records["family"] == sockets.FAMILIES.index("AF_UNIX"))
         unix = [unix_address(raw) for raw in raws]
@@ -224,9 +249,6 @@ class Decoder:
     @staticmethod
     def _looked_up(raw: npt.NDArray[np.uint16], look_up: Callable[[int], str | None]) -> pa.Array:
         distinct = np.flatnonzero(np.bincount(raw))
-        texts = pa.array([look_up(int(d)) for d in distinct], pa.string())
-        if len(texts) == 1:
-            return pa.repeat(texts[0], len(raw))
         index = np.zeros(int(distinct[-1]) + 1 if len(distinct) else 0, np.int32)
         index[distinct] = np.arange(len(distinct), dtype=np.int32)
-        return texts.take(pa.array(index[raw]))
+        return chosen([look_up(int(d)) for d in distinct], index[raw])

@@ -53,6 +53,8 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
         calls = traced.calls_of(names, options.syscalls) if events.SYSCALL.name in options.kinds else None
         btf = Btf.of_kernel()
         plan = program.plan(btf, names, options.kinds, options.buffer_bytes)
+        unmeasured = program.unmeasured(btf)
+        del btf  # 8 MB
         loading = loader.Loading(plan)
         undo.callback(loading.abandon)
         loaded = loading.result()
@@ -62,7 +64,7 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
         unseen = _of_interest(
             privilege.unmeasured(privilege.effective(), kernel.hides(program.PER_CPU_OFFSETS)), options
         )
-        session = Session(options, plan.sizes, loaded, writer, names, program.unmeasured(btf), privileges, unseen)
+        session = Session(options, plan.sizes, loaded, writer, names, unmeasured, privileges, unseen)
         undo.callback(session.close)
         if command:
             undo.callback(command.abandon)

@@ -131,7 +131,7 @@ class TraceWriter:
         """Puts batches that wait together. A batch takes some 5 kB for itself, and most have few rows."""
         for name, batches in self._pending.items():
             if len(batches) >= MANY_BATCHES:
-                batches[:] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+                batches[:] = partial.together(batches).combine_chunks().to_batches()
                 self._journal.joined(name, len(batches))
 
     def open_with(self, kind: Kind, batch: pa.RecordBatch) -> None:
@@ -163,7 +163,7 @@ class TraceWriter:
     def _gathered(self, name: str) -> pa.Table:
         """What is pending of a kind."""
         pending = self._pending[name]
-        table = partial.sorted_rows(pa.Table.from_batches(pending))
+        table = partial.sorted_rows(partial.together(pending))
         pending.clear()
         self._raw_bytes += self._pending_bytes[name]
         self._pending_bytes[name] = 0
@@ -171,7 +171,7 @@ class TraceWriter:
 
     def _write(self, tables: dict[str, pa.Table]) -> None:
         """Writes rows of some kinds as a row group, or as several if they are very many of one."""
-        table = partial.joined(tables.values())
+        table = partial.joined(tables.values()) if len(tables) > 1 else next(iter(tables.values()))
         counts = {name: each.num_rows for name, each in tables.items()}
         tables.clear()
         for at in range(0, table.num_rows, MOST_ROWS):
@@ -308,7 +308,7 @@ class Journal:
         if new:
             generation = self._generations.get(kind, 0)
             # As one: writing a batch takes as long for a few rows as for a thousand.
-            joined = pa.Table.from_batches(new).combine_chunks().to_batches()
+            joined = partial.together(new).combine_chunks().to_batches()
             for piece in partial.batch_frame(number, generation, kind, joined):
                 _write_all(self._journals[self._used], piece)
                 self._bytes += len(piece)

@@ -106,3 +106,19 @@ def test_columns_that_are_not_there_cost_next_to_nothing() -> None:
     group = rowgroups.Encoder(EMPTY).row_group(ts, 4)
     columns = len(pages.leaves(pages.footer(EMPTY)))
     assert len(group.data) < 50 * columns
+
+
+def test_texts_and_dictionaries_of_texts_come_together() -> None:
+    plain = pa.RecordBatch.from_pylist([{"pid": 1, "comm": "a"}, {"pid": 2, "comm": None}])
+    index = pa.array([1, None, 0], pa.int32())
+    chosen = pa.RecordBatch.from_arrays(
+        [pa.array([3, 4, 5]), pa.DictionaryArray.from_arrays(index, ["a", "b"])], ["pid", "comm"]
+    )
+    bare = pa.RecordBatch.from_pylist([{"pid": 6}])
+    for batches in ([plain, chosen, bare], [chosen, bare, plain], [bare, chosen, chosen]):
+        table = partial.together(batches)
+        assert table.to_pylist() == [{"comm": None, **row} for batch in batches for row in batch.to_pylist()]
+        both = partial.joined([partial.of_kind("fork", table), partial.of_kind("exit", table)])
+        data = pq.read_table(io.BytesIO(file_of(both)), columns=["kind", "pid", "comm"])
+        assert data.column("comm").to_pylist() == 2 * table.column("comm").to_pylist()
+        assert data.column("kind").to_pylist() == ["fork"] * table.num_rows + ["exit"] * table.num_rows
