@@ -108,6 +108,7 @@ def test_by_pid_with_its_children(tmp_path: Path) -> None:
             do(chosen, 23)
             do(other, 23)
     assert seen(alone) == {chosen.pid}
+    alone.assert_calls("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'wait4'", 23)
     assert other.pid not in seen(with_children)
     assert with_children.rows("SELECT ppid, count(*) FROM execs GROUP BY ppid") == [(chosen.pid, 23)]
 
