@@ -1,11 +1,11 @@
-"""Oracles for the live tests, and a recording that several of them read."""
+"""Oracles for the live tests, and recordings that several of them read."""
 
 import subprocess
 
 import pytest
 
 from tests.live.oracles.tools import find
-from tests.live.recording import ShortLives, recording, start_ticks_ns
+from tests.live.recording import ShortLives, Trace, record_command, recording, start_ticks_ns
 
 
 def oracle(name: str) -> str:
@@ -23,6 +23,12 @@ def strace() -> str:
 @pytest.fixture(scope="session")
 def perf() -> str:
     return oracle("perf")
+
+
+@pytest.fixture(scope="session")
+def of_true(tmp_path_factory: pytest.TempPathFactory, live_kernel: None) -> Trace:
+    """A recording of /bin/true as a command."""
+    return record_command(tmp_path_factory.mktemp("true") / "t.parquet", "/bin/true")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpf.syscalls import SUB_BITS
-from tests.live.recording import busy, python, record_command, recording, start, thread_state, wait_for
+from tests.live.recording import Trace, busy, python, record_command, recording, start, thread_state, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -80,8 +80,8 @@ def test_errors_by_number_add_up_to_the_errors_of_each_call(tmp_path: Path) -> N
     assert r.rows(f"FROM ({errors} EXCEPT {stats}) UNION ALL FROM ({stats} EXCEPT {errors})") == []
 
 
-def test_a_command_is_recorded_from_its_execve_to_its_exit(tmp_path: Path) -> None:
-    r = record_command(tmp_path / "t.parquet", "/bin/true")
+def test_a_command_is_recorded_from_its_execve_to_its_exit(of_true: Trace) -> None:
+    r = of_true
     counted = dict(r.rows("SELECT syscall, sum(calls) FROM syscall_stats GROUP BY ALL"))
     assert counted["execve"] == 1
     assert counted["exit_group"] == 1
