@@ -147,8 +147,8 @@ def busy(processes: int = 2) -> Iterator[None]:
             process.wait()
 
 
-def wait_for(condition: Any, seconds: float = 30) -> None:
-    """Waits until the condition holds."""
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    """Waits until the condition holds. So long only something that hangs takes, on however busy a machine."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"
