@@ -308,8 +308,9 @@ def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
     with numbered(4000) as process:
         running = start(tmp_path / "t.parquet", "--ring", "8M")
         wait_for(lambda: begins_later(running.path), 120)
+        assert len(partial.of(running.path)[0]) > 1, "it keeps more than what it writes"
         assert running.stop() == 0, running.output
-    assert 2 << 20 < running.path.stat().st_size <= 8 << 20
+    assert running.path.stat().st_size <= 8 << 20
     assert os.listdir(tmp_path) == ["t.parquet"]
     assert complete(running.path, process.pid) > 0
 
