@@ -41,10 +41,13 @@ def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict
         raise BrokenTrace(
             f"{one_line(str(directories[0]))}: its description is damaged ({one_line(problem)}); remove it"
         )
-    if parts[-1].running:
+    if partial.is_running(directories[-1]):  # which may have been begun a moment before, and be no part yet
         raise BadRequest(f"{one_line(str(directories[-1]))} is still being recorded: end that first, with Ctrl-C")
     try:
         recording = _make(parts, recording, file)
+        with contextlib.suppress(OSError):  # of a file system that cannot be written
+            for directory in directories:
+                partial.remove(directory)
     except OSError as error:
         raise CannotRepair(
             f"cannot write {one_line(str(file))}: {error.strerror or error}; make room, or choose another place with -o"
@@ -59,9 +62,6 @@ def _make(parts: list[partial.Partial], recording: dict[str, Any], file: Path) -
         os.replace(first / partial.ROWS, file)
     else:
         recording = _copy(parts, recording, file)
-    with contextlib.suppress(OSError):  # of a file system that cannot be written
-        for part in parts:
-            partial.remove(part.directory)
     return recording
 
 

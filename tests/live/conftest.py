@@ -1,8 +1,11 @@
-"""Oracles for the live tests."""
+"""Oracles for the live tests, and recordings that several of them read."""
+
+import subprocess
 
 import pytest
 
 from tests.live.oracles.tools import find
+from tests.live.recording import ShortLives, Trace, record_command, recording, start_ticks_ns
 
 
 def oracle(name: str) -> str:
@@ -20,3 +23,19 @@ def strace() -> str:
 @pytest.fixture(scope="session")
 def perf() -> str:
     return oracle("perf")
+
+
+@pytest.fixture(scope="session")
+def of_true(tmp_path_factory: pytest.TempPathFactory, live_kernel: None) -> Trace:
+    """A recording of /bin/true as a command."""
+    return record_command(tmp_path_factory.mktemp("true") / "t.parquet", "/bin/true")
+
+
+@pytest.fixture(scope="session")
+def short_lives(tmp_path_factory: pytest.TempPathFactory, live_kernel: None) -> ShortLives:
+    loop = f"i=0; while [ $i -lt {ShortLives.COUNT} ]; do /bin/true; i=$((i+1)); done"
+    with recording(tmp_path_factory.mktemp("short_lives") / "t.parquet", "--interval", "0.2") as r:
+        shell = subprocess.Popen(["/bin/sh", "-c", loop])
+        start = start_ticks_ns(shell.pid)
+        assert shell.wait() == 0
+    return ShortLives(r, shell.pid, start)

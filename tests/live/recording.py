@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import analyze
+from analyze.trace import Trace as OpenTrace
 from recorder.btf import Btf
 from recorder.errors import NoBtf
 
@@ -35,10 +37,14 @@ class Trace:
     def __init__(self, path: Path, output: str = "", status: int | None = None) -> None:
         self.path, self.output, self.status = path, output, status
 
+    @cached_property
+    def opened(self) -> OpenTrace:
+        """The trace, opened once: that takes longer than most queries. It is closed when nobody has it any more."""
+        return analyze.open_trace(self.path)
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer to a query over the trace."""
-        with contextlib.closing(analyze.open_trace(self.path)) as trace:
-            return trace.sql(query).fetchall()
+        """The answer to a query over the trace, which is complete."""
+        return self.opened.sql(query).fetchall()
 
     def one(self, query: str) -> Any:
         """The only value of the answer."""
@@ -79,6 +85,16 @@ class Recording(Trace):
             self.output += stderr.read()
         self.status = self.process.wait(timeout)
         return self.status
+
+
+@dataclass(frozen=True)
+class ShortLives:
+    """A recording, with five snapshots a second, of a shell that runs /bin/true again and again."""
+
+    COUNT: ClassVar[int] = 2003
+    trace: Trace
+    shell: int
+    shell_start: int
 
 
 def start(path: Path, *args: str, **popen: Any) -> Recording:
@@ -131,8 +147,8 @@ def busy(processes: int = 2) -> Iterator[None]:
             process.wait()
 
 
-def wait_for(condition: Any, seconds: float = 30) -> None:
-    """Waits until the condition holds."""
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    """Waits until the condition holds. So long only something that hangs takes, on however busy a machine."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"

@@ -23,6 +23,7 @@ from analyze.repair import make_whole
 from analyze.trace import Trace
 from bpf import partial
 from bpf.errors import BadRequest
+from recorder.session import COMMIT_S
 from tests.live.recording import SYSMON, Recording, python, recording, start, wait_for
 
 pytestmark = pytest.mark.live
@@ -31,21 +32,23 @@ KILLS = int(os.environ.get("SYSMON_KILLS", "5"))
 
 NUMBERED = """
 import os, sys, time
-i = 0
+many, i = not sys.argv[2:], 0
 while True:
-    for i in range(i, i + int(sys.argv[1])):
+    many = many or os.access(sys.argv[2], os.F_OK)
+    for i in range(i, i + (int(sys.argv[1]) if many else 10)):
         try: os.open(f"/no/such/{i}", 0)
         except OSError: pass
     i += 1
     time.sleep(0.02)
 """
-"""Opens files that are not there, each with the next number in its name."""
+"""Opens files that are not there, each with the next number in its name: so many at a time, but few until a file that
+is named is there."""
 
 
 @contextlib.contextmanager
-def numbered(batch: int) -> Iterator[subprocess.Popen[str]]:
-    """The process that does so, so many at a time."""
-    process = python(NUMBERED, str(batch))
+def numbered(batch: int, gate: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """The process that does so."""
+    process = python(NUMBERED, str(batch), *([str(gate)] if gate else []))
     try:
         yield process
     finally:
@@ -53,9 +56,10 @@ def numbered(batch: int) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def numbers(trace: Trace, pid: int) -> tuple[int, int]:
-    """How many numbers are missing between the first and the last, and how many are there."""
-    query = f"SELECT CAST(parse_filename(path) AS BIGINT) AS n FROM opens WHERE pid = {pid} AND path LIKE '/no/such/%'"
+def numbers(trace: Trace, pid: int | None) -> tuple[int, int]:
+    """How many numbers are missing between the first and the last, and how many are there; None: whoever opened."""
+    whose = f"pid = {pid} AND" if pid else ""
+    query = f"SELECT CAST(parse_filename(path) AS BIGINT) AS n FROM opens WHERE {whose} path LIKE '/no/such/%'"
     ((first, last, count),) = trace.sql(f"SELECT min(n), max(n), count(DISTINCT n) FROM ({query})").fetchall()
     return (0, 0) if first is None else (last - first + 1 - count, count)
 
@@ -64,7 +68,7 @@ def lost(trace: Trace) -> list[tuple[str, str, int]]:
     return trace.sql("SELECT cause, place, lost FROM losses WHERE cause NOT IN ('refused', 'recursion')").fetchall()
 
 
-def complete(path: Path, pid: int) -> int:
+def complete(path: Path, pid: int | None) -> int:
     """How many numbers the trace has. None is missing, unless it says that it lost events."""
     with analyze.open_trace(path) as trace:
         gaps, count = numbers(trace, pid)
@@ -75,22 +79,27 @@ def complete(path: Path, pid: int) -> int:
 def test_killed_at_any_moment_a_trace_is_left(tmp_path: Path) -> None:
     """Each is whole up to its last commit: no number is missing before the last."""
     dice = random.Random(7)
+    moments = [dice.uniform(0.0, 5.0) for _ in range(KILLS - 1)]
     with numbered(400) as process, ThreadPoolExecutor(3) as pool:
         results = list(
             pool.map(
-                lambda i: killed(tmp_path / f"{i}.parquet", process.pid, dice.uniform(0.0, 5.0), whole=i % 3 == 0),
+                lambda i, after_s: killed(tmp_path / f"{i}.parquet", process.pid, after_s, whole=i % 3 == 0),
                 range(KILLS),
+                [None, *moments],
             )
         )
     assert all(late < 5 for late, _groups in results), results
-    assert max(groups for _late, groups in results) > 0, "row groups were written, and not only rows that wait"
+    assert results[0][1] > 0, "row groups were written, and not only rows that wait"
     print(f"{KILLS} kills: missing at most {max(late for late, _ in results):.2f} s, {results}")
 
 
-def killed(path: Path, pid: int, after_s: float, whole: bool) -> tuple[float, int]:
-    """Kills a recording; what is missing at its end [s], and how many row groups are there."""
+def killed(path: Path, pid: int, after_s: float | None, whole: bool) -> tuple[float, int]:
+    """Kills a recording, without a time when it has a row group; what is missing at its end [s], and the row groups."""
     running = start(path)
-    time.sleep(after_s)
+    if after_s is None:
+        wait_for(lambda: partial.read(partial.of(path)[0][0]).groups, 60)
+    else:
+        time.sleep(after_s)
     running.process.kill()
     at = time.time()
     running.process.wait()
@@ -142,9 +151,12 @@ def end_of(process: subprocess.Popen[str], recorder: Recording) -> str:
 
 
 def test_on_a_full_disk_the_recording_ends_and_is_kept(tmp_path: Path, small_disk: Path) -> None:
-    path = small_disk / "t.parquet"
-    with numbered(2000) as process:
-        said = end_of(process, start(path))
+    path, gate = small_disk / "t.parquet", tmp_path / "gate"
+    with numbered(2000, gate) as process:
+        running = start(path)
+        wait_for(lambda: complete(path, process.pid) > 0)
+        gate.touch()
+        said = end_of(process, running)
     assert "No space left on device" in said and f"sysmon repair {path}" in said
     count = complete(path, process.pid)
     subprocess.run(["mount", "-o", "remount,size=64M", small_disk], check=True)
@@ -154,9 +166,12 @@ def test_on_a_full_disk_the_recording_ends_and_is_kept(tmp_path: Path, small_dis
 
 
 def test_on_a_full_disk_it_can_be_repaired_elsewhere(tmp_path: Path, small_disk: Path) -> None:
-    path = small_disk / "t.parquet"
-    with numbered(2000) as process:
-        end_of(process, start(path))
+    path, gate = small_disk / "t.parquet", tmp_path / "gate"
+    with numbered(2000, gate) as process:
+        running = start(path)
+        wait_for(lambda: complete(path, process.pid) > 0)
+        gate.touch()
+        end_of(process, running)
     made, _recording = make_whole(path, tmp_path / "made.parquet", force=False)
     assert complete(made, process.pid) > 0
     assert os.listdir(small_disk) == []
@@ -185,19 +200,23 @@ def test_a_file_system_that_is_read_only_is_one_line(small_disk: Path) -> None:
 
 def test_at_a_limit_of_file_size_the_command_runs_on(tmp_path: Path) -> None:
     limit = 1_000_000
+    path, gate = tmp_path / "t.parquet", tmp_path / "gate"
+    command = [sys.executable, "-I", "-S", "-c", NUMBERED, "2000", gate]
     with (tmp_path / "said").open("w+") as said:  # a pipe would be held open by the command that runs on
-        recorder = subprocess.run(
-            [SYSMON, "record", "-o", tmp_path / "t.parquet", "--", sys.executable, "-c", NUMBERED, "2000"],
-            stderr=said, timeout=120, check=False,
+        recorder = subprocess.Popen(
+            [SYSMON, "record", "-o", path, "--", *command], stderr=said,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         )  # fmt: skip
+        wait_for(lambda: "recording to" in (tmp_path / "said").read_text())
+        wait_for(lambda: complete(path, None) > 0)
+        gate.touch()
+        assert recorder.wait(120) == 1
         text = (tmp_path / "said").read_text()
     line = text.splitlines()[-1]
-    assert recorder.returncode == 1
     assert "File too large" in line and "The command still runs: pid " in line and "Traceback" not in text
     pid = int(line.rsplit(" ", 1)[1])
     os.kill(pid, signal.SIGKILL)  # there was somebody
-    assert complete(tmp_path / "t.parquet", pid) > 0
+    assert complete(path, pid) > 0
 
 
 def test_what_was_recorded_outlives_its_directory(tmp_path: Path) -> None:
@@ -242,15 +261,28 @@ def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
     assert complete(running.path, process.pid) > 0
 
 
+def begins_later(path: Path) -> bool:
+    """Whether the first part of a flight recording is gone, so that what is kept is only the last of it."""
+    parts = partial.of(path)
+    return bool(parts) and "-000001" not in parts[0][0].name
+
+
 def span_s(trace: Trace) -> float:
     return (trace.metadata["ended_ns"] - trace.metadata["started_ns"]) / 1e9
 
 
-def assert_last_of(path: Path, pid: int, ring_s: float) -> None:
-    """The trace is of so long, its end is whole, and it knows a process that was there before."""
+def assert_last_of(path: Path, pid: int, ring_s: float, missing_s: float = 0) -> None:
+    """The trace is of so long, its end is whole, and it knows a process that was there before.
+
+    Of one that was killed so much may be missing at the end.
+    """
     assert complete(path, pid) > 0
     with analyze.open_trace(path) as trace:
-        assert ring_s <= span_s(trace) < ring_s * 1.25 + 3
+        # A part is over at the first snapshot after a quarter of the time, however late that is. Of what need not be
+        # kept there is the rest of the first part and, as parts are removed when another begins, what came since.
+        gaps = "SELECT epoch_ns(ts) - epoch_ns(lag(ts) OVER (ORDER BY ts)) FROM clocks"
+        part_s = ring_s / 4 + max(ns or 0 for (ns,) in trace.sql(gaps).fetchall()) / 1e9
+        assert ring_s - missing_s <= span_s(trace) < ring_s + 2 * part_s
         assert trace.metadata["started_ns"] > trace.metadata["began_ns"]
         assert [row[0] for row in trace.sql("SELECT event FROM clocks ORDER BY ts").fetchall()].count("start") == 1
         starts = "SELECT alive_at_start, count(*) FROM processes WHERE pid = $1 GROUP BY ALL".replace("$1", str(pid))
@@ -264,11 +296,10 @@ def assert_last_of(path: Path, pid: int, ring_s: float) -> None:
 def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
     with numbered(100) as process:
         running = start(tmp_path / "t.parquet", "--ring", "4s")
-        time.sleep(8)
+        wait_for(lambda: begins_later(running.path))
         running.process.send_signal(signal.SIGUSR1)
         wait_for(lambda: any(p.name.startswith("t-") for p in tmp_path.iterdir()))
-        time.sleep(1)
-        assert len(partial.of(running.path)[0]) <= 6
+        wait_for(lambda: len(partial.of(running.path)[0]) <= 6)  # nothing is removed while a file is made of it
         assert running.stop() == 0, running.output
     (asked,) = (p for p in tmp_path.iterdir() if p.name.startswith("t-"))
     assert f"wrote {asked}" in running.output
@@ -284,9 +315,10 @@ def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
 def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
     with numbered(4000) as process:
         running = start(tmp_path / "t.parquet", "--ring", "8M")
-        wait_for(lambda: (parts := partial.of(running.path)) and "-000001" not in parts[0][0].name, 120)
+        wait_for(lambda: begins_later(running.path), 120)
+        assert len(partial.of(running.path)[0]) > 1, "it keeps more than what it writes"
         assert running.stop() == 0, running.output
-    assert 2 << 20 < running.path.stat().st_size <= 8 << 20
+    assert running.path.stat().st_size <= 8 << 20
     assert os.listdir(tmp_path) == ["t.parquet"]
     assert complete(running.path, process.pid) > 0
 
@@ -295,10 +327,10 @@ def test_a_flight_recorder_that_is_killed_leaves_the_last(tmp_path: Path) -> Non
     path = tmp_path / "t.parquet"
     with numbered(100) as process:
         running = start(path, "--ring", "4s")
-        time.sleep(8)
+        wait_for(lambda: begins_later(path))
         running.process.kill()
         running.stop()
     assert complete(path, process.pid) > 0
     make_whole(path, None, force=False)
     assert os.listdir(tmp_path) == ["t.parquet"]
-    assert_last_of(path, process.pid, 4)
+    assert_last_of(path, process.pid, 4, missing_s=COMMIT_S)

@@ -86,8 +86,8 @@ def test_a_list_records_these_calls_only(tmp_path: Path) -> None:
     assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'exit_group'") == 1
 
 
-def test_without_the_option_there_is_nothing_of_it(tmp_path: Path) -> None:
-    r = record(tmp_path / "t.parquet", "--", "/bin/true")
+def test_without_the_option_there_is_nothing_of_it(of_true: Trace) -> None:
+    r = of_true
     assert r.one("SELECT count(*) FROM syscall_events") == 0
     report = subprocess.run([SYSMON, "report", r.path, "slow_calls"], capture_output=True, text=True, check=True)
     assert report.stderr == "slow_calls: recorded without syscall: record again with it\n"

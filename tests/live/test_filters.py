@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,19 +12,44 @@ from tests.live.recording import SYSMON, Trace, python, recording
 
 pytestmark = pytest.mark.live
 
-CALLS = "import os, time\nwhile True:\n os.getppid(); time.sleep(.001)"
-PARENT = "import subprocess, time\nwhile True:\n subprocess.run(['/bin/true']); time.sleep(.01)"
-NAMED = "import ctypes; ctypes.CDLL(None).prctl(15, b'quarry');"
+CALLS = """
+import os, sys
+for line in sys.stdin:
+    for _ in range(int(line)): os.getppid()
+    print(flush=True)
+"""
+
+PARENT = """
+import subprocess, sys
+for line in sys.stdin:
+    for _ in range(int(line)): subprocess.run(['/bin/true'])
+    print(flush=True)
+"""
+
+NAME = f"quarry{os.getpid()}"
+"""Nobody else has it: others may use the machine, and run such tests."""
+
+NAMED = f"import ctypes; ctypes.CDLL(None).prctl(15, b'{NAME}')\n"
 
 
 @contextlib.contextmanager
-def running(code: str, **popen: object) -> Iterator[int]:
-    process = python(code, **popen)
+def running(code: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that does so many of something for each number that it reads."""
+    process = python(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    do(process, 1)  # now all that comes before is over
     try:
-        yield process.pid
+        yield process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
+
+
+def do(process: subprocess.Popen[str], number: int) -> None:
+    """Returns when it has done so many."""
+    assert process.stdin and process.stdout
+    process.stdin.write(f"{number}\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "\n"
 
 
 def seen(trace: Trace) -> set[int]:
@@ -34,19 +58,27 @@ def seen(trace: Trace) -> set[int]:
     return {pid for (pid,) in trace.rows(" UNION ".join(f"SELECT pid FROM {kind}" for kind in kinds))}
 
 
+GETPPID = "SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'"
+
+
 def test_by_name(tmp_path: Path) -> None:
-    with running(NAMED + CALLS) as pid, running(CALLS):
-        time.sleep(0.3)
-        with recording(tmp_path / "t.parquet", "--comm", "quarry") as r:
-            time.sleep(0.5)
-    assert seen(r) == {pid}
-    assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'") > 5
-    assert r.rows("SELECT pid, comm FROM processes") == [(pid, "quarry")]
+    with (
+        running(NAMED + CALLS) as chosen,
+        running(CALLS) as other,
+        recording(tmp_path / "t.parquet", "--comm", NAME) as r,
+    ):
+        do(chosen, 101)
+        do(other, 101)
+    assert seen(r) == {chosen.pid}
+    r.assert_calls(GETPPID, 101)
+    assert r.rows("SELECT pid, comm FROM processes") == [(chosen.pid, NAME)]
 
 
 def test_by_a_name_that_comes_meanwhile(tmp_path: Path) -> None:
-    with recording(tmp_path / "t.parquet", "--comm", "true") as r:
-        done = [subprocess.Popen(["/bin/true"]) for _ in range(11)]
+    program = tmp_path / NAME
+    program.symlink_to("/bin/true")
+    with recording(tmp_path / "t.parquet", "--comm", NAME) as r:
+        done = [subprocess.Popen([program]) for _ in range(11)]
         for process in done:
             process.wait()
     assert seen(r) == {p.pid for p in done}
@@ -55,30 +87,30 @@ def test_by_a_name_that_comes_meanwhile(tmp_path: Path) -> None:
 
 
 def test_by_user(tmp_path: Path) -> None:
-    as_nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-    shell = ["/bin/sh", "-c", "while :; do /bin/true; done"]
-    process = subprocess.Popen(shell, **as_nobody)  # type: ignore[call-overload]
-    try:
-        with running(CALLS), recording(tmp_path / "t.parquet", "--uid", "65534") as r:
-            time.sleep(0.5)
-    finally:
-        process.kill()
-        process.wait()
-    assert {uid for (uid,) in r.rows("SELECT DISTINCT uid FROM execs")} == {65534}
-    assert r.one("SELECT count(*) FROM execs") > 5
-    assert {ppid for (ppid,) in r.rows("SELECT DISTINCT ppid FROM forks")} == {process.pid}
+    uid = 100_000 + os.getpid()  # nobody else is that one
+    loop = "read go; i=0; while [ $i -lt 23 ]; do /bin/true; i=$((i + 1)); done"
+    shell = subprocess.Popen(["/bin/sh", "-c", loop], stdin=subprocess.PIPE, user=uid, group=uid, extra_groups=[])
+    with running(CALLS) as other, recording(tmp_path / "t.parquet", "--uid", str(uid)) as r:
+        do(other, 101)
+        shell.communicate(b"go\n")
+    assert {uid for (uid,) in r.rows("SELECT DISTINCT uid FROM execs")} == {uid}
+    assert r.one("SELECT count(*) FROM execs") == 23
+    assert r.rows("SELECT ppid, count(*) FROM forks GROUP BY ppid") == [(shell.pid, 23)]
+    assert other.pid not in seen(r)
 
 
 def test_by_pid_with_its_children(tmp_path: Path) -> None:
-    with running(PARENT) as pid, running(PARENT) as other:
-        with recording(tmp_path / "a.parquet", "--pid", str(pid), "--follow") as with_children:
-            time.sleep(0.5)
-        with recording(tmp_path / "b.parquet", "--pid", str(pid)) as alone:
-            time.sleep(0.5)
-    assert seen(alone) == {pid}
-    assert other not in seen(with_children)
-    assert with_children.one("SELECT count(*) FROM execs") > 5
-    assert {p for (p,) in with_children.rows("SELECT DISTINCT ppid FROM execs")} == {pid}
+    with running(PARENT) as chosen, running(PARENT) as other:
+        with recording(tmp_path / "a.parquet", "--pid", str(chosen.pid), "--follow") as with_children:
+            do(chosen, 23)
+            do(other, 23)
+        with recording(tmp_path / "b.parquet", "--pid", str(chosen.pid)) as alone:
+            do(chosen, 23)
+            do(other, 23)
+    assert seen(alone) == {chosen.pid}
+    alone.assert_calls("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'wait4'", 23)
+    assert other.pid not in seen(with_children)
+    assert with_children.rows("SELECT ppid, count(*) FROM execs GROUP BY ppid") == [(chosen.pid, 23)]
 
 
 def test_by_cgroup_and_what_is_below_it(tmp_path: Path) -> None:
@@ -89,14 +121,16 @@ def test_by_cgroup_and_what_is_below_it(tmp_path: Path) -> None:
     inner = outer / "inner"
     inner.mkdir(parents=True)
     try:
-        with running(CALLS) as inside, running(CALLS):
-            (inner / "cgroup.procs").write_text(str(inside))
+        with running(CALLS) as inside, running(CALLS) as outside:
+            (inner / "cgroup.procs").write_text(str(inside.pid))
             with recording(tmp_path / "t.parquet", "--cgroup", outer.name) as r:
-                time.sleep(0.5)
+                do(inside, 101)
+                do(outside, 101)
     finally:
         inner.rmdir()
         outer.rmdir()
-    assert seen(r) == {inside}
+    assert seen(r) == {inside.pid}
+    r.assert_calls(GETPPID, 101)
 
 
 def test_that_nothing_matched_is_said(tmp_path: Path) -> None:

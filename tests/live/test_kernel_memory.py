@@ -43,19 +43,25 @@ def test_open_pipes_and_their_end(tmp_path: Path) -> None:
     ):
         assert child.stdin and child.stdout
 
-        def tell(word: str) -> None:
+        def tell(word: str) -> int:
+            """Says when it was told to."""
             assert child.stdin and child.stdout
             time.sleep(0.5)  # some snapshots, so that what comes is told from what was
+            at = time.time_ns()
             child.stdin.write("go\n")
             child.stdin.flush()
             assert child.stdout.readline() == f"{word}\n"
+            return at
 
         tell("open")
         opened = time.time_ns()
-        tell("closed")
+        closes = tell("closed")
         time.sleep(0.5)
         child.stdin.close()
-    own = f"FROM kernel_memory WHERE pid = {child.pid} AND epoch_ns(ts) {{}} {opened + 300_000_000}"
+    # A snapshot between the two: what was before it is of the one, what came after it of the other.
+    between = r.one(f"SELECT min(epoch_ns(ts)) FROM clocks WHERE epoch_ns(ts) > {opened}")
+    assert between < closes
+    own = f"FROM kernel_memory WHERE pid = {child.pid} AND epoch_ns(ts) {{}} {between}"
     allocated, frees_before = r.rows(f"SELECT sum(allocated_bytes), sum(freed_bytes) {own.format('<=')}")[0]
     assert PIPES * pipe <= allocated - frees_before < PIPES * pipe * 1.5 + (2 << 20)
     # The inodes and entries are freed by RCU, in interrupts or whoever runs.

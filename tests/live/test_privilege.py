@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import analyze
 from recorder import privilege
 from tests.live.recording import SYSMON, Trace, python, recording, start, wait_for
 
@@ -97,6 +98,12 @@ def outside(query: str) -> list[tuple[object, ...]]:
     return duckdb.sql(query).fetchall()
 
 
+def runs_measured(path: Path) -> bool:
+    """Whether a recording that goes on has measured by now how often its programs ran."""
+    with analyze.open_trace(path) as trace:
+        return bool(trace.sql("SELECT 1 FROM overhead WHERE part = 'on_sys_exit' LIMIT 1").fetchall())
+
+
 def test_root_keeps_only_what_recording_needs(tmp_path: Path) -> None:
     """And the trace has what it has always had: losses, cost, paths and memory of other users' processes."""
     path = tmp_path / "t.parquet"
@@ -105,14 +112,14 @@ def test_root_keeps_only_what_recording_needs(tmp_path: Path) -> None:
         try:
             wait_for(lambda: os.readlink(f"/proc/{other.pid}/exe").endswith("/sleep"))
             exe = os.readlink(f"/proc/{other.pid}/exe")
-            with recording(path, "--duration", "7") as running:
+            with recording(path) as running:
                 wait_for(lambda: has_dropped(running.process.pid))
                 assert_only(running.process.pid, PTRACE | READ_ALL)
                 (stats,) = children(running.process.pid)
                 wait_for(lambda: has_dropped(stats))
                 assert_only(stats, ADMIN)
-                running.process.wait(60)
-                assert not Path(f"/proc/{stats}").exists()
+                wait_for(lambda: runs_measured(path))
+            assert not Path(f"/proc/{stats}").exists()
             for edge in ("start", "end"):
                 query = f"SELECT path FROM '{path}' WHERE kind = 'process' AND pid = {other.pid} AND edge = '{edge}'"
                 assert outside(query) == [(exe,)]

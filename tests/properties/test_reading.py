@@ -77,6 +77,11 @@ def opened(rows: list[Row], **part: Any) -> Any:
             yield trace
 
 
+def apart(rows: list[Row]) -> list[Row]:
+    """The rows, no two of them at one instant: of two that contradict each other there either may win."""
+    return [{**r, "ts": r["ts"] + i} for i, r in enumerate(rows)]
+
+
 def exact(value: Value) -> object:
     """The value as it was written."""
     return int(value) if isinstance(value, Instant) else value.raw if isinstance(value, Bytes) else value
@@ -124,10 +129,8 @@ def test_cutting_a_trace_in_two_changes_no_total(rows: list[Row], cut: int) -> N
 @RARELY
 @given(ROWS, st.randoms(use_true_random=False))
 def test_reports_do_not_depend_on_the_order_of_rows(rows: list[Row], random: Any) -> None:
-    """Of two rows that contradict each other at one instant either may win, so each instant has one row here."""
-    apart = [{**r, "ts": r["ts"] + i} for i, r in enumerate(rows)]
-    mixed = random.sample(apart, len(apart))
-    with opened(apart) as one, opened(mixed) as other:
+    mixed = random.sample(apart(rows), len(rows))
+    with opened(apart(rows)) as one, opened(mixed) as other:
         for report in reports():
             assert one.report(report.name).fetchall() == other.report(report.name).fetchall(), report.name
 

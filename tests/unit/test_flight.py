@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import analyze
+from analyze.repair import make_whole
 from bpf import lifecycle, partial, schema
 from bpf.errors import BadRequest
 from recorder import flight
@@ -69,3 +70,24 @@ def test_parts_are_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert trace.sql("SELECT pid FROM forks ORDER BY pid").fetchall() == [(n,) for n in range(105, 110)]
         assert trace.rows(("process",)).aggregate("count(*)").fetchall() == [(1,)]
         assert trace.metadata["rows"]["process"] == 1
+
+
+def test_a_part_that_was_only_begun(tmp_path: Path) -> None:
+    """A recorder that is killed then leaves a directory without a commit, which is no part; until then it runs."""
+    path = tmp_path / "t.parquet"
+    out = FlightWriter(path, False, Keep("4s", 4.0))
+    out.begin(traces.recording(ring="4s", began_ns=T0))
+    out.add(lifecycle.FORK, batch("fork", row("fork", at(0.5), pid=100, start=born(0), ppid=7, comm="new")))
+    out.commit({"ended_ns": at(1)})
+    begun = out._part.directory
+    out.turn({"losses": [], "ended_ns": at(1)})
+    assert [begun, out._part.directory] == partial.of(path)[0]
+    with pytest.raises(BadRequest, match="still being recorded"):
+        make_whole(path, None, force=False)
+    out._part._writer.is_open = False  # as the end of a process closes them
+    out._part._file.close()
+    out._part._journal.close()
+    make_whole(path, None, force=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
+    with analyze.open_trace(path) as trace:
+        assert trace.sql("SELECT pid FROM forks").fetchall() == [(100,)]
