@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 import analyze
 from analyze.trace import Trace
@@ -50,21 +49,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if LEFT_OUT and (live := [item for item in items if is_live(item)]):
         config.hook.pytest_deselected(items=live)
         items[:] = items[: -len(live)]
-
-
-class OneRecords(LoadScopeScheduling):
-    """One process runs all that records, as two at a time would disturb each other, and begins with it.
-
-    The others run the rest meanwhile, test by test. So what is recorded has load beside it.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "live" if "/live/" in nodeid else nodeid
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneRecords:
-    return OneRecords(config, log)
 
 
 @pytest.fixture(scope="session")
