@@ -23,6 +23,7 @@ class Losses:
         self._missed: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         self._lost: dict[tuple[str, str], int] = {}
+        self._before: dict[tuple[str, str], int] = {}  # this file
 
     @property
     def total(self) -> int:
@@ -60,9 +61,14 @@ class Losses:
             self._lost[where] = self._lost.get(where, 0) + n
         return [{"ts": ts, "cause": cause, "place": place, "lost": n} for (cause, place), n in lost.items()]
 
+    def begin_file(self) -> None:
+        """What was lost up to now is in the metadata of another file."""
+        self._before = dict(self._lost)
+
     def sums(self) -> list[metadata.Loss]:
-        """The whole recording's losses, for its metadata."""
-        return [metadata.Loss(cause=cause, place=place, lost=n) for (cause, place), n in self._lost.items()]
+        """The losses of this file, or of the whole recording if it is one, for the metadata."""
+        lost = {where: n - self._before.get(where, 0) for where, n in self._lost.items()}
+        return [metadata.Loss(cause=cause, place=place, lost=n) for (cause, place), n in lost.items() if n]
 
 
 def _misses(loaded: Loaded) -> dict[str, int]:

@@ -214,6 +214,18 @@ class TraceWriter:
         self._remove()
         return recording
 
+    def share(self) -> list[int]:
+        """Before a fork after which the child finishes the file: the descriptors that it needs."""
+        with self._telling():
+            self._file.flush()  # what both have in a buffer would be written twice
+        return [self._file.fileno(), *self._journal.descriptors()]
+
+    def hand_over(self) -> None:
+        """After that fork: leaves the file to the child."""
+        self._writer.is_open = False  # else it writes to the closed file when it is collected
+        self._file.close()
+        self._journal.close()
+
     def _telling(self) -> contextlib.AbstractContextManager[None]:
         return telling(self.path, self._journal)
 
@@ -346,6 +358,10 @@ class Journal:
     def joined(self, kind: str, batches: int) -> None:
         """The batches that wait, all of which are noted, are so many now."""
         self._noted[kind] = batches
+
+    def descriptors(self) -> list[int]:
+        """Of its files."""
+        return [file.fileno() for file in (self._log, *self._journals)]
 
     def close(self) -> None:
         """Writes nothing any more."""
