@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bpf import csource, metadata
+from bpf import csource, metadata, steps
 from recorder import kernel
 from recorder.counters import Tallies
 from recorder.loader import Loaded
@@ -27,8 +27,8 @@ class Losses:
 
     @property
     def total(self) -> int:
-        """All that was lost up to the last call of `rows`."""
-        return sum(self._lost.values())
+        """All that was lost up to the last call of `rows`, but for what was not to be recorded."""
+        return sum(n for (cause, _place), n in self._lost.items() if cause != steps.CAUSE)
 
     def cells(self) -> npt.NDArray[np.uint64]:
         """Entries made in each kind's maps since the last call of `rows`."""

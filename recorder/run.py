@@ -55,7 +55,7 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
         names = SyscallNames()
         calls = traced.calls_of(names, options.syscalls) if events.SYSCALL.name in options.kinds else None
         btf = Btf.of_kernel()
-        plan = program.plan(btf, names, options.kinds, options.buffer_bytes)
+        plan = program.plan(btf, names, options.kinds, options.buffer_bytes, options.max_rate)
         loading = loader.Loading(plan)
         undo.callback(loading.abandon)
         loaded = loading.result()

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 import bpf
-from bpf import csource, ledger, lifecycle, metadata, schema, syscalls
+from bpf import csource, ledger, lifecycle, metadata, schema, steps, syscalls
 from bpf.cgroups import CGROUP
 from bpf.cpu import CPU, HOST
 from bpf.events import SYSCALL
@@ -42,6 +42,7 @@ from recorder.overhead import Overhead
 from recorder.resident import Resident
 from recorder.rotate import RotatingWriter, Rotation
 from recorder.stats import Stats
+from recorder.steps import Steps
 from recorder.writer import TraceWriter
 
 DRAIN_S = 0.1
@@ -82,6 +83,7 @@ class Options:
     kinds: frozenset[str] = bpf.DEFAULT_KINDS
     syscalls: tuple[str, ...] = ()  # the calls that are events, if the kind `syscall` is recorded; empty: all
     buffer_bytes: int | None = None  # of the first ring of such events
+    max_rate: int | None = None  # events of a kind in a second
     command: tuple[str, ...] = ()
     command_line: tuple[str, ...] = ()
 
@@ -142,6 +144,7 @@ class Session:
             )
         ]
         self._losses = Losses(loaded, self._cpus)
+        self._steps = Steps(loaded)
         self._overhead = Overhead(loaded, self._stats)
         self._machine = Machine(loaded, self._cpus)
         self._resident = Resident(options.interval_s)
@@ -252,6 +255,7 @@ class Session:
         deadline = began + duration if duration is not None else float("inf")
         while not self._stopped_by:
             busy = self._drain_rings(min(self._next_snapshot, deadline))
+            self._add(steps.STEP, self._steps.rows())
             self._add(ledger.OVERHEAD, self._overhead.tick())
             now = time.monotonic()
             full = isinstance(self._writer, RotatingWriter) and self._writer.is_full
@@ -429,6 +433,7 @@ class Session:
         self._add(MEMORY, self._resident.rows(ts, everything=not self._control.epoch))
         self._add(HOST, self._machine.host_rows(epoch, ts))
         self._add(MACHINE, [self._machine.row(ts)])
+        self._add(steps.STEP, self._steps.rows())
         self._add(ledger.LOSS, self._losses.rows(ts))
         self._add(ledger.OVERHEAD, [self._overhead.recorder()])
 
@@ -478,6 +483,7 @@ class Session:
             children=self._options.filters.children,
             kinds=[k.name for k in bpf.KINDS if k.name in self._options.kinds],
             ring=self._options.ring.text if self._options.ring else None,
+            max_rate=self._options.max_rate,
             rotate=self._options.rotate.text if self._options.rotate else None,
             file=self._writer.number if isinstance(self._writer, RotatingWriter) else 1,
             began_ns=self._began + self._clocks.offset_ns,

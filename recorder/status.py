@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 import bpf
-from bpf import lifecycle
+from bpf import lifecycle, steps
 from bpf.columns import PID
 from bpf.metadata import Recording
 from recorder import rotate
@@ -87,7 +87,8 @@ class Status:
         """
         path = files[-1]
         seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
-        lost = sum(loss["lost"] for loss in recording["losses"])
+        stepped = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == steps.CAUSE)
+        lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
         for probe in recording["probes"]:
             if not probe["attached"]:
                 self._say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
@@ -103,11 +104,12 @@ class Status:
         if self._options.filters.flags and idle:
             self._say("no process that was asked for did anything: look at the filter, and at `ps`")
         written = path if len(files) == 1 else f"{len(files)} files, {files[0]} to {path.name}"
+        counted = f"; {stepped:,} events only counted (--max-rate)" if stepped else ""
         gone = f"; {removed} older removed (--rotate-keep)" if removed else ""
         self._say(
             f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
             f"{size(sum(file.stat().st_size for file in files))}, {seconds:.1f} s, "
-            f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{gone}"
+            f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{counted}{gone}"
         )
         self._say(f"next: sysmon report {shlex.quote(str(path))}")
 

@@ -79,6 +79,7 @@ Examples:
   sudo sysmon record --syscalls -- ls -l
   sudo sysmon record --ring 5m
   sudo sysmon record --rotate 100M --rotate-keep 20
+  sudo sysmon record --max-rate 1000
 """,
 )
 @click.option(
@@ -128,6 +129,13 @@ Examples:
     type=click.IntRange(min=1),
     metavar="N",
     help="Keep the newest N of these files, besides the one that is being written. Default: all.",
+)
+@click.option(
+    "--max-rate",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Record at most N events a second of each of these: files opened, files changed, sockets, and with --syscalls "
+    "calls. For the rest of that second calls of the kind are only counted, and for 0.2 s if its buffer is full.",
 )
 @click.option(
     "--pid",
@@ -193,6 +201,7 @@ def record(
     ring: str | None,
     rotate: str | None,
     rotate_keep: int | None,
+    max_rate: int | None,
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     users: tuple[str, ...],
@@ -238,6 +247,7 @@ def record(
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
     from bpf.events import SYSCALL
+    from bpf.steps import STEPPED
     from recorder import memory
 
     privileges = privilege.Privileges.of(output, bool(command))
@@ -255,6 +265,9 @@ def record(
         cgroup=cgroup_at(cgroup) if cgroup else None,
         children=follow or bool(command),
     )
+    kinds = choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
+    if max_rate and not kinds & set(STEPPED):
+        raise BadRequest(f"--max-rate bounds the events of {', '.join(STEPPED)}: none of these kinds is recorded")
     options = Options(
         path=output,
         force=force,
@@ -262,9 +275,10 @@ def record(
         max_bytes=max_size,
         ring=flight.keep(ring) if ring else None,
         rotate=None if rotate is None else rotating.rotation(rotate, rotate_keep),
+        max_rate=max_rate,
         interval_s=interval,
         filters=filters,
-        kinds=choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name)),
+        kinds=kinds,
         syscalls=listed or (),
         buffer_bytes=buffer,
         command=command,
