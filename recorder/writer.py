@@ -262,7 +262,7 @@ class TraceWriter:
     def _remove(self) -> None:
         """The directory. The log goes first: without it there is nothing to repair."""
         for path in sorted(self._made, key=lambda p: p.name != partial.LOG):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # removed by somebody, or the disk takes nothing any more
                 os.unlink(path)
         with contextlib.suppress(OSError):
             self.directory.rmdir()
