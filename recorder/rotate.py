@@ -77,6 +77,7 @@ class RotatingWriter:
         self.number = 0
         self.files: list[Path] = []  # complete and kept
         self.removed = 0
+        self.left: list[Path] = []  # that could not be finished
         self._over: Recording | None = None  # what the files say that are over, summed up
         self._bytes_over = 0
         self._child = 0
@@ -179,6 +180,8 @@ class RotatingWriter:
             self._child = 0
             if status == 0:
                 self._keep(cast(Path, self._finishing))
+            else:
+                self.left.append(cast(Path, self._finishing))
         return True
 
     def _keep(self, file: Path) -> None:

@@ -71,8 +71,10 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
             undo.callback(command.abandon)
         with status, _fate_of(command):
             recording = session.run(command, status)  # from here on Ctrl-C ends the recording
-    files, removed = (writer.files, writer.removed) if isinstance(writer, RotatingWriter) else ([options.path], 0)
-    status.finished(recording, command, files, removed)
+    if isinstance(writer, RotatingWriter):
+        status.finished(recording, command, writer.files, writer.removed, writer.left)
+    else:
+        status.finished(recording, command, [options.path])
     if not command:
         return 0
     ended = command.status()

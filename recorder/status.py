@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,10 +81,17 @@ class Status:
         with contextlib.suppress(OSError):
             self._live.update(line, refresh=True)
 
-    def finished(self, recording: Recording, command: Command | None, files: list[Path], removed: int) -> None:
+    def finished(
+        self,
+        recording: Recording,
+        command: Command | None,
+        files: list[Path],
+        removed: int = 0,
+        left: Sequence[Path] = (),
+    ) -> None:
         """Says what was written into these files and what was lost, and what to type next.
 
-        So many older files were removed.
+        So many older files were removed, and those that are left could not be finished.
         """
         path = files[-1]
         seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
@@ -96,6 +104,8 @@ class Status:
             self._say(f"not measured: {column}: {reason}")
         if recording["stopped_by"] == "size":
             self._say("stopped: the trace is as large as it may be (--max-size)")
+        for file in left:
+            self._say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` makes it")
         if command and command.status() is None:
             self._say(f"the command still runs: pid {command.pid}")
         idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)

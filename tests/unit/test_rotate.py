@@ -111,6 +111,7 @@ def test_one_that_cannot_be_finished_is_left_as_one_that_was_cut_off(
     finish(out)
     assert capfd.readouterr().err.startswith("sysmon: ")
     assert [p.name for p in out.files] == ["t-000002.parquet"]
+    assert [p.name for p in out.left] == ["t-000001.parquet"]
 
 
 def test_full_by_time_or_by_size_but_not_before_the_one_before_is_finished(
