@@ -21,8 +21,8 @@ FULL_NS = 200_000_000
 STEP = Kind(
     "step",
     "steps",
-    "A kind of events stepped down: from then on its calls were counted in `syscall_stats`, but made no rows. How many "
-    f"that were is in `losses`, cause '{CAUSE}'.",
+    "A kind of events stepped down, as `record --max-rate` asked for: from then on its calls were counted in "
+    f"`syscall_stats`, but made no rows. How many that were is in `losses`, cause '{CAUSE}'.",
     cols=(
         TS,
         Col("stepped", "text", "The kind that stepped down: 'open', 'file_op', 'socket' or 'syscall'.", derived=True),
@@ -35,6 +35,7 @@ STEP = Kind(
         ),
         Col("down_ns", "u64", "After so long it stepped up again.", "ns", derived=True),
     ),
+    opt_in=True,  # with --max-rate
 )
 
 KINDS = (STEP,)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import bpf
-from bpf import ledger, lifecycle, steps
+from bpf import ledger, lifecycle
 from bpf.errors import BadRequest, did_you_mean
 
-ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS, *steps.KINDS))
+ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
 """Kinds that a trace cannot be read without."""
 
 LIVES = frozenset(k.name for k in (lifecycle.FORK, lifecycle.EXEC, lifecycle.EXIT))

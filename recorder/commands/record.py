@@ -247,7 +247,7 @@ def record(
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
     from bpf.events import SYSCALL
-    from bpf.steps import STEPPED
+    from bpf.steps import STEP, STEPPED
     from recorder import memory
 
     privileges = privilege.Privileges.of(output, bool(command))
@@ -266,6 +266,8 @@ def record(
         children=follow or bool(command),
     )
     kinds = choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
+    if max_rate:
+        kinds |= {STEP.name}
     if max_rate and not kinds & set(STEPPED):
         raise BadRequest(f"--max-rate bounds the events of {', '.join(STEPPED)}: none of these kinds is recorded")
     options = Options(
