@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.recording import SYSMON, Trace, kernel_preempts_programs, python, recording
+import analyze
+from analyze.trace import Trace as OpenTrace
+from tests.live.recording import SYSMON, kernel_preempts_programs, python, recording
 
 pytestmark = pytest.mark.live
 
 RATE = 1000
-OPENS, UNLINKS, SOCKETS, GETPPIDS = 100_003, 10_007, 5_003, 1_000_003
+OPENS, UNLINKS, SOCKETS, GETPPIDS = 100_003, 10_007, 5_003, 200_003
 
 FLOOD = f"""
 import os, socket, sys, time
@@ -42,11 +44,11 @@ SELECT
 """
 
 
-def ledger(trace: Trace, pid: int, kind: str, view: str, calls: str) -> tuple[int, int, int]:
+def ledger(trace: OpenTrace, pid: int, kind: str, view: str, calls: str) -> tuple[int, int, int]:
     """Events, stepped down and lost, of calls that are exactly so many in all."""
     query = LEDGER.replace("$pid", str(pid)).replace("$calls", calls).replace("$view", view).replace("$kind", kind)
-    ((counted, events, stepped, lost),) = trace.rows(query)
-    missed = trace.one("SELECT coalesce(sum(lost), 0) FROM losses WHERE cause = 'recursion'")
+    ((counted, events, stepped, lost),) = trace.sql(query).fetchall()
+    ((missed,),) = trace.sql("SELECT coalesce(sum(lost), 0) FROM losses WHERE cause = 'recursion'").fetchall()
     assert events + stepped + lost == counted or kernel_preempts_programs()
     assert abs(events + stepped + lost - counted) <= missed
     return events, stepped, counted
@@ -61,30 +63,32 @@ def test_events_and_what_stepped_down_are_the_calls_that_are_counted(tmp_path: P
             process.stdin.write("\n")
             process.stdin.flush()
             assert process.stdout.readline() == "done\n"
-    for kind, view, calls, expected in (
-        ("open", "opens", "'openat', 'open'", OPENS),
-        ("file_op", "file_ops", "'unlink'", UNLINKS),
-        ("socket", "sockets", "'socket'", SOCKETS),
-        ("syscall", "syscall_events", "'unlink'", UNLINKS),
-    ):
-        events, stepped, counted = ledger(r, process.pid, kind, view, calls)
-        if not kernel_preempts_programs():
-            assert counted == expected
-        downs, least, most = r.rows(
-            f"SELECT count(*), min(down_ns), max(down_ns) FROM steps WHERE stepped = '{kind}' AND reason = 'rate'"
-        )[0]
-        assert downs >= 1 and 0 < least <= most < 1_000_000_000, kind
-        assert RATE <= events <= (RATE + 2) * (downs + 1) and stepped > 0, "so many in each second that was full"
-    assert r.one("SELECT count(*) FROM opens WHERE path = '/no/such/last'") == 1, "it stepped up again"
-    during = (
-        "SELECT count(*) FROM opens AS o JOIN steps AS s ON s.stepped = 'open' AND o.pid = $pid AND epoch_ns(o.ts) "
-    )
-    during += "BETWEEN epoch_ns(s.ts) + 1000000 AND epoch_ns(s.ts) + s.down_ns - 1000000"
-    assert r.one(during.replace("$pid", str(process.pid))) == 0, "there are none where it says so"
+    with analyze.open_trace(r.path) as trace:
+        for kind, view, calls, expected in (
+            ("open", "opens", "'openat', 'open'", OPENS),
+            ("file_op", "file_ops", "'unlink'", UNLINKS),
+            ("socket", "sockets", "'socket'", SOCKETS),
+            ("syscall", "syscall_events", "'unlink'", UNLINKS),
+        ):
+            events, stepped, counted = ledger(trace, process.pid, kind, view, calls)
+            if not kernel_preempts_programs():
+                assert counted == expected
+            ((downs, least, most),) = trace.sql(
+                f"SELECT count(*), min(down_ns), max(down_ns) FROM steps WHERE stepped = '{kind}' AND reason = 'rate'"
+            ).fetchall()
+            assert downs >= 1 and 0 < least <= most < 1_000_000_000, kind
+            assert RATE <= events <= (RATE + 2) * (downs + 1) and stepped > 0, "so many in each second that was full"
+        assert trace.sql("SELECT count(*) FROM opens WHERE path = '/no/such/last'").fetchall() == [(1,)], (
+            "it stepped up again"
+        )
+        during = (
+            "SELECT count(*) FROM opens AS o JOIN steps AS s ON s.stepped = 'open' AND epoch_ns(o.ts) "
+            "BETWEEN epoch_ns(s.ts) + 1000000 AND epoch_ns(s.ts) + s.down_ns - 1000000"
+        )
+        assert trace.sql(during).fetchall() == [(0,)], "there are none where it says so"
     assert "nothing lost; " in r.output and "events only counted (--max-rate)" in r.output
-    for arguments in ((), ("files",)):
-        report = subprocess.run([SYSMON, "report", r.path, *arguments], capture_output=True, text=True, check=True)
-        assert "STEPPED DOWN, so that calls are only counted (--max-rate): open " in report.stdout
+    report = subprocess.run([SYSMON, "report", r.path, "files"], capture_output=True, text=True, check=True)
+    assert "STEPPED DOWN, so that calls are only counted (--max-rate): open " in report.stdout
 
 
 def test_a_kind_whose_ring_is_full_steps_down_before_more_is_lost(tmp_path: Path) -> None:
@@ -93,10 +97,11 @@ def test_a_kind_whose_ring_is_full_steps_down_before_more_is_lost(tmp_path: Path
     command = [SYSMON, "record", "-o", tmp_path / "t.parquet", *options, "--", sys.executable, "-I", "-S", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    trace = Trace(tmp_path / "t.parquet")
-    pid = trace.one("SELECT any_value(pid) FROM syscall_stats WHERE syscall = 'getppid'")
-    events, stepped, counted = ledger(trace, pid, "syscall", "syscall_events", "'getppid'")
-    assert counted == GETPPIDS or kernel_preempts_programs()
-    lost = trace.one("SELECT sum(lost) FROM losses WHERE cause = 'ring full'")
-    assert 0 < lost < 1000 < events and stepped > GETPPIDS / 2
-    assert trace.rows("SELECT DISTINCT stepped, reason, down_ns FROM steps") == [("syscall", "ring full", 200_000_000)]
+    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+        ((pid,),) = trace.sql("SELECT any_value(pid) FROM syscall_stats WHERE syscall = 'getppid'").fetchall()
+        events, stepped, counted = ledger(trace, pid, "syscall", "syscall_events", "'getppid'")
+        assert counted == GETPPIDS or kernel_preempts_programs()
+        ((lost,),) = trace.sql("SELECT sum(lost) FROM losses WHERE cause = 'ring full'").fetchall()
+        assert 0 < lost < 1000 < events and stepped > GETPPIDS / 2
+        steps = trace.sql("SELECT DISTINCT stepped, reason, down_ns FROM steps").fetchall()
+        assert steps == [("syscall", "ring full", 200_000_000)]
