@@ -33,6 +33,8 @@ def heading(trace: Trace) -> Pairs:
     ]
     if info.get("ring"):
         out.append(("kept", kept(info)))
+    if info.get("rotate"):
+        out.append(("file", file_of(info)))
     if trace.source.unfinished and info["stopped_by"] != RUNNING:
         out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes one file of it"))
     if info["command"] is not None:
@@ -117,6 +119,14 @@ def kept(info: Recording) -> str:
     """What a flight recorder kept."""
     before = seconds(info["started_ns"] - info.get("began_ns", info["started_ns"]))
     return f"the last of a recording (--ring {info.get('ring')}); {before} s before it are not kept"
+
+
+def file_of(info: Recording) -> str:
+    """Which of a recording's files this is."""
+    before = seconds(info["started_ns"] - info.get("began_ns", info["started_ns"]))
+    return (
+        f"{info.get('file', 1)} of a recording in several (--rotate {info.get('rotate')}) that began {before} s earlier"
+    )
 
 
 def host(info: Recording) -> str:

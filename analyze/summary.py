@@ -12,6 +12,7 @@ from analyze.result import Result
 from analyze.safe_text import shown
 from analyze.screen import ALARM, BOLD, QUIET, Screen
 from bpf.partial import DAMAGED
+from bpf.steps import CAUSE
 
 if TYPE_CHECKING:
     from analyze.trace import Trace
@@ -94,10 +95,18 @@ def losses_line(trace: Trace) -> str:
     rows += [(loss["cause"], loss["place"], loss["lost"]) for loss in damaged]
     if not rows:
         return ""
-    total = sum(lost for _, _, lost in rows if lost is not None)
-    parts = [f"{cause} {where} {'?' if lost is None else lost}" for cause, where, lost in rows[:4]]
-    more = f", and {len(rows) - 4} more" if len(rows) > 4 else ""
-    return shown(f"LOST {total}: {', '.join(parts)}{more}")
+    counted = [row for row in rows if row[0] == CAUSE]
+    rows = [row for row in rows if row[0] != CAUSE]
+    texts = []
+    if rows:
+        total = sum(lost for _, _, lost in rows if lost is not None)
+        parts = [f"{cause} {where} {'?' if lost is None else lost}" for cause, where, lost in rows[:4]]
+        more = f", and {len(rows) - 4} more" if len(rows) > 4 else ""
+        texts.append(f"LOST {total}: {', '.join(parts)}{more}")
+    if counted:
+        places = (f"{where} {'?' if lost is None else lost}" for _, where, lost in counted)
+        texts.append(f"STEPPED DOWN, so that calls are only counted (--max-rate): {', '.join(places)}")
+    return shown("; ".join(texts))
 
 
 def write_screen(trace: Trace, screen: Screen) -> None:

@@ -4,7 +4,7 @@ Each subject is a C program (`*.bpf.c`) and the declarations of its rows (the Py
 `KINDS` lists all of them. Nothing here imports bcc, pyarrow or duckdb, except `schema`, which imports pyarrow.
 """
 
-from bpf import cgroups, cpu, events, files, kernel_memory, ledger, lifecycle, machine, memory, sockets, syscalls
+from bpf import cgroups, cpu, events, files, kernel_memory, ledger, lifecycle, machine, memory, sockets, steps, syscalls
 from bpf.kind import Kind, Map, Ring
 
 KINDS: tuple[Kind, ...] = (
@@ -19,6 +19,7 @@ KINDS: tuple[Kind, ...] = (
     *cgroups.KINDS,
     *machine.KINDS,
     *ledger.KINDS,
+    *steps.KINDS,
 )
 
 DEFAULT_KINDS = frozenset(k.name for k in KINDS if not k.opt_in)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpf
-from bpf import calls, columns, events, files, syscalls
+from bpf import calls, columns, events, files, steps, syscalls
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
 
 OTHER_LOSSES = {
@@ -31,7 +31,8 @@ def losses() -> dict[str, tuple[str, str]]:
     rings = {f"{k.name}_ring": ("ring full", k.name) for k in bpf.RING_KINDS}
     maps = {f"{k.name}_map": ("map full", k.name) for k in bpf.MAP_KINDS}
     others = {f"{k.name}_other": ("map full", f"{k.name} of others") for k in bpf.MAP_KINDS}
-    return rings | maps | others | OTHER_LOSSES
+    stepped = {f"{kind}_stepped": (steps.CAUSE, kind) for kind in steps.STEPPED}
+    return rings | maps | others | OTHER_LOSSES | stepped
 
 
 def struct_text(layout: Layout) -> str:
@@ -70,13 +71,14 @@ class Sizes:
     the earlier. What fills a ring are the CPUs together: past 16 of them it is larger.
 
     `buffer_bytes`, a power of two, is the size of the first ring of `syscall` events, if it was chosen; the others are
-    smaller in proportion.
+    smaller in proportion. `max_rate`: how many events of each of `bpf.steps` there are in a second, at most.
     """
 
     cpus: int
     page_size: int
     kinds: frozenset[str] = bpf.DEFAULT_KINDS
     buffer_bytes: int | None = None
+    max_rate: int | None = None
 
     @property
     def ring_kinds(self) -> tuple[Kind, ...]:
@@ -182,5 +184,10 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
     constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SMALL_NAME {files.SMALL_NAME}\n"
     constants += f"#define TRACED_CALLS {events.TRACED_CALLS}\n#define TRACED_NUMBERS {events.NUMBERS}\n"
+    constants += (
+        f"#define STEPS {len(steps.STEPPED)}\n#define SECOND_NS 1000000000ULL\n#define FULL_NS {steps.FULL_NS}ULL\n"
+    )
+    constants += "".join(f"#define STEP_{kind} {i}\n" for i, kind in enumerate(steps.STEPPED))
+    constants += f"#define MAX_RATE {sizes.max_rate}\n" if sizes.max_rate else ""
     constants += f"#define NO_ARG {events.NO_ARG}ULL\n"
     return constants + "".join(_kind_text(k, sizes) for k in bpf.KINDS)

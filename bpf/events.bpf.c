@@ -206,7 +206,7 @@ INLINE void event_without_strings(struct ended_call *c)
 {
 	struct syscall_0 *e = syscall_0_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
-		lose(LOSS_syscall_ring);
+		NO_ROOM(syscall);
 		return;
 	}
 	FILL_EVENT(e, c);
@@ -217,7 +217,7 @@ INLINE void event_with_long_strings(struct traced *t, struct ended_call *c)
 {
 	struct syscall_2 *e = syscall_2_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
-		lose(LOSS_syscall_ring);
+		NO_ROOM(syscall);
 		return;
 	}
 	FILL_EVENT(e, c);
@@ -229,7 +229,7 @@ INLINE void event_with_strings(struct traced *t, struct ended_call *c)
 {
 	struct syscall_1 *e = syscall_1_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
-		lose(LOSS_syscall_ring);
+		NO_ROOM(syscall);
 		return;
 	}
 	if (!FILL_STRINGS(e, t, c, 0)) {
@@ -260,6 +260,11 @@ INLINE void call_ends(struct who *who, void *regs, u16 nr, u64 entered, u64 ns, 
 	struct traced *t = traced_call(nr);
 	if (!t || !t->wanted)
 		return;
+	if (STEPPED_DOWN(syscall)) {
+		if (t->keep)
+			forget_call(t, who);
+		return;
+	}
 	struct ended_call c = {.who = who, .nr = nr, .entered = entered, .ns = ns, .result = result};
 	if (t->keep)
 		c.kept = kept_call(t, who, nr);

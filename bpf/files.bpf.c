@@ -261,7 +261,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	void *regs = (void *)ctx->args[0];
 	struct open_call o = {.call = take_returned(regs), .result = ctx->args[1]};
 	struct shape *shape = shape_of(o.call.nr);
-	if (!c || !cpu || !shape || !identify(c, cpu, o.call.caller, &o.who))
+	if (!c || !cpu || !shape || !identify(c, cpu, o.call.caller, &o.who) || STEPPED_DOWN(open))
 		return 0;
 	o.task = (void *)bpf_get_current_task();
 	o.dirfd = shape->fd ? (s32)argument(regs, shape->fd) : AT_FDCWD;
@@ -270,7 +270,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 
 	struct open_0 *small = open_0_ring.ringbuf_reserve(sizeof(*small));
 	if (!small) {
-		lose(LOSS_open_ring);
+		NO_ROOM(open);
 		return 0;
 	}
 	if (fill_open(small, &o, BUFFERS(small, SMALL_NAME, ), 0)) {
@@ -290,7 +290,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 
 	struct open_2 *large = open_2_ring.ringbuf_reserve(sizeof(*large));
 	if (!large) {
-		lose(LOSS_open_ring);
+		NO_ROOM(open);
 		return 0;
 	}
 	fill_open((void *)large, &o, BUFFERS(large, NAME_SIZE, ), 1);
@@ -352,14 +352,14 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 	struct file_call f = {.call = take_returned((void *)ctx->args[0]), .regs = (void *)ctx->args[0]};
 	f.result = ctx->args[1];
 	f.shape = shape_of(f.call.nr);
-	if (!c || !cpu || !f.shape || !identify(c, cpu, f.call.caller, &f.who))
+	if (!c || !cpu || !f.shape || !identify(c, cpu, f.call.caller, &f.who) || STEPPED_DOWN(file_op))
 		return 0;
 	f.task = (void *)bpf_get_current_task();
 
 	if (!f.shape->path2) {
 		struct file_op_0 *small = file_op_0_ring.ringbuf_reserve(sizeof(*small));
 		if (!small) {
-			lose(LOSS_file_op_ring);
+			NO_ROOM(file_op);
 			return 0;
 		}
 		fill_file_op(small, &f);
@@ -374,7 +374,7 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 
 	struct file_op_1 *medium = file_op_1_ring.ringbuf_reserve(sizeof(*medium));
 	if (!medium) {
-		lose(LOSS_file_op_ring);
+		NO_ROOM(file_op);
 		return 0;
 	}
 	struct file_op_0 *e = (void *)medium;
@@ -389,7 +389,7 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 
 	struct file_op_2 *large = file_op_2_ring.ringbuf_reserve(sizeof(*large));
 	if (!large) {
-		lose(LOSS_file_op_ring);
+		NO_ROOM(file_op);
 		return 0;
 	}
 	e = (void *)large;

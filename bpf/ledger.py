@@ -35,8 +35,9 @@ LOSS = Kind(
             "'ring full': events came faster than they were read. 'map full': more processes, threads or "
             "cells than a map holds; what had no room in a kind's map is counted under pid 0, but for what is lost "
             "'of others'. 'unreadable': a string was not in memory. 'refused': a call that seccomp refused "
-            "before the kernel traced its entry. 'recursion': a program was running on the CPU already, and so was its "
-            "copy, if it has one.",
+            "before the kernel traced its entry. 'stepped down': events beyond `record --max-rate`, which are counted "
+            "in `syscall_stats` but made no rows; `steps` says when. 'recursion': a program was running on the CPU "
+            "already, and so was its copy, if it has one.",
             derived=True,
         ),
         Col("place", "text", "The kind of row, the map, string or program concerned.", derived=True),

@@ -17,6 +17,9 @@ RUNNING = "not yet"
 ASKED = "request"
 """`stopped_by` of what a flight recorder wrote when it was asked to, and went on."""
 
+ROTATED = "rotation"
+"""`stopped_by` of a file after which the recording goes on in the next."""
+
 
 class Host(TypedDict):
     name: str
@@ -45,6 +48,9 @@ class Later(TypedDict, total=False):
 
     syscalls: list[str] | None  # the calls that are rows of kind `syscall`; empty: all; None: there are no such rows
     ring: str | None  # how much of the recording was kept, the last, as it was asked for; None: all of it
+    max_rate: int | None  # how many events of a kind there are in a second, at most; None: all
+    rotate: str | None  # when the recording goes on in another file, as it was asked for; None: it is one file
+    file: int  # the number of this file of such a recording, from 1; `began_ns` is the same in all of them
     began_ns: int  # when the recording began; what was before `started_ns` is not kept
 
 
@@ -54,7 +60,7 @@ class Recording(Later):
     host: Host
     started_ns: int  # UTC ns since 1970: the first instant that is in the trace
     ended_ns: int
-    stopped_by: str  # 'duration', 'signal', 'command', 'size', CUT_OFF, RUNNING or ASKED
+    stopped_by: str  # 'duration', 'signal', 'command', 'size', CUT_OFF, RUNNING, ASKED or ROTATED
     interval_s: float
     command_line: list[str]  # of sysmon itself
     command: list[str] | None  # what `record -- COMMAND` followed

@@ -209,11 +209,11 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	struct returned call = take_returned(regs);
 	struct shape *shape = shape_of(call.nr);
 	struct who who;
-	if (!c || !cpu || !shape || !identify(c, cpu, call.caller, &who))
+	if (!c || !cpu || !shape || !identify(c, cpu, call.caller, &who) || STEPPED_DOWN(socket))
 		return 0;
 	struct socket *e = socket_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
-		lose(LOSS_socket_ring);
+		NO_ROOM(socket);
 		return 0;
 	}
 	e->ts = call.ts;

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import signal
 import sys
@@ -20,10 +19,10 @@ from typing import Any, cast
 import pyarrow as pa
 
 from bpf import partial
-from bpf.errors import BadRequest, SysmonError
+from bpf.errors import SysmonError
 from bpf.kind import Kind
 from bpf.metadata import ASKED, RUNNING, Recording
-from recorder import priority
+from recorder import amount, priority
 from recorder.writer import REST_BYTES, TraceWriter, check, publish, telling
 
 PARTS = 4
@@ -43,19 +42,8 @@ class Keep:
 
 def keep(text: str) -> Keep:
     """How much the text asks for. Raises BadRequest."""
-    found = re.fullmatch(r"(\d{1,9})([smh]?|[KMG](?:i?B)?)", text, re.ASCII)
-    if not found:
-        raise BadRequest(f"--ring: {text!r} is neither a time nor a size; give it as 30s, 5m or 100M")
-    number, unit = int(found[1]), found[2][:1]
-    if unit in "KMG" and unit:
-        size = number << {"K": 10, "M": 20, "G": 30}[unit]
-        if size < LEAST_BYTES:
-            raise BadRequest(f"--ring: {text} is too small: at least {LEAST_BYTES >> 20}M")
-        return Keep(text, bytes=size)
-    seconds = float(number * {"": 1, "s": 1, "m": 60, "h": 3600}[unit])
-    if seconds < LEAST_S:
-        raise BadRequest(f"--ring: {text} is too short: at least {LEAST_S:g}s")
-    return Keep(text, seconds=seconds)
+    seconds, size = amount.seconds_or_bytes("--ring", text, LEAST_S, LEAST_BYTES)
+    return Keep(text, seconds, size)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bpf import csource, metadata
+from bpf import csource, metadata, steps
 from recorder import kernel
 from recorder.counters import Tallies
 from recorder.loader import Loaded
@@ -23,11 +23,12 @@ class Losses:
         self._missed: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         self._lost: dict[tuple[str, str], int] = {}
+        self._before: dict[tuple[str, str], int] = {}  # this file
 
     @property
     def total(self) -> int:
-        """All that was lost up to the last call of `rows`."""
-        return sum(self._lost.values())
+        """All that was lost up to the last call of `rows`, but for what was not to be recorded."""
+        return sum(n for (cause, _place), n in self._lost.items() if cause != steps.CAUSE)
 
     def cells(self) -> npt.NDArray[np.uint64]:
         """Entries made in each kind's maps since the last call of `rows`."""
@@ -60,9 +61,14 @@ class Losses:
             self._lost[where] = self._lost.get(where, 0) + n
         return [{"ts": ts, "cause": cause, "place": place, "lost": n} for (cause, place), n in lost.items()]
 
+    def begin_file(self) -> None:
+        """What was lost up to now is in the metadata of another file."""
+        self._before = dict(self._lost)
+
     def sums(self) -> list[metadata.Loss]:
-        """The whole recording's losses, for its metadata."""
-        return [metadata.Loss(cause=cause, place=place, lost=n) for (cause, place), n in self._lost.items()]
+        """The losses of this file, or of the whole recording if it is one, for the metadata."""
+        lost = {where: n - self._before.get(where, 0) for where, n in self._lost.items()}
+        return [metadata.Loss(cause=cause, place=place, lost=n) for (cause, place), n in lost.items() if n]
 
 
 def _misses(loaded: Loaded) -> dict[str, int]:

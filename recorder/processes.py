@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bpf.kind import TICK_NS
 from recorder import cgroups, procfs
 from recorder.decode import escape
 
+PIECE = 64
+"""Processes that are looked at before something else may be due: a quarter of a millisecond each."""
 
-def rows(edge: str, ts: int, chosen: list[int] | None, before: frozenset[int] = frozenset()) -> list[dict[str, Any]]:
+
+def rows(
+    edge: str,
+    ts: int,
+    chosen: list[int] | None,
+    before: frozenset[int] = frozenset(),
+    meanwhile: Callable[[], object] = lambda: None,
+) -> list[dict[str, Any]]:
     """A row for each process, those chosen or all. `ts` is CLOCK_BOOTTIME ns.
 
-    One that began in the tick of `ts` counts if it is one of `before`; else its fork is in the trace.
+    One that began in the tick of `ts` counts if it is one of `before`; else its fork is in the trace. `meanwhile` is
+    called now and then.
     """
-    alive = {p.pid: p for p in procfs.processes(chosen)}
-    return [_row(edge, ts, p, alive) for p in alive.values() if p.start <= ts - TICK_NS or p.pid in before]
+    alive = {}
+    for n, p in enumerate(procfs.processes(chosen), 1):
+        alive[p.pid] = p
+        if n % PIECE == 0:
+            meanwhile()
+    found = []
+    for n, p in enumerate(alive.values(), 1):
+        if p.start <= ts - TICK_NS or p.pid in before:
+            found.append(_row(edge, ts, p, alive))
+        if n % PIECE == 0:
+            meanwhile()
+    return found
 
 
 def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]) -> dict[str, Any]:

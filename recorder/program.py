@@ -25,6 +25,7 @@ STUB_DIR = Path(__file__).parent / "stub"
 FILES = (
     "common.bpf.h",
     "again.bpf.h",
+    "steps.bpf.h",
     "calls.bpf.h",
     "events.bpf.c",
     "syscalls.bpf.c",
@@ -243,14 +244,15 @@ def plan(
     names: SyscallNames,
     kinds: frozenset[str] = bpf.DEFAULT_KINDS,
     buffer_bytes: int | None = None,
+    max_rate: int | None = None,
 ) -> Plan:
     """What records these kinds here. Raises CannotLoad if a struct member that cannot be done without is missing.
 
-    `buffer_bytes` as in `csource.Sizes`.
+    `buffer_bytes` and `max_rate` as in `csource.Sizes`.
     """
     machine = os.uname().machine
     kinds = kinds | {needed for kind, needed in NEEDS.items() if kind in kinds}
-    sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes)
+    sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes, max_rate)
     common, *programs = ((BPF_DIR / name).read_text() for name in FILES)
     source = "".join((common, csource.cells(sizes), *programs))
     features = _features(btf, machine, names)
@@ -267,7 +269,9 @@ def plan(
         pairs = ((p, replace(p, program=p.program + AGAIN)) for p in probes)
         probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
     hooks = {place: hook for place, hook in HOOKS.items() if kinds & set(hook.of)}
-    return Plan(sizes, text, (*rings, *maps, *OTHER_MAPS, *own), tuple(probes), hooks)
+    return Plan(
+        sizes, text, (*rings, *maps, *OTHER_MAPS, *own, *(("steps",) if max_rate else ())), tuple(probes), hooks
+    )
 
 
 def unmeasured(btf: Btf) -> dict[str, str]:

@@ -14,6 +14,7 @@ from recorder.errors import CannotRecord, CannotWrite
 from recorder.flight import FlightWriter
 from recorder.follow import Command
 from recorder.names import SyscallNames
+from recorder.rotate import RotatingWriter
 from recorder.session import Options, Session
 from recorder.status import Status
 from recorder.writer import TraceWriter
@@ -42,9 +43,11 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
         ends = undo.enter_context(_CleanEnds())
         # held: or one may come when the file is there and nobody is to remove it yet
         with ends.held(), privilege.acting_as(privileges.owner):
-            writer: TraceWriter | FlightWriter
+            writer: TraceWriter | FlightWriter | RotatingWriter
             if options.ring:
                 writer = FlightWriter(options.path, options.force, options.ring)
+            elif options.rotate:
+                writer = RotatingWriter(options.path, options.force, options.rotate)
             else:
                 writer = TraceWriter(options.path, options.force)
             undo.callback(writer.abandon)
@@ -52,7 +55,7 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
         names = SyscallNames()
         calls = traced.calls_of(names, options.syscalls) if events.SYSCALL.name in options.kinds else None
         btf = Btf.of_kernel()
-        plan = program.plan(btf, names, options.kinds, options.buffer_bytes)
+        plan = program.plan(btf, names, options.kinds, options.buffer_bytes, options.max_rate)
         unmeasured = program.unmeasured(btf)
         del btf  # 8 MB
         loading = loader.Loading(plan)
@@ -70,7 +73,10 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
             undo.callback(command.abandon)
         with status, _fate_of(command):
             recording = session.run(command, status)  # from here on Ctrl-C ends the recording
-    status.finished(recording, command)
+    if isinstance(writer, RotatingWriter):
+        status.finished(recording, command, writer.files, writer.removed, writer.left)
+    else:
+        status.finished(recording, command, [options.path])
     if not command:
         return 0
     ended = command.status()

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 import bpf
-from bpf import csource, ledger, lifecycle, metadata, schema, syscalls
+from bpf import csource, ledger, lifecycle, metadata, schema, steps, syscalls
 from bpf.cgroups import CGROUP
 from bpf.cpu import CPU, HOST
 from bpf.events import SYSCALL
@@ -40,7 +40,9 @@ from recorder.machine import Machine
 from recorder.names import SyscallNames
 from recorder.overhead import Overhead
 from recorder.resident import Resident
+from recorder.rotate import RotatingWriter, Rotation
 from recorder.stats import Stats
+from recorder.steps import Steps
 from recorder.writer import TraceWriter
 
 DRAIN_S = 0.1
@@ -66,6 +68,9 @@ missing if it is killed."""
 GRACE_S = 0.5
 """How long a command may take to end after the signal that ends the recording."""
 
+After = tuple[int, list[tuple[Kind, pa.RecordBatch]]]
+"""A time [ns, CLOCK_BOOTTIME], and what came after it."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -76,11 +81,13 @@ class Options:
     duration_s: float | None = None
     max_bytes: int | None = None  # of the file
     ring: Keep | None = None  # only the last of it is kept
+    rotate: Rotation | None = None  # it goes on in another file now and then
     interval_s: float = 1.0
     filters: Filters = EVERYTHING
     kinds: frozenset[str] = bpf.DEFAULT_KINDS
     syscalls: tuple[str, ...] = ()  # the calls that are events, if the kind `syscall` is recorded; empty: all
     buffer_bytes: int | None = None  # of the first ring of such events
+    max_rate: int | None = None  # events of a kind in a second
     command: tuple[str, ...] = ()
     command_line: tuple[str, ...] = ()
 
@@ -114,7 +121,7 @@ class Session:
         options: Options,
         sizes: csource.Sizes,
         loaded: Loaded,
-        writer: TraceWriter | FlightWriter,
+        writer: TraceWriter | FlightWriter | RotatingWriter,
         names: SyscallNames,
         unmeasured: dict[str, str] | None = None,
         privileges: privilege.Privileges | None = None,
@@ -141,6 +148,7 @@ class Session:
             )
         ]
         self._losses = Losses(loaded, self._cpus)
+        self._steps = Steps(loaded)
         self._overhead = Overhead(loaded, self._stats)
         self._machine = Machine(loaded, self._cpus)
         self._resident = Resident(options.interval_s)
@@ -207,22 +215,43 @@ class Session:
 
     def _standing(self, alive: list[int] | None, before: frozenset[int]) -> list[dict[str, Any]]:
         """Says how things stand at the beginning, of these processes. Returns their rows."""
-        if isinstance(self._writer, FlightWriter):
-            self._writer.opening = True
         rows = processes.rows("start", self._started, alive, before)
-        self._add(CGROUP, cgroups.rows(self._started))
-        self._clock_row("start", self._started, None)
-        self._add(lifecycle.PROCESS, rows)
-        if isinstance(self._writer, FlightWriter):
-            self._writer.opening = False
+        self._open_with(rows)
         return rows
 
-    def _turn(self, writer: FlightWriter) -> None:
-        """Goes on in another part of what is kept: right after a snapshot, so that nothing is counted in two."""
-        writer.turn(self._changes())
-        self._started = clock.boottime_ns()
+    def _open_with(self, alive: list[dict[str, Any]]) -> None:
+        if isinstance(self._writer, FlightWriter):
+            self._writer.opening = True
+        self._add(CGROUP, cgroups.rows(self._started))
+        self._clock_row("start", self._started, None)
+        self._add(lifecycle.PROCESS, alive)
+        if isinstance(self._writer, FlightWriter):
+            self._writer.opening = False
+
+    def _turn(self, writer: FlightWriter | RotatingWriter, ts: int) -> None:
+        """Goes on in another part or file, which begins where the snapshot of `ts` ended all that is counted."""
+        later: list[tuple[Kind, pa.RecordBatch]] = []
+
+        def drain() -> None:
+            self._drain_rings(after=(ts, later))
+
+        drain()
+        alive = processes.rows("start", ts, self._followed(), frozenset(procfs.pids()), drain)
+        if isinstance(writer, RotatingWriter):
+            ended = [{**row, "edge": "end"} for row in alive if row["start"] <= ts - TICK_NS]
+            self._add(lifecycle.PROCESS, ended)
+            self._ended = ts
+            writer.turn({**self._recording(self._command), "stopped_by": metadata.ROTATED})
+            self._ended = 0
+            self._losses.begin_file()
+        else:
+            writer.turn(self._changes())
+        drain()
+        self._started = ts
         writer.begin(self._recording(self._command))
-        self._standing(self._followed(), frozenset(procfs.pids()))
+        self._open_with(alive)
+        for kind, batch in later:
+            self._write(kind, batch)
         self._commit()
 
     def _loop(self, poll: select.epoll, began: float, watcher: Watcher) -> None:
@@ -231,12 +260,16 @@ class Session:
         while not self._stopped_by:
             due = min(self._next_snapshot, deadline)
             busy = self._drain_rings(due, lazy=time.monotonic() < min(due, self._next_commit))
+            self._add(steps.STEP, self._steps.rows())
             self._add(ledger.OVERHEAD, self._overhead.tick())
             now = time.monotonic()
-            if now >= self._next_snapshot or self._maps_fill():
-                self._snapshot()
-                if isinstance(self._writer, FlightWriter) and self._writer.is_full:
-                    self._turn(self._writer)
+            full = isinstance(self._writer, RotatingWriter) and self._writer.is_full
+            if now >= self._next_snapshot or full or self._maps_fill():
+                ts = self._snapshot()
+                if isinstance(self._writer, FlightWriter):
+                    full = self._writer.is_full
+                if full and not isinstance(self._writer, TraceWriter):
+                    self._turn(self._writer, ts)
                 if self._chosen_are_gone():
                     self._stopped_by = self._stopped_by or "command"
                 watcher.goes(self._progress(now - began, deadline - now if duration is not None else None))
@@ -346,10 +379,11 @@ class Session:
 
     # -- from the kernel to the writer
 
-    def _drain_rings(self, until: float = float("inf"), lazy: bool = False) -> bool:
+    def _drain_rings(self, until: float = float("inf"), lazy: bool = False, after: After | None = None) -> bool:
         """Takes what is in the rings, but leaves what is left at that time for the next call.
 
-        If it is `lazy`, rings with little in them are left. Returns whether one of them fills fast.
+        If it is `lazy`, rings with little in them are left. What is `after` a time goes to its list.
+        Returns whether one of them fills fast.
         Each begins with another ring, so that none waits for ever on one that is always full.
         """
         busy = False
@@ -361,7 +395,13 @@ class Session:
             busy |= waiting > ring.size * BUSY_FRACTION
             derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
             for records in ring.pieces():
-                self._write(kind, self._decoder.batch(kind, records, **derived))
+                if after:
+                    late = records["ts"] > after[0]
+                    if late.any():
+                        after[1].append((kind, self._decoder.batch(kind, records[late], **derived)))
+                        records = records[~late]
+                if len(records):
+                    self._write(kind, self._decoder.batch(kind, records, **derived))
                 if time.monotonic() > until:
                     return True
         return busy
@@ -378,7 +418,8 @@ class Session:
             with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
                 kernel.run_on_cpu(on_snapshot, cpu)
 
-    def _snapshot(self) -> None:
+    def _snapshot(self) -> int:
+        """Returns when it was [ns, CLOCK_BOOTTIME]."""
         now = time.monotonic()
         if now >= self._next_snapshot:  # and not early because a map fills
             self._next_snapshot = max(self._next_snapshot + self._options.interval_s, now)
@@ -387,6 +428,7 @@ class Session:
         self._losses.note_misses()
         self._collect(self._control.turn(), ts)
         self._clock_row("snapshot", ts, clock.boottime_ns() - ts)
+        return ts
 
     def _collect(self, epoch: int, ts: int) -> None:
         """The rows of an epoch that has ended."""
@@ -400,6 +442,7 @@ class Session:
         self._add(MEMORY, self._resident.rows(ts, everything=not self._control.epoch))
         self._add(HOST, self._machine.host_rows(epoch, ts))
         self._add(MACHINE, [self._machine.row(ts)])
+        self._add(steps.STEP, self._steps.rows())
         self._add(ledger.LOSS, self._losses.rows(ts))
         self._add(ledger.OVERHEAD, [self._overhead.recorder()])
 
@@ -449,6 +492,9 @@ class Session:
             children=self._options.filters.children,
             kinds=[k.name for k in bpf.KINDS if k.name in self._options.kinds],
             ring=self._options.ring.text if self._options.ring else None,
+            max_rate=self._options.max_rate,
+            rotate=self._options.rotate.text if self._options.rotate else None,
+            file=self._writer.number if isinstance(self._writer, RotatingWriter) else 1,
             began_ns=self._began + self._clocks.offset_ns,
             syscalls=list(self._options.syscalls) if SYSCALL.name in self._options.kinds else None,
             recorder_pid=os.getpid(),

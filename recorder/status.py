@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,9 +16,10 @@ from rich.live import Live
 from rich.text import Text
 
 import bpf
-from bpf import lifecycle
+from bpf import lifecycle, steps
 from bpf.columns import PID
 from bpf.metadata import Recording
+from recorder import rotate
 from recorder.follow import Command
 
 if TYPE_CHECKING:
@@ -52,7 +55,11 @@ class Status:
         until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
         if self._options.command:
             until = "until the command and all it started have ended"
-        self._say(f"recording to {self._options.path} {until}")
+        into = self._options.path
+        if self._options.rotate:
+            into = rotate.numbered(into, 1)
+            until = f"and on {until}"
+        self._say(f"recording to {into} {until}")
         if self._console.is_terminal and not self._options.command:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
@@ -74,11 +81,22 @@ class Status:
         with contextlib.suppress(OSError):
             self._live.update(line, refresh=True)
 
-    def finished(self, recording: Recording, command: Command | None) -> None:
-        """Says what was written and what was lost, and what to type next."""
-        path = self._options.path
+    def finished(
+        self,
+        recording: Recording,
+        command: Command | None,
+        files: list[Path],
+        removed: int = 0,
+        left: Sequence[Path] = (),
+    ) -> None:
+        """Says what was written into these files and what was lost, and what to type next.
+
+        So many older files were removed, and those that are left could not be finished.
+        """
+        path = files[-1]
         seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
-        lost = sum(loss["lost"] for loss in recording["losses"])
+        stepped = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == steps.CAUSE)
+        lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
         for probe in recording["probes"]:
             if not probe["attached"]:
                 self._say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
@@ -86,6 +104,8 @@ class Status:
             self._say(f"not measured: {column}: {reason}")
         if recording["stopped_by"] == "size":
             self._say("stopped: the trace is as large as it may be (--max-size)")
+        for file in left:
+            self._say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` makes it")
         if command and command.status() is None:
             self._say(f"the command still runs: pid {command.pid}")
         idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)
@@ -93,9 +113,13 @@ class Status:
             self._say("no system call that was asked for was made")
         if self._options.filters.flags and idle:
             self._say("no process that was asked for did anything: look at the filter, and at `ps`")
+        written = path if len(files) == 1 else f"{len(files)} files, {files[0]} to {path.name}"
+        counted = f"; {stepped:,} events only counted (--max-rate)" if stepped else ""
+        gone = f"; {removed} older removed (--rotate-keep)" if removed else ""
         self._say(
-            f"wrote {path}: {sum(recording['rows'].values()):,} rows in {size(path.stat().st_size)}, "
-            f"{seconds:.1f} s, {'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}"
+            f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
+            f"{size(sum(file.stat().st_size for file in files))}, {seconds:.1f} s, "
+            f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{counted}{gone}"
         )
         self._say(f"next: sysmon report {shlex.quote(str(path))}")
 

@@ -207,6 +207,15 @@ class TraceWriter:
         self._remove()
         return recording
 
+    def descriptors(self) -> list[int]:
+        """After a fork the child can finish the file if it keeps these."""
+        return [self._file.fileno(), *self._journal.descriptors()]
+
+    def hand_over(self) -> None:
+        """After that fork: leaves the file to the child."""
+        self._file.close()
+        self._journal.close()
+
     def _telling(self) -> contextlib.AbstractContextManager[None]:
         return telling(self.path, self._journal)
 
@@ -242,7 +251,7 @@ class TraceWriter:
     def _remove(self) -> None:
         """The directory. The log goes first: without it there is nothing to repair."""
         for path in sorted(self._made, key=lambda p: p.name != partial.LOG):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # removed by somebody, or the disk takes nothing any more
                 os.unlink(path)
         with contextlib.suppress(OSError):
             self.directory.rmdir()
@@ -317,6 +326,10 @@ class Journal:
     def joined(self, kind: str, batches: int) -> None:
         """The batches that wait, all of which are noted, are so many now."""
         self._noted[kind] = batches
+
+    def descriptors(self) -> list[int]:
+        """Of its files."""
+        return [file.fileno() for file in (self._log, *self._journals)]
 
     def close(self) -> None:
         """Writes nothing any more."""

@@ -78,6 +78,8 @@ Examples:
   sudo sysmon record --syscalls openat,connect --duration 10
   sudo sysmon record --syscalls -- ls -l
   sudo sysmon record --ring 5m
+  sudo sysmon record --rotate 100M --rotate-keep 20
+  sudo sysmon record --max-rate 1000
 """,
 )
 @click.option(
@@ -115,6 +117,25 @@ Examples:
     metavar="DURATION|SIZE",
     help="Keep only the last, such as 30s, 5m or 100M, and write it at the end; on SIGUSR1 at once, too, into a file "
     "that is named after the time.",
+)
+@click.option(
+    "--rotate",
+    metavar="DURATION|SIZE",
+    help="Go on in another file after so long, such as 10m, or when one is so large, such as 100M; at least 1s or 1M. "
+    "Each is a whole trace. With -o trace.parquet they are trace-000001.parquet, trace-000002.parquet and so on.",
+)
+@click.option(
+    "--rotate-keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Keep the newest N of these files, besides the one that is being written. Default: all.",
+)
+@click.option(
+    "--max-rate",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Record at most N events a second of each of these: files opened, files changed, sockets, and with --syscalls "
+    "calls. For the rest of that second calls of the kind are only counted, and for 0.2 s if its buffer is full.",
 )
 @click.option(
     "--pid",
@@ -178,6 +199,9 @@ def record(
     force: bool,
     max_size: int | None,
     ring: str | None,
+    rotate: str | None,
+    rotate_keep: int | None,
+    max_rate: int | None,
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     users: tuple[str, ...],
@@ -214,16 +238,23 @@ def record(
         raise BadRequest("--buffer is the room for events of system calls: give --syscalls with it")
     if ring and max_size:
         raise BadRequest("--max-size ends a recording, --ring goes on without end: give one of them")
+    if rotate is not None and (ring or max_size):
+        other = "--ring keeps only the last" if ring else "--max-size ends a recording"
+        raise BadRequest(f"{other}, --rotate goes on in another file: give one of them")
+    if rotate_keep and rotate is None:
+        raise BadRequest("--rotate-keep says how many files are kept: give --rotate with it")
     listed = _names(syscalls)
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
     from bpf.events import SYSCALL
+    from bpf.steps import STEP, STEPPED
     from recorder import memory
 
     privileges = privilege.Privileges.of(output, bool(command))
     privilege.end_blas_threads()
     privilege.in_thread(privileges.of_threads, memory.before_arrow)
     from recorder import choice, flight, run
+    from recorder import rotate as rotating
     from recorder.filters import Filters, cgroup_at, uid_of
     from recorder.session import Options
 
@@ -234,15 +265,22 @@ def record(
         cgroup=cgroup_at(cgroup) if cgroup else None,
         children=follow or bool(command),
     )
+    kinds = choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
+    if max_rate:
+        kinds |= {STEP.name}
+    if max_rate and not kinds & set(STEPPED):
+        raise BadRequest(f"--max-rate bounds the events of {', '.join(STEPPED)}: none of these kinds is recorded")
     options = Options(
         path=output,
         force=force,
         duration_s=duration,
         max_bytes=max_size,
         ring=flight.keep(ring) if ring else None,
+        rotate=None if rotate is None else rotating.rotation(rotate, rotate_keep),
+        max_rate=max_rate,
         interval_s=interval,
         filters=filters,
-        kinds=choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name)),
+        kinds=kinds,
         syscalls=listed or (),
         buffer_bytes=buffer,
         command=command,

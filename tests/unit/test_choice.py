@@ -8,8 +8,8 @@ from bpf.errors import BadRequest
 from recorder import choice
 
 
-def test_by_default_all_but_what_costs_much() -> None:
-    assert choice.kinds((), (), ()) == {k.name for k in bpf.KINDS} - {"kernel_memory", "syscall"}
+def test_by_default_all_but_what_is_asked_for() -> None:
+    assert choice.kinds((), (), ()) == {k.name for k in bpf.KINDS} - {"kernel_memory", "syscall", "step"}
 
 
 def test_only_some_and_what_names_their_rows() -> None:

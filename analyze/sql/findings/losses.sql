@@ -2,7 +2,7 @@
 --
 -- Rows or counts that should be in the window were lost: for each cause and place. High if 10 % or more of the rows of
 -- that kind are missing, medium from 1 % on, or if the share is not known, as of counts that did not fit into a map;
--- low what a program missed because it ran already; 0.1 % and less are left out, as are strings that were not in memory
+-- low what a program missed because it ran already, and what --max-rate kept out; 0.1 % and less are left out, as are strings that were not in memory
 -- and calls that seccomp refused, of which nothing else is missing. A finding that such a loss could change says so.
 CREATE VIEW finding.losses(
     -- How much it matters: 'high', 'medium' or 'low'.
@@ -46,10 +46,11 @@ lost AS (
 shares AS (
     SELECT l.cause, l.place, l.lost, r.n, 100 * l.lost / NULLIF(l.lost + r.n, 0) AS share_pct
     FROM lost AS l
-    LEFT JOIN rows AS r ON r.kind = l.place AND l.cause = 'ring full'
+    LEFT JOIN rows AS r ON r.kind = l.place AND l.cause IN ('ring full', 'stepped down')
 )
 SELECT
     CASE
+        WHEN cause = 'stepped down' THEN 'low'
         WHEN share_pct >= 10 THEN 'high'
         WHEN share_pct >= 1 OR (share_pct IS NULL AND cause <> 'recursion') THEN 'medium'
         ELSE 'low'

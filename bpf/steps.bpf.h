@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Kinds of events of which no more than MAX_RATE are made in a second: compiled in only if that was asked for.
+//
+// From the first event of a kind on a second is counted. What comes in it after so many is counted as stepped down, and
+// nothing else is done for it: no room is taken, no path read. So it is for FULL_NS from when a ring of the kind is full.
+// All CPUs share the count: several that begin a second at once may make a few events more than that.
+
+#define RATE 0  // reasons
+#define RING_FULL 1
+
+#ifdef MAX_RATE
+struct rate {
+	u64 until;    // end of the second
+	u64 full;     // until then there is no room
+	u64 down_at;  // when the kind stepped down last
+	u64 up_at;    // and when it steps up again
+	u32 made;     // events in this second
+	u32 reason;
+	u64 unused[3];  // a cache line for each
+};
+BPF_ARRAY(steps, struct rate, STEPS);
+
+// Whether an event of a kind is not to be made, which is then counted.
+INLINE int is_stepped_down(u32 kind, u32 cause)
+{
+	u64 now = bpf_ktime_get_boot_ns();
+	struct rate *r = steps.lookup(&kind);
+	if (!r)
+		return 0;
+	if (now >= r->until) {
+		r->made = 0;
+		r->until = now + SECOND_NS;
+	}
+	if (now >= r->full) {
+		if (r->made < MAX_RATE) {
+			__sync_fetch_and_add(&r->made, 1);
+			return 0;
+		}
+		if (r->up_at != r->until) {
+			r->reason = RATE;
+			r->down_at = now;
+			r->up_at = r->until;
+		}
+	}
+	lose(cause);
+	return 1;
+}
+
+INLINE void step_down(u32 kind)
+{
+	u64 now = bpf_ktime_get_boot_ns();
+	struct rate *r = steps.lookup(&kind);
+	if (!r)
+		return;
+	r->reason = RING_FULL;
+	r->full = now + FULL_NS;
+	r->down_at = now;
+	r->up_at = r->full;
+}
+#else
+INLINE int is_stepped_down(u32 kind, u32 cause)
+{
+	return 0;
+}
+
+INLINE void step_down(u32 kind)
+{
+}
+#endif
+
+#define STEPPED_DOWN(kind) is_stepped_down(STEP_##kind, LOSS_##kind##_stepped)
+
+// An event found no room.
+#define NO_ROOM(kind)                                                                                                  \
+	do {                                                                                                           \
+		lose(LOSS_##kind##_ring);                                                                              \
+		step_down(STEP_##kind);                                                                                \
+	} while (0)

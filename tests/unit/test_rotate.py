@@ -1,0 +1,142 @@
+"""Files that follow one another, and how they are asked for. What a kernel has to do with it is in tests/live."""
+
+from pathlib import Path
+
+import pytest
+
+import analyze
+from bpf import lifecycle, partial
+from bpf.errors import BadRequest
+from recorder import rotate
+from recorder.errors import CannotWrite
+from recorder.rotate import RotatingWriter, Rotation, present, rotation
+from tests import traces
+from tests.traces import at, born, row
+from tests.unit.test_flight import batch
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "size"), [("1s", 1, None), ("10m", 600, None), ("1M", None, 1 << 20), ("2GiB", None, 2 << 30)]
+)
+def test_a_time_or_a_size(text: str, seconds: float | None, size: int | None) -> None:
+    assert rotation(text, 3) == Rotation(text, seconds, size, 3)
+
+
+@pytest.mark.parametrize("text", ["", "0", "x", "0s", "512K", "-5", "5d", "1e9", "1m,2M"])
+def test_neither(text: str) -> None:
+    with pytest.raises(BadRequest, match=r"^--rotate: "):
+        rotation(text, None)
+
+
+def test_names_sort_and_are_told_from_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.b.parquet"
+    names = [rotate.numbered(path, n) for n in (1, 2, 10, 999_999)]
+    assert names[0].name == "a.b-000001.parquet" and names == sorted(names)
+    for other in ("a.b.parquet", "a.b-1.parquet", "axb-000001.parquet", "a.b-000001.parquet.bak"):
+        (tmp_path / other).touch()
+    names[1].touch()
+    assert present(path) == [names[1]]
+
+
+def fork(second: float, pid: int) -> object:
+    return batch("fork", row("fork", at(second), pid=pid, start=born(second), ppid=7, comm="new"))
+
+
+def write(out: RotatingWriter, files: int) -> None:
+    """So many files, the last of which is begun: two forks and three losses in each."""
+    for number in range(files):
+        said = traces.recording(started_ns=at(number), ended_ns=at(number), rotate="1s", file=number + 1)
+        if number:
+            lost = [{"cause": "ring full", "place": "fork", "lost": 3}]
+            out.turn({**said, "started_ns": at(number - 1), "rows": out.rows, "losses": lost})
+        out.begin(said)
+        for pid in (100, 101):
+            out.add(lifecycle.FORK, fork(number + 0.5, pid + 2 * number))
+        out.commit({"ended_ns": at(number + 0.7)})
+
+
+def finish(out: RotatingWriter) -> dict[str, object]:
+    return dict(out.finish(traces.recording(started_ns=at(9), rows=out.rows, ended_ns=at(10))))
+
+
+def test_each_is_a_trace_and_what_is_said_at_the_end_is_of_all(tmp_path: Path) -> None:
+    out = RotatingWriter(tmp_path / "t.parquet", False, Rotation("1s", 1.0))
+    write(out, 4)
+    assert out.total_rows == 8
+    said = finish(out)
+    assert said["losses"] == [{"cause": "ring full", "place": "fork", "lost": 9}]
+    assert said["rows"]["fork"] == 8 and (said["started_ns"], said["ended_ns"]) == (at(0), at(10))
+    assert (
+        [p.name for p in out.files]
+        == [f"t-00000{n}.parquet" for n in (1, 2, 3, 4)]
+        == sorted(p.name for p in tmp_path.iterdir())
+    )
+    for number, file in enumerate(out.files):
+        with analyze.open_trace(file) as trace:
+            pids = [(100 + 2 * number,), (101 + 2 * number,)]
+            assert trace.sql("SELECT pid FROM forks ORDER BY pid").fetchall() == pids
+
+
+def test_so_many_are_kept(tmp_path: Path) -> None:
+    out = RotatingWriter(tmp_path / "t.parquet", False, Rotation("1s", 1.0, kept=2))
+    write(out, 5)
+    finish(out)
+    assert [p.name for p in present(out.path)] == ["t-000004.parquet", "t-000005.parquet"]
+    assert out.removed == 3
+
+
+def test_files_of_that_name_are_only_overwritten_with_force_and_not_before_there_is_another(tmp_path: Path) -> None:
+    old = [tmp_path / f"t-00000{n}.parquet" for n in (1, 8)]
+    for file in old:
+        file.write_text("old")
+    with pytest.raises(CannotWrite, match=r"t-000001.parquet exists: .* --force"):
+        RotatingWriter(tmp_path / "t.parquet", False, Rotation("1s", 1.0))
+    out = RotatingWriter(tmp_path / "t.parquet", True, Rotation("1s", 1.0))
+    assert present(out.path) == old
+    write(out, 2)
+    finish(out)
+    assert [p.name for p in present(out.path)] == ["t-000001.parquet", "t-000002.parquet"]
+
+
+def test_one_that_cannot_be_finished_is_left_as_one_that_was_cut_off(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = RotatingWriter(tmp_path / "t.parquet", False, Rotation("1s", 1.0))
+    write(out, 1)
+    (tmp_path / "t-000001.parquet").mkdir()
+    write_on = traces.recording(started_ns=at(0), ended_ns=at(1), rows=out.rows)
+    out.turn(write_on)
+    out.begin(traces.recording(started_ns=at(1)))
+    out.commit({})
+    finish(out)
+    assert capfd.readouterr().err.startswith("sysmon: ")
+    assert [p.name for p in out.files] == ["t-000002.parquet"]
+    assert [p.name for p in out.left] == ["t-000001.parquet"]
+
+
+def test_full_by_time_or_by_size_but_not_before_the_one_before_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(rotate.time, "monotonic", lambda: clock[0])
+    by_time = RotatingWriter(tmp_path / "t.parquet", False, Rotation("3s", 3.0))
+    clock[0] = 10.0
+    by_time.begin(traces.recording())
+    clock[0] = 12.8
+    assert not by_time.is_full
+    clock[0] = 12.95
+    assert by_time.is_full
+    by_time._child = 1
+    monkeypatch.setattr(rotate.os, "waitpid", lambda _pid, _how: (0, 0))
+    assert not by_time.is_full
+    by_time._child = 0
+    by_time.abandon()
+    by_size = RotatingWriter(tmp_path / "s.parquet", False, Rotation("1M", None, 1 << 20))
+    by_size.begin(traces.recording())
+    monkeypatch.setattr(RotatingWriter, "bytes_expected", 2 << 20)
+    clock[0] += 0.5
+    assert not by_size.is_full, "one a second at most"
+    clock[0] += 0.5
+    assert by_size.is_full
+    by_size.abandon()
+    assert not partial.of(tmp_path / "s-000001.parquet")
