@@ -1,7 +1,6 @@
 """One recording, from attaching to the finished file.
 
-A single thread: it sleeps until something is due, drains the rings, takes snapshots, and hands everything to the
-writer in batches.
+A single thread: it sleeps until something is due, and then has the collector drain the rings or take a snapshot.
 """
 
 from __future__ import annotations
@@ -12,37 +11,30 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 import bpf
-from bpf import csource, ledger, lifecycle, metadata, schema, steps, syscalls
+from bpf import csource, ledger, lifecycle, metadata, schema
 from bpf.cgroups import CGROUP
-from bpf.cpu import CPU, HOST
 from bpf.events import SYSCALL
-from bpf.kind import TICK_NS, Kind, ring_layouts
-from bpf.machine import MACHINE
-from bpf.memory import MEMORY
+from bpf.kind import TICK_NS, Kind
 from bpf.version import version
-from recorder import cgroups, clock, host, inflight, kernel, memory, priority, privilege, processes, procfs, program
-from recorder import ring as rings
-from recorder.counters import ZERO_KEY, Control, MapPair
+from recorder import cgroups, clock, host, inflight, kernel, memory, priority, privilege, processes, procfs
+from recorder.collector import Collector
+from recorder.counters import ZERO_KEY
 from recorder.decode import Decoder
 from recorder.filters import EVERYTHING, Filters
 from recorder.flight import FlightWriter, Keep
 from recorder.follow import Command
 from recorder.loader import Loaded
-from recorder.losses import Losses
-from recorder.machine import Machine
 from recorder.names import SyscallNames
 from recorder.overhead import Overhead
-from recorder.resident import Resident
 from recorder.rotate import RotatingWriter, Rotation
 from recorder.stats import Stats
-from recorder.steps import Steps
 from recorder.writer import TraceWriter
 
 DRAIN_S = 0.1
@@ -51,25 +43,12 @@ DRAIN_S = 0.1
 BUSY_DRAIN_S = 0.01
 """How often while one of them fills fast."""
 
-BUSY_FRACTION = 1 / 8
-"""A ring that is found this full fills fast."""
-
-LAZY_FRACTION = 1 / 64
-"""A ring that is less full than this is left until the next snapshot or commit: a batch takes a millisecond of CPU time
-however few rows it has."""
-
-CELLS_FRACTION = 0.5
-"""A counting map that is this full is read before the snapshot is due."""
-
 COMMIT_S = 2.0
 """How often what was recorded is put where it outlives the recorder. At most this much, and what a snapshot takes, is
 missing if it is killed."""
 
 GRACE_S = 0.5
 """How long a command may take to end after the signal that ends the recording."""
-
-After = tuple[int, list[tuple[Kind, pa.RecordBatch]]]
-"""A time [ns, CLOCK_BOOTTIME], and what came after it."""
 
 
 @dataclass(frozen=True)
@@ -132,26 +111,14 @@ class Session:
         `privileges` are given up when all is attached; None: none are.
         """
         self._options, self._loaded, self._writer, self._names = options, loaded, writer, names
-        self._sizes, self._cpus = sizes, sizes.cpus
-        self._clocks = clock.read()
-        self._decoder = Decoder(self._clocks.offset_ns, names, frozenset(unmeasured or ()))
+        self._ring_kinds = sizes.ring_kinds
         self._unmeasured = {**(unmeasured or {}), **(unseen or {})}
         self._privileges = privileges
         self._stats = Stats()
-        self._control = Control(loaded)
-        self._pairs = [MapPair(k, loaded, self._cpus) for k in sizes.map_kinds]
-        self._rings = [
-            (kind, rings.Ring(loaded.maps[name], size, layout))
-            for kind in sizes.ring_kinds
-            for name, size, layout in zip(
-                csource.ring_names(kind), self._sizes.ring_bytes(kind), ring_layouts(kind), strict=True
-            )
-        ]
-        self._losses = Losses(loaded, self._cpus)
-        self._steps = Steps(loaded)
-        self._overhead = Overhead(loaded, self._stats)
-        self._machine = Machine(loaded, self._cpus)
-        self._resident = Resident(options.interval_s)
+        self._collector = Collector(
+            loaded, sizes, writer, Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ())),
+            options.kinds, options.interval_s, Overhead(loaded, self._stats),
+        )  # fmt: skip
         self._stopped_by = ""
         self.signal = 0  # that ended it, if one did
         self._asked = False  # for a file of what is kept
@@ -161,14 +128,12 @@ class Session:
         self._started = self._ended = 0
         self._next_snapshot = self._next_commit = 0.0
 
-    # -- the course of a recording
-
     def run(self, command: Command | None, watcher: Watcher) -> metadata.Recording:
         """Records until it is time to stop, and finishes the file. Returns what the file says of itself."""
         with self._signals() as wakeup, select.epoll() as poll:
             poll.register(wakeup, select.EPOLLIN)
             # A program wakes us up when all is over, or when its ring fills faster than we look at it.
-            for name in (n for kind in self._sizes.ring_kinds for n in csource.ring_names(kind)):
+            for name in (n for kind in self._ring_kinds for n in csource.ring_names(kind)):
                 poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
             self._command = command
             began = self._begin(command)
@@ -197,17 +162,17 @@ class Session:
         if self._privileges and ledger.OVERHEAD.name in self._options.kinds:
             self._stats.delegate()
         self._probes = self._loaded.attach()
-        self._losses.begin()
+        self._collector.losses.begin()
         before = frozenset(procfs.pids())
         self._started = self._began = clock.boottime_ns()
         began = time.monotonic()
         self._next_snapshot, self._next_commit = began + self._options.interval_s, began + COMMIT_S
-        self._control.start(self._started, filters.flags)
-        self._charge_running()
+        self._collector.control.start(self._started, filters.flags)
+        self._collector.charge_running()
         rows = self._standing([] if command else alive, before)
         if not command:
             inflight.mark_blocked(self._loaded, self._started, rows)
-            self._resident.ran((row["pid"], row["start"]) for row in rows if not row["kernel_thread"])
+            self._collector.resident.ran((row["pid"], row["start"]) for row in rows if not row["kernel_thread"])
         else:
             # Started only now: a new thread's first return is not mistaken for a call that was in flight.
             filters.follow(self._loaded, [command.start()])
@@ -222,9 +187,9 @@ class Session:
     def _open_with(self, alive: list[dict[str, Any]]) -> None:
         if isinstance(self._writer, FlightWriter):
             self._writer.opening = True
-        self._add(CGROUP, cgroups.rows(self._started))
-        self._clock_row("start", self._started, None)
-        self._add(lifecycle.PROCESS, alive)
+        self._collector.add(CGROUP, cgroups.rows(self._started))
+        self._collector.clock_row("start", self._started, None)
+        self._collector.add(lifecycle.PROCESS, alive)
         if isinstance(self._writer, FlightWriter):
             self._writer.opening = False
 
@@ -233,17 +198,17 @@ class Session:
         later: list[tuple[Kind, pa.RecordBatch]] = []
 
         def drain() -> None:
-            self._drain_rings(after=(ts, later))
+            self._collector.drain(after=(ts, later))
 
         drain()
         alive = processes.rows("start", ts, self._followed(), frozenset(procfs.pids()), drain)
         if isinstance(writer, RotatingWriter):
             ended = [{**row, "edge": "end"} for row in alive if row["start"] <= ts - TICK_NS]
-            self._add(lifecycle.PROCESS, ended)
+            self._collector.add(lifecycle.PROCESS, ended)
             self._ended = ts
             writer.turn({**self._recording(self._command), "stopped_by": metadata.ROTATED})
             self._ended = 0
-            self._losses.begin_file()
+            self._collector.losses.begin_file()
         else:
             writer.turn(self._changes())
         drain()
@@ -251,7 +216,7 @@ class Session:
         writer.begin(self._recording(self._command))
         self._open_with(alive)
         for kind, batch in later:
-            self._write(kind, batch)
+            self._collector.write(kind, batch)
         self._commit()
 
     def _loop(self, poll: select.epoll, began: float, watcher: Watcher) -> None:
@@ -259,12 +224,11 @@ class Session:
         deadline = began + duration if duration is not None else float("inf")
         while not self._stopped_by:
             due = min(self._next_snapshot, deadline)
-            busy = self._drain_rings(due, lazy=time.monotonic() < min(due, self._next_commit))
-            self._add(steps.STEP, self._steps.rows())
-            self._add(ledger.OVERHEAD, self._overhead.tick())
+            busy = self._collector.drain(due, lazy=time.monotonic() < min(due, self._next_commit))
+            self._collector.tick()
             now = time.monotonic()
             full = isinstance(self._writer, RotatingWriter) and self._writer.is_full
-            if now >= self._next_snapshot or full or self._maps_fill():
+            if now >= self._next_snapshot or full or self._collector.maps_fill():
                 ts = self._snapshot()
                 if isinstance(self._writer, FlightWriter):
                     full = self._writer.is_full
@@ -302,28 +266,25 @@ class Session:
             command.signal(self.signal)
         until = time.monotonic() + GRACE_S
         while time.monotonic() < until and not self._nobody_left():
-            self._drain_rings()
+            self._collector.drain()
             time.sleep(0.01)
 
     def _end(self, command: Command | None) -> metadata.Recording:
-        self._add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), self._followed()))
-        self._charge_running()
-        epoch, self._ended = self._control.stop()
-        self._losses.note_misses()
-        self._drain_rings()
-        self._collect(epoch, self._ended)
+        self._collector.add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), self._followed()))
+        self._collector.charge_running()
+        epoch, self._ended = self._collector.control.stop()
+        self._collector.losses.note_misses()
+        self._collector.drain()
+        self._collector.collect(epoch, self._ended)
         self._loaded.detach()  # not before: a copy that is alone takes all for skipped
-        self._unfinished_rows()
-        self._add(ledger.OVERHEAD, self._overhead.close())
-        self._clock_row("end", self._ended, clock.boottime_ns() - self._ended)
+        self._collector.unfinished(self._started, self._ended)
+        self._collector.add(ledger.OVERHEAD, self._collector.overhead.close())
+        self._collector.clock_row("end", self._ended, clock.boottime_ns() - self._ended)
         return self._writer.finish(self._recording(command))
 
     def close(self) -> None:
         """Gives back what the recording took from the kernel."""
-        for _kind, ring in self._rings:
-            ring.close()
-        self._control.close()
-        self._overhead.close()
+        self._collector.close()
         self._stats.close()
 
     @contextlib.contextmanager
@@ -375,102 +336,23 @@ class Session:
         return self._options.filters.alive()
 
     def _progress(self, elapsed_s: float, left_s: float | None) -> Progress:
-        return Progress(elapsed_s, left_s, self._writer.total_rows, self._losses.total, self._writer.bytes_written)
-
-    # -- from the kernel to the writer
-
-    def _drain_rings(self, until: float = float("inf"), lazy: bool = False, after: After | None = None) -> bool:
-        """Takes what is in the rings, but leaves what is left at that time for the next call.
-
-        If it is `lazy`, rings with little in them are left. What is `after` a time goes to its list.
-        Returns whether one of them fills fast.
-        Each begins with another ring, so that none waits for ever on one that is always full.
-        """
-        busy = False
-        self._rings.append(self._rings.pop(0))
-        for kind, ring in self._rings:
-            waiting = ring.waiting_bytes()
-            if lazy and waiting < ring.size * LAZY_FRACTION:
-                continue
-            busy |= waiting > ring.size * BUSY_FRACTION
-            derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
-            for records in ring.pieces():
-                if after:
-                    late = records["ts"] > after[0]
-                    if late.any():
-                        after[1].append((kind, self._decoder.batch(kind, records[late], **derived)))
-                        records = records[~late]
-                if len(records):
-                    self._write(kind, self._decoder.batch(kind, records, **derived))
-                if time.monotonic() > until:
-                    return True
-        return busy
-
-    def _maps_fill(self) -> bool:
-        made = dict(zip(bpf.MAP_KINDS, self._losses.cells(), strict=True))
-        return any(made[pair.kind] > CELLS_FRACTION * self._sizes.map_entries(pair.kind) for pair in self._pairs)
-
-    def _charge_running(self) -> None:
-        on_snapshot = self._loaded.programs.get(program.SNAPSHOT_PROGRAM)
-        if on_snapshot is None:
-            return
-        for cpu in kernel.online_cpus():
-            with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
-                kernel.run_on_cpu(on_snapshot, cpu)
-
-    def _snapshot(self) -> int:
-        """Returns when it was [ns, CLOCK_BOOTTIME]."""
-        now = time.monotonic()
-        if now >= self._next_snapshot:  # and not early because a map fills
-            self._next_snapshot = max(self._next_snapshot + self._options.interval_s, now)
-        self._charge_running()
-        ts = clock.boottime_ns()
-        self._losses.note_misses()
-        self._collect(self._control.turn(), ts)
-        self._clock_row("snapshot", ts, clock.boottime_ns() - ts)
-        return ts
-
-    def _collect(self, epoch: int, ts: int) -> None:
-        """The rows of an epoch that has ended."""
-        for pair in self._pairs:
-            records = pair.drain(epoch, ts)
-            if len(records):
-                self._write(pair.kind, self._decoder.batch(pair.kind, records))
-            if pair.kind is CPU:
-                starts = records["start"] // TICK_NS * TICK_NS
-                self._resident.ran(zip(records["pid"].tolist(), starts.tolist(), strict=True))
-        self._add(MEMORY, self._resident.rows(ts, everything=not self._control.epoch))
-        self._add(HOST, self._machine.host_rows(epoch, ts))
-        self._add(MACHINE, [self._machine.row(ts)])
-        self._add(steps.STEP, self._steps.rows())
-        self._add(ledger.LOSS, self._losses.rows(ts))
-        self._add(ledger.OVERHEAD, [self._overhead.recorder()])
-
-    def _add(self, kind: Kind, rows: list[dict[str, Any]]) -> None:
-        """Rows made in Python, a handful at a time. `ts` is CLOCK_BOOTTIME ns."""
-        if rows:
-            rows = [{**row, "ts": row["ts"] + self._clocks.offset_ns} for row in rows]
-            self._write(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
+        return Progress(
+            elapsed_s, left_s, self._writer.total_rows, self._collector.losses.total, self._writer.bytes_written
+        )
 
     def _commit(self) -> None:
         self._writer.commit(self._changes())
 
     def _changes(self) -> dict[str, Any]:
         """What the trace says of itself by now that it did not when it began."""
-        return {"ended_ns": clock.boottime_ns() + self._clocks.offset_ns, "losses": self._losses.sums()}
+        return {"ended_ns": clock.boottime_ns() + self._collector.offset_ns, "losses": self._collector.losses.sums()}
 
-    def _write(self, kind: Kind, batch: pa.RecordBatch) -> None:
-        if kind.name in self._options.kinds:
-            self._writer.add(kind, batch)
-
-    def _clock_row(self, event: str, ts: int, read_ns: int | None) -> None:
-        self._add(ledger.CLOCK, [{"ts": ts, "event": event, **asdict(clock.read()), "read_ns": read_ns}])
-
-    def _unfinished_rows(self) -> None:
-        records, before = inflight.unfinished(self._loaded, self._started, self._ended, self._cpus)
-        for edge, chosen in (("both", before), ("end", ~before)):
-            batch = self._decoder.batch(syscalls.SYSCALL_INFLIGHT, records[chosen], edge=edge)
-            self._write(syscalls.SYSCALL_INFLIGHT, batch)
+    def _snapshot(self) -> int:
+        """Returns when it was [ns, CLOCK_BOOTTIME]."""
+        now = time.monotonic()
+        if now >= self._next_snapshot:  # and not early because a map fills
+            self._next_snapshot = max(self._next_snapshot + self._options.interval_s, now)
+        return self._collector.snapshot()
 
     def _recording(self, command: Command | None) -> metadata.Recording:
         own = procfs.process(os.getpid())
@@ -478,8 +360,8 @@ class Session:
             schema_version=schema.VERSION,
             sysmon_version=version(),
             host=host.describe(),
-            started_ns=self._started + self._clocks.offset_ns,
-            ended_ns=(self._ended or self._started) + self._clocks.offset_ns,
+            started_ns=self._started + self._collector.offset_ns,
+            ended_ns=(self._ended or self._started) + self._collector.offset_ns,
             stopped_by=self._stopped_by or metadata.CUT_OFF,
             interval_s=self._options.interval_s,
             command_line=list(self._options.command_line),
@@ -495,13 +377,13 @@ class Session:
             max_rate=self._options.max_rate,
             rotate=self._options.rotate.text if self._options.rotate else None,
             file=self._writer.number if isinstance(self._writer, RotatingWriter) else 1,
-            began_ns=self._began + self._clocks.offset_ns,
+            began_ns=self._began + self._collector.offset_ns,
             syscalls=list(self._options.syscalls) if SYSCALL.name in self._options.kinds else None,
             recorder_pid=os.getpid(),
             recorder_start=own.start if own else 0,
-            clock_offset_ns=self._clocks.offset_ns,
+            clock_offset_ns=self._collector.offset_ns,
             probes=self._probes,
             unmeasured=self._unmeasured,
             rows=dict(self._writer.rows),
-            losses=self._losses.sums(),
+            losses=self._collector.losses.sums(),
         )

@@ -1,0 +1,176 @@
+"""From the kernel to the writer: drains the rings, reads the maps at each snapshot, and hands on rows in batches.
+
+When that is done is for `session.py` to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+import bpf
+from bpf import csource, ledger, schema, steps, syscalls
+from bpf.cpu import CPU, HOST
+from bpf.kind import TICK_NS, Kind, ring_layouts
+from bpf.machine import MACHINE
+from bpf.memory import MEMORY
+from recorder import clock, inflight, kernel, program
+from recorder import ring as rings
+from recorder.counters import Control, MapPair
+from recorder.decode import Decoder
+from recorder.loader import Loaded
+from recorder.losses import Losses
+from recorder.machine import Machine
+from recorder.overhead import Overhead
+from recorder.resident import Resident
+from recorder.steps import Steps
+
+BUSY_FRACTION = 1 / 8
+"""A ring that is found this full fills fast."""
+
+LAZY_FRACTION = 1 / 64
+"""A ring that is less full than this is left until the next snapshot or commit: a batch takes a millisecond of CPU time
+however few rows it has."""
+
+CELLS_FRACTION = 0.5
+"""A counting map that is this full is read before the snapshot is due."""
+
+After = tuple[int, list[tuple[Kind, pa.RecordBatch]]]
+"""A time [ns, CLOCK_BOOTTIME], and what came after it."""
+
+
+class Writer(Protocol):
+    """Who takes the rows."""
+
+    def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
+        """Takes rows of a kind."""
+
+
+class Collector:
+    """Takes what there is of the recorded `kinds`."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        sizes: csource.Sizes,
+        writer: Writer,
+        decoder: Decoder,
+        kinds: frozenset[str],
+        interval_s: float,
+        overhead: Overhead,
+    ) -> None:
+        self._loaded, self._sizes, self._writer, self._decoder, self._kinds = loaded, sizes, writer, decoder, kinds
+        self.offset_ns = decoder.offset_ns  # from CLOCK_BOOTTIME to UTC
+        self.control = Control(loaded)
+        self.losses = Losses(loaded, sizes.cpus)
+        self.overhead = overhead
+        self.resident = Resident(interval_s)
+        self._pairs = [MapPair(k, loaded, sizes.cpus) for k in sizes.map_kinds]
+        self._rings = [
+            (kind, rings.Ring(loaded.maps[name], size, layout))
+            for kind in sizes.ring_kinds
+            for name, size, layout in zip(
+                csource.ring_names(kind), sizes.ring_bytes(kind), ring_layouts(kind), strict=True
+            )
+        ]
+        self._steps = Steps(loaded)
+        self._machine = Machine(loaded, sizes.cpus)
+
+    def close(self) -> None:
+        """Gives back what it took from the kernel."""
+        for _kind, ring in self._rings:
+            ring.close()
+        self.control.close()
+        self.overhead.close()
+
+    def drain(self, until: float = float("inf"), lazy: bool = False, after: After | None = None) -> bool:
+        """Takes what is in the rings, but leaves what is left at that time for the next call.
+
+        If it is `lazy`, rings with little in them are left. What is `after` a time goes to its list.
+        Returns whether one of them fills fast.
+        Each begins with another ring, so that none waits for ever on one that is always full.
+        """
+        busy = False
+        self._rings.append(self._rings.pop(0))
+        for kind, ring in self._rings:
+            waiting = ring.waiting_bytes()
+            if lazy and waiting < ring.size * LAZY_FRACTION:
+                continue
+            busy |= waiting > ring.size * BUSY_FRACTION
+            derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
+            for records in ring.pieces():
+                if after:
+                    late = records["ts"] > after[0]
+                    if late.any():
+                        after[1].append((kind, self._decoder.batch(kind, records[late], **derived)))
+                        records = records[~late]
+                if len(records):
+                    self.write(kind, self._decoder.batch(kind, records, **derived))
+                if time.monotonic() > until:
+                    return True
+        return busy
+
+    def maps_fill(self) -> bool:
+        made = dict(zip(bpf.MAP_KINDS, self.losses.cells(), strict=True))
+        return any(made[pair.kind] > CELLS_FRACTION * self._sizes.map_entries(pair.kind) for pair in self._pairs)
+
+    def charge_running(self) -> None:
+        on_snapshot = self._loaded.programs.get(program.SNAPSHOT_PROGRAM)
+        if on_snapshot is None:
+            return
+        for cpu in kernel.online_cpus():
+            with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
+                kernel.run_on_cpu(on_snapshot, cpu)
+
+    def snapshot(self) -> int:
+        """Ends an epoch and takes its rows. Returns when it was [ns, CLOCK_BOOTTIME]."""
+        self.charge_running()
+        ts = clock.boottime_ns()
+        self.losses.note_misses()
+        self.collect(self.control.turn(), ts)
+        self.clock_row("snapshot", ts, clock.boottime_ns() - ts)
+        return ts
+
+    def tick(self) -> None:
+        """What is to be looked at oftener than at each snapshot."""
+        self.add(steps.STEP, self._steps.rows())
+        self.add(ledger.OVERHEAD, self.overhead.tick())
+
+    def collect(self, epoch: int, ts: int) -> None:
+        """The rows of an epoch that has ended."""
+        for pair in self._pairs:
+            records = pair.drain(epoch, ts)
+            if len(records):
+                self.write(pair.kind, self._decoder.batch(pair.kind, records))
+            if pair.kind is CPU:
+                starts = records["start"] // TICK_NS * TICK_NS
+                self.resident.ran(zip(records["pid"].tolist(), starts.tolist(), strict=True))
+        self.add(MEMORY, self.resident.rows(ts, everything=not self.control.epoch))
+        self.add(HOST, self._machine.host_rows(epoch, ts))
+        self.add(MACHINE, [self._machine.row(ts)])
+        self.add(steps.STEP, self._steps.rows())
+        self.add(ledger.LOSS, self.losses.rows(ts))
+        self.add(ledger.OVERHEAD, [self.overhead.recorder()])
+
+    def add(self, kind: Kind, rows: list[dict[str, Any]]) -> None:
+        """Rows made in Python, a handful at a time. `ts` is CLOCK_BOOTTIME ns."""
+        if rows:
+            rows = [{**row, "ts": row["ts"] + self.offset_ns} for row in rows]
+            self.write(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
+
+    def write(self, kind: Kind, batch: pa.RecordBatch) -> None:
+        if kind.name in self._kinds:
+            self._writer.add(kind, batch)
+
+    def clock_row(self, event: str, ts: int, read_ns: int | None) -> None:
+        self.add(ledger.CLOCK, [{"ts": ts, "event": event, **asdict(clock.read()), "read_ns": read_ns}])
+
+    def unfinished(self, started: int, ended: int) -> None:
+        records, before = inflight.unfinished(self._loaded, started, ended, self._sizes.cpus)
+        for edge, chosen in (("both", before), ("end", ~before)):
+            batch = self._decoder.batch(syscalls.SYSCALL_INFLIGHT, records[chosen], edge=edge)
+            self.write(syscalls.SYSCALL_INFLIGHT, batch)
