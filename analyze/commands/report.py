@@ -153,8 +153,13 @@ def _reports(
     from analyze.reports import absent, find_report
     from analyze.result import Result
 
+    if form == "table" and limit is None:
+        limit = TABLE_ROWS if screen.is_terminal else None
+
     def result_of(name: str) -> Result:
         drawing = DRAWINGS.get(name) if form == "table" else None
+        if limit is not None and drawing is None and not grouped:
+            return Result.of(*trace.first_rows(name, limit))
 
         def rows_of(part: Trace) -> duckdb.DuckDBPyRelation:
             return part.own(drawing.query) if drawing else part.report(name)
@@ -171,8 +176,6 @@ def _reports(
             write_json(limited(result_of(name), limit), screen.stream, end="")
         screen.stream.write("\n}\n")
         return
-    if form == "table" and limit is None:
-        limit = TABLE_ROWS if screen.is_terminal else None
     for i, name in enumerate(names):
         if len(names) > 1:
             title = find_report(name).title
