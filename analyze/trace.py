@@ -109,6 +109,7 @@ class Trace:
         self._connection = connect()
         self._made: set[str] = set()
         self._found: set[str] = set()
+        self._parts: dict[tuple[int, ...], Trace] = {}
         self._documented = False
         try:
             with self.reading():
@@ -145,6 +146,12 @@ class Trace:
         """The same window of the same file with only these processes, to be closed on its own. Raises BadRequest."""
         return Trace(self.source.path, since=self._since, until=self._until, pids=pids, comms=(), cgroups=())
 
+    def _kept_part(self, pids: tuple[int, ...]) -> Trace:
+        """Such a part that is closed with this trace: its relations are read later."""
+        if pids not in self._parts:
+            self._parts[pids] = self.part(pids)
+        return self._parts[pids]
+
     def chart(self, name: str, pid: int | Iterable[int] | None = None, *, syscall: str | None = None) -> Picture:
         """A chart, which a notebook shows: of all, or of one process or some, or of one system call.
 
@@ -153,11 +160,15 @@ class Trace:
         from analyze import charts
         from analyze.charts.picture import Picture
 
-        pids = () if pid is None else (pid,) if isinstance(pid, int) else tuple(pid)
-        return Picture(charts.draw(self, name, pids, syscall))
+        return Picture(charts.draw(self, name, _pids(pid), syscall))
 
-    def report(self, name: str) -> duckdb.DuckDBPyRelation:
-        """The rows of a report, in its order. Raises BadRequest if there is none of this name."""
+    def report(self, name: str, pid: int | Iterable[int] | None = None) -> duckdb.DuckDBPyRelation:
+        """The rows of a report, in its order: of all, or of one process or some.
+
+        Raises BadRequest if there is no such report or process.
+        """
+        if pids := _pids(pid):
+            return self._kept_part(pids).report(name)
         found = find_report(name)
         self._make((found,))
         self._find_processes(found.sql)
@@ -304,6 +315,8 @@ class Trace:
 
     def close(self) -> None:
         """Ends the connection and removes its temporary files."""
+        for part in self._parts.values():
+            part.close()
         self._connection.close()
         self.source.discard()
 
@@ -419,6 +432,10 @@ class Trace:
     @property
     def _shown(self) -> str:
         return one_line(str(self.source.path))
+
+
+def _pids(pid: int | Iterable[int] | None) -> tuple[int, ...]:
+    return () if pid is None else (pid,) if isinstance(pid, int) else tuple(pid)
 
 
 CALL_ARGUMENTS: list[Any] = ["VARCHAR", "VARCHAR", *["UBIGINT"] * 6, "VARCHAR", "VARCHAR", "BLOB"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import analyze
+from bpf.errors import BadRequest
 from tests import traces
 from tests.traces import Row, at, born, bucket_low, bucket_of, calls, failures, row
 
@@ -199,3 +200,16 @@ def test_the_first_rows_are_those_of_the_whole_report(tmp_path: Path) -> None:
         assert trace.report("syscalls_by_process").fetchall() == everything
         few, beyond = trace.first_rows("syscalls_by_process", 9)
         assert (few.fetchall(), beyond) == (everything, 0)
+
+
+def test_a_report_of_one_process(tmp_path: Path) -> None:
+    rows = [calls(at(1), pid, born(0), "read", bucket_of(1000), pid) for pid in (3, 5, 7)]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        one = trace.report("syscalls", pid=5)
+        some = trace.report("syscalls", pid=[3, 7])
+        columns = "syscall, calls"
+        assert one.select(columns).fetchall() == [("read", 5)]
+        assert some.select(columns).fetchall() == [("read", 10)]
+        assert trace.report("syscalls").select(columns).fetchall() == [("read", 15)]
+        with pytest.raises(BadRequest, match="no process 4"):
+            trace.report("syscalls", pid=4)
