@@ -148,6 +148,7 @@ def _list(screen: Screen, form: str) -> None:
 def _reports(
     screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None, *, grouped: bool = False
 ) -> None:
+    from analyze import finding_text
     from analyze.drawing import DRAWINGS, Paper
     from analyze.formats import limited, write_json
     from analyze.reports import absent, find_report
@@ -181,7 +182,10 @@ def _reports(
             title = find_report(name).title
             screen.line(f"{chr(10) if i else ''}{'## ' if form == 'markdown' else ''}{name}: {title}")
             screen.line()
-        screen.rows(result_of(name), form, limit)
+        if name == "findings" and form == "table" and screen.width is not None and not grouped:
+            finding_text.write(result_of(name), screen, screen.width, limit)
+        else:
+            screen.rows(result_of(name), form, limit)
     if form == "table":
         _losses(screen, trace)
 
