@@ -70,13 +70,15 @@ def absent(report: Report, recorded: Collection[str]) -> str:
 
 
 def _views_of(sql: str) -> set[str]:
-    """The views that a statement reads for rows, and those that these are made of. `processes` only names rows."""
+    """The views that a statement reads for rows, and those that these are made of. Processes only name rows."""
     found: set[str] = set()
     todo = [sql]
     while todo:
-        for name in set(re.findall(r"\bmain\.(\w+)", todo.pop())) - found - {"processes"}:
+        for schema, name in set(re.findall(r"\b(main|finding)\.(\w+)", todo.pop())):
+            if name in found or name in ("processes", "process"):
+                continue
             found.add(name)
-            path = DIRECTORY / "views" / f"{name}.sql"
+            path = DIRECTORY / ("views" if schema == "main" else "findings/parts") / f"{name}.sql"
             if path.exists():
                 todo.append(read_view(path).sql)
     return found

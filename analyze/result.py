@@ -69,25 +69,26 @@ class Rows:
 class Result:
     """Column names, whether each column holds numbers, and the rows, which can be read once.
 
-    The legend stands below a table of them.
+    The legend stands below a table of them. `beyond` says how many more rows there are than can be read.
     """
 
     names: tuple[str, ...]
     numeric: tuple[bool, ...]
     rows: Iterator[tuple[Value, ...]]
     legend: str = ""
+    beyond: int = 0
 
     @staticmethod
-    def of(relation: duckdb.DuckDBPyRelation) -> Result:
+    def of(relation: duckdb.DuckDBPyRelation, beyond: int = 0) -> Result:
         """Starts the query. Its errors come here or while the rows are read."""
         reader = relation.to_arrow_reader(BATCH_ROWS)
         types = [f.type for f in reader.schema]
         numeric = tuple(pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t) for t in types)
-        return Result(tuple(reader.schema.names), numeric, Rows(reader))
+        return Result(tuple(reader.schema.names), numeric, Rows(reader), beyond=beyond)
 
     def count_rest(self) -> int:
         """How many rows were not read; none can be after it."""
-        return self.rows.count_rest() if isinstance(self.rows, Rows) else sum(1 for _ in self.rows)
+        return self.beyond + (self.rows.count_rest() if isinstance(self.rows, Rows) else sum(1 for _ in self.rows))
 
     def records(self) -> Iterator[dict[str, Value]]:
         """The rows as mappings from column name to value."""

@@ -11,6 +11,9 @@ from analyze.sqlfile import DIRECTORY, View, read_view
 Rule = View
 """A rule is a view in the schema `finding`: its rows are findings, its title says what they are."""
 
+ONLY_NAMES = frozenset(("call", "everyone", "ranked_stats"))
+"""Parts that only give names to what is in a table already: views, as a table of their own would be a copy."""
+
 READ = re.compile(r"\b(?:report|finding)\.\w+")
 
 
@@ -22,8 +25,19 @@ def rules() -> tuple[Rule, ...]:
 
 @cache
 def parts() -> tuple[View, ...]:
-    """What several rules read: made as tables, once for an open trace."""
+    """What several rules and reports read."""
     return tuple(read_view(path) for path in sorted((DIRECTORY / "findings" / "parts").glob("*.sql")))
+
+
+@cache
+def few(name: str) -> View:
+    """The view that takes the place of a part where only the first rows of a report are wanted."""
+    return read_view(DIRECTORY / "few" / f"{name}.sql")
+
+
+def is_kept(view: View) -> bool:
+    """Whether the rows of a view are computed once for an open trace: those of rules, and of what they share."""
+    return view.schema == "finding" and view.name not in ONLY_NAMES
 
 
 @cache
@@ -35,3 +49,16 @@ def known() -> dict[str, View]:
 def made_first(sql: str) -> list[View]:
     """What a statement names of the reports, rules and parts. Raises KeyError for one that there is not."""
     return [known()[name] for name in dict.fromkeys(READ.findall(sql))]
+
+
+def read_with(sql: str) -> set[str]:
+    """The statement, and those of what it reads that is not kept. A name that there is not is of no concern here."""
+    out: set[str] = set()
+    todo = [sql]
+    while todo:
+        text = todo.pop()
+        if text not in out:
+            out.add(text)
+            read = (known().get(name) for name in READ.findall(text))
+            todo += [view.sql for view in read if view is not None and not is_kept(view)]
+    return out

@@ -20,7 +20,7 @@ import bpf
 from analyze import calltext, views
 from analyze.errors import BrokenTrace
 from analyze.reports import find_report, reports
-from analyze.rules import made_first
+from analyze.rules import few, is_kept, known, made_first, read_with
 from analyze.safe_text import one_line
 from analyze.source import RETRY, Source, inspect
 from analyze.sqlfile import View
@@ -45,8 +45,11 @@ WHERE len($kinds) = 0 OR list_contains($kinds, kind)
 ORDER BY ts NULLS LAST, row_number
 """
 
-READS_PROCESSES = re.compile(r"\b(?:FROM|JOIN) (?:(?:main|unfiltered)\.)?processes\b", re.IGNORECASE)
+READS_PROCESSES = re.compile(r"\b(?:FROM|JOIN) (?:(main|unfiltered)\.)?processes\b", re.IGNORECASE)
 """Whether a query names the view; one that does so otherwise finds the processes by itself, and is slower."""
+
+FEW = {"syscalls_by_process": ("tally", "ranked_stats")}
+"""Reports of whose first rows less is to be read: what has a row for each of theirs, and the part that then is less."""
 
 DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 """Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
@@ -105,7 +108,8 @@ class Trace:
             raise BadRequest("the window is empty: --until is not after --since")
         self._connection = connect()
         self._made: set[str] = set()
-        self._processes_found = False
+        self._found: set[str] = set()
+        self._parts: dict[tuple[int, ...], Trace] = {}
         self._documented = False
         try:
             with self.reading():
@@ -142,6 +146,12 @@ class Trace:
         """The same window of the same file with only these processes, to be closed on its own. Raises BadRequest."""
         return Trace(self.source.path, since=self._since, until=self._until, pids=pids, comms=(), cgroups=())
 
+    def _kept_part(self, pids: tuple[int, ...]) -> Trace:
+        """Such a part that is closed with this trace: its relations are read later."""
+        if pids not in self._parts:
+            self._parts[pids] = self.part(pids)
+        return self._parts[pids]
+
     def chart(self, name: str, pid: int | Iterable[int] | None = None, *, syscall: str | None = None) -> Picture:
         """A chart, which a notebook shows: of all, or of one process or some, or of one system call.
 
@@ -150,15 +160,41 @@ class Trace:
         from analyze import charts
         from analyze.charts.picture import Picture
 
-        pids = () if pid is None else (pid,) if isinstance(pid, int) else tuple(pid)
-        return Picture(charts.draw(self, name, pids, syscall))
+        return Picture(charts.draw(self, name, _pids(pid), syscall))
 
-    def report(self, name: str) -> duckdb.DuckDBPyRelation:
-        """The rows of a report, in its order. Raises BadRequest if there is none of this name."""
+    def report(self, name: str, pid: int | Iterable[int] | None = None) -> duckdb.DuckDBPyRelation:
+        """The rows of a report, in its order: of all, or of one process or some.
+
+        Raises BadRequest if there is no such report or process.
+        """
+        if pids := _pids(pid):
+            return self._kept_part(pids).report(name)
         found = find_report(name)
         self._make((found,))
         self._find_processes(found.sql)
         return self._connection.sql(f"SELECT * FROM report.{views.name_sql(found.name)}")
+
+    def first_rows(self, name: str, limit: int) -> tuple[duckdb.DuckDBPyRelation, int]:
+        """At most so many rows of a report, and how many more it has; read them before anything else.
+
+        Of reports whose last steps cost most, these are taken for the rows that are asked for only. Others are read
+        whole: then there are no more. Raises BadRequest.
+        """
+        rows = self.report(name)
+        if name not in FEW:
+            return rows, 0
+        source, parts = FEW[name]
+        ((total,),) = self._connection.execute(f"SELECT COUNT(*) FROM finding.{source}").fetchall()
+        if total <= limit:
+            return rows, 0
+        self._connection.execute("SET VARIABLE first_rows = $1", [limit])
+        self._connection.execute(views.instead_sql(few(parts)))
+        try:
+            with self.reading():
+                kept = rows.limit(limit).to_arrow_table()
+        finally:
+            self._connection.execute(views.instead_sql(known()[f"finding.{parts}"]))
+        return self._connection.from_arrow(kept), total - limit
 
     def own(self, query: str, values: dict[str, object] | None = None) -> duckdb.DuckDBPyRelation:
         """The rows of a query of sysmon's own, which names what it reads as `report.NAME` or `finding.NAME`.
@@ -190,23 +226,26 @@ class Trace:
                     continue
                 self._made.add(name)
                 self._make((v for v in made_first(view.sql) if v != view), as_tables=as_tables)
-                table = as_tables and view.schema == "finding"
+                table = as_tables and is_kept(view)
                 if table:
                     self._find_processes(view.sql)
                 self._connection.execute(views.table_sql(view) if table else view.sql)
 
     def _find_processes(self, query: str) -> None:
-        """Puts the processes into a table if the query reads them, itself or by a report.
+        """Puts the processes into a table if the query reads them, itself or by a view: all, or with what they used.
 
         Most reports name processes, and to find these takes as long as the rest of a report.
         """
-        named = set(re.findall(r"\breport\.(\w+)", query))
-        queries = (query, *(r.sql for r in reports() if r.name in named))
-        if self._processes_found or not any(map(READS_PROCESSES.search, queries)):
+        schemas = {schema for sql in read_with(query) for schema in READS_PROCESSES.findall(sql)}
+        here = bool(schemas - {"unfiltered"})
+        wanted = [name for name in views.FIND_PROCESSES if here or (schemas and name == "unfiltered")]
+        if self._found.issuperset(wanted):
             return
         with self.reading():
-            self._connection.execute(views.FIND_PROCESSES)
-        self._processes_found = True
+            for name in wanted:
+                if name not in self._found:
+                    self._connection.execute(views.FIND_PROCESSES[name])
+                    self._found.add(name)
         if self._documented:  # what replaces the view has no comments
             self._connection.execute(";".join(_comments()))
 
@@ -276,6 +315,8 @@ class Trace:
 
     def close(self) -> None:
         """Ends the connection and removes its temporary files."""
+        for part in self._parts.values():
+            part.close()
         self._connection.close()
         self.source.discard()
 
@@ -300,6 +341,7 @@ class Trace:
             run(views.kind_view(kind))
         for macro in views.macros():
             run(macro)
+        run(views.CALLERS)
         base, *derived = views.derived()
         run(base.sql)
         picked = bool(self.pids or self.comms or self.cgroups or self._only_cgroup is not None)
@@ -311,6 +353,7 @@ class Trace:
         run(views.selected_view(picked))
         for kind in bpf.KINDS:
             run(views.filtered_view(kind, self.since_ns is not None, self.until_ns is not None, picked))
+        run(views.callers_here(self.since_ns is not None or self.until_ns is not None))
         for view in derived:
             if view.schema != "unfiltered":
                 run(view.sql)
@@ -389,6 +432,10 @@ class Trace:
     @property
     def _shown(self) -> str:
         return one_line(str(self.source.path))
+
+
+def _pids(pid: int | Iterable[int] | None) -> tuple[int, ...]:
+    return () if pid is None else (pid,) if isinstance(pid, int) else tuple(pid)
 
 
 CALL_ARGUMENTS: list[Any] = ["VARCHAR", "VARCHAR", *["UBIGINT"] * 6, "VARCHAR", "VARCHAR", "BLOB"]

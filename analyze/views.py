@@ -119,17 +119,41 @@ def table_sql(view: View) -> str:
     return view.sql.replace("CREATE VIEW", "CREATE TABLE", 1)
 
 
+def instead_sql(view: View) -> str:
+    """The statement of the view's file as one that takes the place of a view of the same name."""
+    return view.sql.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)
+
+
 def selected_view(picked: bool) -> str:
     """`unfiltered.selected`: the processes asked for, or all."""
     where = f" WHERE {IS_PICKED}" if picked else ""
     return f"CREATE VIEW unfiltered.selected AS SELECT * FROM unfiltered.processes AS k{where}"
 
 
-FIND_PROCESSES = (
-    "CREATE TABLE unfiltered.found AS FROM unfiltered.processes; "
-    "CREATE OR REPLACE VIEW unfiltered.processes AS FROM unfiltered.found"
+CALLERS = (
+    "CREATE VIEW unfiltered.callers AS SELECT pid, start, SUM(calls) AS calls FROM unfiltered.syscall_stats "
+    "GROUP BY pid, start"
 )
-"""Makes a table of the processes and lets all that read the view read that."""
+"""Who made system calls, and how many."""
+
+
+def callers_here(cut: bool) -> str:
+    """`windowed.callers`: the same of the window, which is one table with the other if the trace is not cut."""
+    if not cut:
+        return "CREATE VIEW windowed.callers AS FROM unfiltered.callers"
+    return CALLERS.replace("unfiltered.callers", "windowed.callers").replace("unfiltered.", "main.")
+
+
+FIND_PROCESSES = {
+    "callers": "CREATE TABLE unfiltered.called AS FROM unfiltered.callers; "
+    "CREATE OR REPLACE VIEW unfiltered.callers AS FROM unfiltered.called",
+    "unfiltered": "CREATE TABLE unfiltered.found AS FROM unfiltered.processes; "
+    "CREATE OR REPLACE VIEW unfiltered.processes AS FROM unfiltered.found",
+    "main": "CREATE TABLE windowed.found AS FROM main.processes; "
+    "CREATE OR REPLACE VIEW main.processes AS FROM windowed.found",
+}
+"""Makes tables of who called, of all processes, and of those of the window with what they used, in this order,
+and lets all that read the views read these."""
 
 PICK = (
     "CREATE TABLE unfiltered.picked AS SELECT pid, start FROM unfiltered.processes "

@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from analyze.charts import Ask
 
 CELLS = """
-SELECT epoch_ns(ts) AS ts, CAST(low_ns AS DOUBLE) AS low_ns, CAST(high_ns AS DOUBLE) AS high_ns,
-    CAST(SUM(calls) AS DOUBLE) AS calls, CAST(SUM(total_ns) AS DOUBLE) AS total_ns,
-    CAST(MAX(max_ns) AS DOUBLE) AS max_ns
-FROM main.syscall_latencies
-WHERE returned AND ts IS NOT NULL AND low_ns IS NOT NULL AND calls > 0 AND ($syscall IS NULL OR syscall = $syscall)
-GROUP BY ts, low_ns, high_ns
+WITH counted AS (
+    SELECT ts, bucket, SUM(calls) AS calls, SUM(total_ns) AS total_ns, MAX(max_ns) AS max_ns
+    FROM main.syscall_stats
+    WHERE bucket < 487 AND ts IS NOT NULL AND calls > 0
+        AND ($syscall IS NULL OR unfiltered.call_name(syscall, nr) = $syscall)
+    GROUP BY ts, bucket
+)
+SELECT epoch_ns(ts) AS ts,
+    CAST(unfiltered.bucket_low_ns(bucket) AS DOUBLE) AS low_ns,
+    CAST(unfiltered.bucket_high_ns(bucket) AS DOUBLE) AS high_ns,
+    CAST(calls AS DOUBLE) AS calls, CAST(total_ns AS DOUBLE) AS total_ns, CAST(max_ns AS DOUBLE) AS max_ns
+FROM counted
 """
 
 COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.12, 0.97, 256)))

@@ -148,13 +148,19 @@ def _list(screen: Screen, form: str) -> None:
 def _reports(
     screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None, *, grouped: bool = False
 ) -> None:
+    from analyze import finding_text
     from analyze.drawing import DRAWINGS, Paper
     from analyze.formats import limited, write_json
     from analyze.reports import absent, find_report
     from analyze.result import Result
 
+    if form == "table" and limit is None:
+        limit = TABLE_ROWS if screen.is_terminal else None
+
     def result_of(name: str) -> Result:
         drawing = DRAWINGS.get(name) if form == "table" else None
+        if limit is not None and drawing is None and not grouped:
+            return Result.of(*trace.first_rows(name, limit))
 
         def rows_of(part: Trace) -> duckdb.DuckDBPyRelation:
             return part.own(drawing.query) if drawing else part.report(name)
@@ -171,14 +177,15 @@ def _reports(
             write_json(limited(result_of(name), limit), screen.stream, end="")
         screen.stream.write("\n}\n")
         return
-    if form == "table" and limit is None:
-        limit = TABLE_ROWS if screen.is_terminal else None
     for i, name in enumerate(names):
         if len(names) > 1:
             title = find_report(name).title
             screen.line(f"{chr(10) if i else ''}{'## ' if form == 'markdown' else ''}{name}: {title}")
             screen.line()
-        screen.rows(result_of(name), form, limit)
+        if name == "findings" and form == "table" and screen.width is not None and not grouped:
+            finding_text.write(result_of(name), screen, screen.width, limit)
+        else:
+            screen.rows(result_of(name), form, limit)
     if form == "table":
         _losses(screen, trace)
 

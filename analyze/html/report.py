@@ -104,7 +104,7 @@ def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:
 
 def _section(trace: Trace, report: Report, limit: int) -> Section:
     command = _command(trace, report.name)
-    found = Result.of(trace.report(report.name))
+    found = Result.of(*trace.first_rows(report.name, limit))
     started_ns = trace.metadata["started_ns"]
     table = Table.of(found, report.columns, started_ns=started_ns, limit=limit, command=command)
     return Section(report, table, absent(report, trace.metadata["kinds"]), command)

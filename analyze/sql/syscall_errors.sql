@@ -34,10 +34,17 @@ failed AS (
     FROM main.syscall_errors
     GROUP BY pid, start, abi, unfiltered.call_name(syscall, nr), errno
 ),
+-- Only the calls of which one failed: they are few of all.
+failing AS (
+    SELECT DISTINCT pid, start, abi, nr, syscall
+    FROM main.syscall_errors
+),
 counted AS (
-    SELECT pid, start, abi, nr, syscall, SUM(calls) AS calls
-    FROM main.syscall_stats
-    GROUP BY pid, start, abi, nr, syscall
+    SELECT s.pid, s.start, s.abi, s.nr, s.syscall, SUM(s.calls) AS calls
+    FROM main.syscall_stats AS s
+    JOIN failing AS f ON f.pid = s.pid AND f.start = s.start AND f.nr IS NOT DISTINCT FROM s.nr
+        AND f.abi IS NOT DISTINCT FROM s.abi AND f.syscall IS NOT DISTINCT FROM s.syscall
+    GROUP BY s.pid, s.start, s.abi, s.nr, s.syscall
 ),
 made AS (
     SELECT pid, start, abi, unfiltered.call_name(syscall, nr) AS syscall, SUM(calls) AS calls

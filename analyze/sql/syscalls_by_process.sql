@@ -35,51 +35,19 @@ CREATE VIEW report.syscalls_by_process(
 ) AS
 WITH
 counted AS (
-    SELECT s.pid, s.start, n.place, s.bucket,
-        SUM(s.calls) AS calls,
-        SUM(s.errors) AS errors,
-        SUM(s.total_ns) AS total_ns,
-        MAX(s.max_ns) AS max_ns
-    FROM main.syscall_stats AS s
-    JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
-        AND n.syscall IS NOT DISTINCT FROM s.syscall
-    GROUP BY s.pid, s.start, n.place, s.bucket
-),
--- Calls that have no latency are in a bucket of their own, NULL.
-cells AS (
-    SELECT pid, start, place, calls, errors,
-        CASE WHEN bucket IS NOT NULL THEN calls END AS returned,
-        CASE WHEN bucket IS NOT NULL THEN total_ns END AS total_ns,
-        CASE WHEN bucket IS NOT NULL THEN max_ns END AS max_ns,
-        CASE WHEN bucket IS NULL THEN calls ELSE 0 END AS no_return,
-        0 AS in_flight
-    FROM counted
-    UNION ALL
-    SELECT f.pid, f.start, n.place, CASE WHEN f.edge = 'end' THEN 1 ELSE 0 END, 0, NULL, NULL, NULL, 0, 1
-    FROM main.syscalls_in_flight AS f
-    JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM f.nr AND n.abi IS NOT DISTINCT FROM f.abi
-        AND n.syscall IS NOT DISTINCT FROM f.syscall
-),
-totals AS (
-    SELECT
-        pid, start, place,
-        TRY_CAST(SUM(calls) AS BIGINT) AS calls,
-        TRY_CAST(SUM(errors) AS BIGINT) AS errors,
-        TRY_CAST(SUM(total_ns) AS BIGINT) AS total_ns,
-        CAST(SUM(total_ns) AS DOUBLE PRECISION) / NULLIF(SUM(returned), 0) AS mean_ns,
-        MAX(max_ns) AS max_ns,
-        TRY_CAST(SUM(no_return) AS BIGINT) AS no_return,
-        TRY_CAST(SUM(in_flight) AS BIGINT) AS in_flight
-    FROM cells
-    GROUP BY pid, start, place
+    SELECT pid, start, place, bucket,
+        SUM(CAST(calls AS DOUBLE PRECISION)) AS calls,
+        MAX(max_ns) AS max_ns
+    FROM finding.ranked_stats
+    GROUP BY pid, start, place, bucket
 ),
 -- How many calls each bucket and those below it hold. As floating point, exact to 2^53 calls and half the time.
 ranked AS (
     SELECT pid, start, place, bucket, max_ns,
-        SUM(CAST(calls AS DOUBLE PRECISION)) OVER one_call AS n,
-        SUM(CAST(calls AS DOUBLE PRECISION)) OVER (one_call ORDER BY bucket ROWS UNBOUNDED PRECEDING) AS reached
+        SUM(calls) OVER one_call AS n,
+        SUM(calls) OVER (one_call ORDER BY bucket ROWS UNBOUNDED PRECEDING) AS reached
     FROM counted
-    WHERE bucket < 487 AND calls > 0
+    WHERE calls > 0
     WINDOW one_call AS (PARTITION BY pid, start, place)
 ),
 -- The middle of each bucket, but at most the largest latency in it.
@@ -121,7 +89,7 @@ SELECT
     t.in_flight,
     n.abi,
     t.start
-FROM totals AS t
+FROM finding.tally AS t
 JOIN names AS n ON n.place = t.place
 LEFT JOIN percentiles AS q ON q.place = t.place AND q.pid IS NOT DISTINCT FROM t.pid
     AND q.start IS NOT DISTINCT FROM t.start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -41,13 +42,14 @@ def _write(path: Path) -> None:
         end = rows.num_rows * part // 5
         some = rows.slice(begin, end - begin)
         for kind in bpf.KINDS:
-            mine = some.filter(pc.equal(some["kind"], kind.name)).select([c.name for c in kind.cols])
-            for batch in mine.cast(schema.of_kind(kind)).combine_chunks().to_batches():
+            names = [c.name for c in kind.cols if c.name in some.column_names]  # the sample may lack a newer kind's
+            mine = some.filter(pc.equal(some["kind"], kind.name)).select(names)
+            fields = pa.schema([schema.of_kind(kind).field(name) for name in names])
+            for batch in mine.cast(fields).combine_chunks().to_batches():
                 out.add(kind, batch)
         out.commit({"ended_ns": recording["ended_ns"]})
         begin = end
     # As SIGKILL does: no footer, nothing is removed.
-    out._file.flush()
     out._file.close()
     out._journal.close()
 

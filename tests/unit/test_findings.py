@@ -10,9 +10,12 @@ import pytest
 
 import analyze
 import bpf
+from analyze import finding_text
 from analyze.findings import Finding, findings
 from analyze.reports import reports
+from analyze.result import Result, Value
 from analyze.rules import known, parts, rules
+from analyze.screen import Screen
 from analyze.sqlfile import DIRECTORY
 from analyze.summary import finding_line, worst
 from tests.traces import Row, at, born, bucket_of, calls, failures, row, write
@@ -620,3 +623,16 @@ def test_commands_can_be_pasted(tmp_path: Path) -> None:
     rows = [alive(7), used(10, 7, 9)]
     f = one(tmp_path, rows, "cpu_bound", since="2023-11-14 22:13:20", until="+20")
     assert shlex.split(f.command)[3:] == ["cpu", "--pid", "7", "--since", "2023-11-14 22:13:20", "--until", "+20"]
+
+
+def test_a_terminal_shows_all_of_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    row: tuple[Value, ...] = ("high", "losses", "word " * 30, "proof " * 30, "limit", "sysmon report T losses", None)
+    names = ("severity", "rule", "summary", "evidence", "threshold", "command", "weakened_by")
+    rows = [row, (*row[:-1], "ring full exec 7"), row]
+    finding_text.write(Result(names, (False,) * 7, iter(rows)), Screen(), 80, 2)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) < 80
+    assert (out.count("word"), out.count("proof"), out.count("limit\n")) == (60, 60, 2)
+    assert out.count("  losses    ring full exec 7\n") == 1
+    assert out.count("  more      sysmon report T losses\n") == 2
+    assert out.endswith("(1 more; --limit sets how many are shown)\n")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import analyze
+from bpf.errors import BadRequest
 from tests import traces
 from tests.traces import Row, at, born, bucket_low, bucket_of, calls, failures, row
 
@@ -187,3 +188,28 @@ def test_errors_by_number_with_their_share_of_the_calls(tmp_path: Path) -> None:
         (8, "syscall_999", "errno_4000", 2, None, pytest.approx(2e-6)),
         (7, "read", "EINTR", 1, 2.5, 2.0),
     ]
+
+
+def test_the_first_rows_are_those_of_the_whole_report(tmp_path: Path) -> None:
+    rows = [calls(at(1), pid, born(0), "read", bucket_of(1000 * pid), 3) for pid in range(1, 8)]
+    rows += [calls(at(1), 1, born(0), "write", bucket_of(10**6), 7), calls(at(1), 2, born(0), "exit_group", None, 1)]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        everything = trace.report("syscalls_by_process").fetchall()
+        first, beyond = trace.first_rows("syscalls_by_process", 4)
+        assert (first.fetchall(), beyond) == (everything[:4], 5)
+        assert trace.report("syscalls_by_process").fetchall() == everything
+        few, beyond = trace.first_rows("syscalls_by_process", 9)
+        assert (few.fetchall(), beyond) == (everything, 0)
+
+
+def test_a_report_of_one_process(tmp_path: Path) -> None:
+    rows = [calls(at(1), pid, born(0), "read", bucket_of(1000), pid) for pid in (3, 5, 7)]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        one = trace.report("syscalls", pid=5)
+        some = trace.report("syscalls", pid=[3, 7])
+        columns = "syscall, calls"
+        assert one.select(columns).fetchall() == [("read", 5)]
+        assert some.select(columns).fetchall() == [("read", 10)]
+        assert trace.report("syscalls").select(columns).fetchall() == [("read", 15)]
+        with pytest.raises(BadRequest, match="no process 4"):
+            trace.report("syscalls", pid=4)

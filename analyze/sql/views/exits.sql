@@ -36,11 +36,6 @@ cpu_by_process AS (
     SELECT pid, start, SUM(oncpu_ns) AS cpu_ns
     FROM unfiltered.cpu
     GROUP BY pid, start
-),
-calls_by_process AS (
-    SELECT pid, start, SUM(calls) AS calls
-    FROM unfiltered.syscall_stats
-    GROUP BY pid, start
 )
 SELECT
     e.ts,
@@ -60,4 +55,4 @@ SELECT
 FROM windowed.exits AS e
 CROSS JOIN main.recording AS r
 LEFT JOIN cpu_by_process AS c ON c.pid = e.pid AND c.start IS NOT DISTINCT FROM e.start
-LEFT JOIN calls_by_process AS s ON s.pid = e.pid AND s.start IS NOT DISTINCT FROM e.start;
+LEFT JOIN unfiltered.callers AS s ON s.pid = e.pid AND s.start IS NOT DISTINCT FROM e.start;

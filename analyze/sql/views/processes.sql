@@ -63,7 +63,7 @@ cpu_by_process AS (
     GROUP BY pid, start
 ),
 calls AS (
-    SELECT pid, start, calls FROM main.syscall_stats
+    SELECT pid, start, calls FROM windowed.callers
     UNION ALL
     SELECT pid, start, 1 FROM main.syscalls_in_flight WHERE edge = 'end'
 ),

@@ -82,7 +82,7 @@ facts AS (
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM (
         SELECT pid, start FROM unfiltered.cpu
-        UNION SELECT pid, start FROM unfiltered.syscall_stats
+        UNION SELECT pid, start FROM unfiltered.callers
         UNION SELECT pid, start FROM unfiltered.syscalls_in_flight
     )
     WHERE pid IS NOT NULL

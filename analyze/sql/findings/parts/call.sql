@@ -23,17 +23,22 @@ CREATE VIEW finding.call(
     -- Calls that took less than 1 ms, or rather 1.048576 ms.
     under_1_ms
 ) AS
+WITH named AS (
+    SELECT place, abi, MIN(syscall) AS syscall
+    FROM finding.call_name
+    GROUP BY place, abi
+)
 SELECT
-    pid,
-    start,
-    abi,
-    syscall,
-    CAST(SUM(calls) AS DOUBLE PRECISION),
-    CAST(SUM(errors) AS DOUBLE PRECISION),
-    SUM(total_ns) / 1e9,
-    MAX(max_ns) / 1e3,
-    CAST(SUM(CASE WHEN bucket < 98 THEN calls ELSE 0 END) AS DOUBLE PRECISION),
-    CAST(SUM(CASE WHEN bucket < 144 THEN calls ELSE 0 END) AS DOUBLE PRECISION)
-FROM main.syscall_stats
-WHERE bucket IS NOT NULL
-GROUP BY pid, start, abi, syscall;
+    t.pid,
+    t.start,
+    n.abi,
+    n.syscall,
+    CAST(t.returned AS DOUBLE PRECISION),
+    CAST(t.errors AS DOUBLE PRECISION),
+    t.total_ns / 1e9,
+    t.max_ns / 1e3,
+    t.under_20_us,
+    t.under_1_ms
+FROM finding.tally AS t
+JOIN named AS n ON n.place = t.place
+WHERE t.returned IS NOT NULL;

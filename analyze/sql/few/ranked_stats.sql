@@ -1,0 +1,29 @@
+-- Cells of system calls by process, of the first rows of the report `syscalls_by_process` only.
+--
+-- So many as the variable `first_rows` says, in the order of that report. It takes the place of the view of all cells.
+CREATE VIEW finding.ranked_stats(
+    -- Process id (thread group id).
+    pid,
+    -- When the process began, since boot [ns].
+    start,
+    -- The place of the call in `call_name`.
+    place,
+    -- Number of the latency bucket.
+    bucket,
+    -- Calls.
+    calls,
+    -- The largest latency [ns].
+    max_ns
+) AS
+WITH first_rows AS (
+    SELECT pid, start, place
+    FROM finding.tally
+    ORDER BY total_ns DESC NULLS LAST, calls DESC NULLS LAST, pid, start, place
+    LIMIT getvariable('first_rows')
+)
+SELECT s.pid, s.start, n.place, s.bucket, s.calls, s.max_ns
+FROM main.syscall_stats AS s
+JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
+    AND n.syscall IS NOT DISTINCT FROM s.syscall
+JOIN first_rows AS f ON f.place = n.place AND f.pid IS NOT DISTINCT FROM s.pid AND f.start IS NOT DISTINCT FROM s.start
+WHERE s.bucket < 487;

@@ -1,0 +1,22 @@
+-- Cells of system calls by process whose percentiles are wanted: all of the window.
+--
+-- Where only the first rows of a report are shown, a view of their cells takes the place of this one for that query.
+CREATE VIEW finding.ranked_stats(
+    -- Process id (thread group id).
+    pid,
+    -- When the process began, since boot [ns].
+    start,
+    -- The place of the call in `call_name`.
+    place,
+    -- Number of the latency bucket.
+    bucket,
+    -- Calls.
+    calls,
+    -- The largest latency [ns].
+    max_ns
+) AS
+SELECT s.pid, s.start, n.place, s.bucket, s.calls, s.max_ns
+FROM main.syscall_stats AS s
+JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
+    AND n.syscall IS NOT DISTINCT FROM s.syscall
+WHERE s.bucket < 487;
