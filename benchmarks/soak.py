@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -170,7 +171,7 @@ def soak(seconds: float, path: Path) -> Soak:
     finally:
         workload.terminate()
         found.forked = int(workload.communicate()[0])
-        recorder.send_signal(2)
+        recorder.send_signal(signal.SIGTERM)  # a shell has what goes on in the background ignore SIGINT
         said += recorder.communicate()[1]
     if recorder.returncode:
         raise RuntimeError(said)
