@@ -145,7 +145,8 @@ def table_of(found: Comparison, section: Section, limit: int | None) -> tuple[st
     told = f"{changes} changed" if section.name in CHANGED else f"{changes}"
     if changes == 0:
         in_both, commands = found.commands(section.name)
-        part = f" in the {in_both:,} of {commands:,} commands that are in both" if in_both < commands else ""
+        are = "is" if in_both == 1 else "are"
+        part = f"; {in_both:,} of {commands:,} commands {are} in both" if in_both < commands else ""
         told = f"no difference{part}"
     rows = found.rows(section.name) if limit is None else found.rows(section.name).limit(limit)
     table: list[tuple[Value, ...]] = [cells(row, found.per) for row in Result.of(rows).records()]

@@ -665,5 +665,5 @@ def test_what_shares_no_command_is_not_compared(tmp_path: Path) -> None:
     with found(tmp_path, before, after) as comparison:
         assert comparison.missing("syscalls_by_command") == ""
         title, _, rows = text.table_of(comparison, next(s for s in sections() if s.name == "syscalls_by_command"), None)
-        told = "no difference in the 1 of 2 commands that are in both"
+        told = "no difference; 1 of 2 commands is in both"
         assert (title, rows) == (f"System calls by command: {told}", 0)
