@@ -58,6 +58,8 @@ def find_report(name: str) -> Report:
     known = {r.name: r for r in reports()}
     if name in known:
         return known[name]
+    if name.endswith(".parquet"):
+        raise BadRequest(f"sysmon report takes one trace: give {name!r} to a call of its own")
     hint = did_you_mean(name, known, "`sysmon report --list` shows them")
     raise BadRequest(f"there is no report {name!r}; {hint}")
 

@@ -115,7 +115,7 @@ class Status:
             self._say("no process that was asked for did anything: look at the filter, and at `ps`")
         written = path if len(files) == 1 else f"{len(files)} files, {files[0]} to {path.name}"
         counted = f"; {stepped:,} events only counted (--max-rate)" if stepped else ""
-        gone = f"; {removed} older removed (--rotate-keep)" if removed else ""
+        gone = f"; {removed} older removed (--rotate-keep), whose rows are part of this" if removed else ""
         self._say(
             f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
             f"{size(sum(file.stat().st_size for file in files))}, {seconds:.1f} s, "

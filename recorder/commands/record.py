@@ -132,7 +132,7 @@ Examples:
 )
 @click.option(
     "--max-rate",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000_000),
     metavar="N",
     help="Record at most N events a second of each of these: files opened, files changed, sockets, and with --syscalls "
     "calls. For the rest of that second calls of the kind are only counted, and for 0.2 s if its buffer is full.",
