@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.measure import Absent, children_cpu_s
+from benchmarks.measure import Absent, children_cpu_s, progress
 from recorder import kernel, loader, program
 from recorder.btf import Btf
 from recorder.names import SyscallNames
@@ -138,9 +138,13 @@ def need(name: str, package: str) -> str:
 
 
 def need_tracefs() -> None:
-    """Raises Absent where perf and bpftrace would find no tracepoints."""
-    if not Path("/sys/kernel/tracing/events/raw_syscalls").is_dir():
-        raise Absent("tracefs is not mounted, or the kernel has no raw_syscalls tracepoints")
+    """Mounts tracefs if it is not, as perf does. Raises Absent where perf and bpftrace would find no tracepoints."""
+    events = Path("/sys/kernel/tracing/events/raw_syscalls")
+    if not events.is_dir():
+        progress("mounting tracefs, for the peers")
+        mounted = subprocess.run(["mount", "-t", "tracefs", "nodev", "/sys/kernel/tracing"], check=False)
+        if mounted.returncode or not events.is_dir():
+            raise Absent("tracefs cannot be mounted, or the kernel has no raw_syscalls tracepoints")
 
 
 @contextlib.contextmanager
