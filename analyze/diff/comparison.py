@@ -25,6 +25,16 @@ from bpf.metadata import Recording
 TABLES = ("cells", "cpu", "memory", "programs", "exits", "files")
 """What is taken of each side: the files of sql/diff/side, beside `span` and `named`, which these read."""
 
+OF_BOTH = {
+    "syscalls_by_command": "cells",
+    "cpu": "cpu",
+    "memory": "memory",
+    "exits": "exits",
+    "files": "programs",
+    "file_errors": "programs",
+}
+"""Sections that are about commands which are in both recordings, and the table of `sides` that says which those are."""
+
 LEVEL = 0.01
 """The false discovery rate: of the changes that are told of, at most so many are expected to be chance."""
 
@@ -75,7 +85,26 @@ class Comparison:
 
     def missing(self, name: str) -> str:
         """Why this section cannot be compared; empty if it can. Raises BadRequest if there is none of this name."""
-        return missing(find_section(name), self.before["kinds"], self.after["kinds"])
+        section = find_section(name)
+        said = missing(section, self.before["kinds"], self.after["kinds"])
+        in_both, commands = self.commands(section.name)
+        if not said and commands and not in_both:
+            return "no command that it is about is in both recordings"
+        return said
+
+    def commands(self, name: str) -> tuple[int, int]:
+        """How many commands a section can compare, as they are in both recordings, and how many there are.
+
+        No command of none, if the section is not about those that are in both.
+        """
+        if name not in OF_BOTH:
+            return 0, 0
+        ((in_both, commands),) = self._connection.execute(
+            "SELECT COUNT(CASE WHEN sides = 2 THEN 1 END), COUNT(*) FROM ("
+            f"SELECT COUNT(DISTINCT is_after) AS sides FROM sides.{name_sql(OF_BOTH[name])} "
+            "WHERE LEN(getvariable('comms')) = 0 OR LIST_CONTAINS(getvariable('comms'), command) GROUP BY command)"
+        ).fetchall()
+        return int(in_both), int(commands)
 
     def rows(self, name: str) -> duckdb.DuckDBPyRelation:
         """The rows of a section, in its order; none if it cannot be compared. Raises BadRequest for another name."""

@@ -142,7 +142,12 @@ def table_of(found: Comparison, section: Section, limit: int | None) -> tuple[st
     names, cells = TABLES[section.name]
     ((total,),) = found.rows(section.name).aggregate("count(*)").fetchall()
     changes = found.changes(section.name)
-    told = "no difference" if changes == 0 else f"{changes} changed" if section.name in CHANGED else f"{changes}"
+    told = f"{changes} changed" if section.name in CHANGED else f"{changes}"
+    if changes == 0:
+        in_both, commands = found.commands(section.name)
+        are = "is" if in_both == 1 else "are"
+        part = f"; {in_both:,} of {commands:,} commands {are} in both" if in_both < commands else ""
+        told = f"no difference{part}"
     rows = found.rows(section.name) if limit is None else found.rows(section.name).limit(limit)
     table: list[tuple[Value, ...]] = [cells(row, found.per) for row in Result.of(rows).records()]
     return f"{section.title}: {told}", Result(names, (False,) * len(names), iter(table)), int(total)

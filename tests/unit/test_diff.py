@@ -648,3 +648,22 @@ def test_a_burst_in_every_second_is_told(tmp_path: Path) -> None:
     after = [*before, *(calls(at(s + 1), 7, born(0), "fsync", FAST, 1 + 8 * (s % 2)) for s in range(10))]
     with found(tmp_path, before, after) as changed:
         assert [(r["syscall"], r["changed"]) for r in records(changed, "syscalls_by_command")] == [("fsync", "rate")]
+
+
+def test_what_shares_no_command_is_not_compared(tmp_path: Path) -> None:
+    """Nothing is in both: that is no sameness. Sections in which there is nothing on either side are the same."""
+    before = [process(7, "app"), *steady(7, "read", 10)]
+    after = [process(9, "other"), *steady(9, "read", 10)]
+    with found(tmp_path, before, after) as comparison:
+        reason = "no command that it is about is in both recordings"
+        assert comparison.missing("syscalls_by_command") == reason
+        title, _, rows = text.table_of(comparison, next(s for s in sections() if s.name == "syscalls_by_command"), None)
+        assert (title, rows) == (f"System calls by command: not compared, {reason}", 0)
+        assert comparison.missing("syscalls") == ""
+        assert comparison.missing("exits") == ""
+    after += [process(7, "app"), *steady(7, "read", 10)]
+    with found(tmp_path, before, after) as comparison:
+        assert comparison.missing("syscalls_by_command") == ""
+        title, _, rows = text.table_of(comparison, next(s for s in sections() if s.name == "syscalls_by_command"), None)
+        told = "no difference; 1 of 2 commands is in both"
+        assert (title, rows) == (f"System calls by command: {told}", 0)
