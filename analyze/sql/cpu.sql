@@ -29,7 +29,7 @@ CREATE VIEW report.cpu(
 ) AS
 WITH
 cpus AS (
-    SELECT cpu, SUM(idle_ns + busy_ns) AS ns
+    SELECT cpu, SUM(TRY(idle_ns + busy_ns)) AS ns
     FROM main.host
     GROUP BY cpu
 ),
@@ -42,7 +42,7 @@ totals AS (
         pid, start,
         SUM(oncpu_ns) AS oncpu_ns,
         SUM(wait_ns) AS wait_ns,
-        TRY_CAST(SUM(voluntary_switches + involuntary_switches) AS BIGINT) AS switches,
+        TRY_CAST(SUM(TRY(voluntary_switches + involuntary_switches)) AS BIGINT) AS switches,
         TRY_CAST(SUM(migrations) AS BIGINT) AS migrations,
         COUNT(CASE WHEN oncpu_ns > 0 THEN 1 END) AS snapshots
     FROM main.cpu

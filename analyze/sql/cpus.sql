@@ -18,8 +18,8 @@ SELECT
     cpu,
     SUM(busy_ns) / 1e9,
     SUM(idle_ns) / 1e9,
-    100.0 * SUM(busy_ns) / NULLIF(SUM(idle_ns + busy_ns), 0),
-    MAX(100.0 * busy_ns / NULLIF(idle_ns + busy_ns, 0))
+    100.0 * SUM(busy_ns) / NULLIF(SUM(TRY(idle_ns + busy_ns)), 0),
+    MAX(100.0 * busy_ns / NULLIF(TRY(idle_ns + busy_ns), 0))
 FROM main.host
 GROUP BY cpu
 ORDER BY cpu NULLS LAST;

@@ -88,3 +88,22 @@ def test_page_faults(tmp_path: Path) -> None:
     first, second = report(tmp_path, "page_faults", rows)
     assert (first["pid"], first["minor_faults"], first["major_faults"], first["faults_per_cpu_s"]) == (7, 30, 1, 62)
     assert (second["pid"], second["minor_faults"], second["faults_per_cpu_s"]) == (8, 5, None)
+
+
+def test_counts_that_no_machine_has_cost_no_answer(tmp_path: Path) -> None:
+    most = 2**64 - 1
+    rows = [
+        row(
+            "cpu",
+            at(1),
+            pid=1,
+            start=born(0),
+            oncpu_ns=1,
+            wait_ns=0,
+            voluntary_switches=most,
+            involuntary_switches=most,
+        ),
+        row("host", at(1), cpu=0, idle_ns=247, busy_ns=most),
+    ]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        assert [len(trace.report(name).fetchall()) for name in ("cpu", "runqueue", "cpus", "findings")] == [1, 1, 1, 0]
