@@ -14,7 +14,9 @@ def seconds_or_bytes(option: str, text: str, least_s: float, least_bytes: int) -
     """What the text says: seconds or bytes, the other of them None. Raises BadRequest, which begins with `option`."""
     found = re.fullmatch(r"(\d{1,9})([smh]?|[KMG](?:i?B)?)", text, re.ASCII)
     if not found:
-        raise BadRequest(f"{option}: {text!r} is neither a time nor a size; give it as 30s, 5m or 100M")
+        raise BadRequest(
+            f"{option}: {text!r} is neither a time nor a size in whole numbers; give it as 30s, 5m or 100M"
+        )
     number, unit = int(found[1]), found[2][:1]
     if unit in SHIFTS:
         size = number << SHIFTS[unit]
