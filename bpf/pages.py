@@ -187,12 +187,18 @@ def _statistics(heads: list[Struct], leaf: Leaf) -> Struct | None:
     }
 
 
+def moved_column(chunk: Struct, by: int) -> Struct:
+    """A column of a row group, likewise."""
+    for number in (9, 11):
+        if number in chunk[3]:
+            chunk[3][number] = i64(chunk[3][number].value + by)
+    return chunk
+
+
 def moved(group: Struct, by: int) -> Struct:
     """The row group as it is said of where it stands so many bytes further on."""
     for chunk in group[1].items:
-        for number in (9, 11):
-            if number in chunk[3]:
-                chunk[3][number] = i64(chunk[3][number].value + by)
+        moved_column(chunk, by)
     if 5 in group:
         group[5] = i64(group[5].value + by)
     return group

@@ -77,7 +77,7 @@ class Encoder:
                 first = meta[11 if 11 in meta else 9].value
                 pieces.append(data[first : first + meta[7].value])
                 uncompressed += meta[6].value
-                said.append(thrift.dump(_moved(found, at - first)))
+                said.append(thrift.dump(pages.moved_column(found, at - first)))
             else:
                 null = _null_page(rows, leaf.repeated)
                 pieces.append(null.data)
@@ -110,14 +110,6 @@ def _stored(field: pa.Field, given: pa.DataType) -> pa.Field:
     if pa.types.is_dictionary(given) and given.value_type == field.type:
         return pa.field(field.name, given)
     return pa.field(field.name, field.type)
-
-
-def _moved(chunk: Struct, by: int) -> Struct:
-    meta = chunk[3]
-    for number in (9, 11):
-        if number in meta:
-            meta[number] = i64(meta[number].value + by)
-    return chunk
 
 
 @dataclass(frozen=True)
