@@ -227,22 +227,22 @@ INLINE int last_thread(struct bpf_raw_tracepoint_args *ctx, void *signal, struct
 
 // One counter of the memory's pages: what stands in it and, if it is known where the CPUs' own memory is, what each CPU
 // has not yet added to it. Without that it is as near as the kernel's ru_maxrss: max(32, 2 * CPUs) pages for each CPU.
-INLINE s64 pages_of(void *mm, u32 which)
+INLINE s64 pages_of(struct control *c, void *mm, u32 which)
 {
 	void *counter = mm + OFFSET_mm_struct__rss_stat + which * SIZEOF_percpu_counter;
-	void *parts __attribute__((unused)) = NULL;
+	void *parts = NULL;
 	s64 pages = 0;
 	KREAD(pages, counter, percpu_counter, count);
-#ifdef PER_CPU_OFFSETS
+	if (!c->cpu_offsets)
+		return pages;
 	KREAD(parts, counter, percpu_counter, counters);
 	for (u32 cpu = 0; cpu < POSSIBLE_CPUS; cpu++) {
 		u64 offset = 0;
 		s32 part = 0;
-		bpf_probe_read_kernel(&offset, sizeof(offset), (void *)PER_CPU_OFFSETS + cpu * sizeof(offset));
+		bpf_probe_read_kernel(&offset, sizeof(offset), (void *)c->cpu_offsets + cpu * sizeof(offset));
 		bpf_probe_read_kernel(&part, sizeof(part), parts + offset);
 		pages += part;
 	}
-#endif
 	return pages;
 }
 #endif
@@ -250,7 +250,7 @@ INLINE s64 pages_of(void *mm, u32 which)
 // The most memory that the process had, in bytes; 0: not known. The kernel notes the mark of high water when pages go,
 // so what there is now may be more. Where a process's exit is traced after its memory is gone, there is nothing to read:
 // signal_struct.maxrss is no substitute, as it holds what the process had before an exec, too.
-INLINE u64 peak_of(void *task)
+INLINE u64 peak_of(struct control *c, void *task)
 {
 #ifdef EXIT_SAYS_GROUP_DEAD
 	void *mm = NULL;
@@ -259,7 +259,7 @@ INLINE u64 peak_of(void *task)
 	if (!mm)
 		return 0;
 	KREAD(high, mm, mm_struct, hiwater_rss);
-	s64 pages = pages_of(mm, MM_FILEPAGES) + pages_of(mm, MM_ANONPAGES) + pages_of(mm, MM_SHMEMPAGES);
+	s64 pages = pages_of(c, mm, MM_FILEPAGES) + pages_of(c, mm, MM_ANONPAGES) + pages_of(c, mm, MM_SHMEMPAGES);
 	return (pages > (s64)high ? pages : (s64)high) * PAGE_SIZE;
 #else
 	return 0;
@@ -311,7 +311,7 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	e->exit_code = status & 0x7f ? -1 : (status >> 8) & 0xff;
 	e->lifetime_ns = now - who.start;
 	e->cgroup_id = cgroup_id(cgroup_of(task));
-	e->peak_rss_bytes = peak_of(task);
+	e->peak_rss_bytes = peak_of(c, task);
 	exit_ring.ringbuf_submit(e, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 #endif
 }

@@ -115,7 +115,7 @@ def _tracepoints(btf: Btf, plan: program.Plan) -> Iterator[Finding]:
 
 def _load(plan: program.Plan) -> Iterator[Finding]:
     try:
-        loaded = loader.Loading(plan).result()
+        loaded = loader.Loading(plan, anew=True).result()
     except SysmonError as error:
         yield Finding("programs", False, str(error))
         return

@@ -1,24 +1,39 @@
-"""Compiles and loads BPF programs with bcc, in a process of its own, and hands their file descriptors over.
+"""Compiles BPF programs with bcc, in a process of its own.
 
 The only module that imports bcc. `loader` runs this file as a script: the memory that LLVM takes ends with the
 process, and so do bcc's changes to the process (it changes the working directory, writes to file descriptor 2 and
 registers exit handlers). It imports nothing of sysmon.
 
 The request comes as one JSON object on the socket whose number is argv[1], ended by shutting that side down. The
-answer is one JSON object, and the descriptors of its "maps" and then of its "programs" that have no error.
+answer is one JSON object:
+
+- "bcc": the version of bcc
+- "maps": of each map its name and what the kernel is to make it with, as /proc/PID/fdinfo calls it; first those that
+  were asked for
+- "programs": of each its instructions (struct bpf_insn) in base64; where one loads the descriptor of a map, it has the
+  map's place in "maps" instead
+
+or {"error": ..., "reason": ...}.
 """
 
+import base64
 import glob
 import importlib.util
 import json
 import os
 import socket
+import struct
 import sys
 from types import ModuleType
 from typing import Any
 
 DIST_PACKAGES = "/usr/lib/python3/dist-packages"  # Debian, Ubuntu
 SITE_PACKAGES = "/usr/lib/python3*/site-packages"  # Fedora, Arch
+
+INSTRUCTION = struct.Struct("=BBhi")  # struct bpf_insn of include/uapi/linux/bpf.h
+LOAD_64, PSEUDO_MAP_FD = 0x18, 1  # BPF_LD | BPF_IMM | BPF_DW; what is in its source register then
+
+MAP_SHAPE = ("map_type", "key_size", "value_size", "max_entries", "map_flags")
 
 
 def import_bcc() -> ModuleType:
@@ -39,45 +54,54 @@ def import_bcc() -> ModuleType:
     raise ImportError(f"no bcc in {DIST_PACKAGES} or {SITE_PACKAGES}")
 
 
-def load(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    """The answer to a request, and the descriptors that go with it."""
+def map_shape(fd: int) -> dict[str, int]:
+    """What the kernel says of a map that bcc has made."""
+    with open(f"/proc/self/fdinfo/{fd}") as lines:
+        said = dict(line.split(":", 1) for line in lines)
+    return {what: int(said[what], 0) for what in MAP_SHAPE}
+
+
+def with_places(code: bytes, places: dict[int, int]) -> bytes:
+    """The instructions with places of maps instead of descriptors. A descriptor that is new gets the next place."""
+    changed = bytearray(code)
+    for at in range(0, len(code), INSTRUCTION.size):
+        operation, registers, offset, number = INSTRUCTION.unpack_from(code, at)
+        source = registers >> 4 if sys.byteorder == "little" else registers & 15
+        if operation == LOAD_64 and source == PSEUDO_MAP_FD:
+            place = places.setdefault(number, len(places))
+            INSTRUCTION.pack_into(changed, at, operation, registers, offset, place)
+    return bytes(changed)
+
+
+def compile_programs(request: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a request."""
     try:
         bcc = import_bcc()
     except (ImportError, OSError) as error:  # OSError: libbcc.so.0 does not load
-        return {"error": "bcc", "reason": str(error)}, []
+        return {"error": "bcc", "reason": str(error)}
     # bcc puts -I<working directory> first on the include path: a header there would be compiled into a program that
     # runs as root. So work in the stub tree, which is ours.
     os.environ["BCC_KERNEL_SOURCE"] = request["stub"]
     os.chdir(request["stub"])
     try:
         module = bcc.BPF(text=request["text"], cflags=request["cflags"])
+        names = {bcc.lib.bpf_table_fd(module.module, name.encode()): name for name in request["maps"]}
+        places = {fd: place for place, fd in enumerate(names)}
+        programs = {name: with_places(module.dump_func(name.encode()), places) for name in request["programs"]}
+        maps = [{"name": names.get(fd, f"own_{place}"), **map_shape(fd)} for fd, place in places.items()]
     except Exception as error:
-        return {"error": "compile", "reason": str(error), "bcc": bcc.__version__}, []
-    fds: list[int] = []
-    maps = {}
-    for name in request["maps"]:
-        maps[name] = len(fds)
-        fds.append(bcc.lib.bpf_table_fd(module.module, name.encode()))
-    programs: dict[str, Any] = {}
-    for name in request["programs"]:
-        try:
-            fd = module.load_func(name, bcc.BPF.RAW_TRACEPOINT).fd
-        except Exception as error:
-            programs[name] = {"error": str(error)}
-            continue
-        programs[name] = {"fd": len(fds)}
-        fds.append(fd)
-    return {"maps": maps, "programs": programs, "bcc": bcc.__version__}, fds
+        return {"error": "compile", "reason": str(error), "bcc": bcc.__version__}
+    texts = {name: base64.b64encode(code).decode() for name, code in programs.items()}
+    return {"bcc": bcc.__version__, "maps": maps, "programs": texts}
 
 
 def main() -> None:
     with socket.socket(fileno=int(sys.argv[1])) as sock:
         with sock.makefile("rb") as stream:
             request = json.loads(stream.read())
-        answer, fds = load(request)
-        socket.send_fds(sock, [json.dumps(answer).encode()], fds)
+        sock.sendall(json.dumps(compile_programs(request)).encode())
     sys.stderr.flush()
-    os._exit(0)  # not through bcc's exit handler: the programs are the recorder's now
+    os._exit(0)  # not through bcc's exit handler: it takes time, and there is nothing to clean up
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from bpf.kind import Kind, map_layouts
 from recorder import clock, kernel, program
 from recorder.loader import Loaded
 
-CONTROL = struct.Struct("<QII")  # struct control of bpf/common.bpf.h
+CONTROL = struct.Struct("<QIIQ")  # struct control of bpf/common.bpf.h
 ZERO_KEY = bytes(4)
 
 
@@ -33,10 +33,13 @@ class Control:
         self.epoch = 0
         self._last_epoch = 0
         self._filters = 0
+        self._cpu_offsets = kernel.symbol(program.PER_CPU_OFFSETS) or 0
 
     def _set(self, epoch: int) -> None:
         self.epoch = epoch
-        kernel.update(self._loaded.maps["controls"], ZERO_KEY, CONTROL.pack(self.t0, epoch, self._filters))
+        kernel.update(
+            self._loaded.maps["controls"], ZERO_KEY, CONTROL.pack(self.t0, epoch, self._filters, self._cpu_offsets)
+        )
 
     def start(self, t0: int, filters: int) -> None:
         """From now on programs record what passes the filters. `t0` is CLOCK_BOOTTIME ns."""

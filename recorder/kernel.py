@@ -1,11 +1,12 @@
 """The bpf(2) system call, as far as the recorder uses it.
 
-bcc's own wrappers are not used: its batch read fails on per-CPU maps in 0.29 and 0.31, and the process that loads
-the programs is not the one that reads their maps. Structures are those of include/uapi/linux/bpf.h.
+bcc's own wrappers are not used: its batch read fails on per-CPU maps in 0.29 and 0.31, and bcc is only there while
+programs are compiled. Structures are those of include/uapi/linux/bpf.h.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 
 _NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361}
 
-MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_NEXT_KEY = 0, 1, 2, 4
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_NEXT_KEY, PROG_LOAD = 0, 1, 2, 4, 5
 PROG_TEST_RUN, OBJ_INFO, RAW_TRACEPOINT_OPEN, LOOKUP_AND_DELETE_BATCH, ENABLE_STATS = 10, 15, 17, 25, 32
 MAP_TYPE_ARRAY, MAP_TYPE_ARRAY_OF_MAPS = 2, 12
+PROG_TYPE_RAW_TRACEPOINT = 17
 TEST_RUN_ON_CPU = 1
 NOEXIST = 1
 
@@ -34,6 +36,23 @@ class _MapCreate(ctypes.Structure):
         ("max_entries", ctypes.c_uint32),
         ("map_flags", ctypes.c_uint32),
         ("inner_map_fd", ctypes.c_uint32),
+        ("numa_node", ctypes.c_uint32),
+        ("map_name", ctypes.c_char * 16),
+    ]
+
+
+class _ProgLoad(ctypes.Structure):
+    _fields_ = [
+        ("prog_type", ctypes.c_uint32),
+        ("insn_cnt", ctypes.c_uint32),
+        ("insns", ctypes.c_uint64),
+        ("license", ctypes.c_uint64),
+        ("log_level", ctypes.c_uint32),
+        ("log_size", ctypes.c_uint32),
+        ("log_buf", ctypes.c_uint64),
+        ("kern_version", ctypes.c_uint32),
+        ("prog_flags", ctypes.c_uint32),
+        ("prog_name", ctypes.c_char * 16),
     ]
 
 
@@ -91,6 +110,9 @@ class _Info(ctypes.Structure):
     _fields_ = [("bpf_fd", ctypes.c_uint32), ("info_len", ctypes.c_uint32), ("info", ctypes.c_uint64)]
 
 
+_NAME_BYTES = 15  # BPF_OBJ_NAME_LEN less the zero
+_VERIFIER_LOG_BYTES = (1 << 24) - 1  # the most that every kernel takes; pages that stay empty cost nothing
+
 _PROG_INFO_BYTES = 232
 _RUN_TIME_AT = 192  # offset of run_time_ns in struct bpf_prog_info; run_cnt and recursion_misses (5.12) follow
 
@@ -146,8 +168,56 @@ def hides(name: str) -> bool:
     return _address(name) == 0
 
 
+@dataclass(frozen=True)
+class MapShape:
+    """What a map is made with."""
+
+    name: str
+    map_type: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    map_flags: int = 0
+
+
+def create_map(shape: MapShape, inner: int = 0) -> int:
+    """Makes a map and returns its descriptor. Raises OSError."""
+    s = shape
+    name = s.name.encode()[:_NAME_BYTES]
+    return _bpf(
+        MAP_CREATE, _MapCreate(s.map_type, s.key_size, s.value_size, s.max_entries, s.map_flags, inner, 0, name)
+    )
+
+
+class Refused(Exception):
+    """The kernel does not take a program, and why."""
+
+
+def load_program(name: str, code: bytes) -> int:
+    """Loads instructions as a program for raw tracepoints, and returns its descriptor. Raises Refused."""
+    license_text, instructions = ctypes.create_string_buffer(b"GPL"), ctypes.create_string_buffer(code, len(code))
+    attr = _ProgLoad(
+        prog_type=PROG_TYPE_RAW_TRACEPOINT,
+        insn_cnt=len(code) // 8,
+        insns=ctypes.addressof(instructions),
+        license=ctypes.addressof(license_text),
+        prog_name=name.encode()[:_NAME_BYTES],
+    )
+    try:
+        return _bpf(PROG_LOAD, attr)
+    except OSError as error:
+        reason = error.strerror
+    # Once more, for its reasons; the end of what it has to say is kept only by a buffer that is large enough for all.
+    log = ctypes.create_string_buffer(_VERIFIER_LOG_BYTES)
+    attr.log_level, attr.log_size, attr.log_buf = 1, len(log), ctypes.addressof(log)
+    with contextlib.suppress(OSError):
+        os.close(_bpf(PROG_LOAD, attr))
+    said = [line for line in log.value.decode(errors="replace").splitlines() if not line.startswith("processed ")]
+    raise Refused(f"{reason}: {said[-1]}" if said else reason)
+
+
 def _create(map_type: int, value_size: int, inner: int = 0) -> int:
-    return _bpf(MAP_CREATE, _MapCreate(map_type, 4, value_size, 1, 0, inner))
+    return create_map(MapShape("", map_type, 4, value_size, 1), inner)
 
 
 def lookup(fd: int, key: bytes, size: int) -> bytes:

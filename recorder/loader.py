@@ -1,4 +1,4 @@
-"""Gets the programs into the kernel: asks `compiler` in a child process, attaches what it hands back.
+"""Gets the programs into the kernel: has them compiled by `compiler` in a child process, loads and attaches them.
 
 Raw tracepoints only: they are cheaper than classic ones, are not skipped while another program runs on the CPU, and
 need no tracefs.
@@ -7,6 +7,8 @@ need no tracefs.
 from __future__ import annotations
 
 import contextlib
+import glob
+import hashlib
 import json
 import os
 import socket
@@ -21,11 +23,16 @@ from typing import Any
 from bpf import calls
 from bpf.metadata import Probe as ProbeStatus
 from recorder import kernel, privilege, program
+from recorder.cache import Cache
+from recorder.compiled import Compiled
 from recorder.errors import CannotLoad, CannotRecord
 from recorder.names import SyscallNames
 
 COMPILER = Path(__file__).with_name("compiler.py")
-MAX_FDS = 250  # SCM_MAX_FD is 253
+
+CACHE = Cache(Path("/var/cache/sysmon"))
+
+LIBRARIES = ("/usr/lib", "/usr/lib64", *glob.glob("/usr/lib/*-linux-gnu*"))
 
 
 @dataclass
@@ -92,9 +99,12 @@ class Loaded:
 
 
 class Loading:
-    """A compilation under way in a child process. `result` waits for it, so that other work can go on meanwhile."""
+    """A compilation under way in a child process. `result` waits for it, so that other work can go on meanwhile.
 
-    def __init__(self, plan: program.Plan) -> None:
+    There is no child if these programs were compiled here before; `anew`: there is one anyway.
+    """
+
+    def __init__(self, plan: program.Plan, *, anew: bool = False) -> None:
         self._plan = plan
         machine_cflags = [f"-DPAGE_SIZE={os.sysconf('SC_PAGE_SIZE')}", "-Wno-unused-value"]
         request = {
@@ -104,7 +114,13 @@ class Loading:
             "maps": plan.maps,
             "programs": plan.programs,
         }
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `result` or `abandon`
+        self._key = _key(request)
+        self._compiled = None if anew else _kept(self._key)
+        if self._compiled is None:
+            self._ask(json.dumps(request).encode())
+
+    def _ask(self, request: bytes) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `_answer` or `abandon`
         self._sock, theirs = socket.socketpair()
         try:
             self._child = self._start(theirs)
@@ -114,7 +130,7 @@ class Loading:
             raise CannotRecord(
                 f"cannot execute {sys.executable}: {error.strerror}; who records must be able to read sysmon's Python"
             ) from None
-        self._sock.sendall(json.dumps(request).encode())
+        self._sock.sendall(request)
         self._sock.shutdown(socket.SHUT_WR)
 
     def _start(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
@@ -129,49 +145,96 @@ class Loading:
                 preexec_fn=privilege.for_compiler if os.geteuid() == 0 else None,
             )
 
+    def _answer(self) -> Compiled:
+        """What the child answers; it is kept for the next time."""
+        with self._sock, self._log:
+            with self._sock.makefile("rb") as stream:
+                text = stream.read()
+            status = self._child.wait()
+            try:
+                compiled = Compiled.parse(text)
+            except ValueError:
+                raise self._error(text, status) from None
+        if _may_keep():
+            CACHE.keep(self._key, text)
+        return compiled
+
     def result(self) -> Loaded:
         """Raises CannotRecord without bcc, CannotLoad if nothing could be loaded."""
-        with self._sock, self._log:
-            data, fds, _flags, _address = socket.recv_fds(self._sock, 1 << 20, MAX_FDS)
-            for fd in fds:  # Python 3.11 passes no MSG_CMSG_CLOEXEC on
-                os.set_inheritable(fd, False)
-            while more := self._sock.recv(1 << 20):
-                data += more
-            status = self._child.wait()
-            died = {"error": "died", "reason": f"the compiler ended with status {status}"}
-            answer: dict[str, Any] = json.loads(data) if data else died
-            if "error" in answer:
-                raise self._error(answer)
-        programs = {n: fds[p["fd"]] for n, p in answer["programs"].items() if "fd" in p}
+        compiled = self._compiled or self._answer()
+        try:
+            taken = compiled.load()
+        except OSError as error:
+            raise CannotLoad(
+                f"the kernel does not make the maps that the programs fill: {error.strerror}; try `sysmon doctor`"
+            ) from None
         locked = privilege.READING_IS_LOCKED if privilege.reading_is_locked() else ""
-        refused = {n: locked or _first_line(p["error"]) for n, p in answer["programs"].items() if "error" in p}
-        if not programs:
-            for fd in fds:
-                os.close(fd)
+        refused = {name: locked or reason for name, reason in taken.refused.items()}
+        loaded = Loaded(taken.maps, taken.programs, compiled.bcc_version, self._plan.probes, self._plan.hooks, refused)
+        if not loaded.programs:
+            loaded.close()
             raise CannotLoad(f"the kernel refuses every program: {next(iter(refused.values()))}; try `sysmon doctor`")
-        maps = {n: fds[i] for n, i in answer["maps"].items()}
-        return Loaded(maps, programs, answer["bcc"], self._plan.probes, self._plan.hooks, refused)
+        return loaded
 
     def abandon(self) -> None:
         """Ends the compilation without its result."""
+        if self._compiled:
+            return
         self._child.kill()
         self._child.wait()
         self._sock.close()
         self._log.close()
 
-    def _error(self, answer: dict[str, Any]) -> CannotRecord:
-        if answer["error"] == "bcc":
+    def _error(self, text: bytes, status: int) -> CannotRecord:
+        try:
+            answer = json.loads(text)
+            error, reason = answer["error"], answer["reason"]
+        except (ValueError, KeyError, TypeError):
+            error, reason = "died", f"the compiler ended with status {status}"
+        if error == "bcc":
             return CannotRecord(
-                f"bcc is not installed ({answer['reason']}): install the package python3-bpfcc (Debian, Ubuntu), "
+                f"bcc is not installed ({reason}): install the package python3-bpfcc (Debian, Ubuntu), "
                 "python3-bcc (Fedora) or python-bcc (Arch)"
             )
         self._log.seek(0)
         log = self._log.read().decode(errors="replace")
         with tempfile.NamedTemporaryFile("w", prefix="sysmon-compile-", suffix=".log", delete=False) as kept:
             kept.write(log)
-        return CannotLoad(
-            f"the programs do not compile here: {_first_line(answer['reason'])}; clang's output is in {kept.name}"
-        )
+        return CannotLoad(f"the programs do not compile here: {_first_line(reason)}; clang's output is in {kept.name}")
+
+
+def _key(request: dict[str, Any]) -> str:
+    """Of all that the outcome of a compilation depends on: besides the request headers, compiler and kernel."""
+    digest = hashlib.sha256(json.dumps({**request, "stub": ""}).encode())
+    files = [COMPILER, *sorted(path for path in program.STUB_DIR.rglob("*") if path.is_file())]
+    for path in files:
+        digest.update(path.read_bytes())
+    for path in sorted(
+        Path(folder) / name for folder in LIBRARIES for name in glob.glob("libbcc.so.0", root_dir=folder)
+    ):
+        found = path.stat()
+        digest.update(f"{path} {found.st_size} {found.st_mtime_ns}".encode())
+    uname = os.uname()
+    digest.update(f"{uname.release} {uname.version} {uname.machine}".encode())
+    return digest.hexdigest()
+
+
+def _may_keep() -> bool:
+    """Only root keeps what was compiled: who can write there decides what is loaded into the kernel.
+
+    Who records with capabilities alone compiles each time, as whatever else runs as that user has none.
+    """
+    return os.geteuid() == 0
+
+
+def _kept(key: str) -> Compiled | None:
+    text = CACHE.find(key) if _may_keep() else None
+    if text is None:
+        return None
+    try:
+        return Compiled.parse(text)
+    except ValueError:
+        return None
 
 
 def _first_line(text: str) -> str:

@@ -201,9 +201,9 @@ def become(user: User, kept: frozenset[str]) -> None:
 
 
 def for_compiler() -> None:
-    """In the child of root that compiles and loads, before it executes the compiler."""
-    # The code may lie in a directory that is not root's.
-    reduce(frozenset({*NEEDED, "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE"}))
+    """In the child of root that compiles, before it executes the compiler."""
+    # bcc makes the maps, too. The code may lie in a directory that is not root's.
+    reduce(frozenset({"CAP_BPF", "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE"}))
 
 
 def end_blas_threads() -> None:

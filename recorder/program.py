@@ -38,7 +38,7 @@ FILES = (
 )
 
 PER_CPU_OFFSETS = "__per_cpu_offset"
-"""The symbol that exact peaks of memory take."""
+"""The symbol that exact peaks of memory take; a kernel with CONFIG_KALLSYMS_ALL tells where it is."""
 
 PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
@@ -200,10 +200,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
         lines.append(f"#define SIZEOF_percpu_counter {btf.struct_size('percpu_counter')}")
-        offsets = kernel.symbol(PER_CPU_OFFSETS)  # of a kernel with CONFIG_KALLSYMS_ALL
-        if offsets:
-            lines.append(f"#define PER_CPU_OFFSETS {offsets:#x}ULL")
-            lines.append(f"#define POSSIBLE_CPUS {kernel.possible_cpus()}")
+        lines.append(f"#define POSSIBLE_CPUS {kernel.possible_cpus()}")
     if btf.member("tp_transition_snapshot", "srcu_gp"):
         lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
         lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(COPIED)]

@@ -1,13 +1,17 @@
 """What becomes of a compilation that fails, with a compiler that is a script of the test."""
 
 import json
+import os
+import struct
+import sys
 from pathlib import Path
 
 import pytest
 
 from bpf import csource
-from recorder import checkup, compiler, loader, privilege, program
+from recorder import checkup, compiled, compiler, kernel, loader, privilege, program
 from recorder.btf import Btf
+from recorder.cache import Cache
 from recorder.errors import CannotLoad, CannotRecord, NoBtf
 
 ANSWERS = """
@@ -25,6 +29,7 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[
         script = tmp_path / "compiler.py"
         script.write_text(ANSWERS.format(answer=answer))
         monkeypatch.setattr(loader, "COMPILER", script)
+        monkeypatch.setattr(loader, "CACHE", Cache(tmp_path / "cache"))
         return loader.Loading(program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}))
 
     return make
@@ -52,10 +57,20 @@ def test_a_compiler_that_dies_is_said_to_have(answering) -> None:  # type: ignor
     Path(str(caught.value).rsplit(" ", 1)[1]).unlink()
 
 
-def test_a_kernel_that_refuses_all_is_an_error(answering) -> None:  # type: ignore[no-untyped-def]
-    loading = answering(
-        json.dumps({"maps": {}, "programs": {"on_exit": {"error": "Operation not permitted\n"}}, "bcc": "0"})
-    )
+def test_an_answer_that_is_none_is_said_to_be(answering) -> None:  # type: ignore[no-untyped-def]
+    for answer in ("[]", "{}", '{"bcc": "0", "maps": [{}], "programs": {}}', '{"bcc": 0, "maps": [], "programs": []}'):
+        with pytest.raises(CannotLoad, match="the compiler ended with status 0") as caught:
+            answering(answer).result()
+        Path(str(caught.value).rsplit(" ", 1)[1]).unlink()
+
+
+def refuse(_name: str, _code: bytes) -> int:
+    raise kernel.Refused("Operation not permitted")
+
+
+def test_a_kernel_that_refuses_all_is_an_error(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(kernel, "load_program", refuse)
+    loading = answering(json.dumps({"maps": [], "programs": {"on_exit": ""}, "bcc": "0"}))
     with pytest.raises(CannotLoad, match="refuses every program: Operation not permitted; try `sysmon doctor`"):
         loading.result()
 
@@ -69,8 +84,41 @@ def test_an_abandoned_compilation_ends(answering) -> None:  # type: ignore[no-un
 def test_a_missing_bcc_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiler, "DIST_PACKAGES", "/nowhere")
     monkeypatch.setattr(compiler, "SITE_PACKAGES", "/nowhere/at/all")
-    answer, fds = compiler.load({})
-    assert answer["error"] == "bcc" and fds == []
+    assert compiler.compile_programs({})["error"] == "bcc"
+
+
+def test_what_was_compiled_is_compiled_once(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(loader, "_may_keep", lambda: True)
+    monkeypatch.setattr(privilege, "for_compiler", lambda: None)
+    monkeypatch.setattr(kernel, "load_program", lambda _name, code: os.open(os.devnull, len(code)))
+    answering(json.dumps({"maps": [], "programs": {"on_exit": ""}, "bcc": "0"})).result().close()
+    plan = program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {})
+    asked: list[bytes] = []
+    monkeypatch.setattr(loader.Loading, "_ask", lambda _self, request: asked.append(request))
+    again = loader.Loading(plan)
+    assert again.result().bcc_version == "0"
+    again.abandon()
+    assert not asked
+    loader.Loading(plan, anew=True)
+    loader.Loading(program.Plan(csource.Sizes(1, 4096), "int y;", (), (), {}))
+    assert len(asked) == 2
+
+
+def instruction(operation: int, registers: int, number: int) -> bytes:
+    return struct.pack("=BBhi", operation, registers, 0, number)
+
+
+def test_maps_stand_in_instructions_by_their_place() -> None:
+    """Of the loads of 64 bits only those of a map are one; the second half of such a load is none."""
+    of_map = 0x11  # r1, of either byte order
+    plain = 0x01 if sys.byteorder == "little" else 0x10
+    rest = [instruction(0x18, plain, 7), instruction(0, 0, 7), instruction(0xB7, of_map, 7)]
+    code = [instruction(0x18, of_map, 7), instruction(0, 0, 0), *rest, instruction(0x18, of_map, 9)]
+    places = {9: 0}
+    changed = compiler.with_places(b"".join(code), places)
+    assert places == {9: 0, 7: 1}
+    assert changed == b"".join([instruction(0x18, of_map, 1), code[1], *rest, instruction(0x18, of_map, 0)])
+    assert compiled.with_maps(changed, [9, 7]) == b"".join(code)
 
 
 def test_no_btf_says_what_kernel_it_takes() -> None:
