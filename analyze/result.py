@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 10_000
 
+PYTHON_ROWS = 1_000
+"""Of how many rows Python values are made at a time: many readers want no more than the first."""
+
 NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
@@ -47,7 +50,7 @@ class Rows:
     """The rows of a query, each once."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._batches = iter(batches)
+        self._batches = _slices(batches)
         self._row: Iterator[tuple[Value, ...]] = iter(())
 
     def __iter__(self) -> Iterator[tuple[Value, ...]]:
@@ -93,6 +96,12 @@ class Result:
     def records(self) -> Iterator[dict[str, Value]]:
         """The rows as mappings from column name to value."""
         return (dict(zip(self.names, row, strict=True)) for row in self.rows)
+
+
+def _slices(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for at in range(0, batch.num_rows, PYTHON_ROWS):
+            yield batch.slice(at, PYTHON_ROWS)
 
 
 def _values(column: pa.Array) -> list[Value]:

@@ -132,10 +132,7 @@ def test_root_keeps_only_what_recording_needs(tmp_path: Path) -> None:
 
 
 def test_the_compiler_of_root_has_what_loading_needs(tmp_path: Path) -> None:
-    allowed = sum(
-        1 << privilege.CAPABILITIES[name]
-        for name in ("CAP_BPF", "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE")
-    )
+    allowed = sum(1 << privilege.CAPABILITIES[name] for name in ("CAP_BPF", "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE"))
     never_before = ["--max-rate", str(100_000 + time.time_ns() % 100_000_000)]
     command = [SYSMON, "record", "-o", str(tmp_path / "t.parquet"), "--duration", "0.2", *never_before]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
