@@ -76,9 +76,15 @@ def draw(axes: Axes, steps: Steps, layers: Sequence[Layer]) -> Floats:
         top = base + layer.values
         if np.nanmax(np.append(layer.values, 0)) > 0:
             patch = StepPatch(
-                top, steps.edges_s, baseline=base, fill=True, facecolor=layer.colour, edgecolor=style.PAPER,
-                linewidth=0.3, gid=layer.label,
-            )  # fmt: skip
+                top,
+                steps.edges_s,
+                baseline=base,  # type: ignore[arg-type]  # an array it may be, as of `stairs`
+                fill=True,
+                facecolor=layer.colour,
+                edgecolor=style.PAPER,
+                linewidth=0.3,
+                gid=layer.label,
+            )
             patch.sticky_edges.y.append(np.min(base))
             axes.add_artist(patch)  # not `stairs`, which looks for extremes of curves, 20 ms for each layer
             heights = np.append(top, base)
