@@ -59,7 +59,7 @@ class Encoder:
     """Encodes row groups of one file. `empty` is a Parquet file of its columns, without rows."""
 
     def __init__(self, empty: bytes) -> None:
-        self._wide = pq.read_schema(pa.BufferReader(empty)).remove_metadata()
+        self._fields = list(pq.read_schema(pa.BufferReader(empty)))
         self._leaves = [(leaf, _null_head(leaf)) for leaf in pages.leaves(pages.footer(empty))]
 
     def row_group(self, table: pa.Table, begin: int) -> Encoded:
@@ -95,11 +95,11 @@ class Encoder:
 
     def _encoded(self, table: pa.Table) -> tuple[memoryview, dict[tuple[bytes, ...], Struct]]:
         """The columns that the table has, as a Parquet file, and what that says of each, by path."""
-        names = [f.name for f in self._wide if f.name in table.column_names]
-        columns = pa.schema([_stored(self._wide.field(name), table.schema.field(name).type) for name in names])
+        given = {field.name: field.type for field in table.schema}
+        columns = pa.schema([_stored(field, given[field.name]) for field in self._fields if field.name in given])
         sink = pa.BufferOutputStream()
         with parquet_writer(sink, columns) as writer:
-            writer.write_table(table.select(names).cast(columns), row_group_size=max(1, table.num_rows))
+            writer.write_table(table.select(columns.names).cast(columns), row_group_size=max(1, table.num_rows))
         data = memoryview(sink.getvalue()).cast("B")
         (group,) = pages.footer(data)[4].items
         return data, {tuple(chunk[3][3].items): chunk for chunk in group[1].items}

@@ -21,7 +21,7 @@ from bpf.memory import MEMORY
 from recorder import clock, inflight, kernel, program
 from recorder import ring as rings
 from recorder.counters import Control, MapPair
-from recorder.decode import Decoder
+from recorder.decode import Decoder, in_order
 from recorder.loader import Loaded
 from recorder.losses import Losses
 from recorder.machine import Machine
@@ -102,7 +102,7 @@ class Collector:
                 continue
             busy |= waiting > ring.size * BUSY_FRACTION
             derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
-            for records in ring.pieces():
+            for records in map(in_order, ring.pieces()):
                 if after:
                     late = records["ts"] > after[0]
                     if late.any():

@@ -19,7 +19,7 @@ from bpf.kind import Layout
 
 BUSY, DISCARDED = 1 << 31, 1 << 30  # in a record's header: not submitted yet, not to be read
 
-PIECE_BYTES = 1 << 19
+PIECE_BYTES = 1 << 20
 """What is read at a time, so that a ring that is full takes no more memory to decode than one that is not."""
 
 _MEMBARRIER = {"aarch64": 283, "riscv64": 283}

@@ -31,10 +31,10 @@ from bpf.metadata import Recording
 from recorder import memory
 from recorder.errors import CannotWrite
 
-GROUP_BYTES = 3 << 20
+GROUP_BYTES = 6 << 20
 """Bytes of a kind, likewise, so that long strings do not take more memory than short ones."""
 
-PENDING_BYTES = 8 << 20
+PENDING_BYTES = 12 << 20
 """Bytes that all kinds together may wait with. Past it the largest becomes a row group."""
 
 MOST_ROWS = 2 * partial.GROUP_ROWS

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bpf import files, lifecycle, syscalls
 from bpf.kind import TICK_NS, ring_layouts
+from recorder import decode
 from recorder.decode import Decoder, arguments, comms, strings
 from recorder.names import SyscallNames
 
@@ -134,3 +135,33 @@ def test_bytes_are_kept_where_they_are_not_text(decoder: Decoder) -> None:
 def test_results_have_the_names_of_errors(decoder: Decoder, result: int, error: str | None) -> None:
     (row,) = decoder.batch(files.OPEN, open_record(b"x", None, result=result)).to_pylist()
     assert (row["result"], row["error"]) == (result, error)
+
+
+def test_names_are_learned_once_and_forgotten_when_they_are_many() -> None:
+    asked: list[int] = []
+
+    def look_up(number: int) -> str | None:
+        asked.append(number)
+        return None if number % 3 == 0 else f"name {number // 10}"
+
+    names = decode.Names(look_up)
+    for numbers in ([1, 2, 3, 1], [], [2, 11, 65535], [3, 0]):
+        column = names.column(np.array(numbers, np.uint16))
+        assert column.to_pylist() == [None if n % 3 == 0 else f"name {n // 10}" for n in numbers]
+    assert sorted(asked) == [0, 1, 2, 3, 11, 65535]
+    assert column.dictionary.to_pylist() == ["name 0", "name 1"], "numbers of one name share a place"
+    for at in range(0, 1 << 16, 4096):
+        numbers = range(at, at + 4096)
+        column = names.column(np.arange(at, at + 4096, dtype=np.uint16))
+        assert column.to_pylist() == [None if n % 3 == 0 else f"name {n // 10}" for n in numbers]
+        assert len(column.dictionary) <= decode.Names.MOST + 4096
+
+
+def test_records_of_a_ring_are_put_in_order() -> None:
+    """Each as a whole, and those of one moment as they came."""
+    dtype = np.dtype([("header", "<u4"), ("page", "<u4"), ("ts", "<u8"), ("pid", "<u4"), ("tid", "<u4")])
+    came = np.array([(0, 0, ts, place, -place % 1000) for place, ts in enumerate([5, 7, 5, 1, 9, 8])], dtype)
+    ordered = decode.in_order(came)
+    assert [(int(r["ts"]), int(r["pid"])) for r in ordered] == [(1, 3), (5, 0), (5, 2), (7, 1), (8, 5), (9, 4)]
+    assert all(int(r["tid"]) == -int(r["pid"]) % 1000 for r in ordered)
+    assert decode.in_order(ordered) is ordered

@@ -28,6 +28,7 @@ def forks(*ts: int) -> pa.RecordBatch:
 def test_rows_are_sorted_in_row_groups_of_one_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partial, "GROUP_ROWS", 4)
     monkeypatch.setattr(partial, "SHARED_ROWS", 3)
+    monkeypatch.setattr(partial, "OUT_OF_ORDER_NS", 9)
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     out.add(lifecycle.FORK, forks(30, 10))
     out.add(lifecycle.EXIT, pa.RecordBatch.from_pylist([{"ts": 5}], schema=schema.of_kind(lifecycle.EXIT)))
