@@ -29,15 +29,9 @@ from recorder.overhead import Overhead
 from recorder.resident import Resident
 from recorder.steps import Steps
 
-BUSY_FRACTION = 1 / 8
-"""A ring that is found this full fills fast."""
-
 LAZY_FRACTION = 1 / 64
 """A ring that is less full than this is left until the next snapshot or commit: a batch takes a millisecond of CPU time
 however few rows it has."""
-
-CELLS_FRACTION = 0.5
-"""A counting map that is this full is read before the snapshot is due."""
 
 After = tuple[int, list[tuple[Kind, pa.RecordBatch]]]
 """A time [ns, CLOCK_BOOTTIME], and what came after it."""
@@ -87,20 +81,20 @@ class Collector:
         self.control.close()
         self.overhead.close()
 
-    def drain(self, until: float = float("inf"), lazy: bool = False, after: After | None = None) -> bool:
+    def drain(self, until: float = float("inf"), lazy: bool = False, after: After | None = None) -> float:
         """Takes what is in the rings, but leaves what is left at that time for the next call.
 
         If it is `lazy`, rings with little in them are left. What is `after` a time goes to its list.
-        Returns whether one of them fills fast.
+        Returns how full the fullest was that it looked at, from 0 to 1; 1 if some was left.
         Each begins with another ring, so that none waits for ever on one that is always full.
         """
-        busy = False
+        fullest = 0.0
         self._rings.append(self._rings.pop(0))
         for kind, ring in self._rings:
-            waiting = ring.waiting_bytes()
-            if lazy and waiting < ring.size * LAZY_FRACTION:
+            full = ring.waiting_bytes() / ring.size
+            fullest = max(fullest, full)
+            if lazy and full < LAZY_FRACTION:
                 continue
-            busy |= waiting > ring.size * BUSY_FRACTION
             derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
             for records in map(in_order, ring.pieces()):
                 if after:
@@ -111,12 +105,13 @@ class Collector:
                 if len(records):
                     self.write(kind, self._decoder.batch(kind, records, **derived))
                 if time.monotonic() > until:
-                    return True
-        return busy
+                    return 1.0
+        return fullest
 
-    def maps_fill(self) -> bool:
-        made = dict(zip(bpf.MAP_KINDS, self.losses.cells(), strict=True))
-        return any(made[pair.kind] > CELLS_FRACTION * self._sizes.map_entries(pair.kind) for pair in self._pairs)
+    def map_fill(self) -> float:
+        """How full the fullest of the maps is that counts are in, from 0 to 1."""
+        made = dict(zip(bpf.MAP_KINDS, self.losses.cells().tolist(), strict=True))
+        return max((made[pair.kind] / self._sizes.map_entries(pair.kind) for pair in self._pairs), default=0.0)
 
     def charge_running(self) -> None:
         on_snapshot = self._loaded.programs.get(program.SNAPSHOT_PROGRAM)

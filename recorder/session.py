@@ -38,10 +38,17 @@ from recorder.stats import Stats
 from recorder.writer import TraceWriter
 
 DRAIN_S = 0.1
-"""How often the rings are read."""
+"""How often the rings are read, and looked at how full the maps are."""
 
-BUSY_DRAIN_S = 0.01
-"""How often while one of them fills fast."""
+BUSY_DRAIN_S, BUSY_FRACTION = 0.01, 1 / 8
+"""How often while one ring is found this full."""
+
+QUIET_DRAIN_S, QUIET_FRACTION = 0.25, 1 / 64
+"""How often while none of them, and no map, is found this full: to look takes a millisecond of CPU time. Not if every
+call is an event: their ring can fill from nothing in that time."""
+
+CELLS_FRACTION = 0.5
+"""A counting map that is this full is read before the snapshot is due."""
 
 COMMIT_S = 2.0
 """How often what was recorded is put where it outlives the recorder. At most this much, and what a snapshot takes, is
@@ -224,11 +231,12 @@ class Session:
         deadline = began + duration if duration is not None else float("inf")
         while not self._stopped_by:
             due = min(self._next_snapshot, deadline)
-            busy = self._collector.drain(due, lazy=time.monotonic() < min(due, self._next_commit))
+            fill = self._collector.drain(due, lazy=time.monotonic() < min(due, self._next_commit))
             self._collector.tick()
+            cells = self._collector.map_fill()
             now = time.monotonic()
             full = isinstance(self._writer, RotatingWriter) and self._writer.is_full
-            if now >= self._next_snapshot or full or self._collector.maps_fill():
+            if now >= self._next_snapshot or full or cells > CELLS_FRACTION:
                 ts = self._snapshot()
                 if isinstance(self._writer, FlightWriter):
                     full = self._writer.is_full
@@ -252,8 +260,15 @@ class Session:
             elif self._nobody_left():
                 self._stopped_by = self._stopped_by or "command"
             if not self._stopped_by:
-                pause = min(BUSY_DRAIN_S if busy else DRAIN_S, self._next_snapshot - now, deadline - now)
+                pause = min(self._pause(fill, cells), self._next_snapshot - now, deadline - now)
                 poll.poll(max(0.0, pause))
+
+    def _pause(self, fill: float, cells: float) -> float:
+        """How long to sleep if rings and maps were found this full."""
+        if fill > BUSY_FRACTION:
+            return BUSY_DRAIN_S
+        quiet = max(fill, cells) < QUIET_FRACTION and SYSCALL.name not in self._options.kinds
+        return QUIET_DRAIN_S if quiet else DRAIN_S
 
     def _await_command(self, command: Command | None) -> None:
         """After a signal the command gets a moment to end of it, so that its end is in the trace.
