@@ -134,6 +134,7 @@ passed, and what to type next. Each rule is a query, `analyze/sql/findings/NAME.
 - A part of a trace (`--since`, `--pid`) is judged by itself, and what shows more of it is of the same window.
 - A share of the window is a share of the time in it that was counted: from snapshot to snapshot.
 - The recorder is never a finding.
+- What is so of three or more processes of one name is one finding, of the worst; its evidence names the others.
 - Losses are one, and each finding that they could change says so.
 
 A finding says where to look, not what is wrong: a compiler is bound by the CPU because it should be.

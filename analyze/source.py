@@ -7,6 +7,7 @@ temporary files.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -152,7 +153,10 @@ def _check_frame(path: Path, shown: str) -> int:
     except ValueError as e:  # a NUL in the name
         raise NotATrace(f"{shown}: not a file name ({one_line(str(e))})") from e
     except OSError as e:
-        raise NotATrace(f"{shown}: cannot be read ({e.strerror or type(e).__name__}); check the name") from e
+        hint = _rotated(path) if isinstance(e, FileNotFoundError) else ""
+        raise NotATrace(
+            f"{shown}: cannot be read ({e.strerror or type(e).__name__}); {hint or 'check the name'}"
+        ) from e
     if head != MAGIC:
         raise NotATrace(f"{shown}: not a Parquet file; give a file that `sysmon record` wrote")
     if tail[4:] != MAGIC or status.st_size < len(MAGIC) + TAIL_BYTES:
@@ -161,6 +165,15 @@ def _check_frame(path: Path, shown: str) -> int:
     if footer_bytes > min(status.st_size - len(MAGIC) - TAIL_BYTES, MAX_FOOTER_BYTES):
         raise BrokenTrace(f"{shown}: says that its footer has {footer_bytes} bytes, which cannot be; {RETRY}")
     return status.st_size
+
+
+def _rotated(path: Path) -> str:
+    """What to type if a recording into files of this name was asked for that has gone on in others."""
+    try:
+        files = sorted(path.parent.glob(f"{glob.escape(path.stem)}-[0-9][0-9][0-9][0-9][0-9][0-9]{path.suffix}"))
+    except OSError:
+        return ""
+    return f"the files of a recording with --rotate are {one_line(str(files[0]))} and so on" if files else ""
 
 
 def _recording(shown: str, text: bytes) -> Recording:

@@ -105,7 +105,7 @@ def losses_line(trace: Trace) -> str:
         texts.append(f"LOST {total}: {', '.join(parts)}{more}")
     if counted:
         places = (f"{where} {'?' if lost is None else lost}" for _, where, lost in counted)
-        texts.append(f"STEPPED DOWN, so that calls are only counted (--max-rate): {', '.join(places)}")
+        texts.append(f"STEPPED DOWN, so that calls are only counted (--max-rate, or no room): {', '.join(places)}")
     return shown("; ".join(texts))
 
 

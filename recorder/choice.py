@@ -11,6 +11,16 @@ from bpf.errors import BadRequest, did_you_mean
 ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
 """Kinds that a trace cannot be read without."""
 
+ALSO_CALLED = {
+    "files": "open and file_op",
+    "network": "socket",
+    "net": "socket",
+    "errors": "syscall_errors",
+    "syscalls": "syscall_stats (or give --syscalls, for each call as an event)",
+    "processes": "fork, exec and exit, which are always recorded",
+}
+"""What people may call some kinds together."""
+
 LIVES = frozenset(k.name for k in (lifecycle.FORK, lifecycle.EXEC, lifecycle.EXIT))
 """Kinds that say who a process is."""
 
@@ -38,6 +48,7 @@ def _named(option: str, lists: Iterable[str]) -> frozenset[str]:
     names = [name.strip() for text in lists for name in text.split(",")]
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known, "`sysmon schema` shows them")
+            other = ALSO_CALLED.get(name.lower())
+            hint = f"did you mean {other}?" if other else did_you_mean(name, known, "`sysmon schema` shows them")
             raise BadRequest(f"{option}: there is no kind {name!r}; {hint}")
     return frozenset(names)

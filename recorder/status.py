@@ -114,7 +114,11 @@ class Status:
         if self._options.filters.flags and idle:
             self._say("no process that was asked for did anything: look at the filter, and at `ps`")
         written = path if len(files) == 1 else f"{len(files)} files, {files[0]} to {path.name}"
-        counted = f"; {stepped:,} events only counted (--max-rate)" if stepped else ""
+        counted = (
+            f"; {stepped:,} events only counted (--max-rate, or no room; sysmon report {path} losses)"
+            if stepped
+            else ""
+        )
         gone = f"; {removed} older removed (--rotate-keep), whose rows are part of this" if removed else ""
         self._say(
             f"wrote {written}: {sum(recording['rows'].values()):,} rows in "

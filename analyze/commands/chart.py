@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from analyze.commands.options import Part, opened, part_options
+from bpf.errors import BadRequest
 
 
 @click.command()
@@ -18,7 +20,8 @@ from analyze.commands.options import Part, opened, part_options
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where the chart goes; the ending .png, .svg or .pdf says as what.  [default: TRACE-NAME.png here]",
+    help="Where the chart goes; the ending .png, .svg or .pdf says as what, and - is standard output, as PNG.  "
+    "[default: TRACE-NAME.png here]",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @click.option("--syscall", metavar="CALL", help="Only this system call: of latency and heatmap.")
@@ -62,10 +65,16 @@ def chart(
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
         path = output or Path(f"{Path(trace).stem}-{name}.png")
         _quiet()
-        from analyze.charts.output import check
+        from analyze.charts.output import check, rendered
         from analyze.describe import size
         from analyze.safe_text import one_line
 
+        if str(path) == "-":
+            if sys.stdout.isatty():
+                raise BadRequest("-o - would write a picture to the terminal: redirect it, or name a file")
+            content = rendered(charts.draw(open_trace, name, syscall=syscall), "png")
+            sys.stdout.buffer.write(content)
+            return
         check(path, force=force)
         written = charts.write(charts.draw(open_trace, name, syscall=syscall), path, force=force)
         click.echo(f"wrote {one_line(str(path))}: {charts.CHARTS[name].title}, {size(written)}")

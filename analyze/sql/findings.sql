@@ -1,7 +1,8 @@
 -- What is worth a look, the worst first: findings, each with its evidence and what shows more of it.
 --
 -- A rule makes a finding where what was recorded passes its threshold. Where a rule needs what was not recorded there is
--- none, so no finding says nothing about what is missing. docs/findings.md has each rule. The recorder is never one.
+-- none, so no finding says nothing about what is missing. What is so of three or more processes of one name is one finding.
+-- docs/findings.md has each rule. The recorder is never one.
 CREATE VIEW report.findings(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,
@@ -27,6 +28,7 @@ CREATE VIEW report.findings(
 WITH
 found AS (
     SELECT 'busy_poll' AS rule, * FROM finding.busy_poll
+    UNION ALL SELECT 'command_failed', * FROM finding.command_failed
     UNION ALL SELECT 'connect_retry', * FROM finding.connect_retry
     UNION ALL SELECT 'cpu_bound', * FROM finding.cpu_bound
     UNION ALL SELECT 'cpu_saturation', * FROM finding.cpu_saturation
@@ -44,10 +46,31 @@ found AS (
     UNION ALL SELECT 'slow_tail', * FROM finding.slow_tail
     UNION ALL SELECT 'sync_stall', * FROM finding.sync_stall
 ),
-named AS (
-    SELECT f.*, p.comm, ROW_NUMBER() OVER (ORDER BY f.rule, f.severity, f.weight DESC, f.pid, f.start, f.subject, f.summary) AS n
+-- What is said of each of several processes of one name, but for the numbers, is said once: of the worst.
+alike AS (
+    SELECT
+        f.*,
+        p.comm,
+        CASE WHEN f.subject IS NULL THEN SPLIT_PART(REGEXP_REPLACE(f.summary, '[0-9.,]+', '', 'g'), ':', 1) END AS words
     FROM found AS f
     LEFT JOIN finding.process AS p ON p.pid = f.pid AND p.start IS NOT DISTINCT FROM f.start
+),
+ranked AS (
+    SELECT
+        *,
+        COUNT(*) OVER same AS together,
+        ROW_NUMBER() OVER (same ORDER BY weight DESC, pid, start, summary) AS place,
+        ARRAY_AGG(pid) OVER (same ORDER BY weight DESC, pid, start, summary
+            ROWS BETWEEN 1 FOLLOWING AND 10 FOLLOWING) AS others
+    FROM alike
+    WINDOW same AS (PARTITION BY rule, severity, comm, words)
+),
+named AS (
+    SELECT
+        *,
+        words IS NOT NULL AND comm IS NOT NULL AND together >= 3 AS is_one_of_many,
+        ROW_NUMBER() OVER (ORDER BY rule, severity, weight DESC, pid, start, subject, summary) AS n
+    FROM ranked
 ),
 -- Which kinds a loss at a place that is none takes rows from.
 places AS (
@@ -86,8 +109,17 @@ weak AS (
 SELECT
     n.severity,
     n.rule,
-    COALESCE(n.subject, COALESCE(n.comm, '(no name)') || ' (' || CAST(n.pid AS VARCHAR) || ')') || ' ' || n.summary,
-    n.evidence,
+    COALESCE(
+        n.subject,
+        COALESCE(n.comm, '(no name)') || ' (' || CAST(n.pid AS VARCHAR)
+        || CASE WHEN n.is_one_of_many THEN FORMAT(' and {} more', n.together - 1) ELSE '' END || ')'
+    ) || ' ' || n.summary,
+    n.evidence
+    || CASE
+        WHEN n.is_one_of_many THEN FORMAT('; likewise {} more of this name, not as much: ', n.together - 1)
+            || ARRAY_TO_STRING(n.others, ', ') || CASE WHEN n.together > 11 THEN ', ...' ELSE '' END
+        ELSE ''
+    END,
     n.threshold,
     'sysmon report TRACE ' || n.command || getvariable('window_options'),
     w.weakened_by,
@@ -96,4 +128,5 @@ SELECT
     n.start
 FROM named AS n
 LEFT JOIN weak AS w ON w.n = n.n
+WHERE NOT n.is_one_of_many OR n.place = 1
 ORDER BY CASE n.severity WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, n.weight DESC, n.n;

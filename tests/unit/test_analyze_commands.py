@@ -134,6 +134,23 @@ def test_a_chart_goes_where_it_is_to_go_and_over_nothing(trace: str, tmp_path: P
     assert [p.name for p in tmp_path.iterdir()] == ["sample-errors.png"]
 
 
+def test_a_chart_goes_to_standard_output(trace: str) -> None:
+    run = [sys.executable, "-m", "sysmon", "chart", trace, "cpu", "-o", "-"]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.startswith(b"\x89PNG") and done.stdout.endswith(b"IEND\xaeB`\x82") and not done.stderr
+
+
+def test_the_files_of_a_rotated_recording_are_named(tmp_path: Path) -> None:
+    (tmp_path / "r[1]-000001.parquet").touch()
+    (tmp_path / "r[1]-000002.parquet").touch()
+    done = run("report", str(tmp_path / "r[1].parquet"))
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        f"the files of a recording with --rotate are {tmp_path}/r[1]-000001.parquet and so on\n"
+    )
+    assert run("report", str(tmp_path / "q.parquet")).stderr.endswith("; check the name\n")
+
+
 def test_the_list_of_charts() -> None:
     done = run("chart", "--list")
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(charts.CHARTS)

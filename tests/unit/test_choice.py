@@ -27,6 +27,7 @@ def test_more_and_less() -> None:
     ("only", "without", "said"),
     [
         ("opn", "", r"^--only: there is no kind 'opn'; did you mean open"),
+        ("files", "", r"^--only: there is no kind 'files'; did you mean open and file_op\?$"),
         ("", "xyzzy", r"^--without: there is no kind 'xyzzy'; `sysmon schema` shows them$"),
         ("", "clock", r"^--without: clock cannot be left out"),
         ("cpu", "cpu", r"^cpu: asked for and left out at once$"),

@@ -417,6 +417,53 @@ def test_killed(tmp_path: Path) -> None:
     assert (f.pid, f.summary) == (None, "2 × prog crashed with SIGABRT, started by sh")
 
 
+def test_command_failed(tmp_path: Path) -> None:
+    recorder = (RECORDER, -1, "sysmon")
+
+    def rows(status: int, pid: int = 7, parent: tuple[int, float, str] = recorder, **columns: Any) -> list[Row]:
+        return life(pid, 1, 5, "make", parent, exit_code=status, **columns)
+
+    f = one(tmp_path, rows(2), "command_failed")
+    assert (f.severity, f.pid, f.comm) == ("medium", 7, "make")
+    assert f.summary == "make (7) is the command that was recorded, and failed: status 2"
+    assert f.evidence == "status 2 after 4.000 s; command: make"
+    assert not found(tmp_path, rows(0))
+    assert not found(tmp_path, life(7, 1, 5, "make", recorder, signal=15))
+    assert not found(tmp_path, rows(2, parent=(50, -100, "sh"))), "another's command"
+    assert not found(tmp_path, rows(2, parent=(RECORDER, -2, "sysmon"))), "of another time"
+    assert not found(tmp_path, rows(2), until="+4.9")
+
+    check = life(8, 4, 4.75, "sh", (7, 1, "make"), exit_code=1)
+    earlier = life(9, 4, 4.5, "cc1", (7, 1, "make"), signal=11)
+    f = one(
+        tmp_path, [*rows(2), *earlier, *check, *life(10, 4, 4.9, "rm", (7, 1, "make"), exit_code=0)], "command_failed"
+    )
+    assert f.summary == (
+        "make (7) is the command that was recorded, and failed: status 2, after sh (8) had ended with status 1"
+    )
+    assert f.evidence.endswith("; command: make; 0.2500 s before its end sh (8) ended with status 1; command: sh")
+    f = one(tmp_path, [*rows(2), *earlier], "command_failed")
+    assert f.summary.endswith("after cc1 (9) had ended with SIGSEGV")
+    long_ago = life(8, 2, 3.9, "sh", (7, 1, "make"), exit_code=1)
+    assert "after" not in one(tmp_path, [*rows(2), *long_ago], "command_failed").summary
+
+
+def test_what_is_so_of_many_of_one_name_is_one_finding(tmp_path: Path) -> None:
+    def rows(comms: list[str]) -> list[Row]:
+        return [r for pid, comm in enumerate(comms, 10) for r in (alive(pid, comm), used(10, pid, 9 + pid / 100))]
+
+    f, other = found(tmp_path, rows(["worker", "worker", "worker", "other"]), "cpu_bound")
+    assert other.summary.startswith("worker (12 and 2 more) is CPU-bound: 9.1 s of CPU"), "the worst is named"
+    assert other.pid == 12 and other.evidence.endswith("; likewise 2 more of this name, not as much: 11, 10")
+    assert f.summary.startswith("other (13) is CPU-bound")
+    assert [f.pid for f in found(tmp_path, rows(["worker", "worker", "other"]), "cpu_bound")] == [12, 11, 10]
+    (f,) = found(tmp_path, rows(["worker"] * 20), "cpu_bound")
+    assert f.summary.startswith("worker (29 and 19 more) ")
+    assert f.evidence.endswith(
+        "; likewise 19 more of this name, not as much: 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, ..."
+    )
+
+
 # Memory
 
 
@@ -507,6 +554,9 @@ def test_losses(tmp_path: Path) -> None:
     assert [f.severity for f in found(tmp_path, [lost("map full", "cpu", 1)])] == ["medium"]
     assert [f.severity for f in found(tmp_path, [lost("recursion", "on_kfree", 1)])] == ["low"]
     assert not found(tmp_path, [lost("unreadable", "path", 5), lost("refused", "syscall_stats", 5)])
+    (f,) = found(tmp_path, [lost("stepped down", "open", 11)])
+    assert (f.severity, f.evidence) == ("low", "11 without an event (stepped down, open)")
+    assert f.summary == "the trace has calls that are only counted, without an event: 11, stepped down open"
 
 
 def test_a_finding_says_what_losses_weaken_it(tmp_path: Path) -> None:

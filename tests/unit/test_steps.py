@@ -48,10 +48,11 @@ def test_each_step_is_a_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("causes", "line"),
     [
-        (("stepped down",), "STEPPED DOWN, so that calls are only counted (--max-rate): open 11"),
+        (("stepped down",), "STEPPED DOWN, so that calls are only counted (--max-rate, or no room): open 11"),
         (
             ("stepped down", "ring full"),
-            "LOST 11: ring full open 11; STEPPED DOWN, so that calls are only counted (--max-rate): open 11",
+            "LOST 11: ring full open 11; "
+            "STEPPED DOWN, so that calls are only counted (--max-rate, or no room): open 11",
         ),
     ],
 )

@@ -2,7 +2,7 @@
 --
 -- A process that ran, or waited for a CPU, for at least 80 % of its life in the window, and used at least 3 s of CPU
 -- time, which is at least 25 % of its life and of the window. It goes no faster than its code on a CPU. Left out:
--- processes that are many and short.
+-- processes that are many and short, and what polls (`busy_poll`), which has nothing to compute.
 CREATE VIEW finding.cpu_bound(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,
@@ -43,4 +43,5 @@ CROSS JOIN finding.span AS s
 WHERE p.cpu_s + COALESCE(p.wait_s, 0) >= 0.8 * p.alive_s
     AND p.cpu_s >= 0.25 * p.alive_s
     AND p.cpu_s >= 3
-    AND p.cpu_s >= 0.25 * s.counted_s;
+    AND p.cpu_s >= 0.25 * s.counted_s
+    AND NOT EXISTS (FROM finding.busy_poll AS b WHERE b.pid = p.pid AND b.start IS NOT DISTINCT FROM p.start);

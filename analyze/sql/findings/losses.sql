@@ -59,8 +59,13 @@ SELECT
     NULL,
     NULL,
     'the trace',
-    'is not complete: ' || COALESCE(FORMAT('{:,.0f}', lost), 'an unknown number') || ' lost, ' || cause || ' ' || place,
-    COALESCE(FORMAT('{:,.0f}', lost), 'an unknown number') || ' lost (' || cause || ', ' || place || ')'
+    CASE
+        WHEN cause = 'stepped down' THEN 'has calls that are only counted, without an event: '
+        ELSE 'is not complete: '
+    END || COALESCE(FORMAT('{:,.0f}', lost), 'an unknown number')
+    || CASE WHEN cause = 'stepped down' THEN ', ' ELSE ' lost, ' END || cause || ' ' || place,
+    COALESCE(FORMAT('{:,.0f}', lost), 'an unknown number')
+    || CASE WHEN cause = 'stepped down' THEN ' without an event (' ELSE ' lost (' END || cause || ', ' || place || ')'
     || COALESCE(FORMAT(', {:.1f} % of what there was', share_pct), ''),
     'more than 0.1 % of a kind of events, or any of what is counted',
     'losses',
