@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice
 from typing import TextIO
 
@@ -20,6 +21,9 @@ from analyze.window import iso
 FORMATS = ("table", "json", "csv", "markdown")
 
 GAP = "  "
+
+PAGE_ROWS = 10_000
+"""Rows of a table whose columns are as wide as the widest of these needs."""
 
 CUT = "…"
 """Ends a line that was cut, where it can be written."""
@@ -32,6 +36,9 @@ LARGE, SMALL = 10**6, 10**-4
 """From where on, and below what, six significant digits would have an exponent."""
 
 
+AS_THEY_ARE = (int, float, str, bool, type(None))
+"""Types of which JSON has every value."""
+
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: json.dumps with options makes an encoder for each call, a third of the time of a dump."""
 
@@ -39,7 +46,8 @@ COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 def json_text(value: object, indent: int | None = None) -> str:
     """The value as JSON in which nothing acts on a terminal: such characters are escaped, which changes no value."""
     encoder = COMPACT if indent is None else json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=indent)
-    return ACTING.sub(_json_escape, encoder.encode(_exact(value)))
+    text = encoder.encode(_exact(value))
+    return text if text.isascii() and text.isprintable() else ACTING.sub(_json_escape, text)
 
 
 def _json_escape(match: re.Match[str]) -> str:
@@ -79,28 +87,62 @@ def table_lines(
 
     With a width [terminal cells], lines are cut there, and end in one character that says so; without, nothing is.
     """
-    cells = [tuple(map(shown, result.names))]
-    for row in islice(result.rows, limit):
-        cells.append(tuple(shown(human(n, v)) for n, v in zip(result.names, row, strict=True)))
-    left_out = result.count_rest()
-    return _aligned(cells, result.numeric, width, cut), left_out
+    lines = [line for page in table_pages(result, limit, width, cut) for line in page]
+    return lines, result.count_rest()
 
 
-def _aligned(cells: list[tuple[str, ...]], numeric: tuple[bool, ...], width: int | None, cut: str) -> list[str]:
+def table_pages(
+    result: Result, limit: int | None = None, width: int | None = None, cut: str = CUT
+) -> Iterator[list[str]]:
+    """The lines of `table_lines`, so many at a time that a long table needs no more memory than a short one.
+
+    What is wider than all of its column on the pages before makes the column wider from there on.
+    """
+    rows = islice(result.rows, limit)
+    widths = [0] * len(result.names)
+    columns: Iterable[list[str]] = ([shown(name)] for name in result.names)
+    while True:
+        page = list(islice(rows, PAGE_ROWS))
+        values = zip(*page, strict=True) if page else ([] for _ in result.names)
+        columns = [head + _texts(name, of) for head, name, of in zip(columns, result.names, values, strict=True)]
+        yield _aligned(columns, result.numeric, widths, width, cut)
+        if len(page) < PAGE_ROWS:
+            return
+        columns = ([] for _ in result.names)
+
+
+def _texts(name: str, values: Iterable[Value]) -> list[str]:
+    """What a table shows of a column."""
+    texts = []
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            texts.append(str(value))
+        elif kind is float:
+            texts.append(_decimal(name, value))  # type: ignore[arg-type]
+        else:
+            texts.append(shown(value if kind is str else human(name, value)))  # type: ignore[arg-type]
+    return texts
+
+
+def _aligned(
+    columns: list[list[str]], numeric: tuple[bool, ...], widths: list[int], width: int | None, cut: str
+) -> list[str]:
+    """The lines of these columns, each at least as wide as in `widths`, where it is noted how wide it is now."""
     from rich.cells import cell_len, set_cell_size
 
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        parts = [
-            " " * (w - cell_len(c)) + c if right else c + " " * (w - cell_len(c))
-            for c, w, right in zip(row, widths, numeric, strict=True)
-        ]
-        line = GAP.join(parts).rstrip()
-        if width is not None and cell_len(line) > width:
-            line = set_cell_size(line, width - 1) + cut
-        lines.append(line)
-    return lines
+    padded = []
+    for i, (column, right) in enumerate(zip(columns, numeric, strict=True)):
+        cells = [len(text) if text.isascii() else cell_len(text) for text in column]
+        most = widths[i] = max(widths[i], max(cells, default=0))
+        if right:
+            padded.append([" " * (most - n) + text for text, n in zip(column, cells, strict=True)])
+        else:
+            padded.append([text + " " * (most - n) for text, n in zip(column, cells, strict=True)])
+    lines = [GAP.join(row).rstrip() for row in zip(*padded, strict=True)]
+    if width is None:
+        return lines
+    return [set_cell_size(line, width - 1) + cut if cell_len(line) > width else line for line in lines]
 
 
 def human(name: str, value: Value) -> str:
@@ -120,7 +162,7 @@ def human(name: str, value: Value) -> str:
 
 
 def _decimal(name: str, value: float) -> str:
-    decimals = next((d for suffix, d in DECIMALS.items() if name.endswith(suffix)), None)
+    decimals = _decimals(name)
     if decimals is None and abs(value) >= LARGE - 0.5:
         decimals = 0
     elif decimals is None and 0 < abs(value) < SMALL:
@@ -129,7 +171,14 @@ def _decimal(name: str, value: float) -> str:
     return text if text.strip("-0.") else text.lstrip("-")  # -0 is 0
 
 
+@cache
+def _decimals(name: str) -> int | None:
+    return next((d for suffix, d in DECIMALS.items() if name.endswith(suffix)), None)
+
+
 def _csv_value(value: Value) -> str | int | float:
+    if type(value) is int or type(value) is float:
+        return value
     match value:
         case None:
             return ""
@@ -146,10 +195,12 @@ def _csv_value(value: Value) -> str | int | float:
 
 def _exact(value: object) -> object:
     """The value with instants as text: JSON has none."""
+    if type(value) in AS_THEY_ARE:
+        return value
     if isinstance(value, Instant):
         return str(value)
     if isinstance(value, dict):
-        return {k: _exact(v) for k, v in value.items()}
+        return {k: v if type(v) in AS_THEY_ARE else _exact(v) for k, v in value.items()}
     return [_exact(v) for v in value] if isinstance(value, list | tuple) else value
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analyze.window import iso
 
@@ -110,7 +111,18 @@ def _values(column: pa.Array) -> list[Value]:
         return [None if v is None else Instant(v * scale) for v in column.cast(pa.int64()).to_pylist()]
     if pa.types.is_nested(column.type):
         return [_nested(scalar) for scalar in column]
-    return [_plain(v) for v in column.to_pylist()]
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_finite(column), column, None)
+    values: list[Value] = column.to_pylist()
+    return values if _is_plain(column.type) else [_plain(v) for v in values]
+
+
+def _is_plain(of: pa.DataType) -> bool:
+    """Whether Python's values of this type are what JSON has. Floating point is, where it is finite."""
+    if pa.types.is_dictionary(of):
+        return _is_plain(of.value_type)
+    types = pa.types
+    return bool(types.is_integer(of) or types.is_floating(of) or types.is_string(of) or types.is_boolean(of))
 
 
 def _nested(scalar: pa.Scalar) -> Value:

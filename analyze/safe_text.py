@@ -27,6 +27,8 @@ MARKUP = re.compile(r"[\\`*\[\]<>|~&]")
 
 def shown(text: str) -> str:
     """The text with everything escaped that acts on a terminal, or that cannot be encoded."""
+    if text.isascii() and text.isprintable():
+        return text  # as most is, in a tenth of the time
     return ACTING.sub(lambda match: escape(match[0]), text)
 
 

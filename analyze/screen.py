@@ -48,13 +48,15 @@ class Screen:
 
     def table(self, result: Result, limit: int | None, width: int | None) -> None:
         """Writes a table, cut at the width."""
-        (head, *lines), left_out = formats.table_lines(result, limit, width, self.cut)
-        self.line(head, BOLD)
-        for line in lines:
-            self.line(line)
-        if not lines and not left_out:
+        rows = -1
+        for page in formats.table_pages(result, limit, width, self.cut):
+            for line in page:
+                self.line(line, BOLD if rows < 0 else "")
+                rows += 1
+        left_out = result.count_rest()
+        if not rows and not left_out:
             self.line("(no rows)", QUIET)
         if left_out:
             self.line(f"({left_out} more; --limit sets how many are shown)", QUIET)
-        if lines and result.legend:
+        if rows and result.legend:
             self.line(result.legend, QUIET)

@@ -130,6 +130,24 @@ def test_people_see_rounded_numbers() -> None:
     assert formats.human("ts", Instant(T0 + 1999)) == "2023-11-14 22:13:20.000001"
 
 
+def test_a_long_table_is_made_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each as wide as it must be, and not narrower than those before."""
+    monkeypatch.setattr(formats, "PAGE_ROWS", 2)
+
+    def made(texts: list[str], limit: int | None = None) -> list[list[str]]:
+        rows = iter([(text, len(text)) for text in texts])
+        return list(formats.table_pages(Result(("text", "n"), (False, True), rows), limit))
+
+    assert made(["a", "bbbbb", "c", "dddddddddd", "e"]) == [
+        ["text   n", "a      1", "bbbbb  5"],
+        ["c            1", "dddddddddd  10"],
+        ["e            1"],
+    ]
+    assert made(["a", "b"]) == [["text  n", "a     1", "b     1"], []]
+    assert made(["a", "b", "c"], limit=1) == [["text  n", "a     1"]]
+    assert made([]) == [["text  n"]]
+
+
 def test_a_table_is_aligned_and_cut(tmp_path: Path) -> None:
     lines, left_out = formats.table_lines(
         result(tmp_path, ["漢字", "abc", "d"], "SELECT comm, 10 AS n FROM execs ORDER BY ts"), limit=2
