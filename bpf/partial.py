@@ -59,7 +59,7 @@ OUT_OF_ORDER_NS = 2_000_000_000
 """Rows of one kind come through several rings, of which some are read later than others. To move all columns for that
 takes a tenth of the time that it takes to record a row."""
 
-GROUP_ROWS = 1 << 16
+GROUP_ROWS = 1 << 15
 """Rows of a kind that are gathered before they are written as a row group.
 
 More take more memory in the recorder and longer at a time; fewer make the file larger, by 10 kB a row group.

@@ -26,18 +26,23 @@ import pyarrow as pa
 
 import bpf
 from bpf import pages, partial, rowgroups, schema
+from bpf.events import SYSCALL
 from bpf.kind import Kind
 from bpf.metadata import Recording
 from recorder import memory
 from recorder.errors import CannotWrite
 
-GROUP_BYTES = 6 << 20
+GROUP_BYTES = 3 << 20
 """Bytes of a kind, likewise, so that long strings do not take more memory than short ones."""
 
-PENDING_BYTES = 12 << 20
-"""Bytes that all kinds together may wait with. Past it the largest becomes a row group."""
+TIMES = {SYSCALL.name: 2}
+"""Kinds of which so many times as much is gathered: where there may be a million rows a second, each row group less is
+CPU time, and memory is not the first concern."""
 
-MOST_ROWS = 2 * partial.GROUP_ROWS
+PENDING_BYTES = 8 << 20
+"""Bytes that all other kinds together may wait with. Past it the largest becomes a row group."""
+
+MOST_ROWS = 4 * partial.GROUP_ROWS
 """Rows of a row group, if very many come at a time."""
 
 SMALL_JOURNAL_BYTES = 4 << 20
@@ -154,11 +159,15 @@ class TraceWriter:
         pending.append(batch)
         self.rows[kind.name] += batch.num_rows
         self._pending_bytes[kind.name] += batch.nbytes
-        if sum(b.num_rows for b in pending) >= partial.GROUP_ROWS or self._pending_bytes[kind.name] >= GROUP_BYTES:
+        times = TIMES.get(kind.name, 1)
+        rows = sum(b.num_rows for b in pending)
+        if rows >= times * partial.GROUP_ROWS or self._pending_bytes[kind.name] >= times * GROUP_BYTES:
             self._write({kind.name: self._gathered(kind.name)})
-        while sum(self._pending_bytes.values()) > PENDING_BYTES:
-            largest = max(self._pending_bytes, key=self._pending_bytes.__getitem__)
+        shared = {name: size for name, size in self._pending_bytes.items() if name not in TIMES}
+        while sum(shared.values()) > PENDING_BYTES:
+            largest = max(shared, key=shared.__getitem__)
             self._write({largest: self._gathered(largest)})
+            shared[largest] = 0
 
     def _gathered(self, name: str) -> pa.Table:
         """What is pending of a kind."""
