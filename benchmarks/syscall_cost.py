@@ -41,7 +41,11 @@ A loop of getppid(2) in Python, on one CPU. `added` is more than without any rec
 that is of the cost of two empty programs on the same raw tracepoints, sys_enter and sys_exit. Two that only read the
 clock, once each, are below what any tool can reach that knows how long a call took. CPU time is what the loop
 itself takes; strace and perf trace make it wait, too, so of these two the ratio is that of wall time. sysmon is the
-whole of it, with the recorder that reads and writes on the same machine."""
+whole of it, with the recorder that reads and writes on the same machine.
+
+What is added cannot come near the floor, as a latency takes two reads of the clock: of what the default recording added
+to `dd bs=512` on such a machine (Linux 6.18, `perf record` of one CPU at 5 kHz), these were 41 %, the kernel's call of
+the programs 15 %, finding the cell of the histogram 16 %, and the programs' own instructions 26 %."""
 
 
 def section(rounds: int) -> Section:
