@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,18 +88,32 @@ class MapPair:
 
     def drain(self, epoch: int, ts: int) -> npt.NDArray[np.void]:
         """What was counted in an epoch that has ended, one record a key, CPUs summed. `ts` is CLOCK_BOOTTIME ns."""
-        pieces = [piece for fd in self._fds[epoch & 1] for piece in self._drainer.drain(fd)]
-        keys = np.frombuffer(b"".join(k for k, _ in pieces), self._key)
-        values = np.frombuffer(b"".join(v for _, v in pieces), self._value).reshape(len(keys), self._cpus)
+        pieces = [
+            self._summed(np.frombuffer(keys, self._key), np.frombuffer(values, self._value), ts)
+            for fd in self._fds[epoch & 1]
+            for keys, values in self._drainer.drain(fd)
+        ]
+        return np.concatenate(pieces)
+
+    def _summed(self, keys: npt.NDArray[np.void], of_cpus: npt.NDArray[np.void], ts: int) -> npt.NDArray[np.void]:
+        values = of_cpus.reshape(len(keys), self._cpus).T
         records = np.empty(len(keys), self._record)
         records["ts"] = ts
         for col in self.kind.c_cols("key"):
             records[col.name] = keys[col.name]
         for col in self.kind.c_cols("sum"):
-            records[col.name] = values[col.name].sum(axis=1)
+            records[col.name] = _of_all(np.add, values[col.name], records.dtype[col.name])
         for col in self.kind.c_cols("max"):
-            records[col.name] = values[col.name].max(axis=1)
+            records[col.name] = _of_all(np.maximum, values[col.name], records.dtype[col.name])
         return records
+
+
+def _of_all(combine: np.ufunc, of_cpus: npt.NDArray[np.generic], dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
+    """The values of all CPUs as one, row by row: along the short axis numpy takes five times as long."""
+    out: npt.NDArray[np.generic] = of_cpus[0].astype(dtype)
+    for of_cpu in of_cpus[1:]:
+        combine(out, of_cpu, out=out, casting="same_kind")
+    return out
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import errno
 import functools
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361}
@@ -261,9 +262,9 @@ class Drainer:
         self._values = ctypes.create_string_buffer(self.value_size * batch)
         self._token = ctypes.create_string_buffer(max(8, key_size))
 
-    def drain(self, fd: int) -> list[tuple[bytes, bytes]]:
-        """Keys and values, in pieces of at most `batch` entries."""
-        pieces = []
+    def drain(self, fd: int) -> Iterator[tuple[memoryview, memoryview]]:
+        """Keys and values, in pieces of at most `batch` entries. A piece is there until the next is asked for."""
+        keys, values = memoryview(self._keys).cast("B"), memoryview(self._values).cast("B")
         attr = _Batch(
             out_batch=ctypes.addressof(self._token),
             keys=ctypes.addressof(self._keys),
@@ -278,9 +279,8 @@ class Drainer:
             except FileNotFoundError:  # the end of the map
                 more = False
             n = attr.count
-            pieces.append((self._keys.raw[: n * self.key_size], self._values.raw[: n * self.value_size]))
+            yield keys[: n * self.key_size], values[: n * self.value_size]
             attr.in_batch = attr.out_batch
-        return pieces
 
 
 class GracePeriod:

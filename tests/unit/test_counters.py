@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recorder.counters import Tally
+from recorder.counters import Tally, _of_all
 
 NONE = np.zeros(0, np.uint64)
 
@@ -15,3 +15,11 @@ def test_what_a_copy_recovered_is_not_lost() -> None:
 
 def test_without_copies_every_miss_is_a_loss() -> None:
     assert Tally(NONE, NONE, {}).skipped({"on_fork": 7}) == {"on_fork": 7}
+
+
+def test_the_values_of_all_cpus_are_one() -> None:
+    of_cpus = np.array([[1, 2, 3], [1 << 40, 0, 3], [5, 5, (1 << 64) - 7]], np.uint64)
+    assert _of_all(np.add, of_cpus, np.dtype("u8")).tolist() == [(1 << 40) + 6, 7, (1 << 64) - 1]
+    assert _of_all(np.maximum, of_cpus, np.dtype("u8")).tolist() == [1 << 40, 5, (1 << 64) - 7]
+    assert _of_all(np.add, of_cpus[:, :0], np.dtype("u8")).tolist() == []
+    assert of_cpus[0].tolist() == [1, 2, 3]
