@@ -99,9 +99,10 @@ class Loaded:
 
 
 class Loading:
-    """A compilation under way in a child process. `result` waits for it, so that other work can go on meanwhile.
+    """Programs on their way into the kernel.
 
-    There is no child if these programs were compiled here before; `anew`: there is one anyway.
+    What was not compiled here before a child process compiles, from `begin` on; `result` waits for it, so that other
+    work can go on meanwhile. `anew`: it is compiled in any case.
     """
 
     def __init__(self, plan: program.Plan, *, anew: bool = False) -> None:
@@ -114,10 +115,21 @@ class Loading:
             "maps": plan.maps,
             "programs": plan.programs,
         }
+        self._request = json.dumps(request).encode()
         self._key = _key(request)
         self._compiled = None if anew else _kept(self._key)
-        if self._compiled is None:
-            self._ask(json.dumps(request).encode())
+        self._loaded: Loaded | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def load_kept(self) -> None:
+        """Loads at once what was compiled before. Raises as `result`."""
+        if self._compiled and not self._loaded:
+            self._loaded = self._load(self._compiled)
+
+    def begin(self) -> None:
+        """Starts the compiler, if there is something to compile and it was not started. Raises CannotRecord."""
+        if not self._compiled and not self._child:
+            self._ask(self._request)
 
     def _ask(self, request: bytes) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `_answer` or `abandon`
@@ -147,6 +159,7 @@ class Loading:
 
     def _answer(self) -> Compiled:
         """What the child answers; it is kept for the next time."""
+        assert self._child
         with self._sock, self._log:
             with self._sock.makefile("rb") as stream:
                 text = stream.read()
@@ -161,7 +174,13 @@ class Loading:
 
     def result(self) -> Loaded:
         """Raises CannotRecord without bcc, CannotLoad if nothing could be loaded."""
-        compiled = self._compiled or self._answer()
+        self.load_kept()
+        if self._loaded:
+            return self._loaded
+        self.begin()
+        return self._load(self._answer())
+
+    def _load(self, compiled: Compiled) -> Loaded:
         try:
             taken = compiled.load()
         except OSError as error:
@@ -177,8 +196,10 @@ class Loading:
         return loaded
 
     def abandon(self) -> None:
-        """Ends the compilation without its result."""
-        if self._compiled:
+        """Ends it without its result."""
+        if self._loaded:
+            self._loaded.close()
+        if not self._child:
             return
         self._child.kill()
         self._child.wait()

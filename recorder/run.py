@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 from bpf import events
 from bpf.errors import BadRequest
-from recorder import host, kernel, loader, privilege, procfs, program, traced
-from recorder.btf import Btf
+from recorder import host, kernel, privilege, procfs, program, traced
 from recorder.errors import CannotRecord, CannotWrite
 from recorder.flight import FlightWriter
 from recorder.follow import Command
-from recorder.names import SyscallNames
+from recorder.prepare import Prepared
 from recorder.rotate import RotatingWriter
 from recorder.session import Options, Session
 from recorder.status import Status
 from recorder.writer import TraceWriter
 
 
-def record(options: Options, privileges: privilege.Privileges) -> int:
-    """Makes the recording. Returns the exit status: the command's, if there is one that has ended.
+def record(options: Options, privileges: privilege.Privileges, preparing: Future[Prepared]) -> int:
+    """Makes the recording of what was prepared. Returns the exit status: the command's, if there is one that has ended.
 
     Raises SysmonError, and then nothing is left behind.
     """
@@ -38,7 +38,6 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
     command = Command(list(options.command)) if options.command else None
     if options.ring:  # which asks for a file: before there is one to write it does no harm
         signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
-    kernel.raise_memlock_limit()
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
         # held: or one may come when the file is there and nobody is to remove it yet
@@ -52,14 +51,11 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
                 writer = TraceWriter(options.path, options.force)
             undo.callback(writer.abandon)
         status = Status(options)
-        names = SyscallNames()
-        calls = traced.calls_of(names, options.syscalls) if events.SYSCALL.name in options.kinds else None
-        btf = Btf.of_kernel()
-        plan = program.plan(btf, names, options.kinds, options.buffer_bytes, options.max_rate)
-        unmeasured = program.unmeasured(btf)
-        del btf  # 8 MB
-        loading = loader.Loading(plan)
+        prepared = preparing.result()
+        names, plan, loading = prepared.names, prepared.plan, prepared.loading
         undo.callback(loading.abandon)
+        loading.begin()
+        calls = traced.calls_of(names, options.syscalls) if events.SYSCALL.name in options.kinds else None
         loaded = loading.result()
         undo.callback(loaded.close)
         if calls is not None:
@@ -67,7 +63,7 @@ def record(options: Options, privileges: privilege.Privileges) -> int:
         unseen = _of_interest(
             privilege.unmeasured(privilege.effective(), kernel.hides(program.PER_CPU_OFFSETS)), options
         )
-        session = Session(options, plan.sizes, loaded, writer, names, unmeasured, privileges, unseen)
+        session = Session(options, plan.sizes, loaded, writer, names, prepared.unmeasured, privileges, unseen)
         undo.callback(session.close)
         if command:
             undo.callback(command.abandon)

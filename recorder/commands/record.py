@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -248,15 +249,22 @@ def record(
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
     from bpf.events import SYSCALL
     from bpf.steps import STEP, STEPPED
-    from recorder import memory
+    from recorder import choice, memory, prepare
 
+    kinds = choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
+    if max_rate:
+        kinds |= {STEP.name}
+    if max_rate and not kinds & set(STEPPED):
+        raise BadRequest(f"--max-rate bounds the events of {', '.join(STEPPED)}: none of these kinds is recorded")
     privileges = privilege.Privileges.of(output, bool(command))
     privilege.end_blas_threads()
-    privilege.in_thread(privileges.of_threads, memory.before_arrow)
-    from recorder import choice, flight, run
-    from recorder import rotate as rotating
-    from recorder.filters import Filters, cgroup_at, uid_of
-    from recorder.session import Options
+    with futures.ThreadPoolExecutor(1) as pool:  # which has ended before this process becomes another user's
+        preparing = pool.submit(prepare.prepare, kinds, buffer, max_rate)
+        privilege.in_thread(privileges.of_threads, memory.before_arrow)
+        from recorder import flight, run
+        from recorder import rotate as rotating
+        from recorder.filters import Filters, cgroup_at, uid_of
+        from recorder.session import Options
 
     filters = Filters(
         pids=tuple(sorted(set(pids))),
@@ -265,11 +273,6 @@ def record(
         cgroup=cgroup_at(cgroup) if cgroup else None,
         children=follow or bool(command),
     )
-    kinds = choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
-    if max_rate:
-        kinds |= {STEP.name}
-    if max_rate and not kinds & set(STEPPED):
-        raise BadRequest(f"--max-rate bounds the events of {', '.join(STEPPED)}: none of these kinds is recorded")
     options = Options(
         path=output,
         force=force,
@@ -286,4 +289,4 @@ def record(
         command=command,
         command_line=("sysmon", *sys.argv[1:]),
     )
-    context.exit(run.record(options, privileges))
+    context.exit(run.record(options, privileges, preparing))

@@ -77,8 +77,10 @@ def test_a_kernel_that_refuses_all_is_an_error(answering, monkeypatch: pytest.Mo
 
 def test_an_abandoned_compilation_ends(answering) -> None:  # type: ignore[no-untyped-def]
     loading = answering("{}")
+    loading.begin()
     loading.abandon()
     assert loading._child.returncode is not None
+    answering("{}").abandon()
 
 
 def test_a_missing_bcc_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +101,10 @@ def test_what_was_compiled_is_compiled_once(answering, monkeypatch: pytest.Monke
     assert again.result().bcc_version == "0"
     again.abandon()
     assert not asked
-    loader.Loading(plan, anew=True)
-    loader.Loading(program.Plan(csource.Sizes(1, 4096), "int y;", (), (), {}))
+    loader.Loading(plan).begin()
+    assert not asked
+    loader.Loading(plan, anew=True).begin()
+    loader.Loading(program.Plan(csource.Sizes(1, 4096), "int y;", (), (), {})).begin()
     assert len(asked) == 2
 
 
