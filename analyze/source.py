@@ -123,7 +123,7 @@ def _inspect(given: Path) -> Source:
 
 
 def _checksum(path: Path, metadata: dict[bytes, bytes]) -> bytes:
-    """What the checksum has to be of as many bytes as it says that it is of; a trace that was repaired has none."""
+    """What the checksum has to be of as many bytes as it says that it is of."""
     try:
         left = data_bytes = int(json.loads(metadata[schema.CHECKSUM_KEY])["bytes"])
         crc = 0

@@ -347,13 +347,14 @@ def write(parts: list[Partial], recording: dict[str, Any], out: BinaryIO) -> dic
     Returns what the trace says of itself: `recording`, with the rows that there are and those that were damaged.
     """
     with _understood(parts[0].directory):
-        out.write(pages.MAGIC)
+        summed = _Summed(out)
+        summed.write(pages.MAGIC)
         groups: list[bytes] = []
         for part in parts:
             for data, found in _row_groups(part):
-                groups.append(thrift.dump(pages.moved(found, out.tell() - found[5].value)))
-                out.write(data)
-        return _finish(parts, recording, groups, out)
+                groups.append(thrift.dump(pages.moved(found, summed.tell() - found[5].value)))
+                summed.write(data)
+        return _finish(parts, recording, groups, summed)
 
 
 def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
@@ -365,11 +366,30 @@ def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
         groups = [thrift.dump(found) for _data, found in _row_groups(part)]
     with _understood(part.directory), (part.directory / ROWS).open("r+b") as out:
         out.write(pages.MAGIC)
-        out.truncate(out.seek(max([len(pages.MAGIC), *(group.end for group in part.groups)])))
-        whole = _finish([part], recording, groups, out)
+        out.truncate(max([len(pages.MAGIC), *(group.end for group in part.groups)]))
+        whole = _finish([part], recording, groups, _Summed(out))
         out.flush()
         os.fsync(out.fileno())
     return whole
+
+
+class _Summed:
+    """A file that is written at its end, and the CRC of all of it."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        """What is in it already is read."""
+        self._out = out
+        self.crc = 0
+        out.seek(0)
+        while out.readable() and (data := out.read(1 << 20)):
+            self.crc = zlib.crc32(data, self.crc)
+
+    def write(self, data: bytes) -> None:
+        self._out.write(data)
+        self.crc = zlib.crc32(data, self.crc)
+
+    def tell(self) -> int:
+        return self._out.tell()
 
 
 def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
@@ -405,7 +425,7 @@ def _end(part: Partial) -> thrift.Struct:
         raise BadPartial(f"{part.directory}: cannot be understood ({error}); remove it") from None
 
 
-def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes], out: BinaryIO) -> dict[str, Any]:
+def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes], out: _Summed) -> dict[str, Any]:
     """Writes what comes after the row groups that are there."""
     waiting = _merged([part.waiting for part in parts])
     if waiting:
@@ -421,12 +441,13 @@ def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes]
         "rows": {kind: present.get(kind, 0) for kind in recording["rows"]},
         "losses": [*recording["losses"], *damaged],
     }
-    texts = {schema.METADATA_KEY: json.dumps(whole).encode()}
+    texts = {schema.METADATA_KEY: json.dumps(whole).encode(), schema.KINDS_KEY: schema.describe_kinds()}
+    texts[schema.CHECKSUM_KEY] = schema.checksum(out.tell(), out.crc, texts)
     out.write(pages.with_row_groups(_end(parts[0]), sum(present.values()), groups, texts))
     return whole
 
 
-def _append(waiting: dict[str, pa.Table], encoder: rowgroups.Encoder, out: BinaryIO, groups: list[bytes]) -> None:
+def _append(waiting: dict[str, pa.Table], encoder: rowgroups.Encoder, out: _Summed, groups: list[bytes]) -> None:
     """The rows as row groups; kinds of few rows share one."""
     tables = [of_kind(kind, sorted_rows(table)) for kind, table in waiting.items()]
     few = [table for table in tables if table.num_rows < SHARED_ROWS]

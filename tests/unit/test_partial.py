@@ -97,6 +97,31 @@ def test_all_that_was_committed_is_there_and_no_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("in_place", [False, True])
+def test_damage_to_what_was_made_whole_is_found(tmp_path: Path, in_place: bool) -> None:
+    out, _rows = recorded(tmp_path / "t.parquet")
+    directory = cut(tmp_path / "t.parquet", out)
+    part = partial.read(directory)
+    path = tmp_path / "made.parquet"
+    if in_place:
+        partial.complete(part, part.recording)
+        path = directory / partial.ROWS
+        made = path.read_bytes()
+    else:
+        with path.open("xb") as file:
+            partial.write([part], part.recording, file)
+        made = path.read_bytes()
+    copy = tmp_path / "copy.parquet"
+    copy.write_bytes(made)
+    analyze.open_trace(copy).close()
+    footer = len(made) - 8 - int.from_bytes(made[-8:-4], "little")
+    for at in range(4, footer, 997):
+        copy.write_bytes(made[:at] + bytes([made[at] ^ 1 << at % 8]) + made[at + 1 :])
+        with pytest.raises(BrokenTrace):
+            analyze.open_trace(copy)
+
+
+@pytest.mark.usefixtures("small_groups")
 def test_it_is_opened_and_repaired_in_place(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     out, expected = recorded(path)
