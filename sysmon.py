@@ -5,17 +5,24 @@ Nothing here knows what a trace is. `sysmon report` must start where there is no
 
 from __future__ import annotations
 
+import signal
+
+_on_interrupt = signal.getsignal(signal.SIGINT)
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules are imported ends it without a traceback
+
 import codecs
 import errno
 import importlib
 import os
-import signal
 import sys
 from typing import Any
 
 import click
 
 from bpf.errors import BadRequest, SysmonError, did_you_mean
+
+signal.signal(signal.SIGINT, _on_interrupt)
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("recorder.commands.record", "record", "Record what this machine does into a trace."),
@@ -127,7 +134,8 @@ def main() -> None:
     except OSError as e:
         if e.errno not in OF_THE_MACHINE:
             raise
-        _complain(f"{e.filename}: {e.strerror}" if e.filename else str(e.strerror))
+        remedy = "; allow more with `ulimit -n 1024`" if e.errno == errno.EMFILE else ""
+        _complain(f"{e.filename}: {e.strerror}{remedy}" if e.filename else f"{e.strerror}{remedy}")
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)

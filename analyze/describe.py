@@ -161,9 +161,9 @@ def asked(trace: Trace) -> str:
     started_ns = trace.metadata["started_ns"]
     parts = []
     if trace.since_ns is not None:
-        parts.append(f"since +{seconds(trace.since_ns - started_ns)} s")
+        parts.append(f"since {_offset(trace.since_ns - started_ns)}")
     if trace.until_ns is not None:
-        parts.append(f"until +{seconds(trace.until_ns - started_ns)} s")
+        parts.append(f"until {_offset(trace.until_ns - started_ns)}")
     ended_ns = trace.metadata["ended_ns"]
     if trace.since_ns is not None and trace.since_ns >= ended_ns:
         parts.append(f"after the end of the recording at +{seconds(ended_ns - started_ns)} s")
@@ -173,6 +173,10 @@ def asked(trace: Trace) -> str:
     parts += [f"comm {comm}" for comm in trace.comms]
     parts += [f"cgroup {cgroup}" for cgroup in trace.cgroups]
     return ", ".join(parts)
+
+
+def _offset(ns: int) -> str:
+    return f"{'-' if ns < 0 else '+'}{seconds(abs(ns))} s"
 
 
 def seconds(ns: int) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shlex
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from duckdb.func import FunctionNullHandling
 
 import bpf
 from analyze import calltext, views
+from analyze.database import Database
 from analyze.errors import BrokenTrace
 from analyze.reports import find_report, reports
 from analyze.rules import few, is_kept, known, made_first, read_with
@@ -31,12 +30,6 @@ from bpf.metadata import Recording
 
 if TYPE_CHECKING:
     from analyze.charts.picture import Picture
-
-MEMORY_BYTES = 512 << 20
-"""The most that DuckDB may use, but never over half of the machine's memory; the rest goes to temporary files.
-
-With Python, Arrow and what a file's footer takes the process stays below 1 GB, as benchmarks/reading.py shows.
-"""
 
 ALL_ROWS = """
 SELECT * EXCLUDE (row_number)
@@ -106,7 +99,7 @@ class Trace:
         self.until_ns = None if until is None else instant_ns(until, started_ns)
         if self.since_ns is not None and self.until_ns is not None and self.until_ns <= self.since_ns:
             raise BadRequest("the window is empty: --until is not after --since")
-        self._connection = connect()
+        self._database = Database()
         self._made: set[str] = set()
         self._found: set[str] = set()
         self._parts: dict[tuple[int, ...], Trace] = {}
@@ -115,7 +108,7 @@ class Trace:
             with self.reading():
                 self._open()
         except BaseException:
-            self._connection.close()
+            self._database.close()
             raise
 
     @property
@@ -172,7 +165,7 @@ class Trace:
         found = find_report(name)
         self._make((found,))
         self._find_processes(found.sql)
-        return self._connection.sql(f"SELECT * FROM report.{views.name_sql(found.name)}")
+        return self._database.sql(f"SELECT * FROM report.{views.name_sql(found.name)}")
 
     def first_rows(self, name: str, limit: int) -> tuple[duckdb.DuckDBPyRelation, int]:
         """At most so many rows of a report, and how many more it has; read them before anything else.
@@ -184,17 +177,17 @@ class Trace:
         if name not in FEW:
             return rows, 0
         source, parts = FEW[name]
-        ((total,),) = self._connection.execute(f"SELECT COUNT(*) FROM finding.{source}").fetchall()
+        ((total,),) = self._database.execute(f"SELECT COUNT(*) FROM finding.{source}").fetchall()
         if total <= limit:
             return rows, 0
-        self._connection.execute("SET VARIABLE first_rows = $1", [limit])
-        self._connection.execute(views.instead_sql(few(parts)))
+        self._database.execute("SET VARIABLE first_rows = $1", [limit])
+        self._database.execute(views.instead_sql(few(parts)))
         try:
             with self.reading():
                 kept = rows.limit(limit).to_arrow_table()
         finally:
-            self._connection.execute(views.instead_sql(known()[f"finding.{parts}"]))
-        return self._connection.from_arrow(kept), total - limit
+            self._database.execute(views.instead_sql(known()[f"finding.{parts}"]))
+        return self._database.connection.from_arrow(kept), total - limit
 
     def own(self, query: str, values: dict[str, object] | None = None) -> duckdb.DuckDBPyRelation:
         """The rows of a query of sysmon's own, which names what it reads as `report.NAME` or `finding.NAME`.
@@ -203,16 +196,17 @@ class Trace:
         """
         self._make(made_first(query))
         self._find_processes(query)
-        return self._connection.sql(query, params=values)
+        self._database.make_named(query)
+        return self._database.sql(query, params=values)
 
     def keep(self, view: View) -> duckdb.DuckDBPyRelation:
         """The rows of a view of sysmon's own in the schema `diff`, computed once and kept as `kept.NAME`."""
-        self._connection.execute("CREATE SCHEMA IF NOT EXISTS diff")
-        self._connection.execute("CREATE SCHEMA IF NOT EXISTS kept")
-        self._connection.execute(view.sql)
+        self._database.execute("CREATE SCHEMA IF NOT EXISTS diff")
+        self._database.execute("CREATE SCHEMA IF NOT EXISTS kept")
+        self._database.execute(view.sql)
         name = views.name_sql(view.name)
-        self._connection.execute(f"CREATE TABLE kept.{name} AS SELECT * FROM diff.{name}")
-        return self._connection.sql(f"SELECT * FROM kept.{name}")
+        self._database.execute(f"CREATE TABLE kept.{name} AS SELECT * FROM diff.{name}")
+        return self._database.sql(f"SELECT * FROM kept.{name}")
 
     def _make(self, wanted: Iterable[View], *, as_tables: bool = True) -> None:
         """Makes views that are not there yet, each after those that it reads: all take half of the time of opening.
@@ -229,7 +223,7 @@ class Trace:
                 table = as_tables and is_kept(view)
                 if table:
                     self._find_processes(view.sql)
-                self._connection.execute(views.table_sql(view) if table else view.sql)
+                self._database.execute(views.table_sql(view) if table else view.sql)
 
     def _find_processes(self, query: str) -> None:
         """Puts the processes into a table if the query reads them, itself or by a view: all, or with what they used.
@@ -244,24 +238,25 @@ class Trace:
         with self.reading():
             for name in wanted:
                 if name not in self._found:
-                    self._connection.execute(views.FIND_PROCESSES[name])
+                    self._database.execute(views.FIND_PROCESSES[name])
                     self._found.add(name)
         if self._documented:  # what replaces the view has no comments
-            self._connection.execute(";".join(_comments()))
+            self._database.execute(";".join(_comments()))
 
     def _make_all(self) -> None:
         """Makes whatever a query can name, with its documentation, and computes nothing yet."""
         if self._documented:
             return
         self._documented = True
-        self._connection.execute("BEGIN")  # comments alone take 30 ms in one transaction, 85 ms in one each
+        self._database.make_all()
+        self._database.execute("BEGIN")  # comments alone take 30 ms in one transaction, 85 ms in one each
         self._make(reports(), as_tables=False)
-        self._connection.execute(";".join(_comments()))
-        self._connection.execute("COMMIT")
+        self._database.execute(";".join(_comments()))
+        self._database.execute("COMMIT")
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The rows of one query that only reads. Raises BadRequest if it is another, duckdb.Error if it is wrong."""
-        statements = self._connection.extract_statements(query)
+        statements = self._database.connection.extract_statements(query)
         if len(statements) != 1:
             raise BadRequest(f"give one SQL statement, not {len(statements)}")
         if statements[0].type != duckdb.StatementType.SELECT:  # also DESCRIBE, SUMMARIZE, SHOW, VALUES
@@ -274,17 +269,18 @@ class Trace:
             known = {r.name: r for r in reports()}
             self._make(known[name] for name in NAMED_REPORT.findall(query) if name in known)
         self._find_processes(query)
+        self._database.make_named(query)
         try:
-            return self._connection.sql(query)
+            return self._database.sql(query)
         except (duckdb.CatalogException, duckdb.BinderException):
             if self._documented:
                 raise
         self._make_all()  # it may name a view in another way, and what it does not find is suggested from all
-        return self._connection.sql(query)
+        return self._database.sql(query)
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
         """Every row of the file, or of some kinds, with all columns, in the order of time and then of the file."""
-        return self._connection.sql(ALL_ROWS, params={"kinds": list(kinds)})
+        return self._database.sql(ALL_ROWS, params={"kinds": list(kinds)})
 
     def by_cgroup(self) -> Iterator[tuple[str | None, Trace]]:
         """The part of the trace that each control group's processes are, the group that used most of the CPUs first.
@@ -317,7 +313,7 @@ class Trace:
         """Ends the connection and removes its temporary files."""
         for part in self._parts.values():
             part.close()
-        self._connection.close()
+        self._database.close()
         self.source.discard()
 
     def __enter__(self) -> Self:
@@ -327,37 +323,21 @@ class Trace:
         self.close()
 
     def _open(self) -> None:
-        run = self._connection.execute
-        _lock_in(self._connection, self.source.path)
+        run = self._database.execute
+        _lock_in(self._database, self.source.path)
         self._set_variables()
-        self._connection.create_function(
+        self._database.connection.create_function(
             "call_arguments", _call_arguments, CALL_ARGUMENTS, "VARCHAR", null_handling=FunctionNullHandling.SPECIAL
         )
-        run("BEGIN")
         for name in ("unfiltered", "windowed", "report", "finding"):
             run(f"CREATE SCHEMA {name}")
         run(views.wide_view(schema.all_columns(), self._present()))
-        for kind in bpf.KINDS:
-            run(views.kind_view(kind))
-        for macro in views.macros():
-            run(macro)
-        run(views.CALLERS)
-        base, *derived = views.derived()
-        run(base.sql)
         picked = bool(self.pids or self.comms or self.cgroups or self._only_cgroup is not None)
-        for view in derived:
-            if view.schema == "unfiltered":
-                run(view.sql)
+        since, until = self.since_ns is not None, self.until_ns is not None
+        for made in views.all_of_a_trace(since, until, picked):
+            self._database.later(*made)
         if picked:
             self._pick()
-        run(views.selected_view(picked))
-        for kind in bpf.KINDS:
-            run(views.filtered_view(kind, self.since_ns is not None, self.until_ns is not None, picked))
-        run(views.callers_here(self.since_ns is not None or self.until_ns is not None))
-        for view in derived:
-            if view.schema != "unfiltered":
-                run(view.sql)
-        run("COMMIT")
         run("SET lock_configuration = true")
 
     def _set_variables(self) -> None:
@@ -371,10 +351,12 @@ class Trace:
             "recorder_start": info["recorder_start"],
             "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
             "window_options": "".join(f" {word}" for word in map(shlex.quote, self._window)),
+            "command_status": info["command_status"],
+            "stopped_by_signal": info["stopped_by"] == "signal",
             "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0 and "syscall_stats" not in full,
         }
         for name, value in values.items():
-            self._connection.execute(f"SET VARIABLE {name} = $1", [value])
+            self._database.execute(f"SET VARIABLE {name} = $1", [value])
         instants = {
             "started": info["started_ns"],
             "ended": info["ended_ns"],
@@ -382,13 +364,13 @@ class Trace:
             "until": self.until_ns,
         }
         for name, ns in instants.items():
-            self._connection.execute(
+            self._database.execute(
                 f"SET VARIABLE {name} = CAST(make_timestamp_ns(CAST($1 AS BIGINT)) AS TIMESTAMPTZ_NS)", [ns]
             )
 
     def _present(self) -> frozenset[str]:
         """Names of the declared columns that the file has. Raises BrokenTrace if one has another type than declared."""
-        rows = self._connection.execute("DESCRIBE SELECT * FROM read_parquet(getvariable('trace'))").fetchall()
+        rows = self._database.execute("DESCRIBE SELECT * FROM read_parquet(getvariable('trace'))").fetchall()
         found = {str(name): str(kind) for name, kind, *_ in rows}
         declared = {c.name: views.TYPES[c.type] for c in schema.all_columns()}
         for name in ("kind", "ts"):
@@ -405,10 +387,10 @@ class Trace:
         groups = [] if self._only_cgroup is None else [self._only_cgroup]
         asked = {"pids": list(self.pids), "comms": list(self.comms), "groups": groups, "trees": list(self.cgroups)}
         self._find_processes(views.PICK)
-        self._connection.execute(views.PICK, asked)
+        self._database.execute(views.PICK, asked)
         known = {
             (pid, comm, cgroup)
-            for pid, comm, cgroup in self._connection.execute(
+            for pid, comm, cgroup in self._database.execute(
                 "SELECT DISTINCT pid, comm, cgroup FROM unfiltered.processes "
                 "WHERE (pid, start) IN (FROM unfiltered.picked)"
             ).fetchall()
@@ -451,36 +433,19 @@ def _call_arguments(
     return calltext.arguments(calltext.Call(syscall, abi, args, string1, string2, sockaddr))
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """A database in memory that fetches no extension and sees no variable of Python."""
-    spill = Path(tempfile.gettempdir()) / f"sysmon-{secrets.token_hex(8)}"  # made only when needed, removed by DuckDB
-    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return duckdb.connect(
-        ":memory:",
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "memory_limit": f"{min(MEMORY_BYTES, half)}B",
-            "python_enable_replacements": False,
-            "temp_directory": str(spill),
-            "threads": min(8, os.cpu_count() or 1),
-        },
-    )
-
-
-def _lock_in(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Leaves the connection one file that it may read, under the variable `trace`.
+def _lock_in(database: Database, path: Path) -> None:
+    """Leaves the database one file that it may read, under the variable `trace`.
 
     DuckDB takes `*?[` in a file name for a pattern; in brackets each stands for itself. The check of access sees the
     name both with the brackets and without. External access can only be switched off after the paths are set.
     """
     pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
-    connection.execute("SET TimeZone = 'UTC'")
+    database.execute("SET TimeZone = 'UTC'")
     # Else every view that is made, and every query, reads the footer again: 3 s to open a trace of 10 M rows.
-    connection.execute("SET parquet_metadata_cache = true")
-    connection.execute("SET VARIABLE trace = $1", [pattern])
-    connection.execute("SET allowed_paths = $1", [[str(path), pattern]])
-    connection.execute("SET enable_external_access = false")
+    database.execute("SET parquet_metadata_cache = true")
+    database.execute("SET VARIABLE trace = $1", [pattern])
+    database.execute("SET allowed_paths = $1", [[str(path), pattern]])
+    database.execute("SET enable_external_access = false")
 
 
 def _comments() -> list[str]:

@@ -13,8 +13,10 @@ asked for; `windowed` holds kinds as they are before a file in `sql/views` adds 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
+import bpf
 from analyze.sqlfile import DIRECTORY, View, read_view
 from bpf.kind import Col, Kind
 
@@ -59,9 +61,21 @@ def derived() -> tuple[View, ...]:
     return tuple(read_view(DIRECTORY / "views" / f"{name}.sql") for name in names)
 
 
-def macros() -> list[str]:
-    """Expressions that several views share, each a statement that makes a macro."""
-    return [path.read_text(encoding="utf-8") for path in sorted((DIRECTORY / "macros").glob("*.sql"))]
+def all_of_a_trace(since: bool, until: bool, picked: bool) -> Iterator[tuple[str, str, str]]:
+    """Schema, name and statement of each view and macro over `unfiltered.trace`; each but reads what others make.
+
+    `since`, `until`: whether the window has this limit; `picked`: whether only some processes were asked for.
+    """
+    for path in sorted((DIRECTORY / "macros").glob("*.sql")):
+        yield "unfiltered", path.stem, path.read_text(encoding="utf-8")
+    for kind in bpf.KINDS:
+        yield "unfiltered", kind.view, kind_view(kind)
+        yield _schema_of(kind), kind.view, filtered_view(kind, since, until, picked)
+    for view in derived():
+        yield view.schema, view.name, view.sql
+    yield "unfiltered", "callers", CALLERS
+    yield "unfiltered", "selected", selected_view(picked)
+    yield "windowed", "callers", callers_here(since or until)
 
 
 def name_sql(name: str) -> str:
@@ -94,13 +108,17 @@ def kind_view(kind: Kind) -> str:
     )
 
 
+def _schema_of(kind: Kind) -> str:
+    """Where the view of a kind's rows in the window is: in `windowed` if a file in `sql/views` adds to it."""
+    return "windowed" if any(v.name == kind.view and v.schema == "main" for v in derived()) else "main"
+
+
 def filtered_view(kind: Kind, since: bool, until: bool, picked: bool) -> str:
     """The view of one kind's rows in the window and of the picked processes, in `windowed` if a file builds on it.
 
     An event at the window's first instant is in it. A row that counts an interval is in the window in which that
     interval ends, so that cutting a trace into windows changes no total.
     """
-    schema = "windowed" if any(v.name == kind.view and v.schema == "main" for v in derived()) else "main"
     names = {c.name for c in kind.cols}
     low, high = (">", "<=") if kind.of_interval else (">=", "<")
     conditions = []
@@ -111,7 +129,8 @@ def filtered_view(kind: Kind, since: bool, until: bool, picked: bool) -> str:
     if picked and {"pid", "start"} <= names:
         conditions.append(IS_PICKED)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"CREATE VIEW {schema}.{name_sql(kind.view)} AS SELECT * FROM unfiltered.{name_sql(kind.view)} AS k{where}"
+    name = name_sql(kind.view)
+    return f"CREATE VIEW {_schema_of(kind)}.{name} AS SELECT * FROM unfiltered.{name} AS k{where}"
 
 
 def table_sql(view: View) -> str:

@@ -17,7 +17,12 @@ ABI_SHIFT = 14
 UNKNOWN_NR = (1 << ABI_SHIFT) - 1
 """In C the number of a call that is in no table, such as -1 left by seccomp or ptrace. NULL in the file."""
 
-NR = Col("nr", "u16", "System call number, in the table of `abi`; NULL if it was in no table.", null=UNKNOWN_NR)
+NR = Col(
+    "nr",
+    "u16",
+    "System call number, in the table of `abi`; NULL if it was in no table, or 16,383 or more.",
+    null=UNKNOWN_NR,
+)
 ABI = Col(
     "abi",
     "text",

@@ -20,6 +20,10 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 _MAX_BYTES = 16 << 20
 
 
+def _only_we_write(found: os.stat_result) -> bool:
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
 @dataclass(frozen=True)
 class Cache:
     """Files in a folder where only we can put any. `key` is a hexadecimal number."""
@@ -31,17 +35,22 @@ class Cache:
             found = os.lstat(self.folder)
         except OSError:
             return False
-        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+        return stat.S_ISDIR(found.st_mode) and _only_we_write(found)
 
     def find(self, key: str) -> bytes | None:
         """What was kept under this key; None if nothing was, or it is damaged."""
         if not self._is_ours():
             return None
-        path = self.folder / key
         try:
-            with open(path, "rb") as file:
+            # Neither what a link points to nor a FIFO, which would be waited for.
+            fd = os.open(self.folder / key, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(fd, "rb") as file:
+                found = os.fstat(fd)
+                if not stat.S_ISREG(found.st_mode) or not _only_we_write(found):
+                    return None
                 text = file.read(_MAX_BYTES)
-            os.utime(path)
+                with contextlib.suppress(OSError):  # a file system that is read-only
+                    os.utime(fd)
         except OSError:
             return None
         digest, data = text[:_DIGEST_BYTES], text[_DIGEST_BYTES:]
@@ -67,6 +76,7 @@ class Cache:
                 os.unlink(partial)
 
     def _tidy_up(self) -> None:
-        newest_first = sorted(self.folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        files = [path for path in self.folder.iterdir() if not path.is_dir()]
+        newest_first = sorted(files, key=lambda path: path.lstat().st_mtime, reverse=True)
         for path in newest_first[FILES:]:
             path.unlink()

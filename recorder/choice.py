@@ -13,6 +13,10 @@ ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
 
 ALSO_CALLED = {
     "files": "open and file_op",
+    "sockets": "socket",
+    "opens": "open",
+    "execs": "exec, which is always recorded",
+    "forks": "fork, which is always recorded",
     "network": "socket",
     "net": "socket",
     "errors": "syscall_errors",

@@ -42,8 +42,10 @@ class Compiled:
             answer = json.loads(text)
             maps = tuple(kernel.MapShape(**shape) for shape in answer["maps"])
             programs = {name: base64.b64decode(code, validate=True) for name, code in answer["programs"].items()}
+            for code in programs.values():
+                with_maps(code, list(range(len(maps))))
             return cls(answer["bcc"], maps, programs)
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, IndexError) as error:
             raise ValueError(f"not the answer of a compiler: {error!r}") from None
 
     def load(self) -> InKernel:

@@ -70,7 +70,8 @@ class Command:
         except OSError as error:
             if error.errno == errno.ENOEXEC:  # a script that does not say what it is for: as shells do
                 os.execv("/bin/sh", ["sh", self._path, *self.argv[1:]])
-            os.write(2, f"sysmon: cannot run {self._path}: {error.strerror}\n".encode())
+            script = " (or the interpreter that it names)" if error.errno == errno.ENOENT else ""
+            os.write(2, f"sysmon: cannot run {self._path}: {error.strerror}{script}\n".encode())
         finally:
             os._exit(126)
 

@@ -39,6 +39,15 @@ def in_initial_time_namespace() -> bool:
         return True
 
 
+def in_initial_user_namespace() -> bool:
+    """Whether root here is root: in another namespace of users the kernel takes no program from it."""
+    try:
+        with open("/proc/self/uid_map") as ids:
+            return ids.read().split() == ["0", "0", "4294967295"]
+    except OSError:  # a kernel without such namespaces
+        return True
+
+
 def in_initial_pid_namespace() -> bool:
     """Whether the pids that we see are those that the kernel's programs see."""
     try:

@@ -7,6 +7,7 @@ need no tracefs.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -117,7 +118,7 @@ class Loading:
         }
         self._request = json.dumps(request).encode()
         self._key = _key(request)
-        self._compiled = None if anew else _kept(self._key)
+        self._compiled = None if anew else _kept(self._key, plan)
         self._loaded: Loaded | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -184,6 +185,8 @@ class Loading:
         try:
             taken = compiled.load()
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
             raise CannotLoad(
                 f"the kernel does not make the maps that the programs fill: {error.strerror}; try `sysmon doctor`"
             ) from None
@@ -248,14 +251,16 @@ def _may_keep() -> bool:
     return os.geteuid() == 0
 
 
-def _kept(key: str) -> Compiled | None:
+def _kept(key: str, plan: program.Plan) -> Compiled | None:
     text = CACHE.find(key) if _may_keep() else None
     if text is None:
         return None
     try:
-        return Compiled.parse(text)
+        compiled = Compiled.parse(text)
     except ValueError:
         return None
+    is_of_plan = compiled.programs.keys() == set(plan.programs) and {m.name for m in compiled.maps} >= set(plan.maps)
+    return compiled if is_of_plan else None
 
 
 def _first_line(text: str) -> str:

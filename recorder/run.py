@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
 
-from bpf import events
+from bpf import events, partial
 from bpf.errors import BadRequest
 from recorder import host, kernel, privilege, procfs, program, traced
 from recorder.errors import CannotRecord, CannotWrite
@@ -30,6 +31,8 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
             "this is a container with pids of its own, which the kernel's programs do not see: record on the host, or "
             "start the container in the host's pid namespace (docker run --pid=host)"
         )
+    if not host.in_initial_user_namespace():
+        raise CannotRecord("this is a user namespace, whose root may not load BPF programs: record outside of it")
     if not host.in_initial_time_namespace():
         raise CannotRecord("this is a time namespace, whose clocks are not the kernel's: record outside of it")
     for pid in options.filters.pids:
@@ -41,6 +44,7 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
         # held: or one may come when the file is there and nobody is to remove it yet
+        cut_off = [parts[0] for parts in partial.of(options.path) if not partial.is_running(parts[-1])]
         with ends.held(), privilege.acting_as(privileges.owner):
             writer: TraceWriter | FlightWriter | RotatingWriter
             if options.ring:
@@ -51,6 +55,10 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
                 writer = TraceWriter(options.path, options.force)
             undo.callback(writer.abandon)
         status = Status(options)
+        for left in cut_off:
+            status.note(
+                f"an earlier recording was cut off: `sysmon repair {shlex.quote(str(left))}` makes a trace of it"
+            )
         prepared = preparing.result()
         names, plan, loading = prepared.names, prepared.plan, prepared.loading
         undo.callback(loading.abandon)

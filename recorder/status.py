@@ -127,6 +127,10 @@ class Status:
         )
         self._say(f"next: sysmon report {shlex.quote(str(path))}")
 
+    def note(self, text: str) -> None:
+        """Says something that has nothing to do with this recording."""
+        self._say(text)
+
     def _say(self, text: str) -> None:
         with contextlib.suppress(OSError):  # nobody reads it: no reason to lose a recording
             self._console.print(Text(text), soft_wrap=True)

@@ -24,7 +24,7 @@ from bpf.errors import BadRequest
     "[default: TRACE-NAME.png here]",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
-@click.option("--syscall", metavar="CALL", help="Only this system call: of latency and heatmap.")
+@click.option("--syscall", metavar="CALL", help="Only this system call: of latency, heatmap and errors.")
 @part_options
 def chart(
     trace: str | None,

@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analyze.database import connect
 from analyze.diff import significance
 from analyze.diff.notes import followed_to_the_end, notes
 from analyze.diff.sections import SQL, find_section, missing, sections
 from analyze.diff.significance import Array, Side
 from analyze.safe_text import one_line
 from analyze.sqlfile import read_view
-from analyze.trace import Trace, connect
+from analyze.trace import Trace
 from analyze.views import name_sql
 from bpf.errors import BadRequest
 from bpf.metadata import Recording

@@ -1,11 +1,14 @@
 """What was compiled is found again, and nothing else is."""
 
+import base64
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from recorder import cache
+from recorder import cache, compiled
 from recorder.cache import Cache
 
 
@@ -66,3 +69,21 @@ def test_where_nothing_can_be_kept_nothing_happens(tmp_path: Path) -> None:
     nowhere = Cache(tmp_path / "no" / "such")
     nowhere.keep("aa", b"programs")
     assert nowhere.find("aa") is None
+
+
+def test_what_is_no_file_of_ours_is_none(kept: Cache, tmp_path: Path) -> None:
+    kept.keep("aa", b"programs")
+    (kept.folder / "aa").rename(tmp_path / "elsewhere")
+    (kept.folder / "aa").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(kept.folder / "bb")
+    (kept.folder / "cc").mkdir()
+    kept.keep("dd", b"programs")
+    (kept.folder / "dd").chmod(0o666)
+    assert [kept.find(key) for key in ("aa", "bb", "cc", "dd")] == [None] * 4
+
+
+def test_a_file_that_is_damaged_by_its_maker_is_compiled_anew() -> None:
+    code = np.array([(0x18, 0x11, 0, 7), (0, 0, 0, 0)], compiled.INSTRUCTION).tobytes()
+    text = {"bcc": "0", "maps": [], "programs": {"on_exit": base64.b64encode(code).decode()}}
+    with pytest.raises(ValueError, match="not the answer of a compiler"):
+        compiled.Compiled.parse(json.dumps(text).encode())

@@ -214,7 +214,10 @@ def test_busy_poll(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(10_000, 0, "read", errors=9_999))
     assert found(tmp_path, rows(10_000, 0, "clock_nanosleep", latency_ns=900_000), "busy_poll")
     assert not found(tmp_path, rows(10_000, 0, "clock_nanosleep", latency_ns=2 * MS))
-    assert one(tmp_path, [*rows(10_000, 0), used(10, 7, 5)], "busy_poll").severity == "high"
+    assert one(tmp_path, [*rows(50_000, 0), used(10, 7, 5)], "busy_poll").severity == "high"
+    assert not found(tmp_path, [*rows(49_999, 0), used(10, 7, 5)]), "it computes meanwhile"
+    (f,) = found(tmp_path, [*rows(20_000, 0), used(10, 7, 9)])
+    assert f.rule == "cpu_bound"
 
 
 def test_errno_storm(tmp_path: Path) -> None:
@@ -428,7 +431,17 @@ def test_command_failed(tmp_path: Path) -> None:
     assert f.summary == "make (7) is the command that was recorded, and failed: status 2"
     assert f.evidence == "status 2 after 4.000 s; command: make"
     assert not found(tmp_path, rows(0))
-    assert not found(tmp_path, life(7, 1, 5, "make", recorder, signal=15))
+    f = one(tmp_path, life(7, 1, 5, "make", recorder, signal=15), "command_failed")
+    assert f.summary == "make (7) is the command that was recorded, and failed: SIGTERM"
+    assert not found(tmp_path, life(7, 1, 5, "make", recorder, signal=15), stopped_by="signal"), "by sysmon"
+    assert found(tmp_path, life(7, 1, 5, "make", recorder, signal=13), "command_failed", stopped_by="signal")
+    assert not found(tmp_path, life(7, 1, 5, "make", recorder, signal=11), "command_failed"), "it crashed"
+    f = one(tmp_path, [], "command_failed", command_status=126)
+    assert (f.summary, f.pid) == ("the command that was recorded failed: status 126", None)
+    assert f.evidence == "status 126, which is that of a command that could not be run"
+    assert one(tmp_path, rows(2), "command_failed", command_status=2).pid == 7
+    assert not found(tmp_path, [], command_status=0)
+    assert not found(tmp_path, [], command_status=126, until="+5")
     assert not found(tmp_path, rows(2, parent=(50, -100, "sh"))), "another's command"
     assert not found(tmp_path, rows(2, parent=(RECORDER, -2, "sysmon"))), "of another time"
     assert not found(tmp_path, rows(2), until="+4.9")

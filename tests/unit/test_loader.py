@@ -93,7 +93,7 @@ def test_what_was_compiled_is_compiled_once(answering, monkeypatch: pytest.Monke
     monkeypatch.setattr(loader, "_may_keep", lambda: True)
     monkeypatch.setattr(privilege, "for_compiler", lambda: None)
     monkeypatch.setattr(kernel, "load_program", lambda _name, code: os.open(os.devnull, len(code)))
-    answering(json.dumps({"maps": [], "programs": {"on_exit": ""}, "bcc": "0"})).result().close()
+    answering(json.dumps({"maps": [], "programs": {"on_snapshot": ""}, "bcc": "0"})).result().close()
     plan = program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {})
     asked: list[bytes] = []
     monkeypatch.setattr(loader.Loading, "_ask", lambda _self, request: asked.append(request))

@@ -3,7 +3,7 @@
 -- At least 1,000 calls a second of its life in the window, for 1 s or more, and 60 % of all its calls, came back at
 -- once with nothing: poll, select, epoll_wait, wait4, waitid and sched_yield within 20 us, reads, receives and accepts
 -- that failed so fast, and sleeps shorter than 1 ms. High if it used 50 % of a CPU. Servers that have work at once make
--- other calls for it, and are left out. What a poll returned is not recorded; a call of 20 us is taken for one that did
+-- other calls for it, and are left out. So is what computes for 100 us of CPU time or more for each. What a poll returned is not recorded; a call of 20 us is taken for one that did
 -- not wait.
 CREATE VIEW finding.busy_poll(
     -- How much it matters: 'high', 'medium' or 'low'.
@@ -56,11 +56,12 @@ SELECT
     FORMAT('{:,.0f} of its {:,.0f} calls came back at once with nothing, mostly {}, in {:.1f} s of life', t.idle, t.calls,
         t.syscall, p.alive_s)
     || COALESCE(FORMAT('; {:.3f} s of CPU time', p.cpu_s), ''),
-    '1,000 a second over 1 s, 60 % of its calls, within 20 us; of sleeps within 1 ms',
+    '1,000 a second over 1 s, 60 % of its calls, within 20 us; of sleeps within 1 ms; under 100 us of CPU time for each',
     FORMAT('syscalls_by_process --pid {}', p.pid),
     'cpu, syscall_stats'
 FROM totals AS t
 JOIN finding.process AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
 WHERE p.alive_s >= 1
     AND t.idle >= 1000 * p.alive_s
-    AND t.idle >= 0.6 * t.calls;
+    AND t.idle >= 0.6 * t.calls
+    AND t.idle >= 10000 * COALESCE(p.cpu_s, 0);

@@ -1,8 +1,9 @@
 -- The command that was recorded failed.
 --
--- `sysmon record -- COMMAND` started it, and it ended in the window with another status than 0. What failed last before
--- it, in the second before its end, often says why: that is named, if it was another process. A command that a signal
--- ended is left out (`killed`).
+-- `sysmon record -- COMMAND` started it, and it ended in the window with another status than 0 or by a signal. What failed
+-- last before it, in the second before its end, often says why: that is named, if it was another process. Left out: a
+-- signal that the rule `killed` is about, and SIGINT, SIGTERM and SIGHUP where one of them ended the recording. A command
+-- whose end is not in the trace, as it could not be run, is known by its status.
 CREATE VIEW finding.command_failed(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,
@@ -31,9 +32,23 @@ command AS (
     FROM finding.process AS p
     CROSS JOIN main.recording AS r
     WHERE p.ended_here
-        AND p.exit_code <> 0
+        AND (
+            p.exit_code <> 0
+            OR p.signal NOT IN (4, 5, 6, 7, 8, 9, 11, 24, 25, 31)
+            AND NOT (p.signal IN (1, 2, 15) AND getvariable('stopped_by_signal'))
+        )
         AND p.ppid = r.recorder_pid
         AND p.parent_start = r.recorder_start
+),
+-- Commands whose end is in the trace.
+there AS (
+    SELECT COUNT(*) AS commands
+    FROM finding.process AS p
+    CROSS JOIN main.recording AS r
+    WHERE p.ppid = r.recorder_pid
+        AND p.parent_start = r.recorder_start
+        AND p.ended_ns IS NOT NULL
+        AND p.exit_code <> 0
 ),
 before AS (
     SELECT
@@ -51,22 +66,49 @@ before AS (
         AND (f.pid <> c.pid OR f.start IS DISTINCT FROM c.start)
     WHERE f.exit_code <> 0 OR f.signal IS NOT NULL
     GROUP BY c.pid, c.start
+),
+told AS (
+    SELECT
+        c.pid,
+        c.start,
+        NULL AS subject,
+        'is the command that was recorded, and failed: '
+        || COALESCE(FORMAT('status {}', c.exit_code), unfiltered.signal_name(c.signal))
+        || COALESCE(FORMAT(', after {} ({}) had ended with {}', b.comm, b.failed_pid, b.outcome), '') AS summary,
+        COALESCE(FORMAT('status {}', c.exit_code), unfiltered.signal_name(c.signal))
+        || FORMAT(' after {:.3f} s; command: ', c.lifetime_ns / 1e9) || COALESCE(c.command, '(no name)')
+        || COALESCE(
+            FORMAT('; {:.4f} s before its end {} ({}) ended with {}; command: ', (c.ended_ns - b.ended_ns) / 1e9, b.comm,
+                b.failed_pid, b.outcome) || b.command, ''
+        ) AS evidence
+    FROM command AS c
+    LEFT JOIN before AS b ON b.pid = c.pid AND b.start IS NOT DISTINCT FROM c.start
+    UNION ALL
+    SELECT
+        NULL,
+        NULL,
+        'the command that was recorded',
+        FORMAT('failed: status {}', CAST(getvariable('command_status') AS BIGINT)),
+        FORMAT('status {}', CAST(getvariable('command_status') AS BIGINT)) || CASE
+            WHEN getvariable('command_status') IN (126, 127) THEN ', which is that of a command that could not be run'
+            ELSE ''
+        END
+    FROM finding.span AS s
+    CROSS JOIN main.recording AS r
+    CROSS JOIN there AS t
+    WHERE getvariable('command_status') BETWEEN 1 AND 127
+        AND s.ended_ns >= EPOCH_NS(r.ended)
+        AND t.commands = 0
 )
 SELECT
     'medium',
     1,
-    c.pid,
-    c.start,
-    NULL,
-    FORMAT('is the command that was recorded, and failed: status {}', c.exit_code)
-    || COALESCE(FORMAT(', after {} ({}) had ended with {}', b.comm, b.failed_pid, b.outcome), ''),
-    FORMAT('status {} after {:.3f} s; command: ', c.exit_code, c.lifetime_ns / 1e9) || COALESCE(c.command, '(no name)')
-    || COALESCE(
-        FORMAT('; {:.4f} s before its end {} ({}) ended with {}; command: ', (c.ended_ns - b.ended_ns) / 1e9, b.comm,
-            b.failed_pid, b.outcome) || b.command, ''
-    ),
-    'the command of the recording ended with another status than 0',
+    pid,
+    start,
+    subject,
+    summary,
+    evidence,
+    'the command of the recording ended with another status than 0 or by a signal',
     'failures',
     'exit'
-FROM command AS c
-LEFT JOIN before AS b ON b.pid = c.pid AND b.start IS NOT DISTINCT FROM c.start;
+FROM told;

@@ -1,0 +1,94 @@
+"""A database in memory whose views are made when a statement first names them.
+
+A trace has a hundred, of which a report reads ten. To make them all takes a tenth of a second, as long as most reports.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+MEMORY_BYTES = 512 << 20
+"""The most that DuckDB may use, but never over half of the machine's memory; the rest goes to temporary files.
+
+With Python, Arrow and what a file's footer takes the process stays below 1 GB, as benchmarks/reading.py shows.
+"""
+
+QUALIFIED = re.compile(r'\b(\w+)\."?(\w+)')
+WORD = re.compile(r"\w+")
+
+
+class Database:
+    """What `connect` gives, and what is made of it when it is named.
+
+    `later` has statements that make a view, or another thing that SQL can name, as soon as it is named.
+    """
+
+    def __init__(self) -> None:
+        self.connection = connect()
+        self._later: dict[tuple[str, str], str] = {}
+
+    def later(self, schema: str, name: str, statement: str) -> None:
+        """Makes it when `schema.name` stands in a statement, or in one that is made for that."""
+        self._later[schema, name] = statement
+
+    def _needed(self, sql: str) -> Iterator[str]:
+        """The statements that are to be run before this one, in their order."""
+        for schema, name in QUALIFIED.findall(sql):
+            yield from self._statements(schema, name)
+
+    def _statements(self, schema: str, name: str) -> Iterator[str]:
+        statement = self._later.pop((schema, name), None)
+        if statement is not None:
+            yield from self._needed(statement)
+            yield statement
+
+    def _run(self, statements: Iterable[str]) -> None:
+        made = [statement.rstrip().rstrip(";") for statement in statements]
+        if made:
+            self.connection.execute(";\n".join(["BEGIN", *made, "COMMIT"]))  # one by one they take twice as long
+
+    def make_named(self, query: str) -> None:
+        """Makes what a query of somebody else's may name: in `main` also without the name of that schema."""
+        words = [("main", word.lower()) for word in WORD.findall(query)]
+        self._run([*self._needed(query), *(made for word in words for made in self._statements(*word))])
+
+    def make_all(self) -> None:
+        """Makes all that is to be made later."""
+        self._run([made for names in list(self._later) for made in self._statements(*names)])
+
+    def execute(self, sql: str, values: object = None) -> duckdb.DuckDBPyConnection:
+        """As the method of a connection."""
+        self._run(self._needed(sql))
+        return self.connection.execute(sql, values)
+
+    def sql(self, query: str, params: object = None) -> duckdb.DuckDBPyRelation:
+        """As the method of a connection."""
+        self._run(self._needed(query))
+        return self.connection.sql(query, params=params)
+
+    def close(self) -> None:
+        """Ends it, and removes its temporary files."""
+        self.connection.close()
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A database in memory that fetches no extension and sees no variable of Python."""
+    spill = Path(tempfile.gettempdir()) / f"sysmon-{secrets.token_hex(8)}"  # made only when needed, removed by DuckDB
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "memory_limit": f"{min(MEMORY_BYTES, half)}B",
+        "python_enable_replacements": False,
+        "temp_directory": str(spill),
+        "threads": min(8, os.cpu_count() or 1),
+    }
+    return duckdb.connect(":memory:", config=config)
