@@ -7,6 +7,7 @@ import shlex
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
+from pathlib import Path
 
 from bpf import events, partial
 from bpf.errors import BadRequest
@@ -44,7 +45,7 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
         # held: or one may come when the file is there and nobody is to remove it yet
-        cut_off = [parts[0] for parts in partial.of(options.path) if not partial.is_running(parts[-1])]
+        before = _cut_off(options.path)
         with ends.held(), privilege.acting_as(privileges.owner):
             writer: TraceWriter | FlightWriter | RotatingWriter
             if options.ring:
@@ -55,10 +56,8 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
                 writer = TraceWriter(options.path, options.force)
             undo.callback(writer.abandon)
         status = Status(options)
-        for left in cut_off:
-            status.note(
-                f"an earlier recording was cut off: `sysmon repair {shlex.quote(str(left))}` makes a trace of it"
-            )
+        for left in before:
+            status.note(f"an earlier recording was cut off: `sysmon repair {shlex.quote(str(left))}` makes it a trace")
         prepared = preparing.result()
         names, plan, loading = prepared.names, prepared.plan, prepared.loading
         undo.callback(loading.abandon)
@@ -85,6 +84,16 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
         return 0
     ended = command.status()
     return ended if ended is not None else 128 + session.signal if session.signal else 0
+
+
+def _cut_off(path: Path) -> list[Path]:
+    """What is left of recordings into this file that did not come to their end."""
+    left = []
+    for parts in partial.of(path):
+        with contextlib.suppress(OSError):  # removed meanwhile, or not ours to read
+            if not partial.is_running(parts[-1]):
+                left.append(parts[0])
+    return left
 
 
 def _of_interest(unseen: dict[str, str], options: Options) -> dict[str, str]:
