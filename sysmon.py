@@ -22,7 +22,8 @@ import click
 
 from bpf.errors import BadRequest, SysmonError, did_you_mean
 
-signal.signal(signal.SIGINT, _on_interrupt)
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _on_interrupt)
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("recorder.commands.record", "record", "Record what this machine does into a trace."),

@@ -55,11 +55,6 @@ class Database:
         if made:
             self.connection.execute(";\n".join(["BEGIN", *made, "COMMIT"]))  # one by one they take twice as long
 
-    def make_named(self, query: str) -> None:
-        """Makes what a query of somebody else's may name: in `main` also without the name of that schema."""
-        words = [("main", word.lower()) for word in WORD.findall(query)]
-        self._run([*self._needed(query), *(made for word in words for made in self._statements(*word))])
-
     def make_all(self) -> None:
         """Makes all that is to be made later."""
         self._run([made for names in list(self._later) for made in self._statements(*names)])
@@ -70,8 +65,9 @@ class Database:
         return self.connection.execute(sql, values)
 
     def sql(self, query: str, params: object = None) -> duckdb.DuckDBPyRelation:
-        """As the method of a connection."""
-        self._run(self._needed(query))
+        """As the method of a connection. What is in `main` can be named without the name of that schema."""
+        words = [("main", word.lower()) for word in WORD.findall(query)]
+        self._run([*self._needed(query), *(made for word in words for made in self._statements(*word))])
         return self.connection.sql(query, params=params)
 
     def close(self) -> None:

@@ -176,7 +176,7 @@ def asked(trace: Trace) -> str:
 
 
 def _offset(ns: int) -> str:
-    return f"{'-' if ns < 0 else '+'}{seconds(abs(ns))} s"
+    return f"{'' if ns < 0 else '+'}{seconds(ns)} s"
 
 
 def seconds(ns: int) -> str:

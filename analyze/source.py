@@ -7,7 +7,6 @@ temporary files.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import shutil
@@ -24,7 +23,7 @@ import pyarrow.parquet as pq
 from analyze.errors import BrokenTrace, NewerTrace, NotATrace
 from analyze.safe_text import one_line
 from analyze.wellformed import misfit
-from bpf import partial, schema
+from bpf import partial, rotated, schema
 from bpf.metadata import Recording
 
 MAGIC = b"PAR1"
@@ -169,10 +168,7 @@ def _check_frame(path: Path, shown: str) -> int:
 
 def _rotated(path: Path) -> str:
     """What to type if a recording into files of this name was asked for that has gone on in others."""
-    try:
-        files = sorted(path.parent.glob(f"{glob.escape(path.stem)}-[0-9][0-9][0-9][0-9][0-9][0-9]{path.suffix}"))
-    except OSError:
-        return ""
+    files = rotated.present(path)
     return f"the files of a recording with --rotate are {one_line(str(files[0]))} and so on" if files else ""
 
 

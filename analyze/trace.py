@@ -196,7 +196,6 @@ class Trace:
         """
         self._make(made_first(query))
         self._find_processes(query)
-        self._database.make_named(query)
         return self._database.sql(query, params=values)
 
     def keep(self, view: View) -> duckdb.DuckDBPyRelation:
@@ -269,7 +268,6 @@ class Trace:
             known = {r.name: r for r in reports()}
             self._make(known[name] for name in NAMED_REPORT.findall(query) if name in known)
         self._find_processes(query)
-        self._database.make_named(query)
         try:
             return self._database.sql(query)
         except (duckdb.CatalogException, duckdb.BinderException):

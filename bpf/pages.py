@@ -188,7 +188,7 @@ def _statistics(heads: list[Struct], leaf: Leaf) -> Struct | None:
 
 
 def moved_column(chunk: Struct, by: int) -> Struct:
-    """A column of a row group, likewise."""
+    """The column of a row group as it is said of where it stands so many bytes further on."""
     for number in (9, 11):
         if number in chunk[3]:
             chunk[3][number] = i64(chunk[3][number].value + by)
@@ -196,7 +196,7 @@ def moved_column(chunk: Struct, by: int) -> Struct:
 
 
 def moved(group: Struct, by: int) -> Struct:
-    """The row group as it is said of where it stands so many bytes further on."""
+    """The row group, likewise."""
     for chunk in group[1].items:
         moved_column(chunk, by)
     if 5 in group:

@@ -441,8 +441,7 @@ def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes]
         "rows": {kind: present.get(kind, 0) for kind in recording["rows"]},
         "losses": [*recording["losses"], *damaged],
     }
-    texts = {schema.METADATA_KEY: json.dumps(whole).encode(), schema.KINDS_KEY: schema.describe_kinds()}
-    texts[schema.CHECKSUM_KEY] = schema.checksum(out.tell(), out.crc, texts)
+    texts = schema.texts(whole, out.tell(), out.crc)
     out.write(pages.with_row_groups(_end(parts[0]), sum(present.values()), groups, texts))
     return whole
 

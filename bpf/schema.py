@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 
@@ -95,6 +97,12 @@ def checksum(data_bytes: int, data_crc: int, texts: dict[bytes, bytes]) -> bytes
     for key in (METADATA_KEY, KINDS_KEY):
         crc = zlib.crc32(texts.get(key, b""), crc)
     return json.dumps({"bytes": data_bytes, "crc32": crc}).encode()
+
+
+def texts(recording: Mapping[str, Any], data_bytes: int, data_crc: int) -> dict[bytes, bytes]:
+    """What the footer of a trace holds by name; `data_crc` is of the first `data_bytes` of the file, all before it."""
+    said = {METADATA_KEY: json.dumps(recording).encode(), KINDS_KEY: describe_kinds()}
+    return {**said, CHECKSUM_KEY: checksum(data_bytes, data_crc, said)}
 
 
 def describe_kinds() -> bytes:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from recorder import kernel
+from recorder.compiler import LOAD_64, PSEUDO_MAP_FD
 
 INSTRUCTION = np.dtype([("operation", "u1"), ("registers", "u1"), ("offset", "i2"), ("number", "i4")])
-_LOAD_64, _PSEUDO_MAP_FD = 0x18, 1  # as in `compiler`
-_SOURCE = np.uint8(1 << 4 if np.little_endian else 1)
+_SOURCE = np.uint8(PSEUDO_MAP_FD << 4 if np.little_endian else PSEUDO_MAP_FD)
 _SOURCE_MASK = np.uint8(0xF0 if np.little_endian else 0x0F)
 
 
@@ -68,7 +68,7 @@ class Compiled:
 def with_maps(code: bytes, fds: list[int]) -> bytes:
     """The instructions with the maps' descriptors in them."""
     instructions = np.frombuffer(code, INSTRUCTION).copy()
-    of_maps = (instructions["operation"] == _LOAD_64) & (instructions["registers"] & _SOURCE_MASK == _SOURCE)
+    of_maps = (instructions["operation"] == LOAD_64) & (instructions["registers"] & _SOURCE_MASK == _SOURCE)
     places = instructions["number"][of_maps]
     instructions["number"][of_maps] = np.array(fds, "i4")[places]
     return instructions.tobytes()

@@ -182,10 +182,9 @@ class Decoder:
         self._unmeasured = unmeasured
         self._by_raw_number = {
             syscalls.NR.name: self._number,
-            syscalls.ABI.name: self._abi,
-            syscalls.SYSCALL.name: self._syscall,
+            syscalls.ABI.name: Names(names.abi).column,
+            syscalls.SYSCALL.name: Names(names.name).column,
         }
-        self._abis, self._syscalls = Names(names.abi), Names(names.name)
         self._errors = Names(lambda number: errnos.name(-number))
         self._moving_bytes = names.numbers(calls.MOVING_BYTES)
 
@@ -281,12 +280,6 @@ class Decoder:
     def _number(self, raw: npt.NDArray[np.uint16]) -> pa.Array:
         number = raw & np.uint16(syscalls.UNKNOWN_NR)
         return pa.array(number, pa.uint16(), mask=_or_none(number == syscalls.UNKNOWN_NR))
-
-    def _abi(self, raw: npt.NDArray[np.uint16]) -> pa.Array:
-        return self._abis.column(raw)
-
-    def _syscall(self, raw: npt.NDArray[np.uint16]) -> pa.Array:
-        return self._syscalls.column(raw)
 
     def _error(self, records: Records) -> pa.Array:
         if syscalls.ERRNO.name in (records.dtype.names or ()):

@@ -33,7 +33,7 @@ COMPILER = Path(__file__).with_name("compiler.py")
 
 CACHE = Cache(Path("/var/cache/sysmon"))
 
-LIBRARIES = ("/usr/lib", "/usr/lib64", *glob.glob("/usr/lib/*-linux-gnu*"))
+LIBRARIES = ("/usr/lib/libbcc.so.0", "/usr/lib64/libbcc.so.0", "/usr/lib/*-linux-gnu*/libbcc.so.0")
 
 
 @dataclass
@@ -233,11 +233,9 @@ def _key(request: dict[str, Any]) -> str:
     files = [COMPILER, *sorted(path for path in program.STUB_DIR.rglob("*") if path.is_file())]
     for path in files:
         digest.update(path.read_bytes())
-    for path in sorted(
-        Path(folder) / name for folder in LIBRARIES for name in glob.glob("libbcc.so.0", root_dir=folder)
-    ):
-        found = path.stat()
-        digest.update(f"{path} {found.st_size} {found.st_mtime_ns}".encode())
+    for library in sorted(file for pattern in LIBRARIES for file in glob.glob(pattern)):
+        found = os.stat(library)
+        digest.update(f"{library} {found.st_size} {found.st_mtime_ns}".encode())
     uname = os.uname()
     digest.update(f"{uname.release} {uname.version} {uname.machine}".encode())
     return digest.hexdigest()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import time
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import pyarrow as pa
 from bpf.errors import SysmonError
 from bpf.kind import Kind
 from bpf.metadata import Loss, Recording
+from bpf.rotated import numbered, present
 from recorder import amount, priority
 from recorder.errors import CannotWrite
 from recorder.writer import TraceWriter, telling
@@ -48,20 +48,6 @@ def rotation(text: str, kept: int | None) -> Rotation:
     """What the text asks for. Raises BadRequest."""
     seconds, size = amount.seconds_or_bytes("--rotate", text, LEAST_S, LEAST_BYTES)
     return Rotation(text, seconds, size, kept)
-
-
-def numbered(path: Path, number: int) -> Path:
-    """The name of a file: the next sorts after it."""
-    return path.with_name(f"{path.stem}-{number:06}{path.suffix}")
-
-
-def present(path: Path) -> list[Path]:
-    """The files that there are of a recording of this name."""
-    name = re.compile(re.escape(path.stem) + r"-\d{6,}" + re.escape(path.suffix))
-    try:
-        return sorted(p for p in path.parent.iterdir() if name.fullmatch(p.name))
-    except OSError:  # said when the first file is made
-        return []
 
 
 class RotatingWriter:

@@ -44,8 +44,8 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
         signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
-        # held: or one may come when the file is there and nobody is to remove it yet
         before = _cut_off(options.path)
+        # held: or one may come when the file is there and nobody is to remove it yet
         with ends.held(), privilege.acting_as(privileges.owner):
             writer: TraceWriter | FlightWriter | RotatingWriter
             if options.ring:
@@ -57,7 +57,7 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
             undo.callback(writer.abandon)
         status = Status(options)
         for left in before:
-            status.note(f"an earlier recording was cut off: `sysmon repair {shlex.quote(str(left))}` makes it a trace")
+            status.say(f"an earlier recording was cut off: `sysmon repair {shlex.quote(str(left))}` makes it a trace")
         prepared = preparing.result()
         names, plan, loading = prepared.names, prepared.plan, prepared.loading
         undo.callback(loading.abandon)

@@ -16,10 +16,9 @@ from rich.live import Live
 from rich.text import Text
 
 import bpf
-from bpf import lifecycle, steps
+from bpf import lifecycle, rotated, steps
 from bpf.columns import PID
 from bpf.metadata import Recording
-from recorder import rotate
 from recorder.follow import Command
 
 if TYPE_CHECKING:
@@ -57,9 +56,9 @@ class Status:
             until = "until the command and all it started have ended"
         into = self._options.path
         if self._options.rotate:
-            into = rotate.numbered(into, 1)
+            into = rotated.numbered(into, 1)
             until = f"and on {until}"
-        self._say(f"recording to {into} {until}")
+        self.say(f"recording to {into} {until}")
         if self._console.is_terminal and not self._options.command:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
@@ -99,20 +98,20 @@ class Status:
         lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
         for probe in recording["probes"]:
             if not probe["attached"]:
-                self._say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
+                self.say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
         for column, reason in recording["unmeasured"].items():
-            self._say(f"not measured: {column}: {reason}")
+            self.say(f"not measured: {column}: {reason}")
         if recording["stopped_by"] == "size":
-            self._say("stopped: the trace is as large as it may be (--max-size)")
+            self.say("stopped: the trace is as large as it may be (--max-size)")
         for file in left:
-            self._say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` makes it")
+            self.say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` makes it")
         if command and command.status() is None:
-            self._say(f"the command still runs: pid {command.pid}")
+            self.say(f"the command still runs: pid {command.pid}")
         idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)
         if "syscall" in recording["kinds"] and not recording["rows"]["syscall"]:
-            self._say("no system call that was asked for was made")
+            self.say("no system call that was asked for was made")
         if self._options.filters.flags and idle:
-            self._say("no process that was asked for did anything: look at the filter, and at `ps`")
+            self.say("no process that was asked for did anything: look at the filter, and at `ps`")
         written = path if len(files) == 1 else f"{len(files)} files, {files[0]} to {path.name}"
         counted = (
             f"; {stepped:,} events only counted (--max-rate, or no room; sysmon report {path} losses)"
@@ -120,17 +119,14 @@ class Status:
             else ""
         )
         gone = f"; {removed} older removed (--rotate-keep), whose rows are part of this" if removed else ""
-        self._say(
+        self.say(
             f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
             f"{size(sum(file.stat().st_size for file in files))}, {seconds:.1f} s, "
             f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{counted}{gone}"
         )
-        self._say(f"next: sysmon report {shlex.quote(str(path))}")
+        self.say(f"next: sysmon report {shlex.quote(str(path))}")
 
-    def note(self, text: str) -> None:
-        """Says something that has nothing to do with this recording."""
-        self._say(text)
-
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Writes a line."""
         with contextlib.suppress(OSError):  # nobody reads it: no reason to lose a recording
             self._console.print(Text(text), soft_wrap=True)

@@ -205,8 +205,7 @@ class TraceWriter:
             if tables:
                 self._write(tables)
         with self._telling():
-            texts = {schema.METADATA_KEY: json.dumps(recording).encode(), schema.KINDS_KEY: schema.describe_kinds()}
-            texts[schema.CHECKSUM_KEY] = schema.checksum(self._file.tell(), self._crc, texts)
+            texts = schema.texts(recording, self._file.tell(), self._crc)
             end = pages.with_row_groups(pages.footer(self._empty), self.total_rows, list(self._groups), texts)
             _write_all(self._file, end)
             os.fsync(self._file.fileno())

@@ -26,7 +26,7 @@ Key = tuple[int, int]
 
 MEASURES = {
     "cpu": "SELECT pid, start, SUM(oncpu_ns) AS amount FROM {part}.cpu GROUP BY pid, start",
-    "memory": "SELECT pid, start, MAX(TRY(rss_anon_bytes + rss_file_bytes + rss_shmem_bytes)) AS amount "
+    "memory": "SELECT pid, start, MAX(unfiltered.rss(rss_anon_bytes, rss_file_bytes, rss_shmem_bytes)) AS amount "
     "FROM {part}.memory GROUP BY pid, start",
     "io": "SELECT pid, start, SUM(bytes) AS amount FROM {part}.syscall_stats WHERE bytes > 0 GROUP BY pid, start",
     "kernel_memory": "SELECT pid, start, SUM(allocated_bytes) AS amount FROM {part}.kernel_memory GROUP BY pid, start",

@@ -31,7 +31,7 @@ WITH
 samples AS (
     SELECT
         *,
-        TRY(rss_anon_bytes + rss_file_bytes + rss_shmem_bytes) AS rss_bytes,
+        unfiltered.rss(rss_anon_bytes, rss_file_bytes, rss_shmem_bytes) AS rss_bytes,
         ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY ts) AS n,
         ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY ts DESC) AS n_from_end
     FROM main.memory

@@ -42,7 +42,7 @@ samples AS (
         EPOCH_NS(m.ts) AS ns,
         m.peak_rss_bytes,
         -- TRY: a sum that no machine can have is damage, and must not cost the whole answer.
-        TRY(m.rss_anon_bytes + m.rss_file_bytes + m.rss_shmem_bytes) AS rss_bytes
+        unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS rss_bytes
     FROM main.memory AS m
     LEFT JOIN execs AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start
     WHERE e.ts IS NULL OR m.ts >= e.ts

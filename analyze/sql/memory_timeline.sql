@@ -27,7 +27,7 @@ SELECT
     m.pid,
     p.comm,
     -- TRY: a sum that no machine can have is damage, and must not cost the whole answer.
-    TRY(m.rss_anon_bytes + m.rss_file_bytes + m.rss_shmem_bytes) AS rss_bytes,
+    unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS rss_bytes,
     m.rss_anon_bytes,
     m.rss_file_bytes,
     m.rss_shmem_bytes,

@@ -11,7 +11,7 @@ import pytest
 import analyze
 from analyze.repair import CannotRepair, make_whole
 from bpf import partial
-from recorder.rotate import present
+from bpf.rotated import present
 from tests.live.recording import start, wait_for
 from tests.live.test_durability import complete, end_of, numbered
 

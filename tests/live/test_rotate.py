@@ -13,7 +13,7 @@ import pytest
 
 import analyze
 from bpf import partial
-from recorder.rotate import present
+from bpf.rotated import present
 from tests.live.recording import SYSMON, kernel_preempts_programs, python, recording, start, wait_for
 from tests.live.test_durability import numbered
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 import analyze
-from bpf import lifecycle, partial
+from bpf import lifecycle, partial, rotated
 from bpf.errors import BadRequest
+from bpf.rotated import present
 from recorder import rotate
 from recorder.errors import CannotWrite
-from recorder.rotate import RotatingWriter, Rotation, present, rotation
+from recorder.rotate import RotatingWriter, Rotation, rotation
 from tests import traces
 from tests.traces import at, born, row
 from tests.unit.test_flight import batch
@@ -30,7 +31,7 @@ def test_neither(text: str) -> None:
 
 def test_names_sort_and_are_told_from_others(tmp_path: Path) -> None:
     path = tmp_path / "a.b.parquet"
-    names = [rotate.numbered(path, n) for n in (1, 2, 10, 999_999)]
+    names = [rotated.numbered(path, n) for n in (1, 2, 10, 999_999)]
     assert names[0].name == "a.b-000001.parquet" and names == sorted(names)
     for other in ("a.b.parquet", "a.b-1.parquet", "axb-000001.parquet", "a.b-000001.parquet.bak"):
         (tmp_path / other).touch()

@@ -28,13 +28,13 @@ CREATE VIEW finding.command_failed(
 ) AS
 WITH
 command AS (
-    SELECT p.*
+    SELECT p.*, COALESCE(FORMAT('status {}', p.exit_code), unfiltered.signal_name(p.signal)) AS outcome
     FROM finding.process AS p
     CROSS JOIN main.recording AS r
     WHERE p.ended_here
         AND (
             p.exit_code <> 0
-            OR p.signal NOT IN (4, 5, 6, 7, 8, 9, 11, 24, 25, 31)
+            OR NOT unfiltered.is_killing(p.signal)
             AND NOT (p.signal IN (1, 2, 15) AND getvariable('stopped_by_signal'))
         )
         AND p.ppid = r.recorder_pid
@@ -72,11 +72,9 @@ told AS (
         c.pid,
         c.start,
         NULL AS subject,
-        'is the command that was recorded, and failed: '
-        || COALESCE(FORMAT('status {}', c.exit_code), unfiltered.signal_name(c.signal))
+        'is the command that was recorded, and failed: ' || c.outcome
         || COALESCE(FORMAT(', after {} ({}) had ended with {}', b.comm, b.failed_pid, b.outcome), '') AS summary,
-        COALESCE(FORMAT('status {}', c.exit_code), unfiltered.signal_name(c.signal))
-        || FORMAT(' after {:.3f} s; command: ', c.lifetime_ns / 1e9) || COALESCE(c.command, '(no name)')
+        c.outcome || FORMAT(' after {:.3f} s; command: ', c.lifetime_ns / 1e9) || COALESCE(c.command, '(no name)')
         || COALESCE(
             FORMAT('; {:.4f} s before its end {} ({}) ended with {}; command: ', (c.ended_ns - b.ended_ns) / 1e9, b.comm,
                 b.failed_pid, b.outcome) || b.command, ''

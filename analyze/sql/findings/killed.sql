@@ -30,7 +30,7 @@ WITH
 ended AS (
     SELECT *, unfiltered.signal_name(signal) AS signal_name
     FROM finding.process
-    WHERE ended_here AND signal IN (4, 5, 6, 7, 8, 9, 11, 24, 25, 31)
+    WHERE ended_here AND unfiltered.is_killing(signal)
 ),
 grouped AS (
     SELECT

@@ -17,7 +17,7 @@ last_execs AS (
     GROUP BY pid, start
 ),
 seen AS (
-    SELECT m.pid, m.start, TRY(m.rss_anon_bytes + m.rss_file_bytes + m.rss_shmem_bytes) AS bytes
+    SELECT m.pid, m.start, unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS bytes
     FROM main.memory AS m
     LEFT JOIN last_execs AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start
     WHERE e.ts IS NULL OR m.ts > e.ts
