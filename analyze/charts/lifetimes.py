@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.collections import PolyCollection
@@ -83,7 +84,7 @@ class Process:
         """Whether it was there all the time, as one program."""
         return all(life.began is None and life.ended is None for life in self.lives)
 
-    @property
+    @cached_property
     def began(self) -> float:
         """When it was first seen to begin something; what was there before is first."""
         return min((-1.0 if life.began is None else life.began) for life in self.lives)
@@ -183,6 +184,8 @@ def lines(everyone: list[Process], *, keep_all: bool = False) -> tuple[list[Line
             roots.append(p)
     found: list[Line] = []
     for most in GROUPS:
+        if most >= len(everyone) and len(wanted) > LINES:  # each would have a line of its own
+            continue
         found = _without_stem(list(_tree(roots, children, most, 0)), wanted)
         if len(found) <= LINES:
             return found, 0
@@ -210,7 +213,8 @@ def _tree(members: Iterable[Process], children: dict[Key, list[Process]], most: 
         depth, group = todo.pop()
         yield Line(depth, group)
         below = [child for p in group for child in children.get(p.key, ())]
-        todo += [(depth + 1, one) for one in reversed(_groups(below, most))]
+        if below:
+            todo += [(depth + 1, one) for one in reversed(_groups(below, most))]
 
 
 def _groups(members: Iterable[Process], most: int) -> list[tuple[Process, ...]]:

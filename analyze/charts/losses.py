@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.collections import PolyCollection
 
 from analyze.charts import style
 from analyze.charts.data import columns
@@ -82,7 +84,11 @@ def shade(axes: Axes, lost: Losses) -> None:
     low, high = axes.get_xlim()
     least = LEAST * (high - low)
     inside = [(max(began, low), min(ended, high)) for began, ended in lost.spans if began < high and ended > low]
-    for span in merged(inside, least):
-        axes.axvspan(*span, facecolor=(style.INK, 0.12), linewidth=0, zorder=4, gid="loss")
-        # Of its own: an SVG gives a hatch and what is behind it one opacity.
-        axes.axvspan(*span, facecolor="none", edgecolor=(style.INK, 0.5), hatch="////", linewidth=0, zorder=4)
+    boxes = [[(a, 0), (a, 1), (b, 1), (b, 0)] for a, b in merged(inside, least)]
+    if not boxes:
+        return
+    # Hatched by another of its own: an SVG gives a hatch and what is behind it one opacity.
+    hatched: dict[str, Any] = {"facecolor": "none", "edgecolor": (style.INK, 0.5), "hatch": "////"}
+    for look in ({"facecolor": (style.INK, 0.12), "edgecolor": "none", "gid": "loss"}, hatched):
+        spans = PolyCollection(boxes, transform=axes.get_xaxis_transform(), linewidth=0, zorder=4, **look)
+        axes.add_collection(spans, autolim=False)

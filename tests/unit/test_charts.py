@@ -297,8 +297,9 @@ def test_losses_are_shaded_where_they_happened(drawn: Drawn) -> None:
     ]  # fmt: skip
     figure = drawn("cpu", rows)
     for axes in figure.axes:
-        (shade,) = (p for p in axes.patches if p.get_gid() == "loss")
-        box = shade.get_path().get_extents(shade.get_patch_transform())
+        (shades,) = (c for c in axes.collections if c.get_gid() == "loss")
+        (shade,) = shades.get_paths()
+        box = shade.get_extents()
         assert (box.x0, box.x1) == (2, 3)
     assert "17 (map full: cpu)" in texts(figure)
     assert "99" not in texts(figure)  # no chart of CPU time lacks an open
