@@ -38,6 +38,20 @@
 		bpf_probe_read_kernel(&(dst), sizeof(dst), (void *)(ptr) + OFFSET_##type##__##member);                 \
 	})
 
+// The thread that runs now, and a member of it or of what it points to. Where the verifier knows what the pointer is of,
+// it lets that be read without a helper: 10 ns less each.
+#ifdef CURRENT_TASK_BTF
+#define CURRENT_TASK() (((void *(*)(void))CURRENT_TASK_BTF)())
+#define TREAD(dst, ptr, type, member)                                                                                  \
+	({                                                                                                             \
+		_Static_assert(sizeof(dst) == SIZE_##type##__##member, #type "." #member);                             \
+		(dst) = *(volatile typeof(dst) *)((void *)(ptr) + OFFSET_##type##__##member);                          \
+	})
+#else
+#define CURRENT_TASK() ((void *)bpf_get_current_task())
+#define TREAD KREAD
+#endif
+
 struct control {
 	u64 t0;           // recording began [ns, CLOCK_BOOTTIME]
 	u32 epoch;        // which of a kind's two maps is being filled; 0: not recording
@@ -221,8 +235,11 @@ INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who
 		if (!SWITCHED(cpu, since))
 			return wanted;
 	}
-	void *task = (void *)bpf_get_current_task();
-	who->start = start_of(task);
+	void *task = CURRENT_TASK(), *leader = NULL;
+	u64 start = 0;
+	TREAD(leader, task, task_struct, group_leader);
+	TREAD(start, leader, task_struct, start_boottime);
+	who->start = start;
 	int wanted = wants(c, who->pid, task);
 	cpu->start = who->start;
 	cpu->wanted = wanted;

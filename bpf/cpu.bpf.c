@@ -41,17 +41,21 @@ BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
 	 OFFSET_task_struct__min_flt == OFFSET_task_struct__nvcsw + 32 &&                                              \
 	 OFFSET_task_struct__maj_flt == OFFSET_task_struct__nvcsw + 40)
 
+#define READ_USAGE(READ, u, task)                                                                                      \
+	({                                                                                                             \
+		READ((u)->nvcsw, task, task_struct, nvcsw);                                                            \
+		READ((u)->nivcsw, task, task_struct, nivcsw);                                                          \
+		READ((u)->start_boottime, task, task_struct, start_boottime);                                          \
+		READ((u)->min_flt, task, task_struct, min_flt);                                                        \
+		READ((u)->maj_flt, task, task_struct, maj_flt);                                                        \
+	})
+
 INLINE void usage_of(void *task, struct usage *u)
 {
-	if (SIDE_BY_SIDE) {
+	if (SIDE_BY_SIDE)
 		bpf_probe_read_kernel(u, sizeof(*u), task + OFFSET_task_struct__nvcsw);
-		return;
-	}
-	KREAD(u->nvcsw, task, task_struct, nvcsw);
-	KREAD(u->nivcsw, task, task_struct, nivcsw);
-	KREAD(u->start_boottime, task, task_struct, start_boottime);
-	KREAD(u->min_flt, task, task_struct, min_flt);
-	KREAD(u->maj_flt, task, task_struct, maj_flt);
+	else
+		READ_USAGE(KREAD, u, task);
 }
 
 // What a count grew by; 0 if it is older than the one before (see ADD).
@@ -78,7 +82,7 @@ INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *t
 	was.usage = t->task == id ? t->usage : now->usage;
 	if (!leaves) {
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
-		KREAD(flags, task, task_struct, flags);
+		TREAD(flags, task, task_struct, flags);
 		if (flags & PF_EXITING)  // it has left already
 			return was;
 #endif
@@ -94,7 +98,7 @@ INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *t
 // Only where no other thread can come between: `charged` is taken and set here.
 INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves)
 {
-	void *task = (void *)bpf_get_current_task();
+	void *task = CURRENT_TASK();
 	u32 parity = c->epoch & 1, zero = 0;
 	u64 ns = grew(now, cpu->charged > c->t0 ? cpu->charged : c->t0);
 	struct cpu_time *t = cpu_times.lookup(&zero);
@@ -113,9 +117,9 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves
 	if (!identify(c, cpu, me, &who))
 		return;
 #ifdef RECORDS_cpu
-	usage_of(task, &is.usage);
+	READ_USAGE(TREAD, &is.usage, task);
 #ifdef HAVE_task_struct__sched_info__run_delay
-	KREAD(is.run_delay, task, task_struct, sched_info__run_delay);
+	TREAD(is.run_delay, task, task_struct, sched_info__run_delay);
 #endif
 	struct thread was = last_charged(c, t, task, &is, leaves);
 	t->usage = is.usage;

@@ -131,7 +131,7 @@ MAPS_OF = {events.SYSCALL.name: ("traced_calls",)}
 """Maps that are there only if the kind is recorded."""
 
 _MEMBER = re.compile(
-    r"\bKREAD\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
+    r"\b[KT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
     r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pid|pt_regs|mount|dentry|sock_common|unix_sock|unix_address)__(\w+)"
 )
 
