@@ -43,6 +43,10 @@ tracepoint:raw_syscalls:sys_exit /@start[tid]/ {
 """What sysmon counts, for bpftrace: calls and their latencies by process, command and call."""
 
 
+READ_CLOCK = "bpf_ktime_get_boot_ns();"
+"""A body of `empty`: what a program that times anything cannot do without."""
+
+
 @functools.cache
 def _loaded(tracepoints: tuple[str, ...] | None, body: str) -> loader.Loaded:
     kernel.raise_memlock_limit()

@@ -1,8 +1,9 @@
 """What the benchmarks share: interleaved runs, their medians and spread, tables, and aims beside what was measured.
 
 A condition is what goes on while something is measured: nothing, empty programs, a recording, a peer. Runs of all
-conditions take turns, so that a machine that becomes slower does so for all of them. What a condition adds is the
-median, over the rounds, of its run less the run of nothing in the same round; a spread is the smallest and the largest.
+conditions take turns, so that a machine that becomes slower does so for all of them. What a condition adds is its
+fastest run less the fastest run of nothing, as other load only ever makes a run slower. Beside it stand the median,
+over the rounds, of its run less the run of nothing in the same round, and the spread: the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-NOTHING, FLOOR = "nothing", "empty programs"
+NOTHING, FLOOR, CLOCKS = "nothing", "empty programs", "programs that read the clock"
 DEFAULT, EVERY_CALL = "sysmon record", "sysmon record --syscalls"
 
 Condition = Callable[[], AbstractContextManager[list[str]]]
@@ -128,8 +129,17 @@ class Samples:
         values = self.values(condition, figure)
         return statistics.median(values) if values else None
 
+    def fastest(self, condition: str, figure: str) -> float | None:
+        """The smallest of all rounds; None if there were none."""
+        return min(self.values(condition, figure), default=None)
+
+    def least(self, condition: str, figure: str, relative: bool = False) -> float | None:
+        """By how much the fastest run was slower than the fastest of nothing; relative: as a share of that."""
+        mine, base = self.fastest(condition, figure), self.fastest(NOTHING, figure)
+        return None if mine is None or base is None else (mine - base) / (base if relative else 1)
+
     def added(self, condition: str, figure: str, relative: bool = False) -> list[float]:
-        """By how much the figure was more than that of nothing in the same round; relative: as a share of that."""
+        """By how much the figure was more than that of nothing in each round; relative: as a share of that."""
         pairs = list(zip(self.values(condition, figure), self.values(NOTHING, figure), strict=False))
         return [(value - base) / (base if relative else 1) for value, base in pairs]
 
@@ -140,8 +150,8 @@ class Samples:
 
     def ratio(self, condition: str, to: str, figure: str) -> float | None:
         """What one condition adds by what another adds; None if what the other adds is lost in the noise."""
-        mine, others = self.middle(condition, figure), self.added(to, figure)
-        return mine / statistics.median(others) if mine is not None and others and min(others) > 0 else None
+        mine, other = self.least(condition, figure), self.least(to, figure)
+        return mine / other if mine is not None and other is not None and other > 0 else None
 
 
 def interleaved(

@@ -32,8 +32,9 @@ HEAD = """\
 
 What recording and reading cost, beside what others cost in the same run, and beside a floor: empty programs on the
 same raw tracepoints, which no tool that uses them can go below. `script/benchmarks` measures on the machine where it
-runs and writes this page. Runs of all that is compared take turns. What is added is the median over the rounds of a run
-less the run without any recording in the same round; the spread is the smallest and the largest. {rounds}
+runs and writes this page. Runs of all that is compared take turns. What is added is the fastest run less the fastest
+without any recording, as other load, and neighbours on the same hardware, only ever make a run slower; median and
+spread, the smallest and the largest, are of a run less the run without any recording in the same round. {rounds}
 
 {machine}
 

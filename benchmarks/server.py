@@ -12,6 +12,7 @@ import csv
 import io
 import shutil
 import socket
+import statistics
 import subprocess
 import tempfile
 import time
@@ -26,13 +27,13 @@ BPFTRACE = "bpftrace, count and hist"
 
 TEXT = f"""\
 redis-server without persistence, and redis-benchmark with {CLIENTS} connections over loopback, {{requests:,}} requests
-a run: the change of the rate of requests. `× floor` is of the loss under empty programs on the same tracepoints."""
+a run: the change of the best rate. `× floor` is of the loss under empty programs on the same tracepoints."""
 
 PUBLISHED = """\
 For comparison, falcosecurity publishes for redis (libs proposal 20240901, another machine): −13 % with programs that
 return at once, −35 % with nearly all system calls sent to user space."""
 
-HEAD = ("test", "under", "requests/s", "change", "spread", "× floor")
+HEAD = ("test", "under", "requests/s", "change", "median", "spread", "× floor")
 
 
 @contextlib.contextmanager
@@ -79,42 +80,46 @@ def section(rounds: int, requests: int) -> Section:
                 rounds,
             )
     except Absent as why:
-        return Section("A server", text, HEAD, [("all", f"not measured: {why}", "", "", "", "")], _aims(Samples()))
+        return Section("A server", text, HEAD, [("all", f"not measured: {why}", *[""] * 5)], _aims(Samples()))
     rows = [_row(samples, test, name) for test in TESTS for name in samples.runs]
-    rows += [("all", name, f"does not run here: {why}", "", "", "") for name, why in samples.absent.items()]
+    rows += [("all", name, f"does not run here: {why}", *[""] * 4) for name, why in samples.absent.items()]
     return Section("A server", text, HEAD, rows, _aims(samples), [PUBLISHED])
 
 
 def _rates(port: int, requests: int) -> dict[str, float]:
-    """Requests each second of each test, and the time that one takes, of which losses are made."""
+    """How long a request takes, on average, in each test [s]."""
     found = shutil.which("redis-benchmark") or ""
     options = ["-h", "127.0.0.1", "-p", str(port), "-c", str(CLIENTS), "-n", str(requests), "-t", ",".join(TESTS)]
     output = measure.run([found, *options, "--csv"]).output
-    return {row["test"].lower(): float(row["rps"]) for row in csv.DictReader(io.StringIO(output))}
+    return {row["test"].lower(): 1 / float(row["rps"]) for row in csv.DictReader(io.StringIO(output))}
 
 
 def _loss(samples: Samples, name: str, test: str) -> float | None:
-    change = samples.middle(name, test, relative=True)
-    return None if change is None else -change
+    """Of the best rate without any recording, the share by which the best rate is lower."""
+    mine, base = samples.fastest(name, test), samples.fastest(NOTHING, test)
+    return None if mine is None or base is None else 1 - base / mine
 
 
 def _of_floor(samples: Samples, name: str, test: str) -> float | None:
-    """None if the empty programs cost nothing in some round."""
-    losses = samples.added(FLOOR, test, relative=True)
+    """None if the empty programs cost nothing."""
     mine, floor = _loss(samples, name, test), _loss(samples, FLOOR, test)
-    return mine / floor if mine is not None and floor and max(losses) < 0 else None
+    return mine / floor if mine is not None and floor is not None and floor > 0 else None
 
 
 def _row(samples: Samples, test: str, name: str) -> tuple[str, ...]:
-    rate = shown(samples.median(name, test), ",.0f")
+    fastest = samples.fastest(name, test)
+    rate = shown(None if fastest is None else 1 / fastest, ",.0f")
     if name == NOTHING:
-        return (test, name, rate, "", spread(samples.values(name, test), ",.0f"), "")
+        return (test, name, rate, "", "", spread([1 / s for s in samples.values(name, test)], ",.0f"), "")
+    loss = _loss(samples, name, test)
+    losses = [1 - 1 / (1 + more) for more in samples.added(name, test, relative=True)]
     return (
         test,
         name,
         rate,
-        shown(samples.middle(name, test, relative=True), "+.1%"),
-        spread(samples.added(name, test, relative=True), "+.0%"),
+        shown(None if loss is None else -loss, "+.1%"),
+        shown(-statistics.median(losses) if losses else None, "+.1%"),
+        spread([-one for one in losses], "+.0%"),
         shown(_of_floor(samples, name, test), ".2f"),
     )
 

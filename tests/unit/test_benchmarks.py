@@ -23,13 +23,22 @@ def test_what_is_added_is_the_median_of_differences_in_the_same_round() -> None:
     assert of.middle("other", "s", relative=True) == pytest.approx(0.35)
 
 
+def test_what_is_added_at_the_least_is_between_the_fastest_runs() -> None:
+    # Other load made the third run of nothing slower, and two of the other's.
+    of = samples(nothing=[10, 10, 19], other=[15, 12, 15])
+    assert of.fastest("other", "s") == 12
+    assert of.least("other", "s") == 2
+    assert of.least("other", "s", relative=True) == pytest.approx(0.2)
+    assert of.least("absent", "s") is None
+
+
 def test_ratio_is_of_what_both_add() -> None:
-    of = samples(nothing=[10, 10, 10], empty_programs=[12, 12, 13], other=[16, 15, 14])
+    of = samples(nothing=[10, 11, 10], empty_programs=[12, 12, 13], other=[16, 15, 17])
     assert of.ratio("other", FLOOR, "s") == 5 / 2
 
 
 def test_no_ratio_to_a_floor_that_is_lost_in_the_noise() -> None:
-    of = samples(nothing=[10, 10, 10], empty_programs=[12, 9, 13], other=[16, 15, 14])
+    of = samples(nothing=[10, 10, 10], empty_programs=[12, 10, 13], other=[16, 15, 14])
     assert of.ratio("other", FLOOR, "s") is None
     assert of.ratio("absent", "other", "s") is None
 
