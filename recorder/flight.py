@@ -88,16 +88,15 @@ class FlightWriter:
         """Size of all parts so far."""
         return sum(part.bytes for part in self._over) + self._part.bytes_written
 
-    @property
-    def bytes_expected(self) -> int:
-        """Size that the file would have if it were made now."""
-        return sum(part.bytes for part in self._over) + self._part.bytes_expected
+    def reaches(self, size: int) -> bool:
+        """Whether the file would be this large if it were made now [bytes]."""
+        return self._part.reaches(size - sum(part.bytes for part in self._over))
 
     @property
     def is_full(self) -> bool:
         """Whether it is time for another part."""
         if self._keep.bytes is not None:
-            return self._part.bytes_expected - REST_BYTES >= (self._keep.bytes - REST_BYTES) / (PARTS + 1)
+            return self._part.reaches(REST_BYTES + (self._keep.bytes - REST_BYTES) // (PARTS + 1))
         assert self._keep.seconds is not None
         return time.monotonic() - self._began_s >= self._keep.seconds / PARTS
 

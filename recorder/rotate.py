@@ -91,17 +91,16 @@ class RotatingWriter:
         """Size of all files so far, those that were removed included."""
         return self._bytes_over + self._file.bytes_written
 
-    @property
-    def bytes_expected(self) -> int:
-        """Size that the file would have if it were finished now."""
-        return self._file.bytes_expected
+    def reaches(self, size: int) -> bool:
+        """Whether the file would be this large if it were finished now [bytes]."""
+        return self._file.reaches(size)
 
     @property
     def is_full(self) -> bool:
         """Whether it is time for another file, and the one before is finished."""
         now = time.monotonic()
         if self._wanted.bytes is not None:
-            full = self.bytes_expected >= self._wanted.bytes and now >= self._began_s + LEAST_S
+            full = now >= self._began_s + LEAST_S and self.reaches(self._wanted.bytes)
         else:
             full = now >= self._next_s - SLACK_S
         return full and self._is_finished(os.WNOHANG)

@@ -255,7 +255,7 @@ class Session:
                 self._writer.write_now()
             if now >= deadline:
                 self._stopped_by = self._stopped_by or "duration"
-            elif self._options.max_bytes and self._writer.bytes_expected >= self._options.max_bytes:
+            elif self._options.max_bytes and self._writer.reaches(self._options.max_bytes):
                 self._stopped_by = self._stopped_by or "size"
             elif self._nobody_left():
                 self._stopped_by = self._stopped_by or "command"

@@ -59,7 +59,13 @@ MANY_BATCHES = 8
 """Batches of a kind that are put together."""
 
 FIRST_RATIO = 0.5
-"""How small rows become when they are written, while none was."""
+"""How small rows of a kind become when they are written, while none was."""
+
+MARGIN = 1.2
+"""How much larger than those that were written the next may become."""
+
+GUESSED_BYTES = 128 << 10
+"""Rows that take less are not written only to learn what they become."""
 
 
 class TraceWriter:
@@ -72,7 +78,8 @@ class TraceWriter:
         self._pending: dict[str, list[pa.RecordBatch]] = {k.name: [] for k in bpf.KINDS}
         self._opening: dict[str, list[pa.RecordBatch]] = {}
         self._pending_bytes = dict.fromkeys(self._pending, 0)
-        self._raw_bytes = 0  # of all rows that were written
+        self._raw_bytes = dict.fromkeys(self._pending, 0)  # of the rows that were written
+        self._small_bytes = dict.fromkeys(self._pending, 0)  # and what they became
         self._empty = partial.empty_file(schema.wide())
         self._encoder = rowgroups.Encoder(self._empty)
         self._groups = _Alike()  # what the footer says of each row group
@@ -109,11 +116,27 @@ class TraceWriter:
     @property
     def bytes_expected(self) -> int:
         """Size that the file would have if it were finished now, rather too much than too little."""
-        pending = sum(self._pending_bytes.values())
-        ratio = self.bytes_written / self._raw_bytes if self._raw_bytes else FIRST_RATIO
+        pending = sum(size * self._ratio(name) for name, size in self._pending_bytes.items())
         waiting = sum(bool(batches) for batches in self._pending.values())
         groups = self._journal.groups + waiting
-        return self.bytes_written + int(ratio * pending) + groups * GROUP_EXTRA_BYTES + REST_BYTES
+        return self.bytes_written + int(pending) + groups * GROUP_EXTRA_BYTES + REST_BYTES
+
+    def _ratio(self, name: str) -> float:
+        small, raw = self._small_bytes[name], self._raw_bytes[name]
+        return min(1, MARGIN * small / raw) if raw else FIRST_RATIO
+
+    def reaches(self, size: int) -> bool:
+        """Whether the file would be this large if it were finished now [bytes].
+
+        Where that hangs on rows of which it is not known how small they become, these are written first.
+        """
+        while self.bytes_expected >= size:
+            guessed = {n: b for n, b in self._pending_bytes.items() if b > GUESSED_BYTES and not self._raw_bytes[n]}
+            if not guessed:
+                return True
+            largest = max(guessed, key=guessed.__getitem__)
+            self._write({largest: self._gathered(largest)})
+        return False
 
     @property
     def total_rows(self) -> int:
@@ -174,7 +197,7 @@ class TraceWriter:
         pending = self._pending[name]
         table = partial.sorted_rows(partial.together(pending))
         pending.clear()
-        self._raw_bytes += self._pending_bytes[name]
+        self._raw_bytes[name] += self._pending_bytes[name]
         self._pending_bytes[name] = 0
         return partial.of_kind(name, table)
 
@@ -189,6 +212,8 @@ class TraceWriter:
             begin = self._file.tell()
             group = self._encoder.row_group(piece, begin)
             self._put(group.data)
+            if len(counts) == 1:
+                self._small_bytes[next(iter(counts))] += len(group.data)
             self._groups.append(group.said)
             with self._telling():
                 self._journal.wrote(partial.Group(begin, self._file.tell(), zlib.crc32(group.data), rows))

@@ -11,7 +11,7 @@ import pytest
 
 import analyze
 from analyze.errors import BrokenTrace
-from bpf import lifecycle, partial, schema
+from bpf import files, lifecycle, partial, schema
 from bpf.metadata import Recording
 from recorder.errors import CannotWrite
 from recorder.writer import TraceWriter
@@ -69,6 +69,22 @@ def test_every_flipped_bit_before_the_footer_is_found(tmp_path: Path) -> None:
     path.write_bytes(whole[:described] + bytes([whole[described] ^ 1]) + whole[described + 1 :])
     with pytest.raises(BrokenTrace):
         analyze.open_trace(path)
+
+
+@pytest.mark.parametrize("random", [False, True], ids=["become small", "stay as they are"])
+def test_a_file_that_is_not_to_be_larger_ends_just_below(tmp_path: Path, random: bool) -> None:
+    wanted = 1 << 20
+    out = TraceWriter(tmp_path / "t.parquet", force=False)
+    names = iter(range(1 << 62))
+    for _ in range(10_000):
+        paths = [f"/a/{os.urandom(60).hex() if random else next(names) // 1000}" for _ in range(200)]
+        columns = {"ts": pa.array(range(200), schema.of_kind(files.OPEN).field("ts").type), "path": paths}
+        out.add(files.OPEN, pa.RecordBatch.from_pydict(columns))
+        if out.reaches(wanted):
+            break
+    out.finish(META)
+    size = (tmp_path / "t.parquet").stat().st_size
+    assert wanted / 2 < size <= wanted
 
 
 def test_abandoned_it_leaves_nothing(tmp_path: Path) -> None:
