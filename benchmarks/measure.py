@@ -149,9 +149,13 @@ class Samples:
         return statistics.median(values) if values else None
 
     def ratio(self, condition: str, to: str, figure: str) -> float | None:
-        """What one condition adds by what another adds; None if what the other adds is lost in the noise."""
+        """What one condition adds by what another adds; None if what the other adds is lost in the noise.
+
+        Noise is by how much the two fastest runs of nothing differ.
+        """
         mine, other = self.least(condition, figure), self.least(to, figure)
-        return mine / other if mine is not None and other is not None and other > 0 else None
+        first, second = (*sorted(self.values(NOTHING, figure)), 0.0, 0.0)[:2]
+        return mine / other if mine is not None and other is not None and other > max(0, second - first) else None
 
 
 def interleaved(

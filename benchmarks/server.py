@@ -101,9 +101,9 @@ def _loss(samples: Samples, name: str, test: str) -> float | None:
 
 
 def _of_floor(samples: Samples, name: str, test: str) -> float | None:
-    """None if the empty programs cost nothing."""
+    """None if what the empty programs cost is lost in the noise."""
     mine, floor = _loss(samples, name, test), _loss(samples, FLOOR, test)
-    return mine / floor if mine is not None and floor is not None and floor > 0 else None
+    return mine / floor if samples.ratio(name, FLOOR, test) is not None and mine and floor else None
 
 
 def _row(samples: Samples, test: str, name: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ which other load disturbs less, and its wall time, which is what counts for tool
 from __future__ import annotations
 
 import argparse
-import os
+import subprocess
 import sys
 
 from benchmarks import conditions, measure
@@ -45,14 +45,25 @@ wall time. sysmon is the whole of it, with the recorder that reads and writes on
 
 def section(rounds: int) -> Section:
     """Measures."""
-    quiet = str(os.getppid())
-    samples = measure.interleaved(
+    with subprocess.Popen(["sleep", "infinity"]) as quiet:
+        try:
+            samples = _samples(rounds, quiet.pid)
+        finally:
+            quiet.kill()
+    head = ("per call", "CPU", "added", "× floor", "× clock", "median", "spread", "added, wall", "median, wall")
+    rows = [_row(samples, name) for name in samples.runs]
+    rows += [(name, "–", f"does not run here: {why}", *[""] * 6) for name, why in samples.absent.items()]
+    return Section("A system call", TEXT, head, rows, _aims(samples))
+
+
+def _samples(rounds: int, quiet: int) -> Samples:
+    return measure.interleaved(
         {
             NOTHING: measure.nothing,
             FLOOR: lambda: conditions.empty(("sys_enter", "sys_exit")),
             CLOCKS: lambda: conditions.empty(("sys_enter", "sys_exit"), conditions.READ_CLOCK),
             DEFAULT: conditions.recording,
-            FILTERED: lambda: conditions.recording("--pid", quiet),
+            FILTERED: lambda: conditions.recording("--pid", str(quiet)),
             EVERY_CALL: lambda: conditions.recording("--syscalls"),
             SYSCOUNT: conditions.syscount,
             BPFTRACE: conditions.bpftrace,
@@ -63,10 +74,6 @@ def section(rounds: int) -> Section:
         _loop,
         rounds,
     )
-    head = ("per call", "CPU", "added", "× floor", "× clock", "median", "spread", "added, wall", "median, wall")
-    rows = [_row(samples, name) for name in samples.runs]
-    rows += [(name, "–", f"does not run here: {why}", *[""] * 6) for name, why in samples.absent.items()]
-    return Section("A system call", TEXT, head, rows, _aims(samples))
 
 
 def _loop(name: str, prefix: list[str]) -> dict[str, float]:

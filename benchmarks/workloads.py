@@ -123,9 +123,13 @@ def _row(samples: Samples, workload: str, name: str) -> tuple[str, ...]:
         shown(samples.middle(name, workload, relative=True), "+,.1%"),
         spread(samples.added(name, workload, relative=True), "+,.0%"),
         shown(samples.least(name, cpu, relative=True), "+,.1%"),
-        shown(samples.ratio(name, FLOOR, cpu), ".2f"),
-        shown(samples.ratio(name, CLOCKS, cpu), ".2f"),
+        _ratio(samples.ratio(name, FLOOR, cpu)),
+        _ratio(samples.ratio(name, CLOCKS, cpu)),
     )
+
+
+def _ratio(ratio: float | None) -> str:
+    return shown(ratio if ratio is None or ratio >= 0 else None, ".2f")
 
 
 def _aims(samples: Samples, slow: Samples, workload: str) -> list[Aim]:

@@ -149,11 +149,11 @@ def _histogram(axes: Axes, one: Histogram) -> None:
     axes.set_ylim(BOTTOM, most * 2.2)
     for share, text, line in ((0.5, "p50", "-"), (0.99, "p99", "--")):
         axes.axvline(one.percentile(share), color=style.INK, linewidth=0.9, linestyle=line, gid=text)
-    p50, p99 = units.duration(one.percentile(0.5)), units.duration(one.percentile(0.99))
+    p50, p99, p999 = (units.duration(one.percentile(share)) for share in (0.5, 0.99, 0.999))
     total = units.duration(one.total_ns)
     axes.set_title(
         f"{style.text_of(one.name, 44)}: {units.count(float(one.calls.sum()))} calls, {total} in all; "
-        f"p50 {p50} (line), p99 {p99} (dashed)"
+        f"p50 {p50} (line), p99 {p99} (dashed), p99.9 {p999}"
     )
     axes.yaxis.set_major_locator(FixedLocator([10**e for e in _exponents(most)]))
     axes.yaxis.set_minor_locator(NullLocator())

@@ -29,6 +29,8 @@ NS_PER = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 
 UNIT = re.compile(r"_(?P<unit>ns|us|ms|s|bytes|pct|bytes_per_s|bytes_per_min|per_s)$")
 
+FINE_PERCENTILE = re.compile(r"\bp(\d\d)(\d)\b")
+
 ORDINAL = re.compile(
     r"(^|_)(pid|ppid|tid|uid|gid|euid|id|port|errno|nr|fd|signal|code|cpu|mode|inode|device|depth|backlog)$"
 )
@@ -44,8 +46,8 @@ class Cell(NamedTuple):
 
 
 def title(name: str) -> str:
-    """A column's name as a title: without its unit, spaces for underscores."""
-    return UNIT.sub("", name).replace("_", " ")
+    """A column's name as a title: without its unit, spaces for underscores, and `p99.9` for the p999 of a name."""
+    return FINE_PERCENTILE.sub(r"p\1.\2", UNIT.sub("", name).replace("_", " "))
 
 
 def cell(name: str, value: Value, style: str, started_ns: int) -> Cell:

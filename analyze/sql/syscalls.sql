@@ -20,6 +20,8 @@ CREATE VIEW report.syscalls(
     p90_us,
     -- 99th percentile of latency [us].
     p99_us,
+    -- 99.9th percentile of latency [us].
+    p999_us,
     -- Largest latency [us].
     max_us,
     -- Calls among `calls` that will never return, as exit_group.
@@ -79,6 +81,7 @@ totals AS (
         MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) AS p50_ns,
         MIN(CASE WHEN reached * 100 >= n * 90 THEN middle_ns END) AS p90_ns,
         MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns,
+        MIN(CASE WHEN reached * 1000 >= n * 999 THEN middle_ns END) AS p999_ns,
         MAX(max_ns) AS max_ns,
         TRY_CAST(SUM(no_return) AS BIGINT) AS no_return,
         TRY_CAST(SUM(in_flight) AS BIGINT) AS in_flight
@@ -94,6 +97,7 @@ SELECT
     p50_ns / 1e3,
     p90_ns / 1e3,
     p99_ns / 1e3,
+    p999_ns / 1e3,
     max_ns / 1e3,
     no_return,
     in_flight,

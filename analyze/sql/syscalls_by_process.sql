@@ -22,6 +22,8 @@ CREATE VIEW report.syscalls_by_process(
     p90_us,
     -- 99th percentile of latency [us].
     p99_us,
+    -- 99.9th percentile of latency [us].
+    p999_us,
     -- Largest latency [us].
     max_us,
     -- Calls among `calls` that will never return, as exit_group.
@@ -65,7 +67,8 @@ percentiles AS (
     SELECT pid, start, place,
         MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) AS p50_ns,
         MIN(CASE WHEN reached * 100 >= n * 90 THEN middle_ns END) AS p90_ns,
-        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns
+        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns,
+        MIN(CASE WHEN reached * 1000 >= n * 999 THEN middle_ns END) AS p999_ns
     FROM middles
     GROUP BY pid, start, place
 ),
@@ -84,6 +87,7 @@ SELECT
     q.p50_ns / 1e3,
     q.p90_ns / 1e3,
     q.p99_ns / 1e3,
+    q.p999_ns / 1e3,
     t.max_ns / 1e3,
     t.no_return,
     t.in_flight,

@@ -38,7 +38,7 @@ def test_ratio_is_of_what_both_add() -> None:
 
 
 def test_no_ratio_to_a_floor_that_is_lost_in_the_noise() -> None:
-    of = samples(nothing=[10, 10, 10], empty_programs=[12, 10, 13], other=[16, 15, 14])
+    of = samples(nothing=[12, 10, 11], empty_programs=[12, 11, 13], other=[16, 15, 14])
     assert of.ratio("other", FLOOR, "s") is None
     assert of.ratio("absent", "other", "s") is None
 

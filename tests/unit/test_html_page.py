@@ -143,6 +143,14 @@ def test_numbers_as_people_read_them(name: str, value: int | float, text: str) -
     assert cells.number(name, value) == text
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("p99_us", "p99"), ("p999_us", "p99.9"), ("growth_bytes_per_min", "growth"), ("first_seen", "first seen")],
+)
+def test_titles_of_columns(name: str, title: str) -> None:
+    assert cells.title(name) == title
+
+
 def test_another_day_is_named() -> None:
     assert cells.instant(Instant(traces.T0 + 86_400 * 10**9), traces.T0) == "2023-11-15 22:13:20.000000"
 

@@ -41,7 +41,19 @@ def test_percentiles_by_nearest_rank(tmp_path: Path) -> None:
         calls(at(1), 7, born(0), "read", 64, 1, max_ns=1100),
     ]
     (read,) = report(tmp_path, "syscalls", rows)
-    assert (read["p50_us"], read["p90_us"], read["p99_us"], read["max_us"]) == (0.1355, 0.2715, 0.53, 1.1)
+    assert (read["p50_us"], read["p90_us"], read["p99_us"]) == (0.1355, 0.2715, 0.53)
+    assert (read["p999_us"], read["max_us"]) == (1.0875, 1.1)
+
+
+@pytest.mark.parametrize("name", ["syscalls", "syscalls_by_process"])
+@pytest.mark.parametrize(("slow", "p999"), [(1, 0.1355), (2, 1.0875)])
+def test_one_in_a_thousand_is_above_the_last_percentile(tmp_path: Path, name: str, slow: int, p999: float) -> None:
+    rows = [
+        calls(at(1), 7, born(0), "read", 40, 1000 - slow, max_ns=143),
+        calls(at(1), 7, born(0), "read", 64, slow, max_ns=1100),
+    ]
+    (read,) = report(tmp_path, name, rows)
+    assert (read["p99_us"], read["p999_us"]) == (0.1355, p999)
 
 
 @pytest.mark.parametrize(("count", "p50"), [(1, 1.024), (2, 1.024), (3, 2.048)])
@@ -76,7 +88,9 @@ def test_calls_that_never_return_have_no_latency(tmp_path: Path) -> None:
         tmp_path, "syscalls", [calls(at(1), 7, born(0), "exit_group", None, 3, total_ns=0, max_ns=0)]
     )
     assert (exit_group["calls"], exit_group["no_return"], exit_group["errors"]) == (3, 3, 0)
-    assert [exit_group[c] for c in ("total_s", "mean_us", "p50_us", "p90_us", "p99_us", "max_us")] == [None] * 6
+    assert [exit_group[c] for c in ("total_s", "mean_us", "p50_us", "p90_us", "p99_us", "p999_us", "max_us")] == [
+        None
+    ] * 7
 
 
 def test_calls_in_flight(tmp_path: Path) -> None:
