@@ -110,7 +110,7 @@ def draw(ask: Ask) -> Figure:
     rows = columns(trace, BY_PROCESS if by_process else BY_CALL)
     if by_process:
         names = zip(rows["comm"].tolist(), rows["pid"].tolist(), rows["syscall"].tolist(), strict=True)
-        rows["name"] = np.array([f"{style.text_of(comm, 18)} {pid}: {call}" for comm, pid, call in names], dtype=object)
+        rows["name"] = np.array([f"{style.text_of(comm, 12)} {pid}: {call}" for comm, pid, call in names], dtype=object)
     found = histograms(rows, syscall)
     if not found:
         which = "system call" if syscall is None else f"system call {one_line(syscall)}"
@@ -118,7 +118,9 @@ def draw(ask: Ask) -> Figure:
     shown = found[:PANELS]
     lost = losses(trace, ask.chart)
     rest = len(found) - PANELS
-    notes = [f"Each of {rest} other{'s' if rest > 1 else ''} took less time in all."] if rest > 0 else []
+    notes = ["The line is the median, p50; the dashed line is p99."]
+    if rest > 0:
+        notes.append(f"Each of {rest} other{'s' if rest > 1 else ''} took less time in all.")
     notes.append(lost.note.replace("Shaded: lost there, and missing here", "Lost, and missing here"))
     sheet = page.Page(ask.chart.title, page.subtitle(trace), [0.72] * len(shown), notes=notes)
     figure, axes = sheet.made()
@@ -152,8 +154,8 @@ def _histogram(axes: Axes, one: Histogram) -> None:
     p50, p99, p999 = (units.duration(one.percentile(share)) for share in (0.5, 0.99, 0.999))
     total = units.duration(one.total_ns)
     axes.set_title(
-        f"{style.text_of(one.name, 44)}: {units.count(float(one.calls.sum()))} calls, {total} in all; "
-        f"p50 {p50} (line), p99 {p99} (dashed), p99.9 {p999}"
+        f"{style.text_of(one.name, 36)}: {units.count(float(one.calls.sum()))} calls, {total} in all; "
+        f"p50 {p50}, p99 {p99}, p99.9 {p999}"
     )
     axes.yaxis.set_major_locator(FixedLocator([10**e for e in _exponents(most)]))
     axes.yaxis.set_minor_locator(NullLocator())
