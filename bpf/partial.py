@@ -68,6 +68,9 @@ More take more memory in the recorder and longer at a time; fewer make the file 
 SHARED_ROWS = 1 << 12
 """Fewer rows of a kind than these do not get a row group of their own."""
 
+COMPRESSED_BYTES = 1 << 18
+"""Fewer bytes of rows that wait are not compressed: that takes three times the CPU time of writing them as they are."""
+
 
 class BadPartial(SysmonError):
     """Nothing can be made of what is left of a recording."""
@@ -114,7 +117,8 @@ def batch_frame(commit: int, generation: int, kind: str, batches: list[pa.Record
     """The frame of rows that wait, in pieces; `generation`: how many row groups had rows of their kind before them."""
     sink = pa.BufferOutputStream()
     bare = pa.schema([pa.field(f.name, f.type) for f in batches[0].schema])  # without what each column means
-    with pa.ipc.new_stream(sink, bare, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+    compression = "lz4" if sum(batch.nbytes for batch in batches) >= COMPRESSED_BYTES else None
+    with pa.ipc.new_stream(sink, bare, options=pa.ipc.IpcWriteOptions(compression=compression)) as stream:
         for batch in batches:
             stream.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=bare))
     head, rows = BATCH_HEAD.pack(commit, generation, kind.encode()), sink.getvalue()
