@@ -1,23 +1,12 @@
 """Each rule just above and just below its threshold, with what is missing, and cut by the window."""
 
-import dataclasses
-import re
 import shlex
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import analyze
-import bpf
-from analyze import finding_text
 from analyze.findings import Finding, findings
-from analyze.reports import reports
-from analyze.result import Result, Value
-from analyze.rules import known, parts, rules
-from analyze.screen import Screen
-from analyze.sqlfile import DIRECTORY
-from analyze.summary import finding_line, worst
+from analyze.summary import finding_line
 from tests.traces import Row, at, born, bucket_of, calls, failures, row, write
 
 MS, S, MEBI = 10**6, 10**9, 1 << 20
@@ -622,80 +611,7 @@ def test_hostile_names_change_nothing(tmp_path: Path) -> None:
     assert f.command == "sysmon report TRACE cpu --pid 7 --since +0"
 
 
-def test_each_rule_has_one_before_a_second_of_any() -> None:
-    def of(rule: str, pid: int) -> Finding:
-        empty = dict.fromkeys((f.name for f in dataclasses.fields(Finding)), "")
-        return Finding(**{**empty, "rule": rule, "pid": pid})  # type: ignore[arg-type]
-
-    several = [of("a", 1), of("a", 2), of("a", 3), of("b", 4), of("c", 5)]
-    assert [f.pid for f in worst(several, 3)] == [1, 4, 5]
-    assert [f.pid for f in worst(several, 4)] == [1, 2, 4, 5]
-
-
-@pytest.mark.parametrize("width", [20, 60, 100, 300])
-def test_a_line_fits_and_keeps_what_to_type(width: int) -> None:
-    f = Finding("r", "t", "medium", "s" * 200, "e", "t", "sysmon report TRACE cpu --pid 123", 123, "c", 1, "x")
-    line = finding_line(f, width)
-    assert len(line) <= width
-    assert width < 30 or line.endswith("cpu --pid 123")
-
-
-# Their files
-
-
-COLUMNS = [c.name for c in rules()[0].columns]
-
-
-@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
-def test_every_rule_has_the_form_of_the_house(rule: Any) -> None:
-    assert (rule.schema, [c.name for c in rule.columns]) == ("finding", COLUMNS)
-    assert (DIRECTORY / "findings" / f"{rule.name}.sql").exists()
-    assert f"SELECT '{rule.name}'" in known()["report.findings"].sql
-
-
-@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
-def test_every_threshold_is_in_the_documentation(rule: Any) -> None:
-    threshold = next(line for line in rule.sql.splitlines() if re.match(r"    '.*\d", line))
-    for number in re.findall(r"\d[\d,.]*", threshold):
-        assert number.strip(",.") in rule.doc, number
-
-
-@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
-def test_every_command_is_a_report(rule: Any) -> None:
-    names = re.findall(r"^    (?:FORMAT\()?'(\w+)(?: --pid \{\})?'", rule.sql, re.MULTILINE)
-    assert set(names) & {r.name for r in reports()}, names
-
-
-@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
-def test_every_rule_says_what_it_rests_on(rule: Any) -> None:
-    """The kinds of the views that it reads, but for those that only name processes."""
-    (said,) = re.findall(r"^    '([\w, ]*)'\nFROM", rule.sql, re.MULTILINE)
-    views = {k.view: k.name for k in bpf.KINDS} | {"call": "syscall_stats"}
-    named = set(re.findall(r"\b(?:main|finding)\.(\w+)", rule.sql))
-    read = {views[name] for name in named & views.keys()} - {"loss"}
-    assert read - {"exec"} <= set(said.split(", "))
-    assert said == ", ".join(sorted(said.split(", ")))
-
-
-def test_parts_are_read() -> None:
-    used = {name for view in (*rules(), *parts(), *reports()) for name in re.findall(r"\bfinding\.(\w+)", view.sql)}
-    assert {p.name for p in parts()} <= used
-
-
 def test_commands_can_be_pasted(tmp_path: Path) -> None:
     rows = [alive(7), used(10, 7, 9)]
     f = one(tmp_path, rows, "cpu_bound", since="2023-11-14 22:13:20", until="+20")
     assert shlex.split(f.command)[3:] == ["cpu", "--pid", "7", "--since", "2023-11-14 22:13:20", "--until", "+20"]
-
-
-def test_a_terminal_shows_all_of_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
-    row: tuple[Value, ...] = ("high", "losses", "word " * 30, "proof " * 30, "limit", "sysmon report T losses", None)
-    names = ("severity", "rule", "summary", "evidence", "threshold", "command", "weakened_by")
-    rows = [row, (*row[:-1], "ring full exec 7"), row]
-    finding_text.write(Result(names, (False,) * 7, iter(rows)), Screen(), 80, 2)
-    out = capsys.readouterr().out
-    assert max(map(len, out.splitlines())) < 80
-    assert (out.count("word"), out.count("proof"), out.count("limit\n")) == (60, 60, 2)
-    assert out.count("  losses    ring full exec 7\n") == 1
-    assert out.count("  more      sysmon report T losses\n") == 2
-    assert out.endswith("(1 more; --limit sets how many are shown)\n")

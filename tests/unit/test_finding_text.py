@@ -1,0 +1,42 @@
+"""Findings as text: which are shown, in a line and in full."""
+
+import dataclasses
+
+import pytest
+
+from analyze import finding_text
+from analyze.findings import Finding
+from analyze.result import Result, Value
+from analyze.screen import Screen
+from analyze.summary import finding_line, worst
+
+
+def test_each_rule_has_one_before_a_second_of_any() -> None:
+    def of(rule: str, pid: int) -> Finding:
+        empty = dict.fromkeys((f.name for f in dataclasses.fields(Finding)), "")
+        return Finding(**{**empty, "rule": rule, "pid": pid})  # type: ignore[arg-type]
+
+    several = [of("a", 1), of("a", 2), of("a", 3), of("b", 4), of("c", 5)]
+    assert [f.pid for f in worst(several, 3)] == [1, 4, 5]
+    assert [f.pid for f in worst(several, 4)] == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("width", [20, 60, 100, 300])
+def test_a_line_fits_and_keeps_what_to_type(width: int) -> None:
+    f = Finding("r", "t", "medium", "s" * 200, "e", "t", "sysmon report TRACE cpu --pid 123", 123, "c", 1, "x")
+    line = finding_line(f, width)
+    assert len(line) <= width
+    assert width < 30 or line.endswith("cpu --pid 123")
+
+
+def test_a_terminal_shows_all_of_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    row: tuple[Value, ...] = ("high", "losses", "word " * 30, "proof " * 30, "limit", "sysmon report T losses", None)
+    names = ("severity", "rule", "summary", "evidence", "threshold", "command", "weakened_by")
+    rows = [row, (*row[:-1], "ring full exec 7"), row]
+    finding_text.write(Result(names, (False,) * 7, iter(rows)), Screen(), 80, 2)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) < 80
+    assert (out.count("word"), out.count("proof"), out.count("limit\n")) == (60, 60, 2)
+    assert out.count("  losses    ring full exec 7\n") == 1
+    assert out.count("  more      sysmon report T losses\n") == 2
+    assert out.endswith("(1 more; --limit sets how many are shown)\n")

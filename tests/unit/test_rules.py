@@ -1,0 +1,49 @@
+"""The files of the rules: their form, and what they say of themselves."""
+
+import re
+from typing import Any
+
+import pytest
+
+import bpf
+from analyze.reports import reports
+from analyze.rules import known, parts, rules
+from analyze.sqlfile import DIRECTORY
+
+COLUMNS = [c.name for c in rules()[0].columns]
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_rule_has_the_form_of_the_house(rule: Any) -> None:
+    assert (rule.schema, [c.name for c in rule.columns]) == ("finding", COLUMNS)
+    assert (DIRECTORY / "findings" / f"{rule.name}.sql").exists()
+    assert f"SELECT '{rule.name}'" in known()["report.findings"].sql
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_threshold_is_in_the_documentation(rule: Any) -> None:
+    threshold = next(line for line in rule.sql.splitlines() if re.match(r"    '.*\d", line))
+    for number in re.findall(r"\d[\d,.]*", threshold):
+        assert number.strip(",.") in rule.doc, number
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_command_is_a_report(rule: Any) -> None:
+    names = re.findall(r"^    (?:FORMAT\()?'(\w+)(?: --pid \{\})?'", rule.sql, re.MULTILINE)
+    assert set(names) & {r.name for r in reports()}, names
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
+def test_every_rule_says_what_it_rests_on(rule: Any) -> None:
+    """The kinds of the views that it reads, but for those that only name processes."""
+    (said,) = re.findall(r"^    '([\w, ]*)'\nFROM", rule.sql, re.MULTILINE)
+    views = {k.view: k.name for k in bpf.KINDS} | {"call": "syscall_stats"}
+    named = set(re.findall(r"\b(?:main|finding)\.(\w+)", rule.sql))
+    read = {views[name] for name in named & views.keys()} - {"loss"}
+    assert read - {"exec"} <= set(said.split(", "))
+    assert said == ", ".join(sorted(said.split(", ")))
+
+
+def test_parts_are_read() -> None:
+    used = {name for view in (*rules(), *parts(), *reports()) for name in re.findall(r"\bfinding\.(\w+)", view.sql)}
+    assert {p.name for p in parts()} <= used
