@@ -21,14 +21,17 @@ import pyarrow as pa
 from bpf import partial
 from bpf.errors import SysmonError
 from bpf.kind import Kind
-from bpf.metadata import ASKED, RUNNING, Recording
+from bpf.metadata import ASKED, Recording
 from recorder import amount, priority
-from recorder.writer import REST_BYTES, TraceWriter, check, publish, telling
+from recorder.writer import REST_BYTES, TURN_S, TraceWriter, check, publish, telling
 
 PARTS = 4
 """Into so many what is kept is divided; one more is being written."""
 
 LEAST_S, LEAST_BYTES = 4.0, 8 << 20
+
+LEAST_PART_S = 1.0
+"""How long a part is at the least: to begin one takes a moment, in which a ring can fill."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,16 @@ class FlightWriter:
     def is_full(self) -> bool:
         """Whether it is time for another part."""
         if self._keep.bytes is not None:
-            return self._part.reaches(REST_BYTES + (self._keep.bytes - REST_BYTES) // (PARTS + 1))
+            share = (self._keep.bytes - REST_BYTES) / (PARTS + 1)
+            age_s = max(time.monotonic() - self._began_s, TURN_S)
+            return self._part.reaches(REST_BYTES + int(share / (1 + TURN_S / age_s)))
         assert self._keep.seconds is not None
         return time.monotonic() - self._began_s >= self._keep.seconds / PARTS
+
+    @property
+    def cannot_wait(self) -> bool:
+        """Whether that is so before a snapshot is due: with large parts less is kept of what was asked for."""
+        return self._keep.bytes is not None and time.monotonic() >= self._began_s + LEAST_PART_S and self.is_full
 
     def begin(self, recording: Recording) -> None:
         self._part.begin(recording)
@@ -113,34 +123,40 @@ class FlightWriter:
         else:
             self._part.add(kind, batch)
 
-    def turn(self, changes: dict[str, Any]) -> None:
-        """Goes on in another part, which is to be begun, and removes what need not be kept."""
+    def turn(self, changes: dict[str, Any], asked: bool = False) -> None:
+        """Goes on in another part, which is to be begun, and removes what need not be kept.
+
+        If it was `asked` for, a file is made of the parts that are over, in a process of its own.
+        """
         self._rows_over += self._part.total_rows
-        size = self._part.bytes_expected - REST_BYTES
-        self._part.leave(changes)
+        size = self._part.leave(changes)
         self._over.append(_Part(self._part.directory, self._began_s, size))
         self._began_s = time.monotonic()
         self._part = self._next()
+        if asked:
+            self._write_now()
         self._drop()
 
-    def _drop(self) -> None:
-        """Removes what need not be kept, unless a child reads it."""
+    def _drop(self, current: int = 0) -> None:
+        """Removes what need not be kept beside the part that is not over, unless a child reads it.
+
+        `current` is what that one takes, if it is more than its share [bytes].
+        """
         self._reap(os.WNOHANG)
-        while self._over and not self._child and self._is_over():
+        while self._over and not self._child and self._is_over(current):
             with telling(self.path):
                 partial.remove(self._over.pop(0).directory)
 
-    def _is_over(self) -> bool:
+    def _is_over(self, current: int) -> bool:
         """Whether the oldest part need not be kept."""
         if self._keep.bytes is not None:
-            share = (self._keep.bytes - REST_BYTES) / (PARTS + 1)
-            return sum(part.bytes for part in self._over) + share > self._keep.bytes - REST_BYTES
+            most = self._keep.bytes - REST_BYTES
+            return sum(part.bytes for part in self._over) + max(current, most / (PARTS + 1)) > most
         assert self._keep.seconds is not None
         next_began_s = self._over[1].began_s if len(self._over) > 1 else self._began_s
         return next_began_s <= time.monotonic() - self._keep.seconds
 
-    def write_now(self) -> None:
-        """Makes a file of what is kept, in a process of its own, and goes on."""
+    def _write_now(self) -> None:
         self._reap(os.WNOHANG)
         if self._child:
             return
@@ -163,7 +179,7 @@ class FlightWriter:
     def _say_made(self, path: Path) -> None:
         try:
             check(path, force=False)
-            made, _recording = self._make(path, force=False)
+            made, _recording = self._make(path, [part.directory for part in self._over], False, stopped_by=ASKED)
             text = f"wrote {made}"
         except SysmonError as error:
             text = f"sysmon: {error}"
@@ -176,11 +192,12 @@ class FlightWriter:
 
     def finish(self, recording: Recording) -> Recording:
         """Makes the file of what is kept, and removes the parts. Returns what the trace says of itself."""
-        self._part.leave(dict(recording))
+        size = self._part.leave(dict(recording))
         self._reap(0)
-        self._drop()
-        made, whole = self._make(self.path, self._force)
-        for directory in self._directories():
+        self._drop(size)
+        directories = [*(part.directory for part in self._over), self._part.directory]
+        made, whole = self._make(self.path, directories, self._force)
+        for directory in directories:
             with contextlib.suppress(OSError):
                 partial.remove(directory)
         if made != self.path:
@@ -188,20 +205,15 @@ class FlightWriter:
                 raise FileExistsError(17, f"a file of this name has appeared meanwhile: the trace is in {made}")
         return whole
 
-    def _directories(self) -> list[Path]:
-        return [*(part.directory for part in self._over), self._part.directory]
-
-    def _make(self, path: Path, force: bool) -> tuple[Path, Recording]:
+    def _make(self, path: Path, directories: list[Path], force: bool, **changes: Any) -> tuple[Path, Recording]:
         scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.copy")
         try:
             with telling(self.path):
                 with os.fdopen(
                     os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
                 ) as out:
-                    parts, recording = partial.read_parts(self._directories())
-                    if recording["stopped_by"] == RUNNING:
-                        recording["stopped_by"] = ASKED
-                    whole = partial.write(parts, recording, out)
+                    parts, recording = partial.read_parts(directories)
+                    whole = partial.write(parts, {**recording, **changes}, out)
                     out.flush()
                     os.fsync(out.fileno())
                 return publish(scratch, path, force), cast(Recording, whole)

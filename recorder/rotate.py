@@ -24,7 +24,7 @@ from bpf.metadata import Loss, Recording
 from bpf.rotated import numbered, present
 from recorder import amount, priority
 from recorder.errors import CannotWrite
-from recorder.writer import TraceWriter, telling
+from recorder.writer import TURN_S, TraceWriter, telling
 
 LEAST_S, LEAST_BYTES = 1.0, 1 << 20
 """Of a file. One of less than a second is not full, however large: it would be little more than how things stand."""
@@ -100,10 +100,16 @@ class RotatingWriter:
         """Whether it is time for another file, and the one before is finished."""
         now = time.monotonic()
         if self._wanted.bytes is not None:
-            full = now >= self._began_s + LEAST_S and self.reaches(self._wanted.bytes)
+            age_s = now - self._began_s
+            full = age_s >= LEAST_S and self.reaches(int(self._wanted.bytes / (1 + TURN_S / age_s)))
         else:
             full = now >= self._next_s - SLACK_S
         return full and self._is_finished(os.WNOHANG)
+
+    @property
+    def cannot_wait(self) -> bool:
+        """Whether that is so before a snapshot is due: a file ends with one of its own."""
+        return self.is_full
 
     def begin(self, recording: Recording) -> None:
         if self.number == 1:

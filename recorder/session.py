@@ -200,8 +200,11 @@ class Session:
         if isinstance(self._writer, FlightWriter):
             self._writer.opening = False
 
-    def _turn(self, writer: FlightWriter | RotatingWriter, ts: int) -> None:
-        """Goes on in another part or file, which begins where the snapshot of `ts` ended all that is counted."""
+    def _turn(self, writer: FlightWriter | RotatingWriter, ts: int, asked: bool) -> None:
+        """Goes on in another part or file, which begins where the snapshot of `ts` ended all that is counted.
+
+        `asked`: a file of what is kept is wanted now.
+        """
         later: list[tuple[Kind, pa.RecordBatch]] = []
 
         def drain() -> None:
@@ -217,7 +220,7 @@ class Session:
             self._ended = 0
             self._collector.losses.begin_file()
         else:
-            writer.turn(self._changes())
+            writer.turn({**self._changes(), "ended_ns": ts + self._collector.offset_ns}, asked)
         drain()
         self._started = ts
         writer.begin(self._recording(self._command))
@@ -231,17 +234,17 @@ class Session:
         deadline = began + duration if duration is not None else float("inf")
         while not self._stopped_by:
             due = min(self._next_snapshot, deadline)
-            fill = self._collector.drain(due, lazy=time.monotonic() < min(due, self._next_commit))
+            now = time.monotonic()
+            fill = self._collector.drain(min(due, now + DRAIN_S), lazy=now < min(due, self._next_commit))
             self._collector.tick()
             cells = self._collector.map_fill()
             now = time.monotonic()
-            full = isinstance(self._writer, RotatingWriter) and self._writer.is_full
-            if now >= self._next_snapshot or full or cells > CELLS_FRACTION:
+            full = not isinstance(self._writer, TraceWriter) and self._writer.cannot_wait
+            asked, self._asked = self._asked, False
+            if now >= self._next_snapshot or full or asked or cells > CELLS_FRACTION:
                 ts = self._snapshot()
-                if isinstance(self._writer, FlightWriter):
-                    full = self._writer.is_full
-                if full and not isinstance(self._writer, TraceWriter):
-                    self._turn(self._writer, ts)
+                if not isinstance(self._writer, TraceWriter) and (full or asked or self._writer.is_full):
+                    self._turn(self._writer, ts, asked)
                 if self._chosen_are_gone():
                     self._stopped_by = self._stopped_by or "command"
                 watcher.goes(self._progress(now - began, deadline - now if duration is not None else None))
@@ -249,10 +252,6 @@ class Session:
             if now >= self._next_commit:
                 self._commit()
                 self._next_commit = max(self._next_commit + COMMIT_S, now)
-            if self._asked and isinstance(self._writer, FlightWriter):
-                self._asked = False
-                self._commit()
-                self._writer.write_now()
             if now >= deadline:
                 self._stopped_by = self._stopped_by or "duration"
             elif self._options.max_bytes and self._writer.reaches(self._options.max_bytes):

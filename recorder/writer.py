@@ -55,6 +55,9 @@ GROUP_EXTRA_BYTES = 12 << 10
 REST_BYTES = 200 << 10
 """Schema and description of a trace, and the rows of the end of a recording."""
 
+TURN_S = 0.3
+"""How long a file that is one of several still grows once it is found full: what is in the rings belongs to it."""
+
 MANY_BATCHES = 8
 """Batches of a kind that are put together."""
 
@@ -166,13 +169,18 @@ class TraceWriter:
         """Takes rows that say how things stand when this part begins. They are only in the journal."""
         self._opening.setdefault(partial.OPENING + kind.name, []).append(batch)
 
-    def leave(self, changes: dict[str, Any]) -> None:
-        """Commits all that is there and closes the files: this part of a recording is over."""
+    def leave(self, changes: dict[str, Any]) -> int:
+        """Commits all that is there and closes the files: this part of a recording is over.
+
+        Returns what its rows take in a file, rather too much than too little [bytes].
+        """
         for name, pending in self._pending.items():
             if sum(b.num_rows for b in pending) >= partial.SHARED_ROWS:
                 self._write({name: self._gathered(name)})
+        size = self.bytes_expected - REST_BYTES
         self.commit(changes)
         self.abandon()
+        return size
 
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes rows of a kind. Columns that the batch lacks are NULL."""

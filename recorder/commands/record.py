@@ -117,13 +117,14 @@ Examples:
     "--ring",
     metavar="DURATION|SIZE",
     help="Keep only the last, such as 30s, 5m or 100M, and write it at the end; on SIGUSR1 at once, too, into a file "
-    "that is named after the time.",
+    "that is named after the time. At least 4s or 8M; a number alone is seconds.",
 )
 @click.option(
     "--rotate",
     metavar="DURATION|SIZE",
-    help="Go on in another file after so long, such as 10m, or when one is so large, such as 100M; at least 1s or 1M. "
-    "Each is a whole trace. With -o trace.parquet they are trace-000001.parquet, trace-000002.parquet and so on.",
+    help="Go on in another file after so long, such as 10m, or when one is so large, such as 100M; at least 1s or 1M, "
+    "and no file is shorter than a second. Each is a whole trace. With -o trace.parquet they are "
+    "trace-000001.parquet, trace-000002.parquet and so on.",
 )
 @click.option(
     "--rotate-keep",
