@@ -86,12 +86,12 @@ def _recording(folder: Path, seconds: float) -> tuple[list[tuple[str, ...]], lis
         finally:
             running.stop()
     with analyze.open_trace(path) as trace:
-        # What a beginning takes is not what a recording takes in the long run.
+        # What a beginning and an end take is not what a recording takes in the long run.
         settled = min(SETTLED_S, seconds / 2)
         own = trace.sql(
             "SELECT rss_bytes / 1e6, run_ns, window_ns FROM overhead WHERE part = 'recorder' "
             f"AND epoch_ns(ts) > (SELECT min(epoch_ns(ts)) FROM clocks) + {settled * 1e9:.0f} ORDER BY ts"
-        ).fetchall()
+        ).fetchall()[:-1]  # the last is of the end
         boot = [
             ns for (ns,) in trace.sql("SELECT boottime_ns FROM clocks WHERE event = 'snapshot' ORDER BY ts").fetchall()
         ]

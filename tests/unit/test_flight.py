@@ -72,6 +72,23 @@ def test_parts_are_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert trace.metadata["rows"]["process"] == 1
 
 
+def test_what_is_asked_for_ends_where_the_next_part_begins(tmp_path: Path) -> None:
+    out = FlightWriter(tmp_path / "t.parquet", False, Keep("4s", 4.0))
+    out.begin(traces.recording(ring="4s", began_ns=T0))
+    out.add(lifecycle.FORK, batch("fork", row("fork", at(0.5), pid=100, start=born(0), ppid=7, comm="new")))
+    out.commit({"ended_ns": at(1)})
+    out.turn({"losses": [], "ended_ns": at(1)}, asked=True)
+    out.begin(traces.recording(started_ns=at(1), ring="4s", began_ns=T0))
+    out.add(lifecycle.FORK, batch("fork", row("fork", at(1.5), pid=101, start=born(1), ppid=7, comm="new")))
+    out.commit({"ended_ns": at(2)})
+    out._reap(0)
+    (made,) = tmp_path.glob("t-*.parquet")
+    with analyze.open_trace(made) as trace:
+        assert trace.sql("SELECT pid FROM forks").fetchall() == [(100,)]
+        assert (trace.metadata["ended_ns"], trace.metadata["stopped_by"]) == (at(1), "request")
+    out.abandon()
+
+
 def test_a_part_that_was_only_begun(tmp_path: Path) -> None:
     """A recorder that is killed then leaves a directory without a commit, which is no part; until then it runs."""
     path = tmp_path / "t.parquet"
