@@ -26,7 +26,7 @@ from bpf.version import version
 from recorder import cgroups, clock, host, inflight, kernel, memory, priority, privilege, processes, procfs
 from recorder.collector import Collector
 from recorder.counters import ZERO_KEY
-from recorder.decode import Decoder
+from recorder.decode import Decoder, escape
 from recorder.filters import EVERYTHING, Filters
 from recorder.flight import FlightWriter, Keep
 from recorder.follow import Command
@@ -53,6 +53,9 @@ CELLS_FRACTION = 0.5
 COMMIT_S = 2.0
 """How often what was recorded is put where it outlives the recorder. At most this much, and what a snapshot takes, is
 missing if it is killed."""
+
+WAITS_S = 2.0
+"""So long after the end of the command it is said who else is waited for."""
 
 GRACE_S = 0.5
 """How long a command may take to end after the signal that ends the recording."""
@@ -98,6 +101,9 @@ class Watcher(Protocol):
     def goes(self, progress: Progress) -> None:
         """After each snapshot."""
 
+    def waits(self, left: list[tuple[int, str]]) -> None:
+        """The command has ended, and these processes that it started, by pid and name, have not."""
+
 
 class Session:
     """A recording of loaded programs into a writer. `run` is all there is to do with it."""
@@ -131,6 +137,7 @@ class Session:
         self._asked = False  # for a file of what is kept
         self._began = 0
         self._command: Command | None = None
+        self._waits_since: float | None = None  # for others than the command; infinite once that is said
         self._probes: list[metadata.Probe] = []
         self._started = self._ended = 0
         self._next_snapshot = self._next_commit = 0.0
@@ -248,6 +255,7 @@ class Session:
                 if self._chosen_are_gone():
                     self._stopped_by = self._stopped_by or "command"
                 watcher.goes(self._progress(now - began, deadline - now if duration is not None else None))
+                self._say_who_is_left(now, watcher)
                 now = time.monotonic()
             if now >= self._next_commit:
                 self._commit()
@@ -333,6 +341,18 @@ class Session:
         if not (self._options.filters.by_pid or self._options.command):
             return False
         return kernel.lookup(self._loaded.maps["alive"], ZERO_KEY, 8) == bytes(8)
+
+    def _say_who_is_left(self, now: float, watcher: Watcher) -> None:
+        """Once, if the command has ended and what it started has not: else nobody knows why the recording goes on."""
+        if self._command is None or self._command.status() is None:
+            return
+        if self._waits_since is None:
+            self._waits_since = now
+        elif now - self._waits_since >= WAITS_S:
+            self._waits_since = float("inf")
+            left = (procfs.process(pid) for pid in self._followed() or () if procfs.lives(pid))
+            if named := [(process.pid, escape(process.comm)) for process in left if process]:
+                watcher.waits(named)
 
     def _chosen_are_gone(self) -> bool:
         """Whether all chosen processes have ended, one that did so before the recording began included."""

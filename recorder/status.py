@@ -80,6 +80,13 @@ class Status:
         with contextlib.suppress(OSError):
             self._live.update(line, refresh=True)
 
+    def waits(self, left: list[tuple[int, str]]) -> None:
+        """Says why the recording goes on."""
+        (pid, name), *others = left
+        name = "".join(c if c.isprintable() else "?" for c in name)
+        more = f" and {len(others)} more" if others else ""
+        self.say(f"the command has ended; recording until {name} (pid {pid}){more} that it started end, or Ctrl-C")
+
     def finished(
         self,
         recording: Recording,

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -103,6 +104,14 @@ def test_after_the_duration_the_command_goes_on(tmp_path: Path) -> None:
     running.stop()  # what it says is read to its end, now that the command does not hold it open any more
     assert running.opened.metadata["command_status"] is None
     assert running.rows("SELECT edge, syscall FROM syscalls_in_flight") == [("end", "clock_nanosleep")]
+
+
+def test_it_says_what_it_waits_for_when_the_command_has_ended(tmp_path: Path) -> None:
+    r = record_command(tmp_path / "t.parquet", "sh", "-c", "sleep 6 & exit 3")
+    assert r.status == 3
+    (said,) = (line for line in r.output.splitlines() if "the command has ended" in line)
+    assert re.search(r"until sleep \(pid \d+\) that it started end, or Ctrl-C$", said)
+    assert record_command(tmp_path / "u.parquet", "sh", "-c", "sleep 1").output.count("has ended") == 0
 
 
 def test_it_ends_when_the_chosen_process_does(tmp_path: Path) -> None:
