@@ -149,13 +149,14 @@ class Samples:
         return statistics.median(values) if values else None
 
     def ratio(self, condition: str, to: str, figure: str) -> float | None:
-        """What one condition adds by what another adds; None if what the other adds is lost in the noise.
-
-        Noise is by how much the two fastest runs of nothing differ.
-        """
+        """What one condition adds by what another adds; None if what the other adds is lost in the noise."""
         mine, other = self.least(condition, figure), self.least(to, figure)
-        first, second = (*sorted(self.values(NOTHING, figure)), 0.0, 0.0)[:2]
-        return mine / other if mine is not None and other is not None and other > max(0, second - first) else None
+        return mine / other if mine is not None and other is not None and other > self._noise(figure) else None
+
+    def _noise(self, figure: str) -> float:
+        """By how much the two fastest runs of nothing differ."""
+        fastest = sorted(self.values(NOTHING, figure))[:2]
+        return fastest[-1] - fastest[0] if fastest else 0.0
 
 
 def interleaved(

@@ -236,10 +236,8 @@ INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who
 			return wanted;
 	}
 	void *task = CURRENT_TASK(), *leader = NULL;
-	u64 start = 0;
 	TREAD(leader, task, task_struct, group_leader);
-	TREAD(start, leader, task_struct, start_boottime);
-	who->start = start;
+	TREAD(who->start, leader, task_struct, start_boottime);
 	int wanted = wants(c, who->pid, task);
 	cpu->start = who->start;
 	cpu->wanted = wanted;

@@ -66,8 +66,7 @@ def _privilege() -> Finding:
         missing = f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing"
         return Finding("privilege", False, f"uid {os.geteuid()} may not load BPF programs: {missing}", _remedy())
     if not host.in_initial_user_namespace():
-        said = "this is a user namespace, whose root may not load BPF programs"
-        return Finding("privilege", False, said, "record outside of it")
+        return Finding("privilege", False, host.USER_NAMESPACE, "record outside of it")
     held = sorted(privilege.effective() & {*privilege.NEEDED, *OF_USE})
     return Finding("privilege", True, f"uid {os.geteuid()} with {', '.join(held)}")
 

@@ -23,7 +23,7 @@ from bpf.errors import SysmonError
 from bpf.kind import Kind
 from bpf.metadata import ASKED, Recording
 from recorder import amount, priority
-from recorder.writer import REST_BYTES, TURN_S, TraceWriter, check, publish, telling
+from recorder.writer import REST_BYTES, TraceWriter, check, full_at, publish, telling
 
 PARTS = 4
 """Into so many what is kept is divided; one more is being written."""
@@ -91,17 +91,12 @@ class FlightWriter:
         """Size of all parts so far."""
         return sum(part.bytes for part in self._over) + self._part.bytes_written
 
-    def reaches(self, size: int) -> bool:
-        """Whether the file would be this large if it were made now [bytes]."""
-        return self._part.reaches(size - sum(part.bytes for part in self._over))
-
     @property
     def is_full(self) -> bool:
         """Whether it is time for another part."""
         if self._keep.bytes is not None:
             share = (self._keep.bytes - REST_BYTES) / (PARTS + 1)
-            age_s = max(time.monotonic() - self._began_s, TURN_S)
-            return self._part.reaches(REST_BYTES + int(share / (1 + TURN_S / age_s)))
+            return self._part.reaches(REST_BYTES + full_at(share, time.monotonic() - self._began_s))
         assert self._keep.seconds is not None
         return time.monotonic() - self._began_s >= self._keep.seconds / PARTS
 

@@ -39,6 +39,9 @@ def in_initial_time_namespace() -> bool:
         return True
 
 
+USER_NAMESPACE = "this is a user namespace, whose root may not load BPF programs"
+
+
 def in_initial_user_namespace() -> bool:
     """Whether root here is root: in another namespace of users the kernel takes no program from it."""
     try:

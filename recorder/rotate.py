@@ -24,7 +24,7 @@ from bpf.metadata import Loss, Recording
 from bpf.rotated import numbered, present
 from recorder import amount, priority
 from recorder.errors import CannotWrite
-from recorder.writer import TURN_S, TraceWriter, telling
+from recorder.writer import TraceWriter, full_at, telling
 
 LEAST_S, LEAST_BYTES = 1.0, 1 << 20
 """Of a file. One of less than a second is not full, however large: it would be little more than how things stand."""
@@ -91,17 +91,13 @@ class RotatingWriter:
         """Size of all files so far, those that were removed included."""
         return self._bytes_over + self._file.bytes_written
 
-    def reaches(self, size: int) -> bool:
-        """Whether the file would be this large if it were finished now [bytes]."""
-        return self._file.reaches(size)
-
     @property
     def is_full(self) -> bool:
         """Whether it is time for another file, and the one before is finished."""
         now = time.monotonic()
         if self._wanted.bytes is not None:
             age_s = now - self._began_s
-            full = age_s >= LEAST_S and self.reaches(int(self._wanted.bytes / (1 + TURN_S / age_s)))
+            full = age_s >= LEAST_S and self._file.reaches(full_at(self._wanted.bytes, age_s))
         else:
             full = now >= self._next_s - SLACK_S
         return full and self._is_finished(os.WNOHANG)

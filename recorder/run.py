@@ -33,7 +33,7 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
             "start the container in the host's pid namespace (docker run --pid=host)"
         )
     if not host.in_initial_user_namespace():
-        raise CannotRecord("this is a user namespace, whose root may not load BPF programs: record outside of it")
+        raise CannotRecord(f"{host.USER_NAMESPACE}: record outside of it")
     if not host.in_initial_time_namespace():
         raise CannotRecord("this is a time namespace, whose clocks are not the kernel's: record outside of it")
     for pid in options.filters.pids:

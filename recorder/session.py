@@ -262,7 +262,7 @@ class Session:
                 self._next_commit = max(self._next_commit + COMMIT_S, now)
             if now >= deadline:
                 self._stopped_by = self._stopped_by or "duration"
-            elif self._options.max_bytes and self._writer.reaches(self._options.max_bytes):
+            elif self._is_large_enough():
                 self._stopped_by = self._stopped_by or "size"
             elif self._nobody_left():
                 self._stopped_by = self._stopped_by or "command"
@@ -335,6 +335,10 @@ class Session:
                 signal.signal(number, handler)
             os.close(readable)
             os.close(writable)
+
+    def _is_large_enough(self) -> bool:
+        size = self._options.max_bytes
+        return size is not None and isinstance(self._writer, TraceWriter) and self._writer.reaches(size)
 
     def _nobody_left(self) -> bool:
         """Whether all that was to be followed has ended."""

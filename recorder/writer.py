@@ -71,6 +71,14 @@ GUESSED_BYTES = 128 << 10
 """Rows that take less are not written only to learn what they become."""
 
 
+def full_at(size: float, age_s: float) -> int:
+    """How large one of several files is when it is found full, so that it has this size when it ends [bytes].
+
+    It is `age_s` old and grows as fast as before.
+    """
+    return int(size / (1 + TURN_S / max(age_s, TURN_S)))
+
+
 class TraceWriter:
     """Gathers rows by kind and writes them. Raises CannotWrite, at once if the file cannot be made."""
 

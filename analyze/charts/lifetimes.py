@@ -12,7 +12,7 @@ from matplotlib.collections import PolyCollection
 from analyze.charts import page, style, units
 from analyze.charts.data import IDS
 from analyze.charts.losses import losses, shade
-from analyze.charts.steps import merged
+from analyze.charts.steps import boxes, merged
 from analyze.errors import NoData
 from analyze.result import Result
 
@@ -36,6 +36,9 @@ LINES = 34
 
 LINE_HEIGHT = 0.16
 """Inches."""
+
+HALF = 0.3
+"""Half the height of a bar, as a part of its line."""
 
 LABELS = 1.75
 """Room for names on the left [inches]."""
@@ -275,11 +278,8 @@ def _bars(axes: Axes, at: int, line: Line) -> None:
             for life in p.lives
             if life.end == end
         ]
-        half = 0.3
-        boxes = [
-            [(a, at - half), (a, at + half), (b, at + half), (b, at - half)] for a, b in merged(spans, least) if b > low
-        ]
-        if boxes:
+        bars = boxes(((a, b) for a, b in merged(spans, least) if b > low), at - HALF, at + HALF)
+        if bars:
             axes.add_collection(
-                PolyCollection(boxes, facecolor=colour, edgecolor="none", gid=end, zorder=2), autolim=False
+                PolyCollection(bars, facecolor=colour, edgecolor="none", gid=end, zorder=2), autolim=False
             )

@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 
 from analyze.charts import style
 from analyze.charts.data import columns
-from analyze.charts.steps import merged
+from analyze.charts.steps import boxes, merged
 from analyze.charts.units import count
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def shade(axes: Axes, lost: Losses) -> None:
     low, high = axes.get_xlim()
     least = LEAST * (high - low)
     inside = [(max(began, low), min(ended, high)) for began, ended in lost.spans if began < high and ended > low]
-    boxes = [[(a, 0), (a, 1), (b, 1), (b, 0)] for a, b in merged(inside, least)]
-    if not boxes:
+    if not inside:
         return
+    shaded = boxes(merged(inside, least), 0, 1)
     # Hatched by another of its own: an SVG gives a hatch and what is behind it one opacity.
     hatched: dict[str, Any] = {"facecolor": "none", "edgecolor": (style.INK, 0.5), "hatch": "////"}
     for look in ({"facecolor": (style.INK, 0.12), "edgecolor": "none", "gid": "loss"}, hatched):
-        spans = PolyCollection(boxes, transform=axes.get_xaxis_transform(), linewidth=0, zorder=4, **look)
+        spans = PolyCollection(shaded, transform=axes.get_xaxis_transform(), linewidth=0, zorder=4, **look)
         axes.add_collection(spans, autolim=False)

@@ -103,6 +103,11 @@ def _fewer(edges: Ints) -> Ints:
     return fewer
 
 
+def boxes(spans: Iterable[tuple[float, float]], low: float, high: float) -> list[list[tuple[float, float]]]:
+    """For each span the corners of a box of this height."""
+    return [[(a, low), (a, high), (b, high), (b, low)] for a, b in spans]
+
+
 def merged(spans: Iterable[tuple[float, float]], least: float) -> list[tuple[float, float]]:
     """The spans, each at least so wide, and those put together that would touch: thousands become a few."""
     out: list[tuple[float, float]] = []

@@ -262,9 +262,11 @@ def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
 
 
 def begins_later(path: Path) -> bool:
-    """Whether the first part of a flight recording is gone, so that what is kept is only the last of it."""
-    parts = partial.of(path)
-    return bool(parts) and "-000001" not in parts[0][0].name
+    """Whether the first part of a flight recording is gone, so that what is kept is only the last of it.
+
+    With its directory: while that is removed it is no part any more, and a recorder that is killed then leaves it.
+    """
+    return bool(partial.of(path)) and not list(path.parent.glob(f".{path.name}.*-000001{partial.SUFFIX}"))
 
 
 def span_s(trace: Trace) -> float:

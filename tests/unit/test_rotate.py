@@ -134,7 +134,7 @@ def test_full_by_time_or_by_size_but_not_before_the_one_before_is_finished(
     by_time.abandon()
     by_size = RotatingWriter(tmp_path / "s.parquet", False, Rotation("1M", None, 1 << 20))
     by_size.begin(traces.recording())
-    monkeypatch.setattr(RotatingWriter, "reaches", lambda _out, size: size <= 2 << 20)
+    monkeypatch.setattr(rotate.TraceWriter, "reaches", lambda _file, size: size <= 2 << 20)
     clock[0] += 0.5
     assert not by_size.is_full, "one a second at most"
     clock[0] += 0.5
