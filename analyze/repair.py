@@ -1,20 +1,25 @@
-"""Makes one file of what a recording left that was cut off, in place of the directory that it left."""
+"""Makes one file of what a recording left that was cut off, in place of the directory that it left.
+
+What is ours alone is completed in its place: its rows are not copied. All else is copied.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from analyze.errors import BrokenTrace
 from analyze.safe_text import one_line
-from analyze.source import inspect, unfinished
+from analyze.source import Left, inspect, inspect_file, left_of
 from analyze.wellformed import misfit
-from bpf import partial
+from bpf import partial, recover
+from bpf.directory import HAS_DESCRIPTORS, Directory
 from bpf.errors import BadRequest, SysmonError
 from bpf.metadata import Recording
+from bpf.newfile import NewFile
 
 
 class CannotRepair(SysmonError):
@@ -26,56 +31,103 @@ def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict
 
     Raises BadRequest if there is nothing to repair, and what `analyze.source.inspect` raises.
     """
-    directories = unfinished(path)
-    if not directories and (left := partial.of(path)):
-        names = ", ".join(one_line(str(p)) for p, *_ in left)
-        raise BadRequest(f"{one_line(str(path))} is there; to repair another recording, name its directory: {names}")
-    if not directories:
-        inspect(path)  # says what is wrong with it, if anything is
-        raise BadRequest(f"{one_line(str(path))} is whole: there is nothing to repair")
-    file = output or partial.wanted(directories[0])
-    if os.path.lexists(file) and not force:
-        raise BadRequest(f"{one_line(str(file))} exists: choose another name with -o, or overwrite it with --force")
-    parts, recording = partial.read_parts(directories)
-    if problem := misfit(recording, Recording):
-        raise BrokenTrace(
-            f"{one_line(str(directories[0]))}: its description is damaged ({one_line(problem)}); remove it"
-        )
-    if partial.is_running(directories[-1]):  # which may have been begun a moment before, and be no part yet
-        raise BadRequest(f"{one_line(str(directories[-1]))} is still being recorded: end that first, with Ctrl-C")
+    with left_of(path) as left:
+        if not left:
+            raise _nothing(path)
+        file = output or path.with_name(partial.wanted(left.names[0]))
+        with _telling(file), Directory.hold(file.parent) as place:
+            if place.exists(file.name) and not force:
+                raise _exists(file)
+            with left.parts() as directories:
+                recording = _repaired(left, directories, place, file.name, force)
+            with contextlib.suppress(OSError):  # a file system that cannot be written
+                for name in left.names:
+                    partial.remove(left.parent, name)
+                partial.sweep(left.parent, partial.wanted(left.names[0]))
+            return file, recording
+
+
+def _nothing(path: Path) -> SysmonError:
+    """Why there is nothing to repair."""
+    shown = one_line(str(path))
+    if others := partial.of(path):
+        names = ", ".join(one_line(str(p)) for p, *_ in others)
+        return BadRequest(f"{shown} is there; to repair another recording, name its directory: {names}")
+    with contextlib.suppress(OSError), Directory.hold(path.parent) as parent:
+        if partial.sweep(parent, path.name):
+            return BadRequest(f"{shown}: of a recording that was cut off nothing could be read; its rest is removed")
+    inspect(path)  # says what is wrong with it, if anything is
+    return BadRequest(f"{shown} is whole: there is nothing to repair")
+
+
+def _exists(file: Path) -> BadRequest:
+    return BadRequest(f"{one_line(str(file))} exists: choose another name with -o, or overwrite it with --force")
+
+
+@contextlib.contextmanager
+def _telling(file: Path) -> Any:
     try:
-        recording = _make(parts, recording, file)
-        with contextlib.suppress(OSError):  # of a file system that cannot be written
-            for directory in directories:
-                partial.remove(directory)
+        yield
+    except FileExistsError:
+        raise _exists(file) from None
     except OSError as error:
         raise CannotRepair(
             f"cannot write {one_line(str(file))}: {error.strerror or error}; make room, or choose another place with -o"
         ) from None
-    return file, recording
 
 
-def _make(parts: list[partial.Partial], recording: dict[str, Any], file: Path) -> dict[str, Any]:
-    first = parts[0].directory
-    if len(parts) == 1 and first.stat().st_dev == file.parent.stat().st_dev:
-        recording = partial.complete(parts[0], recording)
-        os.replace(first / partial.ROWS, file)
-    else:
-        recording = _copy(parts, recording, file)
+def _repaired(left: Left, directories: list[Directory], place: Directory, name: str, force: bool) -> dict[str, Any]:
+    parts, recording = recover.read_parts(directories)
+    if problem := misfit(recording, Recording):
+        raise BrokenTrace(f"{one_line(str(left.path))}: its description is damaged ({one_line(problem)}); remove it")
+    if partial.is_running(directories[-1]):  # which may have been begun a moment before, and be no part yet
+        shown = one_line(str(left.path))
+        raise BadRequest(f"{shown} is still being recorded: end that first, with Ctrl-C")
+    if len(parts) == 1 and _is_ours(directories[0]) and directories[0].status().st_dev == place.status().st_dev:
+        return _completed(parts[0], recording, place, name, force)
+    return _copied(parts, recording, place, name, force)
+
+
+def _is_ours(directory: Directory) -> bool:
+    """Whether nobody else can have put anything there, so that what is in it may become the trace."""
+    if not HAS_DESCRIPTORS:
+        return True
+    found = [directory.status(), *(directory.status(name) for name in (partial.ROWS, partial.LOG))]
+    links = all(status.st_nlink == 1 for status in found if stat.S_ISREG(status.st_mode))
+    return links and all(status.st_uid == os.geteuid() and not status.st_mode & 0o022 for status in found)
+
+
+def _completed(
+    part: recover.Partial, recording: dict[str, Any], place: Directory, name: str, force: bool
+) -> dict[str, Any]:
+    recording = recover.complete(part, recording)
+    with part.directory.reader(partial.ROWS) as made:
+        _checked(made, part)
+    part.directory.publish(partial.ROWS, place, name, force)
     return recording
 
 
-def _copy(parts: list[partial.Partial], recording: dict[str, Any], file: Path) -> dict[str, Any]:
-    scratch = file.with_name(f".{file.name}.{secrets.token_hex(4)}.copy")
-    owner = parts[0].directory.stat()
-    try:
-        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+def _copied(
+    parts: list[recover.Partial], recording: dict[str, Any], place: Directory, name: str, force: bool
+) -> dict[str, Any]:
+    with NewFile(place, name) as new:
+        recording = recover.write(parts, recording, new.file)
+        new.file.flush()
+        _checked(new.file, parts[0])
+        if (owner := _only_owner(parts)) is not None:
             with contextlib.suppress(PermissionError):
-                os.fchown(out.fileno(), owner.st_uid, owner.st_gid)
-            recording = partial.write(parts, recording, out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(scratch, file)
-    finally:
-        scratch.unlink(missing_ok=True)
+                os.fchown(new.file.fileno(), *owner)
+        new.publish(force=force)
     return recording
+
+
+def _checked(made: BinaryIO, part: recover.Partial) -> None:
+    """Raises what `inspect` raises: nothing is called repaired that no command would open."""
+    inspect_file(made, one_line(str(part.directory.path)))
+
+
+def _only_owner(parts: list[recover.Partial]) -> tuple[int, int] | None:
+    """Whose all of it is, user and group; None if it is not of one. Files that are another's than theirs root does not
+    read, so nobody gets what he may not read."""
+    users = {(status.st_uid, status.st_gid) for status in (part.directory.status() for part in parts)}
+    return users.pop() if len(users) == 1 and HAS_DESCRIPTORS else None

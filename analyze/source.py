@@ -7,15 +7,19 @@ temporary files.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shlex
 import shutil
 import stat
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +27,8 @@ import pyarrow.parquet as pq
 from analyze.errors import BrokenTrace, NewerTrace, NotATrace
 from analyze.safe_text import one_line
 from analyze.wellformed import misfit
-from bpf import partial, rotated, schema
+from bpf import partial, recover, rotated, schema
+from bpf.directory import Directory
 from bpf.metadata import Recording
 
 MAGIC = b"PAR1"
@@ -41,6 +46,11 @@ MAX_ELEMENTS = 8 << 20
 
 PIECE_BYTES = 1 << 20
 """What is read at a time of a file that is summed up."""
+
+MOST_COPIED_BYTES = 2 << 30
+"""Of a recording that was cut off: its copy lies in the directory for temporary files, which may be memory."""
+
+O_OTHER = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 RETRY = "copy it again from where it was recorded, or record again"
 
@@ -62,40 +72,65 @@ class Source:
 
 def inspect(path: str | os.PathLike[str]) -> Source:
     """Reads what a trace says of itself. Raises NotATrace, NewerTrace or BrokenTrace."""
-    directories = unfinished(Path(path))
-    return _made_whole(directories) if directories else _inspect(Path(path))
+    with left_of(Path(path)) as left:
+        return _made_whole(left) if left else _inspect(Path(path))
 
 
-def unfinished(path: Path) -> list[Path]:
-    """The directories of the recording into this file that did not come to its end, if there is no such file.
+@dataclass(frozen=True)
+class Left:
+    """What a recording left that did not come to its end: directories, the parts of one recording, in their order."""
 
-    Raises NotATrace if there are several such recordings.
+    parent: Directory
+    names: list[str]
+
+    @property
+    def path(self) -> Path:
+        """Of the first."""
+        return self.parent.path / self.names[0]
+
+    @contextmanager
+    def parts(self) -> Iterator[list[Directory]]:
+        """The directories, held. Raises OSError."""
+        with ExitStack() as held:
+            yield [held.enter_context(self.parent.subdirectory(name)) for name in self.names]
+
+
+@contextmanager
+def left_of(path: Path) -> Iterator[Left | None]:
+    """What is left of the recording into this file that did not come to its end, if there is no such file.
+
+    The path may also be of such a directory. Raises NotATrace if there are several such recordings.
     """
-    try:
-        if partial.is_partial(path):
-            return partial.with_parts(path)
-        found = [] if os.path.lexists(path) else partial.of(path)
-    except (OSError, ValueError):  # what is wrong with the name is said by others
-        return []
-    if len(found) > 1:
-        names = ", ".join(one_line(str(p)) for p, *_ in found)
-        raise NotATrace(f"{one_line(str(path))}: several recordings were cut off; name one of them: {names}")
-    return found[0] if found else []
+    with ExitStack() as held:
+        try:
+            parent = held.enter_context(Directory.hold(path.parent))
+            if partial.is_partial(parent, path.name):
+                found = [partial.with_parts(parent, path.name)]
+            else:
+                found = [] if not path.name or parent.exists(path.name) else partial.names_of(parent, path.name)
+        except (OSError, ValueError):  # what is wrong with the name is said by others
+            found = []
+        if len(found) > 1:
+            names = ", ".join(one_line(str(path.with_name(first))) for first, *_ in found)
+            raise NotATrace(f"{one_line(str(path))}: several recordings were cut off; name one of them: {names}")
+        yield Left(parent, found[0]) if found else None
 
 
-def _made_whole(directories: list[Path]) -> Source:
-    shown = one_line(str(directories[0]))
+def _made_whole(left: Left) -> Source:
+    shown = one_line(str(left.path))
     scratch = Path(tempfile.mkdtemp(prefix="sysmon-"))
+    elsewhere = f"`sysmon repair {shlex.quote(shown)} -o FILE` makes a trace of it"
     try:
-        copy = scratch / partial.wanted(directories[0]).name
-        with copy.open("xb") as out:
-            partial.write(*partial.read_parts(directories), out)
-        return replace(_inspect(copy), unfinished=directories[0])
+        copy = scratch / partial.wanted(left.names[0])
+        with copy.open("xb") as out, left.parts() as directories:
+            recover.write(*recover.read_parts(directories), out, MOST_COPIED_BYTES)
+        return replace(_inspect(copy), unfinished=left.path)
+    except recover.TooLarge as e:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise NotATrace(f"{one_line(str(e))} is not copied to be read; {elsewhere}") from e
     except OSError as e:
         shutil.rmtree(scratch, ignore_errors=True)
-        raise NotATrace(
-            f"{shown}: cannot be read ({e.strerror or e}); `sysmon repair {shown} -o FILE` makes a trace of it"
-        ) from e
+        raise NotATrace(f"{shown}: cannot be read ({e.strerror or e}); {elsewhere}") from e
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -103,33 +138,41 @@ def _made_whole(directories: list[Path]) -> Source:
 
 def _inspect(given: Path) -> Source:
     shown = one_line(str(given))
-    size_bytes = _check_frame(given, shown)
-    real = given.resolve()
-    if not _is_utf8(str(real)):
-        raise NotATrace(f"{shown}: the name is not UTF-8, and DuckDB cannot open such a file; rename it")
+    with _opened(given, shown) as file:
+        found = inspect_file(file, shown)
+        real = given.resolve()
+        if not _is_utf8(str(real)):
+            raise NotATrace(f"{shown}: the name is not UTF-8, and DuckDB cannot open such a file; rename it")
+        return Source(real, os.fstat(file.fileno()).st_size, found)
+
+
+def inspect_file(file: BinaryIO, shown: str) -> Recording:
+    """What the trace in an open file says of itself. Raises as `inspect`; lines begin with `shown`."""
+    _check_frame(file, shown)
+    file.seek(0)
     try:
         with pq.ParquetFile(
-            given, thrift_string_size_limit=MAX_STRING_BYTES, thrift_container_size_limit=MAX_ELEMENTS
-        ) as file:
-            metadata = file.metadata.metadata or {}
+            file, thrift_string_size_limit=MAX_STRING_BYTES, thrift_container_size_limit=MAX_ELEMENTS
+        ) as parquet:
+            metadata = parquet.metadata.metadata or {}
     except (pa.ArrowException, OSError, ValueError, MemoryError) as e:
         raise BrokenTrace(f"{shown}: its Parquet footer is damaged ({one_line(str(e))}); {RETRY}") from e
     if schema.METADATA_KEY not in metadata:
         raise NotATrace(f"{shown}: a Parquet file, but not a trace of sysmon; give a file that `sysmon record` wrote")
-    if schema.CHECKSUM_KEY in metadata and metadata[schema.CHECKSUM_KEY] != _checksum(given, metadata):
+    if schema.CHECKSUM_KEY in metadata and metadata[schema.CHECKSUM_KEY] != _checksum(file, metadata):
         raise BrokenTrace(f"{shown}: it is not as it was written: its checksum is another; {RETRY}")
-    return Source(real, size_bytes, _recording(shown, metadata[schema.METADATA_KEY]))
+    return _recording(shown, metadata[schema.METADATA_KEY])
 
 
-def _checksum(path: Path, metadata: dict[bytes, bytes]) -> bytes:
+def _checksum(file: BinaryIO, metadata: dict[bytes, bytes]) -> bytes:
     """What the checksum has to be of as many bytes as it says that it is of."""
     try:
         left = data_bytes = int(json.loads(metadata[schema.CHECKSUM_KEY])["bytes"])
         crc = 0
-        with path.open("rb") as file:
-            while left > 0 and (piece := file.read(min(left, PIECE_BYTES))):
-                crc = zlib.crc32(piece, crc)
-                left -= len(piece)
+        file.seek(0)
+        while left > 0 and (piece := file.read(min(left, PIECE_BYTES))):
+            crc = zlib.crc32(piece, crc)
+            left -= len(piece)
     except (ValueError, TypeError, KeyError, RecursionError, OSError):
         return b""
     return schema.checksum(data_bytes, crc, metadata)
@@ -139,31 +182,44 @@ def _is_utf8(name: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in name)  # how Python stands for other bytes, see PEP 383
 
 
-def _check_frame(path: Path, shown: str) -> int:
-    """Size of the file [bytes], once its kind and both ends are right. The kind first: opening a FIFO blocks."""
+@contextmanager
+def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
+    """The file, if it is a regular one. Opening it waits for nobody, as a FIFO would."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise NotATrace(f"{shown}: not a regular file; give a file that `sysmon record` wrote")
-        with path.open("rb") as file:
-            head = file.read(len(MAGIC))
-            file.seek(max(0, status.st_size - TAIL_BYTES))
-            tail = file.read(TAIL_BYTES)
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | O_OTHER)
     except ValueError as e:  # a NUL in the name
         raise NotATrace(f"{shown}: not a file name ({one_line(str(e))})") from e
     except OSError as e:
         hint = _rotated(path) if isinstance(e, FileNotFoundError) else ""
+        if e.errno == errno.ENXIO:  # a socket
+            raise NotATrace(f"{shown}: not a regular file; give a file that `sysmon record` wrote") from e
         raise NotATrace(
             f"{shown}: cannot be read ({e.strerror or type(e).__name__}); {hint or 'check the name'}"
         ) from e
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise NotATrace(f"{shown}: not a regular file; give a file that `sysmon record` wrote")
+    with os.fdopen(fd, "rb") as file:
+        yield file
+
+
+def _check_frame(file: BinaryIO, shown: str) -> None:
+    """Both ends of the file must be right."""
+    size_bytes = os.fstat(file.fileno()).st_size
+    try:
+        file.seek(0)
+        head = file.read(len(MAGIC))
+        file.seek(max(0, size_bytes - TAIL_BYTES))
+        tail = file.read(TAIL_BYTES)
+    except OSError as e:
+        raise NotATrace(f"{shown}: cannot be read ({e.strerror or type(e).__name__}); check the name") from e
     if head != MAGIC:
         raise NotATrace(f"{shown}: not a Parquet file; give a file that `sysmon record` wrote")
-    if tail[4:] != MAGIC or status.st_size < len(MAGIC) + TAIL_BYTES:
+    if tail[4:] != MAGIC or size_bytes < len(MAGIC) + TAIL_BYTES:
         raise BrokenTrace(f"{shown}: its end is missing, as after a copy that stopped half-way; {RETRY}")
     footer_bytes = int.from_bytes(tail[:4], "little")
-    if footer_bytes > min(status.st_size - len(MAGIC) - TAIL_BYTES, MAX_FOOTER_BYTES):
+    if footer_bytes > min(size_bytes - len(MAGIC) - TAIL_BYTES, MAX_FOOTER_BYTES):
         raise BrokenTrace(f"{shown}: says that its footer has {footer_bytes} bytes, which cannot be; {RETRY}")
-    return status.st_size
 
 
 def _rotated(path: Path) -> str:

@@ -25,6 +25,10 @@ RLE = 3
 ZSTD = 6
 
 
+MOST_PAGES = 1 << 14
+"""Of a row group: a column has few, and no trace has many columns."""
+
+
 class BadPages(ValueError):
     """The bytes are no row group, or not a whole one."""
 
@@ -105,8 +109,11 @@ def row_group(data: bytes, begin: int, rows: int, columns: list[Leaf]) -> Struct
 
 
 def _pages(data: bytes) -> Iterator[Page]:
-    at = 0
+    at = pages = 0
     while at < len(data):
+        pages += 1
+        if pages > MOST_PAGES:
+            raise BadPages("more pages than a row group has")
         reader = thrift.Reader(data, at)
         header = reader.struct()
         size = header[3].value

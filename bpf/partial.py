@@ -11,31 +11,43 @@ It is a directory beside the file that it will be, `.NAME.TOKEN.partial`, or sev
 A commit is the last thing to be written of a state in which rows, losses and clocks belong together; what comes after
 the last commit is no part of the trace. So a trace that was cut off is one that ended at its last commit. Every frame
 and every page has a checksum. If rows are missing that a commit speaks of, as after a loss of power, they are counted
-in the losses of the trace.
+in the losses of the trace. `bpf.recover` reads all that.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
-import json
-import os
+import re
+import stat
 import struct
+import time
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
-from bpf import pages, rowgroups, schema, thrift
-from bpf.errors import SysmonError
-from bpf.metadata import RUNNING
+from bpf import rowgroups, schema
+from bpf.directory import Directory
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing is recorded
+    fcntl = None  # type: ignore[assignment]
 
 SUFFIX = ".partial"
+
+REMOVED = ".removed"
+"""In its place while the directory is being removed: what is left of that is nobody's recording."""
+
+NAME = re.compile(r"\.(?P<file>.+)\.(?P<token>[0-9a-f]{8})(?:-\d{6,})?\.(?:partial|removed)", re.DOTALL)
+
+BEGUN_S = 60.0
+"""A directory without a log that is older than this is not of a recorder that is just beginning."""
 
 ROWS, LOG, JOURNALS = "rows", "log", ("journal.0", "journal.1")
 
@@ -45,6 +57,9 @@ DAMAGED = "damaged"
 SCHEMA, RECORDING, GROUP, COMMIT, BATCH = (kind.encode() for kind in "SRGCB")
 """Kinds of frames. In the log: a Parquet file without rows, what the trace says of itself, a row group that was
 written, a commit; the last three are JSON. In a journal: a batch of rows."""
+
+MOST_BYTES = {SCHEMA: 1 << 20, RECORDING: 16 << 20, GROUP: 1 << 16, COMMIT: 16 << 20, BATCH: 64 << 20}
+"""Of a frame of each kind. What is larger was not written by a recorder."""
 
 OPENING = "+"
 """Before the kind of rows that say how things stood when a part began: they double what the part before says."""
@@ -72,45 +87,22 @@ COMPRESSED_BYTES = 1 << 18
 """Fewer bytes of rows that wait are not compressed: that takes three times the CPU time of writing them as they are."""
 
 
-class BadPartial(SysmonError):
-    """Nothing can be made of what is left of a recording."""
-
-
-@contextlib.contextmanager
-def _understood(directory: Path) -> Iterator[None]:
-    """What is not as a recorder writes it is one line. Checksums tell damage; this is for what was made up.
-
-    OSError with a number is of the file system, without one of Arrow.
-    """
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
-        raise BadPartial(f"{directory}: cannot be understood ({_said(error)}); remove it") from None
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise BadPartial(f"{directory}: cannot be understood ({_said(error)}); remove it") from None
-
-
-def _said(error: Exception) -> str:
-    return " ".join(ascii(str(error))[1:-1].split())[:200] or type(error).__name__
-
-
 def frame(kind: bytes, content: bytes) -> bytes:
     """A frame as it stands in a file."""
     return HEAD.pack(kind, len(content), zlib.crc32(content, kind[0])) + content
 
 
-def frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def frames(data: bytes | BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Kind and content of the frames that are whole, up to the first that is not."""
-    at = 0
-    while len(data) - at >= HEAD.size:
-        kind, length, crc = HEAD.unpack_from(data, at)
-        content = data[at + HEAD.size : at + HEAD.size + length]
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
+    while len(head := file.read(HEAD.size)) == HEAD.size:
+        kind, length, crc = HEAD.unpack(head)
+        if length > MOST_BYTES.get(kind, -1):
+            return
+        content = file.read(length)
         if len(content) != length or zlib.crc32(content, kind[0]) != crc:
             return
         yield kind, content
-        at += HEAD.size + length
 
 
 def batch_frame(commit: int, generation: int, kind: str, batches: list[pa.RecordBatch]) -> list[Any]:
@@ -143,7 +135,13 @@ def of_kind(kind: str, table: pa.Table) -> pa.Table:
 
 def joined(tables: Iterable[pa.Table]) -> pa.Table:
     """Rows of several kinds, each with the columns of all."""
-    return pa.concat_tables(map(_without_dictionaries, tables), promote_options="default")
+    return pa.concat_tables(map(without_dictionaries, tables), promote_options="default")
+
+
+def without_dictionaries(table: pa.Table) -> pa.Table:
+    """The table with each value in its place."""
+    types = ((f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema)
+    return table.cast(pa.schema(list(types)))
 
 
 def together(batches: list[pa.RecordBatch]) -> pa.Table:
@@ -172,298 +170,102 @@ class Group:
     rows: dict[str, int]  # of each kind
 
 
-@dataclass
-class Partial:
-    """What a directory holds, as its last commit has it."""
-
-    directory: Path
-    empty: bytes = b""  # a Parquet file without rows
-    recording: dict[str, Any] = field(default_factory=dict)
-    groups: list[Group] = field(default_factory=list)
-    waiting: dict[str, pa.Table] = field(default_factory=dict)  # rows of no row group, by kind
-    expected: dict[str, int] = field(default_factory=dict)  # rows of each kind that were there at the commit
-    opening: dict[str, pa.Table] = field(default_factory=dict)  # rows that only the first of several parts needs
-    losses_before: list[dict[str, Any]] = field(default_factory=list)  # of parts before
-    running: bool = False  # whether the recorder still writes it
-
-
 def of(path: Path) -> list[list[Path]]:
     """The directories of recordings into this file that did not come to their end, each with its parts in order."""
-    head = f".{path.name}."
-    recordings: dict[str, list[Path]] = {}
     try:
-        for p in sorted(path.parent.iterdir(), key=lambda p: (len(p.name), p.name)):
-            if p.name.startswith(head) and is_partial(p) and wanted(p) == path:
-                recordings.setdefault(p.name[len(head) :].removesuffix(SUFFIX).partition("-")[0], []).append(p)
+        with Directory.hold(path.parent) as parent:
+            return [[path.with_name(name) for name in parts] for parts in names_of(parent, path.name)]
     except OSError:
         return []
+
+
+def names_of(parent: Directory, file: str) -> list[list[str]]:
+    """The same as names in the directory of the file. Raises OSError."""
+    recordings: dict[str, list[str]] = {}
+    for name in sorted(parent.names(), key=lambda name: (len(name), name)):
+        if name.endswith(SUFFIX) and wanted(name) == file and is_partial(parent, name):
+            recordings.setdefault(_token(name), []).append(name)
     return list(recordings.values())
 
 
-def with_parts(directory: Path) -> list[Path]:
-    """All parts of the recording of which this is one."""
-    return next(parts for parts in of(wanted(directory)) if directory in parts)
+def with_parts(parent: Directory, name: str) -> list[str]:
+    """All parts of the recording of which this directory is one."""
+    return next(parts for parts in names_of(parent, wanted(name)) if name in parts)
 
 
-def is_partial(path: Path) -> bool:
+def is_partial(parent: Directory, name: str) -> bool:
     """Whether this is the directory of an unfinished recording."""
-    return path.name.endswith(SUFFIX) and (path / LOG).is_file()
+    return bool(name.endswith(SUFFIX) and NAME.fullmatch(name)) and _has_log(parent, name)
 
 
-def wanted(directory: Path) -> Path:
-    """The file that the recording was to make."""
-    return directory.with_name(directory.name.removesuffix(SUFFIX).removeprefix(".").rpartition(".")[0])
+def _has_log(parent: Directory, name: str) -> bool:
+    try:
+        if not stat.S_ISDIR(parent.status(name).st_mode):
+            return False
+        with parent.subdirectory(name) as directory:
+            return directory.exists(LOG)
+    except OSError:  # removed meanwhile, or not ours to read
+        return False
 
 
-def remove(directory: Path) -> None:
-    """Removes it. The log goes first: without it there is nothing to repair. Raises OSError."""
-    for name in (LOG, ROWS, *JOURNALS):
-        (directory / name).unlink(missing_ok=True)
-    directory.rmdir()
+def wanted(name: str) -> str:
+    """The file that the recording with this directory was to make; empty if it is no such directory."""
+    found = NAME.fullmatch(name)
+    return found["file"] if found else ""
 
 
-def is_running(directory: Path) -> bool:
+def _token(name: str) -> str:
+    found = NAME.fullmatch(name)
+    assert found
+    return found["token"]
+
+
+def remove(parent: Directory, name: str) -> None:
+    """Removes a directory and what a recorder puts into it. Raises OSError.
+
+    It has another name first: what is left if we do not come to the end is no recording, and `sweep` knows it.
+    """
+    gone = name.removesuffix(SUFFIX) + REMOVED
+    try:
+        parent.rename(name, gone)
+    except OSError:  # a disk so full that it takes no other name
+        gone = name
+    _remove_now(parent, gone)
+
+
+def _remove_now(parent: Directory, name: str) -> None:
+    with parent.subdirectory(name) as directory:
+        for file in (ROWS, *JOURNALS, LOG):
+            directory.remove(file)
+    parent.remove_directory(name)
+
+
+def sweep(parent: Directory, file: str) -> int:
+    """Removes what is left of recordings into this file of which nothing can be read. Returns how many there were.
+
+    These are directories that were being removed or that had only just been made when their recorder was killed.
+    """
+    swept = 0
+    with contextlib.suppress(OSError):
+        for name in parent.names():
+            if wanted(name) == file and (name.endswith(REMOVED) or _was_never_begun(parent, name)):
+                with contextlib.suppress(OSError):  # another's, or there is more in it
+                    _remove_now(parent, name)
+                    swept += 1
+    return swept
+
+
+def _was_never_begun(parent: Directory, name: str) -> bool:
+    found = parent.status(name)
+    return stat.S_ISDIR(found.st_mode) and time.time() - found.st_mtime > BEGUN_S and not _has_log(parent, name)
+
+
+def is_running(directory: Directory) -> bool:
     """Whether a recorder writes it. Raises OSError."""
-    with (directory / LOG).open("rb") as log:
+    with directory.reader(LOG) as log:
         try:
-            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if fcntl:
+                fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
-
-
-def read(directory: Path) -> Partial:
-    """What is there of a recording up to its last commit. Raises BadPartial, OSError.
-
-    A recorder that still runs may change over to the other journal meanwhile; then it is read again.
-    """
-    for _ in range(5):
-        with _understood(directory):
-            found, commit = _read_log(directory)
-            found.running = is_running(directory)
-            _read_journal(found, commit)
-            if not found.running or not _missing(found.expected, _present([found])):
-                break
-    if found.running:
-        found.recording["stopped_by"] = RUNNING
-    return found
-
-
-def read_parts(directories: list[Path]) -> tuple[list[Partial], dict[str, Any]]:
-    """The parts of one recording, and what the trace of all of them says of itself. Raises BadPartial, OSError."""
-    parts = []
-    for number, directory in enumerate(directories):
-        try:
-            parts.append(read(directory))
-        except BadPartial:
-            if number == 0 or directory != directories[-1]:
-                raise  # only the last may have been begun a moment before
-    with _understood(directories[0]):
-        return parts, _joined_recording(parts)
-
-
-def _joined_recording(parts: list[Partial]) -> dict[str, Any]:
-    first = parts[0]
-    first.waiting = _merged([first.waiting, first.opening])
-    for kind, table in first.opening.items():
-        first.expected[kind] = first.expected.get(kind, 0) + table.num_rows
-    last = parts[-1].recording
-    before = {(loss["cause"], loss["place"]): loss["lost"] for loss in first.losses_before}
-    losses = [{**loss, "lost": loss["lost"] - before.get((loss["cause"], loss["place"]), 0)} for loss in last["losses"]]
-    losses = [loss for loss in losses if loss["lost"]]
-    return {**last, "started_ns": first.recording["started_ns"], "losses": losses}
-
-
-def _read_log(directory: Path) -> tuple[Partial, dict[str, Any]]:
-    found = Partial(directory)
-    groups: list[Group] = []
-    commit: dict[str, Any] | None = None
-    for kind, content in frames((directory / LOG).read_bytes()):
-        if kind == SCHEMA:
-            found.empty = content
-        elif kind == RECORDING:
-            found.recording = json.loads(content)
-            found.losses_before = found.recording["losses"]
-        elif kind == GROUP:
-            groups.append(Group(**json.loads(content)))
-        elif kind == COMMIT:
-            commit = json.loads(content)
-            found.groups = list(groups)
-    if commit is None or not found.empty:
-        raise BadPartial(f"{directory}: the recording was cut off before anything of it was written; remove it")
-    found.recording.update(commit["changes"])
-    found.expected = commit["rows"]
-    return found, commit
-
-
-def _read_journal(found: Partial, commit: dict[str, Any]) -> None:
-    generations: dict[str, int] = {}
-    for group in found.groups:
-        for kind in group.rows:
-            generations[kind] = generations.get(kind, 0) + 1
-    batches: dict[str, list[pa.Table]] = {}
-    opening: dict[str, list[pa.Table]] = {}
-    try:
-        data = (found.directory / JOURNALS[commit["journal"]]).read_bytes()
-    except OSError:
-        data = b""
-    for _, content in frames(data):
-        number, generation, name = BATCH_HEAD.unpack_from(content)
-        kind = name.rstrip(b"\0").decode()
-        if number <= commit["commit"] and generation == generations.get(kind, 0):
-            to = opening if kind.startswith(OPENING) else batches
-            with pa.ipc.open_stream(pa.py_buffer(content[BATCH_HEAD.size :])) as stream:
-                table = stream.read_all()
-            table.validate(full=True)  # offsets that lie would have Arrow read beyond its memory
-            to.setdefault(kind.removeprefix(OPENING), []).append(_without_dictionaries(table))
-    found.waiting, found.opening = _joined(batches), _joined(opening)
-
-
-def _without_dictionaries(table: pa.Table) -> pa.Table:
-    types = ((f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema)
-    return table.cast(pa.schema(list(types)))
-
-
-def _joined(batches: dict[str, list[pa.Table]]) -> dict[str, pa.Table]:
-    return {kind: pa.concat_tables(tables, promote_options="default") for kind, tables in batches.items()}
-
-
-def _present(parts: list[Partial]) -> dict[str, int]:
-    """Rows of each kind that are there."""
-    rows: dict[str, int] = {}
-    for part in parts:
-        counts = [group.rows for group in part.groups]
-        counts.append({kind: table.num_rows for kind, table in part.waiting.items()})
-        for count in counts:
-            for kind, n in count.items():
-                rows[kind] = rows.get(kind, 0) + n
-    return rows
-
-
-def _missing(expected: dict[str, int], present: dict[str, int]) -> dict[str, int]:
-    missing = {kind: count - present.get(kind, 0) for kind, count in expected.items()}
-    return {kind: count for kind, count in missing.items() if count}
-
-
-def write(parts: list[Partial], recording: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
-    """Writes one whole file of parts that have the same columns; `out` is empty. Raises OSError, BadPartial.
-
-    Returns what the trace says of itself: `recording`, with the rows that there are and those that were damaged.
-    """
-    with _understood(parts[0].directory):
-        summed = _Summed(out)
-        summed.write(pages.MAGIC)
-        groups: list[bytes] = []
-        for part in parts:
-            for data, found in _row_groups(part):
-                groups.append(thrift.dump(pages.moved(found, summed.tell() - found[5].value)))
-                summed.write(data)
-        return _finish(parts, recording, groups, summed)
-
-
-def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
-    """Makes a whole file of `rows` itself: only what waits and a footer are written. Raises OSError, BadPartial.
-
-    If that does not come to its end, it can be done again.
-    """
-    with _understood(part.directory):
-        groups = [thrift.dump(found) for _data, found in _row_groups(part)]
-    with _understood(part.directory), (part.directory / ROWS).open("r+b") as out:
-        out.write(pages.MAGIC)
-        out.truncate(max([len(pages.MAGIC), *(group.end for group in part.groups)]))
-        whole = _finish([part], recording, groups, _Summed(out))
-        out.flush()
-        os.fsync(out.fileno())
-    return whole
-
-
-class _Summed:
-    """A file that is written at its end, and the CRC of all of it."""
-
-    def __init__(self, out: BinaryIO) -> None:
-        """What is in it already is read."""
-        self._out = out
-        self.crc = 0
-        out.seek(0)
-        while out.readable() and (data := out.read(1 << 20)):
-            self.crc = zlib.crc32(data, self.crc)
-
-    def write(self, data: bytes) -> None:
-        self._out.write(data)
-        self.crc = zlib.crc32(data, self.crc)
-
-    def tell(self) -> int:
-        return self._out.tell()
-
-
-def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
-    """Each row group that is whole, and what a footer says of it; the others are dropped from the part."""
-    columns = pages.leaves(_end(part))
-    kept = []
-    try:
-        file = (part.directory / ROWS).open("rb")
-    except FileNotFoundError:
-        part.groups = []
-        return
-    with file:
-        size = os.fstat(file.fileno()).st_size
-        for group in part.groups:
-            if not 0 <= group.begin <= group.end <= size:
-                continue
-            data = os.pread(file.fileno(), group.end - group.begin, group.begin)
-            if zlib.crc32(data) != group.crc:
-                continue
-            try:
-                found = pages.row_group(data, group.begin, sum(group.rows.values()), columns)
-            except pages.BadPages:
-                continue
-            kept.append(group)
-            yield data, found
-    part.groups = kept
-
-
-def _end(part: Partial) -> thrift.Struct:
-    try:
-        return pages.footer(part.empty)
-    except thrift.Malformed as error:
-        raise BadPartial(f"{part.directory}: cannot be understood ({error}); remove it") from None
-
-
-def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes], out: _Summed) -> dict[str, Any]:
-    """Writes what comes after the row groups that are there."""
-    waiting = _merged([part.waiting for part in parts])
-    if waiting:
-        _append(waiting, rowgroups.Encoder(parts[0].empty), out, groups)
-    present = _present(parts)
-    damaged = [
-        {"cause": DAMAGED, "place": kind, "lost": count}
-        for part in parts
-        for kind, count in _missing(part.expected, _present([part])).items()
-    ]
-    whole = {
-        **recording,
-        "rows": {kind: present.get(kind, 0) for kind in recording["rows"]},
-        "losses": [*recording["losses"], *damaged],
-    }
-    texts = schema.texts(whole, out.tell(), out.crc)
-    out.write(pages.with_row_groups(_end(parts[0]), sum(present.values()), groups, texts))
-    return whole
-
-
-def _append(waiting: dict[str, pa.Table], encoder: rowgroups.Encoder, out: _Summed, groups: list[bytes]) -> None:
-    """The rows as row groups; kinds of few rows share one."""
-    tables = [of_kind(kind, sorted_rows(table)) for kind, table in waiting.items()]
-    few = [table for table in tables if table.num_rows < SHARED_ROWS]
-    for table in ([joined(few)] if few else []) + [table for table in tables if table.num_rows >= SHARED_ROWS]:
-        for at in range(0, table.num_rows, 2 * GROUP_ROWS):
-            group = encoder.row_group(table.slice(at, 2 * GROUP_ROWS), out.tell())
-            out.write(group.data)
-            groups.append(group.said)
-
-
-def _merged(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
-    tables: dict[str, list[pa.Table]] = {}
-    for part in parts:
-        for kind, table in part.items():
-            tables.setdefault(kind, []).append(table)
-    return _joined(tables)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bpf.directory import Directory
+
 
 def numbered(path: Path, number: int) -> Path:
     """The name of a file: the next sorts after it."""
@@ -12,9 +14,18 @@ def numbered(path: Path, number: int) -> Path:
 
 
 def present(path: Path) -> list[Path]:
-    """The files that there are of a recording of this name."""
+    """The files that there are of a recording of this name; none if there is no such directory, or not ours to read."""
+    try:
+        with Directory.hold(path.parent) as parent:
+            return [path.with_name(name) for name in present_in(parent, path)]
+    except OSError:
+        return []
+
+
+def present_in(parent: Directory, path: Path) -> list[str]:
+    """Their names in the directory of the path; none if it is not ours to read."""
     name = re.compile(re.escape(path.stem) + r"-\d{6,}" + re.escape(path.suffix))
     try:
-        return sorted(p for p in path.parent.iterdir() if name.fullmatch(p.name))
-    except OSError:  # no such directory, or not ours to read: said by who opens or makes a file there
+        return sorted(filter(name.fullmatch, parent.names()))
+    except OSError:
         return []

@@ -18,12 +18,15 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from bpf import partial
+from bpf import partial, recover
+from bpf.directory import Directory
 from bpf.errors import SysmonError
 from bpf.kind import Kind
 from bpf.metadata import ASKED, Recording
+from bpf.newfile import NewFile
 from recorder import amount, priority
-from recorder.writer import REST_BYTES, TraceWriter, check, full_at, publish, telling
+from recorder.errors import CannotWrite
+from recorder.writer import REST_BYTES, TraceWriter, check, full_at, held, telling
 
 PARTS = 4
 """Into so many what is kept is divided; one more is being written."""
@@ -53,7 +56,8 @@ def keep(text: str) -> Keep:
 class _Part:
     """A part that is over."""
 
-    directory: Path
+    name: str  # of its directory
+    directory: Directory  # held: nobody can put another in its place
     began_s: float  # on the monotonic clock
     bytes: int
 
@@ -65,6 +69,7 @@ class FlightWriter:
         self.path, self._force, self._keep = path, force, wanted
         self.opening = False  # whether rows that come say how things stand when a part begins
         self._token = secrets.token_hex(4)
+        self._parent = held(path)
         self._number = 0
         self._over: list[_Part] = []
         self._rows_over = 0
@@ -74,7 +79,7 @@ class FlightWriter:
 
     def _next(self) -> TraceWriter:
         self._number += 1
-        return TraceWriter(self.path, self._force, f"{self._token}-{self._number:06}")
+        return TraceWriter(self.path, self._force, f"{self._token}-{self._number:06}", self._parent)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -124,13 +129,21 @@ class FlightWriter:
         If it was `asked` for, a file is made of the parts that are over, in a process of its own.
         """
         self._rows_over += self._part.total_rows
-        size = self._part.leave(changes)
-        self._over.append(_Part(self._part.directory, self._began_s, size))
+        self._over.append(self._leave(changes))
         self._began_s = time.monotonic()
         self._part = self._next()
         if asked:
             self._write_now()
         self._drop()
+
+    def _leave(self, changes: dict[str, Any]) -> _Part:
+        """Ends the part that is being written."""
+        name, directory = self._part.directory.name, self._part.held_directory()
+        return _Part(name, directory, self._began_s, self._part.leave(changes))
+
+    def _remove(self, part: _Part) -> None:
+        part.directory.close()
+        partial.remove(self._parent, part.name)
 
     def _drop(self, current: int = 0) -> None:
         """Removes what need not be kept beside the part that is not over, unless a child reads it.
@@ -140,7 +153,7 @@ class FlightWriter:
         self._reap(os.WNOHANG)
         while self._over and not self._child and self._is_over(current):
             with telling(self.path):
-                partial.remove(self._over.pop(0).directory)
+                self._remove(self._over.pop(0))
 
     def _is_over(self, current: int) -> bool:
         """Whether the oldest part need not be kept."""
@@ -173,8 +186,8 @@ class FlightWriter:
 
     def _say_made(self, path: Path) -> None:
         try:
-            check(path, force=False)
-            made, _recording = self._make(path, [part.directory for part in self._over], False, stopped_by=ASKED)
+            check(self._parent, path, force=False)
+            made, _recording = self._make(path, self._over, False, stopped_by=ASKED)
             text = f"wrote {made}"
         except SysmonError as error:
             text = f"sysmon: {error}"
@@ -187,36 +200,27 @@ class FlightWriter:
 
     def finish(self, recording: Recording) -> Recording:
         """Makes the file of what is kept, and removes the parts. Returns what the trace says of itself."""
-        size = self._part.leave(dict(recording))
+        last = self._leave(dict(recording))
         self._reap(0)
-        self._drop(size)
-        directories = [*(part.directory for part in self._over), self._part.directory]
-        made, whole = self._make(self.path, directories, self._force)
-        for directory in directories:
+        self._drop(last.bytes)
+        parts = [*self._over, last]
+        made, whole = self._make(self.path, parts, self._force)
+        for part in parts:
             with contextlib.suppress(OSError):
-                partial.remove(directory)
+                self._remove(part)
         if made != self.path:
-            with telling(self.path):
-                raise FileExistsError(17, f"a file of this name has appeared meanwhile: the trace is in {made}")
+            raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {made}")
         return whole
 
-    def _make(self, path: Path, directories: list[Path], force: bool, **changes: Any) -> tuple[Path, Recording]:
-        scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.copy")
-        try:
-            with telling(self.path):
-                with os.fdopen(
-                    os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
-                ) as out:
-                    parts, recording = partial.read_parts(directories)
-                    whole = partial.write(parts, {**recording, **changes}, out)
-                    out.flush()
-                    os.fsync(out.fileno())
-                return publish(scratch, path, force), cast(Recording, whole)
-        finally:
-            scratch.unlink(missing_ok=True)
+    def _make(self, path: Path, of: list[_Part], force: bool, **changes: Any) -> tuple[Path, Recording]:
+        with telling(self.path), NewFile(self._parent, path.name) as new:
+            parts, recording = recover.read_parts([part.directory for part in of])
+            whole = recover.write(parts, {**recording, **changes}, new.file)
+            return path.with_name(new.publish_beside(force=force)), cast(Recording, whole)
 
     def abandon(self) -> None:
         """Leaves nothing behind, unless a trace can be made of it."""
+        self._parent.close()
         self._part.abandon()
         if self._child:
             with contextlib.suppress(ChildProcessError):

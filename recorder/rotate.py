@@ -21,10 +21,10 @@ import pyarrow as pa
 from bpf.errors import SysmonError
 from bpf.kind import Kind
 from bpf.metadata import Loss, Recording
-from bpf.rotated import numbered, present
+from bpf.rotated import numbered, present_in
 from recorder import amount, priority
 from recorder.errors import CannotWrite
-from recorder.writer import TraceWriter, full_at, telling
+from recorder.writer import TraceWriter, full_at, held, telling
 
 LEAST_S, LEAST_BYTES = 1.0, 1 << 20
 """Of a file. One of less than a second is not full, however large: it would be little more than how things stand."""
@@ -55,10 +55,12 @@ class RotatingWriter:
 
     def __init__(self, path: Path, force: bool, wanted: Rotation) -> None:
         self.path, self._force, self._wanted = path, force, wanted
-        self._old = present(path)
+        self._parent = held(path)
+        self._old = present_in(self._parent, path)
         if self._old and not force:
             raise CannotWrite(
-                f"{self._old[0]} exists: choose another name with -o, or overwrite the files of this name with --force"
+                f"{path.with_name(self._old[0])} exists: choose another name with -o, or overwrite the files of this "
+                "name with --force"
             )
         self.number = 0
         self.files: list[Path] = []  # complete and kept
@@ -74,7 +76,7 @@ class RotatingWriter:
     def _next(self) -> TraceWriter:
         self.number += 1
         self._began_s = time.monotonic()
-        return TraceWriter(numbered(self.path, self.number), self._force)
+        return TraceWriter(numbered(self.path, self.number), self._force, parent=self._parent)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -113,7 +115,7 @@ class RotatingWriter:
             self._next_s = self._began_s + (self._wanted.seconds or 0)
             with telling(self.path):
                 for old in self._old:  # now that there is a recording to take their place
-                    old.unlink(missing_ok=True)
+                    self._parent.remove(old)
         self._file.begin(recording)
 
     def commit(self, changes: dict[str, Any]) -> None:
@@ -176,7 +178,7 @@ class RotatingWriter:
         self.files.append(file)
         while self._wanted.kept is not None and len(self.files) > self._wanted.kept:
             with telling(self._file.path):
-                self.files.pop(0).unlink(missing_ok=True)
+                self._parent.remove(self.files.pop(0).name)
             self.removed += 1
 
     def _note(self, recording: Recording) -> None:
@@ -203,13 +205,14 @@ class RotatingWriter:
         self._file.commit(dict(recording))
         self._is_finished(0)
         self._file.finish(recording)
-        self._bytes_over += self._file.path.stat().st_size
+        self._bytes_over += self._file.size
         self._keep(self._file.path)
         self._note(recording)
         return cast(Recording, self._over)
 
     def abandon(self) -> None:
         """Leaves nothing behind, unless a trace can be made of it."""
+        self._parent.close()
         self._file.abandon()
         with contextlib.suppress(ChildProcessError):
             self._is_finished(0)

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from bpf import events, partial
+from bpf.directory import Directory
 from bpf.errors import BadRequest
 from recorder import host, kernel, privilege, procfs, program, traced
 from recorder.errors import CannotRecord, CannotWrite
@@ -44,9 +45,9 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
         signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
-        before = _cut_off(options.path)
         # held: or one may come when the file is there and nobody is to remove it yet
         with ends.held(), privilege.acting_as(privileges.owner):
+            before = _cut_off(options.path)
             writer: TraceWriter | FlightWriter | RotatingWriter
             if options.ring:
                 writer = FlightWriter(options.path, options.force, options.ring)
@@ -87,12 +88,14 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
 
 
 def _cut_off(path: Path) -> list[Path]:
-    """What is left of recordings into this file that did not come to their end."""
+    """What is left of recordings into this file that did not come to their end. Of which nothing is left is removed."""
     left = []
-    for parts in partial.of(path):
-        with contextlib.suppress(OSError):  # removed meanwhile, or not ours to read
-            if not partial.is_running(parts[-1]):
-                left.append(parts[0])
+    with contextlib.suppress(OSError), Directory.hold(path.parent) as parent:  # not ours to read, or no such directory
+        partial.sweep(parent, path.name)
+        for parts in partial.names_of(parent, path.name):
+            with contextlib.suppress(OSError), parent.subdirectory(parts[-1]) as last:  # removed meanwhile
+                if not partial.is_running(last):
+                    left.append(path.with_name(parts[0]))
     return left
 
 

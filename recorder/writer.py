@@ -15,6 +15,7 @@ import os
 import secrets
 import shlex
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ import pyarrow as pa
 
 import bpf
 from bpf import pages, partial, rowgroups, schema
+from bpf.directory import Directory, other_name
 from bpf.events import SYSCALL
 from bpf.kind import Kind
 from bpf.metadata import Recording
@@ -58,6 +60,9 @@ REST_BYTES = 200 << 10
 TURN_S = 0.3
 """How long a file that is one of several still grows once it is found full: what is in the rings belongs to it."""
 
+FRAME_BYTES = 16 << 20
+"""Rows of more are several frames of a journal: a reader takes frames of a certain size only."""
+
 MANY_BATCHES = 8
 """Batches of a kind that are put together."""
 
@@ -82,7 +87,8 @@ def full_at(size: float, age_s: float) -> int:
 class TraceWriter:
     """Gathers rows by kind and writes them. Raises CannotWrite, at once if the file cannot be made."""
 
-    def __init__(self, path: Path, force: bool, token: str = "") -> None:
+    def __init__(self, path: Path, force: bool, token: str = "", parent: Directory | None = None) -> None:
+        """`parent`: the directory of the path, if somebody holds it already; it stays theirs to close."""
         self.path = path
         self._force = force
         self.rows = {k.name: 0 for k in bpf.KINDS}
@@ -95,24 +101,40 @@ class TraceWriter:
         self._encoder = rowgroups.Encoder(self._empty)
         self._groups = _Alike()  # what the footer says of each row group
         self._crc = 0  # of all of the file
-        check(path, force)
-        self.directory = path.with_name(f".{path.name}.{token or secrets.token_hex(4)}{partial.SUFFIX}")
-        self._made: list[Path] = []
+        self._parent = parent.duplicate() if parent else held(path)
+        self._name = f".{path.name}.{token or secrets.token_hex(4)}{partial.SUFFIX}"
+        self._is_over = False
+        self._directory: Directory | None = None
         try:
-            # 0600: a trace holds command lines and file names of every user.
-            self.directory.mkdir(0o700)
-            self._file, log, *journals = (self._make(n) for n in (partial.ROWS, partial.LOG, *partial.JOURNALS))
-        except OSError as error:
-            self._remove()
-            raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; name another place with -o") from None
-        self._journal = Journal(log, journals)
+            check(self._parent, path, force)
+            self._begin_files()
+        except BaseException:
+            self._parent.close()
+            raise
         self._put(pages.MAGIC)
 
-    def _make(self, name: str) -> BinaryIO:
-        path = self.directory / name
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._made.append(path)
-        return os.fdopen(fd, "wb", buffering=0)
+    def _begin_files(self) -> None:
+        try:
+            self._directory = self._parent.make(self._name)
+            self._file, log, *journals = map(self._directory.create, (partial.ROWS, partial.LOG, *partial.JOURNALS))
+        except OSError as error:
+            if self._directory:
+                self._remove()
+                self._directory.close()
+            raise CannotWrite(
+                f"cannot write in {self.path.parent}: {error.strerror}; name another place with -o"
+            ) from None
+        self._journal = Journal(log, journals)
+
+    @property
+    def directory(self) -> Path:
+        """Where all is until it is complete."""
+        return self.path.with_name(self._name)
+
+    def held_directory(self) -> Directory:
+        """The same, held; to be closed by who asks."""
+        assert self._directory
+        return self._directory.duplicate()
 
     def _put(self, data: bytes) -> None:
         with self._telling():
@@ -250,60 +272,90 @@ class TraceWriter:
             end = pages.with_row_groups(pages.footer(self._empty), self.total_rows, list(self._groups), texts)
             _write_all(self._file, end)
             os.fsync(self._file.fileno())
-            self._rename()
+            kept = self._publish()
             self._journal.close()
-            self._file.close()
         self._remove()
+        self._let_go()
+        if kept != self.path.name:
+            raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {self.path.with_name(kept)}")
         return recording
+
+    @property
+    def size(self) -> int:
+        """Of the file when it was finished [bytes]."""
+        return self._size
 
     def descriptors(self) -> list[int]:
         """After a fork the child can finish the file if it keeps these."""
-        return [self._file.fileno(), *self._journal.descriptors()]
+        assert self._directory
+        directories = [self._parent.fileno(), self._directory.fileno()]
+        return [self._file.fileno(), *self._journal.descriptors(), *directories]
 
     def hand_over(self) -> None:
         """After that fork: leaves the file to the child."""
-        self._file.close()
         self._journal.close()
+        self._let_go()
 
     def _telling(self) -> contextlib.AbstractContextManager[None]:
         return telling(self.path, self._journal)
 
-    def _rename(self) -> None:
-        data = self._made[0]
-        if not data.exists():
+    def _publish(self) -> str:
+        """Gives the file its name. Returns the one that it got."""
+        assert self._directory
+        self._size = os.fstat(self._file.fileno()).st_size
+        if not self._is_there():
             self._rescue()
-        kept = publish(data, self.path, self._force)
-        if kept != self.path:
-            self._journal.close()
-            self._remove()
-            raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {kept}")
+        name = self.path.name
+        try:
+            self._directory.publish(partial.ROWS, self._parent, name, self._force)
+        except FileExistsError:
+            name = other_name(name)
+            self._directory.publish(partial.ROWS, self._parent, name, False)
+        return name
+
+    def _is_there(self) -> bool:
+        """Whether what we write still has its name in our directory."""
+        assert self._directory
+        try:
+            found = self._directory.status(partial.ROWS)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(found, os.fstat(self._file.fileno()))
 
     def _rescue(self) -> NoReturn:
         """Somebody removed the directory, but what is open of it can be copied."""
         fd, kept = tempfile.mkstemp(prefix=f"{self.path.stem}-", suffix=self.path.suffix)
-        with os.fdopen(fd, "wb") as copy, open(f"/proc/self/fd/{self._file.fileno()}", "rb") as rows:
-            shutil.copyfileobj(rows, copy)
+        self._file.seek(0)
+        with os.fdopen(fd, "wb") as copy:
+            shutil.copyfileobj(self._file, copy)
         raise CannotWrite(f"{self.directory} was removed meanwhile: the trace is in {kept}")
 
     def abandon(self) -> None:
-        """Leaves nothing behind, unless a trace can be made of it."""
-        with contextlib.suppress(OSError):  # what is still to be written does not matter any more
-            self._file.close()
+        """Leaves nothing behind, unless a trace can be made of it. After `finish` or another `abandon`: nothing."""
+        if self._is_over:
+            return
         committed = self._journal.committed_bytes
         self._journal.close()
-        if not committed:
+        if committed:
+            with contextlib.suppress(OSError):  # what is over takes room, and the disk may be full
+                self._file.truncate(committed)
+        else:
             self._remove()
-            return
-        with contextlib.suppress(OSError):  # what is over takes room, and the disk may be full
-            os.truncate(self._made[0], committed)
+        self._let_go()
 
     def _remove(self) -> None:
-        """The directory. The log goes first: without it there is nothing to repair."""
-        for path in sorted(self._made, key=lambda p: p.name != partial.LOG):
-            with contextlib.suppress(OSError):  # removed by somebody, or the disk takes nothing any more
-                os.unlink(path)
+        """The hidden directory. Somebody may have removed it, or the disk takes nothing any more."""
         with contextlib.suppress(OSError):
-            self.directory.rmdir()
+            partial.remove(self._parent, self._name)
+
+    def _let_go(self) -> None:
+        """Closes what is open. From now on nothing is done by any name."""
+        self._is_over = True
+        with contextlib.suppress(OSError):  # what is still to be written does not matter any more
+            self._file.close()
+        if self._directory:
+            self._directory.close()
+        self._parent.close()
 
 
 class _Alike:
@@ -383,10 +435,12 @@ class Journal:
         if new:
             generation = self._generations.get(kind, 0)
             # As one: writing a batch takes as long for a few rows as for a thousand.
-            joined = partial.together(new).combine_chunks().to_batches()
-            for piece in partial.batch_frame(number, generation, kind, joined):
-                _write_all(self._journals[self._used], piece)
-                self._bytes += len(piece)
+            table = partial.together(new).combine_chunks()
+            rows = max(1, table.num_rows * FRAME_BYTES // max(1, table.nbytes))
+            for at in range(0, table.num_rows, rows):
+                for piece in partial.batch_frame(number, generation, kind, table.slice(at, rows).to_batches()):
+                    _write_all(self._journals[self._used], piece)
+                    self._bytes += len(piece)
             self._noted[kind] = len(batches)
 
     def joined(self, kind: str, batches: int) -> None:
@@ -409,17 +463,30 @@ def _write_all(file: BinaryIO, data: Any) -> None:
         left = left[file.write(left) :]
 
 
-def check(path: Path, force: bool) -> None:
-    """Raises CannotWrite if there cannot be a trace of this name."""
+def held(path: Path) -> Directory:
+    """The directory that a trace of this name goes into. Raises CannotWrite."""
     try:
-        present = path.exists()
+        return Directory.hold(path.parent)
+    except OSError as error:
+        raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; name another place with -o") from None
+
+
+def check(parent: Directory, path: Path, force: bool) -> None:
+    """Raises CannotWrite if there cannot be a trace of this name."""
+    name = path.name
+    if not name or name == "..":
+        raise CannotWrite(f"{path} is a directory: name a file with -o")
+    try:
+        present = parent.exists(name)
+        special = present and parent.is_special(name)
+        is_directory = special and stat.S_ISDIR(parent.status(name).st_mode)
     except OSError as error:
         raise CannotWrite(f"cannot write {path}: {error.strerror}; choose another name with -o") from None
-    if path.is_dir():
+    if is_directory:
         raise CannotWrite(f"{path} is a directory: name a file with -o")
-    if present and not path.is_file():
+    if special:
         raise CannotWrite(f"{path} is no regular file: a trace is written in place of a file, not into a device")
-    if not force and os.path.lexists(path):
+    if present and not force:
         raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
 
 
@@ -437,21 +504,3 @@ def telling(path: Path, journal: Journal | None = None) -> Iterator[None]:
             f"{reason}. What was recorded before is kept: `sysmon repair {shown}` makes the file when it can be "
             f"written, or elsewhere with -o; `sysmon report {shown}` reads what there is"
         ) from None
-
-
-def publish(data: Path, path: Path, force: bool) -> Path:
-    """Gives a file that is complete its name, or another if a file came meanwhile. Raises OSError."""
-    if force:
-        os.replace(data, path)
-        return path
-    try:
-        os.link(data, path)  # unlike a rename, never over a file that came meanwhile
-    except FileExistsError:
-        path = path.with_name(f"{path.stem}-{secrets.token_hex(4)}{path.suffix}")
-        os.rename(data, path)
-        return path
-    except OSError:  # a file system without hard links
-        os.rename(data, path)
-        return path
-    os.unlink(data)
-    return path

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from analyze import newfile
 from analyze.charts import style
-from analyze.errors import CannotWrite
 from analyze.safe_text import one_line
 from bpf.errors import BadRequest
 
@@ -126,47 +124,13 @@ def ending_of(path: Path) -> str:
 def check(path: Path, *, force: bool) -> None:
     """Raises BadRequest or CannotWrite if the file cannot be written, before anything is drawn."""
     ending_of(path)
-    shown = one_line(str(path))
-    try:
-        if path.is_dir():
-            raise CannotWrite(f"{shown} is a directory: name a file with -o")
-        if path.exists() and not path.is_file():
-            raise CannotWrite(f"{shown} is no regular file: a chart is written in place of a file, not into a device")
-        if not force and os.path.lexists(path):
-            raise CannotWrite(f"{shown} exists: choose another name with -o, or overwrite it with --force")
-    except (OSError, ValueError) as e:
-        raise CannotWrite(f"cannot write {shown}: {one_line(_reason(e))}; choose another name with -o") from e
+    newfile.check(path, force=force)
 
 
 def write(figure: Figure, path: Path, *, force: bool = False) -> int:
     """Writes the chart into a file, whole or not at all, and gives its size [bytes]."""
     check(path, force=force)
     content = rendered(figure, ending_of(path))
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-            if force:
-                os.replace(partial, path)
-            else:
-                _named(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as e:
-        raise CannotWrite(f"cannot write {one_line(str(path))}: {_reason(e)}; name another place with -o") from e
+    with newfile.new_file(path, force=force) as file:
+        file.write(content)
     return len(content)
-
-
-def _named(partial: Path, path: Path) -> None:
-    """Gives the file its name, unlike a rename never over a file that came meanwhile."""
-    try:
-        os.link(partial, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        os.rename(partial, path)
-
-
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -16,8 +16,9 @@ import atheris
 
 with atheris.instrument_imports(include=["bpf", "analyze"]):
     from analyze.source import _recording
-    from bpf import pages, partial, thrift
+    from bpf import pages, partial, recover, thrift
 
+from bpf.directory import Directory
 from bpf.errors import SysmonError
 from tests.fuzz import seeds
 
@@ -56,14 +57,14 @@ def _cut_off(files: dict[str, bytes]) -> None:
     for name, content in {**SEED, **files}.items():
         (SCRATCH / name).write_bytes(content)
     with contextlib.suppress(SysmonError):
-        partial.write(*partial.read_parts([SCRATCH]), io.BytesIO())
+        recover.write(*recover.read_parts([Directory.hold(SCRATCH)]), io.BytesIO())
 
 
 def main() -> None:
     made = seeds.cut_off(Path(tempfile.mkdtemp(prefix="sysmon-fuzz-")))
     SEED.update({path.name: path.read_bytes() for path in made.iterdir()})
     SCRATCH.mkdir()
-    part = partial.read(made)
+    part = recover.read(Directory.hold(made))
     COLUMNS.extend(pages.leaves(pages.footer(part.empty)))
     corpus = Path(tempfile.mkdtemp(prefix="sysmon-fuzz-"))
     log = [kind + content for kind, content in partial.frames(SEED[partial.LOG]) if kind != partial.SCHEMA]

@@ -21,7 +21,8 @@ import pytest
 import analyze
 from analyze.repair import make_whole
 from analyze.trace import Trace
-from bpf import partial
+from bpf import partial, recover
+from bpf.directory import Directory
 from bpf.errors import BadRequest
 from recorder.session import COMMIT_S
 from tests.live.recording import SYSMON, Recording, python, recording, start, wait_for
@@ -97,7 +98,7 @@ def killed(path: Path, pid: int, after_s: float | None, whole: bool) -> tuple[fl
     """Kills a recording, without a time when it has a row group; what is missing at its end [s], and the row groups."""
     running = start(path)
     if after_s is None:
-        wait_for(lambda: partial.read(partial.of(path)[0][0]).groups, 60)
+        wait_for(lambda: recover.read(Directory.hold(partial.of(path)[0][0])).groups, 60)
     else:
         time.sleep(after_s)
     running.process.kill()
@@ -107,7 +108,7 @@ def killed(path: Path, pid: int, after_s: float | None, whole: bool) -> tuple[fl
     running.process.stderr.close()
     assert not path.exists()
     ((directory,),) = partial.of(path)
-    groups = len(partial.read(directory).groups)
+    groups = len(recover.read(Directory.hold(directory)).groups)
     if whole:
         make_whole(path, None, force=False)
         assert path.exists() and not directory.exists()

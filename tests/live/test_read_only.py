@@ -71,7 +71,7 @@ def test_of_several_files_all_are_kept(tmp_path: Path, ext4: Path) -> None:
     said = [line for line in running.output.splitlines() if not line.startswith("recording to")]
     assert 1 <= len(said) <= 2 and all(line.startswith("sysmon: cannot write") for line in said), said
     assert all("Read-only file system" in line for line in said)
-    files = sorted({*present(path), *(partial.wanted(p) for p in ext4.glob(".*.partial"))})
+    files = sorted({*present(path), *(p.with_name(partial.wanted(p.name)) for p in ext4.glob(".*.partial"))})
     assert [int(f.stem[-6:]) for f in files] == list(range(1, len(files) + 1))
     ends: list[int] = []
     for file in files[:-1]:

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 import analyze
-from bpf import partial
+from bpf import partial, recover
+from bpf.directory import Directory
 from bpf.rotated import present
 from tests.live.recording import SYSMON, kernel_preempts_programs, python, recording, start, wait_for
 from tests.live.test_durability import numbered
@@ -98,16 +99,16 @@ def test_killed_while_it_rotates_all_files_open(tmp_path: Path) -> None:
         running.stop()
     assert running.status == -signal.SIGKILL
     # What is left of a file is a directory, unless a child that outlived the recorder has just finished it.
-    wait_for(lambda: not any(partial.is_running(p) for p in tmp_path.glob(".*.partial")))
-    files = sorted({*present(path), *(partial.wanted(p) for p in tmp_path.glob(".*.partial"))})
+    wait_for(lambda: not any(partial.is_running(Directory.hold(p)) for p in tmp_path.glob(".*.partial")))
+    files = sorted({*present(path), *(p.with_name(partial.wanted(p.name)) for p in tmp_path.glob(".*.partial"))})
     assert [int(file.stem[-6:]) for file in files] == list(range(1, len(files) + 1))
     found: list[int] = []
     ends: list[int] = []
     for file in files:
         if file == files[-1] and not (tmp_path / f".{file.name}").exists() and not file.exists():
             try:
-                partial.read(next(tmp_path.glob(f".{file.name}.*")))
-            except partial.BadPartial:  # begun a moment before
+                recover.read(Directory.hold(next(tmp_path.glob(f".{file.name}.*"))))
+            except recover.BadPartial:  # begun a moment before
                 continue
         with analyze.open_trace(file) as trace:
             assert not ends or trace.metadata["started_ns"] == ends[-1]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from analyze import newfile
 from analyze.errors import CannotWrite
 from analyze.newfile import new_file
+from bpf.directory import Directory
 
 
 def test_a_file_has_its_name_when_it_is_complete(tmp_path: Path) -> None:
@@ -61,14 +61,29 @@ def test_a_file_that_came_meanwhile_stays(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["page.html"]
 
 
-def test_without_hard_links_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_without_nameless_files_and_hard_links_it_is_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(newfile.os, "link", refuse)
-    with new_file(tmp_path / "page.html", force=False) as file:
+    monkeypatch.setattr(Directory, "create_nameless", lambda _: None)
+    monkeypatch.setattr(os, "link", refuse)
+    with new_file(tmp_path / "page.html", force=force) as file:
         file.write(b"all")
     assert os.listdir(tmp_path) == ["page.html"]
+    with pytest.raises(CannotWrite, match="exists"), new_file(tmp_path / "page.html", force=False):
+        raise AssertionError
+
+
+def test_what_came_meanwhile_stays_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Directory, "create_nameless", lambda _: None)
+    monkeypatch.delattr(os, "link")
+    with pytest.raises(CannotWrite, match="meanwhile"), new_file(tmp_path / "page.html", force=False):
+        (tmp_path / "page.html").write_text("of another")
+    assert os.listdir(tmp_path) == ["page.html"]
+    assert (tmp_path / "page.html").read_text() == "of another"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +92,7 @@ def test_without_hard_links_it_is_renamed(tmp_path: Path, monkeypatch: pytest.Mo
         ("", "is a directory"),
         ("no/such/page.html", "No such file"),
         ("x" * 300, "name too long"),
-        ("nul\0", "null"),
+        ("nul\0", "a NUL in its name"),
         ("\x1b[31m/page.html", r"\\x1b"),
     ],
 )

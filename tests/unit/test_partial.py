@@ -15,7 +15,8 @@ import pytest
 import analyze
 from analyze.errors import BrokenTrace, NotATrace
 from analyze.repair import make_whole
-from bpf import lifecycle, pages, partial, schema, thrift
+from bpf import lifecycle, pages, partial, recover, schema, thrift
+from bpf.directory import Directory
 from bpf.errors import BadRequest, SysmonError
 from bpf.metadata import Recording
 from recorder import writer
@@ -80,8 +81,8 @@ def rows_of(data: bytes) -> Counter[tuple[str, int]]:
 def whole(directory: Path) -> tuple[Counter[tuple[str, int]], dict[str, int]]:
     """The rows that can be read, and how many of each kind are said to be damaged."""
     out = io.BytesIO()
-    part = partial.read(directory)
-    recording = partial.write([part], part.recording, out)
+    part = recover.read(Directory.hold(directory))
+    recording = recover.write([part], part.recording, out)
     found = rows_of(out.getvalue())
     counts = Counter(kind for kind, _ in found.elements())
     assert {k: n for k, n in recording["rows"].items() if n} == counts
@@ -92,7 +93,7 @@ def whole(directory: Path) -> tuple[Counter[tuple[str, int]], dict[str, int]]:
 def test_all_that_was_committed_is_there_and_no_more(tmp_path: Path) -> None:
     out, expected = recorded(tmp_path / "t.parquet")
     directory = cut(tmp_path / "t.parquet", out)
-    assert len(partial.read(directory).groups) == 2
+    assert len(recover.read(Directory.hold(directory)).groups) == 2
     assert whole(directory) == (expected, {})
 
 
@@ -101,15 +102,15 @@ def test_all_that_was_committed_is_there_and_no_more(tmp_path: Path) -> None:
 def test_damage_to_what_was_made_whole_is_found(tmp_path: Path, in_place: bool) -> None:
     out, _rows = recorded(tmp_path / "t.parquet")
     directory = cut(tmp_path / "t.parquet", out)
-    part = partial.read(directory)
+    part = recover.read(Directory.hold(directory))
     path = tmp_path / "made.parquet"
     if in_place:
-        partial.complete(part, part.recording)
+        recover.complete(part, part.recording)
         path = directory / partial.ROWS
         made = path.read_bytes()
     else:
         with path.open("xb") as file:
-            partial.write([part], part.recording, file)
+            recover.write([part], part.recording, file)
         made = path.read_bytes()
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(made)
@@ -145,7 +146,7 @@ def test_a_repair_that_failed_can_be_repeated(tmp_path: Path, monkeypatch: pytes
     out, expected = recorded(path)
     cut(path, out)
     with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patched.setattr(Directory, "publish", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         with pytest.raises(SysmonError, match="No space left on device; make room"):
             make_whole(path, None, force=False)
     make_whole(path, None, force=False)

@@ -1,0 +1,341 @@
+"""A directory that is held open, and the names in it: no path is resolved twice.
+
+Whoever may write to a directory can change what a name in it means between two calls. So the way to a directory is
+gone once, and from then on a file is one name in a directory that is held by its descriptor.
+
+Root goes no way on which another user sends it elsewhere: a symbolic link counts only where nobody but root could have
+put it, or if it leads to a directory of whoever could. That is what CHASE_SAFE of systemd's chase() is for. Other users
+go where the kernel lets them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+ANYBODY = -1
+"""In place of a user: whoever may write to a directory that is open to others."""
+
+MAX_LINKS = 40
+"""On the way to one directory; as many as the kernel follows, path_resolution(7)."""
+
+HAS_DESCRIPTORS = os.open in os.supports_dir_fd
+"""Not on Windows, where paths have to do."""
+
+HOLD = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+LIST = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+READ = (
+    getattr(os, "O_NOFOLLOW", 0)  # not what a link points to
+    | getattr(os, "O_NONBLOCK", 0)  # nor what has to be waited for, as a FIFO
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | READ
+
+MODE = 0o600
+"""Of each file: a trace, and whatever is made of it, has command lines and file names of every user."""
+
+OWN_DESCRIPTORS = "/proc/self/fd"
+
+RENAME_NOREPLACE = 1  # include/uapi/linux/fs.h
+
+
+class Unsafe(PermissionError):
+    """A name that root does not follow, or a file that it does not read. `strerror` says which, and why."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(errno.EPERM, what)
+
+
+class Directory:
+    """A directory, held open until it is closed. `path` is for messages. Every method raises OSError.
+
+    A name is one component: it has no slash.
+    """
+
+    def __init__(self, fd: int | None, path: Path) -> None:
+        """`fd` is None where there are no descriptors of directories."""
+        self._fd, self.path = fd, path
+
+    @classmethod
+    def hold(cls, path: Path) -> Self:
+        """The directory of this path, which may be reached through links. Raises Unsafe if root must not go there."""
+        if not HAS_DESCRIPTORS:
+            os.listdir(path)  # says what is wrong with it
+            return cls(None, path)
+        return cls(_walk(path) if os.geteuid() == 0 else os.open(path, HOLD), path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets it go."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        assert self._fd is not None
+        return self._fd
+
+    def duplicate(self) -> Directory:
+        """The same, to be closed by itself."""
+        return Directory(None if self._fd is None else os.dup(self._fd), self.path)
+
+    def _at(self, name: str) -> tuple[str, int | None]:
+        if not name or "/" in name or "\0" in name or name in (".", ".."):
+            raise ValueError(f"{name!r} is no name of a file")
+        return (name, self._fd) if HAS_DESCRIPTORS else (str(self.path / name), None)
+
+    # -- what there is
+
+    def names(self) -> list[str]:
+        """Of all that is in it."""
+        if not HAS_DESCRIPTORS:
+            return os.listdir(self.path)
+        fd = os.open(".", LIST, dir_fd=self._fd)
+        try:
+            return os.listdir(fd)
+        finally:
+            os.close(fd)
+
+    def status(self, name: str | None = None) -> os.stat_result:
+        """Of what has this name, which may be a link; None: of the directory."""
+        if name is None:
+            return os.stat(self.path) if self._fd is None else os.fstat(self._fd)
+        where, fd = self._at(name)
+        return os.stat(where, dir_fd=fd, follow_symlinks=False)
+
+    def exists(self, name: str) -> bool:
+        """Whether anything has this name, also a link to nothing."""
+        try:
+            self.status(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_special(self, name: str) -> bool:
+        """Whether something has this name that no file may take the place of: a device, or a link to one."""
+        where, fd = self._at(name)
+        try:
+            return not stat.S_ISREG(os.stat(where, dir_fd=fd).st_mode)
+        except FileNotFoundError:
+            return False
+
+    def subdirectory(self, name: str) -> Directory:
+        """A directory in it, no link to one."""
+        where, fd = self._at(name)
+        return Directory(os.open(where, LIST, dir_fd=fd) if HAS_DESCRIPTORS else None, self.path / name)
+
+    def reader(self, name: str) -> BinaryIO:
+        """A regular file to be read. Raises Unsafe.
+
+        Root reads only what has no other name and is the directory's owner's: else that one could have put there what
+        he may not read, and what becomes of it might be his.
+        """
+        return self._opened(name, os.O_RDONLY, "rb")
+
+    def changer(self, name: str) -> BinaryIO:
+        """The same, to be read and written."""
+        return self._opened(name, os.O_RDWR, "r+b")
+
+    def _opened(self, name: str, how: int, mode: str) -> BinaryIO:
+        where, dir_fd = self._at(name)
+        try:
+            fd = os.open(where, how | READ, dir_fd=dir_fd)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a FIFO that nobody reads, or a socket
+                raise Unsafe(f"{name} is no regular file") from None
+            raise
+        try:
+            self._check(name, os.fstat(fd))
+        except BaseException:
+            os.close(fd)
+            raise
+        return os.fdopen(fd, mode)  # type: ignore[return-value]  # a binary one
+
+    def _check(self, name: str, found: os.stat_result) -> None:
+        if not stat.S_ISREG(found.st_mode):
+            raise Unsafe(f"{name} is no regular file")
+        if not _is_root():
+            return
+        if found.st_nlink != 1:
+            raise Unsafe(f"{name} has other names, too")
+        if found.st_uid != self.status().st_uid:
+            raise Unsafe(f"{name} is not the directory's owner's")
+
+    # -- what is made, renamed and removed
+
+    def make(self, name: str) -> Directory:
+        """A new directory in it, for its owner only."""
+        where, fd = self._at(name)
+        os.mkdir(where, 0o700, dir_fd=fd)
+        try:
+            made = self.subdirectory(name)
+        except OSError:
+            self.remove_directory(name)
+            raise
+        if HAS_DESCRIPTORS and made.status().st_uid not in (os.geteuid(), self.status().st_uid):
+            made.close()
+            raise Unsafe(f"{name} was exchanged for another's directory")
+        return made
+
+    def create(self, name: str) -> BinaryIO:
+        """A new file, unbuffered, to be written and read."""
+        where, fd = self._at(name)
+        return os.fdopen(os.open(where, CREATE, MODE, dir_fd=fd), "w+b", buffering=0)
+
+    def create_nameless(self) -> BinaryIO | None:
+        """The same without a name: it is gone unless it gets one. None where there are no such files."""
+        if not hasattr(os, "O_TMPFILE") or not os.path.exists(OWN_DESCRIPTORS):
+            return None
+        try:
+            fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, MODE, dir_fd=self._fd)
+        except OSError:  # EOPNOTSUPP, or EISDIR of an older file system
+            return None
+        return os.fdopen(fd, "w+b", buffering=0)
+
+    def give_name(self, file: BinaryIO, new: str, force: bool) -> None:
+        """Names a nameless file. Raises FileExistsError, unless it is to take the place of what has the name."""
+        there, fd = self._at(f".{new}.{secrets.token_hex(4)}" if force else new)
+        os.link(f"{OWN_DESCRIPTORS}/{file.fileno()}", there, dst_dir_fd=fd)
+        if force:
+            os.replace(there, new, src_dir_fd=fd, dst_dir_fd=fd)
+
+    def remove(self, name: str) -> None:
+        """Removes a file, if it is there."""
+        where, fd = self._at(name)
+        try:
+            os.unlink(where, dir_fd=fd)
+        except FileNotFoundError:
+            return
+
+    def remove_directory(self, name: str) -> None:
+        """Removes a directory that is empty."""
+        where, fd = self._at(name)
+        os.rmdir(where, dir_fd=fd)
+
+    def rename(self, name: str, new: str) -> None:
+        """Gives a file or a directory another name, which is free."""
+        where, fd = self._at(name)
+        there, to = self._at(new)
+        os.rename(where, there, src_dir_fd=fd, dst_dir_fd=to)
+
+    def publish(self, name: str, to: Directory, new: str, force: bool) -> None:
+        """Gives a file that is complete its name in another directory.
+
+        Raises FileExistsError if it is taken, unless the file is to be in the place of what has it.
+        """
+        where, fd = self._at(name)
+        there, to_fd = to._at(new)
+        if force:
+            os.replace(where, there, src_dir_fd=fd, dst_dir_fd=to_fd)
+            return
+        try:
+            os.link(where, there, src_dir_fd=fd, dst_dir_fd=to_fd, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except (OSError, NotImplementedError, AttributeError):  # a file system, or a system, without hard links
+            _rename_to_free(where, fd, there, to_fd)
+        else:
+            with contextlib.suppress(OSError):  # it has its name, whatever becomes of the other
+                os.unlink(where, dir_fd=fd)
+
+
+def other_name(name: str) -> str:
+    """A name that is free, beside one that has been taken meanwhile."""
+    stem, dot, ending = name.rpartition(".")
+    token = secrets.token_hex(4)
+    return f"{stem}-{token}{dot}{ending}" if stem else f"{name}-{token}"
+
+
+def _rename_to_free(where: str, fd: int | None, there: str, to_fd: int | None) -> None:
+    """As renameat2(2) with RENAME_NOREPLACE, or nearly so where the C library or the file system has none."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if fd is not None else None
+    if call and not call(fd, os.fsencode(where), to_fd, os.fsencode(there), RENAME_NOREPLACE):
+        return
+    code = ctypes.get_errno() if call else errno.ENOSYS
+    if code not in (errno.ENOSYS, errno.EINVAL):
+        raise OSError(code, os.strerror(code))
+    try:
+        os.stat(there, dir_fd=to_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(where, there, src_dir_fd=fd, dst_dir_fd=to_fd)
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def _is_root() -> bool:
+    return HAS_DESCRIPTORS and os.geteuid() == 0
+
+
+# -- the way of root
+
+
+def _walk(path: Path) -> int:
+    """A descriptor of the directory. Each step is one name in a directory that is held."""
+    left = str(path).split("/")[::-1]  # what is still to go, the next step last
+    fd = os.open("/" if path.is_absolute() else ".", HOLD)
+    shown = "/" if path.is_absolute() else ""
+    senders: set[int] = set()  # who could have put the links that were followed
+    hosts = _others(os.fstat(fd))  # whose directories were gone through: what is below may be made up, as by FUSE
+    link = ""
+    links = 0
+    try:
+        while left:
+            step = left.pop()
+            if step in ("", "."):
+                continue
+            shown = os.path.join(shown, step)
+            found = os.stat(step, dir_fd=fd, follow_symlinks=False)
+            if not stat.S_ISLNK(found.st_mode):
+                fd = _stepped(fd, step)
+                hosts |= _others(os.fstat(fd))
+                continue
+            links += 1
+            if links > MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            if sent := hosts | _senders(os.fstat(fd), found):
+                senders |= sent
+                link = shown
+            target = os.readlink(step, dir_fd=fd)
+            left += target.split("/")[::-1]
+            if target.startswith("/"):
+                fd, hosts = _stepped(fd, "/"), set()
+        if senders and senders != {os.fstat(fd).st_uid}:
+            raise Unsafe(f"root does not follow {link}, a link that another user can change")
+        return fd
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _stepped(fd: int, step: str) -> int:
+    """The directory that is one step on; the one before is let go."""
+    further = os.open(step, HOLD | os.O_NOFOLLOW, dir_fd=fd)
+    os.close(fd)
+    return further
+
+
+def _others(directory: os.stat_result) -> set[int]:
+    """Its owner, unless that is root."""
+    return {directory.st_uid} - {0}
+
+
+def _senders(directory: os.stat_result, link: os.stat_result) -> set[int]:
+    """Which users but root could have put this link into a directory of root's."""
+    if not directory.st_mode & 0o022:
+        return set()
+    return _others(link) if directory.st_mode & stat.S_ISVTX else {ANYBODY}
