@@ -11,12 +11,13 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from analyze import open_trace
 from analyze.errors import BrokenTrace
 from analyze.safe_text import one_line
 from analyze.source import Left, inspect, inspect_file, left_of
 from analyze.wellformed import misfit
 from bpf import partial, recover
-from bpf.directory import HAS_DESCRIPTORS, Directory
+from bpf.directory import HAS_DESCRIPTORS, OWN_DESCRIPTORS, Directory
 from bpf.errors import BadRequest, SysmonError
 from bpf.metadata import Recording
 from bpf.newfile import NewFile
@@ -122,8 +123,16 @@ def _copied(
 
 
 def _checked(made: BinaryIO, part: recover.Partial) -> None:
-    """Raises what `inspect` raises: nothing is called repaired that no command would open."""
-    inspect_file(made, one_line(str(part.directory.path)))
+    """Raises what a report would: nothing is called repaired that no command would open."""
+    shown = one_line(str(part.directory.path))
+    inspect_file(made, shown)
+    path = f"{OWN_DESCRIPTORS}/{made.fileno()}"
+    if not os.path.exists(path):
+        return
+    try:
+        open_trace(path).close()
+    except SysmonError as error:
+        raise type(error)(f"{shown}: no trace can be made of it ({str(error).removeprefix(f'{path}: ')})") from None
 
 
 def _only_owner(parts: list[recover.Partial]) -> tuple[int, int] | None:

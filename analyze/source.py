@@ -16,7 +16,7 @@ import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -141,6 +141,8 @@ def _inspect(given: Path) -> Source:
     with _opened(given, shown) as file:
         found = inspect_file(file, shown)
         real = given.resolve()
+        if not real.exists():  # a descriptor under /proc of a file that has no name
+            real = given
         if not _is_utf8(str(real)):
             raise NotATrace(f"{shown}: the name is not UTF-8, and DuckDB cannot open such a file; rename it")
         return Source(real, os.fstat(file.fileno()).st_size, found)
@@ -224,8 +226,14 @@ def _check_frame(file: BinaryIO, shown: str) -> None:
 
 def _rotated(path: Path) -> str:
     """What to type if a recording into files of this name was asked for that has gone on in others."""
-    files = rotated.present(path)
-    return f"the files of a recording with --rotate are {one_line(str(files[0]))} and so on" if files else ""
+    files = [one_line(str(file)) for file in rotated.present(path)]
+    cut_off: list[str] = []
+    with suppress(OSError), Directory.hold(path.parent) as parent:
+        cut_off = [one_line(str(path.with_name(name))) for name in rotated.cut_off_in(parent, path)]
+    if not files + cut_off:
+        return ""
+    ended = f"; {' and '.join(cut_off)} did not come to its end, and can be read as it is" if cut_off else ""
+    return f"the files of a recording with --rotate are {(files + cut_off)[0]} and so on{ended}"
 
 
 def _recording(shown: str, text: bytes) -> Recording:

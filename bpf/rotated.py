@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bpf import partial
 from bpf.directory import Directory
 
 
@@ -24,8 +25,17 @@ def present(path: Path) -> list[Path]:
 
 def present_in(parent: Directory, path: Path) -> list[str]:
     """Their names in the directory of the path; none if it is not ours to read."""
-    name = re.compile(re.escape(path.stem) + r"-\d{6,}" + re.escape(path.suffix))
     try:
-        return sorted(filter(name.fullmatch, parent.names()))
+        return sorted(filter(_names(path).fullmatch, parent.names()))
     except OSError:
         return []
+
+
+def cut_off_in(parent: Directory, path: Path) -> list[str]:
+    """The names that files of such a recording were to have which did not come to their end. Raises OSError."""
+    wanted = {partial.wanted(name) for name in parent.names() if partial.is_partial(parent, name)}
+    return sorted(filter(_names(path).fullmatch, wanted))
+
+
+def _names(path: Path) -> re.Pattern[str]:
+    return re.compile(re.escape(path.stem) + r"-\d{6,}" + re.escape(path.suffix))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-from bpf import events, partial
+from bpf import events, partial, rotated
 from bpf.directory import Directory
 from bpf.errors import BadRequest
 from recorder import host, kernel, privilege, procfs, program, traced
@@ -92,10 +92,11 @@ def _cut_off(path: Path) -> list[Path]:
     left = []
     with contextlib.suppress(OSError), Directory.hold(path.parent) as parent:  # not ours to read, or no such directory
         partial.sweep(parent, path.name)
-        for parts in partial.names_of(parent, path.name):
-            with contextlib.suppress(OSError), parent.subdirectory(parts[-1]) as last:  # removed meanwhile
-                if not partial.is_running(last):
-                    left.append(path.with_name(parts[0]))
+        for name in (path.name, *rotated.cut_off_in(parent, path)):
+            for parts in partial.names_of(parent, name):
+                with contextlib.suppress(OSError), parent.subdirectory(parts[-1]) as last:  # removed meanwhile
+                    if not partial.is_running(last):
+                        left.append(path.with_name(parts[0]))
     return left
 
 

@@ -1,4 +1,6 @@
-"""Damages traces at random for so many seconds and reads them: `python -m tests.fuzz [SECONDS [SEED]]`.
+"""Damages traces at random for so many seconds and reads them: `python -m tests.fuzz [SECONDS [SEED [directories]]]`.
+
+With `directories` only what recordings left that were cut off.
 
 Every command may answer or refuse with one line. A traceback, a crash, a process of more than 600 MB or a command of
 more than 20 s of CPU time is a fault: the damaged trace is kept, and the exit status is 1. The same seed makes the same
@@ -14,17 +16,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would not survive a fork
 
-from tests.fuzz import child, mutations, seeds
+from tests.fuzz import child, directories, mutations, seeds
 
 REPORTS = ("syscalls", "processes", "files", "process_tree", "findings", "lives", "memory_growth", "losses",
            "latency_timeline", "sockets", "storms", "overhead", "cgroups", "execs", "file_ops")  # fmt: skip
 CHARTS = ("cpu", "memory", "latency", "lifetimes", "heatmap", "io", "kernel_memory", "errors")
 
-PARTIAL_SHARE = 0.25
+PARTIAL_SHARE = 0.4
 """Of the cases, those of a recording that was cut off."""
 
 
@@ -45,11 +48,11 @@ def commands(trace: str, dice: random.Random) -> list[list[str]]:
     return [["info", trace], *dice.sample(others, dice.choice((0, 1, 1)))]
 
 
-def case(number: int, seed: int, directory: Path, whole: bytes, partial: Path) -> tuple[str, child.Case]:
+def case(number: int, seed: int, directory: Path, whole: bytes, partial: Path, share: float) -> tuple[str, child.Case]:
     """Makes a damaged trace and reads it: what was done to it, and what came of it."""
     dice = random.Random(f"{seed}/{number}")
-    if dice.random() < PARTIAL_SHARE:
-        name, damage = dice.choice(list(mutations.PARTIAL.items()))
+    if dice.random() < share:
+        name, damage = dice.choice(list(directories.ALL.items()))
         made = directory / partial.name
         shutil.copytree(partial, made)
         child.apart(lambda: damage(made, random.Random(f"{seed}/{number}/damage")))
@@ -68,14 +71,16 @@ def case(number: int, seed: int, directory: Path, whole: bytes, partial: Path) -
     return name, child.run(run, directory)
 
 
-def fuzz(seconds: float, seed: int) -> int:
-    """Runs cases until the time is over; how many were faults."""
+def fuzz(seconds: float, seed: int, share: float = PARTIAL_SHARE) -> int:
+    """Runs cases until the time is over; how many were faults. `share`: of the cases, those of PARTIAL_SHARE."""
     began, number, faults = time.monotonic(), 0, 0
     counts: Counter[str] = Counter()
     read: Counter[str] = Counter()
     most_rss = 0
     slowest = 0.0
     with child.imported(), tempfile.TemporaryDirectory(prefix="sysmon-fuzz-") as scratch:
+        canary = directories.canary(Path(scratch))
+        untouched = directories.state(canary)
         whole = seeds.SAMPLE.read_bytes()
         with tempfile.TemporaryDirectory(prefix="sysmon-fuzz-") as other:
             made = Path(other)
@@ -84,9 +89,12 @@ def fuzz(seconds: float, seed: int) -> int:
             while (now := time.monotonic() - began) < seconds:
                 directory = Path(scratch) / str(number)
                 directory.mkdir()
-                name, found = case(number, seed, directory, whole, partial)
+                name, found = case(number, seed, directory, whole, partial, share)
                 counts[name] += 1
                 read[name] += found.statuses[:1] == (0,)
+                if directories.state(canary) != untouched:
+                    found = replace(found, fault="a file outside was changed")
+                    untouched = directories.state(canary)
                 most_rss, slowest = max(most_rss, found.rss_bytes), max(slowest, found.seconds)
                 if found.fault:
                     faults += 1
@@ -108,4 +116,5 @@ def fuzz(seconds: float, seed: int) -> int:
 if __name__ == "__main__":
     arguments = [float(a) for a in sys.argv[1:3]]
     length_s = arguments[0] if arguments else 600.0
-    sys.exit(fuzz(length_s, int(arguments[1]) if len(arguments) > 1 else random.randrange(10**6)) > 0)
+    chosen = int(arguments[1]) if len(arguments) > 1 else random.randrange(10**6)
+    sys.exit(fuzz(length_s, chosen, 1.0 if sys.argv[3:] == ["directories"] else PARTIAL_SHARE) > 0)

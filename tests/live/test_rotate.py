@@ -14,6 +14,7 @@ import pytest
 import analyze
 from bpf import partial, recover
 from bpf.directory import Directory
+from bpf.rotated import numbered as numbered_file
 from bpf.rotated import present
 from tests.live.recording import SYSMON, kernel_preempts_programs, python, recording, start, wait_for
 from tests.live.test_durability import numbered
@@ -88,6 +89,21 @@ def test_the_files_together_have_every_call_once(tmp_path: Path) -> None:
     assert len(names) >= 3 and set(names) == {(Path(sys.executable).name[:15], os.getpid())}, "known in each file"
 
 
+def assert_what_was_cut_off_is_named(path: Path) -> None:
+    """By a report of the name that was asked for, and when it is recorded into again."""
+    left = [path.with_name(partial.wanted(p.name)) for p in path.parent.glob(".*.partial")]
+    report = subprocess.run([SYSMON, "report", path], capture_output=True, text=True, timeout=60, check=False)
+    assert f"the files of a recording with --rotate are {numbered_file(path, 1)} and so on" in report.stderr
+    again = subprocess.run(
+        [SYSMON, "record", "-o", path, "--duration", "0.1"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert left, "it was killed between two files"
+    for file in left:
+        assert str(file) in report.stderr
+        assert re.search(rf"an earlier recording was cut off: `sysmon repair \S*\.{file.name}\.", again.stderr)
+    path.unlink()
+
+
 def test_killed_while_it_rotates_all_files_open(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with numbered(100) as process:
@@ -102,6 +118,7 @@ def test_killed_while_it_rotates_all_files_open(tmp_path: Path) -> None:
     wait_for(lambda: not any(partial.is_running(Directory.hold(p)) for p in tmp_path.glob(".*.partial")))
     files = sorted({*present(path), *(p.with_name(partial.wanted(p.name)) for p in tmp_path.glob(".*.partial"))})
     assert [int(file.stem[-6:]) for file in files] == list(range(1, len(files) + 1))
+    assert_what_was_cut_off_is_named(path)
     found: list[int] = []
     ends: list[int] = []
     for file in files:
