@@ -312,8 +312,9 @@ def _walk(path: Path) -> int:
                 link = shown
             target = os.readlink(step, dir_fd=fd)
             left += target.split("/")[::-1]
+            shown = os.path.dirname(shown)
             if target.startswith("/"):
-                fd, hosts = _stepped(fd, "/"), set()
+                fd, hosts, shown = _stepped(fd, "/"), set(), "/"
         if senders and senders != {os.fstat(fd).st_uid}:
             raise Unsafe(f"root does not follow {link}, a link that another user can change")
         return fd

@@ -6,12 +6,16 @@ Nothing depends on it: what cannot be read or kept is compiled.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
-import secrets
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from bpf.directory import Directory
+from bpf.newfile import NewFile
 
 FILES = 16
 """How many are kept, those that were used last. Options that change the programs make others."""
@@ -30,27 +34,26 @@ class Cache:
 
     folder: Path
 
-    def _is_ours(self) -> bool:
-        try:
-            found = os.lstat(self.folder)
-        except OSError:
-            return False
-        return stat.S_ISDIR(found.st_mode) and _only_we_write(found)
+    @contextlib.contextmanager
+    def _held(self, *, make: bool = False) -> Iterator[Directory]:
+        """The folder, no link to one. Raises OSError, also if others may write there."""
+        with Directory.hold(self.folder.parent) as parent:
+            if make and not parent.exists(self.folder.name):
+                parent.make(self.folder.name).close()
+            with parent.subdirectory(self.folder.name) as folder:
+                if not _only_we_write(folder.status()):
+                    raise PermissionError(errno.EPERM, "others may write there")
+                yield folder
 
     def find(self, key: str) -> bytes | None:
         """What was kept under this key; None if nothing was, or it is damaged."""
-        if not self._is_ours():
-            return None
         try:
-            # Neither what a link points to nor a FIFO, which would be waited for.
-            fd = os.open(self.folder / key, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(fd, "rb") as file:
-                found = os.fstat(fd)
-                if not stat.S_ISREG(found.st_mode) or not _only_we_write(found):
+            with self._held() as folder, folder.reader(key) as file:
+                if not _only_we_write(os.fstat(file.fileno())):
                     return None
                 text = file.read(_MAX_BYTES)
                 with contextlib.suppress(OSError):  # a file system that is read-only
-                    os.utime(fd)
+                    os.utime(file.fileno())
         except OSError:
             return None
         digest, data = text[:_DIGEST_BYTES], text[_DIGEST_BYTES:]
@@ -59,24 +62,15 @@ class Cache:
     def keep(self, key: str, data: bytes) -> None:
         """Keeps it, if that is possible."""
         # Otherwise: a full disk, a file system that is read-only, another recorder that tidied up first.
-        with contextlib.suppress(OSError):
-            self.folder.mkdir(mode=0o755, exist_ok=True)
-            if self._is_ours():
-                self._write(key, hashlib.sha256(data).digest() + data)
-                self._tidy_up()
+        with contextlib.suppress(OSError), self._held(make=True) as folder:
+            with NewFile(folder, key) as new:
+                new.file.write(hashlib.sha256(data).digest() + data)
+                new.publish(force=True)
+            _tidy_up(folder)
 
-    def _write(self, key: str, content: bytes) -> None:
-        partial = self.folder / f".{key}.{secrets.token_hex(4)}"
-        try:
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(content)
-            os.rename(partial, self.folder / key)
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(partial)
 
-    def _tidy_up(self) -> None:
-        files = [path for path in self.folder.iterdir() if not path.is_dir()]
-        newest_first = sorted(files, key=lambda path: path.lstat().st_mtime, reverse=True)
-        for path in newest_first[FILES:]:
-            path.unlink()
+def _tidy_up(folder: Directory) -> None:
+    found = {name: folder.status(name) for name in folder.names()}
+    files = [name for name, status in found.items() if not stat.S_ISDIR(status.st_mode)]
+    for name in sorted(files, key=lambda name: found[name].st_mtime, reverse=True)[FILES:]:
+        folder.remove(name)

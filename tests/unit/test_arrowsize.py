@@ -1,0 +1,53 @@
+"""What an Arrow stream would take of memory, from what it says before it is read."""
+
+import struct
+
+import pyarrow as pa
+import pytest
+
+from bpf import arrowsize
+
+
+def stream(table: pa.Table, compression: str | None) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+TABLE = pa.table(
+    {
+        "comm": pa.array(["x" * 1000] * 5000).dictionary_encode(),
+        "pid": pa.array(range(5000), pa.uint32()),
+        "argv": pa.array([["a", "b"], None] * 2500),
+        "none": pa.nulls(5000, pa.int64()),
+    }
+)
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+def test_it_is_what_the_buffers_become(compression: str | None) -> None:
+    """5000 indices of 4 bytes, 5000 numbers of 4, lists of 2500 and 5001 offsets: some 100 kB, and padding."""
+    read = pa.ipc.open_stream(stream(TABLE, compression)).read_all()
+    size = arrowsize.stream_bytes(stream(TABLE, compression))
+    assert read.nbytes <= size <= read.nbytes + 4096 + 5000 * 8  # NULLs alone take no buffer when they are read
+
+
+def test_a_dictionary_says_what_its_texts_take_apart() -> None:
+    assert arrowsize.plain_bytes(TABLE.column("comm")) == 5000 * 1000
+
+
+def test_a_length_that_lies_is_added_up_and_not_taken() -> None:
+    data = bytearray(stream(pa.table({"comm": ["x" * 100_000]}), "zstd").to_pybytes())
+    at = data.rindex(struct.pack("<q", 100_000))
+    data[at : at + 8] = struct.pack("<q", 1 << 50)
+    assert arrowsize.stream_bytes(pa.py_buffer(bytes(data))) > 1 << 50
+
+
+def test_a_length_of_less_than_nothing_is_refused() -> None:
+    data = bytearray(stream(pa.table({"comm": ["x" * 100_000]}), "zstd").to_pybytes())
+    at = data.rindex(struct.pack("<q", 100_000))
+    data[at : at + 8] = struct.pack("<q", -(1 << 50))
+    with pytest.raises(ValueError, match="less than nothing"):
+        arrowsize.stream_bytes(pa.py_buffer(bytes(data)))
