@@ -5,6 +5,10 @@ Nothing here knows what a trace is. `sysmon report` must start where there is no
 
 from __future__ import annotations
 
+from recorder import isolation
+
+isolation.begin()  # first: with privileges the environment must not decide what is imported from here on
+
 import signal
 
 _on_interrupt = signal.getsignal(signal.SIGINT)

@@ -6,6 +6,7 @@ first instruction and nothing of what held it.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -14,7 +15,32 @@ import time
 from typing import NoReturn
 
 from bpf.errors import BadRequest
-from recorder import priority, procfs
+from recorder import isolation, priority, procfs
+
+_execve = ctypes.PyDLL(None, use_errno=True).execve  # not CDLL: it gives up Python's lock, which may be a system call
+_execve.restype = ctypes.c_int
+
+
+def _strings(texts: list[bytes]) -> ctypes.Array[ctypes.c_char_p]:
+    return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
+
+
+class Execution:
+    """An execve(2) that is ready to be made, with the environment that sysmon was given, to the byte.
+
+    Python's own takes no name twice and no text without a "=", and needs what sysmon may have changed of it.
+    """
+
+    def __init__(self, path: str, argv: list[str]) -> None:
+        self._path = os.fsencode(path)
+        self._argv = _strings([os.fsencode(text) for text in argv])
+        self._environment = _strings(list(isolation.environment()))
+
+    def make(self) -> None:
+        """Raises OSError, or never returns."""
+        _execve(self._path, self._argv, self._environment)
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 class CannotRun(BadRequest):
@@ -31,10 +57,13 @@ class Command:
     """A command that `start` begins and `let_go` lets run. Raises CannotRun if there is no such program."""
 
     def __init__(self, argv: list[str]) -> None:
-        path = shutil.which(argv[0])
+        folders = isolation.variable(b"PATH")
+        path = shutil.which(argv[0], path=None if folders is None else os.fsdecode(folders))
         if path is None:
             raise CannotRun(argv[0])
         self.argv = argv
+        self._execution = Execution(path, argv)
+        self._as_script = Execution("/bin/sh", ["sh", path, *argv[1:]])
         self.pid: int | None = None
         self._path = path
         self._status: int | None = None
@@ -66,10 +95,10 @@ class Command:
                 signal.signal(number, signal.SIG_DFL)
             os.close(almost)
             os.read(gate, 1)
-            os.execv(self._path, self.argv)
+            self._execution.make()
         except OSError as error:
             if error.errno == errno.ENOEXEC:  # a script that does not say what it is for: as shells do
-                os.execv("/bin/sh", ["sh", self._path, *self.argv[1:]])
+                self._as_script.make()
             script = " (or the interpreter that it names)" if error.errno == errno.ENOENT else ""
             os.write(2, f"sysmon: cannot run {self._path}: {error.strerror}{script}\n".encode())
         finally:

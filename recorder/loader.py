@@ -23,7 +23,7 @@ from typing import Any
 
 from bpf import calls
 from bpf.metadata import Probe as ProbeStatus
-from recorder import kernel, privilege, program
+from recorder import isolation, kernel, privilege, program
 from recorder.cache import Cache
 from recorder.compiled import Compiled
 from recorder.errors import CannotLoad, CannotRecord
@@ -149,12 +149,13 @@ class Loading:
     def _start(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         with theirs:
             return subprocess.Popen(
-                # -I: neither the working directory nor the environment decides what a root process imports
+                # -I and this environment: neither it nor the working directory decides what a root process loads
                 [sys.executable, "-I", str(COMPILER), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
+                env=isolation.FOR_CHILDREN,
                 preexec_fn=privilege.for_compiler if os.geteuid() == 0 else None,
             )
 

@@ -1,11 +1,15 @@
 """Oracles for the live tests, and recordings that several of them read."""
 
+import os
+import shutil
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.live.oracles.tools import find
-from tests.live.recording import ShortLives, Trace, record_command, recording, start_ticks_ns
+from tests.live.recording import NOBODY, ShortLives, Trace, record_command, recording, start_ticks_ns
 
 
 def oracle(name: str) -> str:
@@ -39,3 +43,18 @@ def short_lives(tmp_path_factory: pytest.TempPathFactory, live_kernel: None) -> 
         start = start_ticks_ns(shell.pid)
         assert shell.wait() == 0
     return ShortLives(r, shell.pid, start)
+
+
+@pytest.fixture
+def nobodys(tmp_path: Path) -> Iterator[Path]:
+    """A directory of another user, and one to which his path leads."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder == Path("/tmp"):  # it is open to all
+            break
+        if folder.owner() == "root":
+            folder.chmod(folder.stat().st_mode | 0o011)
+    mine = tmp_path / "nobodys"
+    mine.mkdir()
+    os.chown(mine, NOBODY, NOBODY)
+    yield mine
+    shutil.rmtree(mine)

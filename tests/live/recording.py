@@ -21,6 +21,9 @@ from recorder.errors import NoBtf
 
 SYSMON = Path(sys.executable).with_name("sysmon")
 
+NOBODY = 65534
+"""Another user."""
+
 
 @cache
 def kernel_preempts_programs() -> bool:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,11 +14,9 @@ import pytest
 
 import analyze
 from recorder import privilege
-from tests.live.recording import SYSMON, Trace, python, recording, start, wait_for
+from tests.live.recording import NOBODY, SYSMON, Trace, python, recording, start, wait_for
 
 pytestmark = pytest.mark.live
-
-NOBODY = 65534
 
 PTRACE, ADMIN, READ_ALL, KILL = (
     1 << privilege.CAPABILITIES[name] for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_KILL")
@@ -63,21 +59,6 @@ def assert_only(process: int, allowed: int, uid: int = 0, was_root: bool = True)
             assert int(state["CapBnd"], 16) & ~(allowed | CHANGE_USER) == 0, state
         assert state["NoNewPrivs"] == "1"
         assert state["Uid"].split() == [str(uid)] * 4
-
-
-@pytest.fixture
-def nobodys(tmp_path: Path) -> Iterator[Path]:
-    """A directory of another user, and one to which his path leads."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder == Path("/tmp"):  # it is open to all
-            break
-        if folder.owner() == "root":
-            folder.chmod(folder.stat().st_mode | 0o011)
-    mine = tmp_path / "nobodys"
-    mine.mkdir()
-    os.chown(mine, NOBODY, NOBODY)
-    yield mine
-    shutil.rmtree(mine)
 
 
 def as_nobody(*capabilities: str) -> list[str]:
