@@ -5,9 +5,10 @@ Nothing here knows what a trace is. `sysmon report` must start where there is no
 
 from __future__ import annotations
 
-from recorder import isolation
+from recorder import isolation, limits
 
 isolation.begin()  # first: with privileges the environment must not decide what is imported from here on
+limits.begin()
 
 import signal
 
@@ -47,8 +48,24 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 ESCAPED = "sysmon.escaped"
 """The error handler of output streams: \\uNNNN for what the locale cannot write, which is right inside JSON too."""
 
-OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
-"""Errors that any write or open can meet and that no code can mend: a full disk, a limit on files."""
+OF_THE_MACHINE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EAGAIN,
+    errno.ENOMEM,
+)
+"""Errors that any write, open or fork can meet and that no code can mend: a full disk, a limit on files or forks."""
+
+REMEDIES = {
+    errno.EMFILE: "; allow more with `ulimit -n 1024`",
+    errno.EAGAIN: "; allow more processes with `ulimit -u`, or in pids.max of the control group",
+    errno.EFBIG: "; allow larger files with `ulimit -f unlimited`",
+}
 
 INTERRUPTED = 128 + signal.SIGINT
 """The exit status that shells give to a program that Ctrl-C ended."""
@@ -139,11 +156,14 @@ def main() -> None:
     except OSError as e:
         if e.errno not in OF_THE_MACHINE:
             raise
-        remedy = "; allow more with `ulimit -n 1024`" if e.errno == errno.EMFILE else ""
+        remedy = REMEDIES.get(e.errno, "")
         _complain(f"{e.filename}: {e.strerror}{remedy}" if e.filename else f"{e.strerror}{remedy}")
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
+    except MemoryError:
+        _complain("there is not enough memory; allow more, or ask for less of the trace with --since")
+        sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 
 

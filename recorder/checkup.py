@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpf.errors import SysmonError
-from recorder import host, kernel, loader, privilege, program
+from recorder import host, kernel, limits, loader, privilege, program
 from recorder.btf import Btf
 from recorder.names import SyscallNames
 
@@ -46,6 +46,7 @@ def examine() -> Iterator[Finding]:
         yield from _not_known()
     yield _pid_namespace()
     yield _lockdown()
+    yield _memory()
     yield _tracefs()
     try:
         btf, names = Btf.of_kernel(), SyscallNames()
@@ -101,6 +102,15 @@ def _lockdown(path: Path = privilege.LOCKDOWN) -> Finding:
     if privilege.reading_is_locked(path):
         return Finding("lockdown", False, privilege.READING_IS_LOCKED, "boot with lockdown=integrity or without")
     return Finding("lockdown", True, privilege.lockdown(path))
+
+
+def _memory() -> Finding:
+    memory = limits.of_memory()
+    if too_little := limits.for_recording(memory):
+        return Finding("memory", False, too_little)
+    return Finding(
+        "memory", True, f"bounded by {memory.file}, enough is left" if memory else "no control group bounds it"
+    )
 
 
 def _tracefs() -> Finding:

@@ -49,7 +49,7 @@ _original: tuple[bytes, ...] | None = None
 
 def begin() -> None:
     """Called first of all by the program; whoever only imports it keeps the environment as it is."""
-    if not _is_program() or not _is_privileged():
+    if not is_program() or not _is_privileged():
         return
     _remember()
     if _OPTION not in sys._xoptions and any(_is_early(name) for name in os.environ):
@@ -86,7 +86,7 @@ def _remember() -> tuple[bytes, ...]:
     return _original
 
 
-def _is_program() -> bool:
+def is_program() -> bool:
     """Whether this process was started as sysmon, and is not another program that imports it."""
     return os.path.basename(os.path.realpath(sys.argv[0])) in ("sysmon", "sysmon.py")
 

@@ -12,6 +12,7 @@ import glob
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from typing import Any
 
 from bpf import calls
 from bpf.metadata import Probe as ProbeStatus
-from recorder import isolation, kernel, privilege, program
+from recorder import isolation, kernel, limits, privilege, program
 from recorder.cache import Cache
 from recorder.compiled import Compiled
 from recorder.errors import CannotLoad, CannotRecord
@@ -189,7 +190,8 @@ class Loading:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise
             raise CannotLoad(
-                f"the kernel does not make the maps that the programs fill: {error.strerror}; try `sysmon doctor`"
+                f"the kernel does not make the maps that the programs fill: {error.strerror}; "
+                f"{limits.behind(error.errno)}"
             ) from None
         locked = privilege.READING_IS_LOCKED if privilege.reading_is_locked() else ""
         refused = {name: locked or reason for name, reason in taken.refused.items()}
@@ -216,6 +218,11 @@ class Loading:
             error, reason = answer["error"], answer["reason"]
         except (ValueError, KeyError, TypeError):
             error, reason = "died", f"the compiler ended with status {status}"
+            if status == -signal.SIGKILL:
+                reason = "the compiler was killed, as the kernel does if there is too little memory"
+        memory = limits.of_memory()
+        if error != "bcc" and (too_little := limits.for_recording(memory)):
+            return CannotLoad(f"the programs do not compile here: {_first_line(reason)}; {too_little}")
         if error == "bcc":
             return CannotRecord(
                 f"bcc is not installed ({reason}): install the package python3-bpfcc (Debian, Ubuntu), "

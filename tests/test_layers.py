@@ -62,7 +62,7 @@ print(*sys.modules, file=sys.stderr)
 
 HEAVY = {"bcc", "duckdb", "matplotlib", "pandas", "pyarrow", "recorder"}
 
-BEFORE_ALL = {"recorder", "recorder.isolation"}
+BEFORE_ALL = {"recorder", "recorder.isolation", "recorder.limits"}
 """What every command imports first."""
 
 

@@ -14,6 +14,9 @@ import click
 from bpf.errors import BadRequest
 from recorder import privilege
 
+DEFAULT_BUFFER = 64 << 20
+"""What --buffer says is the default."""
+
 
 class Seconds(click.FloatRange):
     """A finite number of seconds: click's own range lets `nan` and `inf` pass."""
@@ -250,13 +253,17 @@ def record(
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
     from bpf.events import SYSCALL
     from bpf.steps import STEP, STEPPED
-    from recorder import choice, memory, prepare
+    from recorder import choice, limits, memory, prepare
+    from recorder.errors import CannotRecord
 
     kinds = choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
     if max_rate:
         kinds |= {STEP.name}
     if max_rate and not kinds & set(STEPPED):
         raise BadRequest(f"--max-rate bounds the events of {', '.join(STEPPED)}: none of these kinds is recorded")
+    room = 0 if listed is None else buffer or DEFAULT_BUFFER
+    if too_little := limits.for_recording(limits.of_memory(), room):
+        raise CannotRecord(too_little)
     privileges = privilege.Privileges.of(output, bool(command))
     privilege.end_blas_threads()
     with futures.ThreadPoolExecutor(1) as pool:  # which has ended before this process becomes another user's
