@@ -5,9 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
 import bpf
 from analyze.safe_text import one_line
+from analyze.source import MAX_ELEMENTS, MAX_STRING_BYTES
 from analyze.window import iso
+from bpf import schema
 from bpf.metadata import CUT_OFF, RUNNING
 
 if TYPE_CHECKING:
@@ -92,6 +96,7 @@ def everything(trace: Trace) -> Pairs:
     attached = [p["name"] for p in info["probes"] if p["attached"]]
     out = [
         ("trace", f"{trace.source.path}, {size(trace.source.size_bytes)}"),
+        ("checksum", checksum(trace)),
         ("written by", f"sysmon {info['sysmon_version']}, schema version {info['schema_version']}"),
         ("host", host(info)),
         ("span", span(info)),
@@ -113,6 +118,22 @@ def everything(trace: Trace) -> Pairs:
     if not info["losses"]:
         out.append(("lost", "nothing"))
     return out
+
+
+def checksum(trace: Trace) -> str:
+    """Whether the file is as it was written. One whose checksum is wrong is not opened."""
+    if trace.source.unfinished:
+        return "none yet: the file is not complete, and each part of it was checked"
+    if has_checksum(trace):
+        return "right: the file is as it was written, by whomever"
+    return "none (another program wrote the file, or it was edited): damage would not be noticed"
+
+
+def has_checksum(trace: Trace) -> bool:
+    """Whether the file has one."""
+    limits = {"thrift_string_size_limit": MAX_STRING_BYTES, "thrift_container_size_limit": MAX_ELEMENTS}
+    with pq.ParquetFile(trace.source.path, **limits) as file:
+        return schema.CHECKSUM_KEY in (file.metadata.metadata or {})
 
 
 def kept(info: Recording) -> str:

@@ -72,6 +72,11 @@ _FILE_FORMAT = [
     "The file's key-value metadata has under `sysmon` a JSON object that describes the recording (`sysmon info`",
     "shows it) and under `sysmon.kinds` one that describes the kinds. Each column's meaning and unit are in its field",
     "metadata (`doc`, `unit`).",
+    "",
+    "Under `sysmon.checksum` a JSON object has the CRC-32 (`crc32`) of the first `bytes` bytes of the file, all that",
+    "stands before the footer, followed by those two texts. It is against accidents: a copy that stopped, a disk that",
+    "errs. It is not against forgery, as whoever changes a trace can compute it anew: whether a trace is from whom you",
+    "think, a signature of your own tells. A file that another program wrote may have none, and `sysmon info` says so.",
 ]
 
 

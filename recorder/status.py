@@ -29,6 +29,13 @@ OF_THE_MACHINE = {k.name for k in bpf.KINDS if PID.name not in {c.name for c in 
 """Kinds of which there are rows even if no process that was asked for did anything."""
 
 
+SHARING = (
+    "it tells of everybody on this host: command lines with what passwords are in them, paths, addresses, users; look "
+    "before you share it"
+)
+"""Said of each trace that is written."""
+
+
 def size(bytes_: float) -> str:
     """A size as people read it, in powers of 1000."""
     for unit in ("B", "kB", "MB"):
@@ -131,6 +138,7 @@ class Status:
             f"{size(sum(file.stat().st_size for file in files))}, {seconds:.1f} s, "
             f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{counted}{gone}"
         )
+        self.say(SHARING)
         self.say(f"next: sysmon report {shlex.quote(str(path))}")
 
     def say(self, text: str) -> None:

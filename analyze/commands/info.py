@@ -13,15 +13,15 @@ from analyze.commands.options import format_option, opened, trace_argument
 def info(trace: str, form: str) -> None:
     """Show where a trace comes from and how complete it is.
 
-    Host and kernel, time span, what was asked for, probes attached and not attached and why, rows of each kind,
-    what was lost, clocks, and what recording cost.
+    Whether it is as it was written, host and kernel, time span, what was asked for, probes attached and not attached
+    and why, rows of each kind, what was lost, clocks, and what recording cost.
 
     \b
     Examples:
       sysmon info trace.parquet
       sysmon info trace.parquet --format json | jq .host.kernel
     """
-    from analyze.describe import everything
+    from analyze.describe import everything, has_checksum
     from analyze.formats import json_text, lines_of
     from analyze.screen import Screen
     from analyze.summary import cost
@@ -29,7 +29,8 @@ def info(trace: str, form: str) -> None:
     screen = Screen()
     with opened(trace) as open_trace:
         if form == "json":
-            screen.line(json_text({**open_trace.metadata, "size_bytes": open_trace.source.size_bytes}, indent=2))
+            of_file = {"size_bytes": open_trace.source.size_bytes, "checksum": has_checksum(open_trace)}
+            screen.line(json_text({**open_trace.metadata, **of_file}, indent=2))
             return
         pairs = [*everything(open_trace), ("cost", cost(open_trace) or "not recorded")]
         for line in lines_of(pairs):

@@ -126,3 +126,12 @@ def test_every_dependency_is_explained() -> None:
     for group in (project["dependencies"], *project["optional-dependencies"].values()):
         for requirement in group:
             assert re.split("[<>=]", requirement)[0] in page("dependencies.md")
+
+
+def test_what_the_threat_model_says_is_shown_is() -> None:
+    """Each test that it names is there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page("threat-model.md"))
+    assert len(named) > 20
+    for file, test in named:
+        assert not test or f"\ndef {test}(" in (ROOT / file).read_text(), (file, test)
+        assert (ROOT / file).exists(), file

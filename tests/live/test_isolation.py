@@ -267,3 +267,19 @@ def test_a_user_without_privilege_keeps_the_environment(nobodys: Path) -> None:
     environment = {"PYTHONPATH": str(nobodys)}
     subprocess.run([*user, "/usr/bin/python3", "-c", code], env=environment, capture_output=True, check=False, cwd="/")
     assert mark.exists()
+
+
+def test_temporary_files_are_where_nobody_else_can_replace_them(nobodys: Path, tmp_path: Path) -> None:
+    """Neither in another user's directory nor below one, but in one of root's; by sudo -E it is the user who says."""
+    code = "import sys; sys.argv[0] = 'sysmon'; from recorder import isolation; isolation.begin()"
+    program = f"{code}; import tempfile; print(tempfile.gettempdir())"
+    (nobodys / "roots").mkdir()
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    for folder, counts in ((tmp_path, True), (nobodys, False), (nobodys / "roots", False), (open_to_all, False)):
+        run = [sys.executable, "-c", program]
+        done = subprocess.run(
+            run, env={**os.environ, "TMPDIR": str(folder)}, cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert (done.stdout.strip() == str(folder)) == counts, folder
