@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from analyze import abi
-from analyze.safe_text import shown
 from bpf.calls import FILE_OPS
+from bpf.safe_text import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 import bpf
-from analyze.safe_text import one_line
 from analyze.source import MAX_ELEMENTS, MAX_STRING_BYTES
 from analyze.window import iso
 from bpf import schema
 from bpf.metadata import CUT_OFF, RUNNING
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from analyze.trace import Trace

@@ -6,8 +6,8 @@ import textwrap
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from analyze.safe_text import shown
 from analyze.screen import ALARM, BOLD, QUIET
+from bpf.safe_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

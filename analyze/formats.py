@@ -15,8 +15,8 @@ from itertools import islice
 from typing import TextIO
 
 from analyze.result import Instant, Result, Value
-from analyze.safe_text import ACTING, csv_cell, markdown_cell, shown
 from analyze.window import iso
+from bpf.safe_text import ACTING, csv_cell, markdown_cell, shown
 
 FORMATS = ("table", "json", "csv", "markdown")
 

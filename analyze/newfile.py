@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from analyze.errors import CannotWrite
-from analyze.safe_text import one_line
 from bpf.directory import Directory
 from bpf.newfile import NewFile
+from bpf.safe_text import one_line
 
 
 @contextmanager

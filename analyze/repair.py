@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 from analyze import open_trace
 from analyze.errors import BrokenTrace
-from analyze.safe_text import one_line
 from analyze.source import Left, inspect, inspect_file, left_of
 from analyze.wellformed import misfit
 from bpf import partial, recover
@@ -21,6 +20,7 @@ from bpf.directory import HAS_DESCRIPTORS, OWN_DESCRIPTORS, Directory
 from bpf.errors import BadRequest, SysmonError
 from bpf.metadata import Recording
 from bpf.newfile import NewFile
+from bpf.safe_text import one_line
 
 
 class CannotRepair(SysmonError):

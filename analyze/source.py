@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyze.errors import BrokenTrace, NewerTrace, NotATrace
-from analyze.safe_text import one_line
 from analyze.wellformed import misfit
 from bpf import partial, recover, rotated, schema
 from bpf.directory import Directory
 from bpf.metadata import Recording
+from bpf.safe_text import one_line
 
 MAGIC = b"PAR1"
 """First and last bytes of a Parquet file; "File format" in the README of apache/parquet-format."""

@@ -9,9 +9,9 @@ from analyze import formats
 from analyze.describe import heading
 from analyze.findings import Finding, findings
 from analyze.result import Result
-from analyze.safe_text import shown
 from analyze.screen import ALARM, BOLD, QUIET, Screen
 from bpf.partial import DAMAGED
+from bpf.safe_text import shown
 from bpf.steps import CAUSE
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def cost(trace: Trace) -> str:
 
 def write_markdown(trace: Trace, screen: Screen) -> None:
     """Writes the summary for a ticket."""
-    from analyze.safe_text import markdown_cell
+    from bpf.safe_text import markdown_cell
 
     for name, text in heading(trace):
         screen.line(f"- **{name}** {markdown_cell(text)}")

@@ -20,13 +20,13 @@ from analyze.database import Database
 from analyze.errors import BrokenTrace
 from analyze.reports import find_report, reports
 from analyze.rules import few, is_kept, known, made_first, read_with
-from analyze.safe_text import one_line
 from analyze.source import RETRY, Source, inspect
 from analyze.sqlfile import View
 from analyze.window import instant_ns
 from bpf import schema
 from bpf.errors import BadRequest
 from bpf.metadata import Recording
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from analyze.charts.picture import Picture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from analyze.safe_text import one_line
 from bpf.errors import BadRequest
+from bpf.safe_text import one_line
 
 UNITS_NS = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "m": 60 * 10**9, "h": 3600 * 10**9}
 

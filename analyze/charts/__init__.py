@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import bpf
 from analyze.errors import NoData
-from analyze.safe_text import one_line
 from bpf.errors import BadRequest, did_you_mean
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from analyze.charts.data import Floats, columns
 from analyze.charts.losses import losses, shade
 from analyze.charts.steps import steps
 from analyze.errors import NoData
-from analyze.safe_text import one_line
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

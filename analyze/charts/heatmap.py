@@ -16,7 +16,7 @@ from analyze.charts.latency import LEAST_NS, Histogram
 from analyze.charts.losses import losses, shade
 from analyze.charts.steps import Steps, steps
 from analyze.errors import NoData
-from analyze.safe_text import one_line
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

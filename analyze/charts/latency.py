@@ -13,7 +13,7 @@ from analyze.charts import page, style, units
 from analyze.charts.data import IDS, Floats, columns
 from analyze.charts.losses import losses
 from analyze.errors import NoData
-from analyze.safe_text import one_line
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from analyze import newfile
 from analyze.charts import style
-from analyze.safe_text import one_line
 from bpf.errors import BadRequest
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -67,7 +67,7 @@ def chart(
         _quiet()
         from analyze.charts.output import check, rendered
         from analyze.describe import size
-        from analyze.safe_text import one_line
+        from bpf.safe_text import one_line
 
         if str(path) == "-":
             if sys.stdout.isatty():

@@ -166,7 +166,7 @@ def _html(
     from analyze.html.diff import write_html
     from analyze.html.page import TABLE_ROWS
     from analyze.newfile import new_file
-    from analyze.safe_text import one_line
+    from bpf.safe_text import one_line
 
     before, after = (Path(trace).name for trace in traces)
     limit = TABLE_ROWS if limit is None else limit

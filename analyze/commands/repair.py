@@ -30,8 +30,8 @@ def repair(trace: Path, output: Path | None, force: bool) -> None:
     """
     from analyze.describe import seconds
     from analyze.repair import make_whole
-    from analyze.safe_text import one_line
     from analyze.screen import Screen
+    from bpf.safe_text import one_line
 
     file, recording = make_whole(trace, output, force)
     screen, shown = Screen(), one_line(str(file))

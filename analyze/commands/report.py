@@ -108,7 +108,7 @@ def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:
     from analyze.html.page import TABLE_ROWS
     from analyze.html.report import write_html
     from analyze.newfile import new_file
-    from analyze.safe_text import one_line
+    from bpf.safe_text import one_line
 
     limit = TABLE_ROWS if limit is None else limit
     if file == "-":

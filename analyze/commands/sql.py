@@ -44,9 +44,9 @@ def sql(
     import duckdb
 
     from analyze.result import Result
-    from analyze.safe_text import one_line
     from analyze.screen import Screen
     from bpf.errors import BadRequest
+    from bpf.safe_text import one_line
 
     screen = Screen()
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:

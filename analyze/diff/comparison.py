@@ -16,12 +16,12 @@ from analyze.diff import significance
 from analyze.diff.notes import followed_to_the_end, notes
 from analyze.diff.sections import SQL, find_section, missing, sections
 from analyze.diff.significance import Array, Side
-from analyze.safe_text import one_line
 from analyze.sqlfile import read_view
 from analyze.trace import Trace
 from analyze.views import name_sql
 from bpf.errors import BadRequest
 from bpf.metadata import Recording
+from bpf.safe_text import one_line
 
 TABLES = ("cells", "cpu", "memory", "programs", "exits", "files")
 """What is taken of each side: the files of sql/diff/side, beside `span` and `named`, which these read."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from analyze import formats
 from analyze.diff.sections import Section
 from analyze.result import Result, Value
-from analyze.safe_text import markdown_cell, shown
 from analyze.screen import ALARM, BOLD, QUIET, Screen
+from bpf.safe_text import markdown_cell, shown
 
 if TYPE_CHECKING:
     from analyze.diff.comparison import Comparison

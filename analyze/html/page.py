@@ -24,8 +24,8 @@ from markupsafe import Markup, escape
 from analyze.html import cells
 from analyze.html.cells import Cell
 from analyze.result import Result
-from analyze.safe_text import shown
 from analyze.sqlfile import Column
+from bpf.safe_text import shown
 from bpf.version import version
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -18,8 +18,8 @@ from analyze.html.page import Table
 from analyze.html.svg import inline
 from analyze.reports import Report, absent, reports
 from analyze.result import Result
-from analyze.safe_text import one_line
 from analyze.summary import cost, losses_line
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from analyze.trace import Trace

@@ -11,9 +11,9 @@ import analyze
 from analyze import formats
 from analyze.commands.dump import line
 from analyze.result import Instant, Result
-from analyze.safe_text import csv_cell, markdown_cell, one_line, shown
 from analyze.window import instant_ns, iso
 from bpf.errors import BadRequest
+from bpf.safe_text import csv_cell, markdown_cell, one_line, shown
 from tests import traces
 from tests.traces import T0, at, born, row
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from analyze import abi
 from analyze.calltext import FORMATS, FORMS, Call, address_text, arguments, event_flags, line, result
-from analyze.safe_text import ACTING
+from bpf.safe_text import ACTING
 
 U64 = st.integers(0, (1 << 64) - 1)
 MINUS_1 = (1 << 64) - 1

@@ -21,7 +21,7 @@ from analyze.findings import Finding
 from analyze.html import page, report, svg
 from analyze.html.page import TEMPLATES
 from analyze.reports import reports
-from analyze.safe_text import ACTING, shown
+from bpf.safe_text import ACTING, shown
 from tests import hostile, traces
 from tests.golden import sample
 from tests.page import Reader
