@@ -16,7 +16,6 @@ _on_interrupt = signal.getsignal(signal.SIGINT)
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules are imported ends it without a traceback
 
-import codecs
 import errno
 import importlib
 import os
@@ -25,6 +24,7 @@ from typing import Any
 
 import click
 
+from bpf import streams
 from bpf.errors import BadRequest, SysmonError, did_you_mean
 
 if _on_interrupt is signal.default_int_handler:
@@ -44,9 +44,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "completion": ("analyze.commands.completion", "completion", "Write what makes a shell complete commands."),
 }
 """Name of a command → module, attribute in it, and the line in the list of commands."""
-
-ESCAPED = "sysmon.escaped"
-"""The error handler of output streams: \\uNNNN for what the locale cannot write, which is right inside JSON too."""
 
 OF_THE_MACHINE = (
     errno.ENOSPC,
@@ -130,21 +127,9 @@ def cli() -> None:
     """
 
 
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2)), error.end
-
-
 def main() -> None:
     """Runs a command. What the user can do something about is one line and an exit status, all else a traceback."""
-    codecs.register_error(ESCAPED, _escape)
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed, as by `>&-`: a file that is opened must not get its number
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
-    for stream in (sys.stdout, sys.stderr):
-        # Whatever the locale can write, the rest is escaped: a name in a trace must not end the program.
-        stream.reconfigure(errors=ESCAPED)  # type: ignore[union-attr]
+    streams.guard()
     try:
         status = cli.main(prog_name="sysmon", standalone_mode=False)
     except SysmonError as e:
@@ -183,7 +168,7 @@ def _complain(message: str) -> None:
         sys.stdout.flush()
     except OSError:
         _drop_output()
-    print(f"sysmon: {' '.join(message.split())}", file=sys.stderr)
+    sys.stderr.write(f"sysmon: {' '.join(message.split())}\n")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from analyze import formats
+from bpf import streams
 
 if TYPE_CHECKING:
     from analyze.result import Result
 
-BOLD, ALARM, QUIET = "1", "1;31", "2"
+BOLD, ALARM, QUIET = "1", streams.ALARM, "2"
 """What follows ESC [ in ECMA-48's Select Graphic Rendition: bold, bold red, faint."""
 
 
@@ -24,8 +24,7 @@ class Screen:
         self.is_terminal = self.stream.isatty()
         self.width = shutil.get_terminal_size((100, 40)).columns if self.is_terminal else None
         self.cut = formats.CUT if self.can_write(formats.CUT) else ">"
-        # https://no-color.org: any value but the empty one.
-        self.colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.colours = streams.colours(self.stream)
 
     def can_write(self, text: str) -> bool:
         """Whether the stream's encoding has all of these characters."""
@@ -37,7 +36,11 @@ class Screen:
 
     def line(self, text: str = "", style: str = "") -> None:
         """Writes a line, which must be safe to show."""
-        self.stream.write(f"\x1b[{style}m{text}\x1b[0m\n" if style and self.colours else f"{text}\n")
+        if style and self.colours:
+            streams.styled(self.stream, text, style)
+            self.stream.write("\n")
+        else:
+            self.stream.write(f"{text}\n")
 
     def rows(self, result: Result, form: str, limit: int | None) -> None:
         """Writes a result in the format, at most so many rows; a table says how many more there are."""

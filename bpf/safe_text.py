@@ -32,6 +32,33 @@ def shown(text: str) -> str:
     return ACTING.sub(lambda match: escape(match[0]), text)
 
 
+LAYOUT = "\n\t"
+"""What acts and is in texts of ours."""
+
+_ASCII_ACTING = bytes(c for c in range(128) if ACTING.match(chr(c)) and chr(c) not in LAYOUT)
+_ASCII = bytes(range(128))
+
+
+def for_output(text: str) -> str:
+    """The text with everything escaped that acts, but line ends and tabs: as \\uNNNN, which JSON reads back.
+
+    A last net, for text that was made safe before. It is fast where there is nothing to do: deleting bytes of a set
+    takes an eighth of the time of a search for them.
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    if len(data.translate(None, _ASCII_ACTING)) == len(data) and (
+        len(data) == len(text) or not ACTING.search(data.translate(None, _ASCII).decode("utf-8", "surrogatepass"))
+    ):
+        return text
+    return ACTING.sub(lambda match: match[0] if match[0] in LAYOUT else json_escaped(match[0]), text)
+
+
+def json_escaped(text: str) -> str:
+    """Each character as \\uNNNN, beyond the first 65536 as the two of its surrogates."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+
 def one_line(text: str) -> str:
     """A message in one line: white space folded, the rest as `shown`."""
     return shown(" ".join(text.split()))

@@ -191,8 +191,7 @@ class FlightWriter:
             text = f"wrote {made}"
         except SysmonError as error:
             text = f"sysmon: {error}"
-        with contextlib.suppress(OSError):
-            os.write(sys.stderr.fileno(), f"{text}\n".encode(errors="backslashreplace"))
+        sys.stderr.write(f"{text}\n")
 
     def _reap(self, how: int) -> None:
         if self._child and os.waitpid(self._child, how)[0]:

@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import signal
+import sys
 import time
 from typing import NoReturn
 
@@ -100,7 +101,7 @@ class Command:
             if error.errno == errno.ENOEXEC:  # a script that does not say what it is for: as shells do
                 self._as_script.make()
             script = " (or the interpreter that it names)" if error.errno == errno.ENOENT else ""
-            os.write(2, f"sysmon: cannot run {self._path}: {error.strerror}{script}\n".encode())
+            sys.stderr.write(f"sysmon: cannot run {self._path}: {error.strerror}{script}\n")
         finally:
             os._exit(126)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,13 +151,12 @@ class RotatingWriter:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             # Programs are attached as long as anybody has them open, and the lock of the next file held.
-            _close_all_but(0, 1, 2, *needed)
+            _close_all_but(0, 1, 2, sys.stderr.fileno(), *needed)
             priority.restore()
             full.finish(recording)
             status = 0
         except SysmonError as error:
-            with contextlib.suppress(OSError):
-                os.write(2, f"sysmon: {error}\n".encode(errors="backslashreplace"))
+            sys.stderr.write(f"sysmon: {error}\n")
         finally:
             os._exit(status)
 

@@ -5,20 +5,17 @@ Everything goes to standard error: standard output belongs to the command that i
 
 from __future__ import annotations
 
-import contextlib
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 import bpf
-from bpf import lifecycle, rotated, steps
+from bpf import lifecycle, rotated, steps, streams
 from bpf.columns import PID
 from bpf.metadata import Recording
+from bpf.safe_text import shown
 from recorder.follow import Command
 
 if TYPE_CHECKING:
@@ -50,8 +47,6 @@ class Status:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = None
 
     def __enter__(self) -> Status:
         return self
@@ -66,31 +61,26 @@ class Status:
             into = rotated.numbered(into, 1)
             until = f"and on {until}"
         self.say(f"recording to {into} {until}")
-        if self._console.is_terminal and not self._options.command:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
 
     def __exit__(self, *_error: object) -> None:
-        if self._live:
-            self._live.stop()
+        if not self._options.command:
+            streams.renew("")
 
     def goes(self, progress: Progress) -> None:
         """Renews the line."""
-        if not self._live:
+        if self._options.command:
             return
         left = "" if progress.left_s is None else f", {max(0.0, progress.left_s):.0f} s left"
-        line = Text(f"{progress.elapsed_s:.0f} s{left} · {progress.rows:,} rows · {size(progress.bytes_written)} · ")
-        if progress.lost:
-            line.append(f"{progress.lost:,} lost", "bold red")
-        else:
-            line.append("nothing lost")
-        with contextlib.suppress(OSError):
-            self._live.update(line, refresh=True)
+        lost = f"{progress.lost:,} lost" if progress.lost else ""
+        streams.renew(
+            f"{progress.elapsed_s:.0f} s{left} · {progress.rows:,} rows · {size(progress.bytes_written)} · "
+            f"{'' if lost else 'nothing lost'}",
+            alarm=lost,
+        )
 
     def waits(self, left: list[tuple[int, str]]) -> None:
         """Says why the recording goes on."""
         (pid, name), *others = left
-        name = "".join(c if c.isprintable() else "?" for c in name)
         more = f" and {len(others)} more" if others else ""
         self.say(f"the command has ended; recording until {name} (pid {pid}){more} that it started end, or Ctrl-C")
 
@@ -142,6 +132,5 @@ class Status:
         self.say(f"next: sysmon report {shlex.quote(str(path))}")
 
     def say(self, text: str) -> None:
-        """Writes a line."""
-        with contextlib.suppress(OSError):  # nobody reads it: no reason to lose a recording
-            self._console.print(Text(text), soft_wrap=True)
+        """Writes a line, if anybody reads it: that nobody does is no reason to lose a recording."""
+        sys.stderr.write(f"{shown(text)}\n")

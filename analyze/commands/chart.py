@@ -68,12 +68,13 @@ def chart(
         from analyze.charts.output import check, rendered
         from analyze.describe import size
         from bpf.safe_text import one_line
+        from bpf.streams import binary
 
         if str(path) == "-":
             if sys.stdout.isatty():
                 raise BadRequest("-o - would write a picture to the terminal: redirect it, or name a file")
             content = rendered(charts.draw(open_trace, name, syscall=syscall), "png")
-            sys.stdout.buffer.write(content)
+            binary(sys.stdout).write(content)
             return
         check(path, force=force)
         written = charts.write(charts.draw(open_trace, name, syscall=syscall), path, force=force)

@@ -167,11 +167,12 @@ def _html(
     from analyze.html.page import TABLE_ROWS
     from analyze.newfile import new_file
     from bpf.safe_text import one_line
+    from bpf.streams import binary
 
     before, after = (Path(trace).name for trace in traces)
     limit = TABLE_ROWS if limit is None else limit
     if file == "-":
-        write_html(found, (before, after), heading, sys.stdout.buffer, limit=limit)
+        write_html(found, (before, after), heading, binary(sys.stdout), limit=limit)
         return
     path = Path(file)
     if force and path.exists() and any(path.samefile(trace) for trace in traces):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 NATIVE = ("x86_64", "arm64", "riscv64")
 """Tables of system calls that need no mention: those of 64-bit programs."""
 
+PAGE_ROWS = 100
+"""So many lines are written at a time."""
+
 
 @click.command()
 @trace_argument
@@ -35,13 +38,15 @@ def dump(trace: str, kinds: tuple[str, ...]) -> None:
       sysmon dump trace.parquet | grep '"/usr/bin/ssh"'
     """
     import sys
+    from itertools import islice
 
     from analyze.result import Result
 
     _check(kinds)
     with opened(trace) as open_trace:
-        for record in Result.of(open_trace.rows(kinds)).records():
-            sys.stdout.write(line(record) + "\n")
+        lines = map(line, Result.of(open_trace.rows(kinds)).records())
+        while page := "\n".join(islice(lines, PAGE_ROWS)):
+            sys.stdout.write(f"{page}\n")
 
 
 def line(record: dict[str, Value]) -> str:

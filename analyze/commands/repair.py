@@ -38,5 +38,5 @@ def repair(trace: Path, output: Path | None, force: bool) -> None:
     length = seconds(recording["ended_ns"] - recording["started_ns"])
     screen.line(f"wrote {shown}: {sum(recording['rows'].values()):,} rows, the first {length} s of the recording")
     for loss in recording["losses"]:
-        screen.line(f"lost: {loss['lost']:,} {loss['cause']}: {loss['place']}")
+        screen.line(f"lost: {loss['lost']:,} {one_line(loss['cause'])}: {one_line(loss['place'])}")
     screen.line(f"next: sysmon report {shown}")

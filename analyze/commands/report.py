@@ -109,10 +109,11 @@ def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:
     from analyze.html.report import write_html
     from analyze.newfile import new_file
     from bpf.safe_text import one_line
+    from bpf.streams import binary
 
     limit = TABLE_ROWS if limit is None else limit
     if file == "-":
-        write_html(trace, sys.stdout.buffer, limit=limit)
+        write_html(trace, binary(sys.stdout), limit=limit)
         return
     path = Path(file)
     if force and path.exists() and path.samefile(trace.source.path):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+
 import click
-from rich.console import Console
-from rich.text import Text
+
+from bpf import streams
+from bpf.safe_text import one_line
 
 
 @click.command(
@@ -23,15 +27,23 @@ def doctor(context: click.Context) -> None:
     """
     from recorder import checkup
 
-    console = Console(highlight=False)
     failed = False
     for finding in checkup.examine():
         failed |= finding.fatal and not finding.good
-        mark, style = ("ok", "green") if finding.good else ("no", "bold red") if finding.fatal else ("note", "yellow")
-        line = Text(f"{mark:<5}", style)
-        line.append(f"{finding.subject}: {finding.text}", "default")
-        console.print(line, soft_wrap=True)
+        mark, style = ("ok", "32") if finding.good else ("no", streams.ALARM) if finding.fatal else ("note", "33")
+        _say(f"{finding.subject}: {one_line(finding.text)}", f"{mark:<5}", style)
         if finding.remedy:
-            console.print(Text(f"      → {finding.remedy}"), soft_wrap=True)
-    console.print("this machine cannot record yet" if failed else "this machine can record")
+            _say(one_line(finding.remedy), "      → ")
+    _say("this machine cannot record yet" if failed else "this machine can record")
     context.exit(1 if failed else 0)
+
+
+def _say(text: str, mark: str = "", style: str = "") -> None:
+    """Writes a line at once. The exit status says all to who does not read it."""
+    with contextlib.suppress(BrokenPipeError):
+        if style and streams.colours(sys.stdout):
+            streams.styled(sys.stdout, mark, style)
+        else:
+            sys.stdout.write(mark)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bpf import streams
 from bpf.errors import BadRequest
 from recorder import privilege
 
@@ -228,6 +229,7 @@ def record(
     connection, and every fork, exec and exit are recorded, unless --only or --without say else. What was lost, if
     anything, is counted, stored in the trace and said at the end.
     """
+    streams.never_wait()
     if not command and sys.argv[-1] == "--":
         raise BadRequest("no command follows --")
     if not all(comms):
