@@ -5,24 +5,34 @@ A trace has a hundred, of which a report reads ten. To make them all takes a ten
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import secrets
-import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from analyze import memory, scratch
+
 MEMORY_BYTES = 512 << 20
-"""The most that DuckDB may use, but never over half of the machine's memory; the rest goes to temporary files.
+"""The most that DuckDB may use, but never over half of what the process may; the rest goes to temporary files.
 
 With Python, Arrow and what a file's footer takes the process stays below 1 GB, as benchmarks/reading.py shows.
 """
 
+SPILL_BYTES = 2 << 30
+"""The most that these may take: a file of 8 MB can ask for a sort of any size."""
+
+TOO_LARGE = f"needs more than {SPILL_BYTES >> 30} GB of temporary files, or more memory than there is"
+
 QUALIFIED = re.compile(r'\b(\w+)\."?(\w+)')
 WORD = re.compile(r"\w+")
+
+
+_open: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 class Database:
@@ -32,7 +42,13 @@ class Database:
     """
 
     def __init__(self) -> None:
-        self.connection = connect()
+        try:
+            spill = scratch.new_directory()
+        except OSError:  # a disk that is full or cannot be written: most queries need none
+            spill = None
+        self.connection = connect(spill)
+        self._remove = weakref.finalize(self, scratch.remove, spill) if spill else None
+        _open.add(self)
         self._later: dict[tuple[str, str], str] = {}
 
     def later(self, schema: str, name: str, statement: str) -> None:
@@ -73,18 +89,27 @@ class Database:
     def close(self) -> None:
         """Ends it, and removes its temporary files."""
         self.connection.close()
+        if self._remove:
+            self._remove()
 
 
-def connect() -> duckdb.DuckDBPyConnection:
+def interrupt_all() -> None:
+    """Has the queries that run in all databases end with an error. From any thread."""
+    with contextlib.suppress(RuntimeError, duckdb.Error):  # one is made or closed at this moment
+        for database in list(_open):
+            database.connection.interrupt()
+
+
+def connect(spill: Path | None) -> duckdb.DuckDBPyConnection:
     """A database in memory that fetches no extension and sees no variable of Python."""
-    spill = Path(tempfile.gettempdir()) / f"sysmon-{secrets.token_hex(8)}"  # made only when needed, removed by DuckDB
-    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     config: dict[str, Any] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "memory_limit": f"{min(MEMORY_BYTES, half)}B",
+        "memory_limit": f"{min(MEMORY_BYTES, memory.available_bytes() // 2)}B",
         "python_enable_replacements": False,
-        "temp_directory": str(spill),
+        "temp_directory": str(spill or ""),
         "threads": min(8, os.cpu_count() or 1),
     }
-    return duckdb.connect(":memory:", config=config)
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute(f"SET max_temp_directory_size = '{SPILL_BYTES}B'")  # in `config` it has no effect
+    return connection

@@ -11,9 +11,7 @@ import errno
 import json
 import os
 import shlex
-import shutil
 import stat
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,6 +22,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analyze import scratch
 from analyze.errors import BrokenTrace, NewerTrace, NotATrace
 from analyze.wellformed import misfit
 from bpf import partial, recover, rotated, schema
@@ -67,7 +66,7 @@ class Source:
     def discard(self) -> None:
         """Removes what was made for reading."""
         if self.unfinished:
-            shutil.rmtree(self.path.parent, ignore_errors=True)
+            scratch.remove(self.path.parent)
 
 
 def inspect(path: str | os.PathLike[str]) -> Source:
@@ -118,21 +117,21 @@ def left_of(path: Path) -> Iterator[Left | None]:
 
 def _made_whole(left: Left) -> Source:
     shown = one_line(str(left.path))
-    scratch = Path(tempfile.mkdtemp(prefix="sysmon-"))
     elsewhere = f"`sysmon repair {shlex.quote(shown)} -o FILE` makes a trace of it"
+    place = scratch.new_directory()
     try:
-        copy = scratch / partial.wanted(left.names[0])
+        copy = place / partial.wanted(left.names[0])
         with copy.open("xb") as out, left.parts() as directories:
             recover.write(*recover.read_parts(directories), out, MOST_COPIED_BYTES)
         return replace(_inspect(copy), unfinished=left.path)
     except recover.TooLarge as e:
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.remove(place)
         raise NotATrace(f"{one_line(str(e))} is not copied to be read; {elsewhere}") from e
     except OSError as e:
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.remove(place)
         raise NotATrace(f"{shown}: cannot be read ({e.strerror or e}); {elsewhere}") from e
     except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.remove(place)
         raise
 
 

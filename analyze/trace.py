@@ -16,8 +16,8 @@ from duckdb.func import FunctionNullHandling
 
 import bpf
 from analyze import calltext, views
-from analyze.database import Database
-from analyze.errors import BrokenTrace
+from analyze.database import TOO_LARGE, Database
+from analyze.errors import BrokenTrace, CannotWrite
 from analyze.reports import find_report, reports
 from analyze.rules import few, is_kept, known, made_first, read_with
 from analyze.source import RETRY, Source, inspect
@@ -43,6 +43,10 @@ READS_PROCESSES = re.compile(r"\b(?:FROM|JOIN) (?:(main|unfiltered)\.)?processes
 
 FEW = {"syscalls_by_process": ("tally", "ranked_stats")}
 """Reports of whose first rows less is to be read: what has a row for each of theirs, and the part that then is less."""
+
+LESS = "ask for less of it, with --since and --until, --pid or --kind, or set --limit"
+
+ROOM = "free some, or name another directory for them with TMPDIR"
 
 DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 """Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
@@ -301,9 +305,13 @@ class Trace:
         try:
             yield
         except duckdb.OutOfMemoryException as e:
-            raise BrokenTrace(f"{self._shown}: needs more memory than there is; ask for less of it with --since") from e
+            raise BrokenTrace(f"{self._shown}: {TOO_LARGE}; {LESS}") from e
         except DEFECTS:
             raise
+        except duckdb.IOException as e:
+            if "Could not write" in str(e):  # a temporary file: no other is written
+                raise CannotWrite(f"no room for temporary files ({one_line(str(e))}); {ROOM}") from e
+            raise BrokenTrace(f"{self._shown}: cannot be read ({one_line(str(e))}); {RETRY}") from e
         except duckdb.Error as e:
             raise BrokenTrace(f"{self._shown}: cannot be read ({one_line(str(e))}); {RETRY}") from e
 

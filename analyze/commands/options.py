@@ -93,8 +93,8 @@ def part_options(command: Command) -> Command:
 @contextmanager
 def opened(path: str, part: Part | None = None) -> Iterator[Trace]:
     """The trace, open, with damage that shows only while rows are read told as such."""
-    from analyze import open_trace
+    from analyze import ends, open_trace
 
     part = part or Part(since=None, until=None, pids=(), comms=(), cgroups=())
-    with open_trace(path, **part) as trace, trace.reading():
+    with ends.clean(), open_trace(path, **part) as trace, trace.reading():
         yield trace

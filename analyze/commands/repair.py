@@ -28,12 +28,14 @@ def repair(trace: Path, output: Path | None, force: bool) -> None:
       sysmon repair trace.parquet
       sysmon repair trace.parquet -o /mnt/other/trace.parquet
     """
+    from analyze import ends
     from analyze.describe import seconds
     from analyze.repair import make_whole
     from analyze.screen import Screen
     from bpf.safe_text import one_line
 
-    file, recording = make_whole(trace, output, force)
+    with ends.clean():
+        file, recording = make_whole(trace, output, force)
     screen, shown = Screen(), one_line(str(file))
     length = seconds(recording["ended_ns"] - recording["started_ns"])
     screen.line(f"wrote {shown}: {sum(recording['rows'].values()):,} rows, the first {length} s of the recording")

@@ -52,6 +52,8 @@ def sql(
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
         try:
             screen.rows(Result.of(open_trace.sql(query)), form, limit)
+        except (duckdb.OutOfMemoryException, duckdb.IOException):
+            raise  # which `opened` has words for
         except duckdb.Error as e:
             raise BadRequest(_explain(one_line(str(e)))) from e
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analyze.database import connect
+from analyze.database import Database
 from analyze.diff import significance
 from analyze.diff.notes import followed_to_the_end, notes
 from analyze.diff.sections import SQL, find_section, missing, sections
@@ -69,7 +69,8 @@ class Comparison:
         self.after: Recording = after.metadata
         whole = not any(t.since_ns is not None or t.until_ns is not None for t in (before, after))
         self.per = "run" if whole and all(map(followed_to_the_end, (self.before, self.after))) else "s"
-        self._connection = connect()
+        self._database = Database()
+        self._connection = self._database.connection
         try:
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
@@ -81,7 +82,7 @@ class Comparison:
                 self._connection.execute(section.view.sql)
             self.notes = notes(before, after, self.length_s, self.busy_pct)
         except BaseException:
-            self._connection.close()
+            self._database.close()
             raise
 
     def missing(self, name: str) -> str:
@@ -135,7 +136,7 @@ class Comparison:
 
     def close(self) -> None:
         """Ends the connection."""
-        self._connection.close()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
