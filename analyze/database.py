@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ WORD = re.compile(r"\w+")
 
 
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
+
+_closing = threading.Lock()
+"""Held by who interrupts a database or is about to close it: not both at once."""
 
 
 class Database:
@@ -88,6 +92,8 @@ class Database:
 
     def close(self) -> None:
         """Ends it, and removes its temporary files."""
+        with _closing:
+            _open.discard(self)
         self.connection.close()
         if self._remove:
             self._remove()
@@ -95,7 +101,7 @@ class Database:
 
 def interrupt_all() -> None:
     """Has the queries that run in all databases end with an error. From any thread."""
-    with contextlib.suppress(RuntimeError, duckdb.Error):  # one is made or closed at this moment
+    with _closing, contextlib.suppress(RuntimeError, duckdb.Error):  # one is made at this moment
         for database in list(_open):
             database.connection.interrupt()
 

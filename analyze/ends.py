@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 from analyze import database, scratch
@@ -18,7 +19,10 @@ AGAIN_S = 0.05
 """An interrupt in the moment before a query begins is not heard: so often it is repeated."""
 
 GRACE_S = 1.0
-"""So long after the signal what has still not ended is ended, whatever it does."""
+"""So long after the signal a command is ended that has not heard of it, whatever it does."""
+
+UNDOING_S = 10.0
+"""How long one that has may take to undo what it did."""
 
 
 class _Ending:
@@ -32,7 +36,7 @@ class _Ending:
     def leave(self, number: int, _frame: object) -> None:
         """Has the command undo what it did. Once: that is not to be interrupted."""
         if not self._heard:
-            self._heard = True
+            self._heard, self.number = True, number
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     def watch(self, readable: int, numbers: set[int]) -> None:
@@ -44,9 +48,9 @@ class _Ending:
 
     def _end(self, number: int) -> None:
         self.number = number
-        for _ in range(round(GRACE_S / AGAIN_S)):
-            if not self._heard:
-                database.interrupt_all()
+        began = time.monotonic()
+        while time.monotonic() < began + (UNDOING_S if self._heard else GRACE_S):
+            database.interrupt_all()  # also if it was heard: that may be inside of a query, which goes on all the same
             if self.over.wait(AGAIN_S):
                 return
         scratch.remove_all()

@@ -56,19 +56,17 @@ def _made() -> Path:
 
 def remove(path: Path) -> None:
     """Removes a directory that this process made, with what is in it; once is enough."""
-    fd, maker = _held.get(path, (-1, 0))
-    if maker != os.getpid():  # of the process that this one was forked from
-        return
-    del _held[path]
+    fd, maker = _held.pop(path, (-1, 0))
     try:
-        for _ in range(TRIES):
+        for _ in range(TRIES if maker == os.getpid() else 0):  # and not of the process that this one was forked from
             with contextlib.suppress(OSError):
                 _empty(fd)
                 path.rmdir()
                 break
             time.sleep(PAUSE_S)
     finally:
-        os.close(fd)
+        if maker:
+            os.close(fd)
 
 
 @atexit.register

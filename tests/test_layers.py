@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 FORBIDDEN = {
     "bpf": {"recorder", "analyze", "sysmon", "bcc", "duckdb", "click", "rich"},
-    "recorder": {"analyze", "sysmon", "bcc", "duckdb", "pandas", "matplotlib"},
+    "recorder": {"analyze", "sysmon", "bcc", "duckdb", "pandas", "matplotlib", "rich"},
     "analyze": {"recorder", "sysmon", "bcc"},
 }
 
