@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analyze.presentable import presentable
 from analyze.window import iso
 
 if TYPE_CHECKING:
     import duckdb
 
-BATCH_ROWS = 10_000
+BATCH_ROWS = 2_048
+"""Rows that DuckDB computes at a time: with fewer in a batch no more of them are in memory."""
 
-PYTHON_ROWS = 1_000
-"""Of how many rows Python values are made at a time: many readers want no more than the first."""
+PYTHON_ROWS, PYTHON_BYTES = 1_000, 8 << 20
+"""Of how many rows and bytes Python values are made at a time: many readers want no more than the first."""
 
 NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
@@ -85,10 +87,10 @@ class Result:
     @staticmethod
     def of(relation: duckdb.DuckDBPyRelation, beyond: int = 0) -> Result:
         """Starts the query. Its errors come here or while the rows are read."""
-        reader = relation.to_arrow_reader(BATCH_ROWS)
+        reader = presentable(relation).to_arrow_reader(BATCH_ROWS)
         types = [f.type for f in reader.schema]
         numeric = tuple(pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t) for t in types)
-        return Result(tuple(reader.schema.names), numeric, Rows(reader), beyond=beyond)
+        return Result(tuple(relation.columns), numeric, Rows(reader), beyond=beyond)
 
     def count_rest(self) -> int:
         """How many rows were not read; none can be after it."""
@@ -101,8 +103,9 @@ class Result:
 
 def _slices(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        for at in range(0, batch.num_rows, PYTHON_ROWS):
-            yield batch.slice(at, PYTHON_ROWS)
+        step = min(PYTHON_ROWS, 1 + batch.num_rows * PYTHON_BYTES // (batch.get_total_buffer_size() + 1))
+        for at in range(0, batch.num_rows, step):
+            yield batch.slice(at, step)
 
 
 def _values(column: pa.Array) -> list[Value]:

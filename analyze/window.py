@@ -18,6 +18,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LIMIT_NS = 1 << 63
 
+CYCLE_S = 146_097 * 86_400
+"""400 years [s], after which the Gregorian calendar begins anew. Python's ends with the year 9999."""
+
+LAST = (1 << 63) - 1
+
+ENDLESS = {
+    sign * LAST * unit_ns: text
+    for sign, text in ((1, "infinity"), (-1, "-infinity"))
+    for unit_ns in (1, 10**3, 10**6, 10**9)
+}
+"""What DuckDB has for no end of time, in ns: the last number of each type of timestamp."""
+
 
 def instant_ns(text: str, started_ns: int) -> int:
     """The instant that a person typed, as UTC ns since 1970.
@@ -54,8 +66,19 @@ def _iso_ns(text: str) -> int:
 
 
 def iso(ns: int, digits: int = 9) -> str:
-    """An instant, UTC ns since 1970, in ISO 8601 with this many digits of a second."""
+    """An instant, UTC ns since 1970, in ISO 8601 with this many digits of a second, and a sign before longer years.
+
+    What DuckDB takes for the end of all time is `infinity`.
+    """
+    if ns in ENDLESS:
+        return ENDLESS[ns]
     seconds, rest = divmod(ns, 10**9)
-    text = (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    cycles, seconds = divmod(seconds, CYCLE_S)
+    when = EPOCH + timedelta(seconds=seconds)
+    if cycles:
+        year = when.year + 400 * cycles
+        text = f"{year:{'04' if 0 <= year <= 9999 else '+05'}}{when:-%m-%dT%H:%M:%S}"
+    else:
+        text = f"{when:%Y-%m-%dT%H:%M:%S}"
     fraction = f".{rest:09d}"[: digits + 1] if digits else ""
     return f"{text}{fraction}Z"

@@ -148,5 +148,5 @@ def _three(value: float) -> str:
 
 def instant(value: Instant, started_ns: int) -> str:
     """A moment in UTC, with its day only if that is not the day of the recording's start."""
-    day, time = iso(value, 6).rstrip("Z").split("T")
-    return time if day == iso(started_ns, 6).split("T")[0] else f"{day} {time}"
+    day, _, time = iso(value, 6).rstrip("Z").partition("T")
+    return time if day == iso(started_ns, 6).split("T")[0] else f"{day} {time}".rstrip()
