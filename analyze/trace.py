@@ -337,7 +337,7 @@ class Trace:
         )
         for name in ("unfiltered", "windowed", "report", "finding"):
             run(f"CREATE SCHEMA {name}")
-        run(views.wide_view(schema.all_columns(), self._present()))
+        run(views.file_view(schema.all_columns(), self._present()))
         picked = bool(self.pids or self.comms or self.cgroups or self._only_cgroup is not None)
         since, until = self.since_ns is not None, self.until_ns is not None
         for made in views.all_of_a_trace(since, until, picked):
@@ -382,6 +382,8 @@ class Trace:
         for name in ("kind", "ts"):
             if name not in found:
                 raise BrokenTrace(f"{self._shown}: has no column {name}; {RETRY}")
+        if views.PLACE in map(str.lower, found):
+            raise BrokenTrace(f"{self._shown}: has a column {views.PLACE}, which no recording has; {RETRY}")
         for name, kind in found.items():
             if declared.get(name, kind) != kind:
                 raise BrokenTrace(

@@ -18,6 +18,7 @@ from functools import cache
 
 import bpf
 from analyze.sqlfile import DIRECTORY, View, read_view
+from bpf import schema
 from bpf.kind import Col, Kind
 
 TYPES = {
@@ -41,6 +42,22 @@ TYPES = {
 }
 """Column type of a declaration → what DuckDB calls the type that such a column has in the file."""
 
+PLACE = "file_row_number"
+"""What DuckDB calls the place of a row in its file. A column of this name in the file would stand in its way."""
+
+LENGTHS = {
+    "VARCHAR": "strlen({0})",
+    "BLOB": "octet_length({0})",
+    "VARCHAR[]": "list_sum(list_transform({0}, lambda a: 1 + COALESCE(strlen(a), 0)))",
+}
+"""Types of text → SQL: how many bytes a column holds; of a list each item counts for one more."""
+
+TEXT_BYTES = {"bytes": 20 << 10, "names": 20 << 10, "argv": 20 << 10, "binary": 8 << 10}
+NAME_BYTES = 2 << 10
+"""The most that a text of a column of this type may have, and of all others. What recorders write is smaller: at most
+4096 bytes of a path or of arguments, of which each may stand there as \\xNN, and names of a few dozen. So a row has a
+bound, and with it whatever is read of a trace, also where a file of a megabyte stands for gigabytes."""
+
 IS_PICKED = "EXISTS (SELECT 1 FROM unfiltered.picked AS p WHERE p.pid = k.pid AND p.start IS NOT DISTINCT FROM k.start)"
 """Whether the row `k` is of a picked process. A start that is unknown is equal to itself here."""
 
@@ -62,10 +79,11 @@ def derived() -> tuple[View, ...]:
 
 
 def all_of_a_trace(since: bool, until: bool, picked: bool) -> Iterator[tuple[str, str, str]]:
-    """Schema, name and statement of each view and macro over `unfiltered.trace`; each but reads what others make.
+    """Schema, name and statement of each view and macro over `unfiltered.stored`; each but reads what others make.
 
     `since`, `until`: whether the window has this limit; `picked`: whether only some processes were asked for.
     """
+    yield "unfiltered", "trace", wide_view()
     for path in sorted((DIRECTORY / "macros").glob("*.sql")):
         yield "unfiltered", path.stem, path.read_text(encoding="utf-8")
     for kind in bpf.KINDS:
@@ -88,15 +106,37 @@ def text_sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def wide_view(cols: tuple[Col, ...], present: frozenset[str]) -> str:
-    """`unfiltered.trace`: the file as it is, with NULL for columns that a trace of an older version does not have."""
+def file_view(cols: tuple[Col, ...], present: frozenset[str]) -> str:
+    """`unfiltered.stored`: the file as it is, with NULL for columns that a trace of an older version does not have.
+
+    A text that is too long is an error, but of `kind`: row groups are skipped by what it is in the file.
+    """
     items = [
-        name_sql(c.name) if c.name in present else f"CAST(NULL AS {TYPES[c.type]}) AS {name_sql(c.name)}" for c in cols
+        f"{_bounded(c) if c.name in present else f'CAST(NULL AS {TYPES[c.type]})'} AS {name_sql(c.name)}"
+        for c in cols
+        if c.name != schema.KIND_COL.name
     ]
     return (
-        f"CREATE VIEW unfiltered.trace AS SELECT {', '.join(items)}, file_row_number AS row_number "
-        "FROM read_parquet(getvariable('trace'), file_row_number = true)"
+        f"CREATE VIEW unfiltered.stored AS SELECT kind, {', '.join(items)}, {PLACE} AS row_number "
+        f"FROM read_parquet(getvariable('trace'), {PLACE} = true)"
     )
+
+
+def wide_view() -> str:
+    """`unfiltered.trace`: the same rows for whoever wants all kinds."""
+    return (
+        f"CREATE VIEW unfiltered.trace AS SELECT * REPLACE ({_bounded(schema.KIND_COL)} AS kind) FROM unfiltered.stored"
+    )
+
+
+def _bounded(col: Col) -> str:
+    """The column, or the error that a text in it is longer than any that is recorded, if the column is read."""
+    name, of = name_sql(col.name), TYPES[col.type]
+    if of not in LENGTHS:
+        return name
+    length, most = LENGTHS[of].format(name), TEXT_BYTES.get(col.type, NAME_BYTES)
+    told = text_sql(f"column {col.name} has a text of more than {most} bytes, which no recording has")
+    return f"CASE WHEN {length} > {most} THEN error({told}) ELSE {name} END"
 
 
 def kind_view(kind: Kind) -> str:
@@ -104,7 +144,7 @@ def kind_view(kind: Kind) -> str:
     cols = ", ".join(name_sql(c.name) for c in kind.cols)
     return (
         f"CREATE VIEW unfiltered.{name_sql(kind.view)} AS SELECT {cols} "
-        f"FROM unfiltered.trace WHERE kind = {text_sql(kind.name)}"
+        f"FROM unfiltered.stored WHERE kind = {text_sql(kind.name)}"
     )
 
 

@@ -29,7 +29,7 @@ CREATE VIEW finding.losses(
 WITH
 rows AS (
     SELECT t.kind, COUNT(*) AS n
-    FROM unfiltered.trace AS t
+    FROM unfiltered.stored AS t
     CROSS JOIN main.recording AS r
     WHERE t.kind IN ('fork', 'exec', 'exit', 'rename', 'open', 'file_op', 'socket', 'syscall')
         AND (r.since IS NULL OR t.ts >= r.since)
