@@ -6,13 +6,15 @@ No state of pyplot is used or changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpf
-from analyze.errors import NoData
+from analyze.errors import BrokenTrace, NoData
 from bpf.errors import BadRequest, did_you_mean
 from bpf.safe_text import one_line
 
@@ -142,7 +144,8 @@ def find_chart(name: str) -> Chart:
 def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None = None) -> Figure:
     """The chart of the trace, or of some of its processes, or of one system call.
 
-    Raises BadRequest if there is no such chart, process or call, and NoData if there is nothing to draw.
+    Raises BadRequest if there is no such chart, process or call, NoData if there is nothing to draw, and BrokenTrace
+    if it has numbers that cannot be drawn.
     """
     chart = find_chart(name)
     if syscall is not None and not chart.takes_syscall:
@@ -179,24 +182,52 @@ def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
         "lifetimes": lifetimes.draw,
         "errors": errors.draw,
     }
-    with style.applied(), trace.reading():
+    with style.applied(), trace.reading(), _of_numbers(chart.name):
         figure = drawings[chart.name](Ask(trace, chart, syscall))
     figure.set_label(chart.name)
     return figure
 
 
+@contextmanager
+def _of_numbers(name: str) -> Iterator[None]:
+    """Raises BrokenTrace for what numpy and matplotlib say of numbers that no recording has; their warnings are mute.
+
+    Every value of a trace is one that its column can hold, but 2^64 - 1 calls a second have no axis.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ArithmeticError, ValueError, IndexError) as error:
+        said = one_line(str(error)) or type(error).__name__
+        raise BrokenTrace(f"the chart {name} cannot be drawn of numbers that no recording has ({said})") from error
+
+
 def svg(figure: Figure) -> str:
-    """The chart as an <svg> to stand in an HTML page. Its ink and paper follow the page: see `output.inline_svg`."""
+    """The chart as an <svg> to stand in an HTML page. Its ink and paper follow the page: see `output.inline_svg`.
+
+    Raises BrokenTrace.
+    """
     from analyze.charts import output
 
-    return output.inline_svg(figure)
+    with _of_numbers(str(figure.get_label())):
+        return output.inline_svg(figure)
+
+
+def rendered(figure: Figure, ending: str) -> bytes:
+    """The chart as the bytes of a file with this ending. Raises BrokenTrace."""
+    from analyze.charts import output
+
+    with _of_numbers(str(figure.get_label())):
+        return output.rendered(figure, ending)
 
 
 def write(figure: Figure, path: Path, *, force: bool = False) -> int:
     """Writes the chart as the name's ending says, and gives the file's size [bytes].
 
-    Raises BadRequest for another ending than .png, .svg or .pdf, and CannotWrite.
+    Raises BadRequest for another ending than .png, .svg or .pdf, BrokenTrace, and CannotWrite.
     """
     from analyze.charts import output
 
-    return output.write(figure, path, force=force)
+    with _of_numbers(str(figure.get_label())):
+        return output.write(figure, path, force=force)

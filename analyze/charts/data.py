@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from analyze.errors import BrokenTrace
+from analyze.safe_text import one_line
+
 if TYPE_CHECKING:
     from analyze.trace import Trace
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+MOST_ROWS = 3_000_000
+"""What a chart reads at most: 24 MB for each of its columns of numbers. A recording of 100 million rows has half."""
 
 UNKNOWN = -1
 """Stands for a pid or a start that is not known."""
@@ -23,10 +29,21 @@ IDS = "CAST(COALESCE(pid, -1) AS BIGINT) AS pid, COALESCE(TRY_CAST(start AS BIGI
 def columns(trace: Trace, query: str, values: dict[str, object] | None = None) -> dict[str, Any]:
     """The rows of a query of sysmon's own, an array for each column; `values` are those of its parameters.
 
-    Floating point columns have NaN for NULL. Columns of integers and texts must not be NULL.
+    Floating point columns have NaN for NULL. Columns of integers and texts must not be NULL. Raises BrokenTrace if
+    there are more rows than `MOST_ROWS`.
     """
-    found = trace.own(query, values).fetchnumpy()
+    found = trace.own(f"SELECT * FROM ({query}) LIMIT {MOST_ROWS + 1}", values).fetchnumpy()
+    if any(len(array) > MOST_ROWS for array in found.values()):
+        raise too_many(trace)
     return {name: _plain(array) for name, array in found.items()}
+
+
+def too_many(trace: Trace) -> BrokenTrace:
+    """What is said of a trace, or a part of one, that has more to draw than fits into memory."""
+    return BrokenTrace(
+        f"{one_line(str(trace.source.path))}: has more rows than a chart can be made of; "
+        "draw a part of it with --since and --until"
+    )
 
 
 def _plain(array: Any) -> Any:

@@ -53,7 +53,9 @@ def draw(ask: Ask) -> Figure:
         which = "system call" if ask.syscall is None else f"system call {one_line(ask.syscall)}"
         raise NoData(f"no {which} failed in this part of the trace: there are no errors to draw")
     over = steps(trace, rows["ts"])
-    totals = {name: float(rows["calls"][rows["name"] == name].sum()) for name in dict.fromkeys(rows["name"].tolist())}
+    totals: dict[str, float] = {}
+    for name, calls in zip(rows["name"].tolist(), rows["calls"].tolist(), strict=True):
+        totals[name] = totals.get(name, 0.0) + calls
     names = sorted(totals, key=lambda n: (-totals[n], n))
     layers, legend = [], []
     for name, colour in zip(names, style.PALETTE[:TOP], strict=False):
@@ -63,7 +65,8 @@ def draw(ask: Ask) -> Figure:
         )
         legend.append(page.Entry(colour, f"{layers[-1].label}: {units.count(totals[name])}"))
     if len(names) > TOP:
-        mine = np.isin(rows["name"], names[TOP:])
+        shown = set(names[:TOP])
+        mine = np.array([name not in shown for name in rows["name"].tolist()])  # np.isin compares each with each
         label = f"{len(names) - TOP} other{'s' if len(names) - TOP > 1 else ''}"
         layers.append(_layer(label, style.OTHERS, over.sums(rows["ts"][mine], rows["calls"][mine]), over.widths_s))
         legend.append(page.Entry(style.OTHERS, f"{label}: {units.count(sum(totals[n] for n in names[TOP:]))}"))

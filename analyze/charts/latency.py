@@ -132,13 +132,11 @@ def draw(ask: Ask) -> Figure:
 
 def histograms(rows: dict[str, Any], syscall: str | None) -> list[Histogram]:
     """The histogram of each name in the rows, those that took most time first."""
-    out = []
-    for name in dict.fromkeys(rows["name"].tolist()):
-        mine = rows["name"] == name
-        if syscall is not None:
-            mine &= rows["syscall"] == syscall
-        if mine.any():
-            out.append(Histogram.of(name, rows, mine))
+    wanted = np.flatnonzero(rows["syscall"] == syscall) if syscall is not None else np.arange(len(rows["name"]))
+    places: dict[str, list[int]] = {}
+    for place, name in zip(wanted.tolist(), rows["name"][wanted].tolist(), strict=True):
+        places.setdefault(name, []).append(place)
+    out = [Histogram.of(name, rows, np.array(mine)) for name, mine in places.items()]
     return sorted(out, key=lambda h: (-h.total_ns, h.name))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.collections import PolyCollection
 
 from analyze.charts import page, style, units
-from analyze.charts.data import IDS
+from analyze.charts.data import IDS, too_many
 from analyze.charts.losses import losses, shade
 from analyze.charts.steps import boxes, merged
 from analyze.errors import NoData
@@ -30,6 +30,9 @@ SELECT {IDS}, comm, epoch_ns(began), epoch_ns(ended), ended_by, exit_code,
 FROM report.lives
 ORDER BY pid, start, execs
 """
+
+MOST_LIVES = 500_000
+"""What is read at most: each takes half a kilobyte."""
 
 LINES = 34
 """Lines of a chart at the most: as many as a page has room for."""
@@ -149,11 +152,13 @@ def draw(ask: Ask) -> Figure:
 
 
 def processes(trace: Trace) -> list[Process]:
-    """All that lived in the part that was asked for, each with its last name."""
+    """All that lived in the part that was asked for, each with its last name. Raises BrokenTrace for too many."""
     started_ns = trace.metadata["started_ns"]
     found: dict[Key, Process] = {}
     rows: Iterable[Any] = Result.of(trace.own(LIVES)).rows
-    for pid, start, comm, began, ended, ended_by, exit_code, ppid, parent_start in rows:
+    for i, (pid, start, comm, began, ended, ended_by, exit_code, ppid, parent_start) in enumerate(rows):
+        if i == MOST_LIVES:
+            raise too_many(trace)
         process = found.setdefault((pid, start), Process((pid, start), (ppid, parent_start), comm or "?"))
         process.name = comm or process.name
         end = _end(ended_by, exit_code)

@@ -50,14 +50,12 @@ def losses(trace: Trace, chart: Chart) -> Losses:
     """What was lost that the chart would show."""
     rows = columns(trace, QUERY)
     started_ns = trace.metadata["started_ns"]
-    spans: list[tuple[float, float]] = []
+    spans: dict[tuple[float, float], None] = {}
     totals: dict[str, float] = {}
     for began, ended, cause, place, lost in zip(*(rows[c] for c in QUERY_COLUMNS), strict=True):
         if not concerns(chart, place):
             continue
-        span = ((began - started_ns) / 1e9, (ended - started_ns) / 1e9)
-        if span not in spans:
-            spans.append(span)
+        spans[(began - started_ns) / 1e9, (ended - started_ns) / 1e9] = None
         what = f"{cause}: {place}"
         totals[what] = totals.get(what, 0) + lost
     if not spans:

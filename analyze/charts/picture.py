@@ -21,10 +21,10 @@ class Picture:
     figure: Figure
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
-        from analyze.charts import output
+        from analyze import charts
 
         width, height = self.figure.get_size_inches()
-        return output.rendered(self.figure, "png"), {"width": round(width * 100), "height": round(height * 100)}
+        return charts.rendered(self.figure, "png"), {"width": round(width * 100), "height": round(height * 100)}
 
     def svg(self) -> str:
         """The chart as an <svg> to stand in a page of HTML."""

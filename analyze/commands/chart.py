@@ -65,7 +65,7 @@ def chart(
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
         path = output or Path(f"{Path(trace).stem}-{name}.png")
         _quiet()
-        from analyze.charts.output import check, rendered
+        from analyze.charts.output import check
         from analyze.describe import size
         from bpf.safe_text import one_line
         from bpf.streams import binary
@@ -73,7 +73,7 @@ def chart(
         if str(path) == "-":
             if sys.stdout.isatty():
                 raise BadRequest("-o - would write a picture to the terminal: redirect it, or name a file")
-            content = rendered(charts.draw(open_trace, name, syscall=syscall), "png")
+            content = charts.rendered(charts.draw(open_trace, name, syscall=syscall), "png")
             binary(sys.stdout).write(content)
             return
         check(path, force=force)

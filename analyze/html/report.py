@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from analyze import describe
 from analyze.charts import CHARTS, Chart, draw, svg
-from analyze.errors import NoData
+from analyze.errors import BrokenTrace, NoData
 from analyze.findings import Finding, findings
 from analyze.html import page
 from analyze.html.page import Table
@@ -89,17 +89,23 @@ def _findings(trace: Trace) -> list[Finding]:
 
 
 def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:
-    """The charts; and of those with nothing to draw the name, the title and why."""
+    """The charts; and of those that there are not the name, the title and why: one that fails leaves the others."""
     drawn, missing = [], []
     for chart in CHARTS.values():
         try:
-            figure = draw(trace, chart.name)
-        except NoData as reason:
-            missing.append((chart.name, chart.title, str(reason).removeprefix(f"{one_line(trace.source.path.name)}: ")))
+            drawing = inline(svg(draw(trace, chart.name)))
+        except (NoData, BrokenTrace) as reason:
+            missing.append((chart.name, chart.title, _without_name(trace, str(reason))))
             continue
         words = [trace.source.path.name, chart.name, *trace.options, "-o", f"{chart.name}.png"]
-        drawn.append(Drawing(chart, inline(svg(figure)), shlex.join(["sysmon", "chart", *words])))
+        drawn.append(Drawing(chart, drawing, shlex.join(["sysmon", "chart", *words])))
     return drawn, missing
+
+
+def _without_name(trace: Trace, reason: str) -> str:
+    """What is said of the trace without its name, which the page has, or where it was."""
+    path = trace.source.path
+    return reason.removeprefix(f"{one_line(path.name)}: ").removeprefix(f"{one_line(str(path))}: ")
 
 
 def _section(trace: Trace, report: Report, limit: int) -> Section:
