@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from analyze.result import Result, Value
+from bpf.errors import BadRequest
 
 if TYPE_CHECKING:
     from analyze.screen import Screen
@@ -35,6 +36,9 @@ BLOCKS = EIGHTHS + SHADES
 
 MAP_ROWS = 12
 """Most rows of one heat map; a wider range of latencies has rows of several octaves."""
+
+MOST_MAPS = 1_000
+"""Heat maps of a table at most, each of half a megabyte. A kernel has some 400 system calls."""
 
 LEGEND = "shade: calls/s, of the most in its map: {3} from 1/4, {2} from 1/16, {1} from 1/64, {0} less"
 
@@ -93,7 +97,10 @@ def bars(result: Result, paper: Paper) -> Result:
 
 
 def heat_map(result: Result, paper: Paper) -> Result:
-    """A map of each system call, those that took the most time first: latency upwards, time to the right."""
+    """A map of each system call, those that took the most time first: latency upwards, time to the right.
+
+    Raises BadRequest if there are too many.
+    """
     measured = ("ts", "interval_s", "octave", "calls", "time_ns")
     ts, interval_s, octave, calls, time_ns = map(result.names.index, measured)
     which = _which(result, *measured)
@@ -102,6 +109,8 @@ def heat_map(result: Result, paper: Paper) -> Result:
     maps: dict[Row, _Map] = defaultdict(_Map)
     for (when, length), snapshot in groupby(result.rows, key=itemgetter(ts, interval_s)):
         spread = _spread(when, length, paper, slots)
+        if len(maps) > MOST_MAPS:
+            raise BadRequest("there are more system calls than can be drawn; --format csv has the numbers of all")
         for row in snapshot:
             maps[which(row)].add(int(_number(row[octave])), int(_number(row[calls])), _number(row[time_ns]), spread)
 

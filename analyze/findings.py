@@ -15,6 +15,9 @@ QUERY = (
     "SELECT rule, severity, summary, evidence, threshold, command, pid, comm, start, weakened_by FROM report.findings"
 )
 
+MOST = 1_000
+"""Findings that are in memory at most. A recording has some dozens; the report `findings` has all."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -38,7 +41,7 @@ class Finding:
 
 
 def findings(trace: Trace) -> list[Finding]:
-    """What the rules find in the part of the trace that is open, the worst first."""
+    """What the rules find in the part of the trace that is open, the worst first, and no more than `MOST`."""
     titles = {rule.name: rule.title for rule in rules()}
-    rows = Result.of(trace.own(QUERY)).records()
+    rows = Result.of(trace.own(f"{QUERY} LIMIT {MOST}")).records()
     return [Finding(title=titles[str(row["rule"])], **row) for row in rows]  # type: ignore[arg-type]

@@ -22,8 +22,11 @@ FORMATS = ("table", "json", "csv", "markdown")
 
 GAP = "  "
 
-PAGE_ROWS = 10_000
-"""Rows of a table whose columns are as wide as the widest of these needs."""
+PAGE_ROWS, PAGE_CHARACTERS = 10_000, 8 << 20
+"""Rows of a table whose columns are as wide as the widest of these needs, and about how much text they have at most."""
+
+WIDEST = 1_000
+"""Where a column becomes no wider [terminal cells]: a longer text moves what is right of it in its own line."""
 
 CUT = "…"
 """Ends a line that was cut, where it can be written."""
@@ -100,15 +103,32 @@ def table_pages(
     """
     rows = islice(result.rows, limit)
     widths = [0] * len(result.names)
-    columns: Iterable[list[str]] = ([shown(name)] for name in result.names)
-    while True:
-        page = list(islice(rows, PAGE_ROWS))
+    heads = [[shown(name)] for name in result.names]
+    while (page := _page(rows)) or heads[0]:
         values = zip(*page, strict=True) if page else ([] for _ in result.names)
-        columns = [head + _texts(name, of) for head, name, of in zip(columns, result.names, values, strict=True)]
+        columns = [head + _texts(name, of) for head, name, of in zip(heads, result.names, values, strict=True)]
         yield _aligned(columns, result.numeric, widths, width, cut)
-        if len(page) < PAGE_ROWS:
-            return
-        columns = ([] for _ in result.names)
+        heads = [[] for _ in result.names]
+
+
+def _page(rows: Iterator[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
+    """The next rows, as many as a page has."""
+    page = []
+    room = PAGE_CHARACTERS
+    for row in islice(rows, PAGE_ROWS):
+        page.append(row)
+        room -= sum(map(_length, row))
+        if room < 0:
+            break
+    return page
+
+
+def _length(value: Value) -> int:
+    """About how many characters a value has."""
+    if isinstance(value, str):
+        return len(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(_length, parts))
 
 
 def _texts(name: str, values: Iterable[Value]) -> list[str]:
@@ -134,15 +154,19 @@ def _aligned(
     padded = []
     for i, (column, right) in enumerate(zip(columns, numeric, strict=True)):
         cells = [len(text) if text.isascii() else cell_len(text) for text in column]
-        most = widths[i] = max(widths[i], max(cells, default=0))
-        if right:
-            padded.append([" " * (most - n) + text for text, n in zip(column, cells, strict=True)])
-        else:
-            padded.append([text + " " * (most - n) for text, n in zip(column, cells, strict=True)])
+        widths[i] = min(WIDEST, max(widths[i], max(cells, default=0)))
+        padded.append(_padded(column, cells, widths[i], right))
     lines = [GAP.join(row).rstrip() for row in zip(*padded, strict=True)]
     if width is None:
         return lines
     return [set_cell_size(line, width - 1) + cut if cell_len(line) > width else line for line in lines]
+
+
+def _padded(column: list[str], cells: list[int], most: int, right: bool) -> Iterator[str]:
+    """The texts, which take so many cells, with the spaces that each needs."""
+    if right:
+        return (" " * (most - n) + text for text, n in zip(column, cells, strict=True))
+    return (text + " " * (most - n) for text, n in zip(column, cells, strict=True))
 
 
 def human(name: str, value: Value) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from analyze import formats
 from analyze.describe import heading
-from analyze.findings import Finding, findings
+from analyze.findings import MOST, Finding, findings
 from analyze.result import Result
 from analyze.screen import ALARM, BOLD, QUIET, Screen
 from bpf.partial import DAMAGED
@@ -150,7 +150,8 @@ def _write_findings(found: list[Finding], screen: Screen, width: int) -> int:
         screen.line("Findings: none", BOLD)
         return 2
     few = worst(found)
-    count = f"{len(few)} of {len(found)}" if len(few) < len(found) else f"{len(few)}"
+    more = " and more" if len(found) == MOST else ""
+    count = f"{len(few)} of {len(found)}{more}" if len(few) < len(found) else f"{len(few)}"
     screen.line(f"Findings ({count}): after `sysmon report TRACE` type what stands on the right, or `findings`", BOLD)
     for f in few:
         screen.line(finding_line(f, width, screen.cut), ALARM if f.severity == "high" else "")

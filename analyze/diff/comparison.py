@@ -16,6 +16,8 @@ from analyze.diff import significance
 from analyze.diff.notes import followed_to_the_end, notes
 from analyze.diff.sections import SQL, find_section, missing, sections
 from analyze.diff.significance import Array, Side
+from analyze.errors import BrokenTrace
+from analyze.result import BATCH_ROWS
 from analyze.sqlfile import read_view
 from analyze.trace import Trace
 from analyze.views import name_sql
@@ -35,6 +37,9 @@ OF_BOTH = {
     "file_errors": "programs",
 }
 """Sections that are about commands which are in both recordings, and the table of `sides` that says which those are."""
+
+SIDE_BYTES = 128 << 20
+"""What is taken of a side at most. Of a recording of ten million rows it is 5 MB."""
 
 LEVEL = 0.01
 """The false discovery rate: of the changes that are told of, at most so many are expected to be chance."""
@@ -218,11 +223,23 @@ class Comparison:
 
 
 def _tables(trace: Trace) -> dict[str, pa.Table]:
+    """What is taken of a side. Raises BrokenTrace if that is more than `SIDE_BYTES`."""
+    found: dict[str, pa.Table] = {}
+    room = SIDE_BYTES
     with trace.reading():
-        return {
-            name: trace.keep(read_view(SQL / "side" / f"{name}.sql")).to_arrow_table()
-            for name in ("span", "named", *TABLES)
-        }
+        for name in ("span", "named", *TABLES):
+            reader = trace.keep(read_view(SQL / "side" / f"{name}.sql")).to_arrow_reader(BATCH_ROWS)
+            batches = []
+            for batch in reader:
+                batches.append(batch)
+                room -= batch.nbytes
+                if room < 0:
+                    raise BrokenTrace(
+                        f"{one_line(str(trace.source.path))}: has more than can be compared in memory; "
+                        "compare a part of it with --since and --until"
+                    )
+            found[name] = pa.Table.from_batches(batches, reader.schema)
+    return found
 
 
 def _column(table: pa.Table, name: str) -> Array:
