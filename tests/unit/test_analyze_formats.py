@@ -143,7 +143,7 @@ def test_a_long_table_is_made_page_by_page(monkeypatch: pytest.MonkeyPatch) -> N
         ["c            1", "dddddddddd  10"],
         ["e            1"],
     ]
-    assert made(["a", "b"]) == [["text  n", "a     1", "b     1"], []]
+    assert made(["a", "b"]) == [["text  n", "a     1", "b     1"]]
     assert made(["a", "b", "c"], limit=1) == [["text  n", "a     1"]]
     assert made([]) == [["text  n"]]
 
