@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyze.errors import BrokenTrace
-from analyze.safe_text import one_line
+from bpf.safe_text import one_line
 
 if TYPE_CHECKING:
     from analyze.trace import Trace
