@@ -15,8 +15,10 @@ from bpf.safe_text import one_line
 
 
 @contextmanager
-def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, force: bool, option: str = "") -> Iterator[BinaryIO]:
     """What is written inside is the file when the `with` ends; if it ends by an error, there is no file.
+
+    `option` is how another name is given.
 
     Raises CannotWrite if there is a file of this name already and `force` is not given, or if none can be written
     there. An OSError that is raised inside is taken for one of the file.
@@ -24,7 +26,7 @@ def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     shown = _shown(path)
     try:
         with Directory.hold(path.parent) as parent:
-            _check(parent, path.name, shown, force)
+            _check(parent, path.name, shown, force, option)
             with NewFile(parent, path.name) as new:
                 yield new.file
                 new.publish(force=force)
@@ -34,12 +36,12 @@ def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         raise CannotWrite(f"cannot write {shown}: {error.strerror or error}; name another place") from None
 
 
-def check(path: Path, *, force: bool) -> None:
+def check(path: Path, *, force: bool, option: str = "") -> None:
     """Raises CannotWrite if the file cannot be written, before it is known what is to be in it."""
     shown = _shown(path)
     try:
         with Directory.hold(path.parent) as parent:
-            _check(parent, path.name, shown, force)
+            _check(parent, path.name, shown, force, option)
     except OSError as error:
         raise CannotWrite(f"cannot write {shown}: {error.strerror or error}; name another place") from None
 
@@ -51,13 +53,14 @@ def _shown(path: Path) -> str:
     return shown
 
 
-def _check(parent: Directory, name: str, shown: str, force: bool) -> None:
+def _check(parent: Directory, name: str, shown: str, force: bool, option: str) -> None:
+    by = f" with {option}" if option else ""
     is_directory = name in ("", "..")
     present = not is_directory and parent.exists(name)
     special = present and parent.is_special(name)
     if is_directory or (special and stat.S_ISDIR(parent.status(name).st_mode)):
-        raise CannotWrite(f"{shown} is a directory: name a file")
+        raise CannotWrite(f"{shown} is a directory: name a file{by}")
     if special:
         raise CannotWrite(f"{shown} is no regular file: a file is written in place of a file, not into a device")
     if present and not force:
-        raise CannotWrite(f"{shown} exists: choose another name, or overwrite it with --force")
+        raise CannotWrite(f"{shown} exists: choose another name{by}, or overwrite it with --force")

@@ -124,13 +124,13 @@ def ending_of(path: Path) -> str:
 def check(path: Path, *, force: bool) -> None:
     """Raises BadRequest or CannotWrite if the file cannot be written, before anything is drawn."""
     ending_of(path)
-    newfile.check(path, force=force)
+    newfile.check(path, force=force, option="-o")
 
 
 def write(figure: Figure, path: Path, *, force: bool = False) -> int:
     """Writes the chart into a file, whole or not at all, and gives its size [bytes]."""
     check(path, force=force)
     content = rendered(figure, ending_of(path))
-    with newfile.new_file(path, force=force) as file:
+    with newfile.new_file(path, force=force, option="-o") as file:
         file.write(content)
     return len(content)
