@@ -46,6 +46,11 @@ def too_many(trace: Trace) -> BrokenTrace:
     )
 
 
+def is_text(texts: Any, text: str) -> npt.NDArray[np.bool_]:
+    """Which of the texts are this one. numpy would compare without NULs at their end."""
+    return np.fromiter((each == text for each in texts.tolist()), bool, len(texts))
+
+
 def _plain(array: Any) -> Any:
     if isinstance(array, np.ma.MaskedArray):
         return array.filled(np.nan) if array.dtype.kind == "f" else array.filled()

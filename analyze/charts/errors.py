@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyze.charts import page, stack, style, units
-from analyze.charts.data import Floats, columns
+from analyze.charts.data import Floats, columns, is_text
 from analyze.charts.losses import losses, shade
 from analyze.charts.steps import steps
 from analyze.errors import NoData
@@ -48,7 +48,7 @@ def draw(ask: Ask) -> Figure:
     by_error = "syscall_errors" in trace.metadata["kinds"]
     rows = columns(trace, BY_ERROR if by_error else BY_CALL)
     if ask.syscall is not None:
-        rows = {name: column[rows["syscall"] == ask.syscall] for name, column in rows.items()}
+        rows = {name: column[is_text(rows["syscall"], ask.syscall)] for name, column in rows.items()}
     if not len(rows["ts"]):
         which = "system call" if ask.syscall is None else f"system call {one_line(ask.syscall)}"
         raise NoData(f"no {which} failed in this part of the trace: there are no errors to draw")
@@ -58,15 +58,16 @@ def draw(ask: Ask) -> Figure:
         totals[name] = totals.get(name, 0.0) + calls
     names = sorted(totals, key=lambda n: (-totals[n], n))
     layers, legend = [], []
-    for name, colour in zip(names, style.PALETTE[:TOP], strict=False):
-        mine = rows["name"] == name
+    places = {name: place for place, name in enumerate(names)}
+    place = np.fromiter((places[name] for name in rows["name"].tolist()), int, len(rows["name"]))
+    for number, (name, colour) in enumerate(zip(names, style.PALETTE[:TOP], strict=False)):
+        mine = place == number
         layers.append(
             _layer(style.text_of(name, 34), colour, over.sums(rows["ts"][mine], rows["calls"][mine]), over.widths_s)
         )
         legend.append(page.Entry(colour, f"{layers[-1].label}: {units.count(totals[name])}"))
     if len(names) > TOP:
-        shown = set(names[:TOP])
-        mine = np.array([name not in shown for name in rows["name"].tolist()])  # np.isin compares each with each
+        mine = place >= TOP
         label = f"{len(names) - TOP} other{'s' if len(names) - TOP > 1 else ''}"
         layers.append(_layer(label, style.OTHERS, over.sums(rows["ts"][mine], rows["calls"][mine]), over.widths_s))
         legend.append(page.Entry(style.OTHERS, f"{label}: {units.count(sum(totals[n] for n in names[TOP:]))}"))

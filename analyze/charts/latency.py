@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analyze.charts import page, style, units
-from analyze.charts.data import IDS, Floats, columns
+from analyze.charts.data import IDS, Floats, columns, is_text
 from analyze.charts.losses import losses
 from analyze.errors import NoData
 from bpf.safe_text import one_line
@@ -132,7 +132,7 @@ def draw(ask: Ask) -> Figure:
 
 def histograms(rows: dict[str, Any], syscall: str | None) -> list[Histogram]:
     """The histogram of each name in the rows, those that took most time first."""
-    wanted = np.flatnonzero(rows["syscall"] == syscall) if syscall is not None else np.arange(len(rows["name"]))
+    wanted = np.flatnonzero(is_text(rows["syscall"], syscall)) if syscall is not None else np.arange(len(rows["name"]))
     places: dict[str, list[int]] = {}
     for place, name in zip(wanted.tolist(), rows["name"][wanted].tolist(), strict=True):
         places.setdefault(name, []).append(place)

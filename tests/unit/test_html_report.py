@@ -233,7 +233,7 @@ def test_a_page_is_small(path: Path) -> None:
 
 def test_long_texts_do_not_make_it_large(few: None, tmp_path: Path) -> None:
     rows = [
-        traces.row("exec", traces.at(i / 100), pid=i, start=traces.born(0), path="/" * 4000, argv=["x" * 100_000])
+        traces.row("exec", traces.at(i / 100), pid=i, start=traces.born(0), path="/" * 4000, argv=["x" * 16_000])
         for i in range(1, 100)
     ]
     assert len(written(traces.write(tmp_path / "t.parquet", rows)).encode()) < LIMIT_BYTES / 5
