@@ -41,10 +41,10 @@ def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict
                 raise _exists(file)
             with left.parts() as directories:
                 recording = _repaired(left, directories, place, file.name, force)
-            with contextlib.suppress(OSError):  # a file system that cannot be written
-                for name in left.names:
-                    partial.remove(left.parent, name)
-                partial.sweep(left.parent, partial.wanted(left.names[0]))
+                for name, directory in zip(left.names, directories, strict=True):
+                    with contextlib.suppress(OSError):  # a file system that cannot be written
+                        partial.remove(left.parent, name, directory)
+            partial.sweep(left.parent, partial.wanted(left.names[0]))
             return file, recording
 
 

@@ -118,7 +118,10 @@ def left_of(path: Path) -> Iterator[Left | None]:
 def _made_whole(left: Left) -> Source:
     shown = one_line(str(left.path))
     elsewhere = f"`sysmon repair {shlex.quote(shown)} -o FILE` makes a trace of it"
-    place = scratch.new_directory()
+    try:
+        place = scratch.new_directory()
+    except OSError as e:
+        raise NotATrace(f"{shown}: no directory for temporary files ({e.strerror or e}); {elsewhere}") from e
     try:
         copy = place / partial.wanted(left.names[0])
         with copy.open("xb") as out, left.parts() as directories:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import stat
 import struct
@@ -220,24 +221,23 @@ def _token(name: str) -> str:
     return found["token"]
 
 
-def remove(parent: Directory, name: str) -> None:
-    """Removes a directory and what a recorder puts into it. Raises OSError.
+def remove(parent: Directory, name: str, directory: Directory) -> None:
+    """Removes a directory, which is held, and what a recorder puts into it. Raises OSError.
 
-    It has another name first: what is left if we do not come to the end is no recording, and `sweep` knows it.
+    It has another name first: what is left if we do not come to the end is no recording, and `sweep` knows it. If
+    somebody has moved it meanwhile, it is only emptied.
     """
-    gone = name.removesuffix(SUFFIX) + REMOVED
-    try:
-        parent.rename(name, gone)
-    except OSError:  # a disk so full that it takes no other name
-        gone = name
-    _remove_now(parent, gone)
-
-
-def _remove_now(parent: Directory, name: str) -> None:
-    with parent.subdirectory(name) as directory:
-        for file in (ROWS, *JOURNALS, LOG):
-            directory.remove(file)
-    parent.remove_directory(name)
+    is_there = parent.exists(name) and os.path.samestat(parent.status(name), directory.status())
+    if is_there:
+        gone = name.removesuffix(SUFFIX) + REMOVED
+        with contextlib.suppress(OSError):  # a disk so full that it takes no other name
+            parent.rename(name, gone)
+            name = gone
+    for file in (ROWS, *JOURNALS, LOG):
+        directory.remove(file)
+    if is_there:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # moved since
+            parent.remove_directory(name)
 
 
 def sweep(parent: Directory, file: str) -> int:
@@ -249,9 +249,10 @@ def sweep(parent: Directory, file: str) -> int:
     with contextlib.suppress(OSError):
         for name in parent.names():
             if wanted(name) == file and (name.endswith(REMOVED) or _was_never_begun(parent, name)):
-                with contextlib.suppress(OSError):  # another's, or there is more in it
-                    _remove_now(parent, name)
-                    swept += 1
+                with contextlib.suppress(OSError), parent.subdirectory(name) as directory:  # another's, or not empty
+                    if not (directory.exists(LOG) and is_running(directory)):
+                        remove(parent, name, directory)
+                        swept += 1
     return swept
 
 

@@ -142,8 +142,8 @@ class FlightWriter:
         return _Part(name, directory, self._began_s, self._part.leave(changes))
 
     def _remove(self, part: _Part) -> None:
-        part.directory.close()
-        partial.remove(self._parent, part.name)
+        with part.directory:
+            partial.remove(self._parent, part.name, part.directory)
 
     def _drop(self, current: int = 0) -> None:
         """Removes what need not be kept beside the part that is not over, unless a child reads it.

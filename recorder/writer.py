@@ -345,8 +345,9 @@ class TraceWriter:
 
     def _remove(self) -> None:
         """The hidden directory. Somebody may have removed it, or the disk takes nothing any more."""
+        assert self._directory
         with contextlib.suppress(OSError):
-            partial.remove(self._parent, self._name)
+            partial.remove(self._parent, self._name, self._directory)
 
     def _let_go(self) -> None:
         """Closes what is open. From now on nothing is done by any name."""

@@ -200,7 +200,7 @@ def test_a_file_system_that_is_read_only_is_one_line(small_disk: Path) -> None:
 
 
 def test_at_a_limit_of_file_size_the_command_runs_on(tmp_path: Path) -> None:
-    limit = 1_000_000
+    limit = 1_100_000
     path, gate = tmp_path / "t.parquet", tmp_path / "gate"
     command = [sys.executable, "-I", "-S", "-c", NUMBERED, "2000", gate]
     with (tmp_path / "said").open("w+") as said:  # a pipe would be held open by the command that runs on
