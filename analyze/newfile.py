@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -34,6 +34,14 @@ def new_file(path: Path, *, force: bool, option: str = "") -> Iterator[BinaryIO]
         raise CannotWrite(f"{shown} has appeared meanwhile: choose another name, or give --force") from None
     except OSError as error:
         raise CannotWrite(f"cannot write {shown}: {error.strerror or error}; name another place") from None
+
+
+def is_one_of(path: Path, others: Iterable[Path]) -> bool:
+    """Whether the path leads to one of these files now."""
+    try:
+        return any(path.samefile(other) for other in others)
+    except OSError:  # there is nothing there
+        return False
 
 
 def check(path: Path, *, force: bool, option: str = "") -> None:

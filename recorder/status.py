@@ -125,7 +125,7 @@ class Status:
         gone = f"; {removed} older removed (--rotate-keep), whose rows are part of this" if removed else ""
         self.say(
             f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
-            f"{size(sum(file.stat().st_size for file in files))}, {seconds:.1f} s, "
+            f"{size(sum(map(_bytes, files)))}, {seconds:.1f} s, "
             f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{counted}{gone}"
         )
         self.say(SHARING)
@@ -134,3 +134,11 @@ class Status:
     def say(self, text: str) -> None:
         """Writes a line, if anybody reads it: that nobody does is no reason to lose a recording."""
         sys.stderr.write(f"{shown(text)}\n")
+
+
+def _bytes(file: Path) -> int:
+    """Size of a file; 0 if somebody has taken it away."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

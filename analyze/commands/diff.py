@@ -165,7 +165,7 @@ def _html(
     from analyze.errors import CannotWrite
     from analyze.html.diff import write_html
     from analyze.html.page import TABLE_ROWS
-    from analyze.newfile import new_file
+    from analyze.newfile import is_one_of, new_file
     from bpf.safe_text import one_line
     from bpf.streams import binary
 
@@ -175,11 +175,12 @@ def _html(
         write_html(found, (before, after), heading, binary(sys.stdout), limit=limit)
         return
     path = Path(file)
-    if force and path.exists() and any(path.samefile(trace) for trace in traces):
+    if force and is_one_of(path, map(Path, traces)):
         raise CannotWrite(f"{one_line(file)} is one of the traces: choose another name")
     with new_file(path, force=force) as stream:
         write_html(found, (before, after), heading, stream, limit=limit)
-    click.echo(f"wrote {one_line(file)}: {size(path.stat().st_size)}", err=True)
+        written = stream.tell()
+    click.echo(f"wrote {one_line(file)}: {size(written)}", err=True)
 
 
 def _write(

@@ -107,7 +107,7 @@ def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:
     from analyze.errors import CannotWrite
     from analyze.html.page import TABLE_ROWS
     from analyze.html.report import write_html
-    from analyze.newfile import new_file
+    from analyze.newfile import is_one_of, new_file
     from bpf.safe_text import one_line
     from bpf.streams import binary
 
@@ -116,11 +116,12 @@ def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:
         write_html(trace, binary(sys.stdout), limit=limit)
         return
     path = Path(file)
-    if force and path.exists() and path.samefile(trace.source.path):
+    if force and is_one_of(path, [trace.source.path]):
         raise CannotWrite(f"{one_line(file)} is the trace itself: choose another name")
     with new_file(path, force=force) as stream:
         write_html(trace, stream, limit=limit)
-    click.echo(f"wrote {one_line(file)}: {size(path.stat().st_size)}", err=True)
+        written = stream.tell()
+    click.echo(f"wrote {one_line(file)}: {size(written)}", err=True)
 
 
 def _check(names: tuple[str, ...], form: str) -> None:
