@@ -140,7 +140,9 @@ passed, and what to type next. Each rule is a query, `analyze/sql/findings/NAME.
 - A share of the window is a share of the time in it that was counted: from snapshot to snapshot.
 - The recorder is never a finding.
 - What is so of three or more processes of one name is one finding, of the worst; its evidence names the others.
-- Losses are one, and each finding that they could change says so.
+- What a process does stands before what the machine suffers from, unless it is low: the one may be the other's cause.
+- Losses are one, and each finding that they could change says so. A loss of what no finding and not the summary rests
+  on is low.
 
 A finding says where to look, not what is wrong: a compiler is bound by the CPU because it should be.
 """

@@ -357,6 +357,7 @@ class Trace:
             "recorder_start": info["recorder_start"],
             "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
             "window_options": "".join(f" {word}" for word in map(shlex.quote, self._window)),
+            "of_some": not everyone,
             "command_status": info["command_status"],
             "stopped_by_signal": info["stopped_by"] == "signal",
             "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0 and "syscall_stats" not in full,

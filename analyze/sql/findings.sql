@@ -1,5 +1,7 @@
 -- What is worth a look, the worst first: findings, each with its evidence and what shows more of it.
 --
+-- What a process does comes before what the machine suffers from, but where it is low: the one may be the cause of the
+-- other. A loss of rows that nothing here nor in the summary rests on is low.
 -- A rule makes a finding where what was recorded passes its threshold. Where a rule needs what was not recorded there is
 -- none, so no finding says nothing about what is missing. What is so of three or more processes of one name is one finding.
 -- docs/findings.md has each rule. The recorder is never one.
@@ -28,6 +30,7 @@ CREATE VIEW report.findings(
 WITH
 found AS (
     SELECT 'busy_poll' AS rule, * FROM finding.busy_poll
+    UNION ALL SELECT 'close_wait', * FROM finding.close_wait
     UNION ALL SELECT 'command_failed', * FROM finding.command_failed
     UNION ALL SELECT 'connect_retry', * FROM finding.connect_retry
     UNION ALL SELECT 'cpu_bound', * FROM finding.cpu_bound
@@ -41,10 +44,12 @@ found AS (
     UNION ALL SELECT 'memory_growth', * FROM finding.memory_growth
     UNION ALL SELECT 'memory_pressure', * FROM finding.memory_pressure
     UNION ALL SELECT 'missing_files', * FROM finding.missing_files
+    UNION ALL SELECT 'name_lookup', * FROM finding.name_lookup
     UNION ALL SELECT 'restart_loop', * FROM finding.restart_loop
     UNION ALL SELECT 'slow_service', * FROM finding.slow_service
     UNION ALL SELECT 'slow_tail', * FROM finding.slow_tail
     UNION ALL SELECT 'sync_stall', * FROM finding.sync_stall
+    UNION ALL SELECT 'unrecorded_server', * FROM finding.unrecorded_server
 ),
 -- What is said of each of several processes of one name, but for the numbers, is said once: of the worst.
 alike AS (
@@ -99,6 +104,30 @@ lost AS (
     GROUP BY l.cause, l.place, COALESCE(p.kind, l.place)
     HAVING SUM(l.lost) > 0 OR SUM(l.lost) IS NULL
 ),
+-- The kinds that the findings rest on, and those that the summary shows.
+shown AS (
+    SELECT UNNEST(STRING_SPLIT(rests_on, ', ')) AS kind FROM named
+    UNION SELECT UNNEST(['syscall_stats', 'cpu', 'process', 'fork', 'exec', 'exit', 'followed'])
+),
+-- Losses of what nothing rests on.
+aside AS (
+    SELECT n.n
+    FROM named AS n
+    JOIN lost AS l ON ENDS_WITH(n.summary, ', ' || l.cause || ' ' || l.place)
+    LEFT JOIN shown AS s ON s.kind = l.kind
+    WHERE n.rule = 'losses'
+    GROUP BY n.n
+    HAVING COUNT(s.kind) = 0
+),
+judged AS (
+    SELECT n.* REPLACE (
+        CASE WHEN a.n IS NULL THEN n.severity ELSE 'low' END AS severity,
+        CASE WHEN a.n IS NULL THEN n.weight ELSE 0 END AS weight,
+        n.evidence || CASE WHEN a.n IS NULL THEN '' ELSE '; nothing that is found rests on these' END AS evidence
+    )
+    FROM named AS n
+    LEFT JOIN aside AS a ON a.n = n.n
+),
 weak AS (
     SELECT n.n, STRING_AGG(DISTINCT l.cause || ' ' || l.place || ' ' || COALESCE(CAST(l.lost AS VARCHAR), '?'), ', '
         ORDER BY l.cause || ' ' || l.place || ' ' || COALESCE(CAST(l.lost AS VARCHAR), '?')) AS weakened_by
@@ -126,7 +155,12 @@ SELECT
     n.pid,
     n.comm,
     n.start
-FROM named AS n
+FROM judged AS n
 LEFT JOIN weak AS w ON w.n = n.n
 WHERE NOT n.is_one_of_many OR n.place = 1
-ORDER BY CASE n.severity WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, n.weight DESC, n.n;
+ORDER BY
+    n.severity = 'low',
+    COALESCE(n.subject, '') = 'the machine',
+    CASE n.severity WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END,
+    n.weight DESC,
+    n.n;

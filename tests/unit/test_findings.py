@@ -4,6 +4,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import analyze
 from analyze.findings import Finding, findings
 from analyze.summary import finding_line
@@ -138,6 +140,33 @@ def test_cpu_wait(tmp_path: Path) -> None:
     assert f.summary.endswith(", though CPUs were idle")
 
 
+def test_too_few_cpus_are_one_finding(tmp_path: Path) -> None:
+    # 13 programs waited 4 s each of 10 s: 52 s for 2 CPUs, 2.6 threads for each.
+    waiting = [r for pid in range(10, 23) for r in (alive(pid, f"p{pid}"), used(10, pid, 1, 4 + pid / 1000))]
+    f, *others = found(tmp_path, [*waiting, *host(9.5, 0.5)])
+    assert (f.rule, others) == ("cpu_saturation", [])
+    assert f.evidence.endswith("; most of all p22 (22) 4.0 s, p21 (21) 4.0 s, p20 (20) 4.0 s")
+    # Where the machine is not full, or that is not known, the one that waited most stands for all.
+    for cpus in (host(8, 2), []):
+        f, *others = found(tmp_path, [*waiting, *cpus])
+        assert (f.rule, f.pid, others) == ("cpu_wait", 22, [])
+        assert f.summary == "p22 (22) waited 4.0 s for a CPU, 80 % of the time it wanted one, and so did 12 more"
+        assert "; so did p21 (21) 4.0 s, p20 (20) 4.0 s, " in f.evidence and f.evidence.endswith("p12 (12) 4.0 s, ...")
+        assert f.command == "sysmon report TRACE runqueue"
+    # Each that was kept from idle CPUs has its own quota.
+    assert len(found(tmp_path, [*waiting, *host(4, 6)], "cpu_wait")) == 13
+
+
+def test_what_a_process_does_comes_before_what_the_machine_suffers(tmp_path: Path) -> None:
+    many = [r for pid in range(10, 30) for r in (alive(pid), used(10, pid, 0.5, 4))]
+    rows = [*many, alive(7), used(10, 7, 9), *host(10, 0), row("machine", at(10), io_full_ns=6 * S)]
+    assert [(f.rule, f.severity) for f in found(tmp_path, rows)] == [
+        ("cpu_bound", "medium"),
+        ("cpu_saturation", "high"),
+        ("io_pressure", "high"),
+    ]
+
+
 def test_a_sleep_that_the_kernel_took_for_a_wait_is_none(tmp_path: Path) -> None:
     # 5 s of waiting in 3 turns to run cannot be; in 30 it can.
     assert not found(tmp_path, [alive(7), used(10, 7, 0.1, 5, voluntary_switches=3)])
@@ -178,13 +207,53 @@ def test_sync_stall(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(100, 1.99))
     assert not found(tmp_path, rows(9, 2))
     assert not found(tmp_path, rows(100, 2, "write"))
-    # What it waited for a CPU may have been in these calls.
-    assert one(tmp_path, [*rows(100, 4.9), used(10, 7, 1, 2.9)], "sync_stall").severity == "medium"
-    f = one(tmp_path, [*rows(100, 4.9), used(10, 7, 1, 3)], "sync_stall")
+    # What it waited for a CPU may have been in these calls: from half of their time on that is one step less.
+    assert one(tmp_path, [*rows(100, 5), used(10, 7, 1, 2.4)], "sync_stall").severity == "high"
+    f = one(tmp_path, [*rows(100, 4.9), used(10, 7, 1, 2.45)], "sync_stall")
     assert (f.severity, f.summary.split(", ")[1]) == ("low", "much of it without a CPU")
+    assert one(tmp_path, [*rows(100, 4.9), used(10, 7, 1, 2.44)], "sync_stall").severity == "medium"
     assert one(tmp_path, [*rows(100, 5), used(10, 7, 1, 5)], "sync_stall").severity == "medium"
     # One fsync of 3 s is enough.
     assert found(tmp_path, [alive(7), spent(7, "fsync", 3 * S, 1)], "sync_stall")
+
+
+O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_DSYNC, O_SYNC = 0, 1, 2, 0o100, 0o10000, 0o4010000
+"""include/uapi/asm-generic/fcntl.h"""
+
+
+@pytest.mark.parametrize("syscall", ["write", "pwrite64", "writev", "pwritev", "pwritev2"])
+def test_writes_that_each_wait_for_the_disk(tmp_path: Path, syscall: str) -> None:
+    def rows(flags: int, **columns: Any) -> list[Row]:
+        slow = spent(7, syscall, 10 * MS, 100, total_ns=5 * S, max_ns=80 * MS)
+        return [alive(7, "wal"), slow, opened(7, "/data/wal", flags=flags, **columns)]
+
+    # 5 of 10 s, in calls of 50 ms each.
+    f = one(tmp_path, rows(O_WRONLY | O_DSYNC | O_CREAT), "sync_stall")
+    assert (f.severity, f.pid) == ("high", 7)
+    assert f.summary == (
+        f"wal (7) waits for its writes: {syscall} took 50 % of its time, with files open with O_SYNC or O_DSYNC"
+    )
+    assert f"mostly {syscall}: 5.000 s in 10.000 s of life, mean 50.00 ms" in f.evidence
+    assert "; open with O_SYNC or O_DSYNC: /data/wal; which of its writes" in f.evidence
+    assert found(tmp_path, rows(O_RDWR | O_SYNC), "sync_stall")
+    assert not found(tmp_path, rows(O_RDWR | O_CREAT), "sync_stall")
+    assert not found(tmp_path, rows(O_RDONLY | O_SYNC), "sync_stall"), "nobody writes to it"
+    assert not found(tmp_path, rows(O_RDWR | O_SYNC, error="EACCES"), "sync_stall")
+    assert not found(tmp_path, [*rows(O_RDWR | O_SYNC)[:2], opened(8, "/x", flags=O_RDWR | O_SYNC)], "sync_stall")
+    # It was opened before the window, and is open still.
+    assert found(tmp_path, rows(O_RDWR | O_SYNC), "sync_stall", pids=(7,))
+    # What it wrote besides, at 10 us each, does not make the mean smaller.
+    fast = spent(7, "writev" if syscall == "write" else "write", 10_000, 100_000)
+    f = one(tmp_path, [*rows(O_RDWR | O_SYNC), fast], "sync_stall")
+    assert f.evidence.startswith("100 calls, ")
+
+
+def test_a_slow_tail_of_writes_that_wait_for_the_disk_is_one_finding(tmp_path: Path) -> None:
+    # Three of 200 took 2 s each: 6 of 10 s.
+    rows = [alive(7), spent(7, "pwrite64", 1000, 197), spent(7, "pwrite64", 2 * S, 3)]
+    assert [f.rule for f in found(tmp_path, rows)] == ["slow_tail"]
+    rows.append(opened(7, "/wal", flags=O_RDWR | O_SYNC))
+    assert [f.rule for f in found(tmp_path, rows)] == ["sync_stall"]
 
 
 def test_busy_poll(tmp_path: Path) -> None:
@@ -214,9 +283,10 @@ def test_errno_storm(tmp_path: Path) -> None:
         return [
             alive(7),
             spent(7, syscall, 1000, made),
-            failures(at(5), 7, born(-100), syscall, error, errno, failed),
+            failures(at(5), 7, born(-100), syscall, error, errno, failed, total_ns=took_ns),
         ]
 
+    took_ns = 100 * MS  # of 10 s are 1 %
     f = one(tmp_path, rows(10_000, 11_111), "errno_storm")
     assert (f.severity, f.summary) == ("low", "prog (7) fails in newfstatat with ENOENT 1,000 times a second")
     assert f.command == "sysmon report TRACE syscall_errors --pid 7"
@@ -228,18 +298,26 @@ def test_errno_storm(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(10_000, 10_000, "openat", "ENOENT", 2))
     assert found(tmp_path, rows(10_000, 10_000, "openat", "EACCES", 13), "errno_storm")
     assert not found(tmp_path, rows(10_000, 10_000, "connect", "ECONNREFUSED", 111))
+    for took_ns, severity in ((499 * MS, "low"), (500 * MS, "medium"), (2500 * MS, "high")):
+        assert one(tmp_path, rows(10_000, 10_000), "errno_storm").severity == severity
+    took_ns = 99 * MS
+    assert not found(tmp_path, rows(10_000, 10_000)), "what takes no time does no harm"
 
 
-def opened(pid: int, path: str, error: str | None = None, start: float = -100) -> Row:
+def opened(pid: int, path: str, error: str | None = None, start: float = -100, **columns: Any) -> Row:
     given = {"origin": "absolute", "path": path, "error": error, "result": 3 if error is None else -2}
-    return row("open", at(5), pid=pid, start=born(start), syscall="openat", latency_ns=1000, **given)
+    given |= {"latency_ns": 1000} | columns
+    return row("open", at(5), pid=pid, start=born(start), syscall="openat", **given)
 
 
 def test_missing_files(tmp_path: Path) -> None:
     def rows(names: int, directories: int, there: int = 0, error: str = "ENOENT") -> list[Row]:
-        walk = [opened(7, f"/d{d}/n{n}", error) for n in range(names) for d in range(directories)]
+        walk = [
+            opened(7, f"/d{d}/n{n}", error, latency_ns=latency_ns) for n in range(names) for d in range(directories)
+        ]
         return [alive(7, "cc"), *walk, *(opened(7, "/there") for _ in range(there))]
 
+    latency_ns = 100_000  # 1,000 of them took 0.1 s, 1 % of 10 s
     f = one(tmp_path, rows(100, 10, 1000), "missing_files")
     assert (f.severity, f.pid) == ("low", 7)
     assert f.summary == "cc (7) looked in vain for files: 1,000 of 2,000 opens failed"
@@ -249,13 +327,21 @@ def test_missing_files(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(99, 10))
     assert not found(tmp_path, rows(112, 9))
     assert not found(tmp_path, rows(100, 10, error="EACCES"))
+    latency_ns = 500_000
+    assert one(tmp_path, rows(100, 10), "missing_files").severity == "medium"
     # 1,000 in 21 s are fewer than 50 a second.
+    assert found(tmp_path, rows(100, 10), "missing_files", ended_ns=at(20))
     assert not found(tmp_path, rows(100, 10), ended_ns=at(21))
+    # 2,400 of 2 us took 0.005 s: nobody has to look at that.
+    latency_ns = 2000
+    assert not found(tmp_path, rows(100, 24))
+    latency_ns = 99_000
+    assert not found(tmp_path, rows(100, 10))
     # Each of 20 processes does a part; the recorder's own are none.
     parts = [
         r
         for pid in range(20)
-        for r in (alive(pid + 100), *(opened(pid + 100, f"/d{d}/n", "ENOENT") for d in range(50)))
+        for r in (alive(pid + 100), *(opened(pid + 100, f"/d{d}/n", "ENOENT", latency_ns=100_000) for d in range(50)))
     ]
     f = one(tmp_path, parts, "missing_files")
     assert (f.pid, f.summary) == (None, "20 × prog looked in vain for files: 1,000 of 1,000 opens failed")
@@ -321,6 +407,143 @@ def test_slow_service(tmp_path: Path) -> None:
 
 
 # Processes
+
+
+SERVER = {"syscall": "connect", "fd": 3, "socket_type": "SOCK_STREAM", "family": "AF_INET"}
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "is_here"),
+    [
+        ("127.0.0.1", 5432, True),
+        ("::ffff:127.0.0.1", 5432, True),
+        ("::1", 5432, True),
+        ("192.0.2.7", 5432, True),  # its own
+        ("/run/postgresql/.s.PGSQL.5432", None, True),
+        ("192.0.2.8", 5432, False),
+        ("/var/run/nscd/socket", None, False),
+    ],
+)
+def test_a_server_of_this_machine_that_was_not_recorded(
+    tmp_path: Path, address: str, port: int | None, is_here: bool
+) -> None:
+    family = "AF_UNIX" if port is None else "AF_INET"
+    peer = SERVER | {"family": family, "remote_address": address, "remote_port": port, "local_address": "192.0.2.7"}
+    # 5 of 10 s.
+    rows = [
+        alive(7, "psql"),
+        row("socket", at(1), pid=7, start=born(-100), **peer),
+        spent(7, "recvfrom", S, 1, total_ns=5 * S),
+    ]
+    followed = {"command": ["psql"], "command_status": 0}
+    fs = found(tmp_path, rows, "unrecorded_server", **followed)
+    assert [f.severity for f in fs] == ["medium"] * is_here
+    if is_here:
+        where = address + (f" port {port}" if port else "")
+        assert fs[0].summary == f"psql (7) waits, and the server at {where} was not recorded: record it too"
+        assert "mostly recvfrom; 1 connection to " in fs[0].evidence
+        assert "`sysmon record --duration 60`" in fs[0].evidence
+    assert not found(tmp_path, rows, "unrecorded_server"), "all was recorded"
+    fast = [*rows[:2], spent(7, "recvfrom", 4 * S, 1)]
+    assert not found(tmp_path, fast, "unrecorded_server", **followed)
+    server = {"pid": 8, "start": born(-100), "syscall": "accept4", "local_address": address, "local_port": port}
+    recorded = [*rows, row("socket", at(1), **server, result=4)]
+    assert not found(tmp_path, recorded, "unrecorded_server", **followed)
+
+
+def asked(second: float, pid: int = 7, **columns: Any) -> Row:
+    """A socket that was connected to a name server."""
+    given = {"syscall": "connect", "fd": 3, "tid": pid, "socket_type": "SOCK_DGRAM", "remote_address": "192.0.2.53"}
+    return row("socket", at(second), pid=pid, start=born(-100), **given | {"remote_port": 53} | columns)
+
+
+def test_name_lookups_without_an_answer(tmp_path: Path) -> None:
+    # Two servers, each of which is waited for.
+    rows = [alive(7, "curl"), asked(1), asked(6), spent(7, "epoll_wait", 5 * S, 1)]
+    f = one(tmp_path, rows, "name_lookup")
+    assert (f.severity, f.pid) == ("high", 7)
+    assert f.summary == "curl (7) waited 5.0 s for name lookups without an answer: 192.0.2.53 port 53"
+    assert f.evidence == (
+        "2 sockets connected to a name server, mostly 192.0.2.53; 1 wait without an answer, 5.000 s of 10.000 s of life; "
+        "0 out of reach or refused"
+    )
+    # The answer came at once, and the next lookup was 5 s later, in which nothing waited so long.
+    assert not found(tmp_path, [*rows[:3], spent(7, "poll", 50 * MS, 20)], "name_lookup")
+    assert not found(tmp_path, [alive(7), asked(1, remote_port=123), asked(6, remote_port=123), rows[3]], "name_lookup")
+    assert not found(tmp_path, [alive(7), asked(1), asked(6, tid=8), rows[3]], "name_lookup"), "another thread"
+    assert not found(tmp_path, [alive(7), asked(1), asked(1.8), spent(7, "poll", round(0.8 * S), 2)], "name_lookup")
+    assert one(tmp_path, [alive(7), asked(1), asked(1.9), spent(7, "poll", round(0.88 * S), 2)], "name_lookup")
+
+
+def test_the_c_library_waits_5_s_on_one_socket(tmp_path: Path) -> None:
+    def rows(second: float, took_ns: int, syscall: str = "poll") -> list[Row]:
+        wait = calls(at(second), 7, born(-100), syscall, bucket_of(took_ns), 1, total_ns=took_ns, max_ns=took_ns)
+        return [alive(7), asked(1), wait]
+
+    # It sent at 1 s and waited until 6 s; the snapshot at 7 s counts that.
+    f = one(tmp_path, rows(7, round(5.01 * S)), "name_lookup")
+    assert (f.severity, f.evidence.split("; ")[1]) == ("high", "1 wait without an answer, 5.010 s of 10.000 s of life")
+    assert not found(tmp_path, rows(5.8, round(5.01 * S)), "name_lookup"), "it began before"
+    assert not found(tmp_path, rows(7, round(5.3 * S)), "name_lookup")
+    assert not found(tmp_path, rows(7, 4 * S), "name_lookup")
+    assert not found(tmp_path, rows(7, round(5.01 * S), "epoll_wait"), "name_lookup")
+
+
+def test_name_servers_that_refuse(tmp_path: Path) -> None:
+    def refused(count: int, syscall: str = "recvfrom") -> Row:
+        return failures(at(5), 7, born(-100), syscall, "ECONNREFUSED", 111, count)
+
+    f = one(tmp_path, [alive(7, "curl"), asked(1), asked(1.1), refused(2)], "name_lookup")
+    assert f.severity == "medium"
+    assert f.summary == "curl (7) looks up names in vain: 192.0.2.53 port 53 was out of reach or refused 2 times"
+    assert not found(tmp_path, [alive(7), asked(1), refused(1)], "name_lookup")
+    assert not found(tmp_path, [alive(7), asked(1), refused(2, "sendto")], "name_lookup")
+    # The refusals may be of the other socket.
+    assert not found(tmp_path, [alive(7), asked(1), asked(2, remote_port=514), refused(2)], "name_lookup")
+    away = {"error": "ENETUNREACH", "result": -101}
+    assert one(tmp_path, [alive(7), asked(1, **away), asked(1.1, **away)], "name_lookup").severity == "medium"
+
+
+def test_connections_that_only_the_client_closed(tmp_path: Path) -> None:
+    def rows(count: int, *, closes: bool = False, left_s: float = 1, **ending: Any) -> list[Row]:
+        """Each client connects, gets descriptor 3 and ends; the server accepts each with the lowest that is free."""
+        out = [alive(7, "srv")]
+        for i in range(count):
+            pid, second, port = 100 + i, 1 + i / 100, 40_000 + i
+            here = {"local_port": 80, "remote_port": port}
+            there = {"local_port": port, "remote_port": 80}
+            fd = 5 if closes else 5 + i
+            out += life(pid, second - 0.1, second + 0.1, "cli")
+            out.append(row("socket", at(second), pid=pid, start=born(second - 0.1), syscall="connect", fd=3, **there))
+            out.append(row("socket", at(second), pid=7, start=born(-100), syscall="accept4", result=fd, **here))
+        # One more descriptor, so long after the last client's end.
+        last = 1 + (count - 1) / 100 + 0.1 + left_s
+        return [
+            *out,
+            row("socket", at(last), pid=7, start=born(-100), syscall="socket", result=5 if closes else 5 + count),
+        ]
+
+    f = one(tmp_path, rows(10), "close_wait")
+    assert (f.severity, f.pid) == ("medium", 7)
+    assert f.summary == "srv (7) leaves connections open that clients have closed (CLOSE_WAIT): 10 on port 80"
+    # The first client ended at 1.1 s, the last descriptor came at 2.19 s.
+    assert f.evidence == (
+        "10 of 10 accepted connections were open 1 s or more after the client had closed its end, up to 1.1 s"
+    )
+    assert not found(tmp_path, rows(9), "close_wait")
+    assert not found(tmp_path, rows(10, left_s=0.9), "close_wait"), "the last was open for 0.9 s only"
+    assert not found(tmp_path, rows(20, closes=True), "close_wait")
+    shut = [row("socket", at(2), pid=7, start=born(-100), syscall="shutdown", fd=5 + i) for i in range(10)]
+    assert not found(tmp_path, [*rows(10), *shut], "close_wait")
+    alive_still = [r for r in rows(10) if r["kind"] != "exit"]
+    assert not found(tmp_path, alive_still, "close_wait"), "the clients may keep their ends"
+    # Each client's descriptor is given anew: it has closed its end.
+    again = [
+        row("open", at(1.2), pid=100 + i, start=born(0.9 + i / 100), syscall="openat", result=3) for i in range(10)
+    ]
+    assert not found(tmp_path, [*alive_still, *again], "close_wait"), "the last was open for 0.99 s since then"
+    alive_still = [r for r in rows(10, left_s=1.2) if r["kind"] != "exit"]
+    assert one(tmp_path, [*alive_still, *again], "close_wait")
 
 
 def test_fork_storm(tmp_path: Path) -> None:
@@ -541,24 +764,37 @@ def lost(cause: str, place: str, count: int, second: float = 5) -> Row:
 
 
 def test_losses(tmp_path: Path) -> None:
-    opens = [alive(7), *(opened(7, f"/{i}") for i in range(999))]
+    execs = [alive(7), *(row("exec", at(5), pid=7, start=born(-100), comm="prog", path=f"/{i}") for i in range(999))]
 
     def of(count: int, **asked: Any) -> list[Finding]:
-        return found(tmp_path, [*opens, lost("ring full", "open", count)], "losses", **asked)
+        return found(tmp_path, [*execs, lost("ring full", "exec", count)], "losses", **asked)
 
     assert not of(0)
     assert [f.severity for f in of(1)] == []  # 0.1 %
     assert [f.severity for f in of(2)] == ["low"]
     assert [f.severity for f in of(11)] == ["medium"]
     assert [f.severity for f in of(111)] == ["high"]
-    assert of(111)[0].summary == "the trace is not complete: 111 lost, ring full open"
+    assert of(111)[0].summary == "the trace is not complete: 111 lost, ring full exec"
     assert not of(111, until="+4")
     assert [f.severity for f in found(tmp_path, [lost("map full", "cpu", 1)])] == ["medium"]
     assert [f.severity for f in found(tmp_path, [lost("recursion", "on_kfree", 1)])] == ["low"]
     assert not found(tmp_path, [lost("unreadable", "path", 5), lost("refused", "syscall_stats", 5)])
-    (f,) = found(tmp_path, [lost("stepped down", "open", 11)])
-    assert (f.severity, f.evidence) == ("low", "11 without an event (stepped down, open)")
-    assert f.summary == "the trace has calls that are only counted, without an event: 11, stepped down open"
+    (f,) = found(tmp_path, [lost("stepped down", "exec", 11)])
+    assert (f.severity, f.evidence) == ("low", "11 without an event (stepped down, exec)")
+    assert f.summary == "the trace has calls that are only counted, without an event: 11, stepped down exec"
+
+
+def test_a_loss_of_what_nothing_rests_on_is_low_and_last(tmp_path: Path) -> None:
+    # Half of the opens are lost: that changes nothing of what a process used, nor of what the summary shows.
+    opens = [opened(7, f"/{i}") for i in range(9)]
+    rows = [alive(7), used(10, 7, 9), *opens, lost("ring full", "open", 9)]
+    first, last = found(tmp_path, rows)
+    assert (first.rule, last.rule, last.severity) == ("cpu_bound", "losses", "low")
+    assert last.evidence.endswith("50.0 % of what there was; nothing that is found rests on these")
+    # A stall of writes with O_SYNC rests on opens.
+    slow = [spent(7, "write", 25 * MS, 100), opened(7, "/wal", flags=O_RDWR | O_SYNC)]
+    assert one(tmp_path, [*rows, *slow], "losses").severity == "high"
+    assert one(tmp_path, [*rows, *slow], "sync_stall").weakened_by == "ring full open 9"
 
 
 def test_a_finding_says_what_losses_weaken_it(tmp_path: Path) -> None:

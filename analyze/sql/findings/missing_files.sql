@@ -2,9 +2,10 @@
 --
 -- The processes of one command failed to open files that do not exist at least 1,000 times, 50 times a second on
 -- average, in at least half of their opens, and tried each name, in any directory, at least 10 times on average in one
--- process. So it walks a long search path, or asks again and again for the same. Medium from 0.1 s and 1 % of the
--- window on. Programs that look in a few directories, as compilers do for headers, are left out. Only opens; stat and
--- access are in the rule `errno_storm`.
+-- process, which took at least 0.1 s and 1 % of the window: medium from 5 % on. So it walks a long search path, or asks
+-- again and again for the same. Thousands of failed opens that take some milliseconds do no harm. Programs that look in
+-- a few directories, as compilers do for headers, are left out. Only opens; stat and access are in the rule
+-- `errno_storm`.
 CREATE VIEW finding.missing_files(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,
@@ -66,7 +67,7 @@ failed AS (
     GROUP BY comm
 )
 SELECT
-    CASE WHEN f.failed_s >= 0.01 * s.wall_s AND f.failed_s >= 0.1 THEN 'medium' ELSE 'low' END,
+    CASE WHEN f.failed_s >= 0.05 * s.wall_s THEN 'medium' ELSE 'low' END,
     f.failed_s / s.wall_s,
     CASE WHEN f.processes = 1 THEN f.pid END,
     CASE WHEN f.processes = 1 THEN f.start END,
@@ -75,9 +76,9 @@ SELECT
     FORMAT('{:,} of {:,} opens failed with ENOENT or ENOTDIR ({:.0f} a second, {:.3f} s in all): {:,} path{}, each name tried '
         || '{:.1f} times in a process', f.failed, f.opens, f.failed / s.wall_s, f.failed_s, f.paths,
         CASE WHEN f.paths = 1 THEN '' ELSE 's' END, f.failed / f.names),
-    '1,000 opens of what does not exist, 50 a second, half of all opens, 10 for each name and process',
+    '1,000 opens of what does not exist, 50 a second, half of all opens, 10 for each name and process, 0.1 s and 1 % of the window',
     'file_errors' || CASE WHEN f.processes = 1 THEN FORMAT(' --pid {}', f.pid) ELSE '' END,
     'open'
 FROM failed AS f
 CROSS JOIN finding.span AS s
-WHERE f.failed >= 10 * f.names;
+WHERE f.failed >= 10 * f.names AND f.failed_s >= 0.1 AND f.failed_s >= 0.01 * s.wall_s;

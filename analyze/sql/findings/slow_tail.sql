@@ -4,7 +4,7 @@
 -- took 2 % of the window in all, without what the process waited for a CPU: medium from 10 % on. Only of calls that
 -- work on files or memory, and of flock, fcntl and connect. Left out are calls that wait by their nature, as poll,
 -- futex, sleeps, waits for children, and whatever may be on a pipe or socket, as read and write: how long those take
--- says what others do. For fsync there is a rule of its own.
+-- says what others do. For fsync there is a rule of its own (`sync_stall`), which is also about writes with O_SYNC.
 CREATE VIEW finding.slow_tail(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,
@@ -79,4 +79,12 @@ FROM likely AS c
 JOIN tails AS t ON t.pid = c.pid AND t.start IS NOT DISTINCT FROM c.start AND t.syscall = c.syscall
     AND t.abi IS NOT DISTINCT FROM c.abi
 CROSS JOIN finding.span AS s
-WHERE t.p99_us >= 10000 AND t.p99_us >= 50 * t.p50_us;
+WHERE t.p99_us >= 10000
+    AND t.p99_us >= 50 * t.p50_us
+    AND NOT (
+        c.syscall LIKE 'pwrite%'
+        AND EXISTS (
+            FROM finding.sync_stall AS y
+            WHERE y.pid = c.pid AND y.start IS NOT DISTINCT FROM c.start AND y.rests_on LIKE '%open%'
+        )
+    );

@@ -1,10 +1,11 @@
 -- A process that waits for its writes to be on the disk.
 --
 -- Calls of fsync, fdatasync, sync, syncfs, sync_file_range and msync, 10 or more with a mean of at least 0.1 ms, or one
--- of 1 s, took at least 0.5 s and 20 % of the life of a process in the window, threads added up: medium from 50 % on.
--- What the process waited for a CPU may have been in these calls: without it, it is medium from 20 % and high from 50 %
--- on, and the finding says so where that is half of the time or more. Calls that were in flight at the end are left
--- out.
+-- of 1 s, took at least 0.5 s and 20 % of the life of a process in the window, threads added up: high from 50 % on. So
+-- do write, pwrite64, writev, pwritev and pwritev2, each with the same mean, of a process that opened a file to write
+-- with O_SYNC or O_DSYNC in the recording; which of its writes were to that file is not recorded, nor with what it had
+-- opened before. What the process waited for a CPU may have been in these calls: where that is half of the time or more
+-- the finding says so, and is one step less. Calls that were in flight at the end are left out.
 CREATE VIEW finding.sync_stall(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,
@@ -27,36 +28,63 @@ CREATE VIEW finding.sync_stall(
     -- The kinds of rows that it rests on, in the order of the alphabet.
     rests_on
 ) AS
-WITH syncs AS (
+WITH
+-- 4,096 is O_DSYNC, which O_SYNC holds; 3 is that it may be read, written or both (include/uapi/asm-generic/fcntl.h).
+opened AS (
+    SELECT pid, start, COUNT(*) AS opens, MIN(COALESCE(unfiltered.full_path(origin, path, directory), path)) AS path
+    FROM unfiltered.opens
+    WHERE result >= 0 AND flags & 4096 <> 0 AND flags & 3 IN (1, 2)
+    GROUP BY pid, start
+),
+waits AS (
+    SELECT c.pid, c.start, c.syscall, c.calls, c.total_s, c.max_us, NULL AS opens, NULL AS path
+    FROM finding.call AS c
+    WHERE c.syscall IN ('fsync', 'fdatasync', 'sync', 'syncfs', 'sync_file_range', 'sync_file_range2', 'msync')
+    UNION ALL
+    SELECT c.pid, c.start, c.syscall, c.calls, c.total_s, c.max_us, o.opens, o.path
+    FROM finding.call AS c
+    JOIN opened AS o ON o.pid = c.pid AND o.start IS NOT DISTINCT FROM c.start
+    WHERE c.syscall IN ('write', 'pwrite64', 'writev', 'pwritev', 'pwritev2') AND c.total_s >= 0.0001 * c.calls
+),
+syncs AS (
     SELECT pid, start,
         SUM(calls) AS calls,
         SUM(total_s) AS total_s,
         MAX(max_us) AS max_us,
-        MAX_BY(syscall, total_s) AS syscall
-    FROM finding.call
-    WHERE syscall IN ('fsync', 'fdatasync', 'sync', 'syncfs', 'sync_file_range', 'sync_file_range2', 'msync')
+        MAX_BY(syscall, total_s) AS syscall,
+        MAX(opens) AS opens,
+        MIN(path) AS path
+    FROM waits
     GROUP BY pid, start
+),
+facts AS (
+    SELECT c.*, p.alive_s, p.wait_s, c.total_s / p.alive_s AS share, COALESCE(p.wait_s >= 0.5 * c.total_s, FALSE) AS without_cpu
+    FROM syncs AS c
+    JOIN finding.process AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
 )
 SELECT
     CASE
-        WHEN c.total_s - COALESCE(p.wait_s, 0) >= 0.5 * p.alive_s THEN 'high'
-        WHEN c.total_s - COALESCE(p.wait_s, 0) >= 0.2 * p.alive_s OR c.total_s >= 0.5 * p.alive_s THEN 'medium'
+        WHEN share >= 0.5 AND NOT without_cpu THEN 'high'
+        WHEN share >= 0.5 OR NOT without_cpu THEN 'medium'
         ELSE 'low'
     END,
-    c.total_s / p.alive_s,
-    p.pid,
-    p.start,
+    share,
+    pid,
+    start,
     NULL,
-    FORMAT('waits for its writes: {} took {:.0f} % of its time', c.syscall, 100 * c.total_s / p.alive_s)
-    || CASE WHEN p.wait_s >= 0.5 * c.total_s THEN ', much of it without a CPU' ELSE '' END,
-    FORMAT('{:,.0f} calls, mostly {}: {:.3f} s in {:.3f} s of life, mean {:.2f} ms, longest {:.2f} ms', c.calls,
-        c.syscall, c.total_s, p.alive_s, 1e3 * c.total_s / c.calls, c.max_us / 1e3)
-    || COALESCE(FORMAT('; it waited {:.3f} s for a CPU meanwhile', p.wait_s), ''),
+    FORMAT('waits for its writes: {} took {:.0f} % of its time', syscall, 100 * share)
+    || CASE WHEN opens > 0 THEN ', with files open with O_SYNC or O_DSYNC' ELSE '' END
+    || CASE WHEN without_cpu THEN ', much of it without a CPU' ELSE '' END,
+    FORMAT('{:,.0f} calls, mostly {}: {:.3f} s in {:.3f} s of life, mean {:.2f} ms, longest {:.2f} ms', calls,
+        syscall, total_s, alive_s, 1e3 * total_s / calls, max_us / 1e3)
+    || COALESCE('; open with O_SYNC or O_DSYNC: ' || COALESCE(path, 'a path that is not known')
+        || CASE WHEN opens > 1 THEN FORMAT(' and {:,} more', opens - 1) ELSE '' END
+        || '; which of its writes were to that is not recorded', '')
+    || COALESCE(FORMAT('; it waited {:.3f} s for a CPU meanwhile', wait_s), ''),
     '0.5 s and 20 % of its life in the window, 10 calls of 0.1 ms or one of 1 s',
-    FORMAT('syscalls_by_process --pid {}', p.pid),
-    'cpu, syscall_stats'
-FROM syncs AS c
-JOIN finding.process AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
-WHERE c.total_s >= 0.5
-    AND c.total_s >= 0.2 * p.alive_s
-    AND ((c.calls >= 10 AND c.total_s >= 0.0001 * c.calls) OR c.max_us >= 1000000);
+    FORMAT('syscalls_by_process --pid {}', pid),
+    CASE WHEN opens > 0 THEN 'cpu, open, syscall_stats' ELSE 'cpu, syscall_stats' END
+FROM facts
+WHERE total_s >= 0.5
+    AND share >= 0.2
+    AND ((calls >= 10 AND total_s >= 0.0001 * calls) OR max_us >= 1000000);

@@ -1,0 +1,112 @@
+-- Connections that the other end has closed and this one has not.
+--
+-- A process left at least 10 connections open that it had accepted, for 1 s or more after the client had closed its end
+-- (CLOSE_WAIT): high from 1,000 on. A close is no row, so the descriptors say it. A call gives the lowest number that
+-- is free: where a later socket, accept or open gets a higher one, and none gets this one, it was still taken. A client
+-- has closed its end when it has ended, or when its descriptor's number is given anew. So the clients have to be in the
+-- recording, on the same machine; of others nothing says when they closed. Connections that were shut down are left out,
+-- and what was accepted after the last descriptor.
+CREATE VIEW finding.close_wait(
+    -- How much it matters: 'high', 'medium' or 'low'.
+    severity,
+    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    weight,
+    -- Process id of the process concerned; NULL: none, or several.
+    pid,
+    -- When that process began, since boot [ns].
+    start,
+    -- What it is about; NULL: the process, by its name and id.
+    subject,
+    -- What is the matter with it, in words that follow on the subject.
+    summary,
+    -- The numbers that say so.
+    evidence,
+    -- From what on it is a finding.
+    threshold,
+    -- What shows more, as arguments of `sysmon report TRACE`.
+    command,
+    -- The kinds of rows that it rests on, in the order of the alphabet.
+    rests_on
+) AS
+WITH
+accepted AS (
+    SELECT pid, start, CAST(result AS BIGINT) AS fd, EPOCH_NS(ts) AS ns, local_port, remote_port
+    FROM main.sockets
+    WHERE syscall IN ('accept', 'accept4') AND result >= 0 AND remote_port IS NOT NULL
+),
+connected AS (
+    SELECT pid, start, CAST(fd AS BIGINT) AS fd, EPOCH_NS(ts) - COALESCE(latency_ns, 0) AS ns, local_port, remote_port
+    FROM unfiltered.sockets
+    WHERE syscall = 'connect' AND (error IS NULL OR error = 'EINPROGRESS') AND local_port IS NOT NULL
+        AND remote_port IN (SELECT local_port FROM accepted)
+),
+paired AS (
+    SELECT a.pid, a.start, a.fd, a.ns, a.local_port, c.pid AS client, c.start AS client_start, c.fd AS client_fd, c.ns AS client_ns
+    FROM accepted AS a
+    ASOF JOIN connected AS c ON c.local_port = a.remote_port AND c.remote_port = a.local_port AND c.ns <= a.ns
+    WHERE c.pid <> a.pid
+),
+-- The calls that gave a process of these a new descriptor.
+given AS (
+    SELECT s.pid, s.start, CAST(s.result AS BIGINT) AS fd, EPOCH_NS(s.ts) AS ns
+    FROM unfiltered.sockets AS s
+    WHERE s.syscall IN ('socket', 'accept', 'accept4') AND s.result >= 0
+    UNION ALL
+    SELECT o.pid, o.start, CAST(o.result AS BIGINT), EPOCH_NS(o.ts)
+    FROM unfiltered.opens AS o
+    WHERE o.result >= 0 AND o.pid IN (SELECT pid FROM paired UNION SELECT client FROM paired)
+),
+anew AS (
+    SELECT pid, start, fd, ns, LEAD(ns) OVER (PARTITION BY pid, start, fd ORDER BY ns) AS next_ns
+    FROM given
+),
+-- When the client's end was closed at the latest, and until when the server's was open at least.
+closed AS (
+    SELECT p.*, LEAST(
+        (SELECT EPOCH_NS(MIN(e.ts)) FROM unfiltered.exits AS e WHERE e.pid = p.client AND e.start IS NOT DISTINCT FROM p.client_start),
+        (SELECT MIN(g.ns) FROM given AS g WHERE g.pid = p.client AND g.start IS NOT DISTINCT FROM p.client_start
+            AND g.fd = p.client_fd AND g.ns > p.client_ns)
+    ) AS closed_ns
+    FROM paired AS p
+),
+open_still AS (
+    SELECT c.pid, c.start, c.fd, c.ns, c.local_port,
+        (MAX(g.ns) - MIN(c.closed_ns)) / 1e9 AS left_s
+    FROM closed AS c
+    JOIN anew AS mine ON mine.pid = c.pid AND mine.start IS NOT DISTINCT FROM c.start AND mine.fd = c.fd AND mine.ns = c.ns
+    JOIN given AS g ON g.pid = c.pid AND g.start IS NOT DISTINCT FROM c.start AND g.fd > c.fd AND g.ns > c.closed_ns
+        AND (mine.next_ns IS NULL OR g.ns < mine.next_ns)
+    WHERE NOT EXISTS (
+        FROM main.sockets AS s
+        WHERE s.syscall = 'shutdown' AND s.pid = c.pid AND s.start IS NOT DISTINCT FROM c.start AND s.fd = c.fd
+            AND EPOCH_NS(s.ts) > c.ns
+    )
+    GROUP BY c.pid, c.start, c.fd, c.ns, c.local_port
+    HAVING MAX(g.ns) - MIN(c.closed_ns) >= 1000000000
+),
+totals AS (
+    SELECT pid, start, COUNT(*) AS connections, MODE(local_port) AS port, MAX(left_s) AS left_s
+    FROM open_still
+    GROUP BY pid, start
+),
+all_accepted AS (
+    SELECT pid, start, COUNT(*) AS accepted
+    FROM accepted
+    GROUP BY pid, start
+)
+SELECT
+    CASE WHEN t.connections >= 1000 THEN 'high' ELSE 'medium' END,
+    t.connections / 1000,
+    p.pid,
+    p.start,
+    NULL,
+    FORMAT('leaves connections open that clients have closed (CLOSE_WAIT): {:,} on port {}', t.connections, t.port),
+    FORMAT('{:,} of {:,} accepted connections were open 1 s or more after the client had closed its end, up to {:.1f} s',
+        t.connections, a.accepted, t.left_s),
+    '10 connections, each 1 s or more',
+    FORMAT('sockets --pid {}', p.pid),
+    'exit, open, socket'
+FROM totals AS t
+JOIN all_accepted AS a ON a.pid = t.pid AND a.start IS NOT DISTINCT FROM t.start
+JOIN finding.process AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+WHERE t.connections >= 10;

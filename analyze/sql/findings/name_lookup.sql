@@ -1,0 +1,116 @@
+-- Name lookups that get no answer.
+--
+-- A process connected a datagram socket to port 53, and waited in vain: a poll of 5 s, which is how long the C library
+-- waits for an answer, ended when 5 s had gone by since then, or 10 s. Or the thread connected another such socket 0.9 s
+-- to 60 s later, and meanwhile a call of its process that waits for events or reads took at least 90 % of that time. Or
+-- 2 or more of these connects failed, or reads with ECONNREFUSED in a process that connected no datagram socket to
+-- another port. High if the waits took 50 % of its life. What was looked up, and whether it was found in the end, is not
+-- recorded, nor are the waits of a resolver whose sockets are not connected.
+CREATE VIEW finding.name_lookup(
+    -- How much it matters: 'high', 'medium' or 'low'.
+    severity,
+    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    weight,
+    -- Process id of the process concerned; NULL: none, or several.
+    pid,
+    -- When that process began, since boot [ns].
+    start,
+    -- What it is about; NULL: the process, by its name and id.
+    subject,
+    -- What is the matter with it, in words that follow on the subject.
+    summary,
+    -- The numbers that say so.
+    evidence,
+    -- From what on it is a finding.
+    threshold,
+    -- What shows more, as arguments of `sysmon report TRACE`.
+    command,
+    -- The kinds of rows that it rests on, in the order of the alphabet.
+    rests_on
+) AS
+WITH
+attempts AS (
+    SELECT pid, start, remote_address, error, EPOCH_NS(ts) AS ns,
+        LEAD(EPOCH_NS(ts)) OVER (PARTITION BY pid, start, tid ORDER BY ts, fd) - EPOCH_NS(ts) AS gap_ns
+    FROM main.sockets
+    WHERE syscall = 'connect' AND socket_type = 'SOCK_DGRAM' AND remote_port = 53
+),
+asking AS (
+    SELECT pid, start, COUNT(*) AS attempts, COUNT(error) AS failed, MODE(remote_address) AS address
+    FROM attempts
+    GROUP BY pid, start
+),
+waits AS (
+    SELECT c.pid, c.start, c.low_ns, c.high_ns, SUM(c.calls) AS calls
+    FROM asking AS a
+    JOIN main.syscall_latencies AS c ON c.pid = a.pid AND c.start IS NOT DISTINCT FROM a.start
+    WHERE (unfiltered.is_wait(c.syscall) OR c.syscall IN ('recvfrom', 'recvmsg', 'recvmmsg')) AND c.max_ns >= 800000000
+    GROUP BY c.pid, c.start, c.low_ns, c.high_ns
+),
+-- Each time between two attempts in which such a call can have waited.
+timeouts AS (
+    SELECT a.pid, a.start, COUNT(*) AS timeouts, SUM(a.gap_ns) / 1e9 AS waited_s
+    FROM attempts AS a
+    WHERE a.error IS NULL
+        AND a.gap_ns BETWEEN 900000000 AND 60000000000
+        AND EXISTS (
+            FROM waits AS w
+            WHERE w.pid = a.pid AND w.start IS NOT DISTINCT FROM a.start AND w.low_ns <= a.gap_ns AND w.high_ns >= 0.9 * a.gap_ns
+        )
+    GROUP BY a.pid, a.start
+),
+-- Polls of 5 s that ended 5 or 10 s after an attempt, as far as the snapshot tells that counted them.
+silences AS (
+    SELECT c.pid, c.start, CAST(SUM(c.calls) AS BIGINT) AS timeouts, SUM(c.total_ns) / 1e9 AS waited_s
+    FROM main.syscall_stats AS c
+    WHERE c.syscall IN ('poll', 'ppoll')
+        AND c.max_ns >= 4900000000
+        AND c.total_ns BETWEEN 4.9e9 * c.calls AND 5.25e9 * c.calls
+        AND EXISTS (
+            FROM attempts AS a
+            WHERE a.pid = c.pid AND a.start IS NOT DISTINCT FROM c.start AND a.error IS NULL
+                AND EPOCH_NS(c.ts) - a.ns BETWEEN 4900000000 AND 10500000000 + getvariable('interval_ns')
+        )
+    GROUP BY c.pid, c.start
+),
+refusals AS (
+    SELECT e.pid, e.start, CAST(SUM(e.calls) AS BIGINT) AS refused
+    FROM main.syscall_errors AS e
+    JOIN asking AS a ON a.pid = e.pid AND a.start IS NOT DISTINCT FROM e.start
+    WHERE e.syscall IN ('recvfrom', 'recvmsg', 'recvmmsg') AND e.error = 'ECONNREFUSED'
+        AND NOT EXISTS (
+            FROM main.sockets AS s
+            WHERE s.pid = e.pid AND s.start IS NOT DISTINCT FROM e.start AND s.syscall = 'connect'
+                AND s.socket_type = 'SOCK_DGRAM' AND s.remote_port <> 53
+        )
+    GROUP BY e.pid, e.start
+),
+facts AS (
+    SELECT p.pid, p.start, p.alive_s, a.attempts, a.address,
+        GREATEST(t.timeouts, q.timeouts, 0) AS timeouts,
+        GREATEST(t.waited_s, q.waited_s, 0) AS waited_s,
+        a.failed + COALESCE(r.refused, 0) AS refused
+    FROM asking AS a
+    JOIN finding.process AS p ON p.pid = a.pid AND p.start IS NOT DISTINCT FROM a.start
+    LEFT JOIN timeouts AS t ON t.pid = a.pid AND t.start IS NOT DISTINCT FROM a.start
+    LEFT JOIN silences AS q ON q.pid = a.pid AND q.start IS NOT DISTINCT FROM a.start
+    LEFT JOIN refusals AS r ON r.pid = a.pid AND r.start IS NOT DISTINCT FROM a.start
+)
+SELECT
+    CASE WHEN waited_s >= 0.5 * alive_s THEN 'high' ELSE 'medium' END,
+    waited_s / alive_s,
+    pid,
+    start,
+    NULL,
+    CASE
+        WHEN timeouts > 0 THEN FORMAT('waited {:.1f} s for name lookups without an answer: {}', waited_s, address) || ' port 53'
+        ELSE FORMAT('looks up names in vain: {} port 53 was out of reach or refused {:,} times', address, refused)
+    END,
+    FORMAT('{:,} socket{} connected to a name server, mostly {}; {:,} wait{} without an answer, {:.3f} s of {:.3f} s of life; '
+        || '{:,} out of reach or refused', attempts, CASE WHEN attempts = 1 THEN '' ELSE 's' END, address, timeouts,
+        CASE WHEN timeouts = 1 THEN '' ELSE 's' END, waited_s, alive_s, refused),
+    'a wait of 5 s, or of 0.9 s to 60 s until the next attempt, at port 53, or 2 that were out of reach or refused',
+    FORMAT('connections --pid {}', pid),
+    'socket, syscall_errors, syscall_stats'
+FROM facts
+WHERE timeouts > 0 OR refused >= 2;

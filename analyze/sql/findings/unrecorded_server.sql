@@ -1,0 +1,90 @@
+-- A process that waits for a server of this machine that was not recorded.
+--
+-- Of a recording of some processes, as of a command that it follows (`sysmon record -- COMMAND`): one that connected to
+-- an address of this machine (127.0.0.0/8, ::1, its own, or a unix socket) where no recorded process listened or
+-- accepted, and of whose life at least 0.5 s and 50 % went by in calls that read or wait for events. What it waits for
+-- is what the server does, and no row says what that is: record all processes meanwhile (`sysmon record --duration 60`).
+-- Which of these calls were on that connection is not recorded. Datagram sockets are left out, and the socket of nscd,
+-- which the C library always tries.
+CREATE VIEW finding.unrecorded_server(
+    -- How much it matters: 'high', 'medium' or 'low'.
+    severity,
+    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    weight,
+    -- Process id of the process concerned; NULL: none, or several.
+    pid,
+    -- When that process began, since boot [ns].
+    start,
+    -- What it is about; NULL: the process, by its name and id.
+    subject,
+    -- What is the matter with it, in words that follow on the subject.
+    summary,
+    -- The numbers that say so.
+    evidence,
+    -- From what on it is a finding.
+    threshold,
+    -- What shows more, as arguments of `sysmon report TRACE`.
+    command,
+    -- The kinds of rows that it rests on, in the order of the alphabet.
+    rests_on
+) AS
+WITH
+made AS (
+    SELECT pid, start, remote_address, remote_port, COUNT(*) AS connections
+    FROM main.sockets
+    WHERE syscall = 'connect'
+        AND (error IS NULL OR error = 'EINPROGRESS')
+        AND COALESCE(socket_type, '') <> 'SOCK_DGRAM'
+        AND remote_address <> '/var/run/nscd/socket'
+        AND (
+            family = 'AF_UNIX'
+            OR remote_address LIKE '127.%'
+            OR remote_address LIKE '::ffff:127.%'
+            OR remote_address IN ('::1', local_address)
+        )
+        AND getvariable('of_some')
+    GROUP BY pid, start, remote_address, remote_port
+),
+-- What a recorded process served. Of IP the port says it: a server may listen on every address.
+served AS (
+    SELECT DISTINCT local_address, local_port
+    FROM unfiltered.sockets
+    WHERE syscall IN ('listen', 'accept', 'accept4') AND (error IS NULL OR error = 'EAGAIN')
+),
+servers AS (
+    SELECT pid, start,
+        SUM(connections) AS connections,
+        COUNT(*) AS addresses,
+        MAX_BY(remote_address || COALESCE(FORMAT(' port {}', remote_port), ''), connections) AS address
+    FROM made AS m
+    WHERE NOT EXISTS (
+        FROM served AS s
+        WHERE s.local_port = m.remote_port OR (m.remote_port IS NULL AND s.local_address = m.remote_address)
+    )
+    GROUP BY pid, start
+),
+waits AS (
+    SELECT pid, start, SUM(total_s) AS total_s, MAX_BY(syscall, total_s) AS syscall
+    FROM finding.call
+    WHERE syscall IN ('read', 'readv', 'recvfrom', 'recvmsg', 'recvmmsg', 'poll', 'ppoll', 'select', 'pselect6', 'epoll_wait',
+        'epoll_pwait', 'epoll_pwait2')
+    GROUP BY pid, start
+)
+SELECT
+    'medium',
+    w.total_s / p.alive_s,
+    p.pid,
+    p.start,
+    NULL,
+    'waits, and the server at ' || v.address || ' was not recorded: record it too',
+    FORMAT('{:.3f} s of {:.3f} s of life in calls that read or wait for events, mostly {}; {:,} connection{} to ', w.total_s,
+        p.alive_s, w.syscall, v.connections, CASE WHEN v.connections = 1 THEN '' ELSE 's' END) || v.address
+    || CASE WHEN v.addresses > 1 THEN FORMAT(' and {} more addresses of this machine', v.addresses - 1) ELSE '' END
+    || ', where no recorded process listened; `sysmon record --duration 60` records all',
+    '0.5 s and 50 % of its life, with a connection to this machine, of a recording of some processes',
+    FORMAT('connections --pid {}', p.pid),
+    'socket, syscall_stats'
+FROM servers AS v
+JOIN waits AS w ON w.pid = v.pid AND w.start IS NOT DISTINCT FROM v.start
+JOIN finding.process AS p ON p.pid = v.pid AND p.start IS NOT DISTINCT FROM v.start
+WHERE w.total_s >= 0.5 AND w.total_s >= 0.5 * p.alive_s;
