@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,7 +19,7 @@ from analyze.diff.sections import SQL, find_section, missing, sections
 from analyze.diff.significance import Array, Side
 from analyze.errors import BrokenTrace
 from analyze.result import BATCH_ROWS
-from analyze.sqlfile import read_view
+from analyze.sqlfile import DIRECTORY, read_view
 from analyze.trace import Trace
 from analyze.views import name_sql
 from bpf.errors import BadRequest
@@ -43,6 +44,9 @@ SIDE_BYTES = 128 << 20
 
 LEVEL = 0.01
 """The false discovery rate: of the changes that are told of, at most so many are expected to be chance."""
+
+FEW_ACTIVE = 4
+"""Blocks of a command's activity at least, for what varies in it to be known without its idle ends."""
 
 EFFECT = 0.06
 """Distance from ½ of the probability that a call is slower, from which Vargha and Delaney (2000) call it small."""
@@ -160,8 +164,9 @@ class Comparison:
         for name, value in values.items():
             self._connection.execute(f"SET VARIABLE {name} = $1", [value])
         self._connection.execute("SET VARIABLE comms = CAST(getvariable('comms') AS VARCHAR[])")
-        for schema in ("sides", "measures", "tested", "diff"):
+        for schema in ("sides", "measures", "tested", "diff", "unfiltered"):
             self._connection.execute(f"CREATE SCHEMA {schema}")
+        self._connection.execute((DIRECTORY / "macros" / "is_wait.sql").read_text(encoding="utf-8"))
         self._connection.execute((SQL / "macros.sql").read_text(encoding="utf-8"))
 
     def _take(self, before: Trace, after: Trace) -> None:
@@ -206,9 +211,10 @@ class Comparison:
         tables = {name: self._measured(name) for name in ("calls", "cpu", "exits")}
         exposures = self._spans("exposure")
         blocks = (1, 1) if self.per == "run" else self._spans("blocks")  # the parts of one run are no repetitions of it
+        ratio = 1 + self.options.min_change_pct / 100
         tested = {
-            "calls": _calls(tables["calls"], exposures, blocks),
-            "cpu": _cpu(tables["cpu"], exposures, blocks),
+            "calls": _calls(tables["calls"], exposures, blocks, ratio),
+            "cpu": _cpu(tables["cpu"], exposures, blocks, ratio),
             "exits": _exits(tables["exits"]),
         }
         every = [p for found in tested.values() for p in found.values()]
@@ -248,7 +254,24 @@ def _column(table: pa.Table, name: str) -> Array:
     return found
 
 
-def _calls(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int]) -> dict[str, Array]:
+def _active(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int]) -> list[Array]:
+    """How long each side was active without its idle ends [s]; NaN where that is too short to know how it varies."""
+    lengths = []
+    for which, exposure, count in zip(("before", "after"), exposures, blocks, strict=True):
+        n = _column(table, f"active_blocks_{which}")
+        lengths.append(np.where(n >= FEW_ACTIVE, n * exposure / count, np.nan))
+    return lengths
+
+
+def _agrees(whole: tuple[Array, Array], active: tuple[Array, Array], ratio: float) -> npt.NDArray[np.bool_]:
+    """Where two sides differ by so much in what was active as well, and in the same direction."""
+    with np.errstate(all="ignore"):
+        whole_up, active_up = whole[1] / whole[0], active[1] / active[0]
+        more: npt.NDArray[np.bool_] = (whole_up > 1) & (active_up > ratio)
+        return more | ((whole_up < 1) & (active_up < 1 / ratio))
+
+
+def _calls(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int], ratio: float) -> dict[str, Array]:
     def side(which: str, count: str, variance: str) -> Side:
         columns = (f"{count}_{which}", f"blocks_{which}", f"{variance}_{which}")
         return Side(*(_column(table, c) for c in columns))
@@ -266,27 +289,52 @@ def _calls(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, i
     before, after = (counts(s, n) for s, n in zip(sides("calls", "dispersion"), blocks, strict=True))
     paces = [Side(s.blocks, s.blocks, np.full(len(s.n), np.nan)) for s in (before, after)]
     pace = significance.order_p(paces[0], paces[1], _column(table, "busier"), _column(table, "busier_ties"))
+    rate = significance.either(significance.rate_p(before, after, *exposures), pace)
     order = significance.order_p(
         *sides("returned", "slower_variance"), _column(table, "slower"), _column(table, "ties")
     )
     return {
-        "rate_q": significance.either(significance.rate_p(before, after, *exposures), pace),
+        "rate_q": significance.either(rate, _active_rate(table, exposures, blocks, ratio)),
         "p50_q": order,
         "p99_q": share("returned", "tail"),
         "errors_q": share("calls", "errors"),
     }
 
 
-def _cpu(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int]) -> dict[str, Array]:
-    sides, means = [], []
-    for which, exposure, count in zip(("before", "after"), exposures, blocks, strict=True):
-        total, square = _column(table, f"cpu_{which}_s"), _column(table, f"square_{which}")
-        n = np.full(len(total), float(count))
+def _active_rate(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int], ratio: float) -> Array:
+    """p of the rates without the idle ends of each side; NaN where they do not agree with those of all of it."""
+    lengths = _active(table, exposures, blocks)
+    counts = [_column(table, f"active_calls_{w}") for w in ("before", "after")]
+    sides = [
+        Side(n, _column(table, f"active_blocks_{w}"), _column(table, f"active_dispersion_{w}"))
+        for w, n in zip(("before", "after"), counts, strict=True)
+    ]
+    whole = [_column(table, f"calls_{w}") / (e or np.nan) for w, e in zip(("before", "after"), exposures, strict=True)]
+    active = [n / length for n, length in zip(counts, lengths, strict=True)]
+    p = significance.rate_p(sides[0], sides[1], lengths[0], lengths[1])
+    return np.where(_agrees((whole[0], whole[1]), (active[0], active[1]), ratio), p, np.nan)
+
+
+def _cpu(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int], ratio: float) -> dict[str, Array]:
+    def side(total: str, square: str, n: Array, exposure: Array | float) -> tuple[Side, Array]:
+        """The blocks of a side, and the mean of their CPU time [s/s]."""
+        sums = _column(table, total)
         with np.errstate(all="ignore"):
-            means.append(total / exposure if exposure else np.full(len(total), np.nan))
-            spread = np.maximum(square - total**2 / n, 0) / (n - 1)
-            sides.append(Side(total, n, spread * n / exposure**2 if exposure else spread * np.nan))
-    return {"cpu_q": significance.mean_p(sides[0], sides[1], means[0], means[1])}
+            spread = np.maximum(_column(table, square) - sums**2 / n, 0) / (n - 1)
+            return Side(sums, n, spread * n / np.square(exposure)), sums / exposure
+
+    rows, which = table.num_rows, ("before", "after")
+    whole = [
+        side(f"cpu_{w}_s", f"square_{w}", np.full(rows, float(n)), e or np.nan)
+        for w, n, e in zip(which, blocks, exposures, strict=True)
+    ]
+    active = [
+        side(f"active_{w}_s", f"active_square_{w}", _column(table, f"active_blocks_{w}"), length)
+        for w, length in zip(which, _active(table, exposures, blocks), strict=True)
+    ]
+    p, p_active = (significance.mean_p(s[0][0], s[1][0], s[0][1], s[1][1]) for s in (whole, active))
+    agree = _agrees((whole[0][1], whole[1][1]), (active[0][1], active[1][1]), ratio)
+    return {"cpu_q": significance.either(p, np.where(agree, p_active, np.nan))}
 
 
 def _exits(table: pa.Table) -> dict[str, Array]:

@@ -67,15 +67,16 @@ def order_p(before: Side, after: Side, slower: Array, ties: Array) -> Array:
         return _p(np.maximum(distance - 0.5 / (n * m), 0), variance, df, distance)
 
 
-def rate_p(before: Side, after: Side, exposure_before: float, exposure_after: float) -> Array:
+def rate_p(before: Side, after: Side, exposure_before: Array | float, exposure_after: Array | float) -> Array:
     """Whether counts differ by more than the exposures do: the test of two Poisson rates of Przyborowski and Wilenski
     (1940), given their sum, as normal. `variance` is here that of a block's count over its mean, the dispersion.
     """
     with np.errstate(all="ignore"):
         total = before.n + after.n
-        part = exposure_after / (exposure_before + exposure_after) if exposure_before and exposure_after else np.nan
-        known = [np.maximum(s.variance, 1) for s in (before, after)]
-        one, other = (np.where(np.isnan(a), np.where(np.isnan(b), 1, b), a) for a, b in (known, known[::-1]))
+        known = np.logical_and(exposure_before, exposure_after)
+        part = np.where(known, np.divide(exposure_after, np.add(exposure_before, exposure_after)), np.nan)
+        varied = [np.maximum(s.variance, 1) for s in (before, after)]
+        one, other = (np.where(np.isnan(a), np.where(np.isnan(b), 1, b), a) for a, b in (varied, varied[::-1]))
         spread = other * (1 - part) + one * part
         df = _df(before, after)
         distance = np.abs(after.n - total * part)

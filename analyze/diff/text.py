@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analyze import formats
@@ -19,10 +18,13 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Cells = tuple[str, ...]
 
-ARROW, SAME = "→", "≈"
+ARROW, SAME, UNPROVEN = "→", "=", "?"
 
 NEAR = 1.05
 """A ratio below it is no change to speak of."""
+
+LEAST = 0.0001
+"""What is smaller is shown as that."""
 
 WIDTH = 100
 """Where sentences are wrapped if the screen has no width of its own [characters]."""
@@ -127,7 +129,8 @@ def method(found: Comparison) -> str:
     """The line that says what counts as a change."""
     return (
         f"Changed: by {found.options.min_change_pct:g} % or more, and more than what varies inside of these recordings "
-        f"(of all changes at most {100 * found.level:g} % by chance); {SAME} is less. Rates and times are for each "
+        f"(of all changes at most {100 * found.level:g} % by chance). {UNPROVEN} after a ratio: not proven, it may be "
+        f"chance; {SAME}: alike on both sides, as far as it is shown. Rates and times are for each "
         f"{'second' if found.per == 's' else 'run'}. How much runs vary, two recordings cannot tell: record more."
     )
 
@@ -139,7 +142,8 @@ def table_of(found: Comparison, section: Section, limit: int | None) -> tuple[st
     reason = found.missing(section.name)
     if reason:
         return f"{section.title}: not compared, {reason}", Result((), (), iter(())), 0
-    names, cells = TABLES[section.name]
+    heads, cells = TABLES[section.name]
+    names = heads(found.per)
     ((total,),) = found.rows(section.name).aggregate("count(*)").fetchall()
     changes = found.changes(section.name)
     told = f"{changes} changed" if section.name in CHANGED else f"{changes}"
@@ -147,20 +151,24 @@ def table_of(found: Comparison, section: Section, limit: int | None) -> tuple[st
         in_both, commands = found.commands(section.name)
         are = "is" if in_both == 1 else "are"
         part = f"; {in_both:,} of {commands:,} commands {are} in both" if in_both < commands else ""
-        told = f"no difference{part}"
+        told = f"no difference{' that is proven' if total and section.name in CALLED else ''}{part}"
+    elif section.name in CALLED and total > changes:
+        told += f", {total - changes} more not proven"
     rows = found.rows(section.name) if limit is None else found.rows(section.name).limit(limit)
     table: list[tuple[Value, ...]] = [cells(row, found.per) for row in Result.of(rows).records()]
     return f"{section.title}: {told}", Result(names, (False,) * len(names), iter(table)), int(total)
 
 
-def change(before: float | None, after: float | None, text: Callable[[float], str], *, changed: bool) -> Change:
-    """Before and after, and by how much, if it changed; else one of them."""
-    return Change.of(_change(before, after, text, changed), before, after)
+def change(
+    before: float | None, after: float | None, text: Callable[[float], str], *, apart: bool, proven: bool = True
+) -> Change:
+    """Both figures, and by how much they differ if they are apart, with a mark if that is not proven."""
+    return Change.of(_change(before, after, text, apart, proven), before, after)
 
 
-def around(before: float | None, after: float | None, text: Callable[[float], str]) -> Change:
-    """As `change`, of figures of which it is not known whether they changed: they did if they are not near."""
-    return change(before, after, text, changed=not _near(before, after))
+def around(before: float | None, after: float | None, text: Callable[[float], str], *, proven: bool = True) -> Change:
+    """As `change`, of figures that nothing tests: they are apart if they are not near."""
+    return change(before, after, text, apart=not _near(before, after), proven=proven)
 
 
 def _near(before: float | None, after: float | None) -> bool:
@@ -169,15 +177,14 @@ def _near(before: float | None, after: float | None) -> bool:
     return before == after or (min(before, after) > 0 and max(before, after) < NEAR * min(before, after))
 
 
-def _change(before: float | None, after: float | None, text: Callable[[float], str], changed: bool) -> str:
+def _change(before: float | None, after: float | None, text: Callable[[float], str], apart: bool, proven: bool) -> str:
     if before is None and after is None:
         return "-"
-    if not changed:
-        known = before if after is None else after
-        assert known is not None
-        return text(known) if before is None or after is None else f"{SAME} {text(known)}"
     parts = ["-" if v is None else text(v) for v in (before, after)]
-    return f"{parts[0]} {ARROW} {parts[1]}{_ratio(before, after)}"
+    if parts[0] == parts[1]:
+        return f"{SAME} {parts[0]}"
+    ratio = _ratio(before, after) if apart else ""
+    return f"{parts[0]} {ARROW} {parts[1]}{ratio}{'' if proven or not ratio else UNPROVEN}"
 
 
 def _ratio(before: float | None, after: float | None) -> str:
@@ -194,28 +201,26 @@ def _digits(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, or all before the point."""
+    """Three digits, or all before the point; no exponent."""
+    if 0 < abs(value) < LEAST:
+        return f"<{LEAST}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that keeps it short."""
+    """A time in the unit that keeps it short; for a sentence, as a column has one unit."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= scale:
             return f"{number(seconds / scale)} {unit}"
     return f"{number(seconds / 1e-9)} ns" if seconds else "0"
 
 
-def _us(value: float) -> str:
-    return duration(value / 1e6)
-
-
 def _percent(value: float) -> str:
     return f"{number(value)} %"  # of any size: CPU time may be over 100 %
 
 
-def _mib(value: float) -> str:
-    return f"{number(value)} MiB"
+def _ms(seconds: float) -> str:
+    return number(1e3 * seconds)
 
 
 def _name(value: str | None) -> str:
@@ -228,17 +233,20 @@ def _count(row: Row, what: str) -> Change:
 
 
 def _calls(row: Row, per: str) -> Cells:
-    changed = row["changed"].split(", ")
-    time = around if row["changed"] else partial(change, changed=False)
-    each = "/s" if per == "s" else ""
     name = row["syscall"] + (f" ({row['abi']})" if row["abi"] else "")
+    changed, unproven = (row[which].split(", ") for which in ("changed", "unproven"))
+
+    def figure(which: str, suffix: str = "") -> Change:
+        before, after = row[f"{which}_before{suffix}"], row[f"{which}_after{suffix}"]
+        return change(before, after, number, apart=which in (*changed, *unproven), proven=which in changed)
+
     return (
         name,
-        time(row["time_before_s"], row["time_after_s"], duration),
-        change(row["rate_before"], row["rate_after"], lambda v: number(v) + each, changed="rate" in changed),
-        change(row["p50_before_us"], row["p50_after_us"], _us, changed="p50" in changed),
-        change(row["p99_before_us"], row["p99_after_us"], _us, changed="p99" in changed),
-        change(row["errors_before_pct"], row["errors_after_pct"], _percent, changed="errors" in changed),
+        around(row["time_before_s"], row["time_after_s"], _ms, proven=bool(row["changed"])),
+        figure("rate"),
+        figure("p50", "_us"),
+        figure("p99", "_us"),
+        figure("errors", "_pct"),
     )
 
 
@@ -246,14 +254,17 @@ def _calls_by_command(row: Row, per: str) -> Cells:
     return (_name(row["command"]), *_calls(row, per))
 
 
-def _cpu(row: Row, per: str) -> Cells:
-    def text(seconds: float) -> str:
-        return _percent(100 * seconds) if per == "s" else duration(seconds)
+def _cpu_text(per: str) -> Callable[[float], str]:
+    """CPU time in the unit of its column: percent of a CPU, or milliseconds of a run."""
+    return (lambda seconds: number(100 * seconds)) if per == "s" else _ms
 
+
+def _cpu(row: Row, per: str) -> Cells:
+    before, after, text = row["cpu_before_s"], row["cpu_after_s"], _cpu_text(per)
     return (
         _name(row["command"]),
-        change(row["cpu_before_s"], row["cpu_after_s"], text, changed=row["changed"]),
-        around(row["wait_before_s"], row["wait_after_s"], text),
+        around(before, after, text, proven=row["changed"]),
+        around(row["wait_before_s"], row["wait_after_s"], text, proven=row["changed"]),
         _count(row, "processes"),
     )
 
@@ -261,19 +272,19 @@ def _cpu(row: Row, per: str) -> Cells:
 def _memory(row: Row, per: str) -> Cells:
     return (
         _name(row["command"]),
-        change(row["peak_before_mib"], row["peak_after_mib"], _mib, changed=row["changed"]),
+        change(row["peak_before_mib"], row["peak_after_mib"], number, apart=row["changed"]),
         _count(row, "processes"),
     )
 
 
 def _programs(row: Row, per: str) -> Cells:
     def text(seconds: float | None) -> str:
-        return "-" if seconds is None else _percent(100 * seconds) if per == "s" else duration(seconds)
+        return "-" if seconds is None else _cpu_text(per)(seconds)
 
     moved = f"{row['path_before']} {ARROW} {row['path_after']}" if row["changed"] == "moved" else ""
     gone = row["changed"] == "gone"
     return (
-        row["changed"] or SAME,
+        row["changed"] or "-",
         _name(row["command"]),
         _count(row, "processes"),
         text(row["cpu_before_s"] if gone else row["cpu_after_s"]),
@@ -284,7 +295,7 @@ def _programs(row: Row, per: str) -> Cells:
 def _exits(row: Row, per: str) -> Cells:
     how = f"code {row['exit_code']}" if row["signal"] is None else f"signal {row['signal']}"
     return (
-        row["changed"] or SAME,
+        row["changed"] or "-",
         _name(row["command"]),
         how if row["exit_code"] is not None or row["signal"] is not None else "-",
         Change.of(
@@ -312,19 +323,29 @@ def _files(row: Row, per: str) -> Cells:
     return (row["changed"], _count(row, "calls"), _by(row), _paths(row))
 
 
-CALLS = ("syscall", "time", "rate", "p50", "p99", "errors")
+def _of_calls(per: str) -> Cells:
+    each = "/s" if per == "s" else ""
+    return ("syscall", f"time [ms{each}]", "rate [1/s]" if each else "calls", "p50 [us]", "p99 [us]", "errors [%]")
 
-TABLES: dict[str, tuple[Cells, Callable[[Row, str], Cells]]] = {
-    "programs": (("change", "command", "processes", "CPU", "command line"), _programs),
-    "syscalls_by_command": (("command", *CALLS), _calls_by_command),
-    "syscalls": (CALLS, _calls),
-    "cpu": (("command", "CPU", "waiting", "processes"), _cpu),
-    "memory": (("command", "peak", "processes"), _memory),
-    "exits": (("change", "command", "ended by", "processes"), _exits),
-    "file_errors": (("change", "error", "failed", "succeeded", "command", "path"), _file_errors),
-    "files": (("change", "calls", "command", "path"), _files),
+
+def _of_cpu(per: str) -> str:
+    return "[%]" if per == "s" else "[ms]"
+
+
+TABLES: dict[str, tuple[Callable[[str], Cells], Callable[[Row, str], Cells]]] = {
+    "programs": (lambda per: ("change", "command", "processes", f"CPU {_of_cpu(per)}", "command line"), _programs),
+    "syscalls_by_command": (lambda per: ("command", *_of_calls(per)), _calls_by_command),
+    "syscalls": (_of_calls, _calls),
+    "cpu": (lambda per: ("command", f"CPU {_of_cpu(per)}", f"waiting {_of_cpu(per)}", "processes"), _cpu),
+    "memory": (lambda _: ("command", "peak [MiB]", "processes"), _memory),
+    "exits": (lambda _: ("change", "command", "ended by", "processes"), _exits),
+    "file_errors": (lambda _: ("change", "error", "failed", "succeeded", "command", "path"), _file_errors),
+    "files": (lambda _: ("change", "calls", "command", "path"), _files),
 }
-"""Name of a section → the heads of its columns, and the cells of a row."""
+"""Name of a section → the heads of its columns, whose times and sizes have one unit each, and the cells of a row."""
+
+CALLED = ("syscalls_by_command", "syscalls")
+"""Sections that also have rows of which nothing is proven."""
 
 CHANGED = ("syscalls_by_command", "syscalls", "cpu", "memory")
 """Sections of what is in both recordings; the others list what came and went."""

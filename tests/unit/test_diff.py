@@ -132,6 +132,73 @@ def test_a_rate_that_varies_in_itself_is_no_change(tmp_path: Path) -> None:
         assert read["rate_q"] > 0.5
 
 
+def load(rates: list[int], syscall: str = "fdatasync") -> list[Row]:
+    """So many calls in each second; a second of none has no row."""
+    of = [calls(at(s + 1), 7, born(0), syscall, SLOW, n) for s, n in enumerate(rates) if n]
+    return [process(7, "db"), *of]
+
+
+@pytest.mark.parametrize("idle", [0, 1])
+def test_idle_ends_do_not_hide_four_times_the_rate(tmp_path: Path, idle: int) -> None:
+    """Of ten seconds five are idle, or nearly: 4 s at 100 a second against 4 s at 400, and parts of seconds beside."""
+    before = [idle, idle, idle, 30, 100, 101, 99, 100, 60, idle]
+    after = [idle, 200, 400, 402, 398, 400, 160, idle, idle, idle]
+    with found(tmp_path, load(before), load(after)) as changed:
+        (row,) = records(changed, "syscalls_by_command")
+        assert (row["changed"], row["unproven"]) == ("rate", "")
+        assert row["rate_before"] == sum(before) / 10 and row["rate_after"] == sum(after) / 10
+
+
+def test_idle_ends_that_differ_are_no_change_of_the_rate(tmp_path: Path) -> None:
+    """As fast while it lasted, 4 s against 9 s: how long it lasted may be chance, and is said to be not proven."""
+    before, after = load([0, 0, 0, 100, 100, 101, 99, 0, 0, 0]), load([100, 101, 99, 100, 100, 101, 99, 100, 100, 0])
+    with found(tmp_path, before, after) as changed:
+        (row,) = records(changed, "syscalls_by_command")
+        assert (row["changed"], row["unproven"]) == ("", "rate")
+
+
+def test_idle_ends_of_cpu_time(tmp_path: Path) -> None:
+    """10 % of a CPU for four seconds of ten against 40 %."""
+
+    def rows(shares: list[int]) -> list[Row]:
+        mine = {"pid": 7, "start": born(0), "wait_ns": 0, "voluntary_switches": 1}
+        used = [row("cpu", at(s + 1), oncpu_ns=p * 10**7, **mine) for s, p in enumerate(shares) if p]
+        return [process(7, "db"), *used]
+
+    with found(
+        tmp_path, rows([0, 0, 0, 5, 10, 11, 9, 10, 5, 0]), rows([0, 20, 40, 42, 38, 40, 20, 0, 0, 0])
+    ) as changed:
+        (cpu,) = records(changed, "cpu")
+        assert cpu["changed"] and cpu["cpu_q"] < 0.01
+
+
+def test_what_is_not_proven_is_shown_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """40 calls of 1 ms in one second against 160 in one: four times, 0.12 s in 10 s, and maybe chance."""
+    paths = []
+    for name, count in (("b", 40), ("a", 160)):
+        rows = [process(7, "db"), *steady(7, "read", 100), calls(at(5), 7, born(0), "fdatasync", SLOW, count)]
+        paths.append(str(traces.write(tmp_path / f"{name}.parquet", rows)))
+    _, out, _ = in_process(monkeypatch, capsys, "diff", *paths, "syscalls_by_command")
+    assert "System calls by command: no difference that is proven\n" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("db ")]
+    assert line.split()[1] == "fdatasync" and " 4 → 16 ×4.0?" in line
+    assert "? after a ratio: not proven" in out
+    status, out, _ = in_process(monkeypatch, capsys, "diff", *paths, "--exit-code", "--format", "json")
+    assert (status, json.loads(out)["changes"]["syscalls"]) == (0, 0)
+
+
+def test_what_waits_comes_after_what_works(tmp_path: Path) -> None:
+    """The waits took a thousand times as much more, and say only that others did less."""
+    names = {"epoll_wait": SLOW, "futex": SLOW, "recvfrom": SLOW, "fdatasync": FAST, "wait4": SLOW}
+    before = [process(7, "db"), *(r for n, bucket in names.items() for r in steady(7, n, 100, bucket))]
+    after = [process(7, "db"), *(r for n, bucket in names.items() for r in steady(7, n, 400, bucket))]
+    with found(tmp_path, before, after) as changed:
+        order = ["fdatasync", "recvfrom", "epoll_wait", "futex", "wait4"]
+        assert [r["syscall"] for r in records(changed, "syscalls_by_command")] == order
+
+
 def test_latency(tmp_path: Path) -> None:
     """All calls 100 times slower. p50 is the middle of the bucket, but no more than the largest latency in it."""
     with found(tmp_path, [process(7, "app"), *steady(7, "read", 50)],
@@ -381,6 +448,20 @@ def test_files(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/proc/7/stat", "/proc", "/sys/fs/cgroup/a", "/dev/pts/3", "/dev/ptmx", "/dev/tty", "/dev/null", "/dev/urandom",
+        "anon_inode:[eventpoll]", "pipe:[123]", "socket:[9]", "memfd:x", "/memfd:x (deleted)", "/dev/fd/3",
+    ],
+)  # fmt: skip
+def test_views_into_the_kernel_are_no_files(tmp_path: Path, path: str) -> None:
+    before = [process(7, "app"), *opened("/etc/a.conf")]
+    after = [process(7, "app"), *opened("/etc/a.conf"), *opened(path), *opened("/dev/sda"), *opened("/procs/x")]
+    with found(tmp_path, before, after) as changed:
+        assert [r["path"] for r in records(changed, "files")] == ["/dev/sda", "/procs/x"]
+
+
 def test_failing_files(tmp_path: Path) -> None:
     """First what could be opened before; an error that is there on both sides is none of the difference."""
     before = [
@@ -556,9 +637,10 @@ def test_the_terminal_shows_before_and_after(
     after = traces.write(tmp_path / "a.parquet", [process(7, "app"), *steady(7, "read", 100, SLOW)])
     _, out, _ = in_process(monkeypatch, capsys, "diff", str(before), str(after), "syscalls_by_command")
     low, high = bucket_low(FAST), bucket_low(SLOW)
-    assert f"{low / 1e3:.3g} us → {high / 1e3:,.0f} us" in out or f"{low / 1e3:.3g} us → {high / 1e6:.3g} ms" in out
-    assert "50/s → 100/s ×2.0" in out
-    assert "≈ 0 %" in out
+    assert f" {low / 1e3:.3g} → {high / 1e3:,.0f} ×" in out
+    assert "50 → 100 ×2.0" in out
+    assert "= 0\n" in out
+    assert "command  syscall  time [ms/s]" in out and "rate [1/s]" in out and "p50 [us]" in out
     _, out, _ = in_process(monkeypatch, capsys, "diff", str(before), str(after), "--limit", "0")
     assert "System calls: 1 changed, 0 shown" in out
 
@@ -567,9 +649,10 @@ def test_what_is_near_has_no_ratio() -> None:
     def shown_as(before: float | None, after: float | None) -> str:
         return text.around(before, after, text.duration)
 
-    assert shown_as(10.0, 10.3) == "≈ 10.3 s"
-    assert shown_as(10.3, 10.0) == "≈ 10 s"
-    assert shown_as(0.0, 0.0) == "≈ 0"
+    assert shown_as(10.0, 10.3) == "10 s → 10.3 s"
+    assert shown_as(10.3, 10.0) == "10.3 s → 10 s"
+    assert shown_as(10.0, 10.01) == "= 10 s"
+    assert shown_as(0.0, 0.0) == "= 0"
     assert shown_as(10.0, 10.6) == "10 s → 10.6 s ×1.06"
     assert shown_as(0.0, 1.0) == "0 → 1 s"
     assert shown_as(None, 1.0) == "- → 1 s"
@@ -583,8 +666,8 @@ def test_changes_on_a_page_are_sorted_by_what_was_after(
     after = traces.write(tmp_path / "a.parquet", [process(7, "app"), *steady(7, "read", 100)])
     in_process(monkeypatch, capsys, "diff", str(before), str(after), "--html", str(tmp_path / "d.html"))
     page = (tmp_path / "d.html").read_text(encoding="utf-8")
-    assert '<td class="n" data-v="100.0">50/s → 100/s ×2.0</td>' in page
-    assert '<th scope="col" class="n">rate</th>' in page
+    assert '<td class="n" data-v="100.0">50 → 100 ×2.0</td>' in page
+    assert '<th scope="col" class="n">rate [1/s]</th>' in page
 
 
 def test_a_page(

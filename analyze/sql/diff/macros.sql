@@ -10,3 +10,22 @@ END;
 -- Whether one of two figures is so much more than the other that it is worth a line.
 CREATE MACRO diff.apart(x, y) AS
     COALESCE(x, 0) > COALESCE(y, 0) * getvariable('ratio') OR COALESCE(y, 0) > COALESCE(x, 0) * getvariable('ratio');
+-- Where a call stands: those that work first, then those that receive from a socket, those that only wait for something to
+-- happen, and those that wait for a child.
+CREATE MACRO diff.waiting(syscall) AS CASE
+    WHEN syscall IN ('wait4', 'waitid') THEN 3
+    WHEN unfiltered.is_wait(syscall) THEN 2
+    WHEN syscall IN ('recvfrom', 'recvmsg', 'recvmmsg') THEN 1
+    ELSE 0
+END;
+-- Whether the time that calls took differs so much that it is told even if nothing is proven.
+CREATE MACRO diff.is_large(syscall, before_s, after_s) AS
+    NOT unfiltered.is_wait(syscall)
+    AND ABS(after_s - before_s) >= 0.01
+    AND GREATEST(before_s, after_s) >= 2 * LEAST(before_s, after_s);
+-- A path that is no file on a disk, but a view into the kernel: of a process, a device without a disk, a terminal.
+CREATE MACRO diff.is_pseudo(path) AS REGEXP_MATCHES(path,
+    '^(/proc|/sys|/dev/(pts|fd|mqueue|char|cpu))(/|$)'
+    || '|^/dev/(ptmx|tty[^/]*|console|null|zero|full|u?random|stdin|stdout|stderr|kmsg|fuse|kvm|net/tun|rtc[0-9]*)$'
+    || '|^/?(anon_inode|pipe|socket|net|mnt|pid|user|uts|ipc|cgroup|time):|^/?memfd:|^/(dmabf|secretmem)'
+);

@@ -62,6 +62,18 @@ CREATE VIEW measures.calls(
     dispersion_before,
     -- The same, after.
     dispersion_after,
+    -- Blocks without the idle ones at both ends; NULL of a run.
+    active_blocks_before,
+    -- The same, after.
+    active_blocks_after,
+    -- Calls in these.
+    active_calls_before,
+    -- The same, after.
+    active_calls_after,
+    -- Variance of the calls of one of these over their mean.
+    active_dispersion_before,
+    -- The same, after.
+    active_dispersion_after,
     -- Probability that a block of after has a higher rate than one of before, a tie counting half; NULL of a run.
     busier,
     -- Sum of t³ - t over the rates that t blocks each have, of both sides.
@@ -152,6 +164,28 @@ in_blocks AS (
     LEFT JOIN placed AS p ON p.key = n.key AND p.low_ns = n.low_ns
     LEFT JOIN shapes AS s ON s.key = n.key
     GROUP BY n.key, n.is_after, n.block
+),
+-- From the first block to the last that hold at least a twentieth of what the fullest does: what is before and after is
+-- idle. The first and last of them are left out where idle ones are beside them, as they may be idle in part.
+ends AS (
+    SELECT i.key, i.is_after,
+        MIN(i.block) + CASE WHEN MIN(i.block) > 0 THEN 1 ELSE 0 END AS first,
+        MAX(i.block) - CASE WHEN MAX(i.block) < MAX(s.blocks) - 1 THEN 1 ELSE 0 END AS last
+    FROM (SELECT *, MAX(calls) OVER (PARTITION BY key, is_after) AS most FROM in_blocks) AS i
+    JOIN sides.spans AS s ON s.is_after = i.is_after
+    WHERE i.calls * 20 >= i.most AND s.per = 's'
+    GROUP BY i.key, i.is_after
+),
+active AS (
+    SELECT
+        e.key, e.is_after,
+        MAX(e.last - e.first + 1) AS blocks,
+        TRY_CAST(SUM(i.calls) AS BIGINT) AS calls,
+        (MAX(e.last - e.first + 1) * SUM(CAST(i.calls AS DOUBLE PRECISION) * i.calls) / SUM(i.calls) - SUM(i.calls))
+            / NULLIF(MAX(e.last - e.first), 0) AS dispersion
+    FROM ends AS e
+    JOIN in_blocks AS i ON i.key = e.key AND i.is_after = e.is_after AND i.block BETWEEN e.first AND e.last
+    GROUP BY e.key, e.is_after
 ),
 -- Each side's blocks by their rate; those without calls have rate 0.
 block_rates AS (
@@ -249,10 +283,15 @@ SELECT
     b.tail_variance, a.tail_variance,
     b.error_variance, a.error_variance,
     b.dispersion, a.dispersion,
+    ab.blocks, aa.blocks,
+    ab.calls, aa.calls,
+    ab.dispersion, aa.dispersion,
     r.busier,
     r.busier_ties
 FROM names AS n
 LEFT JOIN shapes AS s ON s.key = n.key
 LEFT JOIN paces AS r ON r.key = n.key
+LEFT JOIN active AS ab ON ab.key = n.key AND NOT ab.is_after
+LEFT JOIN active AS aa ON aa.key = n.key AND aa.is_after
 LEFT JOIN varied AS b ON b.key = n.key AND NOT b.is_after
 LEFT JOIN varied AS a ON a.key = n.key AND a.is_after;

@@ -1,7 +1,7 @@
 -- Failing files
 --
 -- Paths that could not be opened or changed in one recording and did not fail so in the other, by commands that are in
--- both; first those that could be opened in the other. Paths that differ only in numbers, or in the letters of a temporary
+-- both; first those that could be opened in the other, last what is a view into the kernel, as below /proc. Paths that differ only in numbers, or in the letters of a temporary
 -- file's name, are one line.
 CREATE VIEW diff.file_errors(
     -- 'new' or 'gone'.
@@ -74,4 +74,4 @@ SELECT
 FROM failed AS f
 LEFT JOIN succeeded AS s ON s.pattern = f.pattern
 WHERE f.a = 0 OR f.b = 0
-ORDER BY COALESCE(CASE WHEN f.b = 0 THEN s.b ELSE s.a END, 0) = 0, f.b > 0, f.a + f.b DESC, f.path, f.error;
+ORDER BY diff.is_pseudo(f.path), COALESCE(CASE WHEN f.b = 0 THEN s.b ELSE s.a END, 0) = 0, f.b > 0, f.a + f.b DESC, f.path, f.error;

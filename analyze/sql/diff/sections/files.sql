@@ -1,7 +1,8 @@
 -- Files
 --
 -- Files that were opened or changed in one recording only, by commands that are in both, the busiest first. Paths that
--- differ only in numbers, or in the letters of a temporary file's name, are one line.
+-- differ only in numbers, or in the letters of a temporary file's name, are one line. What is no file, but a view into
+-- the kernel, as below /proc and /sys, terminals and /dev/null, is left out.
 CREATE VIEW diff.files(
     -- 'new' or 'gone'.
     changed,
@@ -41,7 +42,7 @@ touched AS (
         COUNT(DISTINCT f.command) AS commands
     FROM patterned AS f
     JOIN in_both AS c ON c.command IS NOT DISTINCT FROM f.command
-    WHERE f.error IS NULL
+    WHERE f.error IS NULL AND NOT diff.is_pseudo(f.path)
     GROUP BY f.pattern
 )
 SELECT CASE WHEN b = 0 THEN 'new' ELSE 'gone' END, path, b, a, paths, command, commands

@@ -1,14 +1,17 @@
 -- System calls
 --
--- Over all commands together, those of one recording included. The time that calls took changed most in the first line; a
--- wait for a child comes after all others, as what the child did has lines of its own. Latency is wall time, waiting
--- included; a change of it counts if the calls took 0.1 ms more or less in a second, or in a run. Percentiles are within
--- 6.25 % of the true value.
+-- Over all commands together, those of one recording included. The time that calls took changed most in the first line.
+-- Calls that receive from a socket come after the others, then those that only wait, and last a wait for a child: how long
+-- they take says what others do, which has lines of its own. Below what changed are calls that took twice as long in all or
+-- half, by 10 ms in a second or run, of which nothing is proven. Latency is wall time, waiting included; a change of it
+-- counts if the calls took 0.1 ms more or less in a second, or in a run. Percentiles are within 6.25 % of the true value.
 CREATE VIEW diff.syscalls(
     -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
     syscall,
     -- What changed, of 'rate', 'p50', 'p99' and 'errors'; empty if nothing did.
     changed,
+    -- What differs by as much, but is not proven to be more than chance, of the same four.
+    unproven,
     -- Sum of the latencies for each second, or for each run [s].
     time_before_s,
     -- The same, after.
@@ -65,27 +68,40 @@ weighed AS (
     SELECT *, ABS(time_after_s - time_before_s) >= 0.0001 AS matters
     FROM scaled
 ),
+apart AS (
+    SELECT
+        *,
+        COALESCE(diff.apart(rate_before, rate_after), FALSE) AS rate_apart,
+        COALESCE(diff.apart(p50_before_ns, p50_after_ns) AND matters, FALSE) AS p50_apart,
+        COALESCE(diff.apart(p99_before_ns, p99_after_ns) AND matters, FALSE) AS p99_apart,
+        COALESCE(diff.apart(errors_before_pct, errors_after_pct), FALSE) AS errors_apart,
+        COALESCE(rate_q <= getvariable('level'), FALSE) AS rate_sure,
+        COALESCE(p50_q <= getvariable('level') AND ABS(slower - 0.5) >= getvariable('effect'), FALSE) AS p50_sure,
+        COALESCE(p99_q <= getvariable('level'), FALSE) AS p99_sure,
+        COALESCE(errors_q <= getvariable('level'), FALSE) AS errors_sure
+    FROM weighed
+),
 judged AS (
     SELECT
         *,
         CONCAT_WS(', ',
-            CASE WHEN rate_q <= getvariable('level') AND diff.apart(rate_before, rate_after) THEN 'rate' END,
-            CASE
-                WHEN p50_q <= getvariable('level') AND diff.apart(p50_before_ns, p50_after_ns)
-                    AND ABS(slower - 0.5) >= getvariable('effect') AND matters THEN 'p50'
-            END,
-            CASE
-                WHEN p99_q <= getvariable('level') AND diff.apart(p99_before_ns, p99_after_ns) AND matters THEN 'p99'
-            END,
-            CASE
-                WHEN errors_q <= getvariable('level') AND diff.apart(errors_before_pct, errors_after_pct) THEN 'errors'
-            END
-        ) AS changed
-    FROM weighed
+            CASE WHEN rate_apart AND rate_sure THEN 'rate' END,
+            CASE WHEN p50_apart AND p50_sure THEN 'p50' END,
+            CASE WHEN p99_apart AND p99_sure THEN 'p99' END,
+            CASE WHEN errors_apart AND errors_sure THEN 'errors' END
+        ) AS changed,
+        CONCAT_WS(', ',
+            CASE WHEN rate_apart AND NOT rate_sure THEN 'rate' END,
+            CASE WHEN p50_apart AND NOT p50_sure THEN 'p50' END,
+            CASE WHEN p99_apart AND NOT p99_sure THEN 'p99' END,
+            CASE WHEN errors_apart AND NOT errors_sure THEN 'errors' END
+        ) AS unproven
+    FROM apart
 )
 SELECT
     syscall,
     changed,
+    unproven,
     time_before_s, time_after_s,
     rate_before, rate_after,
     p50_before_ns / 1e3, p50_after_ns / 1e3,
@@ -96,5 +112,11 @@ SELECT
     rate_q, p50_q, p99_q, errors_q,
     abi
 FROM judged
-WHERE changed <> '' OR getvariable('unchanged')
-ORDER BY changed = '', syscall IN ('wait4', 'waitid'), ABS(time_after_s - time_before_s) DESC NULLS LAST, syscall, abi NULLS LAST;
+WHERE changed <> '' OR getvariable('unchanged') OR (unproven <> '' AND diff.is_large(syscall, time_before_s, time_after_s))
+ORDER BY
+    changed = '',
+    unproven = '' AND changed = '',
+    diff.waiting(syscall),
+    ABS(time_after_s - time_before_s) DESC NULLS LAST,
+    syscall,
+    abi NULLS LAST;
