@@ -21,6 +21,9 @@ LEAST_ROOM = 20
 MORE = (("evidence", "evidence", ""), ("threshold", "threshold", QUIET), ("weakened_by", "losses", ALARM))
 """Columns of the report `findings` that stand below the summary, what they are called there, and how they look."""
 
+MOST_LINES = 6
+"""Lines of one column at most: evidence may hold a command line of 4,000 characters."""
+
 INDENT = 11
 
 
@@ -54,5 +57,8 @@ def _write_one(row: dict[str, Value], screen: Screen, width: int) -> None:
 def _lines(name: str, text: str, width: int) -> Iterator[str]:
     """The text in lines, to the right of its name."""
     room = max(LEAST_ROOM, width - INDENT - 1)
-    for i, line in enumerate(textwrap.wrap(shown(text), room, break_on_hyphens=False) or [""]):
+    lines = textwrap.wrap(
+        shown(text), room, break_on_hyphens=False, max_lines=MOST_LINES, placeholder=" ... (--format json has all)"
+    )
+    for i, line in enumerate(lines or [""]):
         yield f"{name if i == 0 else '':<{INDENT}} {line}"

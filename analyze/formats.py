@@ -22,11 +22,14 @@ FORMATS = ("table", "json", "csv", "markdown")
 
 GAP = "  "
 
+PADDED = 60
+"""No text makes the other rows of its column wider than this, where nothing is cut: the rest of its own row moves."""
+
+LEAST_TEXT = 12
+"""To so many cells a column of texts is cut, the widest first, before whole columns are left out."""
+
 PAGE_ROWS, PAGE_CHARACTERS = 10_000, 8 << 20
 """Rows of a table whose columns are as wide as the widest of these needs, and about how much text they have at most."""
-
-WIDEST = 1_000
-"""Where a column becomes no wider [terminal cells]: a longer text moves what is right of it in its own line."""
 
 CUT = "…"
 """Ends a line that was cut, where it can be written."""
@@ -84,18 +87,27 @@ def write_markdown(result: Result, stream: TextIO) -> None:
 
 
 def table_lines(
-    result: Result, limit: int | None = None, width: int | None = None, cut: str = CUT
+    result: Result,
+    limit: int | None = None,
+    width: int | None = None,
+    cut: str = CUT,
+    unseen: list[str] | None = None,
 ) -> tuple[list[str], int]:
     """Lines of a table, the header first, and how many rows were left out because of the limit.
 
-    With a width [terminal cells], lines are cut there, and end in one character that says so; without, nothing is.
+    With a width [terminal cells] no line is longer: texts are cut, and end in one character that says so, and columns
+    that do not fit even then are left out whole, the last first; their names come into `unseen`. Numbers are never cut.
     """
-    lines = [line for page in table_pages(result, limit, width, cut) for line in page]
+    lines = [line for page in table_pages(result, limit, width, cut, unseen) for line in page]
     return lines, result.count_rest()
 
 
 def table_pages(
-    result: Result, limit: int | None = None, width: int | None = None, cut: str = CUT
+    result: Result,
+    limit: int | None = None,
+    width: int | None = None,
+    cut: str = CUT,
+    unseen: list[str] | None = None,
 ) -> Iterator[list[str]]:
     """The lines of `table_lines`, so many at a time that a long table needs no more memory than a short one.
 
@@ -107,7 +119,10 @@ def table_pages(
     while (page := _page(rows)) or heads[0]:
         values = zip(*page, strict=True) if page else ([] for _ in result.names)
         columns = [head + _texts(name, of) for head, name, of in zip(heads, result.names, values, strict=True)]
-        yield _aligned(columns, result.numeric, widths, width, cut)
+        lines, seen = _aligned(columns, result, widths, width, cut)
+        if unseen is not None:
+            unseen[:] = result.names[seen:]
+        yield lines
         heads = [[] for _ in result.names]
 
 
@@ -146,20 +161,44 @@ def _texts(name: str, values: Iterable[Value]) -> list[str]:
 
 
 def _aligned(
-    columns: list[list[str]], numeric: tuple[bool, ...], widths: list[int], width: int | None, cut: str
-) -> list[str]:
-    """The lines of these columns, each at least as wide as in `widths`, where it is noted how wide it is now."""
+    columns: list[list[str]], result: Result, widths: list[int], width: int | None, cut: str
+) -> tuple[list[str], int]:
+    """The lines of these columns, and how many of the columns are in them.
+
+    Each is at least as wide as in `widths`, where it is noted how wide it is now.
+    """
     from rich.cells import cell_len, set_cell_size
 
-    padded = []
-    for i, (column, right) in enumerate(zip(columns, numeric, strict=True)):
-        cells = [len(text) if text.isascii() else cell_len(text) for text in column]
-        widths[i] = min(WIDEST, max(widths[i], max(cells, default=0)))
-        padded.append(_padded(column, cells, widths[i], right))
-    lines = [GAP.join(row).rstrip() for row in zip(*padded, strict=True)]
+    cells = [[len(text) if text.isascii() else cell_len(text) for text in column] for column in columns]
+    widths[:] = [max(before, max(of, default=0)) for before, of in zip(widths, cells, strict=True)]
+    whole = [right or kept for right, kept in zip(result.numeric, result.whole or result.numeric, strict=True)]
     if width is None:
-        return lines
-    return [set_cell_size(line, width - 1) + cut if cell_len(line) > width else line for line in lines]
+        room = [most if kept else min(most, PADDED) for most, kept in zip(widths, whole, strict=True)]
+    else:
+        room = fitted(widths, whole, width)
+    padded = []
+    for column, sizes, most, right in zip(columns, cells, room, result.numeric, strict=False):
+        if width is not None and max(sizes, default=0) > most:
+            column = [
+                set_cell_size(text, most - 1) + cut if n > most else text for text, n in zip(column, sizes, strict=True)
+            ]
+            sizes = [min(n, most) for n in sizes]
+        padded.append(_padded(column, sizes, most, right))
+    return [GAP.join(row).rstrip() for row in zip(*padded, strict=True)], len(room)
+
+
+def fitted(widths: list[int], whole: list[bool], width: int) -> list[int]:
+    """How wide each column may be so that a line fits: fewer columns than there are if not all of them do.
+
+    Those that must be whole stay as wide as they are; of the others the widest are made narrower.
+    """
+    for count in range(len(widths), 1, -1):
+        gaps = len(GAP) * (count - 1)
+        for most in (max(widths, default=0), *range(width, LEAST_TEXT - 1, -1)):
+            room = [w if kept else min(w, most) for w, kept in zip(widths[:count], whole, strict=False)]
+            if sum(room) + gaps <= width:
+                return room
+    return [min(w, width) for w in widths[:1]]
 
 
 def _padded(column: list[str], cells: list[int], most: int, right: bool) -> Iterator[str]:

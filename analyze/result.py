@@ -75,7 +75,8 @@ class Rows:
 class Result:
     """Column names, whether each column holds numbers, and the rows, which can be read once.
 
-    The legend stands below a table of them. `beyond` says how many more rows there are than can be read.
+    The legend stands below a table of them. `beyond` says how many more rows there are than can be read. `whole` says
+    of which columns, beside those of numbers, a table cuts nothing; empty: of none.
     """
 
     names: tuple[str, ...]
@@ -83,6 +84,7 @@ class Result:
     rows: Iterator[tuple[Value, ...]]
     legend: str = ""
     beyond: int = 0
+    whole: tuple[bool, ...] = ()
 
     @staticmethod
     def of(relation: duckdb.DuckDBPyRelation, beyond: int = 0) -> Result:
@@ -90,7 +92,8 @@ class Result:
         reader = presentable(relation).to_arrow_reader(BATCH_ROWS)
         types = [f.type for f in reader.schema]
         numeric = tuple(pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t) for t in types)
-        return Result(tuple(relation.columns), numeric, Rows(reader), beyond=beyond)
+        whole = tuple(pa.types.is_temporal(t) or pa.types.is_boolean(t) for t in types)
+        return Result(tuple(relation.columns), numeric, Rows(reader), beyond=beyond, whole=whole)
 
     def count_rest(self) -> int:
         """How many rows were not read; none can be after it."""

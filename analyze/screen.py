@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from analyze import formats
 from bpf import streams
+from bpf.safe_text import shown
 
 if TYPE_CHECKING:
     from analyze.result import Result
@@ -50,9 +52,10 @@ class Screen:
         self.table(result, limit, self.width)
 
     def table(self, result: Result, limit: int | None, width: int | None) -> None:
-        """Writes a table, cut at the width."""
+        """Writes a table that fits the width."""
         rows = -1
-        for page in formats.table_pages(result, limit, width, self.cut):
+        unseen: list[str] = []
+        for page in formats.table_pages(result, limit, width, self.cut, unseen):
             for line in page:
                 self.line(line, BOLD if rows < 0 else "")
                 rows += 1
@@ -61,5 +64,13 @@ class Screen:
             self.line("(no rows)", QUIET)
         if left_out:
             self.line(f"({left_out} more; --limit sets how many are shown)", QUIET)
+        self.unseen(unseen)
         if rows and result.legend:
             self.line(result.legend, QUIET)
+
+    def unseen(self, names: list[str]) -> None:
+        """Says which columns of a table the screen had no room for."""
+        if names:
+            text = f"(no room for {', '.join(names)}: widen the terminal, or --format csv, json or markdown)"
+            for line in textwrap.wrap(shown(text), self.width or len(text)):
+                self.line(line, QUIET)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TextIO
+
+from rich.cells import cell_len, set_cell_size
 
 from analyze import formats
 from analyze.describe import heading
@@ -28,6 +31,9 @@ LINES = 40
 
 FINDINGS = 5
 """Findings shown: the worst, and of each rule one before a second of any."""
+
+LEAST_ROOM = 20
+"""Cells of a finding at least beside what to type next."""
 
 WIDTH = 100
 """Where lines are cut if the screen has no width of its own [characters]."""
@@ -153,22 +159,34 @@ def _write_findings(found: list[Finding], screen: Screen, width: int) -> int:
     more = " and more" if len(found) == MOST else ""
     count = f"{len(few)} of {len(found)}{more}" if len(few) < len(found) else f"{len(few)}"
     screen.line(f"Findings ({count}): after `sysmon report TRACE` type what stands on the right, or `findings`", BOLD)
+    written = 0
     for f in few:
-        screen.line(finding_line(f, width, screen.cut), ALARM if f.severity == "high" else "")
-    return 2 + len(few)
+        for line in finding_lines(f, width):
+            screen.line(line, ALARM if f.severity == "high" else "")
+            written += 1
+    return 2 + written
 
 
-def finding_line(f: Finding, width: int, cut: str = formats.CUT) -> str:
-    """Severity, what it is, and the arguments of `sysmon report TRACE` that show more: cut before these."""
-    from rich.cells import cell_len, set_cell_size
+def finding_lines(f: Finding, width: int) -> list[str]:
+    """Severity, what it is, and the arguments of `sysmon report TRACE` that show more, at the right of the first line.
 
+    Nothing is cut: what does not fit beside these goes on in lines below, or these stand below where there is no room.
+    """
     more = shown(f.command.removeprefix("sysmon report TRACE "))
     text = shown(f.summary + (" (losses could change it)" if f.weakened_by else ""))
-    room = max(0, width - len("medium") - 2 * len(formats.GAP) - cell_len(more))
-    if cell_len(text) > room:
-        text = set_cell_size(text, room - 1) + cut if room > 0 else ""
-    line = f"{f.severity:<6}{formats.GAP}{set_cell_size(text, room)}{formats.GAP}{more}"
-    return line if cell_len(line) <= width else set_cell_size(line, width - 1) + cut
+    head = f"{f.severity:<6}{formats.GAP}"
+    room = width - len(head) - len(formats.GAP) - len(more)
+    beside = room >= LEAST_ROOM
+    first, *others = wrapped(text, room if beside else max(LEAST_ROOM, width - len(head)))
+    if not beside:
+        return [head + first, *(" " * len(head) + line for line in (*others, more))]
+    return [f"{head}{set_cell_size(first, room)}{formats.GAP}{more}", *(" " * len(head) + line for line in others)]
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """The text in lines of so many terminal cells, or fewer if any of its letters takes two."""
+    room = room if cell_len(text) == len(text) else room // 2
+    return textwrap.wrap(text, max(1, room), break_on_hyphens=False) or [""]
 
 
 def cost(trace: Trace) -> str:

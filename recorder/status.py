@@ -34,12 +34,13 @@ SHARING = (
 
 
 def size(bytes_: float) -> str:
-    """A size as people read it, in powers of 1000."""
-    for unit in ("B", "kB", "MB"):
-        if bytes_ < 1000:
-            return f"{bytes_:.0f} {unit}" if unit == "B" else f"{bytes_:.1f} {unit}"
-        bytes_ /= 1000
-    return f"{bytes_:.1f} GB"
+    """A size as people read it, in powers of 1024, as reports and --max-size have it."""
+    value = bytes_
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
 
 
 class Status:

@@ -68,6 +68,15 @@ CHARTS: dict[str, Chart] = {
             ("followed",),
         ),
         Chart(
+            "growth",
+            "Growth of memory by process",
+            "By how much the resident memory of each process changed since it was first seen in the recording, or "
+            "since its last exec: those that changed most in colour, the others in grey. All begin at 0, so that a "
+            "small process that grows stands out beside a large one that does not.",
+            ("memory",),
+            ("followed",),
+        ),
+        Chart(
             "kernel_memory",
             "Kernel memory by process",
             "Objects that the kernel allocated while each process ran, from snapshot to snapshot; under it what all "
@@ -87,8 +96,9 @@ CHARTS: dict[str, Chart] = {
         Chart(
             "latency",
             "Latency of system calls",
-            "How long calls took: for those that took most time together, how many calls by latency, with the median "
-            "and the 99th percentile. Both axes are logarithmic. With --pid for each process apart.",
+            "How long calls took: for those that took most time together, those that only wait last, as in the "
+            "summary, how many calls by latency, with the median and the 99th percentile. Both axes are logarithmic. "
+            "With --pid for each process apart.",
             ("syscall_stats",),
             CALLS,
             takes_syscall=True,
@@ -170,11 +180,12 @@ def _with(kinds: list[str]) -> str:
 
 
 def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
-    from analyze.charts import cpu, errors, heatmap, io, kernel_memory, latency, lifetimes, memory, style
+    from analyze.charts import cpu, errors, growth, heatmap, io, kernel_memory, latency, lifetimes, memory, style
 
     drawings = {
         "cpu": cpu.draw,
         "memory": memory.draw,
+        "growth": growth.draw,
         "kernel_memory": kernel_memory.draw,
         "io": io.draw,
         "latency": latency.draw,

@@ -1,4 +1,7 @@
-"""How long system calls took: a histogram for each of those that took most time."""
+"""How long system calls took: a histogram for each of those that took most time, those that only wait last.
+
+That is the order of the summary, which shows the first of the same calls.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ WITH counted AS (
     WHERE bucket < 487 AND calls > 0
     GROUP BY ALL
 )
-SELECT c.*, COALESCE(p.comm, '?') AS comm
+SELECT c.*, unfiltered.is_wait(c.syscall) AS waits, COALESCE(p.comm, '?') AS comm
 FROM counted AS c
 LEFT JOIN unfiltered.processes AS p ON p.pid = c.pid AND p.start = c.start
 ORDER BY ALL
@@ -65,6 +68,7 @@ named AS (
 )
 SELECT
     h.* EXCLUDE (abi),
+    unfiltered.is_wait(h.syscall) AS waits,
     h.syscall || CASE WHEN h.abi IS DISTINCT FROM m.abi THEN ' (' || COALESCE(h.abi, '?') || ')' ELSE '' END AS name
 FROM named AS h
 CROSS JOIN (SELECT abi FROM named GROUP BY abi ORDER BY SUM(calls) DESC, abi LIMIT 1) AS m
@@ -120,7 +124,9 @@ def draw(ask: Ask) -> Figure:
     rest = len(found) - PANELS
     notes = ["The line is the median, p50; the dashed line is p99."]
     if rest > 0:
-        notes.append(f"Each of {rest} other{'s' if rest > 1 else ''} took less time in all.")
+        notes.append(
+            f"{rest} other{'s' if rest > 1 else ''} took less time in all, or only wait{'' if rest > 1 else 's'}."
+        )
     notes.append(lost.note.replace("Shaded: lost there, and missing here", "Lost, and missing here"))
     sheet = page.Page(ask.chart.title, page.subtitle(trace), [0.72] * len(shown), notes=notes)
     figure, axes = sheet.made()
@@ -131,13 +137,16 @@ def draw(ask: Ask) -> Figure:
 
 
 def histograms(rows: dict[str, Any], syscall: str | None) -> list[Histogram]:
-    """The histogram of each name in the rows, those that took most time first."""
+    """The histogram of each name in the rows, those that took most time first, and those that only wait last."""
     wanted = np.flatnonzero(is_text(rows["syscall"], syscall)) if syscall is not None else np.arange(len(rows["name"]))
     places: dict[str, list[int]] = {}
     for place, name in zip(wanted.tolist(), rows["name"][wanted].tolist(), strict=True):
         places.setdefault(name, []).append(place)
-    out = [Histogram.of(name, rows, np.array(mine)) for name, mine in places.items()]
-    return sorted(out, key=lambda h: (-h.total_ns, h.name))
+    out = []
+    for name, some in places.items():
+        mine = np.array(some)
+        out.append((bool(rows["waits"][mine].any()), Histogram.of(name, rows, mine)))
+    return [h for _, h in sorted(out, key=lambda one: (one[0], -one[1].total_ns, one[1].name))]
 
 
 def _histogram(axes: Axes, one: Histogram) -> None:

@@ -28,6 +28,12 @@ MEASURES = {
     "cpu": "SELECT pid, start, SUM(oncpu_ns) AS amount FROM {part}.cpu GROUP BY pid, start",
     "memory": "SELECT pid, start, MAX(unfiltered.rss(rss_anon_bytes, rss_file_bytes, rss_shmem_bytes)) AS amount "
     "FROM {part}.memory GROUP BY pid, start",
+    "growth": "SELECT m.pid, m.start, ABS(MAX_BY(m.bytes, m.ts) - MIN_BY(m.bytes, m.ts)) AS amount FROM ("
+    "SELECT pid, start, ts, CAST(unfiltered.rss(rss_anon_bytes, rss_file_bytes, rss_shmem_bytes) AS DOUBLE) AS bytes "
+    "FROM {part}.memory) AS m "
+    "LEFT JOIN (SELECT pid, start, MAX(ts) AS ts FROM {part}.execs GROUP BY pid, start) AS e "
+    "ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start "
+    "WHERE m.bytes IS NOT NULL AND (e.ts IS NULL OR m.ts >= e.ts) GROUP BY m.pid, m.start",
     "io": "SELECT pid, start, SUM(bytes) AS amount FROM {part}.syscall_stats WHERE bytes > 0 GROUP BY pid, start",
     "kernel_memory": "SELECT pid, start, SUM(allocated_bytes) AS amount FROM {part}.kernel_memory GROUP BY pid, start",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analyze import formats
@@ -55,17 +56,35 @@ def write_screen(
     was_table = True
     for section in chosen:
         title, table, total = table_of(found, section, limit)
-        lines, _ = formats.table_lines(table, limit, screen.width)
-        left_out = total - len(lines) + 1
+        rows = list(table.rows)
+        left_out = total - len(rows)
+        unseen: list[str] = []
+        lines, _ = formats.table_lines(replace(table, rows=iter(rows)), None, screen.width, screen.cut, unseen)
+        if unseen and section.name in CALLED:
+            lines, _ = formats.table_lines(upright(table.names, rows), None, screen.width, screen.cut, unseen)
         if total or was_table:
             screen.line()
         was_table = total > 0
         screen.line(shown(title) + (f", {total - left_out} shown" if total and left_out else ""), BOLD if total else "")
         for i, line in enumerate(lines if total else ()):
             screen.line(line, QUIET if i == 0 else "")
+        if total:
+            screen.unseen(unseen)
     screen.line()
     for line in wrapped(method(found), screen):
         screen.line(line, QUIET)
+
+
+def upright(names: tuple[str, ...], rows: list[tuple[Value, ...]]) -> Result:
+    """The same with a line for each figure that is not alike on both sides, where all in one line are too wide."""
+    named = names.index("syscall") + 1
+    lines: list[tuple[Value, ...]] = []
+    for row in rows:
+        told = [(head, cell) for head, cell in zip(names[named:], row[named:], strict=True) if str(cell)[0] != SAME]
+        for i, pair in enumerate(told):
+            lines.append((*(row[:named] if i == 0 else [""] * named), *pair))
+    heads = (*names[:named], "figure", f"before {ARROW} after")
+    return Result(heads, (False,) * len(heads), iter(lines), whole=(False,) * (named + 1) + (True,))
 
 
 def is_loss(note: str) -> bool:
@@ -156,7 +175,8 @@ def table_of(found: Comparison, section: Section, limit: int | None) -> tuple[st
         told += f", {total - changes} more not proven"
     rows = found.rows(section.name) if limit is None else found.rows(section.name).limit(limit)
     table: list[tuple[Value, ...]] = [cells(row, found.per) for row in Result.of(rows).records()]
-    return f"{section.title}: {told}", Result(names, (False,) * len(names), iter(table)), int(total)
+    whole = tuple(isinstance(cell, Change) for cell in table[0]) if table else ()
+    return f"{section.title}: {told}", Result(names, (False,) * len(names), iter(table), whole=whole), int(total)
 
 
 def change(

@@ -10,7 +10,7 @@ import pytest
 import analyze
 from analyze import formats
 from analyze.commands.dump import line
-from analyze.result import Instant, Result
+from analyze.result import Instant, Result, Value
 from analyze.window import instant_ns, iso
 from bpf.errors import BadRequest
 from bpf.safe_text import csv_cell, markdown_cell, one_line, shown
@@ -156,6 +156,36 @@ def test_a_table_is_aligned_and_cut(tmp_path: Path) -> None:
     assert left_out == 1
     lines, _ = formats.table_lines(result(tmp_path, ["x" * 50]), width=20)
     assert lines[1] == "x" * 19 + "…"
+
+
+def table(rows: list[tuple[Value, ...]], width: int | None = None) -> tuple[list[str], list[str]]:
+    """Lines of a table with a text, a number, a text and a number, and which columns had no room."""
+    unseen: list[str] = []
+    names, numeric = ("path", "calls", "command", "errors"), (False, True, False, True)
+    return formats.table_lines(Result(names, numeric, iter(rows)), width=width, unseen=unseen)[0], unseen
+
+
+def test_a_long_text_does_not_pad_every_row_of_a_pipe() -> None:
+    lines, unseen = table([("/a", 1, "x" * 4000, 12345), ("/b", 22, "y", 6)])
+    # 4 of path, 5 of calls, 60 of command, 6 of errors, and three gaps.
+    assert lines[2] == "/b       22  y" + " " * 59 + "       6"
+    assert lines[1] == "/a        1  " + "x" * 4000 + "   12345"
+    assert not unseen
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_table_fits_the_terminal_and_cuts_no_number() -> None:
+    rows: list[tuple[Value, ...]] = [("/" + "p" * 99, 1234567, "c" * 50, 12345)]
+    # 7 and 6 of numbers, 6 of gaps: of 80 cells 61 are left for two texts, 31 at most each; both are cut alike.
+    lines, unseen = table(rows, 80)
+    assert lines[1] == "/" + "p" * 28 + "…  1234567  " + "c" * 29 + "…   12345"
+    assert (max(map(len, lines)), unseen) == (79, [])
+    # 12 of each text are the least: 43 cells; one less, and the last column has no room.
+    assert table(rows, 43)[1] == []
+    lines, unseen = table(rows, 42)
+    assert unseen == ["errors"] and lines[1].endswith("…") and "1234567" in lines[1]
+    assert table(rows, 20)[1] == ["command", "errors"] or table(rows, 20)[1] == ["calls", "command", "errors"]
+    assert max(map(len, table(rows, 5)[0])) == 5
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 import analyze
-from analyze import charts
+from analyze import charts, summary
 from analyze.charts import lifetimes, output, ranks, steps, style
 from analyze.errors import CannotWrite, NoData
 from bpf import csource
@@ -375,9 +375,10 @@ def test_one_row_is_enough(name: str, drawn: Drawn) -> None:
         "lifetimes": row("exit", at(10), pid=7, start=born(1), comm="x", exit_code=0),
     }  # fmt: skip
     changes = {"kinds": ["syscall_stats"]} if name == "errors" else {}
-    output.rendered(drawn(name, [one[name]], **changes), "png")
+    rows = [had(9, 7, 2), had(10, 7, 1)] if name == "growth" else [one[name]]  # a change takes two
+    output.rendered(drawn(name, rows, **changes), "png")
     with pytest.raises(NoData):
-        drawn(name, [one[name]], {"until": "+0.5"}, **changes)
+        drawn(name, rows, {"until": "+0.5"}, **changes)
 
 
 @pytest.mark.parametrize("name", charts.CHARTS)
@@ -419,6 +420,44 @@ def test_memory_is_what_each_process_had_until_it_ended(drawn: Drawn) -> None:
         "b 8": [4, 4, 0, 0],
         "? 9": [0, 0, 0, 1],
     }
+
+
+def test_growth_is_what_each_process_has_more_than_at_first(drawn: Drawn) -> None:
+    # 7 has 10, 12 and 40; 8 gives 3 back; 9 executes another program at 1.5 s and then grows by 1; 10 is seen once.
+    rows = [
+        had(1, 7, 10), had(2, 7, 12), had(4, 7, 40), had(1, 8, 5), had(3, 8, 2), had(1, 9, 50), had(2, 9, 1),
+        had(3, 9, 2), had(3, 10, 7), row("exec", at(1.5), pid=9, start=born(0), comm="c"),
+    ]  # fmt: skip
+    (axes,) = drawn("growth", rows).axes
+    lines = {str(line.get_gid()): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
+    unit = lines["? 7"][1][-1] / 30  # in the axis's unit
+    assert {n: (x, [y / unit for y in ys]) for n, (x, ys) in lines.items() if n[0] in "?c"} == {
+        "? 7": ([1, 2, 4], [0, 2, 30]),
+        "? 8": ([1, 3], [0, -3]),
+        "c 9": ([2, 3], [0, 1]),
+    }
+    low, high = axes.get_ylim()
+    assert low < -3 * unit and high > 30 * unit
+
+
+def test_the_summary_and_the_chart_show_the_same_calls(tmp_path: Path) -> None:
+    """Those that only wait come last in both, however long they took."""
+    longest = {
+        "futex": 150,
+        "poll": 140,
+        "read": 130,
+        "write": 120,
+        "openat": 110,
+        "close": 100,
+        "fsync": 90,
+        "stat": 80,
+    }
+    rows = [calls(at(1), 7, born(0), name, bucket, 5) for name, bucket in longest.items()]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        drawn = [axes.get_title(loc="left").split(":")[0] for axes in charts.draw(trace, "latency").axes]
+        listed = [name for name, *_ in trace.own(summary.SECTIONS[0].query).fetchall()]
+    assert drawn == listed[: len(drawn)] == ["read", "write", "openat", "close", "fsync", "stat"]
+    assert listed[-2:] == ["futex", "poll"]
 
 
 def test_latency_counts_each_call_and_marks_percentiles(drawn: Drawn) -> None:

@@ -659,6 +659,18 @@ def test_what_is_near_has_no_ratio() -> None:
     assert shown_as(None, None) == "-"
 
 
+def test_a_narrow_terminal_has_a_line_for_each_figure() -> None:
+    names = ("command", "syscall", "time [ms]", "calls", "p99 [us]")
+    table = text.upright(
+        names, [("db", "fsync", "1 → 9 ×9.0", "= 5", "2 → 7 ×3.5?"), ("db", "read", "0 → 1", "= 1", "= 2")]
+    )
+    assert list(table.rows) == [
+        ("db", "fsync", "time [ms]", "1 → 9 ×9.0"),
+        ("", "", "p99 [us]", "2 → 7 ×3.5?"),
+        ("db", "read", "time [ms]", "0 → 1"),
+    ]
+
+
 def test_changes_on_a_page_are_sorted_by_what_was_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

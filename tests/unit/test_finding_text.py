@@ -3,12 +3,13 @@
 import dataclasses
 
 import pytest
+from rich.cells import cell_len
 
 from analyze import finding_text
 from analyze.findings import Finding
 from analyze.result import Result, Value
 from analyze.screen import Screen
-from analyze.summary import finding_line, worst
+from analyze.summary import finding_lines, worst
 
 
 def test_each_rule_has_one_before_a_second_of_any() -> None:
@@ -21,12 +22,29 @@ def test_each_rule_has_one_before_a_second_of_any() -> None:
     assert [f.pid for f in worst(several, 4)] == [1, 2, 4, 5]
 
 
-@pytest.mark.parametrize("width", [20, 60, 100, 300])
-def test_a_line_fits_and_keeps_what_to_type(width: int) -> None:
-    f = Finding("r", "t", "medium", "s" * 200, "e", "t", "sysmon report TRACE cpu --pid 123", 123, "c", 1, "x")
-    line = finding_line(f, width)
-    assert len(line) <= width
-    assert width < 30 or line.endswith("cpu --pid 123")
+@pytest.mark.parametrize("width", [40, 60, 100, 300])
+@pytest.mark.parametrize("word", ["word ", "漢字 "])
+def test_a_finding_fits_and_is_never_cut(width: int, word: str) -> None:
+    f = Finding("r", "t", "medium", word * 40, "e", "t", "sysmon report TRACE cpu --pid 123", 123, "c", 1, "x")
+    lines = finding_lines(f, width)
+    assert max(map(cell_len, lines)) <= width
+    assert sum(line.count(word.strip()) for line in lines) == 40
+    assert sum(line.endswith("  cpu --pid 123") for line in lines) == 1
+    assert "".join(lines).count("losses") == 1 and not any(line.endswith(" ") for line in lines)
+
+
+def test_a_finding_that_fits_is_one_line() -> None:
+    f = Finding("r", "t", "high", "short", "e", "t", "sysmon report TRACE losses", None, None, None, None)
+    assert finding_lines(f, 40) == ["high    short                     losses"]
+
+
+def test_a_long_command_line_is_no_wall(capsys: pytest.CaptureFixture[str]) -> None:
+    row = ("high", "killed", "it", "y" * 4000, "limit", "sysmon report T losses", None)
+    names = ("severity", "rule", "summary", "evidence", "threshold", "command", "weakened_by")
+    finding_text.write(Result(names, (False,) * 7, iter([row])), Screen(), 80, None)
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) <= 9
+    assert "--format json has all" in out
 
 
 def test_a_terminal_shows_all_of_a_finding(capsys: pytest.CaptureFixture[str]) -> None:

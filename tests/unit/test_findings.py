@@ -8,7 +8,7 @@ import pytest
 
 import analyze
 from analyze.findings import Finding, findings
-from analyze.summary import finding_line
+from analyze.summary import finding_lines
 from tests.traces import Row, at, born, bucket_of, calls, failures, row, write
 
 MS, S, MEBI = 10**6, 10**9, 1 << 20
@@ -844,7 +844,7 @@ def test_hostile_names_change_nothing(tmp_path: Path) -> None:
     rows = [alive(7, name), used(10, 7, 9)]
     f = one(tmp_path, rows, "cpu_bound", since="+0")
     assert f.comm == name
-    assert "\x1b" not in finding_line(f, 100)
+    assert "\x1b" not in "".join(finding_lines(f, 100))
     assert f.command == "sysmon report TRACE cpu --pid 7 --since +0"
 
 
