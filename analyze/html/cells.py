@@ -1,7 +1,7 @@
 """Values as cells of a table: what a person reads, and the exact value where that is another.
 
 What a number counts is in its column's name: `p99_us`, `rss_bytes`, `cpu_pct`. A title leaves the unit out, as each
-cell has its own.
+cell has it: the same in all of a column, that of its largest value, so that they can be compared at a glance.
 """
 
 from __future__ import annotations
@@ -27,6 +27,16 @@ TEXT_CHARACTERS = 600
 
 NS_PER = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 
+TIMES = (("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
+
+SIZES = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("bytes", 1))
+
+PER = {"bytes": "", "bytes_per_s": "/s", "bytes_per_min": "/min"}
+"""Names of sizes and of their rates, and what stands behind the unit of these."""
+
+LEAST = 0.0001
+"""What is smaller in the unit of its column is shown as that."""
+
 UNIT = re.compile(r"_(?P<unit>ns|us|ms|s|bytes|pct|bytes_per_s|bytes_per_min|per_s)$")
 
 FINE_PERCENTILE = re.compile(r"\bp(\d\d)(\d)\b")
@@ -35,6 +45,13 @@ ORDINAL = re.compile(
     r"(^|_)(pid|ppid|tid|uid|gid|euid|id|port|errno|nr|fd|signal|code|cpu|mode|inode|device|depth|backlog)$"
 )
 """Numbers that name something, in which commas would be wrong."""
+
+
+class Unit(NamedTuple):
+    """The unit of a column: its name, and how much of it one of the column's own unit is."""
+
+    name: str
+    factor: float
 
 
 class Cell(NamedTuple):
@@ -50,8 +67,11 @@ def title(name: str) -> str:
     return FINE_PERCENTILE.sub(r"p\1.\2", UNIT.sub("", name).replace("_", " "))
 
 
-def cell(name: str, value: Value, style: str, started_ns: int) -> Cell:
-    """The cell of a value in the column of this name. `style` is NUMBER if the whole column holds numbers."""
+def cell(name: str, value: Value, style: str, started_ns: int, unit: Unit | None = None) -> Cell:
+    """The cell of a value in the column of this name. `style` is NUMBER if the whole column holds numbers.
+
+    Times and sizes are in `unit`, or in the one that fits the value.
+    """
     match value:
         case None:
             return Cell(UNKNOWN, style)
@@ -60,7 +80,7 @@ def cell(name: str, value: Value, style: str, started_ns: int) -> Cell:
         case Instant():
             return Cell(instant(value, started_ns), TIME, str(value - started_ns))
         case int() | float():
-            return _number(name, value, style)
+            return _number(name, value, style, unit)
         case list() | dict():
             return _text(json_text(value))
     return _text(str(value))
@@ -77,27 +97,33 @@ def _text(text: str) -> Cell:
     return Cell(text, WIDE if len(text) > WIDE_CHARACTERS else "")
 
 
-def _number(name: str, value: int | float, style: str) -> Cell:
-    text = number(name, value)
+def _number(name: str, value: int | float, style: str, unit: Unit | None) -> Cell:
+    text = number(name, value, unit)
     exact = repr(value)
     return Cell(text, style, None if text == exact else exact)
 
 
-def number(name: str, value: int | float) -> str:
+def unit_of(name: str, values: Iterable[Value]) -> Unit | None:
+    """The unit in which the largest of these is short, if the column of this name holds times or sizes."""
+    match = UNIT.search(name)
+    own = match["unit"] if match else ""
+    if own not in NS_PER and own not in PER:
+        return None
+    units, scale = (TIMES, NS_PER[own]) if own in NS_PER else (SIZES, 1)
+    most = scale * max((abs(v) for v in values if isinstance(v, int | float)), default=0)
+    found, size = next((u for u in units if most >= u[1]), units[-1])
+    return Unit(found + PER.get(own, ""), scale / size)
+
+
+def number(name: str, value: int | float, unit: Unit | None = None) -> str:
     """A number of the column of this name, with its unit and the digits that a person reads."""
     if name == "start":
         return f"{value / 1e9:.2f} s"
+    unit = unit or unit_of(name, [value])
+    if unit:
+        return f"{_three(value * unit.factor)} {unit.name}"
     match = UNIT.search(name)
-    unit = match["unit"] if match else ""
-    if unit in NS_PER:
-        return duration(value * NS_PER[unit])
-    match unit:
-        case "bytes":
-            return size(value)
-        case "bytes_per_s":
-            return f"{size(value)}/s"
-        case "bytes_per_min":
-            return f"{size(value)}/min"
+    match match["unit"] if match else "":
         case "pct":
             return f"{value:.3g} %" if abs(value) < 1 else f"{value:.1f} %"
         case "per_s":
@@ -112,38 +138,15 @@ def digits(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def duration(ns: float) -> str:
-    """A time span in the unit that fits."""
-    size_ns = abs(ns)
-    if size_ns == 0:
-        return "0 s"
-    for unit, below in (("ns", 10**3), ("us", 10**6), ("ms", 10**9), ("s", 120 * 10**9)):
-        if size_ns < below:
-            number = f"{ns:.3g}" if unit == "ns" else _three(ns / NS_PER[unit])
-            return f"{number} {'µs' if unit == 'us' else unit}"
-    minutes, seconds = divmod(round(size_ns / 1e9), 60)
-    sign = "-" if ns < 0 else ""
-    if minutes < 120:
-        return f"{sign}{minutes} min {seconds:02} s"
-    return f"{sign}{minutes // 60:,} h {minutes % 60:02} min"
-
-
-def size(count: float) -> str:
-    """Bytes in the unit that fits."""
-    if abs(count) < 1000:
-        return f"{count:.3g} B"
-    value = count / 1024
-    for unit in ("KiB", "MiB", "GiB"):
-        if abs(value) < 1000:
-            return f"{_three(value)} {unit}"
-        value /= 1024
-    return f"{_three(value)} TiB"
-
-
 def _three(value: float) -> str:
-    """Three digits, but no fewer than stand before the point."""
-    before = len(str(int(abs(value))))
-    return f"{value:,.{max(0, 3 - before)}f}"
+    """Three significant digits, or all before the point; no exponent."""
+    if 0 < abs(value) < LEAST:
+        return f"<{LEAST}" if value > 0 else f">-{LEAST}"
+    if value == 0:
+        return "0"
+    if abs(value) < 0.1:
+        return f"{value:.3g}"
+    return f"{value:,.{max(0, 3 - len(str(int(abs(value)))))}f}"
 
 
 def instant(value: Instant, started_ns: int) -> str:

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +32,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 TABLE_ROWS = 300
 """Rows of a table on a page, unless said otherwise. More is for the command line: a page is read."""
+
+UNIT_ROWS = 1000
+"""The largest value of the first of so many rows says in what unit a column is shown."""
 
 TABLE_CHARACTERS = 60_000
 """Text of a table at most, so that a page with every report stays below 5 MB; rows after it are left out."""
@@ -88,16 +91,19 @@ class Table:
         styles = [cells.NUMBER if numeric else "" for numeric in result.numeric]
         rows: list[tuple[Cell, ...]] = []
         room = TABLE_CHARACTERS
-        for values in islice(result.rows, limit):
+        first = list(islice(result.rows, min(limit, UNIT_ROWS)))
+        columns = zip(*first, strict=True) if first else ([] for _ in result.names)
+        units = [cells.unit_of(name, column) for name, column in zip(result.names, columns, strict=True)]
+        for values in islice(chain(first, result.rows), limit):
             row = tuple(
-                cells.cell(name, value, style, started_ns)
-                for name, value, style in zip(result.names, values, styles, strict=True)
+                cells.cell(name, value, style, started_ns, unit)
+                for name, value, style, unit in zip(result.names, values, styles, units, strict=True)
             )
             rows.append(row)
             room -= sum(len(c.text) for c in row)
             if room < 0:
                 break
-        left_out = result.count_rest()
+        left_out = result.count_rest() + max(0, len(first) - len(rows))
         heads = tuple(
             Head(name, cells.title(name), known.get(name, ""), style or cells.style_of([r[i] for r in rows]))
             for i, (name, style) in enumerate(zip(result.names, styles, strict=True))

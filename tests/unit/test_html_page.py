@@ -110,27 +110,44 @@ def test_columns_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert exact == ["1536", "1500000000"]
 
 
+def test_a_column_has_one_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of its largest value."""
+    values: list[list[Value]] = [[2 << 20, 1536, 0, 1], [1.5e6, 20.0, 0.01, None]]
+    result = Result(("rss_bytes", "p99_us"), (True, True), iter(list(zip(*values, strict=True))))
+    html = written(monkeypatch, rows=Table.of(result, started_ns=traces.T0))
+    assert cells_of(html) == [
+        "2.00 MiB",
+        "1.50 s",
+        "0.00146 MiB",
+        "<0.0001 s",
+        "0 MiB",
+        "<0.0001 s",
+        "<0.0001 MiB",
+        "–",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
         ("calls", 1234567, "1,234,567"),
         ("pid", 1234567, "1234567"),
         ("parent_pid", 4000, "4000"),
-        ("lifetime_s", 0.0005, "500 µs"),
+        ("lifetime_s", 0.0005, "500 us"),
         ("lifetime_s", 0.25, "250 ms"),
         ("lifetime_s", 119.4, "119 s"),
-        ("lifetime_s", 125, "2 min 05 s"),
-        ("lifetime_s", 7260, "2 h 01 min"),
+        ("lifetime_s", 125, "125 s"),
+        ("lifetime_s", 7260, "7,260 s"),
         ("p99_us", 121634.8, "122 ms"),
         ("low_ns", 999, "999 ns"),
-        ("low_ns", 0, "0 s"),
-        ("waited_ns", -1500, "-1.50 µs"),
-        ("rss_bytes", 0, "0 B"),
+        ("low_ns", 0, "0 ns"),
+        ("waited_ns", -1500, "-1.50 us"),
+        ("rss_bytes", 0, "0 bytes"),
         ("rss_bytes", 1 << 20, "1.00 MiB"),
         ("rss_bytes", 1 << 60, "1,048,576 TiB"),
         ("lifetime_s", 1, "1.00 s"),
-        ("mean_ns", 0.5, "0.5 ns"),
-        ("rss_bytes", 1023, "1.00 KiB"),
+        ("mean_ns", 0.5, "0.50 ns"),
+        ("rss_bytes", 1023, "1,023 bytes"),
         ("growth_bytes_per_min", 3 << 19, "1.50 MiB/min"),
         ("cpu_pct", 12.345, "12.3 %"),
         ("cpu_pct", 0.0123, "0.0123 %"),
