@@ -24,6 +24,14 @@ for name in range(100):
         except FileNotFoundError: pass
 """
 
+SYNC = """
+import os, tempfile, time
+with tempfile.NamedTemporaryFile(dir='.') as file:
+    fd = os.open(file.name, os.O_WRONLY | os.O_DSYNC)
+    end = time.monotonic() + 2
+    while time.monotonic() < end: os.pwrite(fd, b'x' * 4096, 0)
+"""
+
 POLL = """
 import os, select, time
 poll = select.poll(); poll.register(os.pipe()[0], select.POLLIN)
@@ -58,7 +66,7 @@ def found(tmp_path: Path, *command: str) -> list[Finding]:
 @pytest.mark.parametrize(
     ("rule", "program", "evidence"),
     [
-        ("missing_files", WALK, "opens failed with ENOENT"),
+        ("sync_stall", SYNC, "open with O_SYNC or O_DSYNC"),
         ("busy_poll", POLL, "mostly poll"),
         ("connect_retry", RETRY, "13 of 13 attempts"),
         ("killed", CRASH, "1 ended by SIGSEGV"),
@@ -85,3 +93,5 @@ def test_a_restart_loop(tmp_path: Path) -> None:
 def test_nothing_is_wrong_with_what_sleeps_or_works(tmp_path: Path) -> None:
     assert found(tmp_path, "/bin/sleep", "3") == []
     assert found(tmp_path, "/bin/sh", "-c", HEALTHY) == []
+    # 2,300 opens of what is not there take a few milliseconds.
+    assert found(tmp_path, sys.executable, "-I", "-S", "-c", WALK) == []
