@@ -11,10 +11,10 @@ END;
 CREATE MACRO diff.apart(x, y) AS
     COALESCE(x, 0) > COALESCE(y, 0) * getvariable('ratio') OR COALESCE(y, 0) > COALESCE(x, 0) * getvariable('ratio');
 -- Where a call stands: those that work first, then those that receive from a socket, those that only wait for something to
--- happen, and those that wait for a child.
+-- happen, and those that wait for a child. A sleep is as long as the program asks, whatever others do: it is with the first.
 CREATE MACRO diff.waiting(syscall) AS CASE
     WHEN syscall IN ('wait4', 'waitid') THEN 3
-    WHEN unfiltered.is_wait(syscall) THEN 2
+    WHEN unfiltered.is_wait(syscall) AND syscall NOT IN ('nanosleep', 'clock_nanosleep') THEN 2
     WHEN syscall IN ('recvfrom', 'recvmsg', 'recvmmsg') THEN 1
     ELSE 0
 END;
