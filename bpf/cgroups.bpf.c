@@ -44,6 +44,22 @@ INLINE void record_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 #endif
 }
 
+// A process was moved to another cgroup: it may be one that is asked for, or no longer.
+INLINE void record_cgroup_move(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	if (c && c->filters & BY_CGROUP)
+		changed(bpf_ktime_get_boot_ns());
+}
+
+int on_cgroup_move(struct bpf_raw_tracepoint_args *ctx)
+{
+	LEAVE_MARK(cgroup_move);
+	record_cgroup_move(ctx);
+	return 0;
+}
+AGAIN(cgroup_move)
+
 int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 {
 	LEAVE_MARK(cgroup_mkdir);

@@ -74,8 +74,17 @@ BPF_HASH(followed, u32, u8, FOLLOWED_ENTRIES);  // processes that are recorded w
 BPF_HASH(comms, struct name, u8, FILTER_ENTRIES);
 BPF_HASH(uids, u32, u8, FILTER_ENTRIES);
 BPF_CGROUP_ARRAY(cgroups, 1);
+BPF_ARRAY(cgroup_ids, u64, 1);  // of the same
 
 BPF_ARRAY(alive, u64, 1);  // processes in `followed`
+
+// What may have made a process meet a condition, or no longer, without that it made a system call: another gave it
+// another name or moved it to another cgroup. How often that was, and when last.
+struct change {
+	u64 count;
+	u64 at;  // [ns, CLOCK_BOOTTIME]
+};
+BPF_ARRAY(changes, struct change, 1);
 
 struct tally {
 	u64 lost[LOSSES];  // what each cause lost
@@ -98,7 +107,9 @@ struct cpu_state {
 	u32 known_at;  // `switches` before `start` and `wanted` were looked for
 	u16 nr;        // of the system call
 	u16 wanted;    // whether the thread's process is recorded
-	u32 unused;
+	u32 uid;       // its real user when that was decided, and `changes.count`; kept if there are conditions
+	u64 change;
+	u64 renamed;   // whether the thread has given a name since it entered its call
 };
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);
 
@@ -186,19 +197,22 @@ INLINE int follow(u32 pid)
 	return 1;
 }
 
+INLINE int has_wanted_name(void *task)
+{
+	struct name name = {};
+	void *leader = NULL;
+	KREAD(leader, task, task_struct, group_leader);
+	bpf_probe_read_kernel_str(&name.comm, sizeof(name.comm), leader + OFFSET_task_struct__comm);
+	return comms.lookup(&name) != NULL;
+}
+
 // Whether the process that runs now meets every condition that there is.
 INLINE int meets_conditions(u32 filters, void *task)
 {
 	if (!(filters & CONDITIONS))
 		return 0;
-	if (filters & BY_COMM) {
-		struct name name = {};
-		void *leader = NULL;
-		KREAD(leader, task, task_struct, group_leader);
-		bpf_probe_read_kernel_str(&name.comm, sizeof(name.comm), leader + OFFSET_task_struct__comm);
-		if (!comms.lookup(&name))
-			return 0;
-	}
+	if (filters & BY_COMM && !has_wanted_name(task))
+		return 0;
 	if (filters & BY_UID) {
 		u32 uid = bpf_get_current_uid_gid();
 		if (!uids.lookup(&uid))
@@ -221,7 +235,24 @@ INLINE int wants(struct control *c, u32 pid, void *task)
 	return 1;
 }
 
-// Who `me`, the thread that runs now, is, and whether it is to be recorded.
+INLINE void changed(u64 now)
+{
+	int zero = 0;
+	struct change *last = changes.lookup(&zero);
+	if (!last)
+		return;
+	last->at = now;
+	__sync_fetch_and_add(&last->count, 1);
+}
+
+INLINE struct change last_change(void)
+{
+	int zero = 0;
+	struct change *last = changes.lookup(&zero), none = {};
+	return last ? *last : none;
+}
+
+// Who `me`, the thread that runs now, is, and whether it is to be recorded, as it was decided last.
 //
 // The answer is kept until the next switch. If one came while it was looked for, `known_at` is too old for it to count.
 INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who *who)
@@ -238,6 +269,10 @@ INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who
 	void *task = CURRENT_TASK(), *leader = NULL;
 	TREAD(leader, task, task_struct, group_leader);
 	TREAD(who->start, leader, task_struct, start_boottime);
+	if (c->filters & CONDITIONS) {  // first: what changes from here on is seen the next time
+		cpu->uid = bpf_get_current_uid_gid();
+		cpu->change = last_change().count;
+	}
 	int wanted = wants(c, who->pid, task);
 	cpu->start = who->start;
 	cpu->wanted = wanted;
@@ -245,4 +280,22 @@ INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who
 	COMPILER_BARRIER();
 	cpu->known = me;
 	return wanted;
+}
+
+INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 until);
+
+// The same as it is at this moment: a process meets conditions from one system call to the next, and what it used of a
+// CPU until then goes by what was decided before.
+INLINE int decide(struct control *c, struct cpu_state *cpu, u64 me, struct who *who)
+{
+	if (c->filters & CONDITIONS && cpu->known == me) {
+		struct change last = last_change();
+		int same_user = cpu->uid == (u32)bpf_get_current_uid_gid();
+		if (same_user && cpu->change == last.count)
+			return identify(c, cpu, me, who);
+		if (wants(c, me >> 32, CURRENT_TASK()) != cpu->wanted)
+			charge_as_decided(c, cpu, same_user ? last.at : bpf_ktime_get_boot_ns());
+		cpu->known = 0;
+	}
+	return identify(c, cpu, me, who);
 }

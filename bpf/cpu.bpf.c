@@ -138,6 +138,16 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves
 #endif
 }
 
+// What the running thread used until it became another's to record, or nobody's. Where another thread can come between,
+// all of what it uses between two switches goes by the last decision.
+INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 until)
+{
+#ifndef PROGRAMS_ARE_PREEMPTIBLE
+	if (until > cpu->charged)
+		charge(c, cpu, until, 0);
+#endif
+}
+
 // A thread comes onto this CPU.
 INLINE void comes(void *task)
 {
@@ -156,6 +166,15 @@ INLINE void forget_thread(void *task)
 	threads.delete(&id);
 }
 
+// Before the running thread is charged: it may have been moved, or renamed by another, since its last system call.
+INLINE void decide_now(struct control *c, struct cpu_state *cpu)
+{
+	struct who who;
+	u64 me = bpf_get_current_pid_tgid();
+	if (c->filters & CONDITIONS && me >> 32)
+		decide(c, cpu, me, &who);
+}
+
 int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -168,6 +187,7 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 	int leaves = 0;
 #endif
 	if (c) {
+		decide_now(c, cpu);
 		charge(c, cpu, bpf_ktime_get_boot_ns(), leaves);
 		if (leaves)
 			forget_thread((void *)ctx->args[1]);  // a filter may not want it any more
@@ -189,7 +209,9 @@ int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
-	if (c && cpu)
+	if (c && cpu) {
+		decide_now(c, cpu);
 		charge(c, cpu, bpf_ktime_get_boot_ns(), 0);
+	}
 	return 0;
 }

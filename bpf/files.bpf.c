@@ -261,8 +261,9 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	void *regs = (void *)ctx->args[0];
 	struct open_call o = {.call = take_returned(regs), .result = ctx->args[1]};
 	struct shape *shape = shape_of(o.call.nr);
-	if (!c || !cpu || !shape || !identify(c, cpu, o.call.caller, &o.who) || STEPPED_DOWN(open))
+	if (!c || !cpu || !shape || STEPPED_DOWN(open))
 		return 0;
+	identify(c, cpu, o.call.caller, &o.who);  // the call is recorded, whatever conditions its process meets by now
 	o.task = (void *)bpf_get_current_task();
 	o.dirfd = shape->fd ? (s32)argument(regs, shape->fd) : AT_FDCWD;
 	o.path = (void *)argument(regs, shape->path);
@@ -352,8 +353,9 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 	struct file_call f = {.call = take_returned((void *)ctx->args[0]), .regs = (void *)ctx->args[0]};
 	f.result = ctx->args[1];
 	f.shape = shape_of(f.call.nr);
-	if (!c || !cpu || !f.shape || !identify(c, cpu, f.call.caller, &f.who) || STEPPED_DOWN(file_op))
+	if (!c || !cpu || !f.shape || STEPPED_DOWN(file_op))
 		return 0;
+	identify(c, cpu, f.call.caller, &f.who);
 	f.task = (void *)bpf_get_current_task();
 
 	if (!f.shape->path2) {

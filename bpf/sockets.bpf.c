@@ -209,8 +209,9 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	struct returned call = take_returned(regs);
 	struct shape *shape = shape_of(call.nr);
 	struct who who;
-	if (!c || !cpu || !shape || !identify(c, cpu, call.caller, &who) || STEPPED_DOWN(socket))
+	if (!c || !cpu || !shape || STEPPED_DOWN(socket))
 		return 0;
+	identify(c, cpu, call.caller, &who);
 	struct socket *e = socket_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		NO_ROOM(socket);

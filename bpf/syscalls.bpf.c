@@ -5,12 +5,15 @@
 // switched out inside a call has it parked, by thread, until it comes back.
 
 struct call {
-	u64 entered;  // 0: none; at or before t0: user space found the thread in it when the recording began
+	u64 entered;  // 0: none; at or before t0: user space found the thread in it when the recording began; or OUTSIDE
 	u64 start;    // of its process
 	u32 nr;
 	u32 pid;
 };
 BPF_HASH(parked, u32, struct call, PARKED_ENTRIES);
+
+// A call that began when its process did not meet the conditions: it is not recorded, wherever it returns.
+#define OUTSIDE (~0ULL)
 
 INLINE u16 bucket_of(u64 ns)
 {
@@ -112,10 +115,17 @@ INLINE void park_call(struct cpu_state *cpu)
 INLINE void end_call(struct control *c, struct cpu_state *cpu, struct who *who, u64 me)
 {
 	struct call call = take_call(cpu, me);
-	if (call.entered) {
+	if (call.entered && call.entered != OUTSIDE) {
 		count_call(c, who, call.nr, NO_RETURN, 0, 0, 0);
 		call_never_returns(who, call.nr, call.entered);
 	}
+	u32 tid = me;
+	parked.delete(&tid);
+}
+
+// The same of a thread that is not recorded.
+INLINE void forget_call(u64 me)
+{
 	u32 tid = me;
 	parked.delete(&tid);
 }
@@ -171,12 +181,18 @@ INLINE void record_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	struct cpu_state *cpu = this_cpu();
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, me, &who))
+	if (!c || !cpu)
+		return;
+	int wanted = decide(c, cpu, me, &who);
+	if (!wanted && !(c->filters & CONDITIONS))
 		return;
 	u32 since = switches_of(cpu);
 	u16 nr = call_number(ctx->args[1]);
-	call_begins(cpu, (void *)ctx->args[0], nr, me);
-	u64 now = bpf_ktime_get_boot_ns();
+	u64 now = OUTSIDE;
+	if (wanted) {
+		call_begins(cpu, (void *)ctx->args[0], nr, me);
+		now = bpf_ktime_get_boot_ns();
+	}
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 	cpu->start = who.start;  // another's, if a switch came in identify
 #endif
@@ -223,10 +239,31 @@ INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
 #endif
 }
 
+// Whether this is the return of a new thread from the call that made it.
+INLINE int is_first_return(void *regs, s64 result)
+{
+	u64 nr = 0;
+	if (result)
+		return 0;
+#ifdef HAVE_pt_regs__nr
+	bpf_probe_read_kernel(&nr, SIZE_pt_regs__nr, regs + OFFSET_pt_regs__nr);
+	u16 call = call_number(nr);
+	return call == NR_clone || call == NR_clone3 || call == NR_fork || call == NR_vfork
+#ifdef IA32_clone
+	       || call == IA32_clone || call == IA32_clone3 || call == IA32_fork || call == IA32_vfork
+#endif
+		;
+#else
+	return 1;
+#endif
+}
+
 // A call that returns and was not seen to begin. It began before the recording did, or it is a new thread's return
 // from the clone that made it, or seccomp refused it: then the kernel has traced no entry
 // (syscall_trace_enter() returns before trace_sys_enter()). A thread returns only once from a call that began before,
-// and from the clone that made it with 0.
+// and from the clone that made it with 0. A filter may answer with any result; the call of a thread that did not sleep
+// when the recording began is over soon after.
+#define RETURNS_SOON_NS 100000000ULL
 INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 result, u64 now)
 {
 	void *task = CURRENT_TASK();
@@ -235,14 +272,15 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 r
 	int seccomp = 0;
 	TREAD(born, task, task_struct, start_boottime);
 	if (born >= c->t0) {
-		if (result)
+		if (!is_first_return(regs, result))
 			lose(LOSS_refused);
 		return;
 	}
 #ifdef HAVE_task_struct__seccomp__mode
 	TREAD(seccomp, task, task_struct, seccomp__mode);
 #endif
-	int refused = seccomp && (result == -EPERM || result == -EACCES || result == -ENOSYS);
+	int usual = result == -EPERM || result == -EACCES || result == -ENOSYS;
+	int refused = seccomp && (usual || now > c->t0 + RETURNS_SOON_NS);
 	// The entry says that the thread was seen, so that user space does not put one there for a call that is over.
 	if (parked.insert(&who->tid, &seen) || refused) {
 		lose(LOSS_refused);
@@ -255,6 +293,13 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 r
 	cut_call(c, who, call_number(nr), now);
 }
 
+// on_rename comes before the kernel has changed the name: another thread of the process may have looked at it since.
+INLINE void name_was_given(struct cpu_state *cpu)
+{
+	cpu->renamed = 0;
+	changed(bpf_ktime_get_boot_ns());
+}
+
 // If the call makes an event of its own, this goes on in another program and does not come back.
 INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -262,11 +307,18 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct cpu_state *cpu = this_cpu();
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
-	if (!c || !cpu || !identify(c, cpu, me, &who))
+	if (!c || !cpu)
+		return;
+	if (c->filters & CONDITIONS && cpu->renamed)
+		name_was_given(cpu);
+	int wanted = decide(c, cpu, me, &who);
+	if (!wanted && !(c->filters & CONDITIONS))
+		return;
+	struct call call = take_call(cpu, me);
+	if (call.entered == OUTSIDE || (!wanted && !call.entered))
 		return;
 	u64 now = bpf_ktime_get_boot_ns();
 	s64 result = ctx->args[1];
-	struct call call = take_call(cpu, me);
 	if (!call.entered) {
 		unmatched_exit(c, &who, (void *)ctx->args[0], result, now);
 		return;

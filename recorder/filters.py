@@ -1,7 +1,8 @@
 """Which processes are recorded, as the programs know it.
 
-The programs ask when a thread comes onto a CPU, not at every call, so that a filter costs next to nothing. Conditions
-narrow each other; a process that is named by its pid is recorded whatever else it is.
+The programs decide when a thread comes onto a CPU, and look at each call whether anything has changed since: a process
+meets conditions or not from one system call to the next. A call is recorded if its process met them when it began.
+Conditions narrow each other; a process that is named by its pid is recorded whatever else it is.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ class Filters:
             fd = os.open(self.cgroup, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 kernel.update(loaded.maps["cgroups"], ZERO_KEY, struct.pack("<I", fd))
+                # The id of a cgroup is the inode of its folder (cgroup_id(), include/linux/cgroup.h).
+                kernel.update(loaded.maps["cgroup_ids"], ZERO_KEY, struct.pack("<Q", os.fstat(fd).st_ino))
             finally:
                 os.close(fd)
 

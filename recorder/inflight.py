@@ -23,10 +23,14 @@ from recorder.counters import ZERO_KEY
 from recorder.loader import Loaded
 
 _CALL = struct.Struct("<QQII")  # struct call of bpf/syscalls.bpf.c: entered, start, nr, pid
+_OUTSIDE = (1 << 64) - 1
+"""When a call entered that began before its process met the conditions."""
+
 _TID = struct.Struct("<I")
 _CPU = np.dtype(  # struct cpu_state of bpf/common.bpf.h
     [("caller", "<u8"), ("entered", "<u8"), ("known", "<u8"), ("start", "<u8"), ("charged", "<u8"),
-     ("mark", "<u8"), ("switches", "<u4"), ("known_at", "<u4"), ("nr", "<u2"), ("wanted", "<u2"), ("unused", "<u4")]
+     ("mark", "<u8"), ("switches", "<u4"), ("known_at", "<u4"), ("nr", "<u2"), ("wanted", "<u2"), ("uid", "<u4"),
+     ("change", "<u8"), ("renamed", "<u8")]
 )  # fmt: skip
 
 
@@ -74,7 +78,7 @@ def _parked(loaded: Loaded) -> dict[int, _Call]:
     for key in kernel.keys(loaded.maps["parked"], 4):
         with contextlib.suppress(FileNotFoundError):
             call = _Call(*_CALL.unpack(kernel.lookup(loaded.maps["parked"], key, _CALL.size)))
-            if call.entered:
+            if call.entered not in (0, _OUTSIDE):
                 found[_TID.unpack(key)[0]] = call
     return found
 
@@ -84,5 +88,5 @@ def _on_cpus(loaded: Loaded, cpus: int) -> dict[int, _Call]:
     return {
         int(s["caller"]) & 0xFFFFFFFF: _Call(int(s["entered"]), int(s["start"]), int(s["nr"]), int(s["caller"]) >> 32)
         for s in np.frombuffer(raw, _CPU)
-        if s["caller"]
+        if s["caller"] and s["entered"] != _OUTSIDE
     }

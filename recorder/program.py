@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpf
-from bpf import calls, csource, events
+from bpf import calls, csource, events, syscalls
 from recorder import kernel
 from recorder.btf import Btf, Member
 from recorder.errors import CannotLoad
@@ -56,6 +56,9 @@ ARGUMENT_MEMBERS = {
 }
 """Where its arguments stand when it returns (syscall_get_arguments()), `+N` being bytes into an array."""
 
+IA32_CLONES = {"fork": 2, "clone": 120, "vfork": 190, "clone3": 435}
+"""Numbers of ia32 calls that make a thread (arch/x86/entry/syscalls/syscall_32.tbl)."""
+
 IA32_ARGUMENT_MEMBERS = ("bx", "cx", "dx", "si", "di", "bp")
 """Where those of an ia32 call stand in pt_regs of x86-64."""
 
@@ -85,6 +88,7 @@ PROBES = (
     Probe("on_sys_enter", "sys_enter", "system calls", CALLS),
     Probe("on_sched_switch", "sched_switch", "CPU time"),
     Probe("on_cgroup_mkdir", "cgroup_mkdir", "new control groups", ("cgroup",)),
+    Probe("on_cgroup_move", "cgroup_attach_task", "moves to other control groups"),
     Probe("on_exit", "sched_process_exit", "exits"),
     Probe("on_exec", "sched_process_exec", "execs"),
     Probe("on_fork", "sched_process_fork", "forks"),
@@ -123,7 +127,7 @@ Those for kernel memory have none: what is skipped of them is lost and counted."
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 
 OTHER_MAPS = (
-    "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "cpu_times", "parked",
+    "controls", "alive", "followed", "comms", "uids", "cgroups", "cgroup_ids", "tallies", "cpu_states", "cpu_times", "parked",
     "shapes", "hooks",
 )  # fmt: skip
 
@@ -191,7 +195,9 @@ def _argument_words(btf: Btf, machine: str) -> str:
 
 
 def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
-    lines = [f"#define NR_{call} {names.number(call)}" for call in ("execve", "execveat")]
+    calls_by_name = ("execve", "execveat", "clone", "clone3", "fork", "vfork")
+    numbers = {call: (names.numbers([call]) or [syscalls.UNKNOWN_NR])[0] for call in calls_by_name}
+    lines = [f"#define NR_{call} {number}" for call, number in numbers.items()]
     lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
     lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}", f"#define ALLOCATED_ENTRIES {ALLOCATED_ENTRIES}"]
     if "struct kmem_cache *" in (btf.tracepoint_args("kmem_cache_alloc") or ()):
@@ -210,6 +216,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
         lines.append(f"#define CURRENT_TASK_BTF {helper}")  # since 5.11
     if machine == "x86_64":
         lines += ["#define TS_COMPAT 2", "#define X32_BIT 0x40000000"]  # asm/thread_info.h, asm/unistd.h
+        lines += [f"#define IA32_{call} (1 << ABI_SHIFT | {nr})" for call, nr in IA32_CLONES.items()]
     return "\n".join(lines) + "\n"
 
 
