@@ -74,12 +74,11 @@ BPF_HASH(followed, u32, u8, FOLLOWED_ENTRIES);  // processes that are recorded w
 BPF_HASH(comms, struct name, u8, FILTER_ENTRIES);
 BPF_HASH(uids, u32, u8, FILTER_ENTRIES);
 BPF_CGROUP_ARRAY(cgroups, 1);
-BPF_ARRAY(cgroup_ids, u64, 1);  // of the same
 
 BPF_ARRAY(alive, u64, 1);  // processes in `followed`
 
-// What may have made a process meet a condition, or no longer, without that it made a system call: another gave it
-// another name or moved it to another cgroup. How often that was, and when last.
+// What may have made a process meet a condition, or no longer, without that the thread made a system call: another of
+// its threads gave it another name, or somebody moved it to another cgroup. How often that was, and when last.
 struct change {
 	u64 count;
 	u64 at;  // [ns, CLOCK_BOOTTIME]
@@ -109,7 +108,7 @@ struct cpu_state {
 	u16 wanted;    // whether the thread's process is recorded
 	u32 uid;       // its real user when that was decided, and `changes.count`; kept if there are conditions
 	u64 change;
-	u64 renamed;   // whether the thread has given a name since it entered its call
+	u64 renamed;  // whether the thread has given a name since it entered its call
 };
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);
 
@@ -197,22 +196,19 @@ INLINE int follow(u32 pid)
 	return 1;
 }
 
-INLINE int has_wanted_name(void *task)
-{
-	struct name name = {};
-	void *leader = NULL;
-	KREAD(leader, task, task_struct, group_leader);
-	bpf_probe_read_kernel_str(&name.comm, sizeof(name.comm), leader + OFFSET_task_struct__comm);
-	return comms.lookup(&name) != NULL;
-}
-
 // Whether the process that runs now meets every condition that there is.
 INLINE int meets_conditions(u32 filters, void *task)
 {
 	if (!(filters & CONDITIONS))
 		return 0;
-	if (filters & BY_COMM && !has_wanted_name(task))
-		return 0;
+	if (filters & BY_COMM) {
+		struct name name = {};
+		void *leader = NULL;
+		KREAD(leader, task, task_struct, group_leader);
+		bpf_probe_read_kernel_str(&name.comm, sizeof(name.comm), leader + OFFSET_task_struct__comm);
+		if (!comms.lookup(&name))
+			return 0;
+	}
 	if (filters & BY_UID) {
 		u32 uid = bpf_get_current_uid_gid();
 		if (!uids.lookup(&uid))

@@ -326,49 +326,6 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 }
 AGAIN(exit)
 
-INLINE u32 uid_of(void *task)
-{
-	void *cred = NULL;
-	u32 uid = 0;
-	KREAD(cred, task, task_struct, real_cred);
-	KREAD(uid, cred, cred, uid);
-	return uid;
-}
-
-#define CGROUP_LEVELS 32
-
-// Whether a thread that does not run is in the cgroup that was asked for, or below it.
-INLINE int is_below(void *task, u64 wanted)
-{
-	void *cgroup = cgroup_of(task), *parent = NULL;
-	for (int level = 0; level < CGROUP_LEVELS && cgroup; level++) {
-		if (cgroup_id(cgroup) == wanted)
-			return 1;
-		KREAD(parent, cgroup, cgroup, self__parent);
-		cgroup = NULL;
-		if (parent)
-			KREAD(cgroup, parent, cgroup_subsys_state, cgroup);
-	}
-	return 0;
-}
-
-// What `wants` says of the running process, of another.
-INLINE int wants_other(struct control *c, u32 pid, void *task)
-{
-	int zero = 0;
-	if (!c->filters || followed.lookup(&pid))
-		return 1;
-	if (!(c->filters & CONDITIONS))
-		return 0;
-	if (c->filters & BY_COMM && !has_wanted_name(task))
-		return 0;
-	u32 uid = uid_of(task);
-	if (c->filters & BY_UID && !uids.lookup(&uid))
-		return 0;
-	u64 *wanted = cgroup_ids.lookup(&zero);
-	return !(c->filters & BY_CGROUP) || (wanted && is_below(task, *wanted));
-}
-
 INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -379,16 +336,15 @@ INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 	struct who who;
 	if (!c || !cpu)
 		return;
+	// Only a thread of the same process can give a name (comm_write(), fs/proc/base.c).
+	int wanted = identify(c, cpu, me, &who);
 	KREAD(pid, task, task_struct, tgid);
 	KREAD(tid, task, task_struct, pid);
-	int own = pid == me >> 32;
-	if (!(own ? identify(c, cpu, me, &who) : wants_other(c, pid, task)))
-		own = -1;
 	if (c->filters & CONDITIONS && pid == tid) {  // it may be a name that is asked for, or no longer
 		changed(now);
 		cpu->renamed = 1;
 	}
-	if (own < 0 || (own && in_exec(cpu, me)))
+	if (!wanted || in_exec(cpu, me))
 		return;
 #ifdef RECORDS_rename
 	struct rename *e = rename_ring.ringbuf_reserve(sizeof(*e));
@@ -400,7 +356,7 @@ INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 	e->pid = pid;
 	e->start = start_of(task);
 	e->tid = tid;
-	e->uid = uid_of(task);
+	e->uid = bpf_get_current_uid_gid();
 	KREAD(e->old_comm, task, task_struct, comm);
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), name);
 	rename_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);

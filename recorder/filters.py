@@ -75,8 +75,6 @@ class Filters:
             fd = os.open(self.cgroup, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 kernel.update(loaded.maps["cgroups"], ZERO_KEY, struct.pack("<I", fd))
-                # The id of a cgroup is the inode of its folder (cgroup_id(), include/linux/cgroup.h).
-                kernel.update(loaded.maps["cgroup_ids"], ZERO_KEY, struct.pack("<Q", os.fstat(fd).st_ino))
             finally:
                 os.close(fd)
 

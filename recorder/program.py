@@ -127,7 +127,7 @@ Those for kernel memory have none: what is skipped of them is lost and counted."
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 
 OTHER_MAPS = (
-    "controls", "alive", "followed", "comms", "uids", "cgroups", "cgroup_ids", "tallies", "cpu_states", "cpu_times", "parked",
+    "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "cpu_times", "parked",
     "shapes", "hooks",
 )  # fmt: skip
 
