@@ -121,14 +121,15 @@ class Collector:
             with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
                 kernel.run_on_cpu(on_snapshot, cpu)
 
-    def snapshot(self) -> int:
-        """Ends an epoch and takes its rows. Returns when it was [ns, CLOCK_BOOTTIME]."""
+    def snapshot(self) -> clock.Clocks:
+        """Ends an epoch and takes its rows. Returns when it was."""
         self.charge_running()
-        ts = clock.boottime_ns()
+        moment = clock.read()
+        ts = moment.boottime_ns
         self.losses.note_misses()
         self.collect(self.control.turn(), ts)
-        self.clock_row("snapshot", ts, clock.boottime_ns() - ts)
-        return ts
+        self.clock_row("snapshot", moment, clock.boottime_ns() - ts)
+        return moment
 
     def tick(self) -> None:
         """What is to be looked at oftener than at each snapshot."""
@@ -161,8 +162,8 @@ class Collector:
         if kind.name in self._kinds:
             self._writer.add(kind, batch)
 
-    def clock_row(self, event: str, ts: int, read_ns: int | None) -> None:
-        self.add(ledger.CLOCK, [{"ts": ts, "event": event, **asdict(clock.read()), "read_ns": read_ns}])
+    def clock_row(self, event: str, moment: clock.Clocks, read_ns: int | None) -> None:
+        self.add(ledger.CLOCK, [{"ts": moment.boottime_ns, "event": event, **asdict(moment), "read_ns": read_ns}])
 
     def unfinished(self, started: int, ended: int) -> None:
         records, before = inflight.unfinished(self._loaded, started, ended, self._sizes.cpus)

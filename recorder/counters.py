@@ -59,10 +59,10 @@ class Control:
         self._grace.wait()
         return ended
 
-    def stop(self) -> tuple[int, int]:
-        """Programs record nothing more. Returns the last epoch, and when it ended [CLOCK_BOOTTIME ns]."""
+    def stop(self) -> tuple[int, clock.Clocks]:
+        """Programs record nothing more. Returns the last epoch, and when it ended."""
         self._set(0)
-        ended = clock.boottime_ns()
+        ended = clock.read()
         self._grace.wait()
         return self._last_epoch, ended
 

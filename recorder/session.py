@@ -140,6 +140,7 @@ class Session:
         self._waits_since: float | None = None  # for others than the command; infinite once that is said
         self._probes: list[metadata.Probe] = []
         self._started = self._ended = 0
+        self._moment = clock.Clocks(0, 0, 0)  # when the recording, or this part of it, began
         self._next_snapshot = self._next_commit = 0.0
 
     def run(self, command: Command | None, watcher: Watcher) -> metadata.Recording:
@@ -178,7 +179,8 @@ class Session:
         self._probes = self._loaded.attach()
         self._collector.losses.begin()
         before = frozenset(procfs.pids())
-        self._started = self._began = clock.boottime_ns()
+        self._moment = clock.read()
+        self._started = self._began = self._moment.boottime_ns
         began = time.monotonic()
         self._next_snapshot, self._next_commit = began + self._options.interval_s, began + COMMIT_S
         self._collector.control.start(self._started, filters.flags)
@@ -202,17 +204,18 @@ class Session:
         if isinstance(self._writer, FlightWriter):
             self._writer.opening = True
         self._collector.add(CGROUP, cgroups.rows(self._started))
-        self._collector.clock_row("start", self._started, None)
+        self._collector.clock_row("start", self._moment, None)
         self._collector.add(lifecycle.PROCESS, alive)
         if isinstance(self._writer, FlightWriter):
             self._writer.opening = False
 
-    def _turn(self, writer: FlightWriter | RotatingWriter, ts: int, asked: bool) -> None:
-        """Goes on in another part or file, which begins where the snapshot of `ts` ended all that is counted.
+    def _turn(self, writer: FlightWriter | RotatingWriter, moment: clock.Clocks, asked: bool) -> None:
+        """Goes on in another part or file, which begins where the snapshot of this moment ended all that is counted.
 
         `asked`: a file of what is kept is wanted now.
         """
         later: list[tuple[Kind, pa.RecordBatch]] = []
+        ts = moment.boottime_ns
 
         def drain() -> None:
             self._collector.drain(after=(ts, later))
@@ -229,7 +232,7 @@ class Session:
         else:
             writer.turn({**self._changes(), "ended_ns": ts + self._collector.offset_ns}, asked)
         drain()
-        self._started = ts
+        self._started, self._moment = ts, moment
         writer.begin(self._recording(self._command))
         self._open_with(alive)
         for kind, batch in later:
@@ -249,9 +252,9 @@ class Session:
             full = not isinstance(self._writer, TraceWriter) and self._writer.cannot_wait
             asked, self._asked = self._asked, False
             if now >= self._next_snapshot or full or asked or cells > CELLS_FRACTION:
-                ts = self._snapshot()
+                moment = self._snapshot()
                 if not isinstance(self._writer, TraceWriter) and (full or asked or self._writer.is_full):
-                    self._turn(self._writer, ts, asked)
+                    self._turn(self._writer, moment, asked)
                 if self._chosen_are_gone():
                     self._stopped_by = self._stopped_by or "command"
                 watcher.goes(self._progress(now - began, deadline - now if duration is not None else None))
@@ -294,14 +297,15 @@ class Session:
     def _end(self, command: Command | None) -> metadata.Recording:
         self._collector.add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), self._followed()))
         self._collector.charge_running()
-        epoch, self._ended = self._collector.control.stop()
+        epoch, moment = self._collector.control.stop()
+        self._ended = moment.boottime_ns
         self._collector.losses.note_misses()
         self._collector.drain()
         self._collector.collect(epoch, self._ended)
         self._loaded.detach()  # not before: a copy that is alone takes all for skipped
         self._collector.unfinished(self._started, self._ended)
         self._collector.add(ledger.OVERHEAD, self._collector.overhead.close())
-        self._collector.clock_row("end", self._ended, clock.boottime_ns() - self._ended)
+        self._collector.clock_row("end", moment, clock.boottime_ns() - self._ended)
         return self._writer.finish(self._recording(command))
 
     def close(self) -> None:
@@ -385,8 +389,8 @@ class Session:
         """What the trace says of itself by now that it did not when it began."""
         return {"ended_ns": clock.boottime_ns() + self._collector.offset_ns, "losses": self._collector.losses.sums()}
 
-    def _snapshot(self) -> int:
-        """Returns when it was [ns, CLOCK_BOOTTIME]."""
+    def _snapshot(self) -> clock.Clocks:
+        """Returns when it was."""
         now = time.monotonic()
         if now >= self._next_snapshot:  # and not early because a map fills
             self._next_snapshot = max(self._next_snapshot + self._options.interval_s, now)
