@@ -109,6 +109,7 @@ struct cpu_state {
 	u32 uid;       // its real user when that was decided, and `changes.count`; kept if there are conditions
 	u64 change;
 	u64 renamed;  // whether the thread has given a name since it entered its call
+	u64 leaving;  // whether the CPU goes off line, or is off line
 };
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);
 

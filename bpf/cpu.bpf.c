@@ -17,6 +17,7 @@ struct usage {
 struct cpu_time {
 	u64 idle_ns[2];
 	u64 busy_ns[2];
+	u64 left;  // times that the CPU went off line
 	u64 task;
 	struct usage usage;
 };
@@ -110,7 +111,8 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves
 	if (!t)
 		return;
 	if (!(me >> 32)) {
-		ADD(t->idle_ns[parity], ns);
+		if (!cpu->leaving)  // else it was off line
+			ADD(t->idle_ns[parity], ns);
 		return;
 	}
 	ADD(t->busy_ns[parity], ns);
@@ -202,6 +204,29 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 #endif
 	return 0;
 }
+
+// A CPU goes off line or comes back, step by step, of which most run on itself. Its idle thread is what runs last, and
+// what runs first when it is back, so all of its time off line lies between two switches.
+INLINE void record_cpuhp(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct cpu_state *cpu = this_cpu();
+	s32 target = ctx->args[1], step = ctx->args[2];
+	int zero = 0;
+	struct cpu_time *t = cpu_times.lookup(&zero);
+	if (!cpu || !t || ctx->args[0] != bpf_get_smp_processor_id())
+		return;
+	if (target < step && !cpu->leaving)
+		t->left++;
+	cpu->leaving = target < step;
+}
+
+int on_cpuhp(struct bpf_raw_tracepoint_args *ctx)
+{
+	LEAVE_MARK(cpuhp);
+	record_cpuhp(ctx);
+	return 0;
+}
+AGAIN(cpuhp)
 
 // Run by user space on each CPU when the recording begins, so that it is known what the running thread had used, and
 // before a snapshot, so that what runs there is charged up to now.

@@ -50,12 +50,13 @@ CPU = Kind(
 HOST = Kind(
     "host",
     "host",
-    "What one CPU did since the snapshot before: idle and busy time add up to the time between the snapshots.",
+    "What one CPU did since the snapshot before: idle, busy and offline time add up to the time between the snapshots.",
     cols=(
         TS,
         Col("cpu", "u32", "Number of the CPU.", derived=True),
         Col("idle_ns", "u64", "Time that it ran nothing but its idle thread.", "ns", derived=True),
         Col("busy_ns", "u64", "Time that it ran threads, of any process, recorded or not.", "ns", derived=True),
+        Col("offline_ns", "u64", "Time that it was off line: it could run nothing.", "ns", derived=True),
     ),
     of_interval=True,
 )

@@ -74,6 +74,10 @@ class Collector:
         self._steps = Steps(loaded)
         self._machine = Machine(loaded, sizes.cpus)
 
+    def begin(self, t0: int) -> None:
+        """The recording begins [ns, CLOCK_BOOTTIME]."""
+        self._machine.begin(t0)
+
     def close(self) -> None:
         """Gives back what it took from the kernel."""
         for _kind, ring in self._rings:

@@ -27,10 +27,10 @@ _OUTSIDE = (1 << 64) - 1
 """When a call entered that began before its process met the conditions."""
 
 _TID = struct.Struct("<I")
-_CPU = np.dtype(  # struct cpu_state of bpf/common.bpf.h
+CPU_STATE = np.dtype(  # struct cpu_state of bpf/common.bpf.h
     [("caller", "<u8"), ("entered", "<u8"), ("known", "<u8"), ("start", "<u8"), ("charged", "<u8"),
      ("mark", "<u8"), ("switches", "<u4"), ("known_at", "<u4"), ("nr", "<u2"), ("wanted", "<u2"), ("uid", "<u4"),
-     ("change", "<u8"), ("renamed", "<u8")]
+     ("change", "<u8"), ("renamed", "<u8"), ("leaving", "<u8")]
 )  # fmt: skip
 
 
@@ -84,9 +84,9 @@ def _parked(loaded: Loaded) -> dict[int, _Call]:
 
 
 def _on_cpus(loaded: Loaded, cpus: int) -> dict[int, _Call]:
-    raw = kernel.lookup(loaded.maps["cpu_states"], ZERO_KEY, _CPU.itemsize * cpus)
+    raw = kernel.lookup(loaded.maps["cpu_states"], ZERO_KEY, CPU_STATE.itemsize * cpus)
     return {
         int(s["caller"]) & 0xFFFFFFFF: _Call(int(s["entered"]), int(s["start"]), int(s["nr"]), int(s["caller"]) >> 32)
-        for s in np.frombuffer(raw, _CPU)
+        for s in np.frombuffer(raw, CPU_STATE)
         if s["caller"] and s["entered"] != _OUTSIDE
     }

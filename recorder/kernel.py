@@ -138,7 +138,16 @@ def possible_cpus() -> int:
 
 def online_cpus() -> list[int]:
     """The numbers of the CPUs that are on now."""
-    with open("/sys/devices/system/cpu/online") as f:
+    return _cpus("online")
+
+
+def present_cpus() -> list[int]:
+    """The numbers of the CPUs that the machine has, those that are off line included."""
+    return _cpus("present")
+
+
+def _cpus(which: str) -> list[int]:
+    with open(f"/sys/devices/system/cpu/{which}") as f:
         ranges = [part.split("-") for part in f.read().strip().split(",")]
     return [cpu for r in ranges for cpu in range(int(r[0]), int(r[-1]) + 1)]
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from recorder import kernel
+from recorder.inflight import CPU_STATE
 from recorder.loader import Loaded
 
 MEMINFO = {
@@ -29,7 +30,9 @@ PRESSURES = ("cpu", "memory", "io")
 
 _STALLED = re.compile(rb"^(some|full) .* total=(\d+)$", re.MULTILINE)
 
-CPU_TIME = np.dtype([("idle_ns", "<u8", 2), ("busy_ns", "<u8", 2), ("task", "<u8"), ("usage", "<u8", 6)])
+CPU_TIME = np.dtype(
+    [("idle_ns", "<u8", 2), ("busy_ns", "<u8", 2), ("left", "<u8"), ("task", "<u8"), ("usage", "<u8", 6)]
+)
 """struct cpu_time of bpf/cpu.bpf.c."""
 
 
@@ -37,23 +40,35 @@ class Machine:
     """Makes the rows of `host` and `machine`, each of what came since the one before."""
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
+        """To be made before the programs are attached."""
         self._fd, self._cpus = loaded.maps["cpu_times"], cpus
         self._times = self._read_times()
         self._stalled = _stalled_ns()
+        self._since = 0
+        self._online = frozenset(kernel.online_cpus())
+        states = np.zeros(cpus, CPU_STATE)
+        states["leaving"] = [cpu not in self._online for cpu in range(cpus)]
+        kernel.update(loaded.maps["cpu_states"], bytes(4), states.tobytes())
+
+    def begin(self, t0: int) -> None:
+        """The recording begins [ns, CLOCK_BOOTTIME]."""
+        self._since = t0
 
     def host_rows(self, epoch: int, ts: int) -> list[dict[str, Any]]:
-        """A row for each CPU that did something in the epoch, which has ended."""
+        """A row for each CPU of the machine, of the epoch, which has ended."""
         before, now = self._times, self._read_times()
         parity = epoch & 1
+        online, were_online = frozenset(kernel.online_cpus()), self._online
         rows = []
-        for cpu in range(self._cpus):
+        for cpu in kernel.present_cpus():
             row = {name: int(now[cpu][name][parity] - before[cpu][name][parity]) for name in ("idle_ns", "busy_ns")}
             # What the other epoch, which has begun, has by now is for the next snapshot.
             for name in row:
                 now[cpu][name][1 - parity] = before[cpu][name][1 - parity]
-            if any(row.values()):
-                rows.append({"ts": ts, "cpu": cpu, **row})
-        self._times = now
+            was_there = cpu in online & were_online and now[cpu]["left"] == before[cpu]["left"]
+            offline_ns = 0 if was_there else max(0, ts - self._since - sum(row.values()))
+            rows.append({"ts": ts, "cpu": cpu, **row, "offline_ns": offline_ns})
+        self._times, self._online, self._since = now, online, ts
         return rows
 
     def _read_times(self) -> np.ndarray[Any, np.dtype[np.void]]:

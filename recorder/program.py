@@ -87,6 +87,7 @@ PROBES = (
     Probe("on_sys_exit", "sys_exit", "system calls", CALLS),
     Probe("on_sys_enter", "sys_enter", "system calls", CALLS),
     Probe("on_sched_switch", "sched_switch", "CPU time"),
+    Probe("on_cpuhp", "cpuhp_enter", "CPUs that go off line and come back", ("host",)),
     Probe("on_cgroup_mkdir", "cgroup_mkdir", "new control groups", ("cgroup",)),
     Probe("on_cgroup_move", "cgroup_attach_task", "moves to other control groups"),
     Probe("on_exit", "sched_process_exit", "exits"),

@@ -183,6 +183,7 @@ class Session:
         self._started = self._began = self._moment.boottime_ns
         began = time.monotonic()
         self._next_snapshot, self._next_commit = began + self._options.interval_s, began + COMMIT_S
+        self._collector.begin(self._started)
         self._collector.control.start(self._started, filters.flags)
         self._collector.charge_running()
         rows = self._standing([] if command else alive, before)
