@@ -8,7 +8,7 @@
 // Positions of arguments are counted from 1; 0: the call has no such argument.
 struct shape {
 	u8 hook;         // entry of `hooks` that makes its event, 0: none
-	u8 moves_bytes;  // its result is a number of bytes
+	u8 moves_bytes;  // MOVES_…, 0: none
 	u8 form;
 	u8 fd, path, fd2, path2, flags, mode, owner, group, size;
 	u8 unused[4];
@@ -30,11 +30,6 @@ INLINE struct shape *shape_of(u64 nr)
 {
 	u32 key = nr;
 	return shapes.lookup(&key);
-}
-
-INLINE u64 bytes_moved(struct shape *shape, s64 result)
-{
-	return shape && shape->moves_bytes && result > 0 ? result : 0;
 }
 
 // Goes on in the program that makes the call's event, and does not come back if there is one.
@@ -118,6 +113,90 @@ INLINE u64 argument(void *regs, u8 position)
 		break;
 	}
 	return value;
+}
+
+#define MOVES_RESULT 1    // how many bytes its result says
+#define MOVES_RECEIVED 2  // of a recvfrom
+#define MOVES_MESSAGE 3   // of a recvmsg
+#define MOVES_MESSAGES 4  // the lengths that it has left in its vector of messages
+
+#define MSG_PEEK 0x2  // include/linux/socket.h
+#define MSG_TRUNC 0x20
+#define MSG_ERRQUEUE 0x2000
+
+#define MOST_MESSAGES 1024  // UIO_MAXIOV: the kernel takes no more
+#define MOST_PIECES 16
+
+// struct user_msghdr, struct iovec and struct mmsghdr (include/linux/socket.h, include/uapi/linux/uio.h).
+struct message {
+	u64 name;
+	u32 name_length, unused;
+	u64 pieces, count;
+	u64 control, control_length;
+	u64 flags;
+};
+struct piece {
+	u64 at, length;
+};
+struct sent_message {
+	struct message message;
+	u32 length, unused;
+};
+
+// The room that a message has, or `most` if it has as much or more.
+INLINE u64 room_of(void *at, u64 most)
+{
+	struct message message = {};
+	struct piece piece = {};
+	u64 room = 0;
+	if (bpf_probe_read_user(&message, sizeof(message), at))
+		return most;
+	for (u32 i = 0; i < MOST_PIECES; i++) {
+		if (i >= message.count)
+			return room < most ? room : most;
+		if (bpf_probe_read_user(&piece, sizeof(piece), (void *)message.pieces + i * sizeof(piece)))
+			return most;
+		room += piece.length;
+	}
+	return most;
+}
+
+INLINE u64 length_of_messages(void *at, s64 count)
+{
+	u64 bytes = 0;
+	u32 length = 0;
+	for (u32 i = 0; i < MOST_MESSAGES; i++) {
+		if (i >= count)
+			break;
+		void *next = at + i * sizeof(struct sent_message) + sizeof(struct message);
+		if (bpf_probe_read_user(&length, sizeof(length), next)) {
+			lose(LOSS_message_unreadable);
+			break;
+		}
+		bytes += length;
+	}
+	return bytes;
+}
+
+// How many bytes came in or went out, or from one place to another. What a call only looked at stays where it was, and
+// of a message that was longer than its room, the rest is gone.
+INLINE u64 bytes_moved(struct shape *shape, void *regs, s64 result)
+{
+	if (!shape || !shape->moves_bytes || result <= 0)
+		return 0;
+	if (shape->moves_bytes == MOVES_RESULT)
+		return result;
+	u64 flags = shape->flags ? argument(regs, shape->flags) : 0;
+	if (flags & (MSG_PEEK | MSG_ERRQUEUE))
+		return 0;
+	if (shape->moves_bytes == MOVES_MESSAGES)
+		return length_of_messages((void *)argument(regs, shape->path), result);
+	if (!(flags & MSG_TRUNC))
+		return result;
+	if (shape->moves_bytes == MOVES_MESSAGE)
+		return room_of((void *)argument(regs, shape->path), result);
+	u64 room = argument(regs, shape->size);
+	return room < result ? room : result;
 }
 
 // The struct file of a descriptor of this process.

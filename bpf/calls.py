@@ -20,6 +20,11 @@ TARGET, CREAT, OPENAT2 = 1, 2, 3
 """Forms that C must know: FORM_… of files.bpf.c."""
 
 
+RESULT, RECEIVED, MESSAGE, MESSAGES = 1, 2, 3, 4
+"""How many bytes a call moved: its result; that of a recvfrom or of a recvmsg, which may say what it left or what it
+did not take; the lengths in its vector of messages. MOVES_… of calls.bpf.h."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a call is. Arguments are given by position, from 1; 0: it has none such."""
@@ -38,14 +43,24 @@ class Shape:
     size: int = 0
 
 
-READS = ("read", "pread64", "readv", "preadv", "preadv2", "recvfrom", "recvmsg")
-"""Calls whose result is the number of bytes that came in. recvmmsg, whose result is a number of messages, is none."""
+RECEIVES = {
+    "recvfrom": Shape(moves_bytes=RECEIVED, flags=4, size=3),
+    "recvmsg": Shape(moves_bytes=MESSAGE, flags=3, path=2),
+    "recvmmsg": Shape(moves_bytes=MESSAGES, flags=4, path=2),
+}
+"""Calls that may only have looked (MSG_PEEK), or say how long a message was of which less came in (MSG_TRUNC). `path`
+is where the message stands."""
 
-WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "sendto", "sendmsg")
-"""Calls whose result is the number of bytes that went out."""
+READS = ("read", "pread64", "readv", "preadv", "preadv2", "mq_timedreceive", "msgrcv", *RECEIVES)
+"""Calls that say how many bytes came in."""
 
-COPIES = ("sendfile", "copy_file_range", "splice", "tee", "vmsplice")
-"""Calls whose result is the number of bytes that went from one descriptor, or the memory, to another."""
+SENDS = {"sendmmsg": Shape(moves_bytes=MESSAGES, path=2)}
+
+WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "sendto", "sendmsg", *SENDS)
+"""Calls that say how many bytes went out."""
+
+COPIES = ("sendfile", "copy_file_range", "splice", "tee", "vmsplice", "process_vm_readv", "process_vm_writev")
+"""Calls whose result is the number of bytes that went from one descriptor, or memory, to another."""
 
 MOVING_BYTES = frozenset((*READS, *WRITES, *COPIES))
 
@@ -95,4 +110,7 @@ SOCKETS = {
 }
 """Each is a form of its own: FORM_… of sockets.bpf.c."""
 
-SHAPES = {**{name: Shape(moves_bytes=1) for name in MOVING_BYTES}, **OPENS, **FILE_OPS, **SOCKETS}
+SHAPES = {
+    **{name: Shape(moves_bytes=RESULT) for name in MOVING_BYTES},
+    **RECEIVES, **SENDS, **OPENS, **FILE_OPS, **SOCKETS,
+}  # fmt: skip

@@ -18,6 +18,7 @@ OTHER_LOSSES = {
     "followed_map": ("map full", "followed"),
     "syscall_string_unreadable": ("unreadable", "syscall string"),
     "refused": ("refused", "syscall_stats"),
+    "message_unreadable": ("unreadable", "lengths of messages"),
     "file_path_unreadable": ("unreadable", "path of a file"),
     "open_how_unreadable": ("unreadable", "open_how"),
     "address_unreadable": ("unreadable", "address of a socket"),

@@ -330,7 +330,7 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	u64 ns = now > call.entered ? now - call.entered : 0;
 	struct shape *shape = shape_of(call.nr);
 	int failed = result < 0 && result >= -4095;
-	count_call(c, &who, call.nr, bucket_of(ns), ns, failed, bytes_moved(shape, result));
+	count_call(c, &who, call.nr, bucket_of(ns), ns, failed, bytes_moved(shape, (void *)ctx->args[0], result));
 	if (failed)
 		count_error(c, &who, call.nr, -result, ns);
 	call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);

@@ -42,8 +42,9 @@ RETURNED = (TS, PID, START, TID, UID, COMM, NR, ABI, SYSCALL, RESULT, ERROR, LAT
 BYTES = Col(
     "bytes",
     "u64",
-    "Bytes that they read, wrote or copied: the sum of their results above 0. NULL for a call whose result is no "
-    "number of bytes, and for 32-bit calls.",
+    "Bytes that they read, wrote or copied. Not what a MSG_PEEK only looked at, nor the rest of a message that was "
+    "longer than its room; of recvmmsg and sendmmsg the lengths of their messages. NULL for a call that moves none, "
+    "and for 32-bit calls.",
     "bytes",
     role="sum",
 )

@@ -107,7 +107,6 @@ class Command:
 
     def let_go(self) -> None:
         """The command begins."""
-        # The end of the file and not a byte: 0 is what the first return of a new thread is known by.
         os.close(self._gate)
         self._gate = -1
 

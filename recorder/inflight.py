@@ -56,6 +56,12 @@ def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[dict[str, Any]]) -
                 kernel.update(loaded.maps["parked"], _TID.pack(tid), call, kernel.NOEXIST)
 
 
+def mark_outside(loaded: Loaded, process: int) -> None:
+    """Tells the programs that the call that this process is in is no part of the recording."""
+    with contextlib.suppress(OSError):  # more threads than the map holds
+        kernel.update(loaded.maps["parked"], _TID.pack(process), _CALL.pack(_OUTSIDE, 0, 0, process))
+
+
 def unfinished(loaded: Loaded, t0: int, end: int, cpus: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
     """Records of SYSCALL_INFLIGHT for the calls that had not returned at the end, and which began before `t0`.
 

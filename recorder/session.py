@@ -191,8 +191,9 @@ class Session:
             inflight.mark_blocked(self._loaded, self._started, rows)
             self._collector.resident.ran((row["pid"], row["start"]) for row in rows if not row["kernel_thread"])
         else:
-            # Started only now: a new thread's first return is not mistaken for a call that was in flight.
-            filters.follow(self._loaded, [command.start()])
+            held = command.start()
+            inflight.mark_outside(self._loaded, held)
+            filters.follow(self._loaded, [held])
         return began
 
     def _standing(self, alive: list[int] | None, before: frozenset[int]) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 -- Reads and writes of each process: calls, bytes, errors and time.
 --
--- Of files, pipes, sockets and all else that has a descriptor, by the results of the calls. A sendfile, copy_file_range,
--- splice, tee or vmsplice is a copy, and neither a read nor a write. Not in it: memory that is mapped, io_uring, 32-bit
--- calls, and recvmmsg and sendmmsg, whose results are numbers of messages. Time is wall time, waiting included.
+-- Of files, pipes, sockets, message queues and all else that has a descriptor, by what the calls say that they moved. A
+-- sendfile, copy_file_range, splice, tee, vmsplice or process_vm_readv is a copy, and neither a read nor a write. Not in
+-- it: memory that is mapped, io_uring, libaio and 32-bit calls. Time is wall time, waiting included.
 CREATE VIEW report.io(
     -- Process id (thread group id).
     pid,
