@@ -90,6 +90,13 @@ class Commands(click.Group):
             raise BadRequest(f"there is no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:  # of --help and --version, which are answered here
+            _drop_output()
+            raise click.exceptions.Exit(0) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             status = super().invoke(ctx)

@@ -27,6 +27,44 @@ ENDS = {
 """How recordings ended that came to no end of their own."""
 
 
+OFF_LINE = """
+SELECT cpu, SUM(offline_ns) / 1e9 FROM main.host WHERE offline_ns > 0 GROUP BY cpu ORDER BY cpu NULLS LAST
+"""
+
+STEPS = """
+SELECT at_ns, jump / 1e9
+FROM (
+    SELECT
+        epoch_ns(ts) AS at_ns,
+        CAST(realtime_ns AS HUGEINT) - boottime_ns
+            - LAG(CAST(realtime_ns AS HUGEINT) - boottime_ns) OVER (ORDER BY ts) AS jump,
+        CAST(boottime_ns AS HUGEINT) - LAG(boottime_ns) OVER (ORDER BY ts) AS passed
+    FROM unfiltered.clocks
+)
+WHERE ABS(jump) > 1000000 + passed / 1000
+ORDER BY at_ns
+"""
+"""Where the wall clock moved otherwise than the other by more than a millisecond, and by more than twice as much as
+adjtimex(2) slews it, which is 500 us a second."""
+
+NAMED = 4
+"""Of what there may be many, so many are named."""
+
+
+def happened(trace: Trace) -> Pairs:
+    """What befell the machine's CPUs and clocks meanwhile, which every figure is to be read with."""
+    out = []
+    if off := trace.own(OFF_LINE).fetchall():
+        parts = [f"CPU {cpu} for {off_s:.3f} s" for cpu, off_s in off[:NAMED]]
+        more = f", and {len(off) - NAMED} more" if len(off) > NAMED else ""
+        out.append(("off line", f"{', '.join(parts)}{more}"))
+    if steps := trace.own(STEPS).fetchall():
+        parts = [f"by {by:+.3f} s before {iso(at_ns, 3)}" for at_ns, by in steps[:NAMED]]
+        more = f", and {len(steps) - NAMED} times more" if len(steps) > NAMED else ""
+        out.append(("wall clock", f"was set {', '.join(parts)}{more}; times go on by the clock of the beginning"))
+    return out
+
+
 def heading(trace: Trace) -> Pairs:
     """The few lines that come before any answer."""
     info = trace.metadata
@@ -39,6 +77,7 @@ def heading(trace: Trace) -> Pairs:
         out.append(("kept", kept(info)))
     if info.get("rotate"):
         out.append(("file", file_of(info)))
+    out += happened(trace)
     if trace.source.unfinished and info["stopped_by"] != RUNNING:
         out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes one file of it"))
     if info["command"] is not None:
@@ -100,6 +139,7 @@ def everything(trace: Trace) -> Pairs:
         ("written by", f"sysmon {info['sysmon_version']}, schema version {info['schema_version']}"),
         ("host", host(info)),
         ("span", span(info)),
+        *happened(trace),
         ("typed", shlex.join(info["command_line"])),
         ("command", "none" if info["command"] is None else command(info)),
         ("processes", followed(info)),

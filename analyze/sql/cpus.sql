@@ -9,7 +9,7 @@ CREATE VIEW report.cpus(
     busy_s,
     -- Time that it was idle [s].
     idle_s,
-    -- Time that it was off line [s].
+    -- Time that it was off line [s]; NULL: an older recorder did not look.
     offline_s,
     -- Its busy time as a share of the time that it was on line [%].
     busy_pct,
@@ -20,7 +20,7 @@ SELECT
     cpu,
     SUM(busy_ns) / 1e9,
     SUM(idle_ns) / 1e9,
-    COALESCE(SUM(offline_ns), 0) / 1e9,
+    SUM(offline_ns) / 1e9,
     100.0 * SUM(busy_ns) / NULLIF(SUM(TRY(idle_ns + busy_ns)), 0),
     MAX(100.0 * busy_ns / NULLIF(TRY(idle_ns + busy_ns), 0))
 FROM main.host

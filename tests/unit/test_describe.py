@@ -36,3 +36,28 @@ def test_a_trace_says_whether_it_has_a_checksum(sample_trace: Callable[[str], Tr
     pq.write_table(table.replace_schema_metadata(kept), tmp_path / "t.parquet")
     with analyze.open_trace(tmp_path / "t.parquet") as rewritten:
         assert dict(describe.everything(rewritten))["checksum"].startswith("none (")
+
+
+def test_what_befell_cpus_and_clocks_is_said(tmp_path: Path) -> None:
+    """Slewed by 400 us a second all along, and set by 3.2 s before the fourth; the second CPU was away for 3 s."""
+    boot = 10**12
+    rows = [
+        traces.row(
+            "clock", traces.at(s), event="snapshot", monotonic_ns=boot + s * 10**9, boottime_ns=boot + s * 10**9,
+            realtime_ns=traces.T0 + s * 10**9 + (3_200_000_000 if s >= 4 else 0) + s * 400_000,
+        )
+        for s in range(9)
+    ]  # fmt: skip
+    rows += [
+        traces.row("host", traces.at(s), cpu=cpu, idle_ns=10**9 * (1 - cpu), busy_ns=0, offline_ns=10**9 * cpu)
+        for s in range(1, 4)
+        for cpu in (0, 1)
+    ]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        assert describe.happened(trace) == [
+            ("off line", "CPU 1 for 3.000 s"),
+            (
+                "wall clock",
+                "was set by +3.200 s before 2023-11-14T22:13:24.000Z; times go on by the clock of the beginning",
+            ),
+        ]
