@@ -278,7 +278,7 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!identify(c, cpu, me, &who)) {
 		forget_thread(task);
 		if (c->filters & CONDITIONS)
-			forget_call(me);
+			unpark_call(me);
 		return;
 	}
 	end_call(c, cpu, &who, me);

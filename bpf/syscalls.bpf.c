@@ -124,7 +124,7 @@ INLINE void end_call(struct control *c, struct cpu_state *cpu, struct who *who, 
 }
 
 // The same of a thread that is not recorded.
-INLINE void forget_call(u64 me)
+INLINE void unpark_call(u64 me)
 {
 	u32 tid = me;
 	parked.delete(&tid);
