@@ -25,7 +25,7 @@ KIB, MIB = 1024, 1024 * 1024
 PROCESS = Kind(
     "process",
     "process_states",
-    "A process alive when the recording began or ended, as /proc shows it.",
+    "A process that was there when the recording began or ended, as /proc shows it: alive or, in state 'Z', dead.",
     cols=(
         TS,
         PID,
@@ -35,6 +35,14 @@ PROCESS = Kind(
         UID,
         COMM,
         EDGE,
+        Col(
+            "state",
+            "text",
+            "State of its first thread that lives, as proc_pid_stat(5) has it: 'R' runs or could, 'S' sleeps, 'D' "
+            "waits and cannot be interrupted, 'T' or 't' is stopped, 'I' is an idle thread of the kernel. 'Z': all "
+            "have ended, and its parent has not asked for its status.",
+            derived=True,
+        ),
         PATH,
         ARGV,
         ARGV_TRUNCATED,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from recorder import procfs
 from recorder.decode import escape
 
 
@@ -44,7 +45,7 @@ def id_of(pid: int) -> int | None:
     """Id of the group that a process is in; None if it has ended or its group cannot be seen from here."""
     root = mount_point()
     try:
-        with open(f"/proc/{pid}/cgroup", "rb") as f:
+        with open(f"{procfs.living(pid)}/cgroup", "rb") as f:
             path = next((line[3:].rstrip(b"\n") for line in f if line.startswith(b"0::")), None)
         return None if root is None or path is None else os.stat(os.fsencode(root) + path).st_ino
     except OSError:

@@ -9,6 +9,9 @@ from bpf.kind import TICK_NS
 from recorder import cgroups, procfs
 from recorder.decode import escape
 
+TITLE_REST = 3
+"""So many empty arguments and nothing else after a word are taken for what is left of a longer command line."""
+
 PIECE = 64
 """Processes that are looked at before something else may be due: a quarter of a millisecond each."""
 
@@ -39,9 +42,19 @@ def rows(
     return found
 
 
+def arguments(area: bytes) -> list[bytes]:
+    """The arguments that stand in the area for them, or the title that the process has put there, as ps shows it.
+
+    Who writes a title clears what was there, so that it looks like one argument with many empty ones after it.
+    """
+    parts = area.removesuffix(b"\0").split(b"\0")
+    first, rest = parts[0], parts[1:]
+    is_title = bool(rest) and not any(rest) and (b" " in first or len(rest) >= TITLE_REST)
+    return [first] if is_title else parts
+
+
 def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]) -> dict[str, Any]:
     parent = alive.get(p.ppid) or procfs.process(p.ppid)
-    argv = None if p.argv is None else p.argv[: procfs.ARGV_BYTES]
     return {
         "ts": ts,
         "pid": p.pid,
@@ -51,8 +64,9 @@ def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]
         "uid": p.uid,
         "comm": escape(p.comm),
         "edge": edge,
+        "state": p.state,
         "path": None if p.path is None else escape(p.path),
-        "argv": None if argv is None else [escape(a) for a in argv.removesuffix(b"\0").split(b"\0")],
+        "argv": None if p.argv is None else [escape(a) for a in arguments(p.argv[: procfs.ARGV_BYTES])],
         "argv_truncated": None if p.argv is None else len(p.argv) > procfs.ARGV_BYTES,
         "kernel_thread": p.kernel_thread,
         "threads": p.threads,

@@ -13,13 +13,20 @@ PF_KTHREAD = 0x00200000  # include/linux/sched.h
 
 ARGV_BYTES = 4096
 
+ENDED = (b"Z", b"X")
+"""States of a thread that has ended, of which only its status is left (proc_pid_stat(5))."""
+
 
 @dataclass(frozen=True)
 class Process:
-    """One process as /proc shows it. What cannot be read is None. `start` is ns since boot, in whole ticks."""
+    """One process as /proc shows it. What cannot be read is None. `start` is ns since boot, in whole ticks.
+
+    Its first thread may have ended while others live: then what a thread knows is one of theirs.
+    """
 
     pid: int
     start: int
+    state: str  # of the first thread, or of one that lives
     ppid: int
     uid: int | None
     ns_pid: int | None  # in its own pid namespace
@@ -46,6 +53,25 @@ def _link(path: str) -> bytes | None:
         return None
 
 
+def _state(folder: str) -> bytes:
+    """The state letter of a process or thread; empty if there is none."""
+    stat = _read(f"{folder}/stat") or b""
+    return stat[stat.rfind(b")") + 2 :][:1]
+
+
+def living(pid: int) -> str:
+    """The folder of the process or, if its first thread has ended, of a thread that lives; of a zombie its own."""
+    own = f"/proc/{pid}"
+    if _state(own) not in ENDED:
+        return own
+    try:
+        tids = os.listdir(f"{own}/task")
+    except OSError:
+        return own
+    folders = (f"{own}/task/{tid}" for tid in tids if tid != str(pid))
+    return next((folder for folder in folders if _state(folder) not in (b"", *ENDED)), own)
+
+
 def _ids(pid: int) -> tuple[int | None, int | None]:
     """The real uid, and the pid in the process's own namespace."""
     uid = ns_pid = None
@@ -59,8 +85,13 @@ def _ids(pid: int) -> tuple[int | None, int | None]:
 
 def status(pid: int, lines: dict[bytes, str]) -> dict[str, int]:
     """Sizes that /proc/PID/status shows in kB, in bytes, under the names that `lines` gives to its lines."""
+    found = _sizes(f"/proc/{pid}", lines)
+    return found or ({} if (folder := living(pid)) == f"/proc/{pid}" else _sizes(folder, lines))
+
+
+def _sizes(folder: str, lines: dict[bytes, str]) -> dict[str, int]:
     try:
-        fd = os.open(f"/proc/{pid}/status", os.O_RDONLY)
+        fd = os.open(f"{folder}/status", os.O_RDONLY)
     except OSError:
         return {}
     try:
@@ -81,15 +112,19 @@ def process(pid: int) -> Process | None:
     field = stat[stat.rindex(b")") + 2 :].split()  # field[0] is field 3 of proc_pid_stat(5)
     uid, ns_pid = _ids(pid)
     kernel_thread = bool(int(field[6]) & PF_KTHREAD)
+    state, folder = field[0], f"/proc/{pid}"
+    if state in ENDED and (folder := living(pid)) != f"/proc/{pid}":
+        state = _state(folder)
     return Process(
         pid=pid,
         start=int(field[19]) * TICK_NS,
+        state=state.decode(),
         ppid=int(field[1]),
         uid=uid,
         ns_pid=ns_pid,
         comm=comm,
-        path=None if kernel_thread else _link(f"/proc/{pid}/exe"),
-        argv=None if kernel_thread else _read(f"/proc/{pid}/cmdline", ARGV_BYTES + 1),
+        path=None if kernel_thread else _link(f"{folder}/exe"),
+        argv=None if kernel_thread else _read(f"{folder}/cmdline", ARGV_BYTES + 1) or None,
         kernel_thread=kernel_thread,
         threads=int(field[17]),
         cpu_ns=(int(field[11]) + int(field[12])) * TICK_NS,
@@ -97,9 +132,8 @@ def process(pid: int) -> Process | None:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is such a process that has not ended; a zombie has."""
-    stat = _read(f"/proc/{pid}/stat")
-    return stat is not None and len(stat) > 0 and stat[stat.rindex(b")") + 2 :][:1] not in (b"Z", b"X")
+    """Whether there is such a process that has not ended; a zombie has, unless threads of it live."""
+    return _state(living(pid)) not in (b"", *ENDED)
 
 
 def pids() -> list[int]:

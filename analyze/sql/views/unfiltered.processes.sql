@@ -57,7 +57,8 @@ WITH
 facts AS (
     SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, parent_start, uid, comm, path, argv, argv_truncated,
         NULL AS forked, NULL AS ended, NULL AS lifetime_ns, NULL AS exit_code, NULL AS signal, NULL AS core_dumped,
-        edge IN ('start', 'both') AS alive_at_start, edge IN ('end', 'both') AS alive_at_end, kernel_thread, cgroup_id, ns_pid
+        edge IN ('start', 'both') AND state IS DISTINCT FROM 'Z' AS alive_at_start,
+        edge IN ('end', 'both') AND state IS DISTINCT FROM 'Z' AS alive_at_end, kernel_thread, cgroup_id, ns_pid
     FROM unfiltered.process_states
     UNION ALL
     SELECT pid, start, 0, ts, 0, ppid, parent_start, uid, comm, NULL, NULL, NULL,
