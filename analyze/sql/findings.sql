@@ -46,6 +46,7 @@ found AS (
     UNION ALL SELECT 'missing_files', * FROM finding.missing_files
     UNION ALL SELECT 'name_lookup', * FROM finding.name_lookup
     UNION ALL SELECT 'restart_loop', * FROM finding.restart_loop
+    UNION ALL SELECT 'unreaped', * FROM finding.unreaped
     UNION ALL SELECT 'slow_service', * FROM finding.slow_service
     UNION ALL SELECT 'slow_tail', * FROM finding.slow_tail
     UNION ALL SELECT 'sync_stall', * FROM finding.sync_stall

@@ -852,3 +852,20 @@ def test_commands_can_be_pasted(tmp_path: Path) -> None:
     rows = [alive(7), used(10, 7, 9)]
     f = one(tmp_path, rows, "cpu_bound", since="2023-11-14 22:13:20", until="+20")
     assert shlex.split(f.command)[3:] == ["cpu", "--pid", "7", "--since", "2023-11-14 22:13:20", "--until", "+20"]
+
+
+def test_unreaped(tmp_path: Path) -> None:
+    """Three zombies that were there at both ends; two, or such as came at the end, are none."""
+
+    def zombies(both: int, late: int = 0) -> list[Row]:
+        parent = {"ppid": 50, "parent_start": born(-100), "comm": "sh", "state": "Z"}
+        rows = [alive(50, "keeper")]
+        rows += [row("process", at(0), pid=100 + n, start=born(-5), edge="both", **parent) for n in range(both)]
+        rows += [row("process", at(10), pid=300 + n, start=born(1), edge="end", **parent) for n in range(late)]
+        return rows
+
+    f = one(tmp_path, zombies(3), "unreaped")
+    assert (f.severity, f.pid, f.comm) == ("low", 50, "keeper")
+    assert f.summary == "keeper (50) has 3 children that ended and that it has not waited for"
+    assert one(tmp_path, zombies(100), "unreaped").severity == "medium"
+    assert not found(tmp_path, zombies(2, late=5), "unreaped")
