@@ -21,6 +21,7 @@ MEMORY = Kind(
         _had("rss_file_bytes", "Resident pages of files that it has mapped, its program and libraries among them."),
         _had("rss_shmem_bytes", "Resident shared memory: tmpfs, System V, shared anonymous mappings."),
         _had("swap_bytes", "Anonymous memory that is in swap space."),
+        _had("hugetlb_bytes", "Huge pages of hugetlbfs that it has mapped, which are no part of the resident memory."),
         Col(PEAK_RSS.name, PEAK_RSS.type, PEAK_RSS.doc, PEAK_RSS.unit, derived=True),
     ),
 )

@@ -23,6 +23,7 @@ LINES = {
     b"RssFile:": "rss_file_bytes",
     b"RssShmem:": "rss_shmem_bytes",
     b"VmSwap:": "swap_bytes",
+    b"HugetlbPages:": "hugetlb_bytes",
 }
 
 

@@ -20,6 +20,8 @@ CREATE VIEW report.memory(
     rss_shmem_mib,
     -- Its memory that was in swap space then [MiB].
     swap_mib,
+    -- Huge pages of hugetlbfs that it had mapped then, which are no part of its resident memory [MiB].
+    hugetlb_mib,
     -- By how much its resident memory had grown since it was first seen in the window [MiB].
     growth_mib,
     -- When it was last seen.
@@ -38,10 +40,10 @@ samples AS (
 ),
 facts AS (
     SELECT pid, start, ts, peak_rss_bytes, n, n_from_end, rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes,
-        swap_bytes
+        swap_bytes, hugetlb_bytes
     FROM samples
     UNION ALL
-    SELECT pid, start, NULL, peak_rss_bytes, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT pid, start, NULL, peak_rss_bytes, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM main.exits
     WHERE peak_rss_bytes IS NOT NULL
 ),
@@ -54,6 +56,7 @@ totals AS (
         MAX(CASE WHEN n_from_end = 1 THEN rss_file_bytes END) AS file,
         MAX(CASE WHEN n_from_end = 1 THEN rss_shmem_bytes END) AS shmem,
         MAX(CASE WHEN n_from_end = 1 THEN swap_bytes END) AS swap,
+        MAX(CASE WHEN n_from_end = 1 THEN hugetlb_bytes END) AS hugetlb,
         MAX(CASE WHEN n = 1 THEN rss_bytes END) AS first_rss,
         MAX(ts) AS seen
     FROM facts
@@ -68,6 +71,7 @@ SELECT
     t.file / 1048576.0,
     t.shmem / 1048576.0,
     t.swap / 1048576.0,
+    t.hugetlb / 1048576.0,
     (CAST(t.rss AS DOUBLE PRECISION) - t.first_rss) / 1048576.0,
     t.seen,
     t.start
