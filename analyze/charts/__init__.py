@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analyze.trace import Trace
 
 CALLS = ("syscall_stats", "threads", "followed", "on_sys_enter", "on_sys_exit")
-SWITCHES = ("cpu", "threads", "followed", "on_sched_switch")
+SWITCHES = ("cpu", "threads", "followed", "on_sched_switch", "on_cpuhp")
 LIVES = ("fork", "exec", "exit", "followed", "on_fork", "on_exec", "on_exit")
 ALLOCATIONS = (
     "kernel_memory", "sizes of kernel memory", "followed", "on_kfree", "on_cache_free", "on_pages_free", "on_kmalloc",
