@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +17,7 @@ from analyze.errors import BrokenTrace
 from analyze.source import Left, inspect, inspect_file, left_of
 from analyze.wellformed import misfit
 from bpf import partial, recover
-from bpf.directory import HAS_DESCRIPTORS, OWN_DESCRIPTORS, Directory
+from bpf.directory import HAS_DESCRIPTORS, MODE, OWN_DESCRIPTORS, Directory
 from bpf.errors import BadRequest, SysmonError
 from bpf.metadata import Recording
 from bpf.newfile import NewFile
@@ -39,7 +40,7 @@ def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict
         with _telling(file), Directory.hold(file.parent) as place:
             if place.exists(file.name) and not force:
                 raise _exists(file)
-            with left.parts() as directories:
+            with _held(left) as directories:
                 recording = _repaired(left, directories, place, file.name, force)
                 for name, directory in zip(left.names, directories, strict=True):
                     with contextlib.suppress(OSError):  # a file system that cannot be written
@@ -57,7 +58,7 @@ def _nothing(path: Path) -> SysmonError:
     with contextlib.suppress(OSError), Directory.hold(path.parent) as parent:
         if partial.sweep(parent, path.name):
             return BadRequest(f"{shown}: of a recording that was cut off nothing could be read; its rest is removed")
-    inspect(path)  # says what is wrong with it, if anything is
+    inspect(path).discard()  # says what is wrong with it, if anything is
     return BadRequest(f"{shown} is whole: there is nothing to repair")
 
 
@@ -66,7 +67,20 @@ def _exists(file: Path) -> BadRequest:
 
 
 @contextlib.contextmanager
-def _telling(file: Path) -> Any:
+def _held(left: Left) -> Iterator[list[Directory]]:
+    """The parts, held. Raises CannotRepair."""
+    with contextlib.ExitStack() as stack:
+        try:
+            directories = stack.enter_context(left.parts())
+        except OSError as error:
+            raise CannotRepair(
+                f"{one_line(str(left.path))}: cannot be read ({error.strerror or error}); look who changes it meanwhile"
+            ) from None
+        yield directories
+
+
+@contextlib.contextmanager
+def _telling(file: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
@@ -93,6 +107,8 @@ def _is_ours(directory: Directory) -> bool:
     """Whether nobody else can have put anything there, so that what is in it may become the trace."""
     if not HAS_DESCRIPTORS:
         return True
+    if not directory.exists(partial.ROWS):
+        return False
     found = [directory.status(), *(directory.status(name) for name in (partial.ROWS, partial.LOG))]
     links = all(status.st_nlink == 1 for status in found if stat.S_ISREG(status.st_mode))
     return links and all(status.st_uid == os.geteuid() and not status.st_mode & 0o022 for status in found)
@@ -102,8 +118,10 @@ def _completed(
     part: recover.Partial, recording: dict[str, Any], place: Directory, name: str, force: bool
 ) -> dict[str, Any]:
     recording = recover.complete(part, recording)
-    with part.directory.reader(partial.ROWS) as made:
+    with part.directory.changer(partial.ROWS) as made:
         _checked(made, part)
+        if HAS_DESCRIPTORS:
+            os.fchmod(made.fileno(), MODE)
     part.directory.publish(partial.ROWS, place, name, force)
     return recording
 

@@ -13,9 +13,10 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 import time
 from pathlib import Path
+
+from bpf import temporary
 
 NAME = re.compile(r"sysmon-[0-9a-f]{16}")
 
@@ -36,7 +37,8 @@ def new_directory() -> Path:
 
 
 def _made() -> Path:
-    place = os.open(tempfile.gettempdir(), os.O_RDONLY | os.O_DIRECTORY)
+    where = temporary.directory()
+    place = os.open(where, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _sweep(place)
         name = f"sysmon-{secrets.token_hex(8)}"
@@ -49,7 +51,7 @@ def _made() -> Path:
             raise
     finally:
         os.close(place)
-    path = Path(tempfile.gettempdir(), name)
+    path = Path(where, name)
     _held[path] = fd, os.getpid()
     return path
 

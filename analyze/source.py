@@ -26,7 +26,7 @@ from analyze import scratch
 from analyze.errors import BrokenTrace, NewerTrace, NotATrace
 from analyze.wellformed import misfit
 from bpf import partial, recover, rotated, schema
-from bpf.directory import Directory
+from bpf.directory import OWN_DESCRIPTORS, Directory
 from bpf.metadata import Recording
 from bpf.safe_text import one_line
 
@@ -54,6 +54,22 @@ O_OTHER = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 RETRY = "copy it again from where it was recorded, or record again"
 
 
+class Held:
+    """A descriptor, open until it is closed or nobody has it any more."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        """Once is enough."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
 @dataclass(frozen=True)
 class Source:
     """A file that was found to be a trace: where it is, how large, and what it says of itself."""
@@ -62,9 +78,18 @@ class Source:
     size_bytes: int
     recording: Recording
     unfinished: Path | None = None  # what `path` was made of, if the recording did not come to its end
+    held: Held | None = None  # the file that was looked at: somebody may give its name to another
+
+    @property
+    def opened(self) -> Path:
+        """What DuckDB is to open: the file itself by its descriptor, where there is a name for that."""
+        by_descriptor = Path(f"{OWN_DESCRIPTORS}/{self.held.fd}") if self.held else self.path
+        return by_descriptor if by_descriptor.exists() else self.path
 
     def discard(self) -> None:
-        """Removes what was made for reading."""
+        """Closes it, and removes what was made for reading."""
+        if self.held:
+            self.held.close()
         if self.unfinished:
             scratch.remove(self.path.parent)
 
@@ -124,7 +149,7 @@ def _made_whole(left: Left) -> Source:
         raise NotATrace(f"{shown}: no directory for temporary files ({e.strerror or e}); {elsewhere}") from e
     try:
         copy = place / partial.wanted(left.names[0])
-        with copy.open("xb") as out, left.parts() as directories:
+        with Directory.hold(place) as held, held.create(copy.name) as out, left.parts() as directories:
             recover.write(*recover.read_parts(directories), out, MOST_COPIED_BYTES)
         return replace(_inspect(copy), unfinished=left.path)
     except recover.TooLarge as e:
@@ -147,7 +172,7 @@ def _inspect(given: Path) -> Source:
             real = given
         if not _is_utf8(str(real)):
             raise NotATrace(f"{shown}: the name is not UTF-8, and DuckDB cannot open such a file; rename it")
-        return Source(real, os.fstat(file.fileno()).st_size, found)
+        return Source(real, os.fstat(file.fileno()).st_size, found, held=Held(os.dup(file.fileno())))
 
 
 def inspect_file(file: BinaryIO, shown: str) -> Recording:

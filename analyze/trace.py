@@ -44,7 +44,7 @@ READS_PROCESSES = re.compile(r"\b(?:FROM|JOIN) (?:(main|unfiltered)\.)?processes
 FEW = {"syscalls_by_process": ("tally", "ranked_stats")}
 """Reports of whose first rows less is to be read: what has a row for each of theirs, and the part that then is less."""
 
-LESS = "ask for less of it, with --since and --until, --pid or --kind, or set --limit"
+LESS = "ask for less of it, with --since and --until, --pid or --limit"
 
 ROOM = "free some, or name another directory for them with TMPDIR"
 
@@ -330,7 +330,7 @@ class Trace:
 
     def _open(self) -> None:
         run = self._database.execute
-        _lock_in(self._database, self.source.path)
+        _lock_in(self._database, self.source.opened)
         self._set_variables()
         self._database.connection.create_function(
             "call_arguments", _call_arguments, CALL_ARGUMENTS, "VARCHAR", null_handling=FunctionNullHandling.SPECIAL

@@ -48,8 +48,12 @@ INLINE void record_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 INLINE void record_cgroup_move(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
-	if (c && c->filters & BY_CGROUP)
-		changed(bpf_ktime_get_boot_ns());
+	void *task = (void *)ctx->args[2];
+	u32 pid = 0;
+	if (!c || !(c->filters & BY_CGROUP))
+		return;
+	KREAD(pid, task, task_struct, tgid);
+	changed(bpf_ktime_get_boot_ns(), pid);
 }
 
 int on_cgroup_move(struct bpf_raw_tracepoint_args *ctx)

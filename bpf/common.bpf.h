@@ -81,7 +81,8 @@ BPF_ARRAY(alive, u64, 1);  // processes in `followed`
 // its threads gave it another name, or somebody moved it to another cgroup. How often that was, and when last.
 struct change {
 	u64 count;
-	u64 at;  // [ns, CLOCK_BOOTTIME]
+	u64 at;   // [ns, CLOCK_BOOTTIME]
+	u64 pid;  // whose
 };
 BPF_ARRAY(changes, struct change, 1);
 
@@ -232,13 +233,14 @@ INLINE int wants(struct control *c, u32 pid, void *task)
 	return 1;
 }
 
-INLINE void changed(u64 now)
+INLINE void changed(u64 now, u32 pid)
 {
 	int zero = 0;
 	struct change *last = changes.lookup(&zero);
 	if (!last)
 		return;
 	last->at = now;
+	last->pid = pid;
 	__sync_fetch_and_add(&last->count, 1);
 }
 
@@ -285,14 +287,23 @@ INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 unti
 // CPU until then goes by what was decided before.
 INLINE int decide(struct control *c, struct cpu_state *cpu, u64 me, struct who *who)
 {
-	if (c->filters & CONDITIONS && cpu->known == me) {
-		struct change last = last_change();
+	if (!(c->filters & CONDITIONS))
+		return identify(c, cpu, me, who);
+	struct change last = last_change();
+	if (cpu->known == me) {
 		int same_user = cpu->uid == (u32)bpf_get_current_uid_gid();
 		if (same_user && cpu->change == last.count)
 			return identify(c, cpu, me, who);
 		if (wants(c, me >> 32, CURRENT_TASK()) != cpu->wanted)
 			charge_as_decided(c, cpu, same_user ? last.at : bpf_ktime_get_boot_ns());
 		cpu->known = 0;
+	} else if (last.pid == me >> 32 && last.at > cpu->charged) {
+		// It has made no call since it came onto this CPU, and its name or cgroup has changed meanwhile. What it was
+		// before is not known; that it was the contrary is what a change is for.
+		int wanted = identify(c, cpu, me, who);
+		cpu->wanted = !wanted;
+		charge_as_decided(c, cpu, last.at);
+		cpu->wanted = wanted;
 	}
 	return identify(c, cpu, me, who);
 }

@@ -187,10 +187,27 @@ class Directory:
         except OSError:
             self.remove_directory(name)
             raise
-        if HAS_DESCRIPTORS and made.status().st_uid not in (os.geteuid(), self.status().st_uid):
-            made.close()
-            raise Unsafe(f"{name} was exchanged for another's directory")
+        try:
+            if HAS_DESCRIPTORS and (made.names() or not made.is_own()):
+                raise Unsafe(f"{name} was exchanged for another directory")
+        except BaseException:
+            made.close()  # and nothing is removed: what has the name is not known
+            raise
         return made
+
+    def is_own(self) -> bool:
+        """Whether it is ours, and nobody else's to look into.
+
+        On a file system with owners of its own, such as FAT, what is made in it is like it: that is as good as it gets.
+        """
+        found = self.status()
+        if found.st_uid == os.geteuid():
+            return not found.st_mode & 0o077
+        name = f".{secrets.token_hex(8)}"
+        with self.create(name) as file:
+            made = os.fstat(file.fileno())
+        self.remove(name)
+        return made.st_uid == found.st_uid
 
     def create(self, name: str) -> BinaryIO:
         """A new file, unbuffered, to be written and read."""
@@ -211,8 +228,13 @@ class Directory:
         """Names a nameless file. Raises FileExistsError, unless it is to take the place of what has the name."""
         there, fd = self._at(f".{new}.{secrets.token_hex(4)}" if force else new)
         os.link(f"{OWN_DESCRIPTORS}/{file.fileno()}", there, dst_dir_fd=fd)
-        if force:
+        if not force:
+            return
+        try:
             os.replace(there, new, src_dir_fd=fd, dst_dir_fd=fd)
+        except OSError:  # a directory has the name
+            self.remove(there)
+            raise
 
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""

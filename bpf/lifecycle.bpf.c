@@ -341,7 +341,7 @@ INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 	KREAD(pid, task, task_struct, tgid);
 	KREAD(tid, task, task_struct, pid);
 	if (c->filters & CONDITIONS && pid == tid) {  // it may be a name that is asked for, or no longer
-		changed(now);
+		changed(now, pid);
 		cpu->renamed = 1;
 	}
 	if (!wanted || in_exec(cpu, me))

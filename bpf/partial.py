@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow as pa
 
 from bpf import rowgroups, schema
-from bpf.directory import Directory
+from bpf.directory import HAS_DESCRIPTORS, Directory
 
 try:
     import fcntl
@@ -229,7 +229,7 @@ def remove(parent: Directory, name: str, directory: Directory) -> None:
     """
     is_there = parent.exists(name) and os.path.samestat(parent.status(name), directory.status())
     if is_there:
-        gone = name.removesuffix(SUFFIX) + REMOVED
+        gone = name.removesuffix(SUFFIX).removesuffix(REMOVED) + REMOVED
         with contextlib.suppress(OSError):  # a disk so full that it takes no other name
             parent.rename(name, gone)
             name = gone
@@ -243,17 +243,24 @@ def remove(parent: Directory, name: str, directory: Directory) -> None:
 def sweep(parent: Directory, file: str) -> int:
     """Removes what is left of recordings into this file of which nothing can be read. Returns how many there were.
 
-    These are directories that were being removed or that had only just been made when their recorder was killed.
+    These are directories of ours that were being removed, or had only just been made, when their recorder was killed.
+    Where another can rename them, any directory of ours could have such a name: there nothing is swept.
     """
     swept = 0
     with contextlib.suppress(OSError):
-        for name in parent.names():
+        for name in parent.names() if not HAS_DESCRIPTORS or _only_we_rename(parent) else ():
             if wanted(name) == file and (name.endswith(REMOVED) or _was_never_begun(parent, name)):
                 with contextlib.suppress(OSError), parent.subdirectory(name) as directory:  # another's, or not empty
-                    if not (directory.exists(LOG) and is_running(directory)):
+                    if directory.is_own() and not (directory.exists(LOG) and is_running(directory)):
                         remove(parent, name, directory)
                         swept += 1
     return swept
+
+
+def _only_we_rename(parent: Directory) -> bool:
+    """Whether nobody else can give another name to a directory of ours in it."""
+    found = parent.status()
+    return found.st_uid in (0, os.geteuid()) and bool(not found.st_mode & 0o022 or found.st_mode & stat.S_ISVTX)
 
 
 def _was_never_begun(parent: Directory, name: str) -> bool:

@@ -297,7 +297,7 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 r
 INLINE void name_was_given(struct cpu_state *cpu)
 {
 	cpu->renamed = 0;
-	changed(bpf_ktime_get_boot_ns());
+	changed(bpf_ktime_get_boot_ns(), bpf_get_current_pid_tgid() >> 32);
 }
 
 // If the call makes an event of its own, this goes on in another program and does not come back.

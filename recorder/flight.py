@@ -189,8 +189,8 @@ class FlightWriter:
             check(self._parent, path, force=False)
             made, _recording = self._make(path, self._over, False, stopped_by=ASKED)
             text = f"wrote {made}"
-        except SysmonError as error:
-            text = f"sysmon: {error}"
+        except (SysmonError, OSError, MemoryError) as error:
+            text = f"sysmon: no file was made: {error}"
         sys.stderr.write(f"{text}\n")
 
     def _reap(self, how: int) -> None:

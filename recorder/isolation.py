@@ -28,10 +28,11 @@ HARMLESS = frozenset(
 """Variables of Python that decide nothing about what is imported."""
 
 KEPT = HARMLESS | frozenset(
-    "COLORTERM COLUMNS COMP_CWORD COMP_WORDS FORCE_COLOR LANG LANGUAGE LINES NO_COLOR SOURCE_DATE_EPOCH SUDO_GID "
+    "COLORTERM COLUMNS COMP_CWORD COMP_WORDS FORCE_COLOR LANG LINES NO_COLOR SOURCE_DATE_EPOCH SUDO_GID "
     "SUDO_UID TERM TMPDIR TZ _SYSMON_COMPLETE".split()
 )
-"""Besides LC_*. HOME is not among them: it leads to modules, fonts and configuration of whoever's it is."""
+"""Besides LC_*. HOME is not among them: it leads to modules, fonts and configuration of whoever's it is; nor LANGUAGE,
+which gettext takes for a path."""
 
 EARLY = ("PYTHON", "LD_", "GLIBC_TUNABLES", "MALLOC_", "GCONV_PATH", "LOCPATH")
 """Beginnings of names that the dynamic linker, the C library, its malloc, or Python read before sysmon begins."""
@@ -109,9 +110,18 @@ def _is_early(name: str) -> bool:
 def _kept() -> dict[str, str]:
     """The environment that a privileged sysmon has."""
     kept = {name: text for name, text in os.environ.items() if name in KEPT or name.startswith("LC_")}
+    for name in [name for name, text in kept.items() if _names_a_file(name, text)]:
+        del kept[name]
     if "TMPDIR" in kept and not _is_safe(kept["TMPDIR"]):
         del kept["TMPDIR"]
     return {**kept, "PATH": PATH}
+
+
+def _names_a_file(name: str, text: str) -> bool:
+    """Whether the C library would open a file of this name. A time zone may be in a folder, as Europe/Rome is."""
+    if name == "TZ":
+        return text.startswith((":", "/")) or ".." in text
+    return (name == "LANG" or name.startswith("LC_")) and "/" in text
 
 
 def _is_safe(folder: str) -> bool:

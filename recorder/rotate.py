@@ -155,7 +155,7 @@ class RotatingWriter:
             priority.restore()
             full.finish(recording)
             status = 0
-        except SysmonError as error:
+        except (SysmonError, OSError, MemoryError) as error:
             sys.stderr.write(f"sysmon: {error}\n")
         finally:
             os._exit(status)

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, NoReturn
 import pyarrow as pa
 
 import bpf
-from bpf import pages, partial, rowgroups, schema
+from bpf import pages, partial, rowgroups, schema, temporary
 from bpf.directory import Directory, other_name
 from bpf.events import SYSCALL
 from bpf.kind import Kind
@@ -324,7 +324,7 @@ class TraceWriter:
 
     def _rescue(self) -> NoReturn:
         """Somebody removed the directory, but what is open of it can be copied."""
-        fd, kept = tempfile.mkstemp(prefix=f"{self.path.stem}-", suffix=self.path.suffix)
+        fd, kept = tempfile.mkstemp(prefix=f"{self.path.stem}-", suffix=self.path.suffix, dir=temporary.directory())
         self._file.seek(0)
         with os.fdopen(fd, "wb") as copy:
             shutil.copyfileobj(self._file, copy)

@@ -29,7 +29,7 @@ import os, tempfile, time
 with tempfile.NamedTemporaryFile(dir='.') as file:
     fd = os.open(file.name, os.O_WRONLY | os.O_DSYNC)
     end = time.monotonic() + 2
-    while time.monotonic() < end: os.pwrite(fd, b'x' * 4096, 0)
+    while time.monotonic() < end: os.pwrite(fd, b'x' * 262144, 0)
 """
 
 POLL = """

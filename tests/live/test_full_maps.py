@@ -58,9 +58,9 @@ def test_what_finds_no_room_is_counted_under_no_process(monkeypatch: pytest.Monk
         process.stdin.write("\n")
         process.stdin.close()
         assert os.waitpid(process.pid, 0)[1] == 0
-        epoch, ts = control.stop()
+        epoch, ended = control.stop()
     process.returncode = 0
-    rows = stats.drain(epoch, ts)
+    rows = stats.drain(epoch, ended.boottime_ns)
     lost = dict(zip(LOST, Tallies(loaded, cpus).read().lost.tolist(), strict=True))
 
     own, others = rows[rows["pid"] == process.pid], rows[rows["pid"] == OTHER_PID]

@@ -66,7 +66,7 @@ def test_duration_ends_it(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 3
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["recording", "wrote", "it", "next:"]
     assert "\x1b" not in done.stderr and "\r" not in done.stderr, "nothing lives where there is no terminal"
     with analyze.open_trace(tmp_path / "t.parquet") as trace:
         assert trace.metadata["stopped_by"] == "duration"

@@ -184,3 +184,30 @@ def test_a_name_that_is_taken(held: Directory, monkeypatch: pytest.MonkeyPatch, 
 )
 def test_other_names(name: str, pattern: str) -> None:
     assert re.fullmatch(pattern, other_name(name))
+
+
+@pytest.mark.parametrize("decoy", ["with files", "open to others", "another's"])
+def test_a_directory_that_is_exchanged_as_soon_as_it_is_made(
+    held: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoy: str
+) -> None:
+    """Between mkdir(2) and open(2): what came in its place is not taken for it, and stays as it is."""
+    if decoy == "another's" and os.geteuid():
+        pytest.skip("needs root, to give a directory away")
+    (tmp_path / "decoy").mkdir(mode=0o700)
+    if decoy == "with files":
+        (tmp_path / "decoy" / "log").write_text("root's own")
+    elif decoy == "open to others":
+        (tmp_path / "decoy").chmod(0o777)
+    else:
+        os.chown(tmp_path / "decoy", 61002, 61002)
+    make = os.mkdir
+
+    def exchanged(name: str, mode: int, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        os.rename(tmp_path / name, tmp_path / "aside")
+        os.rename(tmp_path / "decoy", tmp_path / name)
+
+    monkeypatch.setattr(os, "mkdir", exchanged)
+    with pytest.raises(Unsafe, match="exchanged for another"):
+        held.make("hidden")
+    assert os.listdir(tmp_path / "hidden") == (["log"] if decoy == "with files" else [])

@@ -88,6 +88,14 @@ facts AS (
     )
     WHERE pid IS NOT NULL
 ),
+-- What is wanted is what was said first and last. Of a process of which very much is said, as a trace may that was made
+-- to do harm, the middle would be looked through for each of its rows.
+ends AS (
+    SELECT *
+    FROM facts
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage, ts NULLS FIRST, is_exec DESC) <= 1000
+        OR ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage DESC, ts DESC NULLS LAST, is_exec) <= 1000
+),
 -- A path belongs to its process's last program only if no exec came after it.
 placed AS (
     SELECT *, COALESCE(SUM(is_exec) OVER (
@@ -95,7 +103,7 @@ placed AS (
         ORDER BY stage DESC, ts DESC NULLS LAST, is_exec
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ), 0) AS later_execs
-    FROM facts
+    FROM ends
 ),
 told AS (
     SELECT

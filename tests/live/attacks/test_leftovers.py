@@ -257,10 +257,10 @@ def test_another_user_reads_what_he_can_open(scene: Stage, seed: Path) -> None:
 def test_what_was_being_removed_is_swept(scene: Stage, seed: Path) -> None:
     """A recorder that was killed as it removed a part, or as it had just made its directory."""
     going = scene.rooms / ".t2.parquet.abcdef01-000001.removed"
-    going.mkdir()
+    going.mkdir(mode=0o700)
     (going / "journal.0").touch()
     begun = scene.rooms / ".t2.parquet.abcdef02.partial"
-    begun.mkdir()
+    begun.mkdir(mode=0o700)
     (begun / "rows").touch()
     os.utime(begun, (0, 0))
     done = ran("repair", scene.rooms / "t2.parquet")
@@ -270,3 +270,50 @@ def test_what_was_being_removed_is_swept(scene: Stage, seed: Path) -> None:
     assert not begun.exists()
     with Directory.hold(scene.rooms) as rooms:
         assert partial.sweep(rooms, "t2.parquet") == 0
+
+
+def test_nothing_of_roots_is_swept_where_another_gives_the_names(scene: Stage, seed: Path) -> None:
+    """He can rename a directory of root's in his own, though not look into it."""
+    private = scene.theirs / ".t.parquet.11111111.removed"
+    private.mkdir(mode=0o700)
+    for name in ("log", "rows", "keep"):
+        (private / name).write_text("root's own")
+    recording = scene.theirs / ".t.parquet.22222222.removed"
+    shutil.copytree(seed, recording)
+    recording.chmod(0o700)
+    before = {path: sorted(os.listdir(path)) for path in (private, recording)}
+    ran("repair", scene.theirs / "t.parquet")
+    ran("record", "--duration", "0.2", "-o", scene.theirs / "t.parquet")
+    assert {path: sorted(os.listdir(path)) for path in (private, recording)} == before
+
+
+def test_what_is_completed_is_for_its_owner_only(scene: Stage, seed: Path) -> None:
+    made = scene.rooms / ".w.parquet.abcdef01.partial"
+    shutil.copytree(seed, made)
+    for path in made.iterdir():
+        path.chmod(0o644)
+    make_whole(scene.rooms / "w.parquet", None, force=False)
+    assert (scene.rooms / "w.parquet").stat().st_mode & 0o777 == 0o600
+
+
+def test_one_without_its_rows_is_repaired(scene: Stage, seed: Path) -> None:
+    made = scene.rooms / ".w.parquet.abcdef01.partial"
+    shutil.copytree(seed, made)
+    (made / "rows").unlink()
+    done = ran("repair", scene.rooms / "w.parquet")
+    assert done.returncode == 0, done.stderr
+    assert "damaged" in done.stdout
+
+
+def test_what_cannot_be_removed_can_be_the_next_time(scene: Stage, seed: Path) -> None:
+    made = scene.rooms / ".w.parquet.abcdef01.partial"
+    shutil.copytree(seed, made)
+    made.chmod(0o700)
+    (made / "another").touch()
+    make_whole(scene.rooms / "w.parquet", None, force=False)
+    left = scene.rooms / ".w.parquet.abcdef01.removed"
+    assert os.listdir(left) == ["another"]
+    (left / "another").unlink()
+    with Directory.hold(scene.rooms) as rooms:
+        assert partial.sweep(rooms, "w.parquet") == 1
+    assert not left.exists()

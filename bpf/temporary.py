@@ -1,0 +1,21 @@
+"""Where temporary files go."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+
+
+def directory() -> str:
+    """As `tempfile` finds it, but never the working directory for want of another: anybody may own that.
+
+    Raises OSError.
+    """
+    if tempfile.tempdir is None:
+        found = tempfile.gettempdir()
+        asked = {os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")}
+        if found == os.getcwd() and found not in {*asked, "/tmp", "/var/tmp", "/usr/tmp"}:
+            tempfile.tempdir = None
+            raise OSError(errno.ENOSPC, "neither /tmp nor /var/tmp takes a file; make room, or set TMPDIR")
+    return tempfile.gettempdir()
