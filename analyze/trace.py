@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
@@ -24,6 +24,7 @@ from analyze.source import RETRY, Source, inspect
 from analyze.sqlfile import View
 from analyze.window import instant_ns
 from bpf import schema
+from bpf.directory import OWN_DESCRIPTORS
 from bpf.errors import BadRequest
 from bpf.metadata import Recording
 from bpf.safe_text import one_line
@@ -308,6 +309,11 @@ class Trace:
             raise BrokenTrace(f"{self._shown}: {TOO_LARGE}; {LESS}") from e
         except DEFECTS:
             raise
+        except duckdb.PermissionException as e:
+            if OWN_DESCRIPTORS not in str(e):
+                raise
+            # DuckDB lets itself be told one name only, and takes the one that the open file has by now.
+            raise BrokenTrace(f"{self._shown}: was renamed, replaced or removed while it was read; try again") from e
         except duckdb.IOException as e:
             if "Could not write" in str(e):  # a temporary file: no other is written
                 raise CannotWrite(f"no room for temporary files ({one_line(str(e))}); {ROOM}") from e
@@ -333,7 +339,11 @@ class Trace:
         _lock_in(self._database, self.source.opened)
         self._set_variables()
         self._database.connection.create_function(
-            "call_arguments", _call_arguments, CALL_ARGUMENTS, "VARCHAR", null_handling=FunctionNullHandling.SPECIAL
+            "call_arguments",
+            _keeping(self.source.held),
+            CALL_ARGUMENTS,
+            "VARCHAR",
+            null_handling=FunctionNullHandling.SPECIAL,
         )
         for name in ("unfiltered", "windowed", "report", "finding"):
             run(f"CREATE SCHEMA {name}")
@@ -440,6 +450,13 @@ def _call_arguments(
 ) -> str:  # fmt: skip
     args = (arg1, arg2, arg3, arg4, arg5, arg6)
     return calltext.arguments(calltext.Call(syscall, abi, args, string1, string2, sockaddr))
+
+
+def _keeping(held: object) -> Callable[..., str]:
+    """The function, which has what must live as long as the database: a relation may outlive its trace."""
+    function = FunctionType(_call_arguments.__code__, _call_arguments.__globals__, _call_arguments.__name__)
+    function.__dict__["held"] = held
+    return function
 
 
 def _lock_in(database: Database, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files from strangers: what is not a trace is refused in one line that says why."""
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -215,3 +216,26 @@ def test_a_relation_goes_to_pandas_and_arrow(tmp_path: Path) -> None:
         assert trace.sql("SELECT pid FROM execs").df()["pid"].tolist() == [7]
         assert trace.report("execs").arrow().read_all()["ts"].cast(pa.int64()).to_pylist() == [at(1)]
         assert trace.metadata["host"]["name"] == "testhost"
+
+
+def test_a_relation_may_outlive_its_trace_and_leaves_nothing_open(tmp_path: Path) -> None:
+    path = traces.write(tmp_path / "t.parquet", [traces.row("exec", traces.at(1), pid=7, start=traces.born(0))])
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        relation = analyze.open_trace(path).sql("SELECT pid FROM execs")
+        gc.collect()
+        assert relation.fetchall() == [(7,)]
+        del relation
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_that_takes_the_name_meanwhile_is_not_read(tmp_path: Path) -> None:
+    one, other = (
+        traces.write(tmp_path / f"{pid}.parquet", [traces.row("exec", traces.at(1), pid=pid, start=traces.born(0))])
+        for pid in (7, 8)
+    )
+    with analyze.open_trace(one) as trace:
+        other.replace(one)
+        with pytest.raises(BrokenTrace, match="replaced or removed while it was read"), trace.reading():
+            trace.sql("SELECT pid FROM execs").fetchall()
