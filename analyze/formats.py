@@ -116,7 +116,9 @@ def table_pages(
     rows = islice(result.rows, limit)
     widths = [0] * len(result.names)
     heads = [[shown(name)] for name in result.names]
-    while (page := _page(rows)) or heads[0]:
+    is_first = True
+    while (page := _page(rows)) or is_first:
+        is_first = False
         values = zip(*page, strict=True) if page else ([] for _ in result.names)
         columns = [head + _texts(name, of) for head, name, of in zip(heads, result.names, values, strict=True)]
         lines, seen = _aligned(columns, result, widths, width, cut)

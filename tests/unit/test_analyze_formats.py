@@ -217,3 +217,7 @@ def test_instants_in_words() -> None:
     assert iso(T0 + 1) == "2023-11-14T22:13:20.000000001Z"
     assert iso(-1, 3) == "1969-12-31T23:59:59.999Z"
     assert iso(T0, 0) == "2023-11-14T22:13:20Z"
+
+
+def test_a_table_without_columns_has_no_lines() -> None:
+    assert formats.table_lines(Result((), (), iter(()))) == ([], 0)
