@@ -4,7 +4,21 @@ Each subject is a C program (`*.bpf.c`) and the declarations of its rows (the Py
 `KINDS` lists all of them. Nothing here imports bcc, pyarrow or duckdb, except `schema`, which imports pyarrow.
 """
 
-from bpf import cgroups, cpu, events, files, kernel_memory, ledger, lifecycle, machine, memory, sockets, steps, syscalls
+from bpf import (
+    cgroups,
+    cpu,
+    events,
+    files,
+    kernel_memory,
+    ledger,
+    lifecycle,
+    machine,
+    memory,
+    process_io,
+    sockets,
+    steps,
+    syscalls,
+)
 from bpf.kind import Kind, Map, Ring
 
 KINDS: tuple[Kind, ...] = (
@@ -15,6 +29,7 @@ KINDS: tuple[Kind, ...] = (
     *sockets.KINDS,
     *cpu.KINDS,
     *memory.KINDS,
+    *process_io.KINDS,
     *kernel_memory.KINDS,
     *cgroups.KINDS,
     *machine.KINDS,

@@ -15,8 +15,9 @@ PID = Col(
 START = Col(
     "start",
     "start",
-    "When the process began, since boot (CLOCK_BOOTTIME), rounded down to a 10 ms clock tick as /proc shows it. "
-    "A process is the pair (pid, start): a pid that is used again is another process.",
+    "When the process began, since boot (CLOCK_BOOTTIME), as the kernel has it. A process is the pair (pid, start): a "
+    "pid that is used again is another process. In traces of schema version 1, and where one says that `start` is not "
+    "measured, rounded down to a tick of 10 ms, as /proc shows it.",
     "ns",
 )
 NS_PID = Col(
@@ -25,6 +26,7 @@ NS_PID = Col(
     "Process id in its own pid namespace, as it sees itself: in a container another than `pid`. NULL if not known.",
     null=0,
 )
+THREADS = Col("threads", "u32", "Threads of the process.", derived=True)
 TID = Col("tid", "u32", "Thread id in the initial pid namespace.")
 PPID = Col("ppid", "u32", "Process id of the parent at that moment.")
 PARENT_START = Col("parent_start", "start", "`start` of the parent, so that (ppid, parent_start) is one process.", "ns")

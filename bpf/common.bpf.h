@@ -57,6 +57,7 @@ struct control {
 	u32 epoch;        // which of a kind's two maps is being filled; 0: not recording
 	u32 filters;      // the conditions on a process; 0: all are recorded
 	u64 cpu_offsets;  // where the kernel has __per_cpu_offset; 0: it does not say
+	u64 cgroup;       // id of the one in `cgroups`
 };
 BPF_ARRAY(controls, struct control, 1);
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpf
-from bpf import calls, columns, events, files, steps, syscalls
+from bpf import calls, columns, events, files, steps, syscalls, tasks
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
 
 OTHER_LOSSES = {
@@ -23,6 +23,7 @@ OTHER_LOSSES = {
     "open_how_unreadable": ("unreadable", "open_how"),
     "address_unreadable": ("unreadable", "address of a socket"),
     "allocated_map": ("map full", "sizes of kernel memory"),
+    "io_map": ("map full", "threads of process_io"),
 }
 """The programs' counters of losses that are of no ring and no kind's map, with `cause` and `place` of their rows."""
 
@@ -191,4 +192,5 @@ def declarations(sizes: Sizes) -> str:
     constants += "".join(f"#define STEP_{kind} {i}\n" for i, kind in enumerate(steps.STEPPED))
     constants += f"#define MAX_RATE {sizes.max_rate}\n" if sizes.max_rate else ""
     constants += f"#define NO_ARG {events.NO_ARG}ULL\n"
+    constants += "".join(struct_text(layout) for layout in (tasks.TASK, tasks.HOLDING))
     return constants + "".join(_kind_text(k, sizes) for k in bpf.KINDS)

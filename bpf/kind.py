@@ -41,11 +41,11 @@ C_TYPES: dict[str, tuple[str, str]] = {
 }
 """Column type → (C type, numpy type) of the types that a C struct can hold in a fixed width.
 
-`time` is CLOCK_BOOTTIME ns in C and a UTC timestamp in the file. `start` is CLOCK_BOOTTIME ns in C and is
-rounded down to TICK_NS in the file. `choice` is a number in C and one of the column's `names` in the file. `bytes`,
-`argv`, `names`, `address` and `binary` take a length and a buffer in C; `names` are those of a directory and of all
-above it, innermost first, and become a path. `binary` stays bytes in the file; a derived `binary` column X_bytes holds
-the bytes of X where its text is not exactly them. `text` never comes from C.
+`time` is CLOCK_BOOTTIME ns in C and a UTC timestamp in the file. `start` is CLOCK_BOOTTIME ns. `choice` is a number in
+C and one of the column's `names` in the file. `bytes`, `argv`, `names`, `address` and `binary` take a length and a
+buffer in C; `names` are those of a directory and of all above it, innermost first, and become a path. `binary` stays
+bytes in the file; a derived `binary` column X_bytes holds the bytes of X where its text is not exactly them. `text`
+never comes from C.
 """
 
 

@@ -275,7 +275,9 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct who who;
 	if (!c || !cpu)
 		return;
-	if (!identify(c, cpu, me, &who)) {
+	int wanted = identify(c, cpu, me, &who);
+	charge_io_of_end(c, task, &who, wanted);
+	if (!wanted) {
 		forget_thread(task);
 		if (c->filters & CONDITIONS)
 			unpark_call(me);

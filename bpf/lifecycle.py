@@ -14,6 +14,7 @@ from bpf.columns import (
     PID,
     PPID,
     START,
+    THREADS,
     TID,
     TS,
     UID,
@@ -47,11 +48,12 @@ PROCESS = Kind(
         ARGV,
         ARGV_TRUNCATED,
         Col("kernel_thread", "bool", "Whether it is a thread of the kernel, with no program of its own.", derived=True),
-        Col("threads", "u32", "Threads of the process.", derived=True),
+        THREADS,
         Col(
             "cpu_ns",
             "u64",
-            "CPU time since the process began, user and system, of all its threads; /proc counts it in ticks of 10 ms.",
+            "CPU time since the process began, user and system, of all its threads, as the kernel accounts it: of what "
+            "runs, up to its last tick. In traces of schema version 1 in ticks of 10 ms.",
             "ns",
             derived=True,
         ),

@@ -1,6 +1,6 @@
 """Memory of processes: what each had at a snapshot."""
 
-from bpf.columns import PEAK_RSS, PID, START, TS
+from bpf.columns import PEAK_RSS, PID, START, THREADS, TS
 from bpf.kind import Col, Kind
 
 
@@ -11,8 +11,9 @@ def _had(name: str, doc: str) -> Col:
 MEMORY = Kind(
     "memory",
     "memory",
-    "Resident memory of one process at a snapshot, as /proc/PID/status shows it. Only of processes that have run since "
-    "the snapshot before: the others have what they had. Memory that processes share counts for each of them.",
+    "What one process held at a snapshot: resident memory, as /proc/PID/status shows it, threads and descriptors. Only "
+    "of processes that have run since the snapshot before: the others have what they had. Memory that processes share "
+    "counts for each of them.",
     cols=(
         TS,
         PID,
@@ -23,6 +24,8 @@ MEMORY = Kind(
         _had("swap_bytes", "Anonymous memory that is in swap space."),
         _had("hugetlb_bytes", "Huge pages of hugetlbfs that it has mapped, which are no part of the resident memory."),
         Col(PEAK_RSS.name, PEAK_RSS.type, PEAK_RSS.doc, PEAK_RSS.unit, derived=True),
+        THREADS,
+        Col("descriptors", "u32", "Descriptors that it had open; NULL if that is not known.", derived=True),
     ),
 )
 

@@ -1,7 +1,8 @@
 """The one wide Arrow schema of a trace, made from the declarations, and the names of a trace's metadata.
 
 Version history (a reader refuses a newer version and reads all older ones):
-1  processes, forks, execs, exits, renames, syscall statistics and calls in flight, CPU, clocks, losses, overhead.
+1  `start` and `parent_start` are rounded down to a clock tick of 10 ms.
+2  They are in ns as the kernel has them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pyarrow as pa
 import bpf
 from bpf.kind import Col, Kind
 
-VERSION = 1
+VERSION = 2
 
 METADATA_KEY = b"sysmon"
 """Key of the Parquet file metadata under which a JSON object describes the recording."""

@@ -35,6 +35,8 @@ _SPELLED = {STRUCT: "struct ", UNION: "union ", ENUM: "enum ", ENUM64: "enum ", 
 
 _MAX_DEPTH = 32  # of types that refer to types, as in the kernel's own check (MAX_RESOLVE_DEPTH of kernel/bpf/btf.c)
 
+_ITERATOR = "bpf_iter_"  # begins the names of the functions that stand for iterators (DEFINE_BPF_ITER_FUNC)
+
 _DAMAGED = "the BTF is damaged"
 
 
@@ -59,6 +61,7 @@ class Btf:
         self._at = array("I", [0])  # type id → its first word; 0 is void and has none
         self._by_name: dict[tuple[int, int], int] = {}  # (kind, where the name is) → type id
         self._enums: list[int] = []
+        self._iterators: dict[int, int] = {}  # where the name is → type id of the function
         self._index()
 
     @classmethod
@@ -135,10 +138,15 @@ class Btf:
                     return value - (1 << bits) if signed and value >> (bits - 1) else value
         return None
 
+    def iterator(self, of: str) -> int | None:
+        """Type id of what a program is loaded for that is called for each `task`, `tcp` socket or the like."""
+        return next((self._iterators[at] for at in self._places(_ITERATOR + of) if at in self._iterators), None)
+
     def _index(self) -> None:
         """One walk over all types, as they have no fixed size: about 120,000 in 50 ms."""
         words, at, by_name = self._words, self._at, self._by_name
         where, end = 0, len(words)
+        iterators = frozenset(self._beginning(_ITERATOR))
         try:
             while where < end:
                 info = words[where + 1]
@@ -148,6 +156,8 @@ class Btf:
                     by_name.setdefault((kind, words[where]), len(at))
                     if kind in (ENUM, ENUM64):
                         self._enums.append(len(at))
+                elif kind == FUNC and words[where] in iterators:
+                    self._iterators[words[where]] = len(at)
                 at.append(where)
                 fixed, per_element = _EXTRA[kind]
                 where += _HEADER_WORDS + fixed + per_element * (info & 0xFFFFFF)
@@ -180,6 +190,14 @@ class Btf:
         at = self._names.find(text)
         while at >= 0:
             yield at
+            at = self._names.find(text, at + 1)
+
+    def _beginning(self, name: str) -> Iterator[int]:
+        """Wherever in the section of strings a name begins like this."""
+        text = b"\0" + name.encode()
+        at = self._names.find(text)
+        while at >= 0:
+            yield at + 1
             at = self._names.find(text, at + 1)
 
     def _named(self, name: str, *kinds: int) -> int:

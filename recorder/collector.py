@@ -15,9 +15,10 @@ import pyarrow as pa
 import bpf
 from bpf import csource, ledger, schema, steps, syscalls
 from bpf.cpu import CPU, HOST
-from bpf.kind import TICK_NS, Kind, ring_layouts
+from bpf.kind import Kind, ring_layouts
 from bpf.machine import MACHINE
 from bpf.memory import MEMORY
+from bpf.process_io import PROCESS_IO
 from recorder import clock, inflight, kernel, program
 from recorder import ring as rings
 from recorder.counters import Control, MapPair
@@ -28,6 +29,7 @@ from recorder.machine import Machine
 from recorder.overhead import Overhead
 from recorder.resident import Resident
 from recorder.steps import Steps
+from recorder.tasks import Holding, Tasks
 
 LAZY_FRACTION = 1 / 64
 """A ring that is less full than this is left until the next snapshot or commit: a batch takes a millisecond of CPU time
@@ -56,7 +58,9 @@ class Collector:
         kinds: frozenset[str],
         interval_s: float,
         overhead: Overhead,
+        tasks: Tasks | None,
     ) -> None:
+        """`tasks`: what the kernel says of threads at a snapshot; None: it does not."""
         self._loaded, self._sizes, self._writer, self._decoder, self._kinds = loaded, sizes, writer, decoder, kinds
         self.offset_ns = decoder.offset_ns  # from CLOCK_BOOTTIME to UTC
         self.control = Control(loaded)
@@ -73,6 +77,8 @@ class Collector:
         ]
         self._steps = Steps(loaded)
         self._machine = Machine(loaded, sizes.cpus)
+        self._tasks = tasks if kinds & {MEMORY.name, PROCESS_IO.name} else None
+        self._holding: dict[int, Holding] = {}
 
     def begin(self, t0: int) -> None:
         """The recording begins [ns, CLOCK_BOOTTIME]."""
@@ -125,8 +131,13 @@ class Collector:
             with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
                 kernel.run_on_cpu(on_snapshot, cpu)
 
+    def look_at_tasks(self, *, anyway: bool = False) -> None:
+        """Charges what threads have read and written, and looks what processes hold; `anyway`: also if that is dear."""
+        self._holding = self._tasks.holding(anyway=anyway) if self._tasks else {}
+
     def snapshot(self) -> clock.Clocks:
         """Ends an epoch and takes its rows. Returns when it was."""
+        self.look_at_tasks()
         self.charge_running()
         moment = clock.read()
         ts = moment.boottime_ns
@@ -147,9 +158,9 @@ class Collector:
             if len(records):
                 self.write(pair.kind, self._decoder.batch(pair.kind, records))
             if pair.kind is CPU:
-                starts = records["start"] // TICK_NS * TICK_NS
+                starts = self._decoder.starts(records["start"])
                 self.resident.ran(zip(records["pid"].tolist(), starts.tolist(), strict=True))
-        self.add(MEMORY, self.resident.rows(ts, everything=not self.control.epoch))
+        self.add(MEMORY, self.resident.rows(ts, self._holding, everything=not self.control.epoch))
         self.add(HOST, self._machine.host_rows(epoch, ts))
         self.add(MACHINE, [self._machine.row(ts)])
         self.add(steps.STEP, self._steps.rows())

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +49,8 @@ class Compiled:
         except (TypeError, KeyError, AttributeError, IndexError) as error:
             raise ValueError(f"not the answer of a compiler: {error!r}") from None
 
-    def load(self) -> InKernel:
-        """Makes the maps and loads the programs. Raises OSError if a map cannot be made."""
+    def load(self, iterators: Mapping[str, int]) -> InKernel:
+        """Makes the maps and loads the programs, some for iterators. Raises OSError if a map cannot be made."""
         with contextlib.ExitStack() as undo:
             fds = []
             for shape in self.maps:
@@ -58,7 +59,7 @@ class Compiled:
             programs, refused = {}, {}
             for name, code in self.programs.items():
                 try:
-                    programs[name] = kernel.load_program(name, with_maps(code, fds))
+                    programs[name] = kernel.load_program(name, with_maps(code, fds), iterators.get(name))
                 except kernel.Refused as error:
                     refused[name] = str(error)
             undo.pop_all()

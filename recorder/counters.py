@@ -20,7 +20,7 @@ from bpf.kind import Kind, map_layouts
 from recorder import clock, kernel, program
 from recorder.loader import Loaded
 
-CONTROL = struct.Struct("<QIIQ")  # struct control of bpf/common.bpf.h
+CONTROL = struct.Struct("<QIIQQ")  # struct control of bpf/common.bpf.h
 ZERO_KEY = bytes(4)
 
 
@@ -33,18 +33,20 @@ class Control:
         self.t0 = 0
         self.epoch = 0
         self._last_epoch = 0
-        self._filters = 0
+        self._filters = self._cgroup = 0
         self._cpu_offsets = kernel.symbol(program.PER_CPU_OFFSETS) or 0
 
     def _set(self, epoch: int) -> None:
         self.epoch = epoch
-        kernel.update(
-            self._loaded.maps["controls"], ZERO_KEY, CONTROL.pack(self.t0, epoch, self._filters, self._cpu_offsets)
-        )
+        control = CONTROL.pack(self.t0, epoch, self._filters, self._cpu_offsets, self._cgroup)
+        kernel.update(self._loaded.maps["controls"], ZERO_KEY, control)
 
-    def start(self, t0: int, filters: int) -> None:
-        """From now on programs record what passes the filters. `t0` is CLOCK_BOOTTIME ns."""
-        self.t0, self._filters = t0, filters
+    def start(self, t0: int, filters: int, cgroup: int = 0) -> None:
+        """From now on programs record what passes the filters, as of `t0` [ns, CLOCK_BOOTTIME].
+
+        `cgroup`: the id of the chosen one.
+        """
+        self.t0, self._filters, self._cgroup = t0, filters, cgroup
         self._turn()
 
     def _turn(self) -> int:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bpf import calls, columns, errnos, schema, sockets, syscalls
-from bpf.kind import COMM_LEN, TICK_NS, Col, Kind
+from bpf.kind import COMM_LEN, Col, Kind
 from recorder.names import SyscallNames
 
 Records = npt.NDArray[np.void]
@@ -174,11 +174,14 @@ class Names:
 class Decoder:
     """Decodes the records of every kind. `offset_ns` turns CLOCK_BOOTTIME into UTC.
 
-    `unmeasured` are columns that the programs cannot fill on this kernel: they are left out and so NULL.
+    `unmeasured` are columns that the programs cannot fill on this kernel: they are left out and so NULL. `tick_ns`:
+    what starts of processes are rounded down to, as those that are looked up elsewhere are.
     """
 
-    def __init__(self, offset_ns: int, names: SyscallNames, unmeasured: frozenset[str] = frozenset()) -> None:
-        self.offset_ns = offset_ns
+    def __init__(
+        self, offset_ns: int, names: SyscallNames, unmeasured: frozenset[str] = frozenset(), tick_ns: int = 1
+    ) -> None:
+        self.offset_ns, self._tick_ns = offset_ns, tick_ns
         self._unmeasured = unmeasured
         self._by_raw_number = {
             syscalls.NR.name: self._number,
@@ -187,6 +190,10 @@ class Decoder:
         }
         self._errors = Names(lambda number: errnos.name(-number))
         self._moving_bytes = names.numbers(calls.MOVING_BYTES)
+
+    def starts(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """When processes began, as rows say it."""
+        return values if self._tick_ns == 1 else values // self._tick_ns * self._tick_ns
 
     def batch(self, kind: Kind, records: Records, **derived: str) -> pa.RecordBatch:
         """The records as the columns of their kind; texts may be dictionaries.
@@ -272,7 +279,7 @@ class Decoder:
         if col.type == "time":
             values = values.astype(np.int64) + self.offset_ns
         elif col.type == "start":
-            values = values // TICK_NS * TICK_NS
+            values = self.starts(values)
         elif col.type == "bool":
             values = values != 0
         return pa.array(values, schema.arrow_type(col), mask=mask)

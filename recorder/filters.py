@@ -65,6 +65,11 @@ class Filters:
         """Whether the recording is over when the chosen processes are."""
         return bool(self.pids) and not (self.comms or self.uids or self.cgroup)
 
+    @property
+    def cgroup_id(self) -> int:
+        """The id of `cgroup`; 0 without one."""
+        return os.stat(self.cgroup).st_ino if self.cgroup else 0
+
     def install(self, loaded: Loaded) -> None:
         """Tells the programs, before they record."""
         for comm in self.comms:

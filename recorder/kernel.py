@@ -18,9 +18,11 @@ from dataclasses import dataclass
 _NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361}
 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_NEXT_KEY, PROG_LOAD = 0, 1, 2, 4, 5
-PROG_TEST_RUN, OBJ_INFO, RAW_TRACEPOINT_OPEN, LOOKUP_AND_DELETE_BATCH, ENABLE_STATS = 10, 15, 17, 25, 32
+PROG_TEST_RUN, OBJ_INFO, RAW_TRACEPOINT_OPEN, LOOKUP_AND_DELETE_BATCH = 10, 15, 17, 25
+LINK_CREATE, ENABLE_STATS, ITER_CREATE = 28, 32, 33
 MAP_TYPE_ARRAY, MAP_TYPE_ARRAY_OF_MAPS = 2, 12
-PROG_TYPE_RAW_TRACEPOINT = 17
+PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 17, 26
+TRACE_ITER = 28
 TEST_RUN_ON_CPU = 1
 NOEXIST = 1
 
@@ -54,7 +56,30 @@ class _ProgLoad(ctypes.Structure):
         ("kern_version", ctypes.c_uint32),
         ("prog_flags", ctypes.c_uint32),
         ("prog_name", ctypes.c_char * 16),
+        ("prog_ifindex", ctypes.c_uint32),
+        ("expected_attach_type", ctypes.c_uint32),
+        ("prog_btf_fd", ctypes.c_uint32),
+        ("func_info_rec_size", ctypes.c_uint32),
+        ("func_info", ctypes.c_uint64),
+        ("func_info_cnt", ctypes.c_uint32),
+        ("line_info_rec_size", ctypes.c_uint32),
+        ("line_info", ctypes.c_uint64),
+        ("line_info_cnt", ctypes.c_uint32),
+        ("attach_btf_id", ctypes.c_uint32),
     ]
+
+
+class _LinkCreate(ctypes.Structure):
+    _fields_ = [
+        ("prog_fd", ctypes.c_uint32),
+        ("target_fd", ctypes.c_uint32),
+        ("attach_type", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+    ]
+
+
+class _IterCreate(ctypes.Structure):
+    _fields_ = [("link_fd", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
 
 
 class _Element(ctypes.Structure):
@@ -203,8 +228,11 @@ class Refused(Exception):
     """The kernel does not take a program, and why."""
 
 
-def load_program(name: str, code: bytes) -> int:
-    """Loads instructions as a program for raw tracepoints, and returns its descriptor. Raises Refused."""
+def load_program(name: str, code: bytes, iterator: int | None = None) -> int:
+    """Loads instructions as a program for raw tracepoints, and returns its descriptor. Raises Refused.
+
+    `iterator`: it is for the iterator with this type id instead (`Btf.iterator`).
+    """
     license_text, instructions = ctypes.create_string_buffer(b"GPL"), ctypes.create_string_buffer(code, len(code))
     attr = _ProgLoad(
         prog_type=PROG_TYPE_RAW_TRACEPOINT,
@@ -213,6 +241,8 @@ def load_program(name: str, code: bytes) -> int:
         license=ctypes.addressof(license_text),
         prog_name=name.encode()[:_NAME_BYTES],
     )
+    if iterator is not None:
+        attr.prog_type, attr.expected_attach_type, attr.attach_btf_id = PROG_TYPE_TRACING, TRACE_ITER, iterator
     try:
         return _bpf(PROG_LOAD, attr)
     except OSError as error:
@@ -315,6 +345,24 @@ def attach_raw_tracepoint(name: str, program: int) -> int:
     """Attaches a program; it stays so until the returned descriptor is closed. Raises OSError."""
     text = ctypes.create_string_buffer(name.encode())
     return _bpf(RAW_TRACEPOINT_OPEN, _RawTracepoint(ctypes.addressof(text), program))
+
+
+_READ_BYTES = 1 << 15  # a pass gives at most 8 pages at a time (bpf_seq_read(), kernel/bpf/bpf_iter.c)
+
+
+def attach_iterator(program: int) -> int:
+    """A link from which passes begin, until the returned descriptor is closed (5.8). Raises OSError."""
+    return _bpf(LINK_CREATE, _LinkCreate(program, 0, TRACE_ITER, 0))
+
+
+def iterate(link: int) -> Iterator[bytes]:
+    """A pass over all that there is: what the program writes, some at a time, in whole rows. Raises OSError."""
+    fd = _bpf(ITER_CREATE, _IterCreate(link, 0))
+    try:
+        while piece := os.read(fd, _READ_BYTES):
+            yield piece
+    finally:
+        os.close(fd)
 
 
 def run_on_cpu(program: int, cpu: int) -> None:

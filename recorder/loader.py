@@ -185,7 +185,7 @@ class Loading:
 
     def _load(self, compiled: Compiled) -> Loaded:
         try:
-            taken = compiled.load()
+            taken = compiled.load(self._plan.iterators)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise

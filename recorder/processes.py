@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from bpf.kind import TICK_NS
 from recorder import cgroups, procfs
 from recorder.decode import escape
 
@@ -19,24 +18,18 @@ PIECE = 64
 def rows(
     edge: str,
     ts: int,
-    chosen: list[int] | None,
-    before: frozenset[int] = frozenset(),
+    standing: Iterable[procfs.Process],
     meanwhile: Callable[[], object] = lambda: None,
 ) -> list[dict[str, Any]]:
-    """A row for each process, those chosen or all. `ts` is CLOCK_BOOTTIME ns.
-
-    One that began in the tick of `ts` counts if it is one of `before`; else its fork is in the trace. `meanwhile` is
-    called now and then.
-    """
+    """A row for each process of those that stand. `ts` is CLOCK_BOOTTIME ns. `meanwhile` is called now and then."""
     alive = {}
-    for n, p in enumerate(procfs.processes(chosen), 1):
+    for n, p in enumerate(standing, 1):
         alive[p.pid] = p
         if n % PIECE == 0:
             meanwhile()
     found = []
     for n, p in enumerate(alive.values(), 1):
-        if p.start <= ts - TICK_NS or p.pid in before:
-            found.append(_row(edge, ts, p, alive))
+        found.append(_row(edge, ts, p, alive))
         if n % PIECE == 0:
             meanwhile()
     return found
@@ -54,13 +47,15 @@ def arguments(area: bytes) -> list[bytes]:
 
 
 def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]) -> dict[str, Any]:
-    parent = alive.get(p.ppid) or procfs.process(p.ppid)
+    parent_start = p.parent_start
+    if parent_start is None and (parent := alive.get(p.ppid) or procfs.process(p.ppid)):
+        parent_start = parent.start
     return {
         "ts": ts,
         "pid": p.pid,
         "start": p.start,
         "ppid": p.ppid,
-        "parent_start": parent.start if parent else None,
+        "parent_start": parent_start,
         "uid": p.uid,
         "comm": escape(p.comm),
         "edge": edge,
@@ -71,6 +66,6 @@ def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]
         "kernel_thread": p.kernel_thread,
         "threads": p.threads,
         "cpu_ns": p.cpu_ns,
-        "cgroup_id": cgroups.id_of(p.pid),
+        "cgroup_id": cgroups.id_of(p.pid) if p.cgroup_id is None else p.cgroup_id,
         "ns_pid": p.ns_pid,
     }

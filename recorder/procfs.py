@@ -19,7 +19,7 @@ ENDED = (b"Z", b"X")
 
 @dataclass(frozen=True)
 class Process:
-    """One process as /proc shows it. What cannot be read is None. `start` is ns since boot, in whole ticks.
+    """One process. What cannot be read is None. `start` is ns since boot; /proc knows it, and `cpu_ns`, in whole ticks.
 
     Its first thread may have ended while others live: then what a thread knows is one of theirs.
     """
@@ -36,6 +36,8 @@ class Process:
     kernel_thread: bool
     threads: int
     cpu_ns: int
+    parent_start: int | None = None
+    cgroup_id: int | None = None
 
 
 def _read(path: str, limit: int = 65536) -> bytes | None:
@@ -115,6 +117,7 @@ def process(pid: int) -> Process | None:
     state, folder = field[0], f"/proc/{pid}"
     if state in ENDED and (folder := living(pid)) != f"/proc/{pid}":
         state = _state(folder)
+    path, argv = (None, None) if kernel_thread else program_of(folder)
     return Process(
         pid=pid,
         start=int(field[19]) * TICK_NS,
@@ -123,12 +126,17 @@ def process(pid: int) -> Process | None:
         uid=uid,
         ns_pid=ns_pid,
         comm=comm,
-        path=None if kernel_thread else _link(f"{folder}/exe"),
-        argv=None if kernel_thread else _read(f"{folder}/cmdline", ARGV_BYTES + 1) or None,
+        path=path,
+        argv=argv,
         kernel_thread=kernel_thread,
         threads=int(field[17]),
         cpu_ns=(int(field[11]) + int(field[12])) * TICK_NS,
     )
+
+
+def program_of(folder: str) -> tuple[bytes | None, bytes | None]:
+    """What a process or thread runs, by its folder: the path of the program, and the area of its arguments."""
+    return _link(f"{folder}/exe"), _read(f"{folder}/cmdline", ARGV_BYTES + 1) or None
 
 
 def lives(pid: int) -> bool:

@@ -32,9 +32,11 @@ FILES = (
     "cpu.bpf.c",
     "kernel_memory.bpf.c",
     "cgroups.bpf.c",
+    "process_io.bpf.c",
     "lifecycle.bpf.c",
     "files.bpf.c",
     "sockets.bpf.c",
+    "tasks.bpf.c",
 )
 
 PER_CPU_OFFSETS = "__per_cpu_offset"
@@ -117,6 +119,9 @@ HOOKS = {
 
 SNAPSHOT_PROGRAM = "on_snapshot"
 
+STANDING_PROGRAM, HOLDING_PROGRAM = "on_task", "on_holding"
+"""Programs of the iterator of tasks: how each thread stands, and what each process holds."""
+
 AGAIN = "_again"
 """Ends the name of a program's copy (bpf/again.bpf.h)."""
 
@@ -158,7 +163,7 @@ def _members(text: str, btf: Btf, machine: str) -> str:
     optional = set(re.findall(r"#ifdef HAVE_(\w+)", text))
     lines = []
     for struct, member in sorted(_wanted(text)):
-        path = member.replace("__", ".")
+        path = re.sub(r"(?<=[a-z0-9])__", ".", member)
         if (struct, member) == ("pt_regs", "nr"):
             path = SYSCALL_NR_MEMBER.get(machine, "")
         elif struct == "pt_regs" and member.startswith("arg"):
@@ -233,11 +238,12 @@ class Plan:
     maps: tuple[str, ...]
     probes: tuple[Probe, ...]
     hooks: dict[int, Probe]
+    iterators: dict[str, int]  # program → type id of its iterator
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """Every program, those that are attached and the one that is run."""
-        return (*(p.program for p in (*self.probes, *self.hooks.values())), SNAPSHOT_PROGRAM)
+        """Every program, those that are attached and those that are run."""
+        return (*(p.program for p in (*self.probes, *self.hooks.values())), SNAPSHOT_PROGRAM, *self.iterators)
 
 
 NEEDS = {"memory": "cpu"}
@@ -274,9 +280,10 @@ def plan(
         pairs = ((p, replace(p, program=p.program + AGAIN)) for p in probes)
         probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
     hooks = {place: hook for place, hook in HOOKS.items() if kinds & set(hook.of)}
-    return Plan(
-        sizes, text, (*rings, *maps, *OTHER_MAPS, *own, *(("steps",) if max_rate else ())), tuple(probes), hooks
-    )
+    of_tasks = btf.iterator("task")
+    iterators = {} if of_tasks is None else {STANDING_PROGRAM: of_tasks, HOLDING_PROGRAM: of_tasks}
+    names_of_maps = (*rings, *maps, *OTHER_MAPS, *own, *(("steps",) if max_rate else ()))
+    return Plan(sizes, text, names_of_maps, tuple(probes), hooks, iterators)
 
 
 def unmeasured(btf: Btf) -> dict[str, str]:

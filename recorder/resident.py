@@ -9,10 +9,11 @@ snapshot reads for 0.5 % of its interval, and the next one goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from recorder import procfs
+from recorder.tasks import Holding
 
 BUDGET_FRACTION = 0.005
 """How much of the time between snapshots may be spent here."""
@@ -39,8 +40,11 @@ class Resident:
         for pid, start in processes:
             self._due[pid] = max(start, self._due.get(pid, 0))
 
-    def rows(self, ts: int, everything: bool = False) -> list[dict[str, Any]]:
-        """Rows of the processes that are due and alive; those for which there was no time stay due."""
+    def rows(self, ts: int, holding: Mapping[int, Holding], everything: bool = False) -> list[dict[str, Any]]:
+        """Rows of the processes that are due and alive; those for which there was no time stay due.
+
+        `holding`, by pid: what else they hold.
+        """
         until = time.monotonic() + self._budget_s
         rows = []
         for pid, start in list(self._due.items()):
@@ -49,5 +53,7 @@ class Resident:
             del self._due[pid]
             found = procfs.status(pid, LINES)
             if found:  # a thread of the kernel has no memory of its own, nor has one that has ended
-                rows.append({"ts": ts, "pid": pid, "start": start, **found})
+                held = holding.get(pid)
+                more = held and held.start == start and {"threads": held.threads, "descriptors": held.descriptors}
+                rows.append({"ts": ts, "pid": pid, "start": start, **found, **(more or {})})
         return rows

@@ -22,6 +22,7 @@ from bpf import csource, ledger, lifecycle, metadata, schema
 from bpf.cgroups import CGROUP
 from bpf.events import SYSCALL
 from bpf.kind import TICK_NS, Kind
+from bpf.process_io import PROCESS_IO
 from bpf.version import version
 from recorder import cgroups, clock, host, inflight, kernel, memory, priority, privilege, processes, procfs
 from recorder.collector import Collector
@@ -35,6 +36,7 @@ from recorder.names import SyscallNames
 from recorder.overhead import Overhead
 from recorder.rotate import RotatingWriter, Rotation
 from recorder.stats import Stats
+from recorder.tasks import Tasks
 from recorder.writer import TraceWriter
 
 DRAIN_S = 0.1
@@ -128,9 +130,13 @@ class Session:
         self._unmeasured = {**(unmeasured or {}), **(unseen or {})}
         self._privileges = privileges
         self._stats = Stats()
+        self._tasks, reason = Tasks.of(loaded)
+        if not self._tasks:
+            self._unmeasured |= {"start": f"only to the tick of 10 ms: {reason}", PROCESS_IO.name: reason}
         self._collector = Collector(
-            loaded, sizes, writer, Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ())),
-            options.kinds, options.interval_s, Overhead(loaded, self._stats),
+            loaded, sizes, writer,
+            Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ()), 1 if self._tasks else TICK_NS),
+            options.kinds, options.interval_s, Overhead(loaded, self._stats), self._tasks,
         )  # fmt: skip
         self._stopped_by = ""
         self.signal = 0  # that ended it, if one did
@@ -178,14 +184,15 @@ class Session:
             self._stats.delegate()
         self._probes = self._loaded.attach()
         self._collector.losses.begin()
-        before = frozenset(procfs.pids())
+        before = frozenset(() if self._tasks else procfs.pids())
         self._moment = clock.read()
         self._started = self._began = self._moment.boottime_ns
+        self._collector.control.start(self._started, filters.flags, filters.cgroup_id)
         began = time.monotonic()
         self._next_snapshot, self._next_commit = began + self._options.interval_s, began + COMMIT_S
         self._collector.begin(self._started)
-        self._collector.control.start(self._started, filters.flags)
         self._collector.charge_running()
+        self._collector.look_at_tasks(anyway=True)
         rows = self._standing([] if command else alive, before)
         if not command:
             inflight.mark_blocked(self._loaded, self._started, rows)
@@ -198,9 +205,23 @@ class Session:
 
     def _standing(self, alive: list[int] | None, before: frozenset[int]) -> list[dict[str, Any]]:
         """Says how things stand at the beginning, of these processes. Returns their rows."""
-        rows = processes.rows("start", self._started, alive, before)
+        rows = processes.rows("start", self._started, self._there_since(self._started, alive, before))
         self._open_with(rows)
         return rows
+
+    def _there(self, chosen: list[int] | None) -> Iterator[procfs.Process]:
+        """The processes that there are now, all or the chosen ones."""
+        return self._tasks.standing(chosen) if self._tasks else procfs.processes(chosen)
+
+    def _there_since(
+        self, ts: int, chosen: list[int] | None, before: frozenset[int] = frozenset()
+    ) -> Iterator[procfs.Process]:
+        """Those that were there at that time [ns, CLOCK_BOOTTIME]: of the others a fork is in the trace.
+
+        Where starts are known to the tick only, one that began in that tick counts if it is one of `before`.
+        """
+        latest = ts if self._tasks else ts - TICK_NS
+        return (process for process in self._there(chosen) if process.start <= latest or process.pid in before)
 
     def _open_with(self, alive: list[dict[str, Any]]) -> None:
         if isinstance(self._writer, FlightWriter):
@@ -223,9 +244,9 @@ class Session:
             self._collector.drain(after=(ts, later))
 
         drain()
-        alive = processes.rows("start", ts, self._followed(), frozenset(procfs.pids()), drain)
+        alive = processes.rows("start", ts, self._there_since(ts, self._followed()), drain)
         if isinstance(writer, RotatingWriter):
-            ended = [{**row, "edge": "end"} for row in alive if row["start"] <= ts - TICK_NS]
+            ended = [{**row, "edge": "end"} for row in alive]
             self._collector.add(lifecycle.PROCESS, ended)
             self._ended = ts
             writer.turn({**self._recording(self._command), "stopped_by": metadata.ROTATED})
@@ -297,7 +318,10 @@ class Session:
             time.sleep(0.01)
 
     def _end(self, command: Command | None) -> metadata.Recording:
-        self._collector.add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), self._followed()))
+        self._collector.add(
+            lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), self._there(self._followed()))
+        )
+        self._collector.look_at_tasks(anyway=True)
         self._collector.charge_running()
         epoch, moment = self._collector.control.stop()
         self._ended = moment.boottime_ns
@@ -314,6 +338,8 @@ class Session:
         """Gives back what the recording took from the kernel."""
         self._collector.close()
         self._stats.close()
+        if self._tasks:
+            self._tasks.close()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[int]:
@@ -399,7 +425,7 @@ class Session:
         return self._collector.snapshot()
 
     def _recording(self, command: Command | None) -> metadata.Recording:
-        own = procfs.process(os.getpid())
+        own = next(self._there([os.getpid()]), None)
         return metadata.Recording(
             schema_version=schema.VERSION,
             sysmon_version=version(),
