@@ -10,6 +10,9 @@ struct usage {
 	u64 start_boottime;
 	u64 min_flt;
 	u64 maj_flt;
+	u64 utime;
+	u64 stime;
+	u64 runtime;  // what was charged to it of se.sum_exec_runtime, which tells of a thread that runs up to the last tick
 };
 
 // What a CPU did, by the parity of the epoch; and the thread that it runs, with its counts when it came or was last
@@ -34,13 +37,16 @@ BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
 
 #define PF_EXITING 0x4  // include/linux/sched.h
 #define TASK_DEAD 0x80
-#define LEAVES 1
+// What becomes of the thread that is charged: else it leaves its CPU, to come back.
+#define LEAVES 1  // it has ended
+#define GOES_ON 2
 
 #define SIDE_BY_SIDE                                                                                                   \
 	(OFFSET_task_struct__nivcsw == OFFSET_task_struct__nvcsw + 8 &&                                                \
 	 OFFSET_task_struct__start_boottime == OFFSET_task_struct__nvcsw + 24 &&                                       \
 	 OFFSET_task_struct__min_flt == OFFSET_task_struct__nvcsw + 32 &&                                              \
 	 OFFSET_task_struct__maj_flt == OFFSET_task_struct__nvcsw + 40)
+#define SIDE_BY_SIDE_BYTES 48
 
 #define READ_USAGE(READ, u, task)                                                                                      \
 	({                                                                                                             \
@@ -51,12 +57,20 @@ BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
 		READ((u)->maj_flt, task, task_struct, maj_flt);                                                        \
 	})
 
+#define READ_TIMES(READ, u, task)                                                                                      \
+	({                                                                                                             \
+		READ((u)->utime, task, task_struct, utime);                                                            \
+		READ((u)->stime, task, task_struct, stime);                                                            \
+		READ((u)->runtime, task, task_struct, se__sum_exec_runtime);                                           \
+	})
+
 INLINE void usage_of(void *task, struct usage *u)
 {
 	if (SIDE_BY_SIDE)
-		bpf_probe_read_kernel(u, sizeof(*u), task + OFFSET_task_struct__nvcsw);
+		bpf_probe_read_kernel(u, SIDE_BY_SIDE_BYTES, task + OFFSET_task_struct__nvcsw);
 	else
 		READ_USAGE(KREAD, u, task);
+	READ_TIMES(KREAD, u, task);
 }
 
 // What a count grew by; 0 if it is older than the one before (see ADD).
@@ -65,43 +79,72 @@ INLINE u64 grew(u64 now, u64 before)
 	return now > before ? now - before : 0;
 }
 
-// What the running thread was at the time when it was last charged. `now` is what it is.
+// What the running thread was at the time when it was last charged, `ns` ago. `now` is what it is, and `known` what is
+// kept of it, if anything is.
 //
 // Of a thread that is older than the recording, what it waited before it first left a CPU is not known.
-INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *task, struct thread *now, int leaves)
+INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *task, struct thread *now,
+                                  struct thread *known, u64 ns, int has_left)
 {
-	u64 id = (u64)task;
-	u32 flags = 0;
-	struct thread *known = threads.lookup(&id), was = {.run_delay = now->run_delay, .cpu = now->cpu};
-	if (known) {
-		was = *known;
-		*known = *now;
-		if (leaves)
-			threads.delete(&id);
-		return was;
+	struct thread was = {.run_delay = now->run_delay, .cpu = now->cpu};
+	if (known)
+		return *known;
+	if (now->usage.start_boottime >= c->t0 && !has_left)
+		return (struct thread){.cpu = now->cpu};
+	if (t->task == (u64)task) {
+		was.usage = t->usage;
+	} else {
+		was.usage = now->usage;
+		was.usage.runtime = grew(now->usage.runtime, ns);
 	}
-	was.usage = t->task == id ? t->usage : now->usage;
-	if (!leaves) {
-#ifndef PROGRAMS_ARE_PREEMPTIBLE
-		TREAD(flags, task, task_struct, flags);
-		if (flags & PF_EXITING)  // it has left already
-			return was;
-#endif
-		if (threads.insert(&id, now))
-			lose(LOSS_thread_map);
-	}
-	if (now->usage.start_boottime >= c->t0)
-		was = (struct thread){.cpu = now->cpu};
 	return was;
 }
 
-// Charges what came since the last time to this CPU and to the process that runs on it. `leaves` is for a thread's end.
+INLINE void keep_thread(void *task, struct thread *known, struct thread *now, int ends)
+{
+	u64 id = (u64)task;
+	if (known) {
+		*known = *now;
+		if (ends)
+			threads.delete(&id);
+	} else if (!ends && threads.insert(&id, now)) {
+		lose(LOSS_thread_map);
+	}
+}
+
+// Whether a thread's end was traced before, though it still runs.
+INLINE int has_left(void *task, int how)
+{
+	u32 flags = 0;
+#ifndef PROGRAMS_ARE_PREEMPTIBLE
+	TREAD(flags, task, task_struct, flags);
+#endif
+	return flags & PF_EXITING && !(how & LEAVES);
+}
+
+// What the kernel has charged to the running thread since it was last charged here, of `ns` by the clock. Until a thread
+// leaves its CPU that does not tell what came since the kernel's last tick: it is taken for all its own here, and what
+// turns out not to be is made up for the next time.
+INLINE u64 ran(struct usage *is, struct usage *was, u64 ns, int how)
+{
+	u64 ran = grew(is->runtime, was->runtime);
+	if (how & GOES_ON) {
+		u64 rest = grew(ns, ran);
+		ran = (ran < ns ? ran : ns) + (rest < TICK_AT_MOST_NS ? rest : TICK_AT_MOST_NS);
+		is->runtime = was->runtime + ran;
+	} else if (is->runtime < was->runtime) {
+		is->runtime = was->runtime;
+	}
+	return ran;
+}
+
+// Charges what came since the last time to this CPU and to the process that runs on it. `how`: LEAVES, GOES_ON.
 // Only where no other thread can come between: `charged` is taken and set here.
-INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves)
+INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 {
 	void *task = CURRENT_TASK();
 	u32 parity = c->epoch & 1, zero = 0;
-	u64 ns = grew(now, cpu->charged > c->t0 ? cpu->charged : c->t0);
+	u64 ns = grew(now, cpu->charged > c->t0 ? cpu->charged : c->t0), id = (u64)task;
 	struct cpu_time *t = cpu_times.lookup(&zero);
 	struct thread is = {.cpu = bpf_get_smp_processor_id()};
 	u64 me = bpf_get_current_pid_tgid();
@@ -116,21 +159,33 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int leaves
 		return;
 	}
 	ADD(t->busy_ns[parity], ns);
-	if (!identify(c, cpu, me, &who))
-		return;
+	int wanted = identify(c, cpu, me, &who);
 #ifdef RECORDS_cpu
+	if (!wanted) {
+		if (c->filters & CONDITIONS && threads.lookup(&id))  // what it does from here on is not recorded
+			threads.delete(&id);
+		return;
+	}
 	READ_USAGE(TREAD, &is.usage, task);
+	READ_TIMES(TREAD, &is.usage, task);
 #ifdef HAVE_task_struct__sched_info__run_delay
 	TREAD(is.run_delay, task, task_struct, sched_info__run_delay);
 #endif
-	struct thread was = last_charged(c, t, task, &is, leaves);
+	struct thread *known = threads.lookup(&id);
+	int left = !known && has_left(task, how);
+	struct thread was = last_charged(c, t, task, &is, known, ns, left);
+	u64 oncpu_ns = ran(&is.usage, &was.usage, ns, how);
+	keep_thread(task, known, &is, left || how & LEAVES);
 	t->usage = is.usage;
-	t->task = (u64)task;
+	t->task = id;
 	struct cpu_key key = {.start = who.start, .pid = who.pid};
 	struct cpu_val *v = cpu_cell(c, &key);
 	if (!v)
 		return;
-	ADD(v->oncpu_ns, ns);
+	ADD(v->oncpu_ns, oncpu_ns);
+	ADD(v->occupied_ns, ns);
+	ADD(v->user_ns, grew(is.usage.utime, was.usage.utime));
+	ADD(v->system_ns, grew(is.usage.stime, was.usage.stime));
 	ADD(v->wait_ns, grew(is.run_delay, was.run_delay));
 	ADD(v->voluntary_switches, grew(is.usage.nvcsw, was.usage.nvcsw));
 	ADD(v->involuntary_switches, grew(is.usage.nivcsw, was.usage.nivcsw));
@@ -146,7 +201,7 @@ INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 unti
 {
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
 	if (until > cpu->charged)
-		charge(c, cpu, until, 0);
+		charge(c, cpu, until, GOES_ON);
 #endif
 }
 
@@ -184,7 +239,7 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 	if (!cpu)
 		return 0;
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
-	int leaves = ctx->args[3] & TASK_DEAD;  // nothing is charged at an exit (record_exit())
+	int leaves = ctx->args[3] & TASK_DEAD ? LEAVES : 0;  // nothing is charged at an exit (record_exit())
 #else
 	int leaves = 0;
 #endif
@@ -236,7 +291,7 @@ int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
 	struct cpu_state *cpu = this_cpu();
 	if (c && cpu) {
 		decide_now(c, cpu);
-		charge(c, cpu, bpf_ktime_get_boot_ns(), 0);
+		charge(c, cpu, bpf_ktime_get_boot_ns(), GOES_ON);
 	}
 	return 0;
 }

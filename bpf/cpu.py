@@ -15,10 +15,32 @@ CPU = Kind(
         Col(
             "oncpu_ns",
             "u64",
-            "Time that its threads were on a CPU. Interrupts are included, and so is what a hypervisor took meanwhile.",
+            "CPU time of its threads, as the kernel accounts it (sum_exec_runtime, which getrusage(2) shows, too), where "
+            "it keeps them apart without what a hypervisor took meanwhile (CONFIG_PARAVIRT_TIME_ACCOUNTING), "
+            "and without interrupts (CONFIG_IRQ_TIME_ACCOUNTING). Of what runs at a snapshot, what came since the "
+            "kernel's last tick is an estimate, which the next row makes up for. In traces of schema version 1 it is "
+            "what `occupied_ns` is.",
             "ns",
             role="sum",
         ),
+        Col(
+            "occupied_ns",
+            "u64",
+            "Time that its threads had a CPU, by the clock. What it is more than `oncpu_ns` was taken from them: by a "
+            "hypervisor (stolen), or for interrupts.",
+            "ns",
+            role="sum",
+        ),
+        Col(
+            "user_ns",
+            "u64",
+            "Part of `oncpu_ns` in user mode, as the kernel samples it: unless it accounts exactly "
+            "(CONFIG_VIRT_CPU_ACCOUNTING), it charges a whole tick to what it finds running there. So it is an "
+            "estimate, and only its share of `user_ns + system_ns` means something, over many ticks.",
+            "ns",
+            role="sum",
+        ),
+        Col("system_ns", "u64", "The same in the kernel.", "ns", role="sum"),
         Col(
             "wait_ns",
             "u64",

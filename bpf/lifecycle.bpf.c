@@ -286,7 +286,7 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	end_call(c, cpu, &who, me);
 	u64 now = bpf_ktime_get_boot_ns();
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
-	charge(c, cpu, now, LEAVES);
+	charge(c, cpu, now, LEAVES | GOES_ON);
 #endif
 	KREAD(signal, task, task_struct, signal);
 	if (!last_thread(ctx, signal, &who))

@@ -117,15 +117,21 @@ INLINE u32 descriptors_of(void *task)
 // Whether a thread's cgroup is the chosen one or below it.
 INLINE int in_chosen_cgroup(struct control *c, void *task)
 {
-	void *cgroup = cgroup_of(task), *above = NULL;
-	for (u32 i = 0; i < CGROUP_LEVELS; i++) {
-		if (cgroup_id(cgroup) == c->cgroup)
+	void *cgroup = cgroup_of(task), *node = NULL;
+	KREAD(node, cgroup, cgroup, kn);
+	for (u32 i = 0; i < CGROUP_LEVELS && node; i++) {
+		void *above = NULL;
+		u64 id = 0;
+		KREAD(id, node, kernfs_node, id);
+		if (id == c->cgroup)
 			return 1;
-		above = NULL;
-		KREAD(above, cgroup, cgroup, self__parent);
-		if (!above)
-			return 0;
-		KREAD(cgroup, above, cgroup_subsys_state, cgroup);
+#ifdef HAVE_kernfs_node____parent
+		KREAD(above, node, kernfs_node, __parent);
+#endif
+#ifdef HAVE_kernfs_node__parent
+		KREAD(above, node, kernfs_node, parent);  // before 6.15
+#endif
+		node = above;
 	}
 	return 0;
 }

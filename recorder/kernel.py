@@ -171,6 +171,15 @@ def present_cpus() -> list[int]:
     return _cpus("present")
 
 
+def ticks_may_stop() -> bool:
+    """Whether there are CPUs without ticks while one thread runs there (nohz_full)."""
+    try:
+        with open("/sys/devices/system/cpu/nohz_full") as f:
+            return f.read().strip() not in ("", "(null)")
+    except OSError:
+        return False
+
+
 def _cpus(which: str) -> list[int]:
     with open(f"/sys/devices/system/cpu/{which}") as f:
         ranges = [part.split("-") for part in f.read().strip().split(",")]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import bpf
 from bpf import calls, csource, events, syscalls
+from bpf.kind import TICK_NS
 from recorder import kernel
 from recorder.btf import Btf, Member
 from recorder.errors import CannotLoad
@@ -46,6 +47,9 @@ PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
 FILTER_ENTRIES = 64
 MARK_ENTRIES = 8192
+
+TICKLESS_NS = 2_000_000_000
+"""The kernel looks at a CPU without ticks once a second (sched_tick_remote(), kernel/sched/core.c)."""
 ALLOCATED_ENTRIES = 262144
 
 SYSCALL_NR_MEMBER = {"x86_64": "orig_ax", "aarch64": "syscallno", "riscv64": "a7"}
@@ -217,6 +221,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
         lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
         lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(COPIED)]
         lines += [f"#define COPIES {len(COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
+    lines.append(f"#define TICK_AT_MOST_NS {TICKLESS_NS if kernel.ticks_may_stop() else TICK_NS}ULL")
     helper = btf.enum_value("bpf_func_id", "BPF_FUNC_get_current_task_btf")
     if helper is not None:
         lines.append(f"#define CURRENT_TASK_BTF {helper}")  # since 5.11

@@ -71,8 +71,14 @@ def test_scalars(decoder: Decoder) -> None:
     )
     (row,) = decoder.batch(lifecycle.EXIT, records).to_pylist()
     assert row["ts"].value == OFFSET + 5_000_000_123
-    assert row["start"] == 4_980_000_000 and row["start"] % TICK_NS == 0
+    assert row["start"] == 4_987_654_321
     assert (row["pid"], row["exit_code"], row["signal"], row["core_dumped"], row["comm"]) == (7, 3, None, False, "sh")
+
+
+def test_where_starts_are_known_to_the_tick_all_are(decoder: Decoder) -> None:
+    in_ticks = Decoder(OFFSET, SyscallNames(), tick_ns=TICK_NS)
+    (row,) = in_ticks.batch(lifecycle.EXIT, exit_records(start=4_987_654_321)).to_pylist()
+    assert row["start"] == 4_980_000_000
 
 
 def test_unknown_is_null(decoder: Decoder) -> None:

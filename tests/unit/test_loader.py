@@ -30,7 +30,7 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[
         script.write_text(ANSWERS.format(answer=answer))
         monkeypatch.setattr(loader, "COMPILER", script)
         monkeypatch.setattr(loader, "CACHE", Cache(tmp_path / "cache"))
-        return loader.Loading(program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}))
+        return loader.Loading(program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}, {}))
 
     return make
 
@@ -64,7 +64,7 @@ def test_an_answer_that_is_none_is_said_to_be(answering) -> None:  # type: ignor
         Path(str(caught.value).rsplit(" ", 1)[1]).unlink()
 
 
-def refuse(_name: str, _code: bytes) -> int:
+def refuse(_name: str, _code: bytes, _iterator: int | None) -> int:
     raise kernel.Refused("Operation not permitted")
 
 
@@ -92,9 +92,9 @@ def test_a_missing_bcc_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_compiled_is_compiled_once(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(loader, "_may_keep", lambda: True)
     monkeypatch.setattr(privilege, "for_compiler", lambda: None)
-    monkeypatch.setattr(kernel, "load_program", lambda _name, code: os.open(os.devnull, len(code)))
+    monkeypatch.setattr(kernel, "load_program", lambda _name, code, _iterator: os.open(os.devnull, len(code)))
     answering(json.dumps({"maps": [], "programs": {"on_snapshot": ""}, "bcc": "0"})).result().close()
-    plan = program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {})
+    plan = program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}, {})
     asked: list[bytes] = []
     monkeypatch.setattr(loader.Loading, "_ask", lambda _self, request: asked.append(request))
     again = loader.Loading(plan)
@@ -104,7 +104,7 @@ def test_what_was_compiled_is_compiled_once(answering, monkeypatch: pytest.Monke
     loader.Loading(plan).begin()
     assert not asked
     loader.Loading(plan, anew=True).begin()
-    loader.Loading(program.Plan(csource.Sizes(1, 4096), "int y;", (), (), {})).begin()
+    loader.Loading(program.Plan(csource.Sizes(1, 4096), "int y;", (), (), {}, {})).begin()
     assert len(asked) == 2
 
 
