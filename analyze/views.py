@@ -71,6 +71,7 @@ def derived() -> tuple[View, ...]:
         "unfiltered.processes",
         "processes",
         "exits",
+        "host",
         "syscall_latencies",
         "opens",
         "file_ops",

@@ -15,9 +15,9 @@ CPU = Kind(
         Col(
             "oncpu_ns",
             "u64",
-            "CPU time of its threads, as the kernel accounts it (sum_exec_runtime, which getrusage(2) shows, too), where "
-            "it keeps them apart without what a hypervisor took meanwhile (CONFIG_PARAVIRT_TIME_ACCOUNTING), "
-            "and without interrupts (CONFIG_IRQ_TIME_ACCOUNTING). Of what runs at a snapshot, what came since the "
+            "CPU time of its threads, as the kernel accounts it (sum_exec_runtime, which getrusage(2) shows, too): without "
+            "what a hypervisor took meanwhile and without interrupts, where the kernel keeps them apart "
+            "(CONFIG_PARAVIRT_TIME_ACCOUNTING, CONFIG_IRQ_TIME_ACCOUNTING). Of what runs at a snapshot, what came since the "
             "kernel's last tick is an estimate, which the next row makes up for. In traces of schema version 1 it is "
             "what `occupied_ns` is.",
             "ns",
@@ -72,12 +72,36 @@ CPU = Kind(
 HOST = Kind(
     "host",
     "host",
-    "What one CPU did since the snapshot before: idle, busy and offline time add up to the time between the snapshots.",
+    "What one CPU did since the snapshot before: idle, busy, stolen and offline time add up to the time between the "
+    "snapshots.",
     cols=(
         TS,
         Col("cpu", "u32", "Number of the CPU.", derived=True),
         Col("idle_ns", "u64", "Time that it ran nothing but its idle thread.", "ns", derived=True),
-        Col("busy_ns", "u64", "Time that it ran threads, of any process, recorded or not.", "ns", derived=True),
+        Col(
+            "busy_ns",
+            "u64",
+            "Time that it ran threads, of any process, recorded or not. In traces of schema version 1 with what was "
+            "stolen meanwhile.",
+            "ns",
+            derived=True,
+        ),
+        Col(
+            "stolen_ns",
+            "u64",
+            "Time that it had something to do, while the hypervisor ran something else: as /proc/stat says it, in ticks "
+            "of 10 ms.",
+            "ns",
+            derived=True,
+        ),
+        Col(
+            "interrupt_ns",
+            "u64",
+            "Part of its idle and busy time in interrupts, hard and soft: as /proc/stat says it, in ticks of 10 ms, and "
+            "unless the kernel accounts it exactly (CONFIG_IRQ_TIME_ACCOUNTING) from samples.",
+            "ns",
+            derived=True,
+        ),
         Col("offline_ns", "u64", "Time that it was off line: it could run nothing.", "ns", derived=True),
     ),
     of_interval=True,

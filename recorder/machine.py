@@ -7,10 +7,12 @@ explain. What the kernel does not say is left out of a row.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from bpf.kind import TICK_NS
 from recorder import kernel
 from recorder.inflight import CPU_STATE
 from recorder.loader import Loaded
@@ -36,6 +38,10 @@ CPU_TIME = np.dtype(
 """struct cpu_time of bpf/cpu.bpf.c."""
 
 
+STAT_COLUMNS = (5, 6, 7)
+"""Of a CPU's line in /proc/stat: irq, softirq and steal (proc_stat(5))."""
+
+
 class Machine:
     """Makes the rows of `host` and `machine`, each of what came since the one before."""
 
@@ -44,6 +50,8 @@ class Machine:
         self._fd, self._cpus = loaded.maps["cpu_times"], cpus
         self._times = self._read_times()
         self._stalled = _stalled_ns()
+        self._stat = _stat_ns()
+        self._stolen = dict.fromkeys(self._stat, 0)  # what no row has yet
         self._since = 0
         self._online = frozenset(kernel.online_cpus())
         states = np.zeros(cpus, CPU_STATE)
@@ -56,7 +64,7 @@ class Machine:
 
     def host_rows(self, epoch: int, ts: int) -> list[dict[str, Any]]:
         """A row for each CPU of the machine, of the epoch, which has ended."""
-        before, now = self._times, self._read_times()
+        before, now, stat = self._times, self._read_times(), _stat_ns()
         parity = epoch & 1
         online, were_online = frozenset(kernel.online_cpus()), self._online
         rows = []
@@ -67,9 +75,25 @@ class Machine:
                 now[cpu][name][1 - parity] = before[cpu][name][1 - parity]
             was_there = cpu in online & were_online and now[cpu]["left"] == before[cpu]["left"]
             offline_ns = 0 if was_there else max(0, ts - self._since - sum(row.values()))
-            rows.append({"ts": ts, "cpu": cpu, **row, "offline_ns": offline_ns})
-        self._times, self._online, self._since = now, online, ts
+            rows.append({"ts": ts, "cpu": cpu, **self._less_stolen(cpu, row, stat), "offline_ns": offline_ns})
+        self._times, self._online, self._since, self._stat = now, online, ts, stat
         return rows
+
+    def _less_stolen(self, cpu: int, row: dict[str, int], stat: Mapping[int, tuple[int, ...]]) -> dict[str, int]:
+        """What was stolen is no time of the CPU's: of its busy time, and what is more of its idle time."""
+        if cpu not in stat or cpu not in self._stat:  # one that is off line has no line
+            return row
+        irq, softirq, steal = (max(0, now - before) for now, before in zip(stat[cpu], self._stat[cpu], strict=True))
+        stolen = self._stolen.get(cpu, 0) + steal
+        of_busy = min(stolen, row["busy_ns"])
+        of_idle = min(stolen - of_busy, row["idle_ns"])
+        self._stolen[cpu] = stolen - of_busy - of_idle
+        return {
+            "idle_ns": row["idle_ns"] - of_idle,
+            "busy_ns": row["busy_ns"] - of_busy,
+            "stolen_ns": of_busy + of_idle,
+            "interrupt_ns": irq + softirq,
+        }
 
     def _read_times(self) -> np.ndarray[Any, np.dtype[np.void]]:
         raw = kernel.lookup(self._fd, bytes(4), CPU_TIME.itemsize * self._cpus)
@@ -86,6 +110,17 @@ def _memory() -> dict[str, int]:
     with open("/proc/meminfo", "rb") as f:
         lines = dict(line.split(b":", 1) for line in f)
     return {column: int(lines[name].split()[0]) << 10 for column, name in MEMINFO.items() if name in lines}
+
+
+def _stat_ns() -> dict[int, tuple[int, ...]]:
+    """By CPU that is on line: totals since boot of STAT_COLUMNS."""
+    found = {}
+    with open("/proc/stat", "rb") as f:
+        for line in f:
+            name, *words = line.split()
+            if name.startswith(b"cpu") and name != b"cpu":
+                found[int(name[3:])] = tuple(int(words[i]) * TICK_NS for i in STAT_COLUMNS)
+    return found
 
 
 def _stalled_ns() -> dict[str, int]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 USED = f"SELECT epoch_ns(ts) AS ts, {IDS}, cpu_s, wait_s FROM report.cpu_timeline WHERE ts IS NOT NULL AND cpu_s >= 0"
 
 BUSY = """
-SELECT epoch_ns(ts) AS ts, SUM(busy_ns) / 1e9 AS busy_s
+SELECT epoch_ns(ts) AS ts, SUM(busy_ns) / 1e9 AS busy_s, COALESCE(SUM(stolen_ns), 0) / 1e9 AS stolen_s
 FROM main.host
 WHERE ts IS NOT NULL AND busy_ns IS NOT NULL
 GROUP BY ts
@@ -55,11 +55,15 @@ def draw(ask: Ask) -> Figure:
         rest_s = 0.0
     else:
         layers.append(stack.Layer("rest of the machine", style.REST, np.where(known, rest, np.nan)))
+    busy_s = sum(float(np.nansum(layer.values * widths)) / 100 for layer in layers)
+    stolen = over.sums(busy["ts"], busy["stolen_s"]) * 100 / widths
+    stolen_s = float(np.nansum(stolen * widths)) / 100
+    if stolen_s > 0:
+        layers.append(stack.Layer("stolen by the hypervisor", style.STOLEN, np.where(known, stolen, np.nan)))
     lost = losses(trace, ask.chart)
     total = np.sum(np.where(known, widths, 0)) * cpus
     legend = [page.Entry(layer.colour, f"{layer.label}: {_seconds(layer.values, widths)}") for layer in layers]
-    busy_s = sum(float(np.nansum(layer.values * widths)) / 100 for layer in layers)
-    legend.append(page.Entry("none", f"idle: {units.digits(max(0.0, total - busy_s))} s"))
+    legend.append(page.Entry("none", f"idle: {units.digits(max(0.0, total - busy_s - stolen_s))} s"))
     notes = [lost.note]
     waited = not np.isnan(rows["wait_s"]).all()
     if not waited:

@@ -1,7 +1,7 @@
 -- CPU time of each process, and its share of the machine.
 --
--- Counted from context switch to context switch and up to each snapshot, all threads of a process together, with the
--- interrupts that came meanwhile. Only of processes that were recorded; what a CPU did in all is in the report `cpus`.
+-- As the kernel accounts it, all threads of a process together, up to each snapshot. Only of processes that were
+-- recorded; what a CPU did in all is in the report `cpus`.
 CREATE VIEW report.cpu(
     -- Process id (thread group id).
     pid,
@@ -13,6 +13,13 @@ CREATE VIEW report.cpu(
     cpu_pct,
     -- CPU time as a share of what all CPUs had together [%].
     machine_pct,
+    -- Part of `cpu_s` in user mode [s]: an estimate from the kernel's samples, one a tick; NULL if none fell on it.
+    user_s,
+    -- The same in the kernel.
+    system_s,
+    -- Time that its threads had a CPU, but what a hypervisor took away meanwhile, or interrupts that the kernel keeps
+    -- apart [s]. Differences of some us a switch are in it, so that little means nothing; NULL: an older recorder.
+    taken_s,
     -- Time that its threads were ready to run and waited for a CPU [s]; NULL if the kernel does not count it. Since Linux
     -- 6.12 it now and then counts a sleep as one; see the report `runqueue`.
     wait_s,
@@ -29,7 +36,7 @@ CREATE VIEW report.cpu(
 ) AS
 WITH
 cpus AS (
-    SELECT cpu, SUM(TRY(idle_ns + busy_ns)) AS ns
+    SELECT cpu, SUM(online_ns) AS ns
     FROM main.host
     GROUP BY cpu
 ),
@@ -41,6 +48,9 @@ totals AS (
     SELECT
         pid, start,
         SUM(oncpu_ns) AS oncpu_ns,
+        SUM(occupied_ns) AS occupied_ns,
+        SUM(user_ns) AS user_ns,
+        SUM(system_ns) AS system_ns,
         SUM(wait_ns) AS wait_ns,
         TRY_CAST(SUM(TRY(voluntary_switches + involuntary_switches)) AS BIGINT) AS switches,
         TRY_CAST(SUM(migrations) AS BIGINT) AS migrations,
@@ -54,6 +64,9 @@ SELECT
     t.oncpu_ns / 1e9,
     100.0 * t.oncpu_ns / NULLIF(m.one_ns, 0),
     100.0 * t.oncpu_ns / NULLIF(m.all_ns, 0),
+    t.oncpu_ns / 1e9 * t.user_ns / NULLIF(t.user_ns + t.system_ns, 0),
+    t.oncpu_ns / 1e9 * t.system_ns / NULLIF(t.user_ns + t.system_ns, 0),
+    CASE WHEN t.occupied_ns >= t.oncpu_ns THEN t.occupied_ns - t.oncpu_ns WHEN t.occupied_ns < t.oncpu_ns THEN 0 END / 1e9,
     t.wait_ns / 1e9,
     t.switches,
     t.migrations,

@@ -1,7 +1,8 @@
 -- What each CPU did: how long it was idle, and how long it ran anything.
 --
 -- Busy is whatever is not the CPU's idle thread, of any process, recorded or not, interrupts included. Interrupts that
--- come while the CPU is idle count as idle. A CPU that is off line is neither.
+-- come while the CPU is idle count as idle. A CPU that is off line is neither, and so is one that the hypervisor took away
+-- while it had something to do: busy, idle and stolen time are all of the time on line.
 CREATE VIEW report.cpus(
     -- Number of the CPU.
     cpu,
@@ -9,20 +10,29 @@ CREATE VIEW report.cpus(
     busy_s,
     -- Time that it was idle [s].
     idle_s,
+    -- Time that the hypervisor took while it had something to do [s], to 0.01 s; NULL: an older recorder did not look.
+    stolen_s,
     -- Time that it was off line [s]; NULL: an older recorder did not look.
     offline_s,
     -- Its busy time as a share of the time that it was on line [%].
     busy_pct,
     -- The largest such share of one snapshot [%].
-    max_busy_pct
+    max_busy_pct,
+    -- Its stolen time as a share of the time that it was on line [%].
+    stolen_pct,
+    -- Part of its idle and busy time in interrupts, hard and soft [s], mostly from samples of the kernel's ticks.
+    interrupt_s
 ) AS
 SELECT
     cpu,
     SUM(busy_ns) / 1e9,
     SUM(idle_ns) / 1e9,
+    SUM(stolen_ns) / 1e9,
     SUM(offline_ns) / 1e9,
-    100.0 * SUM(busy_ns) / NULLIF(SUM(TRY(idle_ns + busy_ns)), 0),
-    MAX(100.0 * busy_ns / NULLIF(TRY(idle_ns + busy_ns), 0))
+    100.0 * SUM(busy_ns) / NULLIF(SUM(online_ns), 0),
+    MAX(100.0 * busy_ns / NULLIF(online_ns, 0)),
+    100.0 * SUM(stolen_ns) / NULLIF(SUM(online_ns), 0),
+    SUM(interrupt_ns) / 1e9
 FROM main.host
 GROUP BY cpu
 ORDER BY cpu NULLS LAST;

@@ -49,6 +49,7 @@ found AS (
     UNION ALL SELECT 'unreaped', * FROM finding.unreaped
     UNION ALL SELECT 'slow_service', * FROM finding.slow_service
     UNION ALL SELECT 'slow_tail', * FROM finding.slow_tail
+    UNION ALL SELECT 'stolen', * FROM finding.stolen
     UNION ALL SELECT 'sync_stall', * FROM finding.sync_stall
     UNION ALL SELECT 'unrecorded_server', * FROM finding.unrecorded_server
 ),

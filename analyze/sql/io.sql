@@ -1,8 +1,10 @@
 -- Reads and writes of each process: calls, bytes, errors and time.
 --
 -- Of files, pipes, sockets, message queues and all else that has a descriptor, by what the calls say that they moved. A
--- sendfile, copy_file_range, splice, tee, vmsplice or process_vm_readv is a copy, and neither a read nor a write. Not in
--- it: memory that is mapped, io_uring, libaio and 32-bit calls. Time is wall time, waiting included.
+-- sendfile, copy_file_range, splice, tee, vmsplice or process_vm_readv is a copy, and neither a read nor a write. Calls do
+-- not tell of I/O by mapped memory, io_uring, libaio and of 32-bit programs. What a disk is concerned with the kernel
+-- accounts in any of these ways: a process of which the storage columns say more than the others did I/O in one that
+-- calls do not tell of. Time is wall time, waiting included.
 CREATE VIEW report.io(
     -- Process id (thread group id).
     pid,
@@ -26,6 +28,15 @@ CREATE VIEW report.io(
     write_s,
     -- Bytes that went from one descriptor to another, or to or from memory, in the kernel.
     copied_bytes,
+    -- Bytes that were fetched from storage for it, read-ahead included; what was in the page cache is not. NULL if the
+    -- kernel does not account it, or an older recorder did not look.
+    storage_read_bytes,
+    -- Bytes that it caused to be written to storage, in whole pages, counted when a page of the cache becomes dirty or is
+    -- written directly; NULL as for `storage_read_bytes`.
+    storage_written_bytes,
+    -- Bytes of such, its own or others', that were not written after all as it truncated or removed the file; NULL as for
+    -- `storage_read_bytes`.
+    cancelled_bytes,
     -- Calls that copy.
     copies,
     -- Calls among them that failed.
@@ -60,9 +71,20 @@ totals AS (
         SUM(CASE WHEN way = 'copy' THEN total_ns ELSE 0 END) AS copy_ns
     FROM moves
     GROUP BY pid, start
-)
+),
+accounted AS (
+    SELECT
+        pid, start,
+        SUM(storage_read_bytes) AS read_bytes,
+        SUM(storage_write_bytes) AS written_bytes,
+        SUM(cancelled_write_bytes) AS cancelled_bytes
+    FROM main.process_io
+    GROUP BY pid, start
+    HAVING SUM(storage_read_bytes) > 0 OR SUM(storage_write_bytes) > 0 OR SUM(cancelled_write_bytes) > 0
+),
+looked AS (SELECT CASE WHEN COUNT(*) > 0 THEN 0 END AS nothing FROM main.process_io WHERE storage_read_bytes IS NOT NULL)
 SELECT
-    t.pid,
+    COALESCE(t.pid, a.pid),
     p.comm,
     TRY_CAST(t.read_bytes AS BIGINT),
     TRY_CAST(t.reads AS BIGINT),
@@ -73,10 +95,15 @@ SELECT
     TRY_CAST(t.write_errors AS BIGINT),
     t.write_ns / 1e9,
     TRY_CAST(t.copied_bytes AS BIGINT),
+    TRY_CAST(COALESCE(a.read_bytes, l.nothing) AS BIGINT),
+    TRY_CAST(COALESCE(a.written_bytes, l.nothing) AS BIGINT),
+    TRY_CAST(COALESCE(a.cancelled_bytes, l.nothing) AS BIGINT),
     TRY_CAST(t.copies AS BIGINT),
     TRY_CAST(t.copy_errors AS BIGINT),
     t.copy_ns / 1e9,
-    t.start
+    COALESCE(t.start, a.start)
 FROM totals AS t
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
-ORDER BY t.bytes DESC, t.reads + t.writes + t.copies DESC, t.pid, t.start;
+FULL OUTER JOIN accounted AS a ON a.pid = t.pid AND a.start IS NOT DISTINCT FROM t.start
+CROSS JOIN looked AS l
+LEFT JOIN unfiltered.processes AS p ON p.pid = COALESCE(t.pid, a.pid) AND p.start IS NOT DISTINCT FROM COALESCE(t.start, a.start)
+ORDER BY GREATEST(t.bytes, a.read_bytes + a.written_bytes) DESC, t.reads + t.writes + t.copies DESC, COALESCE(t.pid, a.pid), COALESCE(t.start, a.start);

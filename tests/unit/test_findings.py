@@ -869,3 +869,20 @@ def test_unreaped(tmp_path: Path) -> None:
     assert f.summary == "keeper (50) has 3 children that ended and that it has not waited for"
     assert one(tmp_path, zombies(100), "unreaped").severity == "medium"
     assert not found(tmp_path, zombies(2, late=5), "unreaped")
+
+
+def test_stolen(tmp_path: Path) -> None:
+    """Of 10 s that two CPUs wanted, a tenth was stolen; less than a second, or than 5 %, is none."""
+
+    def stolen(busy_s: float, stolen_s: float, idle_s: float) -> list[Row]:
+        return [{**r, "stolen_ns": round(stolen_s * S)} for r in host(busy_s, idle_s)]
+
+    f = one(tmp_path, stolen(4.5, 0.5, 5), "stolen")
+    assert (f.severity, f.pid, f.summary) == (
+        "medium", None, "the machine lost 10 % of the CPU time that it wanted to the hypervisor",
+    )  # fmt: skip
+    assert "1.00 s were stolen from 2 CPUs" in f.evidence
+    assert one(tmp_path, stolen(4, 1, 5), "stolen").severity == "high"
+    assert not found(tmp_path, stolen(4.5, 0.49, 5), "stolen")
+    assert not found(tmp_path, stolen(9.5, 0.49, 0), "stolen")
+    assert not found(tmp_path, host(5, 5), "stolen")

@@ -27,7 +27,7 @@ CREATE VIEW finding.cpu_saturation(
 ) AS
 WITH
 busy AS (
-    SELECT SUM(busy_ns) AS busy_ns, SUM(TRY(busy_ns + idle_ns)) AS all_ns, COUNT(DISTINCT cpu) AS cpus
+    SELECT SUM(wanted_ns) AS busy_ns, SUM(online_ns) AS all_ns, COUNT(DISTINCT cpu) AS cpus
     FROM main.host
 ),
 waits AS (

@@ -30,7 +30,7 @@ CREATE VIEW finding.cpu_wait(
 ) AS
 WITH
 busy AS (
-    SELECT 100.0 * SUM(busy_ns) / NULLIF(SUM(TRY(busy_ns + idle_ns)), 0) AS busy_pct
+    SELECT 100.0 * SUM(wanted_ns) / NULLIF(SUM(online_ns), 0) AS busy_pct
     FROM main.host
 ),
 facts AS (

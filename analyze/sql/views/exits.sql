@@ -14,7 +14,7 @@ CREATE VIEW exits(
     signal,
     -- From the process's start to its end [ns].
     lifetime_ns,
-    -- When the process began, since boot, rounded down to 10 ms [ns]. A process is the pair (pid, start).
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
     start,
     -- Process id of the parent when it ended.
     ppid,

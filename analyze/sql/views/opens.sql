@@ -7,7 +7,7 @@ CREATE VIEW opens(
     ts,
     -- Process id (thread group id) in the initial pid namespace.
     pid,
-    -- When the process began, since boot (CLOCK_BOOTTIME), rounded down to a 10 ms clock tick as /proc shows it.
+    -- When the process began, since boot [ns].
     -- A process is the pair (pid, start): a pid that is used again is another process [ns].
     start,
     -- Thread id in the initial pid namespace.

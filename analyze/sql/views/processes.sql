@@ -5,7 +5,7 @@
 CREATE VIEW processes(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot, rounded down to 10 ms [ns]. A process is the pair (pid, start).
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
     start,
     -- Parent's process id: who forked it or, if it is older than the recording, its parent when first seen.
     ppid,

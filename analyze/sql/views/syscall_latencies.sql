@@ -6,7 +6,7 @@ CREATE VIEW syscall_latencies(
     ts,
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot, rounded down to 10 ms [ns].
+    -- When the process began, since boot [ns].
     start,
     -- The table of system calls that the number is from, such as 'x86_64'.
     abi,

@@ -5,7 +5,7 @@
 CREATE VIEW unfiltered.processes(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot, rounded down to 10 ms [ns].
+    -- When the process began, since boot [ns].
     start,
     -- Parent's process id: who forked it or, if it is older than the recording, its parent when first seen.
     ppid,

@@ -34,5 +34,5 @@ SELECT
     began,
     length,
     CAST(GREATEST(1, LEAST(32, FLOOR(length / GREATEST(getvariable('interval_ns'), 1.0)))) AS INTEGER),
-    (SELECT 100.0 * SUM(busy_ns) / NULLIF(SUM(CAST(busy_ns AS DOUBLE PRECISION) + idle_ns), 0) FROM main.host)
+    (SELECT 100.0 * SUM(wanted_ns) / NULLIF(SUM(online_ns), 0) FROM main.host)
 FROM lengths;

@@ -4,7 +4,7 @@
 CREATE VIEW finding.everyone(
     -- Process id (thread group id).
     pid,
-    -- When it began, since boot, rounded down to 10 ms [ns].
+    -- When it began, since boot [ns].
     start,
     -- Command name, last known.
     comm,
