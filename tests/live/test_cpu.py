@@ -14,7 +14,7 @@ from tests.live.recording import Trace, python, recording
 pytestmark = pytest.mark.live
 
 
-def snapshot_shares(r: Trace, pid: int, what: str = "c.oncpu_ns") -> list[float]:
+def snapshot_shares(r: Trace, pid: int, what: str = "c.occupied_ns") -> list[float]:
     """The share of a CPU that a process had in each snapshot."""
     found = r.rows(
         f"SELECT coalesce({what}, 0) / s.ns FROM (SELECT ts, epoch_ns(ts) - epoch_ns(lag(ts) OVER (ORDER BY ts)) "
@@ -30,9 +30,9 @@ def test_a_spinner_that_has_a_cpu_for_itself_shows_100_percent_in_every_snapshot
     # The last snapshot is at the end, and may be short. The fair server has 50 ms of some.
     assert all(0.74 <= share <= 1.001 for share in shares[:-1]), shares
     # What others got of it is waits, of which only one that goes on at a snapshot is in the next.
-    whole = snapshot_shares(r, pid, "c.oncpu_ns + c.wait_ns")
+    whole = snapshot_shares(r, pid, "c.occupied_ns + c.wait_ns")
     assert sum(0.99 <= share <= 1.01 for share in whole[:-1]) >= len(whole) // 2, whole
-    assert measured(r, pid, "oncpu_ns") == pytest.approx(window_ns(r), rel=0.055)
+    assert measured(r, pid, "occupied_ns") == pytest.approx(window_ns(r), rel=0.055)
     figures = cpu.spinner(r, pid)
     assert_all_hold(figures)
     # What is missing is nothing but a wait that goes on: the next snapshot has it.
@@ -40,8 +40,10 @@ def test_a_spinner_that_has_a_cpu_for_itself_shows_100_percent_in_every_snapshot
 
 
 @pytest.mark.parametrize(
-    "compare", [cpu.against_proc, cpu.second_of_cpu_time, cpu.two_spinners, cpu.whole_machine, cpu.short_lives]
-)
+    "compare",
+    [cpu.against_proc, cpu.second_of_cpu_time, cpu.under_load, cpu.user_and_system, cpu.two_spinners, cpu.whole_machine,
+     cpu.stolen, cpu.short_lives],
+)  # fmt: skip
 def test_figures_are_those_of_the_kernel(tmp_path: Path, compare: Callable[[Path], list[Figure]]) -> None:
     assert_all_hold(compare(tmp_path))
 
@@ -58,7 +60,7 @@ def test_threads_of_one_process_add_up(tmp_path: Path) -> None:
         _pid, _status, used = os.wait4(process.pid, 0)
         process.returncode = 0
     assert measured(r, process.pid, "oncpu_ns") / 1e9 == pytest.approx(
-        used.ru_utime + used.ru_stime, abs=2 * tolerance_s(used)
+        used.ru_utime + used.ru_stime, abs=tolerance_s(used)
     )
     assert measured(r, process.pid, "minor_faults") == pytest.approx(used.ru_minflt, abs=10)
     # The kernel has summed up a thread before its last switch, with which it goes.
