@@ -17,8 +17,8 @@ from bpf import tasks
 from recorder import kernel, procfs, program
 from recorder.loader import Loaded
 
-BUDGET_FRACTION = 0.005
-"""How much of the time passes at snapshots may take. One that took longer has the next wait; only the last does not."""
+BUDGET_FRACTION = 0.01
+"""How much of a CPU passes at snapshots may take. One that took longer has the next wait; only the last does not."""
 
 STATES = "RSDTtXZPI"
 """Letters of proc_pid_stat(5) by the highest bit that is set (task_index_to_char(), include/linux/sched.h)."""
@@ -83,7 +83,7 @@ class Tasks:
 
         Nothing is done if passes take too much of the time, but `anyway`; or if they have failed.
         """
-        begun = time.monotonic()
+        begun, cpu = time.monotonic(), time.thread_time()
         if self.failed or (begun < self._not_before and not anyway):
             return {}
         try:
@@ -91,7 +91,7 @@ class Tasks:
         except OSError as error:
             self.failed = f"the kernel let no more of it be read: {error.strerror}"
             return {}
-        self._not_before = begun + (time.monotonic() - begun) / BUDGET_FRACTION
+        self._not_before = begun + (time.thread_time() - cpu) / BUDGET_FRACTION
         columns = (rows[name].tolist() for name in ("pid", "start", "threads", "descriptors"))
         return {pid: Holding(start, n, _counted(pid, fds)) for pid, start, n, fds in zip(*columns, strict=True)}
 

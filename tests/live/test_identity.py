@@ -1,0 +1,171 @@
+"""Who a process is: its pid and its start to the ns, and what it held at a snapshot."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from recorder import tasks
+from tests.live.recording import Trace, python, recording, wait_for
+
+pytestmark = pytest.mark.live
+
+ONE_PID = """
+import os
+pid = os.fork()
+if not pid: os._exit(0)
+os.waitpid(pid, 0)
+same = 0
+for n in range(20):
+    open("/proc/sys/kernel/ns_last_pid", "w").write(str(pid - 1))
+    child = os.fork()
+    if not child: os._exit(n)
+    os.waitpid(child, 0)
+    same += child == pid
+print(pid, same)
+"""
+
+
+def test_a_pid_that_is_used_again_at_once_is_another_process(tmp_path: Path) -> None:
+    if not os.path.exists("/proc/sys/kernel/ns_last_pid"):
+        pytest.skip("the kernel lets nobody choose a pid (CONFIG_CHECKPOINT_RESTORE)")
+    with recording(tmp_path / "t.parquet") as r:
+        process = python(ONE_PID, stdout=subprocess.PIPE)
+        pid, same = map(int, process.communicate()[0].split())
+    assert same >= 15  # of another on the machine it may have been meanwhile
+    began = f"FROM forks WHERE pid = {pid} AND ppid = {process.pid}"
+    assert r.one(f"SELECT count(DISTINCT start) {began}") == same + 1
+    assert r.one(f"SELECT count(*) FROM exits JOIN (SELECT pid, start {began}) USING (pid, start)") == same + 1
+    assert r.one(f"SELECT count(*) FROM report.processes WHERE pid = {pid} AND ppid = {process.pid}") == same + 1
+
+
+def test_start_is_one_value_wherever_a_process_is_seen(tmp_path: Path) -> None:
+    """Of one that was there before, and of one that was seen to begin, both to the end and beyond."""
+    with_children = "import subprocess, time\ninput()\nsubprocess.run(['/bin/true']); time.sleep(0.5)"
+    before, stays = (python(with_children, stdin=subprocess.PIPE) for _ in range(2))
+    assert before.stdin and stays.stdin
+    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
+        seen = python("import time; time.sleep(60)")
+        before.stdin.write("\n")
+        before.stdin.flush()
+        before.wait()
+        time.sleep(0.5)
+    for process in (stays, seen):
+        process.kill()
+        process.wait()
+    before.stdin.close()
+    stays.stdin.close()
+    for pid in (before.pid, stays.pid, seen.pid):
+        views = ("process_states", "forks", "execs", "exits", "cpu", "memory", "syscall_stats", "process_io")
+        starts = " UNION ALL ".join(f"SELECT start FROM {view} WHERE pid = {pid}" for view in views)
+        starts += f" UNION ALL SELECT parent_start FROM forks WHERE ppid = {pid}"
+        assert r.one(f"SELECT count(DISTINCT start) FROM ({starts})") == 1, pid
+    boot_ns = r.opened.metadata["clock_offset_ns"]
+    ((start, forked),) = r.rows(f"SELECT start, epoch_ns(ts) FROM forks WHERE pid = {seen.pid}")
+    assert 0 <= forked - boot_ns - start < 50_000_000 and start % 10_000_000 != 0
+
+
+@pytest.mark.parametrize("leader_ends", [False, True])
+def test_threads_and_descriptors_are_those_of_the_moment(tmp_path: Path, leader_ends: bool) -> None:
+    code = (
+        "import ctypes, os, sys, threading, time\n"
+        "files = [os.open('/etc/passwd', os.O_RDONLY) for _ in range(300)]\n"
+        "def work():\n"
+        "  n = len(os.listdir('/proc/thread-self/fd')) - 1\n"
+        "  print(n, flush=True)\n"
+        "  while True: time.sleep(0.02)\n"
+        "for _ in range(4): threading.Thread(target=lambda: time.sleep(60), daemon=True).start()\n"
+        "threading.Thread(target=work, daemon=True).start()\n"
+        + ("ctypes.CDLL(None).syscall(60, 0)" if leader_ends else "time.sleep(60)")
+    )
+    if leader_ends and os.uname().machine != "x86_64":
+        pytest.skip("the number of exit(2) is that of x86-64")
+    process = python(code, stdout=subprocess.PIPE)
+    assert process.stdout
+    exact = int(process.stdout.readline())
+    threads = 6
+    wait_for(lambda: len(os.listdir(f"/proc/{process.pid}/task")) == threads)
+    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
+        time.sleep(1)
+    process.kill()
+    process.communicate()
+    rows = r.rows(f"SELECT DISTINCT threads, descriptors FROM memory WHERE pid = {process.pid} AND threads > 0")
+    assert rows == [(threads, exact)]
+
+
+def test_many_descriptors_are_counted_and_too_many_by_their_directory(tmp_path: Path) -> None:
+    """With a gap between them; and as a table that is too large for the program is looked at (Linux 6.2)."""
+    code = (
+        "import os, resource, time\nmost = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (most,) * 2)\n"
+        "n = os.open('/dev/null', os.O_RDONLY)\nfor _ in range(15000): os.dup(n)\nos.closerange(300, 9000)\n"
+        "print(len(os.listdir('/proc/self/fd')) - 1, flush=True)\nwhile True: time.sleep(0.02)"
+    )
+    process = python(code, stdout=subprocess.PIPE)
+    assert process.stdout
+    exact = int(process.stdout.readline())
+    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
+        time.sleep(0.6)
+    said = os.stat(f"/proc/{process.pid}/fd").st_size
+    by_directory = tasks._counted(process.pid, tasks._NOT_COUNTED)
+    process.kill()
+    process.communicate()
+    assert r.rows(f"SELECT DISTINCT descriptors FROM memory WHERE pid = {process.pid} AND threads = 1") == [(exact,)]
+    assert exact > 6000 and by_directory == (said or None) and said in (0, exact)
+
+
+WITHOUT_ITERATORS = """
+import sys
+from recorder import program
+plan = program.plan
+def without(*args, **kwargs):
+    made = plan(*args, **kwargs)
+    made.iterators.clear()
+    return made
+program.plan = without
+import sysmon
+sys.argv = ["sysmon", *sys.argv[1:]]
+sysmon.main()
+"""
+
+
+def test_without_iterators_starts_are_in_ticks_and_the_trace_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    followed = ("/bin/sh", "-c", "sleep 1; /bin/true")
+    command = [sys.executable, "-c", WITHOUT_ITERATORS, "record", "-o", str(path), "--", *followed]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    r = Trace(path)
+    unmeasured = r.opened.metadata["unmeasured"]
+    assert unmeasured["start"].startswith("only to the tick of 10 ms") and unmeasured["process_io"]
+    assert r.one("SELECT count(*) FROM process_io") == 0
+    starts = " UNION ALL ".join(f"SELECT start FROM {view}" for view in ("forks", "exits", "cpu", "memory"))
+    assert r.one(f"SELECT bool_and(start % 10000000 = 0) AND count(*) > 3 FROM ({starts})")
+    assert r.one("SELECT count(*) = count(x.pid) FROM forks f LEFT JOIN exits x USING (pid, start)")
+
+
+def test_all_that_stands_is_known_as_proc_has_it(tmp_path: Path) -> None:
+    """A thread of the kernel, a stopped process, a zombie: state, parent, threads and start."""
+
+    def stat(pid: int) -> list[str]:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+    stopped = python("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
+    zombie = python("pass")
+    wait_for(lambda: stat(stopped.pid)[0] == "T" and stat(zombie.pid)[0] == "Z")
+    with recording(tmp_path / "t.parquet") as r:
+        exact = {pid: stat(pid) for pid in (2, stopped.pid, zombie.pid)}
+    stopped.kill()
+    stopped.wait()
+    zombie.wait()
+    rows = r.rows(
+        "SELECT DISTINCT pid, state, ppid, threads, kernel_thread, start // 10000000 FROM process_states "
+        f"WHERE pid IN (2, {stopped.pid}, {zombie.pid})"
+    )
+    found = {pid: rest for pid, *rest in rows}
+    assert len(rows) == 3
+    for pid, fields in exact.items():
+        assert found[pid] == [fields[0], int(fields[1]), int(fields[17]), pid == 2, int(fields[19])]
