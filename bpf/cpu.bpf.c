@@ -15,14 +15,11 @@ struct usage {
 	u64 runtime;  // what was charged to it of se.sum_exec_runtime, which tells of a thread that runs up to the last tick
 };
 
-// What a CPU did, by the parity of the epoch; and the thread that it runs, with its counts when it came or was last
-// charged.
+// What a CPU did, by the parity of the epoch.
 struct cpu_time {
 	u64 idle_ns[2];
 	u64 busy_ns[2];
 	u64 left;  // times that the CPU went off line
-	u64 task;
-	struct usage usage;
 };
 BPF_PERCPU_ARRAY(cpu_times, struct cpu_time, 1);
 
@@ -35,10 +32,13 @@ struct thread {
 };
 BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
 
-#define PF_EXITING 0x4  // include/linux/sched.h
-#define TASK_DEAD 0x80
-// What becomes of the thread that is charged: else it leaves its CPU, to come back.
-#define LEAVES 1  // it has ended
+#define NO_CPU (~0ULL)
+
+#define TASK_DEAD 0x80  // include/linux/sched.h
+
+// What becomes of the thread that is charged.
+#define LEAVES 0
+#define ENDS 1
 #define GOES_ON 2
 
 #define SIDE_BY_SIDE                                                                                                   \
@@ -79,32 +79,24 @@ INLINE u64 grew(u64 now, u64 before)
 	return now > before ? now - before : 0;
 }
 
-// What the running thread was at the time when it was last charged, `ns` ago. `now` is what it is, and `known` what is
-// kept of it, if anything is.
+// What the running thread was when it was last charged, `ns` ago, if that is not kept. `now` is what it is.
 //
-// Of a thread that is older than the recording, what it waited before it first left a CPU is not known.
-INLINE struct thread last_charged(struct control *c, struct cpu_time *t, void *task, struct thread *now,
-                                  struct thread *known, u64 ns, int has_left)
+// Of one that is older than the recording it should be (keep_standing()): if not, what it waited and did before is left
+// out.
+INLINE struct thread not_kept(struct control *c, struct thread *now, u64 ns)
 {
-	struct thread was = {.run_delay = now->run_delay, .cpu = now->cpu};
-	if (known)
-		return *known;
-	if (now->usage.start_boottime >= c->t0 && !has_left)
+	struct thread was = *now;
+	if (now->usage.start_boottime >= c->t0)
 		return (struct thread){.cpu = now->cpu};
-	if (t->task == (u64)task) {
-		was.usage = t->usage;
-	} else {
-		was.usage = now->usage;
-		was.usage.runtime = grew(now->usage.runtime, ns);
-	}
+	was.usage.runtime = grew(now->usage.runtime, ns);
 	return was;
 }
 
-INLINE void keep_thread(void *task, struct thread *known, struct thread *now, int ends)
+INLINE void keep_thread(void *task, struct thread *kept, struct thread *now, int ends)
 {
 	u64 id = (u64)task;
-	if (known) {
-		*known = *now;
+	if (kept) {
+		*kept = *now;
 		if (ends)
 			threads.delete(&id);
 	} else if (!ends && threads.insert(&id, now)) {
@@ -112,14 +104,18 @@ INLINE void keep_thread(void *task, struct thread *known, struct thread *now, in
 	}
 }
 
-// Whether a thread's end was traced before, though it still runs.
-INLINE int has_left(void *task, int how)
+// Keeps what a thread has used that was there when the recording began and has not been charged.
+INLINE void keep_standing(void *task)
 {
-	u32 flags = 0;
-#ifndef PROGRAMS_ARE_PREEMPTIBLE
-	TREAD(flags, task, task_struct, flags);
+	struct thread is = {.cpu = NO_CPU};
+	u64 id = (u64)task;
+	if (threads.lookup(&id))
+		return;
+	usage_of(task, &is.usage);
+#ifdef HAVE_task_struct__sched_info__run_delay
+	KREAD(is.run_delay, task, task_struct, sched_info__run_delay);
 #endif
-	return flags & PF_EXITING && !(how & LEAVES);
+	threads.insert(&id, &is);
 }
 
 // What the kernel has charged to the running thread since it was last charged here, of `ns` by the clock. Until a thread
@@ -128,7 +124,7 @@ INLINE int has_left(void *task, int how)
 INLINE u64 ran(struct usage *is, struct usage *was, u64 ns, int how)
 {
 	u64 ran = grew(is->runtime, was->runtime);
-	if (how & GOES_ON) {
+	if (how == GOES_ON) {
 		u64 rest = grew(ns, ran);
 		ran = (ran < ns ? ran : ns) + (rest < TICK_AT_MOST_NS ? rest : TICK_AT_MOST_NS);
 		is->runtime = was->runtime + ran;
@@ -138,7 +134,7 @@ INLINE u64 ran(struct usage *is, struct usage *was, u64 ns, int how)
 	return ran;
 }
 
-// Charges what came since the last time to this CPU and to the process that runs on it. `how`: LEAVES, GOES_ON.
+// Charges what came since the last time to this CPU and to the process that runs on it. `how`: LEAVES, ENDS, GOES_ON.
 // Only where no other thread can come between: `charged` is taken and set here.
 INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 {
@@ -171,13 +167,10 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 #ifdef HAVE_task_struct__sched_info__run_delay
 	TREAD(is.run_delay, task, task_struct, sched_info__run_delay);
 #endif
-	struct thread *known = threads.lookup(&id);
-	int left = !known && has_left(task, how);
-	struct thread was = last_charged(c, t, task, &is, known, ns, left);
+	struct thread *kept = threads.lookup(&id);
+	struct thread was = kept ? *kept : not_kept(c, &is, ns);
 	u64 oncpu_ns = ran(&is.usage, &was.usage, ns, how);
-	keep_thread(task, known, &is, left || how & LEAVES);
-	t->usage = is.usage;
-	t->task = id;
+	keep_thread(task, kept, &is, how == ENDS);
 	struct cpu_key key = {.start = who.start, .pid = who.pid};
 	struct cpu_val *v = cpu_cell(c, &key);
 	if (!v)
@@ -189,7 +182,7 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 	ADD(v->wait_ns, grew(is.run_delay, was.run_delay));
 	ADD(v->voluntary_switches, grew(is.usage.nvcsw, was.usage.nvcsw));
 	ADD(v->involuntary_switches, grew(is.usage.nivcsw, was.usage.nivcsw));
-	ADD(v->migrations, is.cpu != was.cpu);
+	ADD(v->migrations, was.cpu != NO_CPU && is.cpu != was.cpu);
 	ADD(v->minor_faults, grew(is.usage.min_flt, was.usage.min_flt));
 	ADD(v->major_faults, grew(is.usage.maj_flt, was.usage.maj_flt));
 #endif
@@ -205,24 +198,6 @@ INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 unti
 #endif
 }
 
-// A thread comes onto this CPU.
-INLINE void comes(void *task)
-{
-	int zero = 0;
-	struct cpu_time *t = cpu_times.lookup(&zero);
-	if (!t)
-		return;
-	t->task = (u64)task;
-	usage_of(task, &t->usage);
-}
-
-// A thread ends that is not recorded; it may have been.
-INLINE void forget_thread(void *task)
-{
-	u64 id = (u64)task;
-	threads.delete(&id);
-}
-
 // Before the running thread is charged: it may have been moved, or renamed by another, since its last system call.
 INLINE void decide_now(struct control *c, struct cpu_state *cpu)
 {
@@ -232,23 +207,34 @@ INLINE void decide_now(struct control *c, struct cpu_state *cpu)
 		decide(c, cpu, me, &who);
 }
 
+// Whether the thread that leaves its CPU will not come back.
+INLINE int has_ended(void *task)
+{
+#ifdef HAVE_task_struct____state
+	u32 state = 0;
+	TREAD(state, task, task_struct, __state);
+#endif
+#ifdef HAVE_task_struct__state
+	u64 state = 0;  // before 5.14
+	TREAD(state, task, task_struct, state);
+#endif
+	return (state & TASK_DEAD) != 0;
+}
+
 int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
 	if (!cpu)
 		return 0;
-#ifdef PROGRAMS_ARE_PREEMPTIBLE
-	int leaves = ctx->args[3] & TASK_DEAD ? LEAVES : 0;  // nothing is charged at an exit (record_exit())
-#else
-	int leaves = 0;
-#endif
 	if (c) {
+		void *task = CURRENT_TASK();
+		u64 id = (u64)task;
+		int ends = has_ended(task);
 		decide_now(c, cpu);
-		charge(c, cpu, bpf_ktime_get_boot_ns(), leaves);
-		if (leaves)
-			forget_thread((void *)ctx->args[1]);  // a filter may not want it any more
-		comes((void *)ctx->args[2]);
+		charge(c, cpu, bpf_ktime_get_boot_ns(), ends ? ENDS : LEAVES);
+		if (ends && c->filters)
+			threads.delete(&id);  // it may be wanted no more
 		park_call(cpu);
 		cpu->caller = 0;
 		cpu->known = 0;

@@ -278,7 +278,6 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	int wanted = identify(c, cpu, me, &who);
 	charge_io_of_end(c, task, &who, wanted);
 	if (!wanted) {
-		forget_thread(task);
 		if (c->filters & CONDITIONS)
 			unpark_call(me);
 		return;
@@ -286,7 +285,7 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	end_call(c, cpu, &who, me);
 	u64 now = bpf_ktime_get_boot_ns();
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
-	charge(c, cpu, now, LEAVES | GOES_ON);
+	charge(c, cpu, now, GOES_ON);
 #endif
 	KREAD(signal, task, task_struct, signal);
 	if (!last_thread(ctx, signal, &who))

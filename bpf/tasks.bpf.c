@@ -6,7 +6,8 @@
 
 #define SEQ_WRITE 127  // BPF_FUNC_seq_write, include/uapi/linux/bpf.h
 
-#define PF_KTHREAD 0x00200000  // include/linux/sched.h
+#define PF_EXITING 0x4  // include/linux/sched.h
+#define PF_KTHREAD 0x00200000
 
 #define NOT_COUNTED 0xffffffff
 
@@ -174,6 +175,12 @@ int on_holding(void *ctx)
 	KREAD(row.pid, task, task_struct, tgid);
 	row.start = start_of(task);
 	int wanted = wants_other(c, row.pid, task);
+#ifdef RECORDS_cpu
+	u64 thread_start = 0;
+	KREAD(thread_start, task, task_struct, start_boottime);
+	if (c->epoch == 1 && thread_start < c->t0 && (wanted || c->filters & CONDITIONS))
+		keep_standing(task);
+#endif
 #ifdef RECORDS_process_io
 	if (!(flags & PF_EXITING))  // else record_exit() has charged it, or will
 		charge_io(c, task, row.pid, row.start, wanted, 0);

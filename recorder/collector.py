@@ -77,7 +77,7 @@ class Collector:
         ]
         self._steps = Steps(loaded)
         self._machine = Machine(loaded, sizes.cpus)
-        self._tasks = tasks if kinds & {MEMORY.name, PROCESS_IO.name} else None
+        self._tasks = tasks if kinds & {CPU.name, MEMORY.name, PROCESS_IO.name} else None
         self._holding: dict[int, Holding] = {}
 
     def begin(self, t0: int) -> None:

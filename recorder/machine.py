@@ -32,9 +32,7 @@ PRESSURES = ("cpu", "memory", "io")
 
 _STALLED = re.compile(rb"^(some|full) .* total=(\d+)$", re.MULTILINE)
 
-CPU_TIME = np.dtype(
-    [("idle_ns", "<u8", 2), ("busy_ns", "<u8", 2), ("left", "<u8"), ("task", "<u8"), ("usage", "<u8", 9)]
-)
+CPU_TIME = np.dtype([("idle_ns", "<u8", 2), ("busy_ns", "<u8", 2), ("left", "<u8")])
 """struct cpu_time of bpf/cpu.bpf.c."""
 
 
