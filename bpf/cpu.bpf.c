@@ -34,6 +34,9 @@ BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
 
 #define NO_CPU (~0ULL)
 
+// By how much the kernel's account of one stay on a CPU may be above ours: it begins where the thread was woken up.
+#define CLOCKS_DIFFER_NS 50000
+
 #define TASK_DEAD 0x80  // include/linux/sched.h
 
 // What becomes of the thread that is charged.
@@ -81,12 +84,13 @@ INLINE u64 grew(u64 now, u64 before)
 
 // What the running thread was when it was last charged, `ns` ago, if that is not kept. `now` is what it is.
 //
-// Of one that is older than the recording it should be (keep_standing()): if not, what it waited and did before is left
-// out.
+// Nothing is kept of a new one. Of one that is older than the recording it should be (keep_standing()), and of one that
+// was not wanted before it is not: then what it waited and did before it came onto this CPU is left out.
 INLINE struct thread not_kept(struct control *c, struct thread *now, u64 ns)
 {
 	struct thread was = *now;
-	if (now->usage.start_boottime >= c->t0)
+	int is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
+	if (now->usage.start_boottime >= c->t0 && is_first)
 		return (struct thread){.cpu = now->cpu};
 	was.usage.runtime = grew(now->usage.runtime, ns);
 	return was;

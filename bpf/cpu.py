@@ -15,11 +15,11 @@ CPU = Kind(
         Col(
             "oncpu_ns",
             "u64",
-            "CPU time of its threads, as the kernel accounts it (sum_exec_runtime, which getrusage(2) shows, too): without "
-            "what a hypervisor took meanwhile and without interrupts, where the kernel keeps them apart "
-            "(CONFIG_PARAVIRT_TIME_ACCOUNTING, CONFIG_IRQ_TIME_ACCOUNTING). Of what runs at a snapshot, what came since the "
-            "kernel's last tick is an estimate, which the next row makes up for. In traces of schema version 1 it is "
-            "what `occupied_ns` is.",
+            "CPU time of its threads, as the kernel accounts it (sum_exec_runtime, which getrusage(2) shows, too): "
+            "without what a hypervisor took meanwhile and without interrupts, where the kernel keeps them apart "
+            "(CONFIG_PARAVIRT_TIME_ACCOUNTING, CONFIG_IRQ_TIME_ACCOUNTING). Of what runs at a snapshot, what came "
+            "since the kernel's last tick is an estimate, which the next row makes up for. In traces of schema version "
+            "1 it is what `occupied_ns` is.",
             "ns",
             role="sum",
         ),
@@ -89,16 +89,16 @@ HOST = Kind(
         Col(
             "stolen_ns",
             "u64",
-            "Time that it had something to do, while the hypervisor ran something else: as /proc/stat says it, in ticks "
-            "of 10 ms.",
+            "Time that it had something to do, while the hypervisor ran something else: as /proc/stat says it, in "
+            "ticks of 10 ms.",
             "ns",
             derived=True,
         ),
         Col(
             "interrupt_ns",
             "u64",
-            "Part of its idle and busy time in interrupts, hard and soft: as /proc/stat says it, in ticks of 10 ms, and "
-            "unless the kernel accounts it exactly (CONFIG_IRQ_TIME_ACCOUNTING) from samples.",
+            "Part of its idle and busy time in interrupts, hard and soft: as /proc/stat says it, in ticks of 10 ms, "
+            "and unless the kernel accounts it exactly (CONFIG_IRQ_TIME_ACCOUNTING) from samples.",
             "ns",
             derived=True,
         ),

@@ -132,7 +132,10 @@ class Session:
         self._stats = Stats()
         self._tasks, reason = Tasks.of(loaded)
         if not self._tasks:
-            self._unmeasured |= {"start": f"only to the tick of 10 ms: {reason}", PROCESS_IO.name: f"only of threads that ended: {reason}"}
+            self._unmeasured |= {
+                "start": f"only to the tick of 10 ms: {reason}",
+                PROCESS_IO.name: f"only of threads that ended: {reason}",
+            }
         self._collector = Collector(
             loaded, sizes, writer,
             Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ()), 1 if self._tasks else TICK_NS),
