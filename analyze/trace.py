@@ -365,6 +365,7 @@ class Trace:
             "interval_ns": info["interval_s"] * 1e9,
             "recorder_pid": info["recorder_pid"],
             "recorder_start": info["recorder_start"],
+            "mount_namespace": info.get("mount_namespace"),
             "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
             "window_options": "".join(f" {word}" for word in map(shlex.quote, self._window)),
             "of_some": not everyone,

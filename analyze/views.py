@@ -75,6 +75,7 @@ def derived() -> tuple[View, ...]:
         "syscall_latencies",
         "opens",
         "file_ops",
+        "execs",
     )
     return tuple(read_view(DIRECTORY / "views" / f"{name}.sql") for name in names)
 

@@ -31,16 +31,18 @@ TID = Col("tid", "u32", "Thread id in the initial pid namespace.")
 PPID = Col("ppid", "u32", "Process id of the parent at that moment.")
 PARENT_START = Col("parent_start", "start", "`start` of the parent, so that (ppid, parent_start) is one process.", "ns")
 UID = Col("uid", "u32", "Real user id in the initial user namespace.")
+EUID = Col("euid", "u32", "Effective user id in the initial user namespace.")
+GID = Col("gid", "u32", "Real group id in the initial user namespace.")
+EGID = Col("egid", "u32", "Effective group id in the initial user namespace.")
 COMM = Col("comm", "comm", "Command name, at most 15 bytes, as the kernel holds it at that moment.")
 EDGE = Col("edge", "text", "The end of the recording concerned: 'start', 'end', or 'both'.", derived=True)
 PATH = Col(
     "path",
     "bytes",
-    "Path as it was passed to the system call; of an exec, that of the program. Bytes that are not UTF-8 are written "
-    "as \\xNN.",
+    "Path as it was passed to the system call; NULL if a descriptor was. Of a process, that of the file that it runs. "
+    "Bytes that are not UTF-8 are written as \\xNN.",
     sizes=(128, 4096),
 )
-PATH_TRUNCATED = Col("path_truncated", "bool", "Whether `path` was longer than what was recorded.")
 ARGV = Col(
     "argv",
     "argv",

@@ -31,6 +31,7 @@ struct thread {
 	u64 cpu;
 };
 BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
+BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // in place of an entry, as a program's stack is small
 
 #define NO_CPU (~0ULL)
 
@@ -86,13 +87,18 @@ INLINE u64 grew(u64 now, u64 before)
 //
 // Nothing is kept of a new one. Of one that is older than the recording it should be (keep_standing()), and of one that
 // was not wanted before it is not: then what it waited and did before it came onto this CPU is left out.
-INLINE struct thread not_kept(struct control *c, struct thread *now, u64 ns)
+INLINE struct thread *not_kept(struct control *c, struct thread *now, u64 ns)
 {
-	struct thread was = *now;
-	int is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
+	int zero = 0, is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
+	struct thread *was = unkept.lookup(&zero);
+	if (!was)
+		return NULL;
+	__builtin_memset(was, 0, sizeof(*was));
+	was->cpu = now->cpu;
 	if (now->usage.start_boottime >= c->t0 && is_first)
-		return (struct thread){.cpu = now->cpu};
-	was.usage.runtime = grew(now->usage.runtime, ns);
+		return was;
+	*was = *now;
+	was->usage.runtime = grew(now->usage.runtime, ns);
 	return was;
 }
 
@@ -172,23 +178,25 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 	TREAD(is.run_delay, task, task_struct, sched_info__run_delay);
 #endif
 	struct thread *kept = threads.lookup(&id);
-	struct thread was = kept ? *kept : not_kept(c, &is, ns);
-	u64 oncpu_ns = ran(&is.usage, &was.usage, ns, how);
-	keep_thread(task, kept, &is, how == ENDS);
+	struct thread *was = kept ? kept : not_kept(c, &is, ns);
+	if (!was)
+		return;
+	u64 oncpu_ns = ran(&is.usage, &was->usage, ns, how);
 	struct cpu_key key = {.start = who.start, .pid = who.pid};
 	struct cpu_val *v = cpu_cell(c, &key);
-	if (!v)
-		return;
-	ADD(v->oncpu_ns, oncpu_ns);
-	ADD(v->occupied_ns, ns);
-	ADD(v->user_ns, grew(is.usage.utime, was.usage.utime));
-	ADD(v->system_ns, grew(is.usage.stime, was.usage.stime));
-	ADD(v->wait_ns, grew(is.run_delay, was.run_delay));
-	ADD(v->voluntary_switches, grew(is.usage.nvcsw, was.usage.nvcsw));
-	ADD(v->involuntary_switches, grew(is.usage.nivcsw, was.usage.nivcsw));
-	ADD(v->migrations, was.cpu != NO_CPU && is.cpu != was.cpu);
-	ADD(v->minor_faults, grew(is.usage.min_flt, was.usage.min_flt));
-	ADD(v->major_faults, grew(is.usage.maj_flt, was.usage.maj_flt));
+	if (v) {
+		ADD(v->oncpu_ns, oncpu_ns);
+		ADD(v->occupied_ns, ns);
+		ADD(v->user_ns, grew(is.usage.utime, was->usage.utime));
+		ADD(v->system_ns, grew(is.usage.stime, was->usage.stime));
+		ADD(v->wait_ns, grew(is.run_delay, was->run_delay));
+		ADD(v->voluntary_switches, grew(is.usage.nvcsw, was->usage.nvcsw));
+		ADD(v->involuntary_switches, grew(is.usage.nivcsw, was->usage.nivcsw));
+		ADD(v->migrations, was->cpu != NO_CPU && is.cpu != was->cpu);
+		ADD(v->minor_faults, grew(is.usage.min_flt, was->usage.min_flt));
+		ADD(v->major_faults, grew(is.usage.maj_flt, was->usage.maj_flt));
+	}
+	keep_thread(task, kept, &is, how == ENDS);
 #endif
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpf
-from bpf import calls, columns, events, files, steps, syscalls, tasks
+from bpf import calls, columns, events, places, steps, syscalls, tasks
 from bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
 
 OTHER_LOSSES = {
@@ -184,7 +184,8 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define OTHER_PID {columns.OTHER_PID}\n"
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
-    constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SMALL_NAME {files.SMALL_NAME}\n"
+    constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n"
+    constants += f"#define SMALL_NAME {places.SMALL_NAME}\n"
     constants += f"#define TRACED_CALLS {events.TRACED_CALLS}\n#define TRACED_NUMBERS {events.NUMBERS}\n"
     constants += (
         f"#define STEPS {len(steps.STEPPED)}\n#define SECOND_NS 1000000000ULL\n#define FULL_NS {steps.FULL_NS}ULL\n"

@@ -5,7 +5,6 @@
 // was not when the call began. No copy is made at entry: it would cost every call, and fail for the pages for which it
 // could matter.
 
-#define AT_FDCWD (-100)
 #define O_WRONLY 01
 #define O_CREAT 0100
 #define O_TRUNC 01000
@@ -14,136 +13,15 @@
 #define NO_MODE 0xffffffff
 #define NO_OWNER 0xffffffff  // leave it as it is
 #define NO_WORD (~0ULL)
-#define DEPTH 64       // directories that are followed up to the root
-#define NAME_SIZE 256  // NAME_MAX and the NUL
-
-#define ABSOLUTE 0
-#define FROM_CWD 1
-#define FROM_DIRFD 2
-#define UNRESOLVED 3
-#define FROM_FD 4
-#define NO_ORIGIN 5
 
 #define FORM_TARGET 1   // `path` is the text of a symbolic link, and no path to follow
 #define FORM_CREAT 2    // open with flags of its own
 #define FORM_OPENAT2 3  // flags and mode in a struct open_how
 
-// As the kernel's struct path, but for the mount that the vfsmount is in.
-struct place {
-	void *mount, *dentry;
-};
-
-// The parent and the name of a dentry, which stand together.
-struct step {
-	void *parent;
-	u64 hash_and_length;
-	void *name;
-};
-_Static_assert(OFFSET_dentry__d_name__name == OFFSET_dentry__d_parent + __builtin_offsetof(struct step, name), "step");
-
-#define MOUNT_OF(vfsmount) ((void *)(vfsmount) - OFFSET_mount__mnt)
-
-#define NOT_UNDER_ROOT (-1)
-#define DOES_NOT_FIT (-2)
-
-// Puts the names of the directory and of those above it into `to`, the innermost first, each with a NUL. Returns how
-// many bytes they take: 0 is the root. What follows `to` must have room for `longest` bytes, which may be overwritten.
-//
-// How many were taken stands in the record and not in a register, where the verifier would tell each value from the
-// next: as it is, all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
-INLINE int read_names(u8 *to, volatile u32 *taken, u32 room, u32 longest, struct place *at, struct place *root)
-{
-	void *top = NULL;
-	struct step step = {};
-	*taken = 0;
-	KREAD(top, at->mount, mount, mnt__mnt_root);
-	for (int i = 0; i < DEPTH; i++) {
-		void *mount = at->mount;
-		if (at->dentry == root->dentry && mount == root->mount)
-			return *taken;
-		if (at->dentry == top) {
-			KREAD(at->mount, mount, mount, mnt_parent);
-			if (at->mount == mount)
-				return NOT_UNDER_ROOT;
-			KREAD(at->dentry, mount, mount, mnt_mountpoint);
-			KREAD(top, at->mount, mount, mnt__mnt_root);
-			continue;
-		}
-		u32 used = *taken;
-		if (used >= room)
-			return DOES_NOT_FIT;
-		bpf_probe_read_kernel(&step, sizeof(step), at->dentry + OFFSET_dentry__d_parent);
-		long n = bpf_probe_read_kernel_str(to + used, longest, step.name);
-		if (n <= 0)
-			return NOT_UNDER_ROOT;
-		if (n >= longest && longest < NAME_SIZE)
-			return DOES_NOT_FIT;
-		*taken = used + n;
-		if (used + n > room)
-			return DOES_NOT_FIT;
-		*(void *volatile *)&at->dentry = step.parent;
-	}
-	return NOT_UNDER_ROOT;
-}
-
-INLINE void place_of(struct place *at, void *file)
-{
-	KREAD(*at, file, file, f_path);
-	at->mount = MOUNT_OF(at->mount);
-}
-
-// The directory of the process, and its root.
-INLINE void own_places(void *task, struct place *root, struct place *cwd)
-{
-	void *fs = NULL;
-	KREAD(fs, task, task_struct, fs);
-	KREAD(*root, fs, fs_struct, root);
-	root->mount = MOUNT_OF(root->mount);
-	KREAD(*cwd, fs, fs_struct, pwd);
-	cwd->mount = MOUNT_OF(cwd->mount);
-}
-
-// Buffers of a record: `names` for a directory, with `longest` bytes after it that are filled later, and `path`.
-struct buffers {
-	u8 *names, *path;
-	u32 names_size, path_size, longest;
-	u32 *names_len, *path_len;
-	u8 *origin, *truncated;
-};
-
-#define BUFFERS(e, longest_, n)                                                                                        \
-	((struct buffers){(e)->directory##n, (e)->path##n, sizeof((e)->directory##n), sizeof((e)->path##n), longest_,  \
-	                  &(e)->directory##n##_len, &(e)->path##n##_len, &(e)->origin##n, &(e)->path##n##_truncated})
-
-INLINE void no_path(struct buffers *b, u8 origin)
-{
-	*b->names_len = NO_LENGTH;
-	*b->path_len = NO_LENGTH;
-	*b->origin = origin;
-	*b->truncated = 0;
-}
-
-// What a descriptor is open on. Returns 0 if it does not fit.
-INLINE int read_fd(struct buffers *b, void *task, s32 fd, int last)
-{
-	struct place root = {}, at = {};
-	no_path(b, UNRESOLVED);
-	void *file = file_of(task, fd);
-	if (!file)
-		return 1;
-	own_places(task, &root, &at);
-	place_of(&at, file);
-	int n = read_names(b->names, b->names_len, b->names_size, b->longest, &at, &root);
-	*b->names_len = n >= 0 ? n : NO_LENGTH;
-	if (n >= 0)
-		*b->origin = FROM_FD;
-	return last || n != DOES_NOT_FIT;
-}
-
 // A path and the directory that it starts from. Returns 0 if it does not fit.
 INLINE int read_path(struct buffers *b, void *task, s32 dirfd, void *path, int follow, s64 result, int last)
 {
-	struct place root = {}, at = {};
+	struct place at = {};
 	char first = 0;
 	no_path(b, UNRESOLVED);
 	if (bpf_probe_read_user(&first, 1, path)) {
@@ -151,22 +29,13 @@ INLINE int read_path(struct buffers *b, void *task, s32 dirfd, void *path, int f
 			lose(LOSS_file_path_unreadable);
 		return 1;
 	}
-	if (first == '/') {
-		if (follow != RESOLVE_IN_ROOT)
+	if (!follow) {
+		if (first == '/')
 			*b->origin = ABSOLUTE;
-	} else if (follow) {
-		own_places(task, &root, &at);
-		void *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
-		if (directory)
-			place_of(&at, directory);
-		if (directory || dirfd == AT_FDCWD) {
-			int n = read_names(b->names, b->names_len, b->names_size, b->longest, &at, &root);
-			if (n == DOES_NOT_FIT && !last)
-				return 0;
-			*b->names_len = n >= 0 ? n : NO_LENGTH;
-			if (n >= 0)
-				*b->origin = directory ? FROM_DIRFD : FROM_CWD;
-		}
+	} else if (first != '/' || follow != RESOLVE_IN_ROOT) {
+		u8 origin = find_start(&at, task, dirfd, first == '/');
+		if (origin != UNRESOLVED && !read_directory(b, &at, origin, last))
+			return 0;
 	}
 	long n = bpf_probe_read_user_str(b->path, b->path_size, path);
 	if (n < 0) {
@@ -221,15 +90,15 @@ INLINE void read_flags(struct open_call *o, void *regs, struct shape *shape)
 // What was opened, which a symbolic link may make another file than the one named.
 INLINE void read_opened(struct open_0 *e, struct open_call *o)
 {
-	void *file = NULL, *inode = NULL, *sb = NULL;
-	e->device = 0;
-	e->inode = 0;
-	if (o->result < 0 || !(file = file_of(o->task, o->result)))
-		return;
-	KREAD(inode, file, file, f_inode);
-	KREAD(e->inode, inode, inode, i_ino);
-	KREAD(sb, inode, inode, i_sb);
-	KREAD(e->device, sb, super_block, s_dev);
+	struct identity id = {};
+	void *file = NULL, *inode = NULL;
+	if (o->result >= 0 && (file = file_of(o->task, o->result))) {
+		KREAD(inode, file, file, f_inode);
+		identify_inode(&id, inode);
+	}
+	e->device = id.device;
+	e->inode = id.inode;
+	e->generation = id.generation;
 }
 
 // Records of all sizes begin alike.

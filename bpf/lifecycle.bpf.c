@@ -91,19 +91,117 @@ INLINE struct arguments arguments_of(void *task)
 #define LARGE_PATH sizeof(((struct exec_1 *)0)->path)
 #define LARGE_ARGV sizeof(((struct exec_1 *)0)->argv)
 
-// The two records differ in the size of their buffers only.
-#define FILL_EXEC(e, task, who, old_tid)                                                                               \
-	do {                                                                                                           \
-		(e)->ts = bpf_ktime_get_boot_ns();                                                                     \
-		(e)->start = (who).start;                                                                              \
-		(e)->pid = (who).pid;                                                                                  \
-		(e)->ppid = ppid_of(task, &(e)->parent_start);                                                         \
-		(e)->tid = old_tid;                                                                                    \
-		(e)->cgroup_id = cgroup_id(cgroup_of(task));                                                           \
-		(e)->ns_pid = ns_pid_of(task);                                                                         \
-		(e)->uid = bpf_get_current_uid_gid();                                                                  \
-		bpf_get_current_comm(&(e)->comm, sizeof((e)->comm));                                                   \
-	} while (0)
+// What was executed, and by which name.
+struct executed {
+	void *task, *file, *name, *interpreter;
+	struct arguments args;
+	struct who who;
+	s32 fd;     // that was passed in place of a name or of the directory that it starts from; -1: none
+	u32 after;  // where the name that was passed begins in `name`, which the kernel made of both
+};
+
+#define FD_PREFIX 8       // "/dev/fd/", as alloc_bprm() (fs/exec.c) puts it in front
+#define FD_PREFIX_MAX 20  // with the longest number and a slash
+
+// What execveat(2) was passed in place of an absolute or relative path. The kernel has put "/dev/fd/N" there, or
+// "/dev/fd/N/PATH".
+INLINE void read_fd_prefix(struct executed *x)
+{
+	char prefix[FD_PREFIX_MAX] = {};
+	s32 fd = 0;
+	bpf_probe_read_kernel_str(prefix, sizeof(prefix), x->name);
+	for (u32 i = FD_PREFIX; i < FD_PREFIX_MAX; i++) {
+		char c = prefix[i];
+		if (c == '/' || !c) {
+			x->fd = fd;
+			x->after = c ? i + 1 : 0;
+			return;
+		}
+		fd = fd * 10 + (c - '0');
+	}
+}
+
+INLINE void read_bprm(struct executed *x, void *bprm)
+{
+	void *interpreter = NULL, *from_fd = NULL;
+	KREAD(x->file, bprm, linux_binprm, file);
+	KREAD(x->name, bprm, linux_binprm, filename);
+	KREAD(interpreter, bprm, linux_binprm, interp);
+#ifdef HAVE_linux_binprm__fdpath
+	KREAD(from_fd, bprm, linux_binprm, fdpath);
+#endif
+	x->fd = -1;
+	if (interpreter != x->name)
+		x->interpreter = interpreter;
+	if (from_fd)
+		read_fd_prefix(x);
+}
+
+// The records differ in the size of their buffers only, and begin alike.
+INLINE void fill_exec(struct exec_0 *e, struct executed *x, u32 old_tid)
+{
+	struct identity id = {};
+	void *inode = NULL, *cred = NULL;
+	u64 ids = bpf_get_current_uid_gid();
+	KREAD(inode, x->file, file, f_inode);
+	identify_inode(&id, inode);
+	KREAD(cred, x->task, task_struct, cred);
+	KREAD(e->euid, cred, cred, euid);
+	KREAD(e->egid, cred, cred, egid);
+	e->ts = bpf_ktime_get_boot_ns();
+	e->start = x->who.start;
+	e->pid = x->who.pid;
+	e->ppid = ppid_of(x->task, &e->parent_start);
+	e->tid = old_tid;
+	e->cgroup_id = cgroup_id(cgroup_of(x->task));
+	e->ns_pid = ns_pid_of(x->task);
+	e->uid = ids;
+	e->gid = ids >> 32;
+	e->device = id.device;
+	e->inode = id.inode;
+	e->generation = id.generation;
+	bpf_get_current_comm(&e->comm, sizeof(e->comm));
+}
+
+// The file that runs, and the directory that its name starts from. Returns 0 if it does not fit.
+INLINE int read_places(struct buffers *b, struct buffers *executable, struct executed *x, int last)
+{
+	struct place at = {}, running = {};
+	char first = 0;
+	u32 mount_namespace = 0;
+	u8 origin;
+	no_path(b, UNRESOLVED);
+	bpf_probe_read_kernel(&first, 1, x->name);
+	if (x->fd >= 0 && !x->after && !x->interpreter) {
+		place_of(&at, x->file);  // its descriptor may be closed by now
+		origin = FROM_FD;
+	} else {
+		origin = find_start(&at, x->task, x->fd >= 0 ? x->fd : AT_FDCWD, first == '/' && x->fd < 0);
+		if (x->fd >= 0 && !x->after && origin == FROM_DIRFD)
+			origin = FROM_FD;
+	}
+	if (origin != UNRESOLVED && !read_directory(b, &at, origin, last))
+		return 0;
+	place_of(&running, x->file);
+	int n = read_names(executable->names, executable->names_len, executable->names_size, executable->longest,
+	                   &running, &mount_namespace);
+	*executable->names_len = n > 0 ? n : NO_LENGTH;
+	if (!*b->mount_namespace)
+		*b->mount_namespace = mount_namespace;
+	return last || n != DOES_NOT_FIT;
+}
+
+// Returns how many bytes of text there are, and the NUL; NO_LENGTH goes in place of what is not there.
+INLINE long read_text(u8 *to, u32 *length, u32 room, void *text)
+{
+	*length = NO_LENGTH;
+	if (!text)
+		return 0;
+	long n = bpf_probe_read_kernel_str(to, room, text);
+	if (n > 0)
+		*length = n - 1;
+	return n;
+}
 
 INLINE void read_argv(u8 *to, u32 *length, u8 *truncated, struct arguments args, u32 room)
 {
@@ -118,40 +216,56 @@ INLINE void read_argv(u8 *to, u32 *length, u8 *truncated, struct arguments args,
 }
 
 #ifdef RECORDS_exec
-INLINE void exec_large(void *task, struct who *who, u32 old_tid, void *name, struct arguments args)
+#define EXECUTABLE(e, longest_)                                                                                        \
+	((struct buffers){.names = (e)->executable,                                                                    \
+	                  .names_size = sizeof((e)->executable),                                                       \
+	                  .names_len = &(e)->executable_len,                                                           \
+	                  .longest = longest_})
+
+// The name that was passed; NULL: there was none.
+INLINE void *passed_name(struct executed *x)
+{
+	return x->fd >= 0 && !x->after ? NULL : x->name + x->after;
+}
+
+INLINE void exec_large(struct executed *x, u32 old_tid)
 {
 	struct exec_1 *e = exec_1_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		lose(LOSS_exec_ring);
 		return;
 	}
-	FILL_EXEC(e, task, *who, old_tid);
-	long n = bpf_probe_read_kernel_str(e->path, LARGE_PATH, name);
-	e->path_len = n > 0 ? n - 1 : 0;
+	struct buffers b = BUFFERS(e, NAME_SIZE, ), executable = EXECUTABLE(e, NAME_SIZE);
+	fill_exec((void *)e, x, old_tid);
+	read_places(&b, &executable, x, 1);
+	long n = read_text(e->path, &e->path_len, LARGE_PATH, passed_name(x));
 	e->path_truncated = n >= (long)LARGE_PATH;
 	if (n < 0)
 		lose(LOSS_path_unreadable);
-	read_argv(e->argv, &e->argv_len, &e->argv_truncated, args, LARGE_ARGV);
+	read_text(e->interpreter, &e->interpreter_len, sizeof(e->interpreter), x->interpreter);
+	read_argv(e->argv, &e->argv_len, &e->argv_truncated, x->args, LARGE_ARGV);
 	exec_1_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
 // Returns whether a small record held it all.
-INLINE int exec_small(void *task, struct who *who, u32 old_tid, void *name, struct arguments args)
+INLINE int exec_small(struct executed *x, u32 old_tid)
 {
-	if (args.bytes > SMALL_ARGV)
+	if (x->args.bytes > SMALL_ARGV)
 		return 0;
 	struct exec_0 *e = exec_0_ring.ringbuf_reserve(sizeof(*e));
 	if (!e)
 		return 0;
-	long n = bpf_probe_read_kernel_str(e->path, SMALL_PATH, name);
-	if (n < 0 || n >= (long)SMALL_PATH) {
+	struct buffers b = BUFFERS(e, SMALL_NAME, ), executable = EXECUTABLE(e, SMALL_NAME);
+	fill_exec(e, x, old_tid);
+	int fits = read_places(&b, &executable, x, 0);
+	long n = read_text(e->path, &e->path_len, SMALL_PATH, passed_name(x));
+	long m = read_text(e->interpreter, &e->interpreter_len, sizeof(e->interpreter), x->interpreter);
+	if (!fits || n < 0 || n >= (long)SMALL_PATH || m >= (long)sizeof(e->interpreter)) {
 		exec_0_ring.ringbuf_discard(e, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	FILL_EXEC(e, task, *who, old_tid);
-	e->path_len = n > 0 ? n - 1 : 0;
 	e->path_truncated = 0;
-	read_argv(e->argv, &e->argv_len, &e->argv_truncated, args, SMALL_ARGV);
+	read_argv(e->argv, &e->argv_len, &e->argv_truncated, x->args, SMALL_ARGV);
 	exec_0_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 	return 1;
 }
@@ -161,21 +275,21 @@ INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
-	void *task = (void *)ctx->args[0], *bprm = (void *)ctx->args[2], *name = NULL;
+	struct executed x = {.task = (void *)ctx->args[0]};
+	void *bprm = (void *)ctx->args[2];
 	u32 old_tid = ctx->args[1];
 	u64 me = bpf_get_current_pid_tgid();
-	struct who who;
 	if (!c || !cpu)
 		return;
 	cpu->change = ~0ULL;  // its name is another now, and maybe its user
-	if (!decide(c, cpu, me, &who))
+	if (!decide(c, cpu, me, &x.who))
 		return;
 	rename_call(cpu, old_tid, me);
 #ifdef RECORDS_exec
-	KREAD(name, bprm, linux_binprm, filename);
-	struct arguments args = arguments_of(task);
-	if (!exec_small(task, &who, old_tid, name, args))
-		exec_large(task, &who, old_tid, name, args);
+	read_bprm(&x, bprm);
+	x.args = arguments_of(x.task);
+	if (!exec_small(&x, old_tid))
+		exec_large(&x, old_tid);
 #endif
 }
 

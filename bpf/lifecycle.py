@@ -1,15 +1,19 @@
 """Processes: what was alive at either end, and every fork, exec, exit and rename in between."""
 
+from dataclasses import replace
+
 from bpf.columns import (
     ARGV,
     ARGV_TRUNCATED,
     CGROUP_ID,
     COMM,
     EDGE,
+    EGID,
+    EUID,
+    GID,
     NS_PID,
     PARENT_START,
     PATH,
-    PATH_TRUNCATED,
     PEAK_RSS,
     PID,
     PPID,
@@ -20,6 +24,7 @@ from bpf.columns import (
     UID,
 )
 from bpf.kind import Col, Kind, Ring
+from bpf.places import IDENTITY, MOUNT_NS, NO_LENGTH, bytes_col, path_cols
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -59,6 +64,7 @@ PROCESS = Kind(
         ),
         CGROUP_ID,
         NS_PID,
+        *(replace(col, derived=True) for col in (*IDENTITY[:2], MOUNT_NS, EUID, GID, EGID)),
     ),
 )
 
@@ -73,20 +79,40 @@ FORK = Kind(
 EXEC = Kind(
     "exec",
     "execs",
-    "A successful execve(2): the process now runs another program. `comm` is the name after it.",
+    "A successful execve(2) or execveat(2): the process now runs another program. `comm` is the name after it.",
     cols=(
         TS,
         PID,
         PPID,
         COMM,
-        PATH,
+        *path_cols("", (128, 4096), (96, 4096), PATH.doc),
+        Col(
+            "executable",
+            "names",
+            "The file that runs, absolute in its mount namespace, behind all symbolic links: the program itself or, of "
+            "a script, its interpreter. One that was removed ends in ' (deleted)'; one that is in no directory is as "
+            "'memfd:NAME'. NULL if not known.",
+            sizes=(128, 4096),
+            null=NO_LENGTH,
+        ),
+        bytes_col("executable"),
+        *IDENTITY,
         ARGV,
-        PATH_TRUNCATED,
         ARGV_TRUNCATED,
+        Col(
+            "interpreter",
+            "bytes",
+            "What runs `path`, as its first line (#!) or binfmt_misc has it; NULL if it runs by itself.",
+            sizes=(64, 256),
+            null=NO_LENGTH,
+        ),
         START,
         PARENT_START,
         TID,
         UID,
+        EUID,
+        GID,
+        EGID,
         CGROUP_ID,
         NS_PID,
     ),

@@ -51,6 +51,7 @@ class Later(TypedDict, total=False):
     max_rate: int | None  # how many events of a kind there are in a second, at most; None: all
     rotate: str | None  # when the recording goes on in another file, as it was asked for; None: it is one file
     file: int  # the number of this file of such a recording, from 1; `began_ns` is the same in all of them
+    mount_namespace: int | None  # the recorder's mount namespace, by the inode of /proc/self/ns/mnt; not in version 1
     began_ns: int  # when the recording began; what was before `started_ns` is not kept
 
 

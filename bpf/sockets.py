@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bpf.files import FLAGS, NO_LENGTH
+from bpf.files import FLAGS
 from bpf.kind import Col, Kind, Ring
+from bpf.places import NO_LENGTH
 from bpf.syscalls import RETURNED
 
 MIB = 1024 * 1024

@@ -40,7 +40,7 @@ INLINE u32 uid_of(void *task)
 // How a thread stands. `state` and `exit_state` are as in task_struct.
 int on_task(void *ctx)
 {
-	void *task = iterated(ctx), *leader = NULL, *signal = NULL;
+	void *task = iterated(ctx), *leader = NULL, *signal = NULL, *cred = NULL;
 	struct task row = {};
 	if (!task)
 		return 0;
@@ -50,7 +50,11 @@ int on_task(void *ctx)
 	KREAD(row.tid, task, task_struct, pid);
 	row.start = start_of(task);
 	row.ppid = ppid_of(leader, &row.parent_start);
-	row.uid = uid_of(task);
+	KREAD(cred, task, task_struct, cred);
+	KREAD(row.uid, cred, cred, uid__val);
+	KREAD(row.euid, cred, cred, euid__val);
+	KREAD(row.gid, cred, cred, gid__val);
+	KREAD(row.egid, cred, cred, egid__val);
 	row.ns_pid = ns_pid_of(task);
 	row.cgroup_id = cgroup_id(cgroup_of(task));
 	KREAD(row.flags, task, task_struct, flags);

@@ -1,6 +1,6 @@
 """What the task iterators pass to the recorder: structs of the programs, which are no rows of a trace by themselves."""
 
-from bpf.columns import CGROUP_ID, COMM, NS_PID, PARENT_START, PID, PPID, START, THREADS, TID, UID
+from bpf.columns import CGROUP_ID, COMM, EGID, EUID, GID, NS_PID, PARENT_START, PID, PPID, START, THREADS, TID, UID
 from bpf.kind import Col, layout
 
 TASK = layout(
@@ -15,6 +15,9 @@ TASK = layout(
         TID,
         PPID,
         UID,
+        EUID,
+        GID,
+        EGID,
         NS_PID,
         THREADS,
         Col("flags", "u32", "PF_… of include/linux/sched.h."),

@@ -54,19 +54,22 @@ class Btf:
     Every method raises NoBtf if what it meets is damaged.
     """
 
-    def __init__(self, words: array[int], names: bytes) -> None:
-        """`words` is the section of types in this machine's byte order, `names` the section of strings."""
-        self._words = words
-        self._names = names
-        self._at = array("I", [0])  # type id → its first word; 0 is void and has none
-        self._by_name: dict[tuple[int, int], int] = {}  # (kind, where the name is) → type id
-        self._enums: list[int] = []
-        self._iterators: dict[int, int] = {}  # where the name is → type id of the function
-        self._index()
+    def __init__(self, words: array[int], names: bytes, below: Btf | None = None) -> None:
+        """`words` is the section of types in this machine's byte order, `names` the section of strings.
+
+        Those of a module go on where those of the kernel, `below`, end: ids of types and places of names alike.
+        """
+        self._words: array[int] = below._words + words if below else words
+        self._names: bytes = below._names + names if below else names
+        self._at: array[int] = below._at[:] if below else array("I", [0])  # type id → its first word; void has none
+        self._by_name: dict[tuple[int, int], int] = dict(below._by_name) if below else {}  # (kind, name's place) → id
+        self._enums: list[int] = below._enums[:] if below else []
+        self._iterators: dict[int, int] = dict(below._iterators) if below else {}  # name's place → id of the function
+        self._index(len(below._words) if below else 0)
 
     @classmethod
-    def parse(cls, data: bytes) -> Btf:
-        """Reads the content of a BTF file, of either byte order."""
+    def parse(cls, data: bytes, below: Btf | None = None) -> Btf:
+        """Reads the content of a BTF file, of either byte order; that of a module stands on the kernel's."""
         order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(data[:2])
         if order is None or len(data) < 24:
             raise NoBtf("this is not BTF")
@@ -77,7 +80,7 @@ class Btf:
         words = array("I", data[types_at : types_at + types_len])
         if (order == "<") != (sys.byteorder == "little"):
             words.byteswap()
-        return cls(words, data[names_at : names_at + names_len])
+        return cls(words, data[names_at : names_at + names_len], below)
 
     @classmethod
     def of_kernel(cls, path: Path = VMLINUX) -> Btf:
@@ -93,6 +96,13 @@ class Btf:
             return cls.parse(data)
         except NoBtf as error:
             raise NoBtf(f"cannot use {path}: {error}") from None
+
+    def with_module(self, name: str, folder: Path = VMLINUX.parent) -> Btf:
+        """The kernel's types and those of a module; the kernel's alone if it is built in or not there (yet)."""
+        try:
+            return self.parse((folder / name).read_bytes(), self)
+        except OSError:
+            return self
 
     def member(self, struct: str, path: str) -> Member | None:
         """Where a member is, also one in a struct in the struct: `"signal.live"`.
@@ -142,10 +152,10 @@ class Btf:
         """Type id of what a program is loaded for that is called for each `task`, `tcp` socket or the like."""
         return next((self._iterators[at] for at in self._places(_ITERATOR + of) if at in self._iterators), None)
 
-    def _index(self) -> None:
-        """One walk over all types, as they have no fixed size: about 120,000 in 50 ms."""
+    def _index(self, where: int) -> None:
+        """One walk over all types from there, as they have no fixed size: about 120,000 in 50 ms."""
         words, at, by_name = self._words, self._at, self._by_name
-        where, end = 0, len(words)
+        end = len(words)
         iterators = frozenset(self._beginning(_ITERATOR))
         try:
             while where < end:

@@ -108,10 +108,22 @@ def strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> p
     return text_of(raw_strings(buffers, lengths))
 
 
+def path_of(names: bytes) -> bytes:
+    """The absolute path of names, the innermost first, each with a NUL.
+
+    An empty name at the beginning says that the file was removed, one at the end that it is in no directory.
+    """
+    parts = names[:-1].split(b"\0")
+    if names.endswith(b"\0\0"):
+        return b"/".join(reversed([part for part in parts if part]))
+    removed = len(parts) > 1 and not parts[0]
+    return b"/" + b"/".join(reversed(parts[removed:])) + b" (deleted)" * removed
+
+
 def directories(names: pa.BinaryArray) -> pa.DictionaryArray:
     """Absolute paths of directories from the names on the way up from them, each with a NUL after it."""
     distinct = names.dictionary_encode()
-    paths = [b"/" + b"/".join(reversed(v[:-1].split(b"\0"))) for v in distinct.dictionary.to_pylist()]
+    paths = [path_of(v) for v in distinct.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(distinct.indices, pa.array(paths, pa.binary()))
 
 

@@ -109,7 +109,7 @@ class Filters:
             return False
         return (
             (not self.comms or os.fsdecode(process.comm) in self.comms)
-            and (not self.uids or process.uid in self.uids)
+            and (not self.uids or process.ids.uid in self.uids)
             and (below is None or process.pid in below)
         )
 

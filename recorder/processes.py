@@ -47,7 +47,7 @@ def arguments(area: bytes) -> list[bytes]:
 
 
 def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]) -> dict[str, Any]:
-    parent_start = p.parent_start
+    argv, parent_start = p.program.argv, p.parent_start
     if parent_start is None and (parent := alive.get(p.ppid) or procfs.process(p.ppid)):
         parent_start = parent.start
     return {
@@ -56,16 +56,22 @@ def _row(edge: str, ts: int, p: procfs.Process, alive: dict[int, procfs.Process]
         "start": p.start,
         "ppid": p.ppid,
         "parent_start": parent_start,
-        "uid": p.uid,
+        "uid": p.ids.uid,
         "comm": escape(p.comm),
         "edge": edge,
         "state": p.state,
-        "path": None if p.path is None else escape(p.path),
-        "argv": None if p.argv is None else [escape(a) for a in arguments(p.argv[: procfs.ARGV_BYTES])],
-        "argv_truncated": None if p.argv is None else len(p.argv) > procfs.ARGV_BYTES,
+        "path": None if p.program.path is None else escape(p.program.path),
+        "argv": None if argv is None else [escape(a) for a in arguments(argv[: procfs.ARGV_BYTES])],
+        "argv_truncated": None if argv is None else len(argv) > procfs.ARGV_BYTES,
         "kernel_thread": p.kernel_thread,
         "threads": p.threads,
         "cpu_ns": p.cpu_ns,
         "cgroup_id": cgroups.id_of(p.pid) if p.cgroup_id is None else p.cgroup_id,
-        "ns_pid": p.ns_pid,
+        "ns_pid": p.ids.ns_pid,
+        "device": p.program.file and p.program.file[0],
+        "inode": p.program.file and p.program.file[1],
+        "mount_namespace": p.program.mount_namespace,
+        "euid": p.ids.euid,
+        "gid": p.ids.gid,
+        "egid": p.ids.egid,
     }

@@ -18,6 +18,27 @@ ENDED = (b"Z", b"X")
 
 
 @dataclass(frozen=True)
+class Ids:
+    """Users and groups of a process, and its pid in its own pid namespace."""
+
+    uid: int | None = None
+    euid: int | None = None
+    gid: int | None = None
+    egid: int | None = None
+    ns_pid: int | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a process runs, and where. What is not known is None."""
+
+    path: bytes | None
+    file: tuple[int, int] | None  # device and inode
+    argv: bytes | None  # the area of its arguments
+    mount_namespace: int | None
+
+
+@dataclass(frozen=True)
 class Process:
     """One process. What cannot be read is None. `start` is ns since boot; /proc knows it, and `cpu_ns`, in whole ticks.
 
@@ -28,11 +49,9 @@ class Process:
     start: int
     state: str  # of the first thread, or of one that lives
     ppid: int
-    uid: int | None
-    ns_pid: int | None  # in its own pid namespace
+    ids: Ids
     comm: bytes
-    path: bytes | None
-    argv: bytes | None
+    program: Program
     kernel_thread: bool
     threads: int
     cpu_ns: int
@@ -74,15 +93,44 @@ def living(pid: int) -> str:
     return next((folder for folder in folders if _state(folder) not in (b"", *ENDED)), own)
 
 
-def _ids(pid: int) -> tuple[int | None, int | None]:
-    """The real uid, and the pid in the process's own namespace."""
-    uid = ns_pid = None
+def _ids(pid: int) -> Ids:
+    found: dict[str, int] = {}
     for line in (_read(f"/proc/{pid}/status") or b"").splitlines():
         if line.startswith(b"Uid:"):
-            uid = int(line.split()[1])
+            found["uid"], found["euid"] = map(int, line.split()[1:3])
+        elif line.startswith(b"Gid:"):
+            found["gid"], found["egid"] = map(int, line.split()[1:3])
         elif line.startswith(b"NSpid:"):
-            ns_pid = int(line.split()[-1])
-    return uid, ns_pid
+            found["ns_pid"] = int(line.split()[-1])
+    return Ids(**found)
+
+
+MEMFD = b"/memfd:"
+REMOVED = b" (deleted)"
+
+
+def _program(folder: str) -> bytes | None:
+    """Path of what a process runs. The kernel shows a file that is in no directory as a removed one of the root's."""
+    path = _link(f"{folder}/exe")
+    return path[1:].removesuffix(REMOVED) if path and path.startswith(MEMFD) else path
+
+
+def _file(folder: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(f"{folder}/exe")
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def mount_namespace(pid: int) -> int | None:
+    """The mount namespace of a process; None if it has ended, or we may not know."""
+    return _mount_namespace(f"/proc/{pid}")
+
+
+def _mount_namespace(folder: str) -> int | None:
+    name = _link(f"{folder}/ns/mnt") or b""
+    return int(name[5:-1]) if name.startswith(b"mnt:[") else None
 
 
 def status(pid: int, lines: dict[bytes, str]) -> dict[str, int]:
@@ -112,31 +160,30 @@ def process(pid: int) -> Process | None:
         return None
     comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
     field = stat[stat.rindex(b")") + 2 :].split()  # field[0] is field 3 of proc_pid_stat(5)
-    uid, ns_pid = _ids(pid)
     kernel_thread = bool(int(field[6]) & PF_KTHREAD)
     state, folder = field[0], f"/proc/{pid}"
     if state in ENDED and (folder := living(pid)) != f"/proc/{pid}":
         state = _state(folder)
-    path, argv = (None, None) if kernel_thread else program_of(folder)
     return Process(
         pid=pid,
         start=int(field[19]) * TICK_NS,
         state=state.decode(),
         ppid=int(field[1]),
-        uid=uid,
-        ns_pid=ns_pid,
+        ids=_ids(pid),
         comm=comm,
-        path=path,
-        argv=argv,
+        program=program_of(folder, kernel_thread),
         kernel_thread=kernel_thread,
         threads=int(field[17]),
         cpu_ns=(int(field[11]) + int(field[12])) * TICK_NS,
     )
 
 
-def program_of(folder: str) -> tuple[bytes | None, bytes | None]:
-    """What a process or thread runs, by its folder: the path of the program, and the area of its arguments."""
-    return _link(f"{folder}/exe"), _read(f"{folder}/cmdline", ARGV_BYTES + 1) or None
+def program_of(folder: str, kernel_thread: bool) -> Program:
+    """What a process or thread runs, by its folder."""
+    if kernel_thread:
+        return Program(None, None, None, _mount_namespace(folder))
+    argv = _read(f"{folder}/cmdline", ARGV_BYTES + 1) or None
+    return Program(_program(folder), _file(folder), argv, _mount_namespace(folder))
 
 
 def lives(pid: int) -> bool:

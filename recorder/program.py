@@ -28,6 +28,7 @@ FILES = (
     "again.bpf.h",
     "steps.bpf.h",
     "calls.bpf.h",
+    "paths.bpf.h",
     "events.bpf.c",
     "syscalls.bpf.c",
     "cpu.bpf.c",
@@ -146,8 +147,14 @@ MAPS_OF = {events.SYSCALL.name: ("traced_calls",)}
 
 _MEMBER = re.compile(
     r"\b[KT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
-    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pid|pt_regs|mount|dentry|sock_common|unix_sock|unix_address)__(\w+)"
+    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pid|pt_regs|mount|dentry|sock_common|unix_sock|unix_address|linux_binprm|"
+    r"mnt_namespace|(?:btrfs|ovl)_[a-z]+)__(\w+)"
 )
+
+
+MODULES = {"btrfs_": "btrfs", "ovl_": "overlay"}
+"""How the names of the structs of file systems begin that may be modules, and the modules. A kernel need not have them:
+where it has all that is read of one, KNOWS_<module> is defined."""
 
 
 def _wanted(text: str) -> set[tuple[str, str]]:
@@ -165,9 +172,12 @@ def _found(btf: Btf, struct: str, path: str) -> Member | None:
 def _members(text: str, btf: Btf, machine: str) -> str:
     """Offset and size of each struct member that the text reads, and HAVE_… for those that exist."""
     optional = set(re.findall(r"#ifdef HAVE_(\w+)", text))
-    lines = []
-    for struct, member in sorted(_wanted(text)):
-        path = re.sub(r"(?<=[a-z0-9])__", ".", member)
+    wanted = sorted(_wanted(text))
+    lines = [line for prefix, module in MODULES.items() for line in _of_module(wanted, btf, prefix, module)]
+    for struct, member in wanted:
+        if struct.startswith(tuple(MODULES)):
+            continue
+        path = _path(member)
         if (struct, member) == ("pt_regs", "nr"):
             path = SYSCALL_NR_MEMBER.get(machine, "")
         elif struct == "pt_regs" and member.startswith("arg"):
@@ -175,14 +185,31 @@ def _members(text: str, btf: Btf, machine: str) -> str:
         name = f"{struct}__{member}"
         found = _found(btf, struct, path)
         if found:
-            lines.append(f"#define HAVE_{name} 1")
-            lines.append(f"#define OFFSET_{name} {found.offset}")
-            lines.append(f"#define SIZE_{name} {found.size}")
+            lines += _defined(name, found)
         elif name not in optional:
             raise CannotLoad(
                 f"this kernel's BTF has no member {path} in struct {struct}: sysmon does not know this kernel yet"
             )
     return "\n".join(lines) + "\n"
+
+
+def _path(member: str) -> str:
+    """The member as C would have it. Two underscores are a point, but where its name begins with them."""
+    return re.sub(r"(?<=[^_])__(?=[^_])", ".", member)
+
+
+def _defined(name: str, found: Member) -> list[str]:
+    return [f"#define HAVE_{name} 1", f"#define OFFSET_{name} {found.offset}", f"#define SIZE_{name} {found.size}"]
+
+
+def _of_module(wanted: list[tuple[str, str]], btf: Btf, prefix: str, module: str) -> list[str]:
+    """The same of the structs of a module, in the kernel or loaded."""
+    mine = [(struct, member) for struct, member in wanted if struct.startswith(prefix)]
+    if not btf.struct_size(mine[0][0]):
+        btf = btf.with_module(module)
+    found = {f"{struct}__{member}": btf.member(struct, _path(member)) for struct, member in mine}
+    lines = [line for name, member in found.items() if member for line in _defined(name, member)]
+    return [*lines, *([f"#define KNOWS_{module} 1"] if all(found.values()) else [])]
 
 
 def _word(btf: Btf, member: str) -> int:

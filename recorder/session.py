@@ -450,6 +450,7 @@ class Session:
             max_rate=self._options.max_rate,
             rotate=self._options.rotate.text if self._options.rotate else None,
             file=self._writer.number if isinstance(self._writer, RotatingWriter) else 1,
+            mount_namespace=procfs.mount_namespace(os.getpid()),
             began_ns=self._began + self._collector.offset_ns,
             syscalls=list(self._options.syscalls) if SYSCALL.name in self._options.kinds else None,
             recorder_pid=os.getpid(),

@@ -105,17 +105,14 @@ class Tasks:
 def _process(row: np.void, comm: bytes, cpu_ns: int) -> procfs.Process:
     kernel_thread = bool(row["flags"] & procfs.PF_KTHREAD)
     pid, ppid = int(row["pid"]), int(row["ppid"])
-    path, argv = (None, None) if kernel_thread else procfs.program_of(f"/proc/{pid}/task/{row['tid']}")
     return procfs.Process(
         pid=pid,
         start=int(row["start"]),
         state=_state(int(row["state"]), int(row["exit_state"])),
         ppid=ppid,
-        uid=int(row["uid"]),
-        ns_pid=int(row["ns_pid"]),
+        ids=procfs.Ids(**{name: int(row[name]) for name in ("uid", "euid", "gid", "egid", "ns_pid")}),
         comm=comm,
-        path=path,
-        argv=argv,
+        program=procfs.program_of(f"/proc/{pid}/task/{row['tid']}", kernel_thread),
         kernel_thread=kernel_thread,
         threads=int(row["threads"]),
         cpu_ns=cpu_ns,

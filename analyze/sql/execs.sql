@@ -11,12 +11,17 @@ CREATE VIEW report.execs(
     ppid,
     -- Command name after the exec.
     comm,
-    -- Path of the program, as it was passed; ends in ' ...' if cut.
+    -- The program, from the root, behind symbolic links but of a script; ends in ' ...' if cut. In another mount
+    -- namespace than the recorder's it begins with that.
     path,
     -- Arguments of the program, the name it was called by first; ends in ' ...' if cut.
     command,
+    -- What runs it, if it is a script or the like.
+    interpreter,
     -- Real user id.
     uid,
+    -- Effective user id.
+    euid,
     -- When the process began, since boot [ns]. A process is the pair (pid, start).
     start
 ) AS
@@ -25,9 +30,11 @@ SELECT
     pid,
     ppid,
     comm,
-    path || CASE WHEN path_truncated THEN ' ...' ELSE '' END,
+    program || CASE WHEN path_truncated THEN ' ...' ELSE '' END,
     ARRAY_TO_STRING(argv, ' ') || CASE WHEN argv_truncated THEN ' ...' ELSE '' END,
+    interpreter,
     uid,
+    euid,
     start
 FROM main.execs
-ORDER BY ts, pid, start, tid, path;
+ORDER BY ts, pid, start, tid, program;

@@ -7,7 +7,8 @@ CREATE VIEW report.file_errors(
     error,
     -- Name of the system call.
     syscall,
-    -- The path from the root, or as it was passed if that is not known; ends in ' ...' if cut.
+    -- The path from the root, or as it was passed if that is not known; ends in ' ...' if cut. In another mount
+    -- namespace than the recorder's it begins with that.
     path,
     -- The second path of a call that has two.
     path2,
@@ -22,11 +23,11 @@ CREATE VIEW report.file_errors(
 ) AS
 WITH failed AS (
     SELECT ts, pid, start, comm, syscall, error, path_truncated,
-        COALESCE(full_path, path) AS path, CAST(NULL AS VARCHAR) AS path2
+        name AS path, CAST(NULL AS VARCHAR) AS path2
     FROM main.opens
     WHERE result < 0
     UNION ALL
-    SELECT ts, pid, start, comm, syscall, error, path_truncated, COALESCE(full_path, path), COALESCE(full_path2, path2)
+    SELECT ts, pid, start, comm, syscall, error, path_truncated, name, name2
     FROM main.file_ops
     WHERE result < 0
 )

@@ -11,7 +11,8 @@ CREATE VIEW report.file_ops(
     comm,
     -- Name of the system call.
     syscall,
-    -- The path from the root, or as it was passed if that is not known; ends in ' ...' if cut.
+    -- The path from the root, or as it was passed if that is not known; ends in ' ...' if cut. In another mount
+    -- namespace than the recorder's it begins with that.
     path,
     -- The second path, likewise, of a call that has two.
     path2,
@@ -29,9 +30,8 @@ SELECT
     pid,
     comm,
     syscall,
-    CASE WHEN syscall LIKE 'symlink%' THEN path ELSE COALESCE(full_path, path) END
-    || CASE WHEN path_truncated THEN ' ...' ELSE '' END,
-    COALESCE(full_path2, path2) || CASE WHEN path2_truncated THEN ' ...' ELSE '' END,
+    name || CASE WHEN path_truncated THEN ' ...' ELSE '' END,
+    name2 || CASE WHEN path2_truncated THEN ' ...' ELSE '' END,
     error,
     latency_ns / 1e3,
     uid,

@@ -1,10 +1,13 @@
 -- Files opened: how often, by how many processes, with what success, and how long it took.
 --
--- Over the calls open, openat, openat2 and creat that returned, by path, the busiest first. A path that is relative to a
--- directory that is not known stands as it was passed. Two names of one file are two rows, and `..` is left as it is.
--- Not seen: opens by 32-bit programs and by io_uring.
+-- Over the calls open, openat, openat2 and creat that returned, by file, the busiest first. All names of a file are one
+-- row: hard links, symbolic links, other ways to it. A name that was one file and then another is two. Failed calls are
+-- with the file that was opened by the same name, the one that was oftenest, else in a row of that name. What is below
+-- /proc, and in traces of version 1 all, is by name, `..` left as it is; a path that is relative to a directory that is
+-- not known stands as it was passed. Not seen: opens by 32-bit programs and by io_uring.
 CREATE VIEW report.files(
-    -- The path from the root; ends in ' ...' if cut, NULL if it was not in memory.
+    -- The path from the root, of several that by which it was opened oftenest; ends in ' ...' if cut, NULL if it was not
+    -- in memory. In another mount namespace than the recorder's it begins with that.
     path,
     -- Calls, failed ones included.
     opens,
@@ -19,12 +22,18 @@ CREATE VIEW report.files(
     -- Mean latency [us].
     mean_us,
     -- Largest latency [us].
-    max_us
+    max_us,
+    -- Names by which it was opened.
+    names,
+    -- Device of the file, as stat(2) shows it; NULL if it was never opened, or not known.
+    device,
+    -- Its inode.
+    inode
 ) AS
 WITH
 -- Added up by what was passed first: a path is put together for each, and not for each call.
 passed AS (
-    SELECT origin, directory, path, path_truncated, pid, start,
+    SELECT origin, directory, path, path_truncated, mount_namespace, device, inode, generation, pid, start,
         COUNT(*) AS opens,
         COUNT(error) AS errors,
         COUNT(CASE WHEN result >= 0 AND flags % 4 <> 0 THEN 1 END) AS for_writing,
@@ -32,36 +41,74 @@ passed AS (
         COUNT(latency_ns) AS timed,
         MAX(latency_ns) AS max_ns
     FROM main.opens
-    GROUP BY origin, directory, path, path_truncated, pid, start
+    GROUP BY origin, directory, path, path_truncated, mount_namespace, device, inode, generation, pid, start
 ),
 named AS (
     SELECT
         *,
-        COALESCE(unfiltered.full_path(origin, path, directory), path)
+        unfiltered.file_name(mount_namespace, COALESCE(unfiltered.full_path(origin, path, directory), path))
         || CASE WHEN path_truncated THEN ' ...' ELSE '' END AS name
     FROM passed
 ),
+keyed AS (SELECT *, unfiltered.file_key(name, device, inode, generation) AS file FROM named),
+oftenest AS (
+    SELECT name, file
+    FROM keyed
+    WHERE file IS NOT NULL
+    GROUP BY name, file
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY name ORDER BY SUM(opens) DESC, file) = 1
+),
 -- A process may have named one file in several ways.
-by_process AS (
-    SELECT name, pid, start,
-        SUM(opens) AS opens,
-        SUM(errors) AS errors,
-        SUM(for_writing) AS for_writing,
-        SUM(total_ns) AS total_ns,
+by_name AS (
+    SELECT
+        COALESCE(k.file, o.file) AS file,
+        CASE WHEN COALESCE(k.file, o.file) IS NULL THEN k.name END AS unknown,
+        k.name, k.pid, k.start,
+        SUM(k.opens) AS opens,
+        SUM(k.errors) AS errors,
+        SUM(k.for_writing) AS for_writing,
+        SUM(k.total_ns) AS total_ns,
+        SUM(k.timed) AS timed,
+        MAX(k.max_ns) AS max_ns,
+        MAX(CASE WHEN k.file IS NOT NULL THEN k.device END) AS device,
+        MAX(CASE WHEN k.file IS NOT NULL THEN k.inode END) AS inode
+    FROM keyed AS k
+    LEFT JOIN oftenest AS o ON k.file IS NULL AND o.name = k.name
+    GROUP BY 1, 2, k.name, k.pid, k.start
+),
+names AS (
+    SELECT file, unknown, name
+    FROM by_name
+    GROUP BY file, unknown, name
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY file, unknown ORDER BY SUM(opens) DESC, name) = 1
+),
+by_file AS (
+    SELECT file, unknown,
+        CAST(SUM(opens) AS BIGINT) AS opens,
+        CAST(SUM(errors) AS BIGINT) AS errors,
+        CAST(SUM(for_writing) AS BIGINT) AS for_writing,
+        COUNT(DISTINCT (pid, start)) AS processes,
+        CAST(SUM(total_ns) AS DOUBLE PRECISION) AS total_ns,
         SUM(timed) AS timed,
-        MAX(max_ns) AS max_ns
-    FROM named
-    GROUP BY name, pid, start
+        MAX(max_ns) AS max_ns,
+        COUNT(DISTINCT name) AS names,
+        MAX(device) AS device,
+        MAX(inode) AS inode
+    FROM by_name
+    GROUP BY file, unknown
 )
 SELECT
-    name,
-    CAST(SUM(opens) AS BIGINT) AS opens,
-    CAST(SUM(errors) AS BIGINT),
-    CAST(SUM(for_writing) AS BIGINT),
-    COUNT(*),
-    CAST(SUM(total_ns) AS DOUBLE PRECISION) / 1e9 AS total_s,
-    CAST(SUM(total_ns) AS DOUBLE PRECISION) / NULLIF(SUM(timed), 0) / 1e3,
-    MAX(max_ns) / 1e3
-FROM by_process
-GROUP BY name
-ORDER BY opens DESC, total_s DESC NULLS LAST, name NULLS LAST;
+    n.name,
+    f.opens AS opens,
+    f.errors,
+    f.for_writing,
+    f.processes,
+    f.total_ns / 1e9 AS total_s,
+    f.total_ns / NULLIF(f.timed, 0) / 1e3,
+    f.max_ns / 1e3,
+    f.names,
+    f.device,
+    f.inode
+FROM by_file AS f
+JOIN names AS n ON n.file IS NOT DISTINCT FROM f.file AND n.unknown IS NOT DISTINCT FROM f.unknown
+ORDER BY opens DESC, total_s DESC NULLS LAST, n.name NULLS LAST, f.device NULLS LAST, f.inode NULLS LAST, f.file;

@@ -23,6 +23,8 @@ CREATE VIEW report.restarts(
     last_started,
     -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
     command,
+    -- The program that it ran last, from the root.
+    path,
     -- `start` of the parent [ns].
     parent_start
 ) AS
@@ -30,7 +32,7 @@ WITH
 -- With each process: when the last of those before it ended, and how many of those never did.
 followed AS (
     SELECT
-        ppid, parent_start, parent_comm, comm, command, started, lifetime_ns,
+        ppid, parent_start, parent_comm, comm, command, path, started, lifetime_ns,
         EPOCH_NS(started) AS began_ns,
         CASE WHEN exit_code <> 0 OR signal IS NOT NULL THEN 1 ELSE 0 END AS failed,
         COUNT(*) OVER before AS earlier,
@@ -41,14 +43,14 @@ followed AS (
         AND comm IS NOT NULL
         AND started IS NOT NULL
     WINDOW before AS (
-        PARTITION BY ppid, parent_start, comm, command
+        PARTITION BY ppid, parent_start, comm, command, path
         ORDER BY started, start, pid
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )
 ),
 loops AS (
     SELECT
-        ppid, parent_start, comm, command,
+        ppid, parent_start, comm, command, path,
         MAX(parent_comm) AS parent_comm,
         COUNT(*) AS starts,
         SUM(failed) AS failed,
@@ -59,7 +61,7 @@ loops AS (
     FROM followed
     WHERE earlier = 0
         OR (earlier = earlier_ended AND began_ns >= free_ns)
-    GROUP BY ppid, parent_start, comm, command
+    GROUP BY ppid, parent_start, comm, command, path
     HAVING COUNT(*) >= 3
 )
 SELECT
@@ -73,6 +75,7 @@ SELECT
     l.first_started,
     l.last_started,
     l.command,
+    l.path,
     l.parent_start
 FROM loops AS l
-ORDER BY l.failed DESC, l.starts DESC, l.first_started, l.ppid, l.parent_start, l.comm, l.command;
+ORDER BY l.failed DESC, l.starts DESC, l.first_started, l.ppid, l.parent_start, l.comm, l.command, l.path NULLS LAST;

@@ -99,9 +99,9 @@ def _files() -> list[Row]:
         return row("file_op", at(second), **who, syscall=syscall, result=result, error=error, **columns)
 
     return [
-        opened(1.3, cc, 3, None, path="./a.c", device=8 << 20 | 1, inode=77, **here),
+        opened(1.3, cc, 3, None, path="./a.c", device=8 << 8 | 1, inode=77, **here),
         opened(1.31, cc, -2, "ENOENT", path="/usr/local/include/stdio.h", **there),
-        opened(1.32, cc, 4, None, path="/usr/include/stdio.h", device=8 << 20 | 1, inode=5, **there),
+        opened(1.32, cc, 4, None, path="/usr/include/stdio.h", device=8 << 8 | 1, inode=5, **there),
         opened(1.4, make, -13, "EACCES", path="n\\xff\n", path_bytes=b"n\xff\n", latency_ns=2500, **here),
         opened(1.9, cc, 5, None, path="a.o", **(here | {"flags": 0o102, "mode": 0o644, "latency_ns": 30_000})),
         changed(1.95, cc, "rename", 0, None, nr=82, path="a.o", latency_ns=8000, **here, origin2="dirfd", dirfd2=3,

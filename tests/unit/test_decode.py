@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf import files, lifecycle, syscalls
+from bpf import files, lifecycle, places, syscalls
 from bpf.kind import TICK_NS, ring_layouts
 from recorder import decode
 from recorder.decode import Decoder, arguments, comms, strings
@@ -112,14 +112,23 @@ def open_record(path: bytes, names: bytes | None, **values: object) -> np.ndarra
     records["path"] = np.void(path.ljust(128, b"?"))
     records["path_len"] = len(path)
     records["directory"] = np.void((names or b"").ljust(96, b"?"))
-    records["directory_len"] = files.NO_LENGTH if names is None else len(names)
+    records["directory_len"] = places.NO_LENGTH if names is None else len(names)
     for name, value in values.items():
         records[name] = value
     return records
 
 
 @pytest.mark.parametrize(
-    ("names", "directory"), [(None, None), (b"", "/"), (b"a\0", "/a"), (b"c\0b\xff\0a\0", "/a/b\\xff/c")]
+    ("names", "directory"),
+    [
+        (None, None),
+        (b"", "/"),
+        (b"a\0", "/a"),
+        (b"c\0b\xff\0a\0", "/a/b\\xff/c"),
+        (b"\0c\0a\0", "/a/c (deleted)"),
+        (b"memfd:x\0\0", "memfd:x"),
+        (b"\0memfd:x\0\0", "memfd:x"),
+    ],
 )
 def test_names_on_the_way_up_are_a_directory(decoder: Decoder, names: bytes | None, directory: str | None) -> None:
     (row,) = decoder.batch(files.OPEN, open_record(b"x", names)).to_pylist()

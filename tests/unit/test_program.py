@@ -1,5 +1,6 @@
 """The text of the programs, for the kernels whose BTF is at hand."""
 
+import copy
 import lzma
 import re
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recorder import program
-from recorder.btf import Btf
+from recorder.btf import Btf, Member
 from recorder.errors import CannotLoad
 from recorder.names import SyscallNames
 
@@ -31,7 +32,7 @@ def test_every_member_is_found_on_every_kernel(path: Path) -> None:
     text = program.plan(parse(path), NAMES).text
     optional = set(re.findall(r"#ifdef HAVE_(\w+)", text))
     for struct, member in program._wanted(text):
-        if any(name.startswith(f"{struct}__") for name in optional):
+        if any(name.startswith(f"{struct}__") for name in optional) or struct.startswith(tuple(program.MODULES)):
             continue
         assert f"#define OFFSET_{struct}__{member} " in text, f"{struct}.{member}"
     assert "#define NR_execve 59\n" in text
@@ -58,8 +59,57 @@ def test_a_kernel_without_a_member_is_refused() -> None:
         def enum_value(self, *_path: str) -> None:
             return None
 
+        def with_module(self, _name: str) -> "Odd":
+            return self
+
     with pytest.raises(CannotLoad, match=r"has no member .* in struct"):
         program.plan(Odd(), NAMES)  # type: ignore[arg-type]
+
+
+STRUCTS = {
+    "btrfs_inode": ("root", "vfs_inode"),
+    "btrfs_root": ("anon_dev",),
+    "ovl_entry": (),
+    "ovl_fs": ("xino_mode",),
+    "ovl_inode": ("__upperdentry", "vfs_inode"),
+}
+
+
+@pytest.mark.parametrize("built_in", [True, False])
+def test_file_systems_may_be_modules(built_in: bool) -> None:
+    """And what is read of one is known as a whole only if all is there: this overlay lacks most."""
+
+    class WithFileSystems(Btf):
+        loaded = built_in
+
+        def member(self, struct: str, path: str) -> Member | None:
+            if self.loaded and path in STRUCTS.get(struct, ()):
+                return Member(8, 8)
+            return super().member(struct, path)
+
+        def struct_size(self, struct: str) -> int | None:
+            return 64 if self.loaded and struct in STRUCTS else super().struct_size(struct)
+
+        def with_module(self, name: str, folder: Path = Path()) -> Btf:
+            assert not self.loaded and name in ("btrfs", "overlay")
+            found = copy.copy(self)
+            found.loaded = True
+            return found
+
+    kernel = parse(FILES[0])
+    kernel.__class__ = WithFileSystems
+    text = program.plan(kernel, NAMES).text
+    assert "#define KNOWS_btrfs 1\n" in text
+    assert "#define OFFSET_btrfs_root__anon_dev 8\n" in text
+    assert "#define HAVE_ovl_inode____upperdentry 1\n" in text
+    assert "#define KNOWS_overlay 1\n" not in text
+
+
+def test_a_kernel_without_those_file_systems(tmp_path: Path) -> None:
+    kernel = parse(FILES[0])
+    assert kernel.with_module("btrfs", tmp_path) is kernel
+    text = program.plan(kernel, NAMES).text
+    assert "#define HAVE_btrfs" not in text and "#define KNOWS_btrfs 1" not in text
 
 
 def test_an_exit_is_attached_before_its_enter() -> None:

@@ -57,8 +57,8 @@ def test_files_by_path(tmp_path: Path) -> None:
         row("open", at(1), **Q, origin="absolute", path="/y", result=3, flags=0, latency_ns=None),
     ]
     assert report(tmp_path, "files", rows) == [
-        ("/x", 3, 1, 1, 2, 9e-6, 3.0, 6.0),
-        ("/y", 1, 0, 0, 1, None, None, None),
+        ("/x", 3, 1, 1, 2, 9e-6, 3.0, 6.0, 1, None, None),
+        ("/y", 1, 0, 0, 1, None, None, None, 1, None, None),
     ]
 
 

@@ -46,7 +46,7 @@ by_command AS (
     HAVING SUM(o.failed) >= 1000 AND SUM(o.failed) >= 0.5 * SUM(o.opens) AND SUM(o.failed) >= 50 * MAX(s.wall_s)
 ),
 missing AS (
-    SELECT o.pid, o.start, c.comm, c.opens, o.latency_ns, o.directory, o.path, REGEXP_EXTRACT(o.path, '[^/]*$') AS name
+    SELECT o.pid, o.start, c.comm, c.opens, o.latency_ns, o.name AS place, REGEXP_EXTRACT(o.path, '[^/]*$') AS name
     FROM main.opens AS o
     JOIN finding.process AS p ON p.pid = o.pid AND p.start IS NOT DISTINCT FROM o.start
     JOIN by_command AS c ON c.comm IS NOT DISTINCT FROM p.comm
@@ -59,7 +59,7 @@ failed AS (
         COUNT(*) AS failed,
         COUNT(DISTINCT (pid, start, name)) AS names,
         COUNT(DISTINCT (pid, start)) AS processes,
-        COUNT(DISTINCT (directory, path)) AS paths,
+        COUNT(DISTINCT place) AS paths,
         MIN(pid) AS pid,
         MIN(start) AS start,
         SUM(latency_ns) / 1e9 AS failed_s

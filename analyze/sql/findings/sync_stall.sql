@@ -31,7 +31,8 @@ CREATE VIEW finding.sync_stall(
 WITH
 -- 4,096 is O_DSYNC, which O_SYNC holds; 3 is that it may be read, written or both (include/uapi/asm-generic/fcntl.h).
 opened AS (
-    SELECT pid, start, COUNT(*) AS opens, MIN(COALESCE(unfiltered.full_path(origin, path, directory), path)) AS path
+    SELECT pid, start, COUNT(*) AS opens, MIN(
+        unfiltered.file_name(mount_namespace, COALESCE(unfiltered.full_path(origin, path, directory), path))) AS path
     FROM unfiltered.opens
     WHERE result >= 0 AND flags & 4096 <> 0 AND flags & 3 IN (1, 2)
     GROUP BY pid, start

@@ -1,7 +1,7 @@
--- A path from the root, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
+-- A path from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
 CREATE MACRO unfiltered.full_path(origin, path, directory) AS REGEXP_REPLACE(
     CASE origin
-        WHEN 'absolute' THEN path
+        WHEN 'absolute' THEN COALESCE(directory, '') || path
         WHEN 'fd' THEN directory
         WHEN 'cwd' THEN CASE WHEN path IN ('', '.') THEN directory ELSE directory || '/' || path END
         WHEN 'dirfd' THEN CASE WHEN path IN ('', '.') THEN directory ELSE directory || '/' || path END

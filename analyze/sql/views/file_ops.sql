@@ -46,26 +46,31 @@ CREATE VIEW file_ops(
     -- the directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself;
     -- 'unresolved', not known.
     origin,
-    -- The directory that `path` starts from, absolute, as the process sees it, when the call returned; of origin
-    -- 'fd' the file itself. NULL if the path is absolute, or the directory is not known.
+    -- The directory that `path` starts from, when the call returned, absolute in its mount namespace, whatever the
+    -- root of the process; of origin 'fd' the file itself. One that was removed ends in ' (deleted)'. Of an absolute
+    -- path the root of the process; NULL if that is the root of the namespace. Else NULL if it is not known.
     directory,
     -- The bytes of `directory` where they are not UTF-8; NULL where the text is exactly what it was.
     directory_bytes,
-    -- Path as it was passed to the system call; of an exec, that of the program. Bytes that are not UTF-8 are
-    -- written as \xNN.
+    -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
+    -- \xNN.
     path,
     -- The bytes of `path` where they are not UTF-8; NULL where the text is exactly what it was.
     path_bytes,
     -- Whether `path` was longer than what was recorded.
     path_truncated,
+    -- Mount namespace that `path` is in, by the inode of /proc/PID/ns/mnt: a path is another file in another one. NULL
+    -- if not known.
+    mount_namespace,
     -- The descriptor that `path2` starts from, as it was passed; NULL: the current directory.
     dirfd2,
     -- Where `path2` starts: 'absolute', at the root of the process; 'cwd', in its current directory; 'dirfd', in
     -- the directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself;
     -- 'unresolved', not known.
     origin2,
-    -- The directory that `path2` starts from, absolute, as the process sees it, when the call returned; of
-    -- origin 'fd' the file itself. NULL if the path is absolute, or the directory is not known.
+    -- The directory that `path2` starts from, when the call returned, absolute in its mount namespace, whatever the
+    -- root of the process; of origin 'fd' the file itself. One that was removed ends in ' (deleted)'. Of an absolute
+    -- path the root of the process; NULL if that is the root of the namespace. Else NULL if it is not known.
     directory2,
     -- The bytes of `directory2` where they are not UTF-8; NULL where the text is exactly what it was.
     directory2_bytes,
@@ -75,13 +80,23 @@ CREATE VIEW file_ops(
     path2_bytes,
     -- Whether `path2` was longer than what was recorded.
     path2_truncated,
-    -- `path` from the root, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
+    -- Mount namespace that `path2` is in, by the inode of /proc/PID/ns/mnt: a path is another file in another one. NULL
+    -- if not known.
+    mount_namespace2,
+    -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
     full_path,
-    -- `path2` from the root, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
-    full_path2
+    -- `path2` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
+    full_path2,
+    -- `full_path`, or `path` if that is not known, which the text of a symbolic link always is; in another mount
+    -- namespace than the recorder's with that before it, as 'mnt:[4026532208]:/etc/passwd'.
+    name,
+    -- The same of `path2`.
+    name2
 ) AS
 SELECT
     *,
-    unfiltered.full_path(origin, path, directory),
-    unfiltered.full_path(origin2, path2, directory2)
+    unfiltered.full_path(origin, path, directory) AS full_path,
+    unfiltered.full_path(origin2, path2, directory2) AS full_path2,
+    CASE WHEN syscall LIKE 'symlink%' THEN path ELSE unfiltered.file_name(mount_namespace, COALESCE(full_path, path)) END,
+    unfiltered.file_name(mount_namespace2, COALESCE(full_path2, path2))
 FROM windowed.file_ops;

@@ -39,26 +39,38 @@ CREATE VIEW opens(
     -- the directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself;
     -- 'unresolved', not known.
     origin,
-    -- The directory that `path` starts from, absolute, as the process sees it, when the call returned; of origin
-    -- 'fd' the file itself. NULL if the path is absolute, or the directory is not known.
+    -- The directory that `path` starts from, when the call returned, absolute in its mount namespace, whatever the
+    -- root of the process; of origin 'fd' the file itself. One that was removed ends in ' (deleted)'. Of an absolute
+    -- path the root of the process; NULL if that is the root of the namespace. Else NULL if it is not known.
     directory,
     -- The bytes of `directory` where they are not UTF-8; NULL where the text is exactly what it was.
     directory_bytes,
-    -- Path as it was passed to the system call; of an exec, that of the program. Bytes that are not UTF-8 are
-    -- written as \xNN.
+    -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
+    -- \xNN.
     path,
     -- The bytes of `path` where they are not UTF-8; NULL where the text is exactly what it was.
     path_bytes,
     -- Whether `path` was longer than what was recorded.
     path_truncated,
-    -- Device of the opened file, as the kernel numbers it: major·2^20 + minor; NULL if the call failed.
+    -- Mount namespace that `path` is in, by the inode of /proc/PID/ns/mnt: a path is another file in another one. NULL
+    -- if not known.
+    mount_namespace,
+    -- Device of the opened file, as stat(2) shows it (st_dev), the subvolume's on btrfs; NULL if there is none, or
+    -- what stat shows is not known. In traces of version 1: of its superblock, as the kernel numbers it,
+    -- major·2^20 + minor.
     device,
-    -- Inode of the opened file, behind all symbolic links.
+    -- Its inode (st_ino), behind all symbolic links; NULL as `device` is.
     inode,
-    -- `path` from the root, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
-    full_path
+    -- What tells it from other files that had the inode before or have it after; NULL if its file system does not say.
+    generation,
+    -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
+    full_path,
+    -- `full_path`, or `path` if that is not known; in another mount namespace than the recorder's with that before it,
+    -- as 'mnt:[4026532208]:/etc/passwd'.
+    name
 ) AS
 SELECT
     *,
-    unfiltered.full_path(origin, path, directory)
+    unfiltered.full_path(origin, path, directory) AS full_path,
+    unfiltered.file_name(mount_namespace, COALESCE(full_path, path))
 FROM windowed.opens;

@@ -17,7 +17,8 @@ CREATE VIEW processes(
     uid,
     -- Command name, last known.
     comm,
-    -- Path of the program that it ran last; NULL if it ran that of its parent all its life.
+    -- The program that it ran last, as `program` of the view `execs`; of a script that was running when the recording
+    -- began its interpreter; NULL if it ran that of its parent all its life.
     path,
     -- Arguments of that program.
     argv,

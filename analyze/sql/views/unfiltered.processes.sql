@@ -17,7 +17,8 @@ CREATE VIEW unfiltered.processes(
     uid,
     -- Command name, last known.
     comm,
-    -- Path of the program that it ran last; NULL if it ran that of its parent all its life.
+    -- The program that it ran last, as `program` of the view `execs`; of a script that was running when the recording
+    -- began its interpreter; NULL if it ran that of its parent all its life.
     path,
     -- Arguments of that program.
     argv,
@@ -55,7 +56,8 @@ CREATE VIEW unfiltered.processes(
 WITH
 -- Everything said of a process. `stage` puts an exit last: nothing is known of a process after it.
 facts AS (
-    SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, parent_start, uid, comm, path, argv, argv_truncated,
+    SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, parent_start, uid, comm,
+        unfiltered.file_name(mount_namespace, path) AS path, argv, argv_truncated,
         NULL AS forked, NULL AS ended, NULL AS lifetime_ns, NULL AS exit_code, NULL AS signal, NULL AS core_dumped,
         edge IN ('start', 'both') AND state IS DISTINCT FROM 'Z' AS alive_at_start,
         edge IN ('end', 'both') AND state IS DISTINCT FROM 'Z' AS alive_at_end, kernel_thread, cgroup_id, ns_pid
@@ -65,7 +67,8 @@ facts AS (
         ts, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id, ns_pid
     FROM unfiltered.forks
     UNION ALL
-    SELECT pid, start, 0, ts, 1, ppid, parent_start, uid, comm, path, argv, argv_truncated,
+    SELECT pid, start, 0, ts, 1, ppid, parent_start, uid, comm,
+        unfiltered.program_name(mount_namespace, interpreter, executable, origin, path, directory), argv, argv_truncated,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id, ns_pid
     FROM unfiltered.execs
     UNION ALL

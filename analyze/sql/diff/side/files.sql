@@ -2,7 +2,8 @@
 --
 -- The paths of opens, and of calls that change files by path. Without what is of the recorder.
 CREATE VIEW diff.files(
-    -- The path from the root, or as it was passed if that is not known.
+    -- The path from the root, or as it was passed if that is not known. In another mount namespace than the recorder's
+    -- it begins with that.
     path,
     -- Whether the call opens the file, else it changes it.
     is_open,
@@ -14,11 +15,11 @@ CREATE VIEW diff.files(
     calls
 ) AS
 WITH touched AS (
-    SELECT COALESCE(full_path, path) AS path, TRUE AS is_open, error, pid, start
+    SELECT name AS path, TRUE AS is_open, error, pid, start
     FROM main.opens
     WHERE NOT COALESCE(path_truncated, FALSE)
     UNION ALL
-    SELECT COALESCE(full_path, path), FALSE, error, pid, start
+    SELECT name, FALSE, error, pid, start
     FROM main.file_ops
     WHERE NOT COALESCE(path_truncated, FALSE)
 )

@@ -10,18 +10,17 @@ CREATE VIEW diff.programs(
     processes,
     -- Their CPU time [s]; NULL if that was not counted.
     cpu_s,
-    -- Paths of the programs that were executed under this name in the recording, as they were passed;
-    -- only those from the root.
+    -- The programs that were executed under this name in the recording; only those whose path from the root is known.
     paths,
     -- The command line of one of them, the first in the alphabet.
     command_line
 ) AS
 WITH
 executed AS (
-    SELECT n.command, LIST(DISTINCT e.path ORDER BY e.path) AS paths
+    SELECT n.command, LIST(DISTINCT e.program ORDER BY e.program) AS paths
     FROM main.execs AS e
     JOIN kept.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
-    WHERE e.comm = n.command AND NOT COALESCE(e.path_truncated, FALSE) AND e.path LIKE '/%'
+    WHERE e.comm = n.command AND NOT COALESCE(e.path_truncated, FALSE) AND REGEXP_MATCHES(e.program, '^(mnt:\[[0-9]+\]:)?/')
     GROUP BY n.command
 ),
 counted AS (

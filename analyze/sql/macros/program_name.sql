@@ -1,0 +1,10 @@
+-- The program of an exec: the script, or the file that runs by itself.
+CREATE MACRO unfiltered.program_name(mount_namespace, interpreter, executable, origin, path, directory) AS unfiltered.file_name(
+    mount_namespace,
+    COALESCE(
+        CASE WHEN interpreter IS NULL THEN executable END,
+        unfiltered.full_path(origin, path, directory),
+        path,
+        executable
+    )
+);

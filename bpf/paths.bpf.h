@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT
+// Where a file or directory is, and which file it is.
+
+#define AT_FDCWD (-100)
+
+#define ABSOLUTE 0
+#define FROM_CWD 1
+#define FROM_DIRFD 2
+#define UNRESOLVED 3
+#define FROM_FD 4
+#define NO_ORIGIN 5
+
+#define DEPTH 64       // directories and mounts that are followed up to the root
+#define NAME_SIZE 256  // NAME_MAX and the NUL
+
+// As the kernel's struct path, but for the mount that the vfsmount is in.
+struct place {
+	void *mount, *dentry;
+};
+
+// The parent and the name of a dentry, which stand together.
+struct step {
+	void *parent;
+	u64 hash_and_length;
+	void *name;
+};
+_Static_assert(OFFSET_dentry__d_name__name == OFFSET_dentry__d_parent + __builtin_offsetof(struct step, name), "step");
+
+// What a mount is mounted on, and its own root, which stand together.
+struct joint {
+	void *parent, *mountpoint, *root;
+};
+_Static_assert(OFFSET_mount__mnt_mountpoint == OFFSET_mount__mnt_parent + 8, "joint");
+_Static_assert(OFFSET_mount__mnt__mnt_root == OFFSET_mount__mnt_parent + 16, "joint");
+
+struct hash_node {
+	void *next, *pprev;
+};
+
+#define MOUNT_OF(vfsmount) ((void *)(vfsmount) - OFFSET_mount__mnt)
+
+#define NO_PLACE (-1)  // in no mount namespace, or deeper than is followed
+#define DOES_NOT_FIT (-2)
+
+INLINE struct joint joint_of(void *mount)
+{
+	struct joint joint = {};
+	bpf_probe_read_kernel(&joint, sizeof(joint), mount + OFFSET_mount__mnt_parent);
+	return joint;
+}
+
+// The id of the mount namespace that a mount is in. A mount that was taken out of all (umount2(2), MNT_DETACH), is of
+// the kernel's own or is not yet in one has none: 0.
+INLINE u32 mount_namespace_of(void *mount)
+{
+	u32 id = 0;
+#ifdef HAVE_mnt_namespace__ns__inum
+	void *ns = NULL;
+	KREAD(ns, mount, mount, mnt_ns);
+	KREAD(id, ns, mnt_namespace, ns__inum);
+#endif
+	return id;
+}
+
+INLINE int found_root(void *mount, u32 *mount_namespace, int taken)
+{
+	*mount_namespace = mount_namespace_of(mount);
+#ifdef HAVE_mnt_namespace__ns__inum
+	return *mount_namespace ? taken : NO_PLACE;
+#else
+	return taken;
+#endif
+}
+
+// The names of a file that is in no directory. The bound of how many bytes they take is one that the verifier sees.
+INLINE int end_alone(u8 *to, volatile u32 *taken, u32 room)
+{
+	u32 used = *taken;
+	if (used >= room)
+		return DOES_NOT_FIT;
+	to[used] = 0;
+	return used + 1;
+}
+
+// Puts the names of the file or directory and of the directories above it into `to`, the innermost first, each with a
+// NUL. Returns how many bytes they take: 0 is the root. What follows `to` must have room for `longest` bytes, which may
+// be overwritten. An empty name at the beginning: it was removed. One at the end: it is in no directory, as a memfd.
+//
+// The root is that of the mount namespace, whatever that of the process is: a file has one name there, and a directory
+// that a process holds may be outside of its root.
+//
+// How many were taken stands in the record and not in a register, where the verifier would tell each value from the
+// next: as it is, all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
+INLINE int read_names(u8 *to, volatile u32 *taken, u32 room, u32 longest, struct place *at, u32 *mount_namespace)
+{
+	struct joint joint = joint_of(at->mount);
+	struct step step = {};
+	struct hash_node hash = {};
+	*taken = 0;
+	*mount_namespace = 0;
+	if (at->dentry != joint.root) {
+		KREAD(hash, at->dentry, dentry, d_hash);
+		if (!hash.pprev) {
+			to[0] = 0;
+			*taken = 1;
+		}
+	}
+	for (int i = 0; i < DEPTH; i++) {
+		if (at->dentry == joint.root) {
+			if (at->mount == joint.parent)
+				return found_root(at->mount, mount_namespace, *taken);
+			at->mount = joint.parent;
+			at->dentry = joint.mountpoint;
+			joint = joint_of(at->mount);
+			continue;
+		}
+		u32 used = *taken;
+		if (used >= room)
+			return DOES_NOT_FIT;
+		bpf_probe_read_kernel(&step, sizeof(step), at->dentry + OFFSET_dentry__d_parent);
+		long n = bpf_probe_read_kernel_str(to + used, longest, step.name);
+		if (n <= 0)
+			return NO_PLACE;
+		if (n >= longest && longest < NAME_SIZE)
+			return DOES_NOT_FIT;
+		*taken = used + n;
+		if (used + n > room)
+			return DOES_NOT_FIT;
+		if (step.parent == at->dentry)
+			return end_alone(to, taken, room);
+		*(void *volatile *)&at->dentry = step.parent;
+	}
+	return NO_PLACE;
+}
+
+INLINE void place_of(struct place *at, void *file)
+{
+	KREAD(*at, file, file, f_path);
+	at->mount = MOUNT_OF(at->mount);
+}
+
+INLINE void root_of(struct place *at, void *task)
+{
+	void *fs = NULL;
+	KREAD(fs, task, task_struct, fs);
+	KREAD(*at, fs, fs_struct, root);
+	at->mount = MOUNT_OF(at->mount);
+}
+
+INLINE void cwd_of(struct place *at, void *task)
+{
+	void *fs = NULL;
+	KREAD(fs, task, task_struct, fs);
+	KREAD(*at, fs, fs_struct, pwd);
+	at->mount = MOUNT_OF(at->mount);
+}
+
+// A file as stat(2) shows it. A device and inode of 0: what it shows is not known.
+struct identity {
+	u64 inode;
+	u32 device;
+	u32 generation;  // tells it from those that had the inode before; 0: its file system does not say
+};
+
+#define BTRFS_MAGIC 0x9123683e  // include/uapi/linux/magic.h
+#define OVERLAYFS_MAGIC 0x794c7630
+#define CEPH_MAGIC 0x00c36400
+#define S_IFMT 0170000
+#define S_IFDIR 0040000
+
+#define OVL_INDEX 2  // enum ovl_inode_flag, fs/overlayfs/overlayfs.h
+
+// What is known of overlays from Linux 6.5 on, and before.
+#ifdef HAVE_ovl_fs__xino_mode
+#ifdef HAVE_ovl_inode____upperdentry
+#define KNOWS_UPPER
+#endif
+#endif
+
+// Inodes of a btrfs are numbered in each subvolume anew, and each has a device of its own (btrfs_getattr()).
+INLINE void identify_in_subvolume(struct identity *id, void *inode)
+{
+	id->device = 0;
+#ifdef KNOWS_btrfs
+	void *root = NULL, *own = inode - OFFSET_btrfs_inode__vfs_inode;
+	KREAD(root, own, btrfs_inode, root);
+	KREAD(id->device, root, btrfs_root, anon_dev);
+#endif
+}
+
+#ifdef KNOWS_UPPER
+INLINE u64 number_of(void *dentry)
+{
+	void *inode = NULL;
+	u64 number = 0;
+	KREAD(inode, dentry, dentry, d_inode);
+	KREAD(number, inode, inode, i_ino);
+	return number;
+}
+#endif
+
+#ifdef KNOWS_overlay
+// The layer whose inode stands for a file, and its dentry there. One that was copied up keeps the number that it had
+// below, but for a hard link, which is a file of its own from then on.
+INLINE void *layer_of(void *own, void *ofs, void *upper, void **dentry)
+{
+	void *entry = NULL, *layer = NULL, *inode = NULL;
+	u64 flags = 0;
+	u32 lowers = 0, links = 0;
+	KREAD(entry, own, ovl_inode, oe);
+	KREAD(lowers, entry, ovl_entry, __numlower);
+	if (lowers) {
+		void *first = entry + OFFSET_ovl_entry____lowerstack;
+		KREAD(*dentry, first, ovl_path, dentry);
+		KREAD(layer, first, ovl_path, layer);
+		KREAD(inode, *dentry, dentry, d_inode);
+		KREAD(links, inode, inode, i_nlink);
+		KREAD(flags, own, ovl_inode, flags);
+		if (!upper || links == 1 || flags & 1 << OVL_INDEX)
+			return layer;
+	}
+	*dentry = upper;
+	KREAD(layer, ofs, ovl_fs, layers);  // the first is the upper one
+	return layer;
+}
+#endif
+
+// As ovl_getattr() and ovl_map_dev_ino() (fs/overlayfs/inode.c). An overlay has one device if all its layers are of one
+// file system, or if the number of the layer fits into those of inodes; else files have that of their layer there.
+INLINE void identify_in_overlay(struct identity *id, void *inode, void *sb)
+{
+	u32 device = id->device;
+	id->device = 0;
+	id->generation = 0;
+#ifdef KNOWS_UPPER
+	void *ofs = NULL, *upper = NULL, *own = inode - OFFSET_ovl_inode__vfs_inode;
+	s32 xino = 0;  // bits for the number of the layer; 0: all are of one file system; -1: there are none
+	u16 mode = 0;
+	KREAD(mode, inode, inode, i_mode);
+	if ((mode & S_IFMT) == S_IFDIR) {
+		id->device = device;
+		return;
+	}
+	KREAD(ofs, sb, super_block, s_fs_info);
+	KREAD(xino, ofs, ovl_fs, xino_mode);
+	KREAD(upper, own, ovl_inode, __upperdentry);
+#ifdef KNOWS_overlay
+	void *dentry = NULL, *layer = layer_of(own, ofs, upper, &dentry), *fs = NULL;
+	u64 number = number_of(dentry);
+	u32 fsid = 0, shift = (64 - xino) & 63;
+	KREAD(fs, layer, ovl_layer, fs);
+	KREAD(fsid, layer, ovl_layer, fsid);
+	id->inode = number;
+	if (xino == 0 || (xino > 0 && !(number >> shift)))
+		id->device = device;
+	else
+		KREAD(id->device, fs, ovl_sb, pseudo_dev);
+	if (xino > 0 && id->device == device)
+		id->inode |= (u64)fsid << ((shift + 1) & 63);
+#else
+	// What was copied up may be a hard link that is a file of its own, or not.
+	if (xino >= 0 && (!upper || number_of(upper) == id->inode))
+		id->device = device;
+#endif
+#endif
+}
+
+// As new_encode_dev() (include/linux/kdev_t.h).
+INLINE u32 as_stat_shows(u32 device)
+{
+	u32 minor = device & 0xfffff;
+	return (minor & 0xff) | device >> 20 << 8 | (minor & ~0xff) << 12;
+}
+
+INLINE void identify_inode(struct identity *id, void *inode)
+{
+	void *sb = NULL;
+	u64 magic = 0;
+	KREAD(id->inode, inode, inode, i_ino);
+	KREAD(id->generation, inode, inode, i_generation);
+	KREAD(sb, inode, inode, i_sb);
+	KREAD(id->device, sb, super_block, s_dev);
+	KREAD(magic, sb, super_block, s_magic);
+	if (magic == BTRFS_MAGIC)
+		identify_in_subvolume(id, inode);
+	if (magic == OVERLAYFS_MAGIC)
+		identify_in_overlay(id, inode, sb);
+	if (magic == CEPH_MAGIC)  // a snapshot has a device of its own
+		id->device = 0;
+	id->device = as_stat_shows(id->device);
+	if (!id->device)
+		id->inode = 0;
+}
+
+// Buffers of a record: `names` for a directory, with `longest` bytes after it that are filled later, and `path`.
+struct buffers {
+	u8 *names, *path;
+	u32 names_size, path_size, longest;
+	u32 *names_len, *path_len;
+	u8 *origin, *truncated;
+	u32 *mount_namespace;
+};
+
+#define BUFFERS(e, longest_, n)                                                                                        \
+	((struct buffers){(e)->directory##n, (e)->path##n, sizeof((e)->directory##n), sizeof((e)->path##n), longest_,  \
+	                  &(e)->directory##n##_len, &(e)->path##n##_len, &(e)->origin##n, &(e)->path##n##_truncated,   \
+	                  &(e)->mount_namespace##n})
+
+INLINE void no_path(struct buffers *b, u8 origin)
+{
+	*b->names_len = NO_LENGTH;
+	*b->path_len = NO_LENGTH;
+	*b->origin = origin;
+	*b->truncated = 0;
+	*b->mount_namespace = 0;
+}
+
+// Where a path starts; UNRESOLVED: not known.
+INLINE u8 find_start(struct place *at, void *task, s32 dirfd, int absolute)
+{
+	if (absolute) {
+		root_of(at, task);
+		return ABSOLUTE;
+	}
+	if (dirfd == AT_FDCWD) {
+		cwd_of(at, task);
+		return FROM_CWD;
+	}
+	void *directory = file_of(task, dirfd);
+	if (!directory)
+		return UNRESOLVED;
+	place_of(at, directory);
+	return FROM_DIRFD;
+}
+
+// Returns 0 if it does not fit.
+INLINE int read_directory(struct buffers *b, struct place *at, u8 origin, int last)
+{
+	int n = read_names(b->names, b->names_len, b->names_size, b->longest, at, b->mount_namespace);
+	*b->names_len = n > 0 || (n == 0 && origin != ABSOLUTE) ? n : NO_LENGTH;
+	if (n >= 0)
+		*b->origin = origin;
+	return last || n != DOES_NOT_FIT;
+}
+
+// What a descriptor is open on. Returns 0 if it does not fit.
+INLINE int read_fd(struct buffers *b, void *task, s32 fd, int last)
+{
+	struct place at = {};
+	no_path(b, UNRESOLVED);
+	void *file = file_of(task, fd);
+	if (!file)
+		return 1;
+	place_of(&at, file);
+	return read_directory(b, &at, FROM_FD, last);
+}
