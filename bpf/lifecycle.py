@@ -24,7 +24,7 @@ from bpf.columns import (
     UID,
 )
 from bpf.kind import Col, Kind, Ring
-from bpf.places import IDENTITY, MOUNT_NS, NO_LENGTH, bytes_col, path_cols
+from bpf.places import IDENTITY, MOUNT_NAMESPACE, NO_LENGTH, bytes_col, path_cols
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -64,7 +64,7 @@ PROCESS = Kind(
         ),
         CGROUP_ID,
         NS_PID,
-        *(replace(col, derived=True) for col in (*IDENTITY[:2], MOUNT_NS, EUID, GID, EGID)),
+        *(replace(col, derived=True) for col in (*IDENTITY[:2], MOUNT_NAMESPACE, EUID, GID, EGID)),
     ),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bpf.columns import PATH
 from bpf.kind import Col
 
 SMALL_NAME = 64
@@ -23,9 +22,9 @@ _DIRECTORY_DOC = (
     "the process; of origin 'fd' the file itself. One that was removed ends in ' (deleted)'. Of an absolute path the "
     "root of the process; NULL if that is the root of the namespace. Else NULL if it is not known."
 )
-_MOUNT_NS_DOC = (
-    "Mount namespace that {} is in, by the inode of /proc/PID/ns/mnt: a path is another file in another one. NULL if "
-    "not known."
+_MOUNT_NAMESPACE_DOC = (
+    "Mount namespace that the {}path is in, by the inode of /proc/PID/ns/mnt: it is another file in another one. NULL "
+    "if not known."
 )
 _BYTES_DOC = "The bytes of `{}` where they are not UTF-8; NULL where the text is exactly what it was."
 
@@ -40,7 +39,7 @@ def path_cols(n: str, sizes: tuple[int, ...], directory_sizes: tuple[int, ...], 
         Col(path, "bytes", doc, sizes=sizes, null=NO_LENGTH),
         bytes_col(path),
         Col(f"{path}_truncated", "bool", f"Whether `{path}` was longer than what was recorded."),
-        Col(f"mount_namespace{n}", "u32", _MOUNT_NS_DOC.format(f"`{path}`"), null=0),
+        Col(f"mount_namespace{n}", "u32", _MOUNT_NAMESPACE_DOC.format("second " if n else ""), null=0),
     )
 
 
@@ -49,7 +48,7 @@ def bytes_col(name: str) -> Col:
     return Col(f"{name}_bytes", "binary", _BYTES_DOC.format(name), derived=True)
 
 
-MOUNT_NS = Col("mount_namespace", "u32", _MOUNT_NS_DOC.format(f"`{PATH.name}`"), null=0)
+MOUNT_NAMESPACE = Col("mount_namespace", "u32", _MOUNT_NAMESPACE_DOC.format(""), null=0)
 
 IDENTITY = (
     Col(

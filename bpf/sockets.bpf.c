@@ -168,6 +168,87 @@ INLINE void read_socket(struct socket *e, s32 fd)
 #endif
 }
 
+#ifdef HAVE_unix_sock__path
+// The unix socket that the call is about: the one connected to, or the descriptor's own. Has it a path, `at` is there.
+INLINE int find_unix_path(struct place *at, struct shape *shape, s32 fd)
+{
+	void *file = fd < 0 ? NULL : file_of((void *)bpf_get_current_task(), fd);
+	void *inode = NULL, *socket = NULL, *sk = NULL, *peer = NULL;
+	u16 mode = 0, family = 0;
+	if (!file)
+		return 0;
+	KREAD(inode, file, file, f_inode);
+	KREAD(mode, inode, inode, i_mode);
+	if ((mode & S_IFMT) != S_IFSOCK)
+		return 0;
+	KREAD(socket, file, file, private_data);
+	KREAD(sk, socket, socket, sk);
+	KREAD(family, sk, sock_common, skc_family);
+	if (family != AF_UNIX)
+		return 0;
+	if (shape->form == FORM_CONNECT) {
+		KREAD(peer, sk, unix_sock, peer);
+		sk = peer;
+	}
+	if (!sk)
+		return 0;
+	KREAD(*at, sk, unix_sock, path);
+	if (at->mount)
+		at->mount = MOUNT_OF(at->mount);
+	return at->dentry != NULL;
+}
+#endif
+
+// The path that was passed to a connect or bind that failed, and the directory that it starts from. Returns how many
+// bytes the path takes; 0: there is none.
+INLINE u64 passed_unix_path(struct socket *e, struct place *at, void *regs)
+{
+	void *address = (void *)argument(regs, 2), *task = (void *)bpf_get_current_task();
+	u64 bytes = (u32)argument(regs, 3);
+	u8 head[4] = {};  // the family, and the first letter
+	if (bytes < sizeof(head) || bpf_probe_read_user(head, sizeof(head), address))
+		return 0;
+	if (*(u16 *)head != AF_UNIX || !head[2])
+		return 0;
+	u32 absolute = head[2] == '/';
+	u64 room = bytes - 2 + 1;
+	BOUND_HERE(room);
+	if (room > SUN_PATH + 1)
+		room = SUN_PATH + 1;
+	long n = bpf_probe_read_user_str(e->unix_path, room, address + 2 + absolute);
+	if (n <= 0 || n > SUN_PATH + 1)
+		return 0;
+	if (absolute)
+		root_of(at, task);
+	else
+		cwd_of(at, task);
+	return n;
+}
+
+// Where a unix socket is in the file system. To be called first: it may overwrite what follows.
+INLINE void read_unix_path(struct socket *e, struct shape *shape, void *regs)
+{
+	e->unix_path_len = NO_LENGTH;
+	e->mount_namespace = 0;
+#ifdef HAVE_unix_sock__path
+	struct place at = {};
+	u64 first = 0;
+	if (!find_unix_path(&at, shape, shape->form == FORM_ACCEPT && e->result >= 0 ? e->result : e->fd)) {
+		if (shape->form != FORM_CONNECT && shape->form != FORM_BIND)
+			return;
+		first = passed_unix_path(e, &at, regs);
+		if (!first)
+			return;
+	}
+	BOUND_HERE(first);
+	if (first > SUN_PATH + 1)
+		return;
+	int n = read_names(e->unix_path + first, &e->unix_path_len, sizeof(e->unix_path) - SUN_PATH - 1,
+	                   sizeof(e->local_address), &at, &e->mount_namespace);
+	e->unix_path_len = n > 0 || (n == 0 && first) ? n + first : NO_LENGTH;
+#endif
+}
+
 INLINE void read_arguments(struct socket *e, struct shape *shape, void *regs)
 {
 	void *at = (void *)argument(regs, 2);
@@ -237,6 +318,7 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	e->socket_type = NO_CHOICE;
 	e->how = NO_CHOICE;
 	bpf_get_current_comm(&e->comm, sizeof(e->comm));
+	read_unix_path(e, shape, regs);
 	if (shape->form == FORM_ACCEPT && e->result >= 0)
 		read_socket(e, e->result);
 	else

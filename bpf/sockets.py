@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bpf.files import FLAGS
 from bpf.kind import Col, Kind, Ring
-from bpf.places import NO_LENGTH
+from bpf.places import MOUNT_NAMESPACE, NO_LENGTH, bytes_col
 from bpf.syscalls import RETURNED
 
 MIB = 1024 * 1024
@@ -57,12 +57,23 @@ SOCKET = Kind(
         Col("socket_type", "choice", "Type of the socket, such as SOCK_STREAM.", names=TYPES),
         Col("protocol", "u16", "Protocol of the socket: of IP, the number in the packets' headers."),
         FLAGS,
+        # The walk to it may run into the addresses, which are filled after it.
+        Col(
+            "unix_path",
+            "names",
+            "Of a unix socket with a path: that path, absolute in its mount namespace, of the one connected to or, of "
+            "other calls, of the socket itself. One that was removed ends in ' (deleted)'. NULL: none, or not known.",
+            sizes=(512,),
+            null=NO_LENGTH,
+        ),
+        bytes_col("unix_path"),
+        MOUNT_NAMESPACE,
         *_address("local"),
         *_address("remote"),
         Col("backlog", "s32", "Length of the queue that listen asked for.", null=-(1 << 31)),
         Col("how", "choice", "What shutdown ended.", names=("reading", "writing", "both")),
     ),
-    source=Ring((1 * MIB,)),
+    source=Ring((2 * MIB,)),
 )
 
 KINDS = (SOCKET,)

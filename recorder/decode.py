@@ -8,6 +8,7 @@ memory, and the file is written of them with less work.
 from __future__ import annotations
 
 import functools
+import re
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -108,16 +109,20 @@ def strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> p
     return text_of(raw_strings(buffers, lengths))
 
 
-def path_of(names: bytes) -> bytes:
-    """The absolute path of names, the innermost first, each with a NUL.
+SLASHES = re.compile(rb"/(?:\.?/)+")
 
-    An empty name at the beginning says that the file was removed, one at the end that it is in no directory.
+
+def path_of(names: bytes) -> bytes:
+    """The absolute path of names, the innermost first, each with a NUL; the first may be a path itself.
+
+    An empty name says that what comes after it was removed; at the end, that all this is in no directory.
     """
     parts = names[:-1].split(b"\0")
     if names.endswith(b"\0\0"):
         return b"/".join(reversed([part for part in parts if part]))
-    removed = len(parts) > 1 and not parts[0]
-    return b"/" + b"/".join(reversed(parts[removed:])) + b" (deleted)" * removed
+    removed = [False, *(not part for part in parts[:-1])]
+    told = [part + b" (deleted)" * gone for part, gone in zip(parts, removed, strict=True) if part]
+    return SLASHES.sub(b"/", b"/" + b"/".join(reversed(told)))
 
 
 def directories(names: pa.BinaryArray) -> pa.DictionaryArray:

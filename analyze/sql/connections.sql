@@ -23,6 +23,9 @@ CREATE VIEW report.connections(
     remote_address,
     -- Remote port.
     remote_port,
+    -- Of a unix socket with a path: that of the one connected to or accepted by, from the root. In another mount
+    -- namespace than the recorder's it begins with that.
+    unix_path,
     -- Name of the error; NULL: a success.
     error,
     -- From the call's entry to its return, waiting included [us].
@@ -41,6 +44,7 @@ SELECT
     local_port,
     remote_address,
     remote_port,
+    unfiltered.file_name(mount_namespace, unix_path),
     error,
     latency_ns / 1e3,
     start

@@ -27,7 +27,7 @@ CREATE VIEW execs(
     path_bytes,
     -- Whether `path` was longer than what was recorded.
     path_truncated,
-    -- Mount namespace that `path` is in, by the inode of /proc/PID/ns/mnt: a path is another file in another one. NULL
+    -- Mount namespace that the path is in, by the inode of /proc/PID/ns/mnt: it is another file in another one. NULL
     -- if not known.
     mount_namespace,
     -- The file that runs, absolute in its mount namespace, behind all symbolic links: the program itself or, of a

@@ -59,7 +59,7 @@ CREATE VIEW file_ops(
     path_bytes,
     -- Whether `path` was longer than what was recorded.
     path_truncated,
-    -- Mount namespace that `path` is in, by the inode of /proc/PID/ns/mnt: a path is another file in another one. NULL
+    -- Mount namespace that the path is in, by the inode of /proc/PID/ns/mnt: it is another file in another one. NULL
     -- if not known.
     mount_namespace,
     -- The descriptor that `path2` starts from, as it was passed; NULL: the current directory.
@@ -80,8 +80,8 @@ CREATE VIEW file_ops(
     path2_bytes,
     -- Whether `path2` was longer than what was recorded.
     path2_truncated,
-    -- Mount namespace that `path2` is in, by the inode of /proc/PID/ns/mnt: a path is another file in another one. NULL
-    -- if not known.
+    -- Mount namespace that the second path is in, by the inode of /proc/PID/ns/mnt: it is another file in another
+    -- one. NULL if not known.
     mount_namespace2,
     -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
     full_path,

@@ -52,7 +52,7 @@ CREATE VIEW opens(
     path_bytes,
     -- Whether `path` was longer than what was recorded.
     path_truncated,
-    -- Mount namespace that `path` is in, by the inode of /proc/PID/ns/mnt: a path is another file in another one. NULL
+    -- Mount namespace that the path is in, by the inode of /proc/PID/ns/mnt: it is another file in another one. NULL
     -- if not known.
     mount_namespace,
     -- Device of the opened file, as stat(2) shows it (st_dev), the subvolume's on btrfs; NULL if there is none, or
