@@ -200,9 +200,9 @@ INLINE u64 number_of(void *dentry)
 #endif
 
 #ifdef KNOWS_overlay
-// The layer whose inode stands for a file, and its dentry there. One that was copied up keeps the number that it had
-// below, but for a hard link, which is a file of its own from then on.
-INLINE void *layer_of(void *own, void *ofs, void *upper, void **dentry)
+// The layer whose inode stands for a file, NULL for the upper one, and its dentry there. One that was copied up keeps the
+// number that it had below, but for a hard link, which is a file of its own from then on.
+INLINE void *layer_of(void *own, void *upper, void **dentry)
 {
 	void *entry = NULL, *layer = NULL, *inode = NULL;
 	u64 flags = 0;
@@ -220,8 +220,7 @@ INLINE void *layer_of(void *own, void *ofs, void *upper, void **dentry)
 			return layer;
 	}
 	*dentry = upper;
-	KREAD(layer, ofs, ovl_fs, layers);  // the first is the upper one
-	return layer;
+	return NULL;
 }
 #endif
 
@@ -245,11 +244,15 @@ INLINE void identify_in_overlay(struct identity *id, void *inode, void *sb)
 	KREAD(xino, ofs, ovl_fs, xino_mode);
 	KREAD(upper, own, ovl_inode, __upperdentry);
 #ifdef KNOWS_overlay
-	void *dentry = NULL, *layer = layer_of(own, ofs, upper, &dentry), *fs = NULL;
+	void *dentry = NULL, *layer = layer_of(own, upper, &dentry), *fs = NULL;
 	u64 number = number_of(dentry);
 	u32 fsid = 0, shift = (64 - xino) & 63;
-	KREAD(fs, layer, ovl_layer, fs);
-	KREAD(fsid, layer, ovl_layer, fsid);
+	if (layer) {
+		KREAD(fs, layer, ovl_layer, fs);
+		KREAD(fsid, layer, ovl_layer, fsid);
+	} else {
+		KREAD(fs, ofs, ovl_fs, fs);  // the first is that of the upper layer
+	}
 	id->inode = number;
 	if (xino == 0 || (xino > 0 && !(number >> shift)))
 		id->device = device;

@@ -23,13 +23,13 @@ CREATE VIEW report.connections(
     remote_address,
     -- Remote port.
     remote_port,
-    -- Of a unix socket with a path: that of the one connected to or accepted by, from the root. In another mount
-    -- namespace than the recorder's it begins with that.
-    unix_path,
     -- Name of the error; NULL: a success.
     error,
     -- From the call's entry to its return, waiting included [us].
     latency_us,
+    -- Of a unix socket with a path: that of the one connected to or accepted by, from the root. In another mount
+    -- namespace than the recorder's it begins with that.
+    unix_path,
     -- When the process began, since boot [ns]. A process is the pair (pid, start).
     start
 ) AS
@@ -44,9 +44,9 @@ SELECT
     local_port,
     remote_address,
     remote_port,
-    unfiltered.file_name(mount_namespace, unix_path),
     error,
     latency_ns / 1e3,
+    unfiltered.file_name(mount_namespace, unix_path),
     start
 FROM main.sockets
 WHERE syscall IN ('connect', 'accept', 'accept4')
