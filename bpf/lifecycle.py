@@ -102,7 +102,8 @@ EXEC = Kind(
         Col(
             "interpreter",
             "bytes",
-            "What runs `path`, as its first line (#!) or binfmt_misc has it; NULL if it runs by itself.",
+            "What runs `path`, as its first line (#!) or binfmt_misc has it, of several the last; NULL if it runs by "
+            "itself.",
             sizes=(64, 256),
             null=NO_LENGTH,
         ),

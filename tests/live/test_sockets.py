@@ -149,3 +149,41 @@ def test_a_connection_of_another_program(tmp_path: Path) -> None:
     trace = record_command(tmp_path / "t.parquet", "/bin/sh", "-c", f"{sys.executable} -I -S -c '{code}'; true")
     trace.assert_nothing_lost()
     assert trace.one("SELECT count(*) FROM sockets WHERE syscall = 'socket' AND socket_type = 'SOCK_DGRAM'") == 211
+
+
+def test_where_a_unix_socket_is(tmp_path: Path) -> None:
+    """A relative path is made absolute: by the kernel's own of what was bound, else by the current directory."""
+    code = """
+os.mkdir("a"); os.mkdir("b"); os.mkdir("jail")
+unix = lambda: socket.socket(socket.AF_UNIX)
+os.chdir("a"); server = unix(); server.bind("s"); server.listen(3)
+os.chdir("../b"); client = unix(); client.connect("../a/s"); server.accept()[0].shutdown(socket.SHUT_WR)
+attempt(unix().connect, "./s"); attempt(unix().bind, "no/s"); attempt(unix().connect, "\\0s")
+os.unlink("../a/s"); server.listen(5)
+pid = os.fork()
+if pid == 0:
+    os.chroot("../jail"); os.chdir("/")
+    inner = unix(); inner.bind("/s"); attempt(unix().connect, "/none")
+    os._exit(0)
+os.waitpid(pid, 0)
+os.chdir(os.path.dirname(os.getcwd()))
+"""
+    trace, _said = record(tmp_path, code)
+    found = trace.rows(
+        "SELECT syscall, error, local_address, remote_address, unix_path FROM sockets "
+        "WHERE family = 'AF_UNIX' AND syscall <> 'socket' ORDER BY ts"
+    )
+    a, b, jail = (tmp_path / name for name in ("a", "b", "jail"))
+    assert found == [
+        ("bind", None, "s", None, f"{a}/s"),
+        ("listen", None, "s", None, f"{a}/s"),
+        ("connect", None, None, "../a/s", f"{a}/s"),
+        ("accept4", None, "s", None, f"{a}/s"),
+        ("shutdown", None, "s", None, f"{a}/s"),
+        ("connect", "ENOENT", None, "./s", f"{b}/s"),
+        ("bind", "ENOENT", "no/s", None, f"{b}/no/s"),
+        ("connect", "ECONNREFUSED", None, "@s", None),
+        ("listen", None, "s", None, f"{a}/s (deleted)"),
+        ("bind", None, "/s", None, f"{jail}/s"),
+        ("connect", "ENOENT", None, "/none", f"{jail}/none"),
+    ]

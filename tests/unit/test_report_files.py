@@ -62,6 +62,57 @@ def test_files_by_path(tmp_path: Path) -> None:
     ]
 
 
+HERE = 4026531832
+"""The recorder's mount namespace."""
+
+
+def files_of(tmp_path: Path, rows: list[Row], columns: str) -> list[tuple[Any, ...]]:
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows, mount_namespace=HERE)) as trace:
+        return trace.sql(f"SELECT {columns} FROM report.files").fetchall()
+
+
+def test_files_by_what_they_are(tmp_path: Path) -> None:
+    """Two names of one file are one row, one name of two files two; what failed is with the file of its name."""
+    ok = {"origin": "absolute", "result": 3, "flags": 0, "latency_ns": 1000, "device": 5, "mount_namespace": HERE}
+    no = {
+        "origin": "absolute",
+        "result": -13,
+        "error": "EACCES",
+        "flags": 0,
+        "latency_ns": 1000,
+        "mount_namespace": HERE,
+    }
+    rows = [
+        *(row("open", at(1), **P, **ok, path="/a", inode=1) for _ in range(3)),
+        *(row("open", at(1), **Q, **ok, path="/link", inode=1) for _ in range(2)),
+        row("open", at(1), **P, **ok, path="/a", inode=2),
+        row("open", at(1), **P, **ok, path="/b", inode=2, generation=9),
+        row("open", at(1), **Q, **no, path="/a"),
+        row("open", at(1), **Q, **no, path="/never"),
+        row("open", at(1), **Q, **no | {"mount_namespace": HERE + 1}, path="/never"),
+        *(row("open", at(1), **P, **ok | {"device": 9}, path="/proc/self/stat", inode=i) for i in (7, 8)),
+    ]
+    assert sorted(files_of(tmp_path, rows, "path, opens, errors, processes, names, device, inode")) == [
+        ("/a", 1, 0, 1, 1, 5, 2),
+        ("/a", 6, 1, 2, 2, 5, 1),
+        ("/b", 1, 0, 1, 1, 5, 2),
+        ("/never", 1, 1, 1, 1, None, None),
+        ("/proc/self/stat", 2, 0, 1, 1, None, None),
+        (f"mnt:[{HERE + 1}]:/never", 1, 1, 1, 1, None, None),
+    ]
+
+
+def test_a_chroot_is_another_directory(tmp_path: Path) -> None:
+    told = {"origin": "absolute", "result": -2, "error": "ENOENT", "mount_namespace": HERE}
+    rows = [
+        row("open", at(1), **P, **told, path="/etc/x"),
+        row("open", at(2), **P, **told, path="/etc/x", directory="/jail"),
+    ]
+    assert sorted(files_of(tmp_path, rows, "path, opens")) == [("/etc/x", 1), ("/jail/etc/x", 1)]
+    found = report(tmp_path, "file_errors", rows)
+    assert sorted((r[2], r[4]) for r in found) == [("/etc/x", 1), ("/jail/etc/x", 1)]
+
+
 def test_errors_of_opens_and_of_changes(tmp_path: Path) -> None:
     no = {"result": -2, "error": "ENOENT", "origin": "absolute"}
     rows = [

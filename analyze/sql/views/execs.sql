@@ -48,7 +48,7 @@ CREATE VIEW execs(
     argv,
     -- Whether `argv` was longer than what was recorded.
     argv_truncated,
-    -- What runs `path`, as its first line (#!) or binfmt_misc has it; NULL if it runs by itself.
+    -- What runs `path`, as its first line (#!) or binfmt_misc has it, of several the last; NULL if it runs by itself.
     interpreter,
     -- When the process began, since boot (CLOCK_BOOTTIME), rounded down to a 10 ms clock tick as /proc shows it.
     -- A process is the pair (pid, start): a pid that is used again is another process [ns].
