@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -48,7 +49,7 @@ STATS_SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
 READING_IS_LOCKED = "the kernel is locked down (confidentiality): BPF may not read its memory"
 
 _VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: two words of each set
-_SET_KEEPCAPS, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = 8, 24, 38, 47  # include/uapi/linux/prctl.h
+_SET_PDEATHSIG, _SET_KEEPCAPS, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = 1, 8, 24, 38, 47  # uapi/linux/prctl.h
 _AMBIENT_CLEAR_ALL = 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -162,6 +163,7 @@ def unmeasured(held: frozenset[str], peaks_are_hidden: bool = False) -> dict[str
         if hides_processes():
             lacks["process"] = f"{what}: /proc is mounted with hidepid, and CAP_SYS_PTRACE is missing"
             lacks["memory"] = "of other users' processes: likewise"
+        lacks["pss"] = "of other users' processes: needs CAP_SYS_PTRACE"
     if "CAP_SYS_ADMIN" not in held and not stats_are_on():
         lacks["overhead"] = "of programs: needs CAP_SYS_ADMIN, or sysctl kernel.bpf_stats_enabled=1"
     if peaks_are_hidden:
@@ -198,6 +200,11 @@ def become(user: User, kept: frozenset[str]) -> None:
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
     reduce(kept)
+
+
+def end_with_parent() -> None:
+    """This process gets SIGKILL when the thread that forked it ends. After `reduce`: to have less resets that."""
+    _prctl(_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def for_compiler() -> None:
