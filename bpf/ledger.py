@@ -50,7 +50,7 @@ OVERHEAD = Kind(
     "overhead",
     "overhead",
     "What recording cost. A BPF program's run time is sampled: the kernel measures it in short windows only, because "
-    "measuring costs too. The recorder's own CPU time is exact.",
+    "measuring costs too. The recorder's own CPU time is exact, what its child processes do for it included.",
     cols=(
         TS,
         Col(
@@ -63,6 +63,13 @@ OVERHEAD = Kind(
         Col("runs", "u64", "Times that the program ran in the window, on all CPUs.", derived=True),
         Col("run_ns", "u64", "CPU time that it took in the window, on all CPUs.", "ns", derived=True),
         Col("rss_bytes", "u64", "Resident memory, of the recorder only.", "bytes", derived=True),
+        Col(
+            "longest_reading_ns",
+            "u64",
+            "The longest `reading_ns` of the kind `pss` in the window, of the recorder only; NULL: nothing was read.",
+            "ns",
+            derived=True,
+        ),
     ),
     of_interval=True,
 )

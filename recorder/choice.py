@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import bpf
 from bpf import ledger, lifecycle
 from bpf.errors import BadRequest, did_you_mean
+from bpf.kind import Kind
 
 ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
 """Kinds that a trace cannot be read without."""
@@ -20,6 +21,8 @@ ALSO_CALLED = {
     "network": "socket",
     "net": "socket",
     "errors": "syscall_errors",
+    "uss": "pss",
+    "smaps": "pss",
     "syscalls": "syscall_stats (or give --syscalls, for each call as an event)",
     "processes": "fork, exec and exit, which are always recorded",
 }
@@ -41,6 +44,11 @@ def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> f
     if left_out & (chosen | more):
         raise BadRequest(f"{_listed(left_out & (chosen | more))}: asked for and left out at once")
     return ((chosen | ALWAYS | LIVES if chosen else bpf.DEFAULT_KINDS) | more) - left_out
+
+
+def is_asked_for(kind: Kind, also: Iterable[str]) -> bool:
+    """Whether `--with` names the kind: of one that is recorded anyway, without its limits."""
+    return kind.name in _named("--with", also)
 
 
 def _listed(names: frozenset[str]) -> str:

@@ -17,7 +17,7 @@ from bpf import csource, ledger, schema, steps, syscalls
 from bpf.cpu import CPU, HOST
 from bpf.kind import Kind, ring_layouts
 from bpf.machine import MACHINE
-from bpf.memory import MEMORY
+from bpf.memory import MEMORY, PSS
 from bpf.process_io import PROCESS_IO
 from recorder import clock, inflight, kernel, program
 from recorder import ring as rings
@@ -27,6 +27,7 @@ from recorder.loader import Loaded
 from recorder.losses import Losses
 from recorder.machine import Machine
 from recorder.overhead import Overhead
+from recorder.pss import Pss
 from recorder.resident import Resident
 from recorder.steps import Steps
 from recorder.tasks import Holding, Tasks
@@ -59,6 +60,7 @@ class Collector:
         interval_s: float,
         overhead: Overhead,
         tasks: Tasks | None,
+        pss: Pss,
     ) -> None:
         """`tasks`: what the kernel says of threads at a snapshot; None: it does not."""
         self._loaded, self._sizes, self._writer, self._decoder, self._kinds = loaded, sizes, writer, decoder, kinds
@@ -67,6 +69,7 @@ class Collector:
         self.losses = Losses(loaded, sizes.cpus)
         self.overhead = overhead
         self.resident = Resident(interval_s)
+        self.pss = pss
         self._pairs = [MapPair(k, loaded, sizes.cpus) for k in sizes.map_kinds]
         self._rings = [
             (kind, rings.Ring(loaded.maps[name], size, layout))
@@ -150,6 +153,7 @@ class Collector:
         """What is to be looked at oftener than at each snapshot."""
         self.add(steps.STEP, self._steps.rows())
         self.add(ledger.OVERHEAD, self.overhead.tick())
+        self.add(PSS, self.pss.rows())
 
     def collect(self, epoch: int, ts: int) -> None:
         """The rows of an epoch that has ended."""
@@ -160,12 +164,18 @@ class Collector:
             if pair.kind is CPU:
                 starts = self._decoder.starts(records["start"])
                 self.resident.ran(zip(records["pid"].tolist(), starts.tolist(), strict=True))
-        self.add(MEMORY, self.resident.rows(ts, self._holding, everything=not self.control.epoch))
+        self.add_memory(ts, everything=not self.control.epoch)
         self.add(HOST, self._machine.host_rows(epoch, ts))
         self.add(MACHINE, [self._machine.row(ts)])
         self.add(steps.STEP, self._steps.rows())
         self.add(ledger.LOSS, self.losses.rows(ts))
         self.add(ledger.OVERHEAD, [self.overhead.recorder()])
+
+    def add_memory(self, ts: int, everything: bool = False) -> None:
+        """What the processes that are due have now."""
+        rows = self.resident.rows(ts, self._holding, everything)
+        self.add(MEMORY, rows)
+        self.pss.saw(rows)
 
     def add(self, kind: Kind, rows: list[dict[str, Any]]) -> None:
         """Rows made in Python, a handful at a time. `ts` is CLOCK_BOOTTIME ns."""

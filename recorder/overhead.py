@@ -7,6 +7,7 @@ from typing import Any
 
 from recorder import clock, kernel, procfs
 from recorder.loader import Loaded
+from recorder.pss import Pss
 from recorder.stats import Stats
 
 SAMPLE_EVERY_NS = 5_000_000_000
@@ -19,12 +20,12 @@ SAMPLE_NS = 50_000_000
 class Overhead:
     """Measures in windows that `tick` opens and closes. Rows are for the kind `overhead`, with `ts` in boot time."""
 
-    def __init__(self, loaded: Loaded, stats: Stats) -> None:
-        self._loaded, self._stats = loaded, stats
+    def __init__(self, loaded: Loaded, stats: Stats, pss: Pss) -> None:
+        self._loaded, self._stats, self._pss = loaded, stats, pss
         self._window: tuple[int, dict[str, kernel.ProgramStats]] | None = None
         self._next = clock.boottime_ns() + SAMPLE_NS
         self._own_since = clock.boottime_ns()
-        self._own_ns = _cpu_ns()
+        self._own_ns = self._cpu_ns()
 
     def tick(self) -> list[dict[str, Any]]:
         """Opens or closes a window if it is time. Returns the rows of a window that closed."""
@@ -64,13 +65,14 @@ class Overhead:
 
     def recorder(self) -> dict[str, Any]:
         """The recorder's own row: its CPU time since the last such row, and its memory now."""
-        now, used = clock.boottime_ns(), _cpu_ns()
+        now, used = clock.boottime_ns(), self._cpu_ns()
         row = {
             "ts": now,
             "part": "recorder",
             "window_ns": now - self._own_since,
             "run_ns": used - self._own_ns,
             "rss_bytes": procfs.rss_bytes(),
+            "longest_reading_ns": self._pss.longest_ns(),
         }
         self._own_since, self._own_ns = now, used
         return row
@@ -79,7 +81,7 @@ class Overhead:
         """Closes a window that is open."""
         return self._close(clock.boottime_ns()) if self._window else []
 
-
-def _cpu_ns() -> int:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return int((used.ru_utime + used.ru_stime) * 1e9)
+    def _cpu_ns(self) -> int:
+        """Of the recorder and of the child processes that work for it."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return int((used.ru_utime + used.ru_stime) * 1e9) + self._stats.cpu_ns() + self._pss.cpu_ns()

@@ -11,6 +11,8 @@ from bpf.kind import TICK_NS
 
 PF_KTHREAD = 0x00200000  # include/linux/sched.h
 
+PF_FORKNOEXEC = 0x00000040
+
 ARGV_BYTES = 4096
 
 ENDED = (b"Z", b"X")
@@ -184,6 +186,22 @@ def program_of(folder: str, kernel_thread: bool) -> Program:
         return Program(None, None, None, _mount_namespace(folder))
     argv = _read(f"{folder}/cmdline", ARGV_BYTES + 1) or None
     return Program(_program(folder), _file(folder), argv, _mount_namespace(folder))
+
+
+def _fields(stat: bytes) -> list[bytes]:
+    """Of proc_pid_stat(5) from field 3 on."""
+    return stat[stat.rfind(b")") + 2 :].split()
+
+
+def start_of(stat: bytes) -> int:
+    """When the process of this /proc/PID/stat began, in whole ticks [ns since boot]."""
+    return int(_fields(stat)[19]) * TICK_NS
+
+
+def is_forked(pid: int) -> bool:
+    """Whether the process has made no exec since its fork, so that it may share anonymous memory with its parent."""
+    fields = _fields(_read(f"/proc/{pid}/stat") or b"")
+    return len(fields) > 6 and bool(int(fields[6]) & PF_FORKNOEXEC)
 
 
 def lives(pid: int) -> bool:

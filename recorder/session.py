@@ -22,9 +22,10 @@ from bpf import csource, ledger, lifecycle, metadata, schema
 from bpf.cgroups import CGROUP
 from bpf.events import SYSCALL
 from bpf.kind import TICK_NS, Kind
+from bpf.memory import PSS
 from bpf.process_io import PROCESS_IO
 from bpf.version import version
-from recorder import cgroups, clock, host, inflight, kernel, memory, priority, privilege, processes, procfs
+from recorder import cgroups, clock, host, inflight, kernel, memory, priority, privilege, processes, procfs, pss
 from recorder.collector import Collector
 from recorder.counters import ZERO_KEY
 from recorder.decode import Decoder, escape
@@ -76,6 +77,7 @@ class Options:
     interval_s: float = 1.0
     filters: Filters = EVERYTHING
     kinds: frozenset[str] = bpf.DEFAULT_KINDS
+    every_pss: bool = False  # without the limits of the kind `pss`
     syscalls: tuple[str, ...] = ()  # the calls that are events, if the kind `syscall` is recorded; empty: all
     buffer_bytes: int | None = None  # of the first ring of such events
     max_rate: int | None = None  # events of a kind in a second
@@ -128,8 +130,11 @@ class Session:
         self._options, self._loaded, self._writer, self._names = options, loaded, writer, names
         self._ring_kinds = sizes.ring_kinds
         self._unmeasured = {**(unmeasured or {}), **(unseen or {})}
+        if PSS.name in options.kinds:
+            self._unmeasured |= pss.unmeasured()
         self._privileges = privileges
         self._stats = Stats()
+        self._pss = pss.Pss(limited=not options.every_pss)
         self._tasks, reason = Tasks.of(loaded)
         if not self._tasks:
             self._unmeasured |= {
@@ -139,7 +144,8 @@ class Session:
         self._collector = Collector(
             loaded, sizes, writer,
             Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ()), 1 if self._tasks else TICK_NS),
-            options.kinds, options.interval_s, Overhead(loaded, self._stats), self._tasks,
+            options.kinds, options.interval_s, Overhead(loaded, self._stats, self._pss), self._tasks,
+            self._pss,
         )  # fmt: skip
         self._stopped_by = ""
         self.signal = 0  # that ended it, if one did
@@ -183,6 +189,8 @@ class Session:
         if alive is not None:
             filters.follow(self._loaded, alive if filters.children else filters.pids)
         self._loaded.tell_shapes(self._names)
+        if PSS.name in self._options.kinds:
+            self._pss.delegate(self._privileges.owner if self._privileges else None)
         if self._privileges and ledger.OVERHEAD.name in self._options.kinds:
             self._stats.delegate()
         self._probes = self._loaded.attach()
@@ -200,6 +208,7 @@ class Session:
         if not command:
             inflight.mark_blocked(self._loaded, self._started, rows)
             self._collector.resident.ran((row["pid"], row["start"]) for row in rows if not row["kernel_thread"])
+            self._collector.add_memory(self._started)
         else:
             held = command.start()
             inflight.mark_outside(self._loaded, held)
@@ -321,6 +330,7 @@ class Session:
             time.sleep(0.01)
 
     def _end(self, command: Command | None) -> metadata.Recording:
+        self._pss.end()
         self._collector.add(
             lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), self._there(self._followed()))
         )
@@ -333,7 +343,9 @@ class Session:
         self._collector.collect(epoch, self._ended)
         self._loaded.detach()  # not before: a copy that is alone takes all for skipped
         self._collector.unfinished(self._started, self._ended)
-        self._collector.add(ledger.OVERHEAD, self._collector.overhead.close())
+        self._collector.add(PSS, self._pss.last_rows(self._ended))
+        overhead = self._collector.overhead
+        self._collector.add(ledger.OVERHEAD, [*overhead.close(), overhead.recorder()])
         self._collector.clock_row("end", moment, clock.boottime_ns() - self._ended)
         return self._writer.finish(self._recording(command))
 
@@ -341,6 +353,7 @@ class Session:
         """Gives back what the recording took from the kernel."""
         self._collector.close()
         self._stats.close()
+        self._pss.close()
         if self._tasks:
             self._tasks.close()
 

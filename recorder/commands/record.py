@@ -179,7 +179,8 @@ Examples:
     "also",
     multiple=True,
     metavar="KINDS",
-    help="Record these kinds, too, which are left out by default as they cost much: kernel_memory.",
+    help="Record these kinds, too, which are left out by default as they cost much: kernel_memory. With pss, that of "
+    "every process, however large, and for as long as that takes.",
 )
 @click.option(
     "--syscalls",
@@ -254,6 +255,7 @@ def record(
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
     from bpf.events import SYSCALL
+    from bpf.memory import PSS
     from bpf.steps import STEP, STEPPED
     from recorder import choice, limits, memory, prepare
     from recorder.errors import CannotRecord
@@ -294,6 +296,7 @@ def record(
         interval_s=interval,
         filters=filters,
         kinds=kinds,
+        every_pss=choice.is_asked_for(PSS, also),
         syscalls=listed or (),
         buffer_bytes=buffer,
         command=command,

@@ -97,11 +97,13 @@ def test_root_keeps_only_what_recording_needs(tmp_path: Path) -> None:
             with recording(path) as running:
                 wait_for(lambda: has_dropped(running.process.pid))
                 assert_only(running.process.pid, PTRACE | READ_ALL)
-                (stats,) = children(running.process.pid)
+                pss, stats = children(running.process.pid)
+                wait_for(lambda: has_dropped(pss))
+                assert_only(pss, PTRACE)
                 wait_for(lambda: has_dropped(stats))
                 assert_only(stats, ADMIN)
                 wait_for(lambda: runs_measured(path))
-            assert not Path(f"/proc/{stats}").exists()
+            assert not any(Path(f"/proc/{child}").exists() for child in (pss, stats))
             for edge in ("start", "end"):
                 query = f"SELECT path FROM '{path}' WHERE kind = 'process' AND pid = {other.pid} AND edge = '{edge}'"
                 assert outside(query) == [(exe,)]
