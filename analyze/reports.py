@@ -35,6 +35,7 @@ ORDER = (
     "runqueue",
     "cpus",
     "memory",
+    "pss",
     "memory_growth",
     "memory_timeline",
     "kernel_memory",

@@ -30,7 +30,8 @@ WHERE ts IS NOT NULL AND rss_bytes IS NOT NULL
 ENDS = f"SELECT epoch_ns(ts) AS ts, {IDS} FROM main.exits WHERE ts IS NOT NULL"
 
 GROWTH = f"""
-SELECT {IDS}, comm, growth_bytes_per_min, r2, samples, span_s, CAST(first_rss_bytes AS DOUBLE) AS first_rss_bytes
+SELECT {IDS}, comm, growth_bytes_per_min, r2, samples, span_s, CAST(first_rss_bytes AS DOUBLE) AS first_rss_bytes,
+    COALESCE(shmem_bytes_per_min > growth_bytes_per_min / 2, FALSE) AS is_shared
 FROM report.memory_growth
 WHERE growth_bytes_per_min IS NOT NULL
 """
@@ -61,6 +62,7 @@ class Growth:
     bytes_per_min: float
     is_told: bool
     is_steady: bool
+    is_shared: bool  # more than half of it is shared memory
 
     @property
     def text(self) -> str:
@@ -123,7 +125,12 @@ def _growth(trace: Trace) -> dict[Key, Growth]:
     told = (np.nan_to_num(rows["r2"]) >= LINEAR) & (np.abs(grown) >= SOME * (rows["first_rss_bytes"] + grown))
     keys = zip(rows["pid"].tolist(), rows["start"].tolist(), strict=True)
     values = zip(
-        rows["comm"].tolist(), rows["growth_bytes_per_min"].tolist(), told.tolist(), steady.tolist(), strict=True
+        rows["comm"].tolist(),
+        rows["growth_bytes_per_min"].tolist(),
+        told.tolist(),
+        steady.tolist(),
+        rows["is_shared"].tolist(),
+        strict=True,
     )
     return {key: Growth(*value) for key, value in zip(keys, values, strict=True)}
 
@@ -140,7 +147,8 @@ def _with_leak(ranked: Ranking, leaks: list[Key], growth: dict[Key, Growth]) -> 
 
 
 def _leak_note(key: Key, growth: Growth) -> str:
-    return f"{style.text_of(growth.comm)} {key[0]} grows steadily, by {units.amount(growth.bytes_per_min)} a minute."
+    how = "touches more of its shared memory" if growth.is_shared else "grows steadily"
+    return f"{style.text_of(growth.comm)} {key[0]} {how}, by {units.amount(growth.bytes_per_min)} a minute."
 
 
 def _layers(over: Steps, rows: dict[str, Any], ends: dict[str, Any], top: list[Shown]) -> list[stack.Layer]:

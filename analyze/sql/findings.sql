@@ -36,6 +36,7 @@ found AS (
     UNION ALL SELECT 'cpu_bound', * FROM finding.cpu_bound
     UNION ALL SELECT 'cpu_saturation', * FROM finding.cpu_saturation
     UNION ALL SELECT 'cpu_wait', * FROM finding.cpu_wait
+    UNION ALL SELECT 'descriptor_leak', * FROM finding.descriptor_leak
     UNION ALL SELECT 'errno_storm', * FROM finding.errno_storm
     UNION ALL SELECT 'fork_storm', * FROM finding.fork_storm
     UNION ALL SELECT 'io_pressure', * FROM finding.io_pressure
@@ -46,6 +47,8 @@ found AS (
     UNION ALL SELECT 'missing_files', * FROM finding.missing_files
     UNION ALL SELECT 'name_lookup', * FROM finding.name_lookup
     UNION ALL SELECT 'restart_loop', * FROM finding.restart_loop
+    UNION ALL SELECT 'shared_memory', * FROM finding.shared_memory
+    UNION ALL SELECT 'thread_leak', * FROM finding.thread_leak
     UNION ALL SELECT 'unreaped', * FROM finding.unreaped
     UNION ALL SELECT 'slow_service', * FROM finding.slow_service
     UNION ALL SELECT 'slow_tail', * FROM finding.slow_tail

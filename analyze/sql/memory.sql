@@ -1,8 +1,8 @@
 -- Resident memory of each process: what it had when last seen, and the most that it ever had.
 --
 -- Looked at in each snapshot in which the process ran; between two of them it has what it had. What processes share
--- counts for each of them, so the sum over processes is more than the machine uses. A process that lived between two
--- snapshots has its peak only.
+-- counts for each of them, so the sum over processes is more than the machine uses; that of `pss_mib` is not, but not
+-- every process was read for that (report `pss`). A process that lived between two snapshots has its peak only.
 CREATE VIEW report.memory(
     -- Process id (thread group id).
     pid,
@@ -12,12 +12,16 @@ CREATE VIEW report.memory(
     peak_rss_mib,
     -- Resident memory when last seen in the window [MiB].
     rss_mib,
-    -- Of that, memory of its own: heap, stacks, what it wrote to private mappings [MiB].
+    -- Of that, anonymous memory: heap, stacks, what was written to private mappings, by its parent before a fork, too [MiB].
     rss_anon_mib,
     -- Of that, pages of files that it has mapped [MiB].
     rss_file_mib,
     -- Of that, shared memory [MiB].
     rss_shmem_mib,
+    -- Its share of resident memory when it was last read for that: of each page its part [MiB]; NULL: it was not read.
+    pss_mib,
+    -- Of that, what no other process maps, and its end would give back [MiB].
+    private_mib,
     -- Its memory that was in swap space then [MiB].
     swap_mib,
     -- Huge pages of hugetlbfs that it had mapped then, which are no part of its resident memory [MiB].
@@ -70,11 +74,14 @@ SELECT
     t.anon / 1048576.0,
     t.file / 1048576.0,
     t.shmem / 1048576.0,
+    s.pss_mib,
+    s.private_mib,
     t.swap / 1048576.0,
     t.hugetlb / 1048576.0,
     (CAST(t.rss AS DOUBLE PRECISION) - t.first_rss) / 1048576.0,
     t.seen,
     t.start
 FROM totals AS t
+LEFT JOIN report.pss AS s ON s.pid = t.pid AND s.start IS NOT DISTINCT FROM t.start
 LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
 ORDER BY t.peak DESC NULLS LAST, t.rss DESC NULLS LAST, t.pid, t.start;

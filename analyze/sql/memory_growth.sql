@@ -17,6 +17,10 @@ CREATE VIEW report.memory_growth(
     peak_rss_bytes,
     -- Slope of the line [bytes a minute]; below 0 if it shrank, NULL with fewer than three samples.
     growth_bytes_per_min,
+    -- Of that, by anonymous memory alone, which is the process's own but for what it shares since a fork [bytes a minute].
+    anon_bytes_per_min,
+    -- Of that, by shared memory alone, which it may be touching for the first time only [bytes a minute].
+    shmem_bytes_per_min,
     -- How much of the variance the line explains, from 0 to 1; NULL with fewer than three samples, and if the memory never
     -- changed, as there is none.
     r2,
@@ -41,6 +45,8 @@ samples AS (
         m.pid, m.start,
         EPOCH_NS(m.ts) AS ns,
         m.peak_rss_bytes,
+        m.rss_anon_bytes,
+        m.rss_shmem_bytes,
         -- TRY: a sum that no machine can have is damage, and must not cost the whole answer.
         unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS rss_bytes
     FROM main.memory AS m
@@ -65,6 +71,9 @@ totals AS (
         MAX(CASE WHEN n = samples THEN rss_bytes END) AS last_rss,
         MAX(peak_rss_bytes) AS peak,
         CASE WHEN COUNT(*) >= 3 THEN 60 * REGR_SLOPE(CAST(rss_bytes AS DOUBLE PRECISION), second) END AS growth,
+        CASE WHEN COUNT(*) >= 3 THEN 60 * REGR_SLOPE(CAST(rss_anon_bytes AS DOUBLE PRECISION), second) END AS anon_growth,
+        CASE WHEN COUNT(*) >= 3
+            THEN 60 * REGR_SLOPE(CAST(rss_shmem_bytes AS DOUBLE PRECISION), second) END AS shmem_growth,
         CASE WHEN COUNT(*) >= 3 AND MIN(rss_bytes) < MAX(rss_bytes)
             THEN REGR_R2(CAST(rss_bytes AS DOUBLE PRECISION), second) END AS r2,
         COUNT(*) AS samples,
@@ -79,6 +88,8 @@ SELECT
     t.last_rss,
     t.peak,
     t.growth,
+    t.anon_growth,
+    t.shmem_growth,
     t.r2,
     t.samples,
     t.span_s,

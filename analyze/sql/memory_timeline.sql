@@ -11,7 +11,7 @@ CREATE VIEW report.memory_timeline(
     comm,
     -- Resident memory: the sum of the three kinds [bytes].
     rss_bytes,
-    -- Of that, memory of its own: heap, stacks, what it wrote to private mappings [bytes].
+    -- Of that, anonymous memory: heap, stacks, what was written to private mappings [bytes].
     rss_anon_bytes,
     -- Of that, pages of files that it has mapped [bytes].
     rss_file_bytes,

@@ -711,7 +711,9 @@ def test_memory_growth(tmp_path: Path) -> None:
     line = [0.8 * s for s in seconds]
     f = one(tmp_path, rows(line), "memory_growth")
     assert (f.severity, f.pid, f.summary) == ("medium", 7, "leak (7) grows by 48.0 MiB a minute, as with a leak")
-    assert f.evidence == "from 10.0 to 18.0 MiB of its own in 10.0 s and 11 snapshots: 48.0 MiB a minute, r2 1.000"
+    assert f.evidence == (
+        "from 10.0 to 18.0 MiB of anonymous memory in 10.0 s and 11 snapshots: 48.0 MiB a minute, r2 1.000"
+    )
     assert one(tmp_path, rows([20 * m for m in line]), "memory_growth").severity == "medium"
     assert one(tmp_path, rows([23 * m for m in line]), "memory_growth").severity == "high"
     assert not found(tmp_path, rows([0.99 * m for m in line]))  # less than 8 MiB
@@ -721,6 +723,84 @@ def test_memory_growth(tmp_path: Path) -> None:
     assert not found(tmp_path, rows([0, 2, 4, 6, 8, 9, 9.5, 10, 10.2, 10.4, 10.5]))  # it fills up
     assert not found(tmp_path, rows(line), since="+1.5")  # 9 snapshots
     assert not found(tmp_path, [alive(7), *grown(7, seconds[:-1], line[:-1])])  # 9 s
+
+
+def held(pid: int, seconds: list[float], **columns: list[float | None]) -> list[Row]:
+    """Rows of the kind `memory` with these columns, one value for each second."""
+    return [
+        row("memory", at(s), pid=pid, start=born(-100), **{name: values[i] for name, values in columns.items()})
+        for i, s in enumerate(seconds)
+    ]
+
+
+def shares(pid: int, second: float, **mib: float) -> Row:
+    """A row of the kind `pss`."""
+    sizes = {f"{name}_bytes": round(m * MEBI) for name, m in mib.items()}
+    return row("pss", at(second), pid=pid, start=born(-100), reading_ns=1000, **sizes)
+
+
+def test_growth_is_of_what_is_not_shared_since_a_fork(tmp_path: Path) -> None:
+    seconds = [float(s) for s in range(11)]
+    rows = [alive(7, "worker"), *grown(7, seconds, [100 + 0.9 * s for s in seconds])]
+    # 9 MiB are less than 10 % of 100, and more than that of the 40 that are its own: of 120 it has 60 by its share.
+    assert not found(tmp_path, rows)
+    f = one(tmp_path, [*rows, shares(7, 5, pss=70, pss_anon=60, anonymous=120)], "memory_growth")
+    assert f.evidence == (
+        "from 40.0 to 49.0 MiB of its own in 10.0 s and 11 snapshots: 54.0 MiB a minute, r2 1.000; "
+        "60.0 MiB more are others' part since a fork"
+    )
+    # What was read before an exec is of other memory.
+    exec_ = row("exec", at(0), pid=7, start=born(-100), ppid=1, comm="worker", path="/w", argv=["w"])
+    assert not found(tmp_path, [*rows, exec_, shares(7, -1, pss=70, pss_anon=60, anonymous=120)])
+    alone = one(tmp_path, [*rows, shares(7, 5, pss=40, pss_anon=30, anonymous=120)], "memory_growth")
+    assert alone.evidence.startswith("from 10.0 to 19.0 MiB of its own in")
+
+
+def test_shared_memory_that_is_touched_is_no_leak(tmp_path: Path) -> None:
+    seconds = [float(s) for s in range(11)]
+
+    def rows(per_s: float) -> list[Row]:
+        shmem = [(16 + per_s * s) * MEBI for s in seconds]
+        known = {"rss_anon_bytes": [5.0 * MEBI] * 11, "rss_shmem_bytes": shmem, "swap_bytes": [0.0] * 11}
+        return [alive(7, "postgres"), *held(7, seconds, **known)]  # type: ignore[arg-type]
+
+    fs = found(tmp_path, [*rows(30), shares(7, 9, pss=81, pss_shmem=79, pss_anon=2, anonymous=5)])
+    (f,) = fs
+    assert (f.rule, f.severity) == ("shared_memory", "low")
+    assert f.summary == (
+        "postgres (7) touches 1800.0 MiB more of shared memory a minute, which ends at the size of the segment"
+    )
+    assert f.evidence == (
+        "from 16.0 to 316.0 MiB of shared memory in 10.0 s and 11 snapshots: 1800.0 MiB a minute, r2 1.000; "
+        "79.0 MiB are its part of it (PSS)"
+    )
+    assert not found(tmp_path, rows(0.79))  # less than 8 MiB
+
+
+@pytest.mark.parametrize(("what", "least"), [("descriptors", 20), ("threads", 10)])
+def test_leaks_of_descriptors_and_threads(tmp_path: Path, what: str, least: int) -> None:
+    seconds = [float(s) for s in range(11)]
+    rule = {"descriptors": "descriptor_leak", "threads": "thread_leak"}[what]
+
+    def rows(grown_by: float, first: int = 30) -> list[Row]:
+        values = [float(round(first + grown_by * s / 10)) for s in seconds]
+        return [alive(7, "server"), *held(7, seconds, **{what: values})]  # type: ignore[arg-type]
+
+    f = one(tmp_path, rows(least), rule)
+    assert f.severity == "medium"  # 120 or 60 a minute
+    assert f.summary == f"server (7) has {least * 6} {what} more a minute, as with a leak"
+    assert f.evidence == (
+        f"from 30 to {30 + least} {what} in 10.0 s and 11 snapshots: {least * 6}.0 a minute, r2 1.000"
+    )
+    assert one(tmp_path, rows(200), rule).severity == "high"
+    assert not found(tmp_path, rows(least - 1))
+    assert not found(tmp_path, rows(least, 10 * least + 10))  # less than 10 %
+    unknown = held(7, seconds, rss_anon_bytes=[0.0] * 11)
+    assert not found(tmp_path, [alive(7), *unknown])
+    # One that also grows says both.
+    both = held(7, seconds, rss_anon_bytes=[2.0 * s * MEBI for s in seconds], **{what: [10.0 + 5 * s for s in seconds]})
+    f = one(tmp_path, [alive(7, "server"), *both], "memory_growth")
+    assert f.evidence.endswith(f"; {what} from 10 to 60")
 
 
 def test_memory_of_what_computes_and_ends_is_no_leak(tmp_path: Path) -> None:

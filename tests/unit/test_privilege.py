@@ -71,7 +71,10 @@ def test_with_all_nothing_is_unmeasured() -> None:
 def test_what_is_unmeasured_names_the_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privilege, "hides_processes", lambda: False)
     monkeypatch.setattr(privilege, "stats_are_on", lambda: False)
-    for lacking, what in [("CAP_SYS_PTRACE", ["process.path", "syscall_inflight"]), ("CAP_SYS_ADMIN", ["overhead"])]:
+    for lacking, what in [
+        ("CAP_SYS_PTRACE", ["process.path", "syscall_inflight", "pss"]),
+        ("CAP_SYS_ADMIN", ["overhead"]),
+    ]:
         lacks = privilege.unmeasured(ALL - {lacking})
         assert list(lacks) == what
         assert all(lacking in why for why in lacks.values())

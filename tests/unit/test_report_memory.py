@@ -36,3 +36,33 @@ def test_last_seen_and_peak(tmp_path: Path) -> None:
     assert (short["pid"], short["peak_rss_mib"], short["rss_mib"], short["seen"]) == (8, 3, None, None)
     (big, _) = report(tmp_path, rows, until="+2.5")
     assert (big["peak_rss_mib"], big["rss_mib"], big["growth_mib"]) == (20, 13, 0)
+
+
+def shared(second: float, pid: int, **columns: Any) -> Row:
+    return row("pss", at(second), pid=pid, start=born(0), **columns)
+
+
+def test_what_is_a_process_s_own(tmp_path: Path) -> None:
+    sizes = {
+        "pss_bytes": 12 * MIB, "pss_anon_bytes": 4 * MIB, "pss_file_bytes": 3 * MIB, "pss_shmem_bytes": 5 * MIB,
+        "private_dirty_bytes": 2 * MIB, "private_clean_bytes": MIB, "shared_dirty_bytes": 20 * MIB,
+        "shared_clean_bytes": 4 * MIB, "anonymous_bytes": 7 * MIB, "swap_pss_bytes": 0,
+    }  # fmt: skip
+    rows = [
+        had(1, 7, 7, 4, 16, 27),
+        had(1, 8, 1, 1, 1, 3),
+        had(1, 9, 1, 1, 1, 3),
+        shared(1, 7, reading_ns=3_000_000, **sizes),
+        shared(3, 7, reading_ns=2_000_000, **{**sizes, "pss_bytes": 13 * MIB}),
+        shared(4, 7, unread="ended"),
+        shared(4, 8, unread="too large"),
+    ]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        seven, eight = trace.report("pss").df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
+    assert (seven["pid"], seven["pss_mib"], seven["private_mib"], seven["private_dirty_mib"]) == (7, 13, 3, 2)
+    assert (seven["shared_mib"], seven["shared_anon_mib"], seven["readings"], seven["longest_ms"]) == (24, 3, 2, 3)
+    assert (seven["unread"], seven["read"].timestamp()) == (None, at(3) / 1e9)
+    assert (eight["pid"], eight["pss_mib"], eight["readings"], eight["unread"]) == (8, None, 0, "too large")
+    seven, eight, nine = report(tmp_path, rows)
+    assert [p["pss_mib"] for p in (seven, eight, nine)] == [13, None, None]
+    assert [p["private_mib"] for p in (seven, eight, nine)] == [3, None, None]

@@ -1,0 +1,93 @@
+-- What of a process grew steadily in the window: its own memory, shared memory, descriptors, threads.
+--
+-- Along a line, with r2 of at least 0.9, over 10 snapshots and 10 s or more since its last exec, by 10 % in all, and in
+-- each half of the time by a quarter of it. Left out is what began and ended in the window with success and wanted a CPU
+-- half of its life.
+CREATE VIEW finding.trend(
+    -- Process id (thread group id).
+    pid,
+    -- When the process began, since boot [ns].
+    start,
+    -- What grew: 'own', 'shared', 'descriptors' or 'threads'.
+    what,
+    -- Snapshots in which it was looked at.
+    samples,
+    -- From the first to the last [s].
+    span_s,
+    -- What it was at first [bytes, or a number].
+    first_value,
+    -- What it was at last.
+    last_value,
+    -- Slope of the line, by a minute.
+    per_min,
+    -- How much of the variance the line explains, from 0 to 1.
+    r2,
+    -- Anonymous memory that is others' part since a fork, and not in these values [bytes]; NULL: not known.
+    aside
+) AS
+WITH
+-- An exec gives the process new memory.
+execs AS (
+    SELECT pid, start, MAX(ts) AS ts
+    FROM main.execs
+    GROUP BY pid, start
+),
+held AS (
+    SELECT
+        m.pid,
+        m.start,
+        EPOCH_NS(m.ts) / 1e9 AS at_s,
+        m.rss_anon_bytes,
+        m.rss_shmem_bytes,
+        m.swap_bytes,
+        m.descriptors,
+        m.threads,
+        1048576 * s.shared_anon_mib AS aside
+    FROM main.memory AS m
+    LEFT JOIN execs AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start
+    LEFT JOIN report.pss AS s ON s.pid = m.pid AND s.start IS NOT DISTINCT FROM m.start
+        AND (e.ts IS NULL OR s.read >= e.ts)
+    WHERE e.ts IS NULL OR m.ts >= e.ts
+),
+samples AS (
+    SELECT pid, start, at_s, 'own' AS what,
+        CAST(rss_anon_bytes AS DOUBLE PRECISION) + COALESCE(swap_bytes, 0) - COALESCE(aside, 0) AS value, aside
+    FROM held
+    UNION ALL SELECT pid, start, at_s, 'shared', CAST(rss_shmem_bytes AS DOUBLE PRECISION), aside FROM held
+    UNION ALL SELECT pid, start, at_s, 'descriptors', CAST(descriptors AS DOUBLE PRECISION), aside FROM held
+    UNION ALL SELECT pid, start, at_s, 'threads', CAST(threads AS DOUBLE PRECISION), aside FROM held
+),
+ends AS (
+    SELECT pid, start, what, MIN(at_s) AS first_s, MAX(at_s) AS last_s
+    FROM samples
+    WHERE value IS NOT NULL
+    GROUP BY pid, start, what
+    HAVING COUNT(*) >= 10 AND MAX(at_s) - MIN(at_s) >= 10 AND MIN(value) < MAX(value)
+),
+lines AS (
+    SELECT
+        m.pid,
+        m.start,
+        m.what,
+        COUNT(*) AS samples,
+        ANY_VALUE(e.last_s - e.first_s) AS span_s,
+        MIN_BY(m.value, m.at_s) AS first_value,
+        MAX_BY(m.value, m.at_s) AS last_value,
+        MAX_BY(m.value, CASE WHEN m.at_s <= (e.first_s + e.last_s) / 2 THEN m.at_s END) AS middle_value,
+        60 * REGR_SLOPE(m.value, m.at_s - e.first_s) AS per_min,
+        REGR_R2(m.value, m.at_s - e.first_s) AS r2,
+        ANY_VALUE(m.aside) AS aside
+    FROM samples AS m
+    JOIN ends AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start AND e.what = m.what
+    WHERE m.value IS NOT NULL
+    GROUP BY m.pid, m.start, m.what
+)
+SELECT l.pid, l.start, l.what, l.samples, l.span_s, l.first_value, l.last_value, l.per_min, l.r2, l.aside
+FROM lines AS l
+JOIN finding.process AS p ON p.pid = l.pid AND p.start IS NOT DISTINCT FROM l.start
+WHERE NOT (p.ended_here AND COALESCE(p.exit_code = 0, FALSE) AND p.lifetime_ns / 1e9 <= p.alive_s + 0.1
+        AND COALESCE(p.cpu_s, 0) + COALESCE(p.wait_s, 0) >= 0.5 * p.alive_s)
+    AND l.r2 >= 0.9
+    AND l.last_value - l.first_value >= 0.1 * l.first_value
+    AND l.middle_value - l.first_value >= 0.25 * (l.last_value - l.first_value)
+    AND l.last_value - l.middle_value >= 0.25 * (l.last_value - l.first_value);

@@ -1,0 +1,73 @@
+-- How much of each process's memory is its own (private), and its share of the rest (PSS), when it was last read.
+--
+-- The sum of PSS over all processes is what they use of the machine together, each page once; what is private comes back
+-- if the process ends. To read it takes the kernel long, so not every process was read: `unread` says why. Of a process
+-- that had no memory any more, or none of its own, as a thread of the kernel, there is nothing to read.
+CREATE VIEW report.pss(
+    -- Process id (thread group id).
+    pid,
+    -- Command name, last known.
+    comm,
+    -- Proportional set size: of each resident page its part, a half of one that two processes map [MiB].
+    pss_mib,
+    -- Of that, anonymous memory [MiB].
+    pss_anon_mib,
+    -- Of that, pages of files [MiB].
+    pss_file_mib,
+    -- Of that, shared memory [MiB].
+    pss_shmem_mib,
+    -- Resident pages that no other process maps [MiB]; some tools call it USS.
+    private_mib,
+    -- Of that, what was written to [MiB].
+    private_dirty_mib,
+    -- Resident pages that other processes map as well [MiB].
+    shared_mib,
+    -- Of the anonymous memory, the part of others: of pages that nobody has written to since a fork [MiB].
+    shared_anon_mib,
+    -- Its part of what is in swap space [MiB].
+    swap_pss_mib,
+    -- Times that it was read in the window.
+    readings,
+    -- How long that took at the most, in which a change to its mappings may have had to wait [ms].
+    longest_ms,
+    -- When it was last read.
+    read,
+    -- Why it was not read, in the end; NULL: it was.
+    unread,
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+WITH
+placed AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY unread IS NOT NULL, ts DESC) AS n
+    FROM main.pss
+),
+totals AS (
+    SELECT pid, start, COUNT(CASE WHEN unread IS NULL THEN 1 END) AS readings, MAX(reading_ns) AS longest_ns
+    FROM main.pss
+    GROUP BY pid, start
+)
+SELECT
+    t.pid,
+    p.comm,
+    l.pss_bytes / 1048576.0 AS pss_mib,
+    l.pss_anon_bytes / 1048576.0,
+    l.pss_file_bytes / 1048576.0,
+    l.pss_shmem_bytes / 1048576.0,
+    -- TRY: a sum that no machine can have is damage, and must not cost the whole answer.
+    TRY(l.private_dirty_bytes + l.private_clean_bytes) / 1048576.0,
+    l.private_dirty_bytes / 1048576.0,
+    TRY(l.shared_dirty_bytes + l.shared_clean_bytes) / 1048576.0,
+    GREATEST(0, (CAST(l.anonymous_bytes AS DOUBLE PRECISION) - l.pss_anon_bytes) / 1048576.0),
+    l.swap_pss_bytes / 1048576.0,
+    t.readings,
+    t.longest_ns / 1e6,
+    CASE WHEN l.unread IS NULL THEN l.ts END,
+    l.unread,
+    t.start
+FROM totals AS t
+JOIN placed AS l ON l.n = 1 AND l.pid IS NOT DISTINCT FROM t.pid AND l.start IS NOT DISTINCT FROM t.start
+LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+ORDER BY pss_mib DESC NULLS LAST, t.pid, t.start;
