@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bpf import schema
 from bpf.version import version
-from tests.live.oracles import build, calls, cpu, memory
+from tests.live.oracles import build, calls, cpu, memory, shares
 from tests.live.oracles.figure import Figure
 from tests.live.oracles.tools import find
 
@@ -50,6 +50,9 @@ sysmon charges from switch to switch and the kernel, when a thread that wakes up
 25 us a switch are allowed for that, beside 0.5 %. A wait is counted when it ends, so the spinner may lack one that goes
 on. Of 23 processes that lived for 5 ms of CPU time each figure may differ by what a process does on its way out. What a
 hypervisor stole is in sysmon's CPU time and not in the kernel's.""",
+    "Memory that is shared": """\
+What is a process's own and its part of the rest, of layouts whose answer is known: four processes that touch all of one
+mapping, and a fork after which the child writes to a quarter. Besides that each has Python.""",
     "Memory": """\
 The peaks are those of processes that no snapshot has seen: they were read as each ended, from counters of the
 kernel that lag by up to a batch of pages for each CPU.""",
@@ -86,6 +89,8 @@ def comparisons(folder: Path) -> Iterator[tuple[str, list[Figure]]]:
         of_cpu += compare(folder)
     yield "CPU time, waits and switches", of_cpu
     yield "Memory", memory.held(folder) + (memory.peaks(folder) or [])
+    of_four = [figure for how in ("anonymous", "tmpfs", "file") for figure in shares.of_four(folder, how)]
+    yield "Memory that is shared", of_four + shares.after_a_fork(folder)
 
 
 def number(value: float) -> str:

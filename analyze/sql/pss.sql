@@ -1,8 +1,8 @@
--- How much of each process's memory is its own (private), and its share of the rest (PSS), when it was last read.
+-- How much of each process's memory is its own, and its part of what it shares (PSS).
 --
--- The sum of PSS over all processes is what they use of the machine together, each page once; what is private comes back
--- if the process ends. To read it takes the kernel long, so not every process was read: `unread` says why. Of a process
--- that had no memory any more, or none of its own, as a thread of the kernel, there is nothing to read.
+-- As it was when it was last read. The sum of PSS over all processes is what they use of the machine together, each page
+-- once; what is private comes back if the process ends. To read it takes the kernel long, so not every process was read:
+-- `unread` says why. A process that had no memory any more counts as ended.
 CREATE VIEW report.pss(
     -- Process id (thread group id).
     pid,
@@ -60,7 +60,9 @@ SELECT
     TRY(l.private_dirty_bytes + l.private_clean_bytes) / 1048576.0,
     l.private_dirty_bytes / 1048576.0,
     TRY(l.shared_dirty_bytes + l.shared_clean_bytes) / 1048576.0,
-    GREATEST(0, (CAST(l.anonymous_bytes AS DOUBLE PRECISION) - l.pss_anon_bytes) / 1048576.0),
+    -- Both are rounded to kB. GREATEST alone has no NULL.
+    CASE WHEN l.anonymous_bytes IS NOT NULL AND l.pss_anon_bytes IS NOT NULL
+        THEN GREATEST(0, (CAST(l.anonymous_bytes AS DOUBLE PRECISION) - l.pss_anon_bytes) / 1048576.0) END,
     l.swap_pss_bytes / 1048576.0,
     t.readings,
     t.longest_ns / 1e6,

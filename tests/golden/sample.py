@@ -172,6 +172,12 @@ def _cpu() -> list[Row]:
             rss_shmem_bytes=0, swap_bytes=0, peak_rss_bytes=40 << 20)
         for second, mib in ((1, 10), (2, 30))
     ] + [
+        row("pss", at(1.5), pid=SERVER, start=born(-400), pss_bytes=21 << 20, pss_anon_bytes=20 << 20,
+            pss_file_bytes=1 << 19, pss_shmem_bytes=0, private_dirty_bytes=15 << 20, private_clean_bytes=1 << 18,
+            shared_dirty_bytes=10 << 20, shared_clean_bytes=3 << 18, anonymous_bytes=25 << 20, swap_pss_bytes=0,
+            reading_ns=250_000),
+        row("pss", at(9), pid=101, start=born(1.0), unread="ended")
+    ] + [
         row("cgroup", at(0), cgroup_id=4242, cgroup_path="/kubepods/pod1/cri-containerd-" + "ab" * 32 + ".scope")
     ]  # fmt: skip
 

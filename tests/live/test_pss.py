@@ -16,88 +16,16 @@ import pytest
 
 from recorder import privilege, pss, rollup
 from recorder.pss import Pss
+from tests.live.oracles import shares
+from tests.live.oracles.figure import assert_all_hold
 from tests.live.oracles.memory import status
+from tests.live.oracles.shares import FOUR, LAYOUT, WAIT, layout, rollup_of
 from tests.live.recording import NOBODY, SYSMON, Trace, python, record_command, recording, start, wait_for
 from tests.live.test_privilege import as_nobody, children, comm, readable
 
 pytestmark = pytest.mark.live
 
 MIB = 1 << 20
-
-LAYOUT = """
-import ctypes, mmap, os, sys, time
-size, how = 48 << 20, sys.argv[1]
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
-def touch(m, first=0, last=size):
-    for i in range(first, last, 4096): m[i] = 1
-"""
-
-WAIT = """
-print(*pids, flush=True)
-while True: time.sleep(0.02)
-"""
-
-FOUR = (
-    LAYOUT
-    + """
-if how == "file":
-    f = open(sys.argv[2], "w+b"); f.truncate(size); f.write(os.urandom(4096)); f.flush()
-    m = mmap.mmap(f.fileno(), size)
-elif how == "tmpfs":
-    f = open(os.memfd_create("x"), "w+b"); f.truncate(size); m = mmap.mmap(f.fileno(), size)
-else:
-    m = mmap.mmap(-1, size, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
-touch(m)
-pids = [os.getpid()]
-for _ in range(3):
-    r, w = os.pipe()
-    pid = os.fork()
-    if not pid:
-        touch(m); os.write(w, b"1")
-        while True: time.sleep(0.02)
-    os.read(r, 1); pids.append(pid)
-"""
-    + WAIT
-)
-
-COPY_ON_WRITE = (
-    LAYOUT
-    + """
-m = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-touch(m)
-r, w = os.pipe()
-pids = [os.getpid(), os.fork()]
-if not pids[1]:
-    touch(m, 0, 12 << 20)
-    os.write(w, b"1")
-    while True: time.sleep(0.02)
-os.read(r, 1)
-"""
-    + WAIT
-)
-
-
-@contextlib.contextmanager
-def layout(code: str, *args: str) -> Iterator[list[int]]:
-    """The processes of a layout, which runs until the body has ended."""
-    process = python(code, *args, stdout=subprocess.PIPE)
-    assert process.stdout
-    pids = [int(pid) for pid in process.stdout.readline().split()]
-    assert pids
-    try:
-        yield pids
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        process.communicate()
-
-
-def rollup_of(pid: int) -> dict[str, int]:
-    """/proc/PID/smaps_rollup, in bytes."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    return {line.split()[0].rstrip(":"): int(line.split()[1]) << 10 for line in lines}
 
 
 def last(trace: Trace, pid: int, *columns: str) -> tuple[int, ...]:
@@ -110,34 +38,11 @@ def last(trace: Trace, pid: int, *columns: str) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("how", ["anonymous", "tmpfs", "file"])
 def test_what_four_processes_share(tmp_path: Path, how: str) -> None:
-    kind = "file" if how == "file" else "shmem"
-    with (
-        layout(FOUR, how, str(tmp_path / "mapped")) as pids,
-        recording(tmp_path / "t.parquet", "--interval", "0.2", "--with", "pss", "--only", "cpu,memory") as r,
-    ):
-        time.sleep(1)
-        exact = {pid: rollup_of(pid) for pid in pids}
-    for pid in pids:
-        share, whole, private = last(r, pid, f"pss_{kind}_bytes", "pss_bytes", "private_dirty_bytes")
-        assert 12 * MIB <= share < 14 * MIB, "a quarter of 48 MiB, and libraries"
-        assert private < 12 * MIB
-        assert abs(whole - exact[pid]["Pss"]) < MIB and abs(share - exact[pid][f"Pss_{kind.title()}"]) < MIB
-        resident = r.one(f"SELECT max(rss_{kind}_bytes) FROM memory WHERE pid = {pid}")
-        assert resident >= 48 * MIB, "each maps all of it"
+    assert_all_hold(shares.of_four(tmp_path, how))
 
 
 def test_copy_on_write_is_private_by_what_is_written(tmp_path: Path) -> None:
-    with (
-        layout(COPY_ON_WRITE, "") as (parent, child),
-        recording(tmp_path / "t.parquet", "--interval", "0.2", "--with", "pss", "--only", "cpu,memory") as r,
-    ):
-        time.sleep(1)
-    for pid in (parent, child):
-        share, private, anonymous = last(r, pid, "pss_anon_bytes", "private_dirty_bytes", "anonymous_bytes")
-        resident = r.one(f"SELECT max(rss_anon_bytes) FROM memory WHERE pid = {pid}")
-        assert resident >= 48 * MIB and abs(anonymous - resident) < MIB, "for each all of it"
-        assert 12 * MIB <= private < 17 * MIB, "the 12 MiB that were written to, and Python's own"
-        assert 12 * MIB + 18 * MIB <= share < 12 * MIB + 18 * MIB + 5 * MIB, "and a half of the other 36 MiB"
+    assert_all_hold(shares.after_a_fork(tmp_path))
 
 
 HUGE = LAYOUT + (
@@ -388,3 +293,26 @@ def test_a_child_that_hangs_holds_nothing_up() -> None:
     said = {(row["pid"], row["unread"]) for row in rows}
     assert said == {(pids[0], "no answer"), *((pid, "no time") for pid in pids[1:])}
     assert not alive(child.pid)
+
+
+GROWS = """
+import mmap, os, time
+kept = []
+m = mmap.mmap(-1, 96 << 20, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+leaks = os.fork() == 0
+for second in range(28):
+    if leaks:
+        kept.append(b"x" * (2 << 20))
+    else:
+        for i in range(second << 21, (second + 1) << 21, 4096): m[i] = 1
+    time.sleep(0.5)
+if not leaks: os.wait()
+"""
+
+
+def test_a_leak_is_told_from_shared_memory_that_is_touched(tmp_path: Path) -> None:
+    trace = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", GROWS)
+    parent = trace.one("SELECT pid FROM processes WHERE ppid = (SELECT recorder_pid FROM recording)")
+    found = {(rule, pid == parent) for rule, pid in trace.rows("SELECT rule, pid FROM report.findings")}
+    growth = {(rule, is_parent) for rule, is_parent in found if rule in ("memory_growth", "shared_memory")}
+    assert growth == {("memory_growth", False), ("shared_memory", True)}, found

@@ -749,6 +749,11 @@ def test_growth_is_of_what_is_not_shared_since_a_fork(tmp_path: Path) -> None:
         "from 40.0 to 49.0 MiB of its own in 10.0 s and 11 snapshots: 54.0 MiB a minute, r2 1.000; "
         "60.0 MiB more are others' part since a fork"
     )
+    large = [
+        *grown(7, seconds, [1 + 0.9 * s for s in seconds]),
+        row("pss", at(5), pid=7, start=born(-100), unread="too large"),
+    ]
+    assert " of anonymous memory in " in one(tmp_path, [alive(7, "worker"), *large], "memory_growth").evidence
     # What was read before an exec is of other memory.
     exec_ = row("exec", at(0), pid=7, start=born(-100), ppid=1, comm="worker", path="/w", argv=["w"])
     assert not found(tmp_path, [*rows, exec_, shares(7, -1, pss=70, pss_anon=60, anonymous=120)])

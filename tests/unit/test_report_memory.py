@@ -63,6 +63,7 @@ def test_what_is_a_process_s_own(tmp_path: Path) -> None:
     assert (seven["shared_mib"], seven["shared_anon_mib"], seven["readings"], seven["longest_ms"]) == (24, 3, 2, 3)
     assert (seven["unread"], seven["read"].timestamp()) == (None, at(3) / 1e9)
     assert (eight["pid"], eight["pss_mib"], eight["readings"], eight["unread"]) == (8, None, 0, "too large")
+    assert eight["shared_anon_mib"] is None
     seven, eight, nine = report(tmp_path, rows)
     assert [p["pss_mib"] for p in (seven, eight, nine)] == [13, None, None]
     assert [p["private_mib"] for p in (seven, eight, nine)] == [3, None, None]
