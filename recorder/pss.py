@@ -3,7 +3,7 @@
 What there is to know is how much of its memory a process shares: files, shared memory and, of one that was forked and
 has made no exec, anonymous memory. The heap of another is most likely its own, and counts a quarter. Those come first
 of which most can be known for the CPU time, which are large ones that share most, and one that was never read before
-one that was. The child bounds what that takes of a CPU.
+one that was, and before the recorder's own. The child bounds what that takes of a CPU.
 
 Nothing here waits for the child, but for a moment at the end: it may hang with a process whose mmap lock is held.
 """
@@ -61,13 +61,14 @@ class _Process:
     forked: bool | None = None  # and without an exec since; None: not looked at
     rows: int = 0  # about it
     next: float = 0.0  # when it may be read again, on the monotonic clock
+    ours: bool = False  # the recorder, or one of its child processes
 
     @property
     def rank(self) -> tuple[bool, float]:
         """The larger the sooner it is read."""
         worth = self.shared + (self.anon // 4 if self.forked is False else self.anon)
         costs_ns = FIXED_NS + self.total / PAGE_BYTES * PAGE_NS
-        return not self.rows, min(worth, ENOUGH_BYTES) / costs_ns
+        return not self.rows and not self.ours, min(worth, ENOUGH_BYTES) / costs_ns
 
 
 def unmeasured() -> dict[str, str]:
@@ -82,6 +83,7 @@ class Pss:
         """`limited`: for a share of a CPU only, and no process that has more than `largest_bytes`."""
         self._limited, self._largest_bytes = limited, largest_bytes
         self._child: Child | None = None
+        self._ours = {os.getpid()}
         self._reads = rollup.Place()
         self._known: dict[int, _Process] = {}
         self._due: set[int] = set()
@@ -90,11 +92,16 @@ class Pss:
         self._rows: list[dict[str, Any]] = []
         self._longest: int | None = None
 
-    def delegate(self, owner: privilege.User | None) -> None:
-        """From now on a child process reads. To be called while we have all capabilities; `owner` is who it becomes."""
+    def delegate(self, owner: privilege.User | None, ours: Iterable[int] = ()) -> None:
+        """From now on a child process reads. To be called while we have all capabilities; `owner` is who it becomes.
+
+        `ours` are other child processes of the recorder.
+        """
         if not unmeasured():
+            self._ours.update(ours)
             self._child = Child(partial(rollup.serve, self._reads), "CAP_SYS_PTRACE", owner)
             self._child.socket.setblocking(False)
+            self._ours.add(self._child.pid)
 
     def cpu_ns(self) -> int:
         """CPU time of the child."""
@@ -113,7 +120,7 @@ class Pss:
         for row in rows:
             process = self._known.get(row["pid"])
             if process is None or process.start != row["start"]:
-                process = self._known[row["pid"]] = _Process(row["start"])
+                process = self._known[row["pid"]] = _Process(row["start"], ours=row["pid"] in self._ours)
             process.anon = row.get("rss_anon_bytes", 0)
             process.shared = row.get("rss_file_bytes", 0) + row.get("rss_shmem_bytes", 0)
             process.total = process.anon + process.shared + row.get("swap_bytes", 0)

@@ -189,10 +189,10 @@ class Session:
         if alive is not None:
             filters.follow(self._loaded, alive if filters.children else filters.pids)
         self._loaded.tell_shapes(self._names)
-        if PSS.name in self._options.kinds:
-            self._pss.delegate(self._privileges.owner if self._privileges else None)
         if self._privileges and ledger.OVERHEAD.name in self._options.kinds:
             self._stats.delegate()
+        if PSS.name in self._options.kinds:
+            self._pss.delegate(self._privileges.owner if self._privileges else None, self._stats.pids)
         self._probes = self._loaded.attach()
         self._collector.losses.begin()
         before = frozenset(() if self._tasks else procfs.pids())

@@ -28,6 +28,11 @@ class Stats:
             return
         self._child = Child(_serve, "CAP_SYS_ADMIN")
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """That of the child."""
+        return (self._child.pid,) if self._child else ()
+
     def cpu_ns(self) -> int:
         """CPU time of the child."""
         return self._child.cpu_ns() if self._child else 0

@@ -97,7 +97,7 @@ def test_root_keeps_only_what_recording_needs(tmp_path: Path) -> None:
             with recording(path) as running:
                 wait_for(lambda: has_dropped(running.process.pid))
                 assert_only(running.process.pid, PTRACE | READ_ALL)
-                pss, stats = children(running.process.pid)
+                stats, pss = children(running.process.pid)
                 wait_for(lambda: has_dropped(pss))
                 assert_only(pss, PTRACE)
                 wait_for(lambda: has_dropped(stats))
