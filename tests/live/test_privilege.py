@@ -148,6 +148,10 @@ def test_the_trace_is_of_the_user_behind_sudo(nobodys: Path) -> None:
     try:
         wait_for(lambda: has_dropped(running.process.pid))
         assert_only(running.process.pid, PTRACE | READ_ALL | KILL, NOBODY)
+        wait_for(lambda: all(map(has_dropped, children(running.process.pid)[:2])))
+        stats, pss = children(running.process.pid)[:2]
+        assert_only(pss, PTRACE, NOBODY)
+        assert_only(stats, ADMIN)
         (partial,) = nobodys.glob(".*")
         for made in (partial, *partial.iterdir()):
             assert (made.stat().st_uid, made.stat().st_gid, made.stat().st_mode & 0o077) == (NOBODY, NOBODY, 0)

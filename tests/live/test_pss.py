@@ -21,7 +21,7 @@ from tests.live.oracles.figure import assert_all_hold
 from tests.live.oracles.memory import status
 from tests.live.oracles.shares import FOUR, LAYOUT, WAIT, layout, rollup_of
 from tests.live.recording import NOBODY, SYSMON, Trace, python, record_command, recording, start, wait_for
-from tests.live.test_privilege import as_nobody, children, comm, readable
+from tests.live.test_privilege import as_nobody, children, comm, has_dropped, readable
 
 pytestmark = pytest.mark.live
 
@@ -136,11 +136,17 @@ def test_it_has_one_capability_and_ends_with_the_recorder(tmp_path: Path) -> Non
     assert not any(Path(f"/proc/{pid}").exists() for pid in found)
 
 
-def test_it_ends_when_the_recorder_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hangs", [False, True])
+def test_it_ends_when_the_recorder_is_killed(tmp_path: Path, hangs: bool) -> None:
+    """Also one that could not notice: as in the kernel, where it waits for a lock."""
     with layout(FOUR, "anonymous"):
         r = start(tmp_path / "t.parquet", "--with", "pss")
         found = children(r.process.pid)
         assert len(found) == 2 and all(comm(pid) == "sysmon" for pid in found)
+        wait_for(lambda: all(has_dropped(pid) for pid in found))
+        time.sleep(0.3)
+        for pid in found if hangs else []:
+            os.kill(pid, signal.SIGSTOP)
         r.stop(signal.SIGKILL)
         wait_for(lambda: not any(alive(pid) for pid in found), 5)
 
