@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bpf import schema
 from bpf.version import version
-from tests.live.oracles import build, calls, cpu, memory, shares
+from tests.live.oracles import build, calls, cpu, memory, shares, standing, storage
 from tests.live.oracles.figure import Figure
 from tests.live.oracles.tools import find
 
@@ -46,10 +46,14 @@ here, leaves out what never returns.""",
 `make -j4` of a C project, with strangers beside it and processes that outlive make and their parents. strace, around
 the recorder, sees each process begin, and who began it.""",
     "CPU time, waits and switches": """\
-sysmon charges from switch to switch and the kernel, when a thread that wakes up takes the CPU, from the wakeup: up to
-25 us a switch are allowed for that, beside 0.5 %. A wait is counted when it ends, so the spinner may lack one that goes
-on. Of 23 processes that lived for 5 ms of CPU time each figure may differ by what a process does on its way out. What a
-hypervisor stole is in sysmon's CPU time and not in the kernel's.""",
+CPU time is the kernel's own account, which getrusage has, too: 0.5 % and 0.1 ms are allowed, idle and under load. The
+spinner's is the time by the clock, and a wait is counted when it ends, so it may lack one that goes on. How CPU time is
+split into user and system is the kernel's estimate. Stolen time has ticks of 10 ms, and the readings of /proc/stat lie
+within the recording.""",
+    "Storage": """What each of some processes says of itself at its end (/proc/self/io), by whatever way it read and wrote. After that it
+still prints it and closes files.""",
+    "Threads and descriptors": """What a process counts in /proc/self, and what the snapshots of the recording have.""",
+    "Filters that change": """A process that comes under a filter while it is recorded: how many calls it made after that.""",
     "Memory that is shared": """\
 What is a process's own and its part of the rest, of layouts whose answer is known: four processes that touch all of one
 mapping, and a fork after which the child writes to a quarter. Besides that each has Python.""",
@@ -85,9 +89,12 @@ def comparisons(folder: Path) -> Iterator[tuple[str, list[Figure]]]:
     folder /= "rest"
     trace, pid = cpu.record_spinner(folder)
     of_cpu = cpu.spinner(trace, pid)
-    for compare in (cpu.against_proc, cpu.second_of_cpu_time, cpu.two_spinners, cpu.whole_machine, cpu.short_lives):
+    for compare in cpu.COMPARISONS:
         of_cpu += compare(folder)
     yield "CPU time, waits and switches", of_cpu
+    yield "Storage", storage.accounted(folder)
+    yield "Threads and descriptors", standing.held(folder)
+    yield "Filters that change", standing.filtered(folder)
     yield "Memory", memory.held(folder) + (memory.peaks(folder) or [])
     of_four = [figure for how in ("anonymous", "tmpfs", "file") for figure in shares.of_four(folder, how)]
     yield "Memory that is shared", of_four + shares.after_a_fork(folder)

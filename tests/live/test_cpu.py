@@ -39,11 +39,7 @@ def test_a_spinner_that_has_a_cpu_for_itself_shows_100_percent_in_every_snapshot
     assert sum(abs(f.difference) <= 0.01 * f.said for f in figures) >= len(figures) - 2, figures
 
 
-@pytest.mark.parametrize(
-    "compare",
-    [cpu.against_proc, cpu.second_of_cpu_time, cpu.under_load, cpu.user_and_system, cpu.two_spinners, cpu.whole_machine,
-     cpu.stolen, cpu.short_lives],
-)  # fmt: skip
+@pytest.mark.parametrize("compare", cpu.COMPARISONS)
 def test_figures_are_those_of_the_kernel(tmp_path: Path, compare: Callable[[Path], list[Figure]]) -> None:
     assert_all_hold(compare(tmp_path))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from recorder import tasks
+from tests.live.oracles import standing
+from tests.live.oracles.figure import assert_all_hold
 from tests.live.recording import Trace, python, recording, wait_for
 
 pytestmark = pytest.mark.live
@@ -68,32 +70,12 @@ def test_start_is_one_value_wherever_a_process_is_seen(tmp_path: Path) -> None:
     assert 0 <= forked - boot_ns - start < 50_000_000 and start % 10_000_000 != 0
 
 
-@pytest.mark.parametrize("leader_ends", [False, True])
-def test_threads_and_descriptors_are_those_of_the_moment(tmp_path: Path, leader_ends: bool) -> None:
-    code = (
-        "import ctypes, os, sys, threading, time\n"
-        "files = [os.open('/etc/passwd', os.O_RDONLY) for _ in range(300)]\n"
-        "def work():\n"
-        "  n = len(os.listdir('/proc/thread-self/fd')) - 1\n"
-        "  print(n, flush=True)\n"
-        "  while True: time.sleep(0.02)\n"
-        "for _ in range(4): threading.Thread(target=lambda: time.sleep(60), daemon=True).start()\n"
-        "threading.Thread(target=work, daemon=True).start()\n"
-        + ("ctypes.CDLL(None).syscall(60, 0)" if leader_ends else "time.sleep(60)")
-    )
-    if leader_ends and os.uname().machine != "x86_64":
-        pytest.skip("the number of exit(2) is that of x86-64")
-    process = python(code, stdout=subprocess.PIPE)
-    assert process.stdout
-    exact = int(process.stdout.readline())
-    threads = 6
-    wait_for(lambda: len(os.listdir(f"/proc/{process.pid}/task")) == threads)
-    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
-        time.sleep(1)
-    process.kill()
-    process.communicate()
-    rows = r.rows(f"SELECT DISTINCT threads, descriptors FROM memory WHERE pid = {process.pid} AND threads > 0")
-    assert rows == [(threads, exact)]
+def test_threads_and_descriptors_are_those_of_the_moment(tmp_path: Path) -> None:
+    assert_all_hold(standing.held(tmp_path))
+
+
+def test_calls_are_those_of_the_user_that_was_asked_for(tmp_path: Path) -> None:
+    assert_all_hold(standing.filtered(tmp_path))
 
 
 def test_many_descriptors_are_counted_and_too_many_by_their_directory(tmp_path: Path) -> None:

@@ -334,3 +334,15 @@ def short_lives(folder: Path) -> list[Figure]:
             Figure(what + "voluntary switches", "getrusage", used.ru_nvcsw, voluntary, "", 1),
         ]
     return figures
+
+
+COMPARISONS = (
+    against_proc,
+    second_of_cpu_time,
+    under_load,
+    user_and_system,
+    two_spinners,
+    whole_machine,
+    stolen,
+    short_lives,
+)
