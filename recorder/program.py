@@ -147,7 +147,7 @@ MAPS_OF = {events.SYSCALL.name: ("traced_calls",)}
 
 _MEMBER = re.compile(
     r"\b[KT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
-    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pid|pt_regs|mount|dentry|sock_common|unix_sock|unix_address|linux_binprm|"
+    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pid|pt_regs|mount|dentry|inode|super_block|sock_common|unix_sock|unix_address|linux_binprm|"
     r"mnt_namespace|(?:btrfs|ovl)_[a-z]+)__(\w+)"
 )
 
