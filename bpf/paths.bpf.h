@@ -56,8 +56,14 @@ INLINE u32 mount_namespace_of(void *mount)
 	u32 id = 0;
 #ifdef HAVE_mnt_namespace__ns__inum
 	void *ns = NULL;
+	void *proxy = NULL, *own = NULL;
 	KREAD(ns, mount, mount, mnt_ns);
-	KREAD(id, ns, mnt_namespace, ns__inum);
+	TREAD(proxy, CURRENT_TASK(), task_struct, nsproxy);
+	TREAD(own, proxy, nsproxy, mnt_ns);
+	if (ns == own)  // as it nearly always is
+		TREAD(id, own, mnt_namespace, ns__inum);
+	else
+		KREAD(id, ns, mnt_namespace, ns__inum);
 #endif
 	return id;
 }
@@ -139,18 +145,18 @@ INLINE void place_of(struct place *at, void *file)
 	at->mount = MOUNT_OF(at->mount);
 }
 
-INLINE void root_of(struct place *at, void *task)
+INLINE void root_of(struct place *at)
 {
 	void *fs = NULL;
-	KREAD(fs, task, task_struct, fs);
+	TREAD(fs, CURRENT_TASK(), task_struct, fs);
 	KREAD(*at, fs, fs_struct, root);
 	at->mount = MOUNT_OF(at->mount);
 }
 
-INLINE void cwd_of(struct place *at, void *task)
+INLINE void cwd_of(struct place *at)
 {
 	void *fs = NULL;
-	KREAD(fs, task, task_struct, fs);
+	TREAD(fs, CURRENT_TASK(), task_struct, fs);
 	KREAD(*at, fs, fs_struct, pwd);
 	at->mount = MOUNT_OF(at->mount);
 }
@@ -337,11 +343,11 @@ INLINE void no_path(struct buffers *b, u8 origin)
 INLINE u8 find_start(struct place *at, void *task, s32 dirfd, int absolute)
 {
 	if (absolute) {
-		root_of(at, task);
+		root_of(at);
 		return ABSOLUTE;
 	}
 	if (dirfd == AT_FDCWD) {
-		cwd_of(at, task);
+		cwd_of(at);
 		return FROM_CWD;
 	}
 	void *directory = file_of(task, dirfd);

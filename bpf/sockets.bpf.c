@@ -203,7 +203,7 @@ INLINE int find_unix_path(struct place *at, struct shape *shape, s32 fd)
 // bytes the path takes; 0: there is none.
 INLINE u64 passed_unix_path(struct socket *e, struct place *at, void *regs)
 {
-	void *address = (void *)argument(regs, 2), *task = (void *)bpf_get_current_task();
+	void *address = (void *)argument(regs, 2);
 	u64 bytes = (u32)argument(regs, 3);
 	u8 head[4] = {};  // the family, and the first letter
 	if (bytes < sizeof(head) || bpf_probe_read_user(head, sizeof(head), address))
@@ -219,9 +219,9 @@ INLINE u64 passed_unix_path(struct socket *e, struct place *at, void *regs)
 	if (n <= 0 || n > SUN_PATH + 1)
 		return 0;
 	if (absolute)
-		root_of(at, task);
+		root_of(at);
 	else
-		cwd_of(at, task);
+		cwd_of(at);
 	return n;
 }
 
