@@ -50,8 +50,8 @@ CPU time is the kernel's own account, which getrusage has, too: 0.5 % and 0.1 ms
 spinner's is the time by the clock, and a wait is counted when it ends, so it may lack one that goes on. How CPU time is
 split into user and system is the kernel's estimate. Stolen time has ticks of 10 ms, and the readings of /proc/stat lie
 within the recording.""",
-    "Storage": """What some processes say of themselves at their end (/proc/self/io), by whatever way each read and wrote. After
-that it still prints it and closes files.""",
+    "Storage": """What some processes say of themselves at their end (/proc/self/io), by whatever way each read and
+wrote. After that it still prints it and closes files.""",
     "Threads and descriptors": """What a process counts in /proc/self, and what the snapshots of the recording have.""",
     "Filters that change": """A process that comes under a filter while it is recorded: the calls that it made then.""",
     "Memory that is shared": """\
