@@ -120,8 +120,9 @@ def followed(info: Recording) -> str:
 
 
 def left_out(info: Recording) -> str:
-    """Which kinds of rows were not recorded though they are by default; empty: none."""
-    return ", ".join(k.name for k in bpf.KINDS if k.name in bpf.DEFAULT_KINDS and k.name not in info["kinds"])
+    """Which kinds of rows were not recorded though they are by default; empty: none. `rows` has all that there were."""
+    known = (k.name for k in bpf.KINDS if k.name in bpf.DEFAULT_KINDS and k.name in info["rows"])
+    return ", ".join(name for name in known if name not in info["kinds"])
 
 
 def events(info: Recording) -> str:

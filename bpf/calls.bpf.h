@@ -22,7 +22,9 @@ struct returned {
 	u64 entered;
 	u64 ts;
 	u64 nr;
-	u64 events;  // made on this CPU
+	u64 bytes;    // that it moved
+	u64 counted;  // of its messages, by the program that went on in itself
+	u64 events;   // made on this CPU
 };
 BPF_PERCPU_ARRAY(returned_calls, struct returned, 1);
 
@@ -32,31 +34,40 @@ INLINE struct shape *shape_of(u64 nr)
 	return shapes.lookup(&key);
 }
 
-// Goes on in the program that makes the call's event, and does not come back if there is one.
-INLINE void make_event(struct bpf_raw_tracepoint_args *ctx, struct shape *shape, u64 nr, u64 entered, u64 now)
+// Goes on in the program of that place, and does not come back if there is one. `entered` is 0 if that is not known.
+INLINE void go_on(struct bpf_raw_tracepoint_args *ctx, u32 hook, struct returned call)
 {
 	int zero = 0;
-	struct returned *r;
-	if (!shape || !shape->hook || !(r = returned_calls.lookup(&zero)))
+	struct returned *r = returned_calls.lookup(&zero);
+	if (!r)
 		return;
 	r->caller = bpf_get_current_pid_tgid();
 	COMPILER_BARRIER();  // `caller` first: a call that comes between overwrites it
-	r->entered = entered;
-	r->ts = now;
-	r->nr = nr;
+	r->entered = call.entered;
+	r->ts = call.ts;
+	r->nr = call.nr;
+	r->bytes = call.bytes;
+	r->counted = call.counted;
 	COMPILER_BARRIER();
-	hooks.call(ctx, shape->hook);
+	hooks.call(ctx, hook);
 }
 
-// Takes the call over from on_sys_exit. If the program was preempted meanwhile, another call may stand there:
-// then this one's latency is not known.
-INLINE struct returned take_returned(void *regs)
+// The same in the program that makes the call's event.
+INLINE void make_event(struct bpf_raw_tracepoint_args *ctx, struct shape *shape, struct returned call)
+{
+	if (shape && shape->hook)
+		go_on(ctx, shape->hook, call);
+}
+
+// Takes the call over from on_sys_exit; so many events are made of it. If the program was preempted meanwhile, another
+// call may stand there: then this one's latency is not known.
+INLINE struct returned take_returned(void *regs, u64 events)
 {
 	u64 me = bpf_get_current_pid_tgid();
 	int zero = 0;
 	struct returned *r = returned_calls.lookup(&zero), taken = {};
 	if (r) {
-		r->events++;
+		r->events += events;
 		taken = *r;
 		COMPILER_BARRIER();
 		if (*(volatile u64 *)&r->caller == me && taken.caller == me) {
@@ -66,6 +77,7 @@ INLINE struct returned take_returned(void *regs)
 	}
 	taken.caller = me;
 	taken.entered = 0;
+	taken.counted = 0;
 	taken.ts = bpf_ktime_get_boot_ns();
 	taken.nr = 0;
 	KREAD(taken.nr, regs, pt_regs, nr);
@@ -110,6 +122,9 @@ INLINE u64 argument(void *regs, u8 position)
 		break;
 	case 5:
 		KREAD(value, regs, pt_regs, arg5);
+		break;
+	case 6:
+		KREAD(value, regs, pt_regs, arg6);
 		break;
 	}
 	return value;

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 NUMBERS = 512
 """Native system call numbers are below this."""
 
-OPEN, FILE_OP, SOCKET = 1, 2, 3
+OPEN, FILE_OP, SOCKET, MESSAGE_CALL = 1, 2, 3, 4
 """Entries of the programs' map `hooks`."""
 
-HOOKS = 4
+HOOKS = 5
 
 TARGET, CREAT, OPENAT2 = 1, 2, 3
 """Forms that C must know: FORM_… of files.bpf.c."""
+
+SENDTO, RECVFROM, SENDMSG, RECVMSG, SENDMMSG, RECVMMSG = 7, 8, 9, 10, 11, 12
+"""FORM_… of sockets.bpf.c: where the address of a message stands, and its flags."""
 
 
 RESULT, RECEIVED, MESSAGE, MESSAGES = 1, 2, 3, 4
@@ -44,9 +47,9 @@ class Shape:
 
 
 RECEIVES = {
-    "recvfrom": Shape(moves_bytes=RECEIVED, flags=4, size=3),
-    "recvmsg": Shape(moves_bytes=MESSAGE, flags=3, path=2),
-    "recvmmsg": Shape(moves_bytes=MESSAGES, flags=4, path=2),
+    "recvfrom": Shape(MESSAGE_CALL, moves_bytes=RECEIVED, form=RECVFROM, fd=1, flags=4, size=3),
+    "recvmsg": Shape(MESSAGE_CALL, moves_bytes=MESSAGE, form=RECVMSG, fd=1, flags=3, path=2),
+    "recvmmsg": Shape(MESSAGE_CALL, moves_bytes=MESSAGES, form=RECVMMSG, fd=1, flags=4, path=2),
 }
 """Calls that may only have looked (MSG_PEEK), or say how long a message was of which less came in (MSG_TRUNC). `path`
 is where the message stands."""
@@ -54,9 +57,14 @@ is where the message stands."""
 READS = ("read", "pread64", "readv", "preadv", "preadv2", "mq_timedreceive", "msgrcv", *RECEIVES)
 """Calls that say how many bytes came in."""
 
-SENDS = {"sendmmsg": Shape(moves_bytes=MESSAGES, path=2)}
+SENDS = {
+    "sendto": Shape(MESSAGE_CALL, moves_bytes=RESULT, form=SENDTO, fd=1),
+    "sendmsg": Shape(MESSAGE_CALL, moves_bytes=RESULT, form=SENDMSG, fd=1, path=2),
+    "sendmmsg": Shape(MESSAGE_CALL, moves_bytes=MESSAGES, form=SENDMMSG, fd=1, path=2),
+}
+"""Their flags are none of those that say what a receiving call did."""
 
-WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "sendto", "sendmsg", *SENDS)
+WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", *SENDS)
 """Calls that say how many bytes went out."""
 
 COPIES = ("sendfile", "copy_file_range", "splice", "tee", "vmsplice", "process_vm_readv", "process_vm_writev")

@@ -1,5 +1,7 @@
 """Columns that several kinds share. A column name means the same thing in every kind that has it."""
 
+from dataclasses import replace
+
 from bpf.kind import Col
 
 TS = Col("ts", "time", "When it happened; for a row of a snapshot, the moment the snapshot was taken.", "UTC")
@@ -77,4 +79,4 @@ PEAK_RSS = Col(
 
 def key(col: Col) -> Col:
     """The column as part of a map's key."""
-    return Col(col.name, col.type, col.doc, col.unit, role="key", null=col.null)
+    return replace(col, role="key")

@@ -136,12 +136,12 @@ def _kind_text(kind: Kind, sizes: Sizes) -> str:
 
 _CELL = """
 // The cell of a key in a map, made if it is not there. NULL: the map is full.
-INLINE struct {name}_val *{name}_in_{map}(struct {name}_key *key)
+INLINE struct {name}_val *{name}_in_{map}(struct {name}_key *key, struct {name}_val *zero)
 {{
-	struct {name}_val zero = {{}}, *v = {name}_{map}.lookup(key);
+	struct {name}_val *v = {name}_{map}.lookup(key);
 	if (v)
 		return v;
-	if (!{name}_{map}.insert(key, &zero))
+	if (!{name}_{map}.insert(key, zero))
 		made(CELLS_{name});
 	return {name}_{map}.lookup(key);
 }}
@@ -152,13 +152,14 @@ _CELLS = """
 // there is no room for that either.
 INLINE struct {name}_val *{name}_cell(struct control *c, struct {name}_key *key)
 {{
-	struct {name}_val *v = c->epoch & 1 ? {name}_in_odd(key) : {name}_in_even(key);
+	struct {name}_val zero = {{}};
+	struct {name}_val *v = c->epoch & 1 ? {name}_in_odd(key, &zero) : {name}_in_even(key, &zero);
 	if (v)
 		return v;
 	lose(LOSS_{name}_map);
 	key->pid = OTHER_PID;
 	key->start = 0;
-	v = c->epoch & 1 ? {name}_in_other_odd(key) : {name}_in_other_even(key);
+{forgets}	v = c->epoch & 1 ? {name}_in_other_odd(key, &zero) : {name}_in_other_even(key, &zero);
 	if (!v)
 		lose(LOSS_{name}_other);
 	return v;
@@ -170,9 +171,21 @@ def cells(sizes: Sizes) -> str:
     """Functions for each recorded kind that is counted in maps; to stand after common.bpf.h, whose words they use."""
     maps = ("odd", "even", "other_odd", "other_even")
     return "".join(
-        "".join(_CELL.format(name=kind.name, map=name) for name in maps) + _CELLS.format(name=kind.name)
+        "".join(_CELL.format(name=kind.name, map=name) for name in maps)
+        + _CELLS.format(name=kind.name, forgets=_forgets(kind))
         for kind in sizes.map_kinds
     )
+
+
+def _forgets(kind: Kind) -> str:
+    """The statements that take what others are not told apart by out of a key."""
+    assert isinstance(kind.source, Map)
+    lines = []
+    for col in (c for c in kind.c_cols("key") if c.name in kind.source.forgets):
+        if col.variable:
+            lines.append(f"\t__builtin_memset(key->{col.name}, 0, sizeof(key->{col.name}));\n")
+        lines.append(f"\tkey->{col.name}{'_len' if col.variable else ''} = {col.null};\n")
+    return "".join(lines)
 
 
 def declarations(sizes: Sizes) -> str:
@@ -184,8 +197,8 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define OTHER_PID {columns.OTHER_PID}\n"
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
-    constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n"
-    constants += f"#define SMALL_NAME {places.SMALL_NAME}\n"
+    constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SOCKET_CALL {calls.SOCKET}\n"
+    constants += f"#define MESSAGE_CALL {calls.MESSAGE_CALL}\n#define SMALL_NAME {places.SMALL_NAME}\n"
     constants += f"#define TRACED_CALLS {events.TRACED_CALLS}\n#define TRACED_NUMBERS {events.NUMBERS}\n"
     constants += (
         f"#define STEPS {len(steps.STEPPED)}\n#define SECOND_NS 1000000000ULL\n#define FULL_NS {steps.FULL_NS}ULL\n"

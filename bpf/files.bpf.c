@@ -128,7 +128,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
 	void *regs = (void *)ctx->args[0];
-	struct open_call o = {.call = take_returned(regs), .result = ctx->args[1]};
+	struct open_call o = {.call = take_returned(regs, 1), .result = ctx->args[1]};
 	struct shape *shape = shape_of(o.call.nr);
 	if (!c || !cpu || !shape || STEPPED_DOWN(open))
 		return 0;
@@ -219,7 +219,7 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
-	struct file_call f = {.call = take_returned((void *)ctx->args[0]), .regs = (void *)ctx->args[0]};
+	struct file_call f = {.call = take_returned((void *)ctx->args[0], 1), .regs = (void *)ctx->args[0]};
 	f.result = ctx->args[1];
 	f.shape = shape_of(f.call.nr);
 	if (!c || !cpu || !f.shape || STEPPED_DOWN(file_op))

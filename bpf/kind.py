@@ -90,10 +90,12 @@ class Ring:
 class Map:
     """Rows counted in a per-CPU hash and read as a whole at every snapshot.
 
-    There are two maps of `entries` entries: programs fill one while the other is read and emptied.
+    There are two maps of `entries` entries: programs fill one while the other is read and emptied. What finds no room
+    is counted without its process, and without those columns of its key that it `forgets`.
     """
 
     entries: int
+    forgets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 // Sockets made, connected, accepted, bound, listened on and shut down: one row for each such call that returned.
 //
 // What the kernel has in the socket when the call returns is recorded. A connect that failed has left nothing there, and
-// so has a bind: their addresses are those that were passed.
+// so has a bind: their addresses are those that were passed. A send with MSG_FASTOPEN connects, too.
 
 #define FORM_SOCKET 1
 #define FORM_CONNECT 2
@@ -10,10 +10,23 @@
 #define FORM_ACCEPT 4
 #define FORM_LISTEN 5
 #define FORM_SHUTDOWN 6
+#define FORM_SENDTO 7  // calls that carry messages
+#define FORM_RECVFROM 8
+#define FORM_SENDMSG 9
+#define FORM_RECVMSG 10
+#define FORM_SENDMMSG 11
+#define FORM_RECVMMSG 12
 
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define SOCK_STREAM 1  // include/linux/net.h
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
+#define MSG_FASTOPEN 0x20000000  // include/linux/socket.h
+#define EINTR 4
+#define EINPROGRESS 115
+#define ERESTARTSYS 512  // include/linux/errno.h
 #define NO_CHOICE 255
 #define NO_BACKLOG 0x80000000
 #define S_IFMT 0170000
@@ -35,14 +48,23 @@ struct address_head {
 	u8 ip6[16];
 };
 
-INLINE void passed_address(struct socket *e, void *at, u32 bytes, u8 *to, u32 *length, u16 *port)
+// Where a call was given an address, or has put one.
+struct passed {
+	void *at;
+	u32 bytes;
+	s64 result;  // of the call
+};
+
+INLINE void passed_address(struct passed *p, u8 *to, u32 *length, u16 *port)
 {
 	struct address_head head = {};
+	void *at = p->at;
+	u32 bytes = p->bytes;
 	if (bytes < 2)
 		return;
 	if (bytes >= sizeof(head) ? bpf_probe_read_user(&head, sizeof(head), at)
 	                          : bpf_probe_read_user(&head, bytes >= 8 ? 8 : 2, at)) {
-		if (e->result != -EFAULT)
+		if (p->result != -EFAULT)
 			lose(LOSS_address_unreadable);
 		return;
 	}
@@ -136,21 +158,31 @@ INLINE void unix_address(void *sk, u8 *to, u32 *length)
 }
 #endif
 
-// What the kernel has of the socket behind a descriptor.
-INLINE void read_socket(struct socket *e, s32 fd)
+// The struct sock behind a descriptor; NULL if that is no socket.
+INLINE void *socket_at(s32 fd)
 {
 	void *file = fd < 0 ? NULL : file_of((void *)bpf_get_current_task(), fd);
 	void *inode = NULL, *socket = NULL, *sk = NULL;
-	u16 mode = 0, family = 0, type = 0;
+	u16 mode = 0;
 	if (!file)
-		return;
+		return NULL;
 	KREAD(inode, file, file, f_inode);
 	KREAD(mode, inode, inode, i_mode);
 	if ((mode & S_IFMT) != S_IFSOCK)
-		return;
+		return NULL;
 	KREAD(socket, file, file, private_data);
 	KREAD(sk, socket, socket, sk);
-	KREAD(type, socket, socket, type);
+	return sk;
+}
+
+// What the kernel has of the socket behind a descriptor.
+INLINE void read_socket(struct socket *e, s32 fd)
+{
+	void *sk = socket_at(fd);
+	u16 family = 0, type = 0;
+	if (!sk)
+		return;
+	KREAD(type, sk, sock, sk_type);
 	KREAD(family, sk, sock_common, skc_family);
 	KREAD(e->protocol, sk, sock, sk_protocol);
 	e->socket_type = type;
@@ -249,10 +281,57 @@ INLINE void read_unix_path(struct socket *e, struct shape *shape, void *regs)
 #endif
 }
 
+// A struct message names whom it is to or from at its beginning.
+INLINE int name_of_message(struct passed *p, void *message)
+{
+	struct {
+		u64 at;
+		u32 bytes, unused;
+	} name = {};
+	int failed = bpf_probe_read_user(&name, sizeof(name), message);
+	p->at = (void *)name.at;
+	p->bytes = name.bytes;
+	return failed;
+}
+
+// Where a call that carries a message, or several, names whom the first is to or from.
+INLINE struct passed named(struct shape *shape, void *regs, s64 result)
+{
+	struct passed p = {.result = result};
+	if (shape->form == FORM_SENDTO || shape->form == FORM_RECVFROM) {
+		p.at = (void *)argument(regs, 5);
+		p.bytes = argument(regs, 6);
+		if (p.at && shape->form == FORM_RECVFROM)
+			bpf_probe_read_user(&p.bytes, sizeof(p.bytes), (void *)argument(regs, 6));
+	} else {
+		name_of_message(&p, (void *)argument(regs, 2));
+	}
+	return p;
+}
+
+INLINE u32 message_flags(struct shape *shape, void *regs)
+{
+	return argument(regs, shape->form == FORM_SENDMSG || shape->form == FORM_RECVMSG ? 3 : 4);
+}
+
+// Whether the kernel has the peer of a connect: it may still be on the way, also if the call was interrupted.
+INLINE int is_connecting(s64 result)
+{
+	return result >= 0 || result == -EINPROGRESS || result == -EINTR || result == -ERESTARTSYS;
+}
+
+INLINE void read_peer(struct socket *e, struct passed *passed)
+{
+	if (is_connecting(e->result) && e->remote_address_len != NO_LENGTH)
+		return;
+	e->remote_address_len = NO_LENGTH;
+	e->remote_port = 0;
+	passed_address(passed, e->remote_address, &e->remote_address_len, &e->remote_port);
+}
+
 INLINE void read_arguments(struct socket *e, struct shape *shape, void *regs)
 {
-	void *at = (void *)argument(regs, 2);
-	u32 bytes = argument(regs, 3);
+	struct passed passed = {(void *)argument(regs, 2), argument(regs, 3), e->result};
 	switch (shape->form) {
 	case FORM_SOCKET:
 		e->family = argument(regs, 1);
@@ -261,13 +340,18 @@ INLINE void read_arguments(struct socket *e, struct shape *shape, void *regs)
 		e->protocol = argument(regs, 3);
 		break;
 	case FORM_CONNECT:
-		e->remote_address_len = NO_LENGTH;
-		e->remote_port = 0;
-		passed_address(e, at, bytes, e->remote_address, &e->remote_address_len, &e->remote_port);
+		read_peer(e, &passed);
+		break;
+	case FORM_SENDTO:
+	case FORM_SENDMSG:
+	case FORM_SENDMMSG:
+		e->flags = message_flags(shape, regs);
+		passed = named(shape, regs, e->result);
+		read_peer(e, &passed);
 		break;
 	case FORM_BIND:
 		if (e->result < 0)
-			passed_address(e, at, bytes, e->local_address, &e->local_address_len, &e->local_port);
+			passed_address(&passed, e->local_address, &e->local_address_len, &e->local_port);
 		break;
 	case FORM_LISTEN:
 		e->backlog = argument(regs, 2);
@@ -287,7 +371,7 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
 	void *regs = (void *)ctx->args[0];
-	struct returned call = take_returned(regs);
+	struct returned call = take_returned(regs, 1);
 	struct shape *shape = shape_of(call.nr);
 	struct who who;
 	if (!c || !cpu || !shape || STEPPED_DOWN(socket))

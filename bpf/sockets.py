@@ -48,8 +48,8 @@ SOCKET = Kind(
     "socket",
     "sockets",
     "A call that makes, connects, accepts, binds, listens on or shuts down a socket, when it returned: socket, "
-    "connect, accept, accept4, bind, listen and shutdown. Not those of 32-bit programs, nor those by io_uring; nor "
-    "closing one.",
+    "connect, accept, accept4, bind, listen and shutdown; and sendto, sendmsg and sendmmsg with MSG_FASTOPEN on a "
+    "stream over IP, which connect. Not those of 32-bit programs, nor those by io_uring; nor closing one.",
     cols=(
         *RETURNED,
         Col("fd", "s32", "The descriptor that was passed; NULL for socket. A new one is `result`.", null=-1),

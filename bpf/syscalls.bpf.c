@@ -323,18 +323,21 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		unmatched_exit(c, &who, (void *)ctx->args[0], result, now);
 		return;
 	}
+	struct shape *shape = shape_of(call.nr);
+	u64 bytes = bytes_moved(shape, (void *)ctx->args[0], result);
 	if (call.entered <= c->t0) {
 		cut_call(c, &who, call.nr, now);
+		if (shape && shape->hook == MESSAGE_CALL)  // what it received came in the recording
+			make_event(ctx, shape, (struct returned){.ts = now, .nr = call.nr, .bytes = bytes});
 		return;
 	}
 	u64 ns = now > call.entered ? now - call.entered : 0;
-	struct shape *shape = shape_of(call.nr);
 	int failed = result < 0 && result >= -4095;
-	count_call(c, &who, call.nr, bucket_of(ns), ns, failed, bytes_moved(shape, (void *)ctx->args[0], result));
+	count_call(c, &who, call.nr, bucket_of(ns), ns, failed, bytes);
 	if (failed)
 		count_error(c, &who, call.nr, -result, ns);
 	call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);
-	make_event(ctx, shape, call.nr, call.entered, now);
+	make_event(ctx, shape, (struct returned){.entered = call.entered, .ts = now, .nr = call.nr, .bytes = bytes});
 }
 
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)

@@ -83,6 +83,7 @@ class MapPair:
         self._fds = (even, odd)
         key, value = map_layouts(kind)
         self._key, self._value, self._cpus = key.dtype, value.dtype, cpus
+        self._key_fields = [f.name for f in key.fields if f.name != "pad_"]
         self._drainer = kernel.Drainer(self._key.itemsize, self._value.itemsize, cpus)
         self._record = np.dtype(
             [("ts", "<u8"), *((f.name, f.np_type) for f in (*key.fields, *value.fields) if f.name != "pad_")]
@@ -101,8 +102,8 @@ class MapPair:
         values = of_cpus.reshape(len(keys), self._cpus).T
         records = np.empty(len(keys), self._record)
         records["ts"] = ts
-        for col in self.kind.c_cols("key"):
-            records[col.name] = keys[col.name]
+        for name in self._key_fields:
+            records[name] = keys[name]
         for col in self.kind.c_cols("sum"):
             records[col.name] = _of_all(np.add, values[col.name], records.dtype[col.name])
         for col in self.kind.c_cols("max"):
@@ -143,8 +144,8 @@ class Tallies:
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
         self._fd, self._cpus = loaded.maps["tallies"], cpus
-        names = {p.program for p in loaded.probes}
-        self._copied = [name for name in program.COPIED if name + program.AGAIN in names]
+        have_copies = any(p.program.endswith(program.AGAIN) for p in loaded.probes)
+        self._copied = list(program.COPIED) if have_copies else []  # also of those that are not loaded: COPIES in C
         self._lengths = (len(csource.losses()), len(bpf.MAP_KINDS), len(self._copied))
 
     def read(self) -> Tally:

@@ -59,6 +59,8 @@ class Loaded:
                     self.links[probe.program] = kernel.attach_raw_tracepoint(
                         probe.tracepoint, self.programs[probe.program]
                     )
+                except FileNotFoundError:
+                    reason = "this kernel has no such tracepoint"
                 except OSError as error:
                     reason = f"cannot attach: {error.strerror}"
             status.append(

@@ -38,6 +38,7 @@ FILES = (
     "lifecycle.bpf.c",
     "files.bpf.c",
     "sockets.bpf.c",
+    "peers.bpf.c",
     "tasks.bpf.c",
 )
 
@@ -83,7 +84,9 @@ class Probe:
     of: tuple[str, ...] = ()
 
 
-CALLS = ("syscall_stats", "syscall_errors", "syscall_inflight", "syscall", "open", "file_op", "socket", "rename")
+CALLS = (
+    "syscall_stats", "syscall_errors", "syscall_inflight", "syscall", "open", "file_op", "socket", "peer", "rename",
+)  # fmt: skip
 """Kinds that system calls are traced for: a rename that is part of an execve is told by the call."""
 
 KERNEL_MEMORY = ("kernel_memory",)
@@ -101,6 +104,8 @@ PROBES = (
     Probe("on_exec", "sched_process_exec", "execs"),
     Probe("on_fork", "sched_process_fork", "forks"),
     Probe("on_rename", "task_rename", "renames"),
+    Probe("on_sock_send", "sock_send_length", "datagrams by read, write and io_uring", ("peer",)),
+    Probe("on_sock_recv", "sock_recv_length", "datagrams by read, write and io_uring", ("peer",)),
     Probe("on_irq_exit", "irq_handler_exit", "interrupts", KERNEL_MEMORY),
     Probe("on_irq_enter", "irq_handler_entry", "interrupts", KERNEL_MEMORY),
     Probe("on_softirq_exit", "softirq_exit", "interrupts", KERNEL_MEMORY),
@@ -119,6 +124,7 @@ HOOKS = {
     calls.OPEN: Probe("on_open", "sys_exit", "files opened", ("open",)),
     calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed", ("file_op",)),
     calls.SOCKET: Probe("on_socket", "sys_exit", "sockets", ("socket",)),
+    calls.MESSAGE_CALL: Probe("on_message", "sys_exit", "datagrams, and sends that connect", ("peer", "socket")),
 }
 """Programs that on_sys_exit goes on in, by their place in its map of programs."""
 

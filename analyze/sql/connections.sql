@@ -1,7 +1,9 @@
 -- Connections: who connected to whom, and who was accepted, when and with what success.
 --
--- One row for each connect and accept that returned, in order. A connect that is not waited for ends with EINPROGRESS,
--- and what becomes of it is not seen. Datagram sockets connect too: that only sets an address.
+-- One row for each connect and accept that returned, in order, and for each send with MSG_FASTOPEN, which connects, too. A
+-- connect that is not waited for ends with EINPROGRESS, or with TCP_FASTOPEN_CONNECT at once, and what becomes of it is not
+-- seen. Datagram sockets connect too: that only sets an address. With whom they exchange datagrams, connected or not, is
+-- in the report `peers`.
 CREATE VIEW report.connections(
     -- When the call returned.
     ts,
@@ -19,7 +21,7 @@ CREATE VIEW report.connections(
     local_address,
     -- Local port.
     local_port,
-    -- Remote address.
+    -- Remote address, as the kernel has it; of an attempt that failed as it was passed.
     remote_address,
     -- Remote port.
     remote_port,
@@ -37,7 +39,7 @@ SELECT
     ts,
     pid,
     comm,
-    CASE WHEN syscall = 'connect' THEN 'out' ELSE 'in' END,
+    CASE WHEN unfiltered.connects(syscall) THEN 'out' ELSE 'in' END,
     family,
     socket_type,
     local_address,
@@ -49,6 +51,6 @@ SELECT
     unfiltered.file_name(mount_namespace, unix_path),
     start
 FROM main.sockets
-WHERE syscall IN ('connect', 'accept', 'accept4')
+WHERE unfiltered.connects(syscall) OR syscall IN ('accept', 'accept4')
 ORDER BY ts, pid, start, tid, syscall, result, local_address NULLS LAST, local_port NULLS LAST,
     remote_address NULLS LAST, remote_port NULLS LAST, latency_ns, fd, family, socket_type, error;

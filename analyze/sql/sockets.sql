@@ -1,6 +1,6 @@
 -- Sockets of each process, by family and type: how many were made, connected and accepted.
 --
--- Over the calls socket, connect, accept, bind and listen that returned. A pair of sockets made by socketpair, and a
+-- Over the calls socket, connect, accept, bind and listen that returned, and sends that connect (MSG_FASTOPEN). A pair of sockets made by socketpair, and a
 -- socket that was passed on or inherited, was made by no such call. Not seen: calls of 32-bit programs and io_uring.
 CREATE VIEW report.sockets(
     -- Process id (thread group id).
@@ -13,9 +13,9 @@ CREATE VIEW report.sockets(
     socket_type,
     -- Sockets made.
     made,
-    -- Calls of connect, failed ones and those not waited for included.
+    -- Calls that connect, failed ones and those not waited for included.
     connects,
-    -- Calls of connect among them that failed; not those that go on in the background (EINPROGRESS).
+    -- Calls among them that failed; not those that go on in the background (EINPROGRESS).
     connect_errors,
     -- Connections accepted.
     accepted,
@@ -34,8 +34,8 @@ SELECT
     family,
     socket_type,
     COUNT(CASE WHEN syscall = 'socket' AND result >= 0 THEN 1 END),
-    COUNT(CASE WHEN syscall = 'connect' THEN 1 END),
-    COUNT(CASE WHEN syscall = 'connect' AND error <> 'EINPROGRESS' THEN 1 END),
+    COUNT(CASE WHEN unfiltered.connects(syscall) THEN 1 END),
+    COUNT(CASE WHEN unfiltered.connects(syscall) AND error <> 'EINPROGRESS' THEN 1 END),
     COUNT(CASE WHEN syscall IN ('accept', 'accept4') AND result >= 0 THEN 1 END),
     COUNT(CASE WHEN syscall = 'bind' AND result >= 0 THEN 1 END),
     COUNT(CASE WHEN syscall = 'listen' AND result >= 0 THEN 1 END),

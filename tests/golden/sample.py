@@ -118,12 +118,22 @@ def _sockets() -> list[Row]:
     tcp = {"family": "AF_INET", "socket_type": "SOCK_STREAM", "protocol": 6}
     unix = {"family": "AF_UNIX", "socket_type": "SOCK_STREAM", "protocol": 0}
     peer = {"local_address": "10.0.0.1", "local_port": 80, "remote_address": "10.0.0.2", "remote_port": 40001}
+    dns = {"pid": 101, "start": born(1), "family": "AF_INET", "socket_type": "SOCK_DGRAM", "protocol": 17}
     return [
         row("socket", at(2.5), **make, **tcp, nr=41, syscall="socket", result=3, latency_ns=4000, flags=0o2000000),
         row("socket", at(2.6), **make, **tcp, nr=42, syscall="connect", fd=3, result=-111, error="ECONNREFUSED",
             remote_address="127.0.0.1", remote_port=3632, latency_ns=45_000),
         row("socket", at(2.7), **make, **unix, nr=42, syscall="connect", fd=4, result=0, latency_ns=9000,
             remote_address="@jobs", remote_address_bytes=b"\0jobs"),
+        row("peer", at(3), **dns, remote_address="10.0.0.53", remote_port=53, datagrams_sent=3, datagram_bytes_sent=120,
+            datagrams_received=2, datagram_bytes_received=900, datagram_errors=1),
+        row("peer", at(4), **dns, remote_address="10.0.0.53", remote_port=53, datagrams_sent=1, datagram_bytes_sent=40,
+            datagrams_received=1, datagram_bytes_received=80, datagram_errors=0),
+        row("peer", at(4), **{**dns, "pid": SERVER, "start": born(-400), "family": "AF_UNIX", "protocol": 0},
+            remote_address="@log", remote_address_bytes=b"\0log", datagrams_sent=7, datagram_bytes_sent=700,
+            datagrams_received=0, datagram_bytes_received=0, datagram_errors=0),
+        row("peer", at(4), **{**dns, "pid": 0, "start": 0}, datagrams_sent=0, datagram_bytes_sent=0,
+            datagrams_received=1000, datagram_bytes_received=64_000, datagram_errors=0),
         row("socket", at(3.5), **server, **tcp, nr=288, syscall="accept4", fd=5, result=7, latency_ns=10**9, **peer),
     ]  # fmt: skip
 

@@ -80,3 +80,33 @@ def test_what_finds_no_room_is_counted_under_no_process(monkeypatch: pytest.Monk
     # Each call that is under no process was counted as one that found no room, and none was lost for good.
     assert int(others["calls"].sum()) == lost["syscall_stats_map"]
     assert lost["syscall_stats_other"] == 0
+
+
+PEERS = """
+import socket
+input()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(20001, 20098): s.sendto(b"abc", ("127.0.0.1", port))
+"""
+
+
+def test_datagrams_that_find_no_room_are_counted_without_their_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel.raise_memlock_limit()
+    monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: ENTRIES)
+    names = SyscallNames()
+    loaded = loader.Loading(program.plan(Btf.of_kernel(), names)).result()
+    loaded.tell_shapes(names)
+    peers = MapPair(bpf.kind("peer"), loaded, kernel.possible_cpus())
+    process = python(PEERS, stdin=-1)
+    assert process.stdin
+    with counting(loaded, process.pid) as control:
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert os.waitpid(process.pid, 0)[1] == 0
+        epoch, ended = control.stop()
+    process.returncode = 0
+    rows = peers.drain(epoch, ended.boottime_ns)
+    others = rows[rows["pid"] == OTHER_PID]
+    assert len(rows) == ENTRIES + 1 and len(others) == 1
+    assert others["remote_port"] == 0 and others["remote_address_len"] == 0xFFFFFFFF
+    assert int(rows["datagrams_sent"].sum()) == 97 and int(rows["datagram_bytes_sent"].sum()) == 291

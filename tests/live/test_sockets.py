@@ -187,3 +187,80 @@ os.chdir(os.path.dirname(os.getcwd()))
         ("bind", None, "/s", None, f"{jail}/s"),
         ("connect", "ENOENT", None, "/none", f"{jail}/none"),
     ]
+
+
+FAST_OPEN = 0x20000000
+TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE = 23, 30, 34
+
+
+@pytest.mark.parametrize(("family", "host"), [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")])
+@pytest.mark.parametrize("way", ["sendto", "sendmsg", "setsockopt"])
+@pytest.mark.parametrize("server_wants_it", [True, False])
+def test_a_send_that_connects(tmp_path: Path, family: str, host: str, way: str, server_wants_it: bool) -> None:
+    """TCP fast open, also where the server does not know it, so that the kernel falls back on a usual connection."""
+    send = {
+        "sendto": f"client.sendto(b'hello', {FAST_OPEN}, to)",
+        "sendmsg": f"client.sendmsg([b'hel', b'lo'], [], {FAST_OPEN}, to)",
+        "setsockopt": f"client.setsockopt(6, {TCP_FASTOPEN_CONNECT}, 1); client.connect(to); client.send(b'hello')",
+    }[way]
+    code = f"""
+server = socket.socket(socket.{family}); server.bind(({host!r}, 0))
+if {server_wants_it}: server.setsockopt(6, {TCP_FASTOPEN}, 5)
+server.listen(11)
+to = server.getsockname()
+for _ in range(3):
+    client = socket.socket(socket.{family}); client.setsockopt(6, {TCP_FASTOPEN_NO_COOKIE}, 1)
+    {send}
+    accepted, peer = server.accept()
+    assert accepted.recv(9) == b"hello"
+    said.append([client.getsockname()[1], *client.getpeername()[:2], peer[1]])
+    client.send(b"more")
+"""
+    trace, said = record(tmp_path, code)
+    call = "connect" if way == "setsockopt" else way
+    out = trace.rows(f"SELECT {ENDS}, error, result FROM sockets WHERE syscall = '{call}' ORDER BY ts")
+    result = 0 if way == "setsockopt" else 5
+    assert out == [(host, port, to, to_port, None, result) for port, to, to_port, _peer in said]
+    shown = [r for r in trace.opened.report("connections").fetchall() if r[5] == "SOCK_STREAM"]
+    assert sorted((r[3], r[7], r[8], r[9]) for r in shown) == sorted(
+        row for port, to, to_port, peer in said for row in (("out", port, to, to_port), ("in", to_port, host, peer))
+    )
+
+
+def test_sends_that_connect_in_vain(tmp_path: Path) -> None:
+    code = f"""
+free = socket.socket(); free.bind(("127.0.0.1", 0)); port = free.getsockname()[1]; free.close()
+s = socket.socket(); attempt(s.sendto, b"x", {FAST_OPEN}, ("127.0.0.1", port))
+s = socket.socket(); s.setblocking(False); attempt(s.sendto, b"x", {FAST_OPEN}, ("127.0.0.1", port))
+s = socket.socket(socket.AF_UNIX); attempt(s.sendto, b"x", {FAST_OPEN}, "none")
+said.append(port)
+"""
+    trace, (port,) = record(tmp_path, code)
+    found = trace.rows("SELECT error, remote_address, remote_port FROM sockets WHERE syscall = 'sendto' ORDER BY ts")
+    assert found[0] == ("ECONNREFUSED", "127.0.0.1", port)
+    assert found[1][0] in ("EINPROGRESS", "ECONNREFUSED") and found[1][1:] == ("127.0.0.1", port)
+    assert len(found) == 2
+
+
+def test_the_peer_of_a_connect_is_the_one_that_the_kernel_has(tmp_path: Path) -> None:
+    code = """
+def peer(s):
+    try: return s.getpeername()[:2]
+    except OSError: return [None, None]
+for family, host, any_host in ((socket.AF_INET, "127.0.0.1", "0.0.0.0"), (socket.AF_INET6, "::1", "::")):
+    server = socket.socket(family); server.bind((host, 0)); server.listen(5)
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        client = socket.socket(family, kind); client.connect((any_host, server.getsockname()[1]))
+        said.append(peer(client))
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in (1001, 1002):
+    udp.connect(("127.0.0.1", port)); said.append(peer(udp))
+attempt(udp.connect, ("255.255.255.255", 9))                        # EACCES: it keeps the peer that it has
+libc = ctypes.CDLL(None)
+libc.connect(udp.fileno(), bytes(16), 16); said.append(peer(udp))   # AF_UNSPEC
+udp.connect(("0.0.0.0", 1003)); said.append(peer(udp))
+"""
+    trace, said = record(tmp_path, "import ctypes\n" + code)
+    which = "remote_address, remote_port FROM sockets WHERE syscall = 'connect'"
+    assert trace.rows(f"SELECT {which} AND error IS NULL ORDER BY ts") == [tuple(peer) for peer in said]
+    assert trace.rows(f"SELECT error, {which} AND error IS NOT NULL") == [("EACCES", "255.255.255.255", 9)]

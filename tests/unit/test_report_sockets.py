@@ -74,3 +74,42 @@ def test_addresses_by_family() -> None:
     assert batch["local_address"].to_pylist() == [*(a[2] for a in addresses), None]
     assert batch["local_address_bytes"].to_pylist() == [*(a[3] for a in addresses), None]
     assert batch["family"].to_pylist()[:4] == ["AF_INET", "AF_INET6", "AF_INET6", "AF_UNIX"]
+
+
+def test_a_send_is_a_connection_where_it_is_an_event(tmp_path: Path) -> None:
+    rows = [
+        *ROWS,
+        call(8, "sendto", 5, remote_address="10.0.0.1", remote_port=80),
+        call(9, "sendmsg", -111, "ECONNREFUSED", remote_address="10.0.0.1", remote_port=81),
+    ]
+    # 4 connects, of which 2 were refused and one goes on in the background.
+    assert report(tmp_path, "sockets", rows)[0][5:7] == (4, 2)
+    assert [r[3] for r in report(tmp_path, "connections", rows)] == ["out", "out", "in", "out", "out"]
+
+
+def test_peers_are_summed_over_snapshots_and_sockets(tmp_path: Path) -> None:
+    def peer(second: float, address: str | None, port: int | None, *counts: int, **columns: Any) -> Row:
+        names = (
+            "datagrams_sent", "datagram_bytes_sent", "datagrams_received", "datagram_bytes_received", "datagram_errors",
+        )  # fmt: skip
+        udp = {**TCP, "socket_type": "SOCK_DGRAM", "protocol": 17}
+        del udp["comm"]
+        given = {"remote_address": address, "remote_port": port, **dict(zip(names, counts, strict=True))}
+        return row("peer", at(second), **{**udp, **given, **columns})
+
+    rows = [
+        peer(1, "10.0.0.1", 53, 2, 80, 1, 500, 0),
+        peer(2, "10.0.0.1", 53, 1, 40, 1, 100, 1),
+        peer(2, "10.0.0.2", 53, 0, 0, 0, 0, 7),
+        peer(2, None, None, 0, 0, 9, 90, 0, family="AF_UNIX", protocol=0),
+        peer(2, "10.0.0.1", None, 4, 4, 0, 0, 0, protocol=1),
+        peer(2, None, None, 0, 0, 100, 100, 0, pid=0, start=0),
+    ]
+    found = [(r[0], r[1], *r[4:12]) for r in report(tmp_path, "peers", rows)]
+    assert found == [
+        (0, "(other)", "udp", None, None, 0, 0, 100, 100, 0),
+        (7, None, None, None, None, 0, 0, 9, 90, 0),
+        (7, None, "udp", "10.0.0.1", 53, 3, 120, 2, 600, 1),
+        (7, None, "icmp", "10.0.0.1", None, 4, 4, 0, 0, 0),
+        (7, None, "udp", "10.0.0.2", 53, 0, 0, 0, 0, 7),
+    ]

@@ -37,7 +37,7 @@ accepted AS (
 connected AS (
     SELECT pid, start, CAST(fd AS BIGINT) AS fd, EPOCH_NS(ts) - COALESCE(latency_ns, 0) AS ns, local_port, remote_port
     FROM unfiltered.sockets
-    WHERE syscall = 'connect' AND (error IS NULL OR error = 'EINPROGRESS') AND local_port IS NOT NULL
+    WHERE unfiltered.connects(syscall) AND (error IS NULL OR error = 'EINPROGRESS') AND local_port IS NOT NULL
         AND remote_port IN (SELECT local_port FROM accepted)
 ),
 paired AS (

@@ -33,7 +33,7 @@ attempts AS (
         COALESCE(unfiltered.file_name(c.mount_namespace, c.unix_path), c.remote_address) AS remote_address
     FROM main.sockets AS c
     JOIN finding.process AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
-    WHERE c.syscall = 'connect'
+    WHERE unfiltered.connects(c.syscall)
         AND c.remote_address IS NOT NULL
         AND c.remote_address <> '/var/run/nscd/socket'
         AND COALESCE(c.socket_type, '') <> 'SOCK_DGRAM'

@@ -31,7 +31,7 @@ WITH
 made AS (
     SELECT ts, pid, start, fd, remote_address, remote_port
     FROM main.sockets
-    WHERE syscall = 'connect'
+    WHERE unfiltered.connects(syscall)
         AND (error IS NULL OR error = 'EINPROGRESS')
         AND socket_type = 'SOCK_STREAM'
         AND family IN ('AF_INET', 'AF_INET6')

@@ -32,7 +32,7 @@ WITH
 made AS (
     SELECT pid, start, remote_address, remote_port, COUNT(*) AS connections
     FROM main.sockets
-    WHERE syscall = 'connect'
+    WHERE unfiltered.connects(syscall)
         AND (error IS NULL OR error = 'EINPROGRESS')
         AND COALESCE(socket_type, '') <> 'SOCK_DGRAM'
         AND remote_address <> '/var/run/nscd/socket'

@@ -88,6 +88,7 @@ facts AS (
         SELECT pid, start FROM unfiltered.cpu
         UNION SELECT pid, start FROM unfiltered.callers
         UNION SELECT pid, start FROM unfiltered.syscalls_in_flight
+        UNION SELECT pid, start FROM unfiltered.peers
     )
     WHERE pid IS NOT NULL
 ),

@@ -1,0 +1,70 @@
+-- Peers: with whom each process exchanged datagrams, and how many.
+--
+-- UDP, other datagrams over IP, and those of unix sockets, whether the socket was connected or not: one row for each
+-- process and peer, however many sockets it used. Streams, as of TCP, are in the report `connections`. A datagram counts
+-- when the call returned that sent or received it; whether it arrived is not known. Before Linux 6.3 those that read and
+-- write move on a connected socket are not seen, nor are those of 32-bit programs and io_uring.
+CREATE VIEW report.peers(
+    -- Process id (thread group id).
+    pid,
+    -- Command name, last known; '(other)': all processes that found no room in a full map, without their peers.
+    comm,
+    -- Family, such as AF_INET.
+    family,
+    -- Type: SOCK_DGRAM, or SOCK_RAW, whose datagrams hold the header of the protocol.
+    socket_type,
+    -- Protocol in the packets' headers: 'udp', 'icmp', 'icmpv6', 'udplite', or its number; NULL for unix sockets.
+    protocol,
+    -- Address of the peer; an abstract unix name begins with @. NULL: it has none, or the process did not ask who it was.
+    remote_address,
+    -- Port of the peer.
+    remote_port,
+    -- Datagrams sent to it.
+    sent,
+    -- Bytes in them.
+    sent_bytes,
+    -- Datagrams received from it.
+    received,
+    -- Bytes of them that came in.
+    received_bytes,
+    -- Calls to send or receive that failed, as with ECONNREFUSED; not those that were to come again (EAGAIN, EINTR).
+    errors,
+    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    start
+) AS
+WITH totals AS (
+    SELECT pid, start, family, socket_type, protocol, remote_address, remote_address_bytes, remote_port,
+        SUM(datagrams_sent) AS sent,
+        SUM(datagram_bytes_sent) AS sent_bytes,
+        SUM(datagrams_received) AS received,
+        SUM(datagram_bytes_received) AS received_bytes,
+        SUM(datagram_errors) AS errors
+    FROM main.peers
+    GROUP BY pid, start, family, socket_type, protocol, remote_address, remote_address_bytes, remote_port
+)
+SELECT
+    t.pid,
+    p.comm,
+    t.family,
+    t.socket_type,
+    CASE
+        WHEN t.family = 'AF_UNIX' THEN NULL
+        WHEN t.protocol = 17 THEN 'udp'
+        WHEN t.protocol = 1 THEN 'icmp'
+        WHEN t.protocol = 58 THEN 'icmpv6'
+        WHEN t.protocol = 136 THEN 'udplite'
+        ELSE CAST(t.protocol AS VARCHAR)
+    END,
+    t.remote_address,
+    t.remote_port,
+    TRY_CAST(t.sent AS BIGINT),
+    TRY_CAST(t.sent_bytes AS BIGINT),
+    TRY_CAST(t.received AS BIGINT),
+    TRY_CAST(t.received_bytes AS BIGINT),
+    TRY_CAST(t.errors AS BIGINT),
+    t.start
+FROM totals AS t
+LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+ORDER BY t.sent + t.received DESC NULLS LAST, t.errors DESC NULLS LAST, t.pid, t.start, t.family NULLS LAST,
+    t.socket_type NULLS LAST, t.protocol NULLS LAST, t.remote_address NULLS LAST, t.remote_address_bytes NULLS LAST,
+    t.remote_port NULLS LAST;
