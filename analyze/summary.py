@@ -49,15 +49,21 @@ class Section:
 
 
 CALLS = (
-    "SELECT syscall, calls, errors, total_s, mean_us, p50_us, p99_us, max_us, unfiltered.is_wait(syscall) AS waits "
+    "SELECT syscall, calls, errors, total_s, mean_us, p50_us, p99_us, max_us, CASE "
+    "WHEN slept_s IS NULL THEN CASE WHEN unfiltered.is_wait(syscall) THEN 'by its name' END "
+    "WHEN total_s > 0 THEN FORMAT('{:.0f} %', LEAST(100, 100 * slept_s / total_s)) ELSE '0 %' END AS waits "
     "FROM report.syscalls"
 )
+"""`waits`: how much of their time their threads slept until something happened. A trace of version 1 does not say;
+there some calls wait by their name."""
+
+WAIT = "unfiltered.waits(syscall, total_s, slept_s)"
 
 SECTIONS = (
     Section(
         "syscalls_by_time",
-        "System calls by total time, those that only wait last",
-        f"{CALLS} ORDER BY waits, total_s DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST",
+        "System calls by total time, those that mostly wait last",
+        f"{CALLS} ORDER BY {WAIT}, total_s DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST",
     ),
     Section(
         "processes_by_cpu",
@@ -80,7 +86,7 @@ SECTIONS = (
     ),
 )
 
-WAITS = f"{CALLS} WHERE waits ORDER BY total_s DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST"
+WAITS = f"{CALLS} WHERE {WAIT} ORDER BY total_s DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST"
 """The calls that the section on them has last, and so seldom shows."""
 
 LOSSES = "SELECT cause, place, lost FROM report.losses"

@@ -112,6 +112,7 @@ struct cpu_state {
 	u64 change;
 	u64 renamed;  // whether the thread has given a name since it entered its call
 	u64 leaving;  // whether the CPU goes off line, or is off line
+	u64 came;     // when the thread came onto it
 };
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);
 

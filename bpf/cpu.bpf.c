@@ -219,18 +219,18 @@ INLINE void decide_now(struct control *c, struct cpu_state *cpu)
 		decide(c, cpu, me, &who);
 }
 
-// Whether the thread that leaves its CPU will not come back.
-INLINE int has_ended(void *task)
+// The state in which the thread leaves that ran until now; 0: it could have gone on.
+INLINE u64 state_left(struct bpf_raw_tracepoint_args *ctx)
 {
-#ifdef HAVE_task_struct____state
 	u32 state = 0;
-	TREAD(state, task, task_struct, __state);
+	if (ctx->args[0])  // preempted, maybe on its way to sleep
+		return 0;
+#ifdef STATE_OFFSET
+	bpf_probe_read_kernel(&state, sizeof(state), (void *)ctx->args[1] + STATE_OFFSET);
+#else
+	state = ctx->args[3];
 #endif
-#ifdef HAVE_task_struct__state
-	u64 state = 0;  // before 5.14
-	TREAD(state, task, task_struct, state);
-#endif
-	return (state & TASK_DEAD) != 0;
+	return state;
 }
 
 int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
@@ -241,13 +241,14 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (c) {
 		void *task = CURRENT_TASK();
-		u64 id = (u64)task;
-		int ends = has_ended(task);
+		u64 id = (u64)task, state = state_left(ctx);
 		decide_now(c, cpu);
-		charge(c, cpu, bpf_ktime_get_boot_ns(), ends ? ENDS : LEAVES);
-		if (ends && c->filters)
+		u64 now = bpf_ktime_get_boot_ns();
+		charge(c, cpu, now, state & TASK_DEAD ? ENDS : LEAVES);
+		if (state & TASK_DEAD && c->filters)
 			threads.delete(&id);  // it may be wanted no more
-		park_call(cpu);
+		park_call(c, cpu, now, state);
+		cpu->came = now;
 		cpu->caller = 0;
 		cpu->known = 0;
 	}

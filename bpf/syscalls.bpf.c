@@ -2,13 +2,18 @@
 // Every system call: one histogram cell a call, by process, call and latency.
 //
 // A call that stays on its CPU costs no hash for its start: the start waits in cpu_state. Only a thread that is
-// switched out inside a call has it parked, by thread, until it comes back.
+// switched out inside a call has it parked, by thread, until it comes back. There stands how long the thread was off a
+// CPU inside the call: whether a call waited is measured, and costs one that did not nothing.
 
 struct call {
 	u64 entered;  // 0: none; at or before t0: user space found the thread in it when the recording began; or OUTSIDE
 	u64 start;    // of its process
 	u32 nr;
 	u32 pid;
+	u64 left;       // its thread left a CPU last; 0: it did not
+	u64 run_delay;  // of the thread then: how long it had waited for a CPU, as the kernel counts it
+	u64 state;      // of the thread then; 0: it could have gone on
+	u64 blocked_ns, uninterruptible_ns, runnable_ns;  // what came of it before
 };
 BPF_HASH(parked, u32, struct call, PARKED_ENTRIES);
 
@@ -23,10 +28,35 @@ INLINE u16 bucket_of(u64 ns)
 	return (log2 - SUB_BITS + 1) << SUB_BITS | ((ns >> (log2 - SUB_BITS)) & ((1 << SUB_BITS) - 1));
 }
 
-INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u64 ns, int error, u64 bytes)
+#define TASK_UNINTERRUPTIBLE 2  // include/linux/sched.h
+
+INLINE u64 run_delay(void)
+{
+	u64 ns = 0;
+#ifdef HAVE_task_struct__sched_info__run_delay
+	TREAD(ns, CURRENT_TASK(), task_struct, sched_info__run_delay);
+#endif
+	return ns;
+}
+
+// The thread of a call is back on a CPU, since `came`. What did not sleep was ready to run all that time.
+INLINE void came_back(struct call *call, u64 came)
+{
+	u64 ns = came > call->left ? came - call->left : 0, ready = ns;
+	u64 waited = run_delay() - call->run_delay;
+	if (call->state) {
+		ready = waited < ns ? waited : ns;
+		call->blocked_ns += ns - ready;
+		if (call->state & TASK_UNINTERRUPTIBLE)
+			call->uninterruptible_ns += ns - ready;
+	}
+	call->runnable_ns += ready;
+}
+
+INLINE void count_call(struct control *c, struct who *who, struct call *call, u16 bucket, u64 ns, int error, u64 bytes)
 {
 #ifdef RECORDS_syscall_stats
-	struct syscall_stats_key key = {.start = who->start, .pid = who->pid, .nr = nr, .bucket = bucket};
+	struct syscall_stats_key key = {.start = who->start, .pid = who->pid, .nr = call->nr, .bucket = bucket};
 	struct syscall_stats_val *v = syscall_stats_cell(c, &key);
 	if (!v)
 		return;
@@ -36,6 +66,11 @@ INLINE void count_call(struct control *c, struct who *who, u16 nr, u16 bucket, u
 		ADD(v->errors, 1);
 	if (bytes)
 		ADD(v->bytes, bytes);
+	if (call->left) {
+		ADD(v->blocked_ns, call->blocked_ns);
+		ADD(v->uninterruptible_ns, call->uninterruptible_ns);
+		ADD(v->runnable_ns, call->runnable_ns);
+	}
 	// A thread that is preempted just here may put the maximum back; all of a cell lie in one bucket, so it stays near.
 	if (ns > v->max_ns)
 		v->max_ns = ns;
@@ -96,14 +131,52 @@ INLINE struct call take_call(struct cpu_state *cpu, u64 me)
 	return call;
 }
 
+// The same of a call that returns, with all the time that its thread was off a CPU.
+INLINE struct call take_returning(struct cpu_state *cpu, u64 me)
+{
+	u32 since = switches_of(cpu);
+	struct call call = take_call(cpu, me);
+	u64 came = cpu->came;
+	if (call.left && !SWITCHED(cpu, since))  // else it left a CPU in here, maybe before the call was taken
+		came_back(&call, came);
+	return call;
+}
+
+// A thread that has left a CPU inside its call before leaves it again.
+INLINE void park_again(struct cpu_state *cpu, u64 now, u64 state)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct call *p = parked.lookup(&tid);
+	if (!p || !p->entered)
+		return;
+	if (p->left)
+		came_back(p, cpu->came);
+	p->left = now;
+	p->run_delay = run_delay();
+	p->state = state;
+}
+
 // A thread leaves its CPU inside a call. `caller` is that thread, by the id under which it entered: an exec may have
-// given it another since.
-INLINE void park_call(struct cpu_state *cpu)
+// given it another since. Of a thread without one it is not known whether it is in a call.
+INLINE void park_call(struct control *c, struct cpu_state *cpu, u64 now, u64 state)
 {
 	u32 tid = cpu->caller, pid = cpu->caller >> 32;
-	if (!tid)
+	void *mm = NULL;
+	if (!tid) {
+#ifdef RECORDS_syscall_stats
+		TREAD(mm, CURRENT_TASK(), task_struct, mm);
+		if (mm && (cpu->wanted || c->filters & CONDITIONS))
+			park_again(cpu, now, state);
+#endif
 		return;
-	struct call call = {.entered = cpu->entered, .start = cpu->start, .nr = cpu->nr, .pid = pid};
+	}
+	struct call call = {.entered = cpu->entered,
+	                    .start = cpu->start,
+	                    .nr = cpu->nr,
+	                    .pid = pid,
+	                    .left = now,
+	                    .run_delay = run_delay(),
+	                    .state = state};
 	struct call *p = parked.lookup(&tid);
 	if (p)
 		*p = call;
@@ -116,7 +189,8 @@ INLINE void end_call(struct control *c, struct cpu_state *cpu, struct who *who, 
 {
 	struct call call = take_call(cpu, me);
 	if (call.entered && call.entered != OUTSIDE) {
-		count_call(c, who, call.nr, NO_RETURN, 0, 0, 0);
+		call.left = 0;
+		count_call(c, who, &call, NO_RETURN, 0, 0, 0);
 		call_never_returns(who, call.nr, call.entered);
 	}
 	u32 tid = me;
@@ -314,7 +388,7 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	int wanted = decide(c, cpu, me, &who);
 	if (!wanted && !(c->filters & CONDITIONS))
 		return;
-	struct call call = take_call(cpu, me);
+	struct call call = take_returning(cpu, me);
 	if (call.entered == OUTSIDE || (!wanted && !call.entered))
 		return;
 	u64 now = bpf_ktime_get_boot_ns();
@@ -333,7 +407,7 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	}
 	u64 ns = now > call.entered ? now - call.entered : 0;
 	int failed = result < 0 && result >= -4095;
-	count_call(c, &who, call.nr, bucket_of(ns), ns, failed, bytes);
+	count_call(c, &who, &call, bucket_of(ns), ns, failed, bytes);
 	if (failed)
 		count_error(c, &who, call.nr, -result, ns);
 	call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);

@@ -49,6 +49,31 @@ BYTES = Col(
     role="sum",
 )
 
+BLOCKED_NS = Col(
+    "blocked_ns",
+    "u64",
+    "How much of `total_ns` their threads slept: off a CPU, and nothing to do there until something happened. "
+    "0: none of them waited.",
+    "ns",
+    role="sum",
+)
+UNINTERRUPTIBLE_NS = Col(
+    "uninterruptible_ns",
+    "u64",
+    "How much of `blocked_ns` no signal could have ended, as in waiting for a disk.",
+    "ns",
+    role="sum",
+)
+RUNNABLE_NS = Col(
+    "runnable_ns",
+    "u64",
+    "How much of `total_ns` their threads were ready to run and waited for a CPU: after a sleep, or because another "
+    "was given theirs. NULL if the kernel does not count it (CONFIG_SCHED_INFO); what came after a sleep is then in "
+    "`blocked_ns`.",
+    "ns",
+    role="sum",
+)
+
 SYSCALL_STATS = Kind(
     "syscall_stats",
     "syscall_stats",
@@ -73,6 +98,9 @@ SYSCALL_STATS = Kind(
         TOTAL_NS,
         Col("max_ns", "u64", "The largest of their latencies.", "ns", role="max"),
         BYTES,
+        BLOCKED_NS,
+        UNINTERRUPTIBLE_NS,
+        RUNNABLE_NS,
     ),
     source=Map(65536),
 )

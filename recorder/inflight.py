@@ -22,7 +22,7 @@ from recorder import kernel, procfs
 from recorder.counters import ZERO_KEY
 from recorder.loader import Loaded
 
-_CALL = struct.Struct("<QQII")  # struct call of bpf/syscalls.bpf.c: entered, start, nr, pid
+_CALL = struct.Struct("<QQII48x")  # struct call of bpf/syscalls.bpf.c: entered, start, nr, pid; never off a CPU
 _OUTSIDE = (1 << 64) - 1
 """When a call entered that began before its process met the conditions."""
 
@@ -30,7 +30,7 @@ _TID = struct.Struct("<I")
 CPU_STATE = np.dtype(  # struct cpu_state of bpf/common.bpf.h
     [("caller", "<u8"), ("entered", "<u8"), ("known", "<u8"), ("start", "<u8"), ("charged", "<u8"),
      ("mark", "<u8"), ("switches", "<u4"), ("known_at", "<u4"), ("nr", "<u2"), ("wanted", "<u2"), ("uid", "<u4"),
-     ("change", "<u8"), ("renamed", "<u8"), ("leaving", "<u8")]
+     ("change", "<u8"), ("renamed", "<u8"), ("leaving", "<u8"), ("came", "<u8")]
 )  # fmt: skip
 
 

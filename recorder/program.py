@@ -255,6 +255,9 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
         lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(COPIED)]
         lines += [f"#define COPIES {len(COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
     lines.append(f"#define TICK_AT_MOST_NS {TICKLESS_NS if kernel.ticks_may_stop() else TICK_NS}ULL")
+    if len(btf.tracepoint_args("sched_switch") or ()) < 4:  # before 5.18; the member has been called __state since 5.14
+        state = btf.member("task_struct", "__state") or btf.member("task_struct", "state")
+        lines += [f"#define STATE_OFFSET {state.offset}"] if state else []
     helper = btf.enum_value("bpf_func_id", "BPF_FUNC_get_current_task_btf")
     if helper is not None:
         lines.append(f"#define CURRENT_TASK_BTF {helper}")  # since 5.11
@@ -328,7 +331,7 @@ def unmeasured(btf: Btf) -> dict[str, str]:
     """Columns of which this kernel does not know the values, and why."""
     columns = {}
     if not btf.member("task_struct", "sched_info.run_delay"):
-        columns["wait_ns"] = "the kernel was built without CONFIG_SCHED_INFO"
+        columns["wait_ns"] = columns["runnable_ns"] = "the kernel was built without CONFIG_SCHED_INFO"
     if len(btf.tracepoint_args("sched_process_exit") or ()) < 2:
         columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is gone"
     return columns

@@ -38,40 +38,47 @@ OF_BUCKETS = """
     CAST(unfiltered.bucket_high_ns(bucket) AS DOUBLE) AS high_ns,
     CAST(SUM(calls) AS DOUBLE) AS calls,
     CAST(SUM(total_ns) AS DOUBLE) AS total_ns,
-    CAST(MAX(max_ns) AS DOUBLE) AS max_ns
+    CAST(MAX(max_ns) AS DOUBLE) AS max_ns,
+    SUM({slept}) AS slept_ns
 """
+
+SLEPT = "blocked_ns - uninterruptible_ns"
 
 BY_PROCESS = f"""
 WITH counted AS (
-    SELECT {IDS}, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS}
+    SELECT {IDS}, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS.format(slept=SLEPT)}
     FROM main.syscall_stats
     WHERE bucket < 487 AND calls > 0
     GROUP BY ALL
 )
-SELECT c.*, unfiltered.is_wait(c.syscall) AS waits, COALESCE(p.comm, '?') AS comm
+SELECT c.* EXCLUDE (slept_ns), COALESCE(p.comm, '?') AS comm,
+    unfiltered.waits(c.syscall, SUM(c.total_ns) OVER one_call, SUM(c.slept_ns) OVER one_call) AS waits
 FROM counted AS c
 LEFT JOIN unfiltered.processes AS p ON p.pid = c.pid AND p.start = c.start
+WINDOW one_call AS (PARTITION BY c.pid, c.start, c.syscall)
 ORDER BY ALL
 """
 
 BY_CALL = f"""
 WITH counted AS (
-    SELECT nr, abi, syscall, bucket, SUM(calls) AS calls, SUM(total_ns) AS total_ns, MAX(max_ns) AS max_ns
+    SELECT nr, abi, syscall, bucket, SUM(calls) AS calls, SUM(total_ns) AS total_ns, MAX(max_ns) AS max_ns,
+        SUM({SLEPT}) AS slept_ns
     FROM main.syscall_stats
     WHERE bucket < 487 AND calls > 0
     GROUP BY nr, abi, syscall, bucket
 ),
 named AS (
-    SELECT abi, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS}
+    SELECT abi, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS.format(slept="slept_ns")}
     FROM counted
     GROUP BY ALL
 )
 SELECT
-    h.* EXCLUDE (abi),
-    unfiltered.is_wait(h.syscall) AS waits,
+    h.* EXCLUDE (abi, slept_ns),
+    unfiltered.waits(h.syscall, SUM(h.total_ns) OVER one_call, SUM(h.slept_ns) OVER one_call) AS waits,
     h.syscall || CASE WHEN h.abi IS DISTINCT FROM m.abi THEN ' (' || COALESCE(h.abi, '?') || ')' ELSE '' END AS name
 FROM named AS h
 CROSS JOIN (SELECT abi FROM named GROUP BY abi ORDER BY SUM(calls) DESC, abi LIMIT 1) AS m
+WINDOW one_call AS (PARTITION BY h.abi, h.syscall)
 ORDER BY name, low_ns
 """
 
@@ -125,7 +132,7 @@ def draw(ask: Ask) -> Figure:
     notes = ["The line is the median, p50; the dashed line is p99."]
     if rest > 0:
         notes.append(
-            f"{rest} other{'s' if rest > 1 else ''} took less time in all, or only wait{'' if rest > 1 else 's'}."
+            f"{rest} other{'s' if rest > 1 else ''} took less time in all, or mostly wait{'' if rest > 1 else 's'}."
         )
     notes.append(lost.note.replace("Shaded: lost there, and missing here", "Lost, and missing here"))
     sheet = page.Page(ask.chart.title, page.subtitle(trace), [0.72] * len(shown), notes=notes)
@@ -137,7 +144,7 @@ def draw(ask: Ask) -> Figure:
 
 
 def histograms(rows: dict[str, Any], syscall: str | None) -> list[Histogram]:
-    """The histogram of each name in the rows, those that took most time first, and those that only wait last."""
+    """The histogram of each name in the rows, those that took most time first, and those that mostly wait last."""
     wanted = np.flatnonzero(is_text(rows["syscall"], syscall)) if syscall is not None else np.arange(len(rows["name"]))
     places: dict[str, list[int]] = {}
     for place, name in zip(wanted.tolist(), rows["name"][wanted].tolist(), strict=True):

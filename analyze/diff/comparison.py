@@ -166,8 +166,6 @@ class Comparison:
         self._connection.execute("SET VARIABLE comms = CAST(getvariable('comms') AS VARCHAR[])")
         for schema in ("sides", "measures", "tested", "diff", "unfiltered"):
             self._connection.execute(f"CREATE SCHEMA {schema}")
-        self._connection.execute((DIRECTORY / "macros" / "is_wait.sql").read_text(encoding="utf-8"))
-        self._connection.execute((SQL / "macros.sql").read_text(encoding="utf-8"))
 
     def _take(self, before: Trace, after: Trace) -> None:
         """Copies the tables of both sides."""
@@ -182,6 +180,8 @@ class Comparison:
                 for i, tables in enumerate(sides)
             ]
             self._keep(f"sides.{name}", pa.concat_tables(marked))
+        for path in (*(DIRECTORY / "macros" / f"{name}.sql" for name in ("is_wait", "waits")), SQL / "macros.sql"):
+            self._connection.execute(path.read_text(encoding="utf-8"))
         self._connection.execute("SET VARIABLE per = $1", [self.per])
         self._connection.execute(
             "CREATE TABLE sides.spans AS SELECT *, getvariable('per') AS per, "

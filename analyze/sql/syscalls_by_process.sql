@@ -26,6 +26,12 @@ CREATE VIEW report.syscalls_by_process(
     p999_us,
     -- Largest latency [us].
     max_us,
+    -- How much of `total_s` their threads slept until something happened: an event, data, a time, a lock, a child [s].
+    slept_s,
+    -- How much of `total_s` they slept so that no signal could have woken them, as for a disk [s].
+    disk_s,
+    -- How much of `total_s` they were ready to run and waited for a CPU [s].
+    runnable_s,
     -- Calls among `calls` that will never return, as exit_group.
     no_return,
     -- Calls that were in flight when the recording began, when it ended, or both.
@@ -89,6 +95,9 @@ SELECT
     q.p99_ns / 1e3,
     q.p999_ns / 1e3,
     t.max_ns / 1e3,
+    t.slept_ns / 1e9,
+    t.disk_ns / 1e9,
+    t.runnable_ns / 1e9,
     t.no_return,
     t.in_flight,
     n.abi,

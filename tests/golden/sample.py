@@ -132,8 +132,6 @@ def _sockets() -> list[Row]:
         row("peer", at(4), **{**dns, "pid": SERVER, "start": born(-400), "family": "AF_UNIX", "protocol": 0},
             remote_address="@log", remote_address_bytes=b"\0log", datagrams_sent=7, datagram_bytes_sent=700,
             datagrams_received=0, datagram_bytes_received=0, datagram_errors=0),
-        row("peer", at(4), **{**dns, "pid": 0, "start": 0}, datagrams_sent=0, datagram_bytes_sent=0,
-            datagrams_received=1000, datagram_bytes_received=64_000, datagram_errors=0),
         row("socket", at(3.5), **server, **tcp, nr=288, syscall="accept4", fd=5, result=7, latency_ns=10**9, **peer),
     ]  # fmt: skip
 

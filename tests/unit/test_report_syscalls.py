@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import analyze
+from analyze.summary import CALLS, SECTIONS
 from bpf.errors import BadRequest
 from tests import traces
 from tests.traces import Row, at, born, bucket_low, bucket_of, calls, failures, row
@@ -227,3 +228,36 @@ def test_a_report_of_one_process(tmp_path: Path) -> None:
         assert trace.report("syscalls").select(columns).fetchall() == [("read", 15)]
         with pytest.raises(BadRequest, match="no process 4"):
             trace.report("syscalls", pid=4)
+
+
+def test_whether_a_call_waits_is_what_was_measured(tmp_path: Path) -> None:
+    """Of 1 s each: one that slept, one that a disk made wait, one kept from a CPU, and a poll that slept not at all."""
+
+    def second(syscall: str, blocked_ms: int, uninterruptible_ms: int, runnable_ms: int) -> Row:
+        off = {"blocked_ns": blocked_ms, "uninterruptible_ns": uninterruptible_ms, "runnable_ns": runnable_ms}
+        ns = {name: ms * 10**6 for name, ms in off.items()}
+        return calls(at(1), 7, born(0), syscall, bucket_of(10**9), 1, total_ns=10**9, max_ns=10**9, **ns)
+
+    rows = [
+        second("recvfrom", 900, 0, 50), second("pread64", 900, 850, 0), second("read", 0, 0, 900),
+        second("poll", 0, 0, 0),
+    ]  # fmt: skip
+    for name in ("syscalls", "syscalls_by_process"):
+        shown = report(tmp_path, name, rows)
+        found = {r["syscall"]: [r[c] for c in ("slept_s", "disk_s", "runnable_s")] for r in shown}
+        assert found == {"recvfrom": [0.9, 0, 0.05], "pread64": [0.05, 0.85, 0], "read": [0, 0, 0.9], "poll": [0, 0, 0]}
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        waits = dict(trace.own(f"SELECT syscall, waits FROM ({CALLS})").fetchall())
+        order = [row[0] for row in trace.own(SECTIONS[0].query).fetchall()]
+    assert waits == {"recvfrom": "90 %", "pread64": "5 %", "read": "0 %", "poll": "0 %"}
+    assert order == ["poll", "pread64", "read", "recvfrom"]  # alike but for what mostly waited, which is last
+
+
+def test_what_a_trace_of_version_1_does_not_say_goes_by_the_name(tmp_path: Path) -> None:
+    rows = [calls(at(1), 7, born(0), name, bucket_of(10**9), 1) for name in ("recvfrom", "poll")]
+    assert [r["slept_s"] for r in report(tmp_path, "syscalls", rows)] == [None, None]
+    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        waits = dict(trace.own(f"SELECT syscall, waits FROM ({CALLS})").fetchall())
+        order = [row[0] for row in trace.own(SECTIONS[0].query).fetchall()]
+    assert waits == {"recvfrom": None, "poll": "by its name"}
+    assert order == ["recvfrom", "poll"]

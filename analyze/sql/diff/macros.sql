@@ -10,17 +10,25 @@ END;
 -- Whether one of two figures is so much more than the other that it is worth a line.
 CREATE MACRO diff.apart(x, y) AS
     COALESCE(x, 0) > COALESCE(y, 0) * getvariable('ratio') OR COALESCE(y, 0) > COALESCE(x, 0) * getvariable('ratio');
--- Where a call stands: those that work first, then those that receive from a socket, those that only wait for something to
+-- Calls that mostly wait for something to happen, on both sides together; by their name where one has not measured it.
+CREATE TABLE sides.waiting AS
+SELECT syscall AS name
+FROM sides.cells
+GROUP BY syscall
+HAVING unfiltered.waits(syscall, SUM(total_ns), CASE WHEN COUNT(slept_ns) = COUNT(*) THEN SUM(slept_ns) END);
+CREATE MACRO diff.waits(call) AS call IN (SELECT name FROM sides.waiting);
+-- Where a call stands: those that work first, then those that receive from a socket, those that mostly wait for something to
 -- happen, and those that wait for a child. A sleep is as long as the program asks, whatever others do: it is with the first.
 CREATE MACRO diff.waiting(syscall) AS CASE
     WHEN syscall IN ('wait4', 'waitid') THEN 3
-    WHEN unfiltered.is_wait(syscall) AND syscall NOT IN ('nanosleep', 'clock_nanosleep') THEN 2
+    WHEN syscall IN ('nanosleep', 'clock_nanosleep') THEN 0
+    WHEN diff.waits(syscall) THEN 2
     WHEN syscall IN ('recvfrom', 'recvmsg', 'recvmmsg') THEN 1
     ELSE 0
 END;
 -- Whether the time that calls took differs so much that it is told even if nothing is proven.
 CREATE MACRO diff.is_large(syscall, before_s, after_s) AS
-    NOT unfiltered.is_wait(syscall)
+    NOT diff.waits(syscall)
     AND ABS(after_s - before_s) >= 0.01
     AND GREATEST(before_s, after_s) >= 2 * LEAST(before_s, after_s);
 -- A path that is no file on a disk, but a view into the kernel: of a process, a device without a disk, a terminal.

@@ -44,7 +44,9 @@ waits AS (
     SELECT c.pid, c.start, c.low_ns, c.high_ns, SUM(c.calls) AS calls
     FROM asking AS a
     JOIN main.syscall_latencies AS c ON c.pid = a.pid AND c.start IS NOT DISTINCT FROM a.start
-    WHERE (unfiltered.is_wait(c.syscall) OR c.syscall IN ('recvfrom', 'recvmsg', 'recvmmsg')) AND c.max_ns >= 800000000
+    WHERE c.max_ns >= 800000000
+        AND (unfiltered.waits(c.syscall, c.total_ns, c.slept_ns)
+            OR (c.slept_ns IS NULL AND c.syscall IN ('recvfrom', 'recvmsg', 'recvmmsg')))
     GROUP BY c.pid, c.start, c.low_ns, c.high_ns
 ),
 -- Each time between two attempts in which such a call can have waited.

@@ -25,7 +25,10 @@ CREATE VIEW syscall_latencies(
     -- Sum of their latencies [ns].
     total_ns,
     -- The largest of their latencies [ns].
-    max_ns
+    max_ns,
+    -- How much of their latencies their threads slept until something happened, other than for a disk [ns]; NULL: not
+    -- measured.
+    slept_ns
 ) AS
 SELECT
     ts,
@@ -39,5 +42,6 @@ SELECT
     calls,
     errors,
     total_ns,
-    max_ns
+    max_ns,
+    blocked_ns - uninterruptible_ns
 FROM main.syscall_stats;

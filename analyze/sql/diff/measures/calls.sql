@@ -92,7 +92,7 @@ chosen AS (
     WHERE LEN(getvariable('comms')) = 0 OR LIST_CONTAINS(getvariable('comms'), command)
 ),
 scoped AS (
-    SELECT FALSE AS all_commands, c.*
+    SELECT FALSE AS all_commands, c.* EXCLUDE (slept_ns)
     FROM chosen AS c
     JOIN in_both AS b ON b.command IS NOT DISTINCT FROM c.command
     UNION ALL

@@ -1,7 +1,7 @@
 -- System calls
 --
 -- Over all commands together, those of one recording included. The time that calls took changed most in the first line.
--- Calls that receive from a socket come after the others, then those that only wait, and last a wait for a child: how long
+-- Calls that receive from a socket come after the others, then those that mostly wait, and last a wait for a child: how long
 -- they take says what others do, which has lines of its own. Below what changed are calls that took twice as long in all or
 -- half, by 10 ms in a second or run, of which nothing is proven. Latency is wall time, waiting included; a change of it
 -- counts if the calls took 0.1 ms more or less in a second, or in a run. Percentiles are within 6.25 % of the true value.

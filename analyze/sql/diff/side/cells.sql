@@ -21,7 +21,9 @@ CREATE VIEW diff.cells(
     -- Sum of the latencies [ns].
     total_ns,
     -- Largest latency [ns].
-    max_ns
+    max_ns,
+    -- How much of the latencies their threads slept until something happened [ns]; NULL: not measured.
+    slept_ns
 ) AS
 WITH
 -- Added up first, and then named: named row by row, it takes twice as long.
@@ -35,7 +37,8 @@ counted AS (
         SUM(c.calls) AS calls,
         SUM(c.errors) AS errors,
         SUM(c.total_ns) AS total_ns,
-        MAX(c.max_ns) AS max_ns
+        MAX(c.max_ns) AS max_ns,
+        SUM(c.blocked_ns - c.uninterruptible_ns) AS slept_ns
     FROM main.syscall_stats AS c
     CROSS JOIN kept.span AS s
     LEFT JOIN kept.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start
@@ -61,7 +64,8 @@ SELECT
     TRY_CAST(SUM(calls) AS BIGINT),
     TRY_CAST(COALESCE(SUM(errors), 0) AS BIGINT),
     TRY_CAST(COALESCE(SUM(CASE WHEN low_ns IS NOT NULL THEN total_ns END), 0) AS BIGINT),
-    MAX(max_ns)
+    MAX(max_ns),
+    TRY_CAST(SUM(slept_ns) AS BIGINT)
 FROM named
 GROUP BY command, name, other_abi, block, low_ns, high_ns
 HAVING TRY_CAST(SUM(calls) AS BIGINT) > 0;

@@ -29,7 +29,13 @@ CREATE VIEW finding.tally(
     -- Calls that took less than 20 us, or rather 20.48: the limit of a bucket.
     under_20_us,
     -- Calls that took less than 1 ms, or rather 1.048576 ms.
-    under_1_ms
+    under_1_ms,
+    -- How much of `total_ns` their threads slept until something happened [ns]; NULL: not measured.
+    slept_ns,
+    -- How much of it they slept so that no signal could have woken them, as for a disk [ns].
+    disk_ns,
+    -- How much of it they were ready to run and waited for a CPU [ns].
+    runnable_ns
 ) AS
 WITH
 counted AS (
@@ -40,7 +46,10 @@ counted AS (
         SUM(CASE WHEN s.bucket IS NOT NULL THEN s.total_ns END) AS total_ns,
         MAX(CASE WHEN s.bucket IS NOT NULL THEN s.max_ns END) AS max_ns,
         SUM(CASE WHEN s.bucket < 98 THEN CAST(s.calls AS DOUBLE PRECISION) END) AS under_20_us,
-        SUM(CASE WHEN s.bucket < 144 THEN CAST(s.calls AS DOUBLE PRECISION) END) AS under_1_ms
+        SUM(CASE WHEN s.bucket < 144 THEN CAST(s.calls AS DOUBLE PRECISION) END) AS under_1_ms,
+        SUM(s.blocked_ns - s.uninterruptible_ns) AS slept_ns,
+        SUM(s.uninterruptible_ns) AS disk_ns,
+        SUM(s.runnable_ns) AS runnable_ns
     FROM main.syscall_stats AS s
     JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
         AND n.syscall IS NOT DISTINCT FROM s.syscall
@@ -69,6 +78,9 @@ SELECT
     CAST(c.total_ns AS DOUBLE PRECISION) / NULLIF(c.returned, 0),
     c.max_ns,
     COALESCE(c.under_20_us, 0),
-    COALESCE(c.under_1_ms, 0)
+    COALESCE(c.under_1_ms, 0),
+    c.slept_ns,
+    c.disk_ns,
+    c.runnable_ns
 FROM counted AS c
 FULL JOIN flights AS f ON f.place = c.place AND f.pid IS NOT DISTINCT FROM c.pid AND f.start IS NOT DISTINCT FROM c.start;

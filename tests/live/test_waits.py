@@ -1,0 +1,163 @@
+"""How much of a call its thread was off a CPU, where the truth is known: what waits, what does not, what is kept from a
+CPU by others."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import recording
+from tests.live.recording import Trace, record_command, wait_for
+
+pytestmark = pytest.mark.live
+
+PRELUDE = """
+import ctypes, fcntl, json, os, select, socket, sys, threading, time
+said = []
+WAIT_S = 0.2
+def after(what, *args):
+    t = threading.Timer(WAIT_S, what, args); t.start(); return t
+libc = ctypes.CDLL(None, use_errno=True)
+"""
+WAIT_NS = 200_000_000
+
+
+def record(tmp_path: Path, code: str) -> tuple[Trace, Any]:
+    """Records Python code in a directory of its own. Also returns what it put into `said`."""
+    code = f"{PRELUDE}{code}\njson.dump(said, open('said', 'w'))"
+    trace = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code, cwd=tmp_path)
+    assert trace.status == 0, trace.output
+    trace.assert_nothing_lost()
+    return trace, json.loads((tmp_path / "said").read_text())
+
+
+def off_cpu(trace: Trace, syscall: str, where: str = "true") -> tuple[int, int, int, int, int]:
+    """Calls, and of their time: all, asleep, asleep so that no signal wakes, ready to run [ns]."""
+    ((calls, *ns),) = trace.rows(
+        "SELECT sum(calls), sum(total_ns), sum(blocked_ns), sum(uninterruptible_ns), sum(runnable_ns) "
+        f"FROM syscall_stats WHERE syscall = '{syscall}' AND {where}"
+    )
+    total, blocked, uninterruptible, runnable = ns
+    assert uninterruptible <= blocked and blocked + runnable <= total
+    return calls, total, blocked, uninterruptible, runnable
+
+
+LONG = "max_ns >= 100000000"
+WAITING = {
+    "read": "r, w = os.pipe(); after(os.write, w, b'x'); os.read(r, 1)",
+    "recvfrom": "a, b = socket.socketpair(); after(b.send, b'x'); a.recv(9)",
+    "poll": "r, w = os.pipe(); p = select.poll(); p.register(r); p.poll(200)",
+    "epoll_wait": "e = select.epoll(); e.poll(WAIT_S)",
+    "clock_nanosleep": "time.sleep(WAIT_S)",
+    "flock": """
+one, other = open("lock", "w"), open("lock")
+fcntl.flock(one, fcntl.LOCK_EX); after(fcntl.flock, one, fcntl.LOCK_UN); fcntl.flock(other, fcntl.LOCK_EX)""",
+    "futex": "lock = threading.Lock(); lock.acquire(); after(lock.release); lock.acquire()",
+    "wait4": "os.waitpid(os.posix_spawn('/bin/sleep', ['sleep', '0.2'], {}), 0)",
+    "sendto": """
+a, b = socket.socketpair(); a.setblocking(False)
+try:
+    while True: a.send(bytes(65536))
+except BlockingIOError: pass
+a.setblocking(True); after(b.recv, 1 << 20); a.send(bytes(65536))""",
+}
+
+
+@pytest.mark.parametrize("syscall", WAITING)
+def test_a_call_that_waits(tmp_path: Path, syscall: str) -> None:
+    trace, _said = record(tmp_path, WAITING[syscall])
+    calls, total, blocked, uninterruptible, _runnable = off_cpu(trace, syscall, LONG)
+    assert calls >= 1
+    assert blocked >= 0.9 * WAIT_NS and blocked >= 0.8 * total
+    assert uninterruptible < 0.2 * blocked
+
+
+def test_calls_that_do_not_wait(tmp_path: Path) -> None:
+    """The same calls with what they need at hand: 101 times each, and a read of 64 MiB from the page cache."""
+    code = """
+r, w = os.pipe(); a, b = socket.socketpair(); p = select.poll(); p.register(r)
+with open("file", "wb") as f: f.write(bytes(1 << 20))
+f = os.open("file", os.O_RDONLY)
+room = bytearray(1 << 20)
+os.sched_yield()
+for _ in range(101):
+    os.write(w, b"x"); os.read(r, 1); b.send(b"x"); a.recv(9); p.poll(0)
+    fcntl.flock(f, fcntl.LOCK_EX); fcntl.flock(f, fcntl.LOCK_UN)
+    os.preadv(f, [room], 0)
+"""
+    trace, _said = record(tmp_path, code)
+    for syscall, calls in {"poll": 101, "recvfrom": 101, "flock": 202, "preadv2": 101}.items():
+        counted, _total, blocked, uninterruptible, _runnable = off_cpu(trace, syscall)
+        assert (counted, blocked, uninterruptible) == (calls, 0, 0), syscall
+    assert trace.one("SELECT sum(blocked_ns) FROM syscall_stats WHERE syscall = 'write' AND bytes = calls") == 0
+
+
+def test_a_busy_call_that_others_keep_from_its_cpu(tmp_path: Path) -> None:
+    """One CPU, and another process that never sleeps: the call is ready to run all the time, and does not wait."""
+    code = """
+cpu = min(os.sched_getaffinity(0)); os.sched_setaffinity(0, {cpu})
+spinner = os.fork()
+if not spinner:
+    while True: pass
+room = bytearray(64 << 20)
+fd = os.open("/dev/zero", os.O_RDONLY)
+for _ in range(60): os.preadv(fd, [room], 0)
+os.kill(spinner, 9); os.waitpid(spinner, 0)
+"""
+    trace, _said = record(tmp_path, code)
+    _calls, total, blocked, _uninterruptible, runnable = off_cpu(trace, "preadv2")
+    assert blocked <= 0.02 * total
+    assert runnable >= 0.2 * total
+
+
+def test_a_call_that_sleeps_many_times(tmp_path: Path) -> None:
+    """Each time counts, also if the thread is switched out again and again inside one call."""
+    code = """
+r, w = os.pipe()
+fcntl.fcntl(w, 1031, 4096)  # F_SETPIPE_SZ
+def drain():
+    for _ in range(20):
+        time.sleep(0.01); os.read(r, 4096)
+t = threading.Thread(target=drain); t.start()
+os.writev(w, [bytes(4096) for _ in range(20)])
+t.join()
+"""
+    trace, _said = record(tmp_path, code)
+    calls, total, blocked, _uninterruptible, _runnable = off_cpu(trace, "writev")
+    assert calls == 1 and total >= 180_000_000
+    assert blocked >= 0.9 * total
+
+
+def test_what_a_disk_makes_wait_is_not_interruptible(tmp_path: Path) -> None:
+    code = """
+f = os.open("file", os.O_WRONLY | os.O_CREAT)
+for _ in range(11): os.write(f, bytes(1 << 20)); os.fsync(f)
+"""
+    trace, _said = record(tmp_path, code)
+    _calls, _total, blocked, uninterruptible, _runnable = off_cpu(trace, "fsync")
+    if blocked:  # a file system in memory has nothing to wait for
+        assert uninterruptible >= 0.5 * blocked
+
+
+def test_calls_over_snapshots_and_the_ends_of_the_recording(tmp_path: Path) -> None:
+    """A thread that was there before, and sleeps in the same call at the beginning; calls that go over snapshots."""
+    code = "import os, sys\nos.write(1, b'.')\nwhile os.read(0, 1): pass"
+    sleeper = recording.python(code, stdin=-1, stdout=-1)
+    assert sleeper.stdin and sleeper.stdout
+    with sleeper:
+        assert sleeper.stdout.read(1) == "."
+        wait_for(lambda: recording.thread_state(sleeper.pid) == "S")
+        with recording.recording(tmp_path / "t.parquet", "--interval", "0.1") as trace:
+            for _ in range(4):  # the first ends the call that was there before
+                code = "import time\ntime.sleep(0.25)"
+                assert recording.python(code).wait() == 0
+                os.write(sleeper.stdin.fileno(), b"x")
+        sleeper.stdin.close()
+        assert sleeper.wait(60) == 0
+    calls, total, blocked, _uninterruptible, runnable = off_cpu(trace, "read", f"pid = {sleeper.pid}")
+    assert calls == 3
+    assert blocked >= 700_000_000 and blocked + runnable >= 0.98 * total
+    assert trace.one(f"SELECT count(*) FROM syscalls_in_flight WHERE pid = {sleeper.pid} AND syscall = 'read'") == 2
