@@ -190,7 +190,7 @@ int on_message(struct bpf_raw_tracepoint_args *ctx)
 	u16 family = 0, type = 0;
 	if (!c || !cpu || !shape)
 		return 0;
-	void *sk = socket_at(argument(regs, 1));
+	void *sk = socket_at(argument(regs, 1), (s64)ctx->args[1] >= 0);
 	if (!sk)
 		return 0;
 	KREAD(type, sk, sock, sk_type);
