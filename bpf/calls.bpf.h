@@ -130,6 +130,14 @@ INLINE u64 argument(void *regs, u8 position)
 	return value;
 }
 
+#define FORM_SENDTO 7  // calls that carry messages; SENDS is in those that send
+#define FORM_RECVFROM 8
+#define FORM_SENDMSG 9
+#define FORM_RECVMSG 10
+#define FORM_SENDMMSG 11
+#define FORM_RECVMMSG 12
+#define SENDS 1
+
 #define MOVES_RESULT 1    // how many bytes its result says
 #define MOVES_RECEIVED 2  // of a recvfrom
 #define MOVES_MESSAGE 3   // of a recvmsg
@@ -138,6 +146,7 @@ INLINE u64 argument(void *regs, u8 position)
 #define MSG_PEEK 0x2  // include/linux/socket.h
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
+#define MSG_FASTOPEN 0x20000000
 
 #define MOST_MESSAGES 1024  // UIO_MAXIOV: the kernel takes no more
 #define MOST_PIECES 16

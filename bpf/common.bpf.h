@@ -113,6 +113,7 @@ struct cpu_state {
 	u64 renamed;  // whether the thread has given a name since it entered its call
 	u64 leaving;  // whether the CPU goes off line, or is off line
 	u64 came;     // when the thread came onto it
+	u64 message;  // pid_tgid of the thread whose call has reached a socket of datagrams, 0: none
 };
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);
 

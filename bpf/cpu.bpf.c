@@ -249,6 +249,7 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 			threads.delete(&id);  // it may be wanted no more
 		park_call(c, cpu, now, state);
 		cpu->came = now;
+		cpu->message = 0;
 		cpu->caller = 0;
 		cpu->known = 0;
 	}

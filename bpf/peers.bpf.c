@@ -243,8 +243,10 @@ INLINE void moved_by_other_call(struct bpf_raw_tracepoint_args *ctx, int receive
 		return;
 	struct call call = call_of(cpu, me);
 	struct shape *shape = shape_of(call.nr);
-	if (call.entered && shape && shape->hook == MESSAGE_CALL)
+	if (call.entered && shape && shape->hook == MESSAGE_CALL) {
+		cpu->message = me;
 		return;
+	}
 	if (call.entered == OUTSIDE || !identify(c, cpu, me, &who))
 		return;
 	struct peer_key key;

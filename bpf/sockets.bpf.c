@@ -10,12 +10,6 @@
 #define FORM_ACCEPT 4
 #define FORM_LISTEN 5
 #define FORM_SHUTDOWN 6
-#define FORM_SENDTO 7  // calls that carry messages
-#define FORM_RECVFROM 8
-#define FORM_SENDMSG 9
-#define FORM_RECVMSG 10
-#define FORM_SENDMMSG 11
-#define FORM_RECVMMSG 12
 
 #define AF_UNIX 1
 #define AF_INET 2
@@ -23,7 +17,6 @@
 #define SOCK_STREAM 1  // include/linux/net.h
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
-#define MSG_FASTOPEN 0x20000000  // include/linux/socket.h
 #define EINTR 4
 #define EINPROGRESS 115
 #define ERESTARTSYS 512  // include/linux/errno.h

@@ -9,13 +9,15 @@ struct call {
 	u64 entered;  // 0: none; at or before t0: user space found the thread in it when the recording began; or OUTSIDE
 	u64 start;    // of its process
 	u32 nr;
-	u32 pid;
+	u32 pid;        // or has REACHED_DATAGRAMS
 	u64 left;       // its thread left a CPU last; 0: it did not
 	u64 run_delay;  // of the thread then: how long it had waited for a CPU, as the kernel counts it
 	u64 state;      // of the thread then; 0: it could have gone on
 	u64 blocked_ns, uninterruptible_ns, runnable_ns;  // what came of it before
 };
 BPF_HASH(parked, u32, struct call, PARKED_ENTRIES);
+
+#define REACHED_DATAGRAMS (1U << 31)
 
 // A call that began when its process did not meet the conditions: it is not recorded, wherever it returns.
 #define OUTSIDE (~0ULL)
@@ -142,6 +144,12 @@ INLINE struct call take_returning(struct cpu_state *cpu, u64 me)
 	return call;
 }
 
+// What is to be known of the running thread's call when it returns on another CPU.
+INLINE u32 reached_datagrams(struct cpu_state *cpu)
+{
+	return cpu->message == bpf_get_current_pid_tgid() ? REACHED_DATAGRAMS : 0;
+}
+
 // A thread that has left a CPU inside its call before leaves it again.
 INLINE void park_again(struct cpu_state *cpu, u64 now, u64 state)
 {
@@ -154,6 +162,7 @@ INLINE void park_again(struct cpu_state *cpu, u64 now, u64 state)
 	p->left = now;
 	p->run_delay = run_delay();
 	p->state = state;
+	p->pid |= reached_datagrams(cpu);
 }
 
 // A thread leaves its CPU inside a call. `caller` is that thread, by the id under which it entered: an exec may have
@@ -163,7 +172,7 @@ INLINE void park_call(struct control *c, struct cpu_state *cpu, u64 now, u64 sta
 	u32 tid = cpu->caller, pid = cpu->caller >> 32;
 	void *mm = NULL;
 	if (!tid) {
-#ifdef RECORDS_syscall_stats
+#if defined(RECORDS_syscall_stats) || defined(RECORDS_peer)
 		TREAD(mm, CURRENT_TASK(), task_struct, mm);
 		if (mm && (cpu->wanted || c->filters & CONDITIONS))
 			park_again(cpu, now, state);
@@ -173,7 +182,7 @@ INLINE void park_call(struct control *c, struct cpu_state *cpu, u64 now, u64 sta
 	struct call call = {.entered = cpu->entered,
 	                    .start = cpu->start,
 	                    .nr = cpu->nr,
-	                    .pid = pid,
+	                    .pid = pid | reached_datagrams(cpu),
 	                    .left = now,
 	                    .run_delay = run_delay(),
 	                    .state = state};
@@ -374,6 +383,24 @@ INLINE void name_was_given(struct cpu_state *cpu)
 	changed(bpf_ktime_get_boot_ns(), bpf_get_current_pid_tgid() >> 32);
 }
 
+// Whether the call is to go on in the program for its kind. One that carries a message is if it reached a socket of
+// datagrams, as that has told (on_sock_send), or may have connected: for all others, which are many, to find that out
+// would take ten times as long as this.
+INLINE int goes_on(struct cpu_state *cpu, struct call *call, struct shape *shape, void *regs)
+{
+	if (!shape || shape->hook != MESSAGE_CALL)
+		return 1;
+#ifdef RECORDS_peer
+#ifdef SOCKETS_SAY_LENGTHS
+	if (call->pid & REACHED_DATAGRAMS || cpu->message == bpf_get_current_pid_tgid())
+		return 1;
+#else
+	return 1;
+#endif
+#endif
+	return shape->form & SENDS && argument(regs, shape->form == FORM_SENDMSG ? 3 : 4) & MSG_FASTOPEN;
+}
+
 // If the call makes an event of its own, this goes on in another program and does not come back.
 INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -401,7 +428,8 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	u64 bytes = bytes_moved(shape, (void *)ctx->args[0], result);
 	if (call.entered <= c->t0) {
 		cut_call(c, &who, call.nr, now);
-		if (shape && shape->hook == MESSAGE_CALL)  // what it received came in the recording
+		if (shape && shape->hook == MESSAGE_CALL &&
+		    goes_on(cpu, &call, shape, (void *)ctx->args[0]))  // what it received came in the recording
 			make_event(ctx, shape, (struct returned){.ts = now, .nr = call.nr, .bytes = bytes});
 		return;
 	}
@@ -411,7 +439,9 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (failed)
 		count_error(c, &who, call.nr, -result, ns);
 	call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);
-	make_event(ctx, shape, (struct returned){.entered = call.entered, .ts = now, .nr = call.nr, .bytes = bytes});
+	if (goes_on(cpu, &call, shape, (void *)ctx->args[0]))
+		make_event(ctx, shape,
+		           (struct returned){.entered = call.entered, .ts = now, .nr = call.nr, .bytes = bytes});
 }
 
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)

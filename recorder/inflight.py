@@ -26,11 +26,13 @@ _CALL = struct.Struct("<QQII48x")  # struct call of bpf/syscalls.bpf.c: entered,
 _OUTSIDE = (1 << 64) - 1
 """When a call entered that began before its process met the conditions."""
 
+_PID = (1 << 31) - 1  # the bit above is REACHED_DATAGRAMS
+
 _TID = struct.Struct("<I")
 CPU_STATE = np.dtype(  # struct cpu_state of bpf/common.bpf.h
     [("caller", "<u8"), ("entered", "<u8"), ("known", "<u8"), ("start", "<u8"), ("charged", "<u8"),
      ("mark", "<u8"), ("switches", "<u4"), ("known_at", "<u4"), ("nr", "<u2"), ("wanted", "<u2"), ("uid", "<u4"),
-     ("change", "<u8"), ("renamed", "<u8"), ("leaving", "<u8"), ("came", "<u8")]
+     ("change", "<u8"), ("renamed", "<u8"), ("leaving", "<u8"), ("came", "<u8"), ("message", "<u8")]
 )  # fmt: skip
 
 
@@ -83,9 +85,9 @@ def _parked(loaded: Loaded) -> dict[int, _Call]:
     found = {}
     for key in kernel.keys(loaded.maps["parked"], 4):
         with contextlib.suppress(FileNotFoundError):
-            call = _Call(*_CALL.unpack(kernel.lookup(loaded.maps["parked"], key, _CALL.size)))
-            if call.entered not in (0, _OUTSIDE):
-                found[_TID.unpack(key)[0]] = call
+            entered, start, nr, pid = _CALL.unpack(kernel.lookup(loaded.maps["parked"], key, _CALL.size))
+            if entered not in (0, _OUTSIDE):
+                found[_TID.unpack(key)[0]] = _Call(entered, start, nr, pid & _PID)
     return found
 
 

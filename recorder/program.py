@@ -255,6 +255,8 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
         lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(COPIED)]
         lines += [f"#define COPIES {len(COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
     lines.append(f"#define TICK_AT_MOST_NS {TICKLESS_NS if kernel.ticks_may_stop() else TICK_NS}ULL")
+    if btf.tracepoint_args("sock_send_length") is not None:
+        lines.append("#define SOCKETS_SAY_LENGTHS 1")  # since 6.3
     if len(btf.tracepoint_args("sched_switch") or ()) < 4:  # before 5.18; the member has been called __state since 5.14
         state = btf.member("task_struct", "__state") or btf.member("task_struct", "state")
         lines += [f"#define STATE_OFFSET {state.offset}"] if state else []
