@@ -31,6 +31,10 @@
 #define SWITCHED(cpu, since) 0
 #endif
 
+// Has the verifier know nothing of a value any more. It goes through all that follows once for each state of a program
+// that it tells from others, and so for each number that a value may be. `unknown`: one that it knows nothing of.
+#define FORGET(value, unknown) asm volatile("%0 ^= %1\n\t%0 ^= %1" : "+r"(value) : "r"(unknown))
+
 // Reads one member of a kernel struct, at this kernel's own offset (from BTF).
 #define KREAD(dst, ptr, type, member)                                                                                  \
 	({                                                                                                             \

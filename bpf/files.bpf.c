@@ -34,7 +34,9 @@ INLINE int read_path(struct buffers *b, void *task, s32 dirfd, void *path, int f
 			*b->origin = ABSOLUTE;
 	} else if (first != '/' || follow != RESOLVE_IN_ROOT) {
 		u8 origin = find_start(&at, task, dirfd, first == '/');
-		if (origin != UNRESOLVED && !read_directory(b, &at, origin, last))
+		u64 from = origin;
+		FORGET(from, (u64)at.dentry);
+		if (origin != UNRESOLVED && !read_directory(b, &at, from, last))
 			return 0;
 	}
 	long n = bpf_probe_read_user_str(b->path, b->path_size, path);
@@ -137,6 +139,13 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	o.dirfd = shape->fd ? (s32)argument(regs, shape->fd) : AT_FDCWD;
 	o.path = (void *)argument(regs, shape->path);
 	read_flags(&o, regs, shape);
+	u64 dirfd = o.dirfd, mode = o.mode, flags = o.flags;
+	FORGET(dirfd, (u64)o.path);
+	FORGET(mode, (u64)o.path);
+	FORGET(flags, (u64)o.path);
+	o.dirfd = dirfd;
+	o.mode = mode;
+	o.flags = flags;
 
 	struct open_0 *small = open_0_ring.ringbuf_reserve(sizeof(*small));
 	if (!small) {

@@ -113,8 +113,10 @@ INLINE void read_fd_prefix(struct executed *x)
 	for (u32 i = FD_PREFIX; i < FD_PREFIX_MAX; i++) {
 		char c = prefix[i];
 		if (c == '/' || !c) {
+			u64 after = c ? i + 1 : 0;
+			FORGET(after, (u64)x->name);
 			x->fd = fd;
-			x->after = c ? i + 1 : 0;
+			x->after = after;
 			return;
 		}
 		fd = fd * 10 + (c - '0');
@@ -135,6 +137,9 @@ INLINE void read_bprm(struct executed *x, void *bprm)
 		x->interpreter = interpreter;
 	if (from_fd)
 		read_fd_prefix(x);
+	u64 fd = x->fd;
+	FORGET(fd, (u64)x->name);
+	x->fd = fd;
 }
 
 // The records differ in the size of their buffers only, and begin alike.
@@ -180,7 +185,9 @@ INLINE int read_places(struct buffers *b, struct buffers *executable, struct exe
 		if (x->fd >= 0 && !x->after && origin == FROM_DIRFD)
 			origin = FROM_FD;
 	}
-	if (origin != UNRESOLVED && !read_directory(b, &at, origin, last))
+	u64 from = origin;
+	FORGET(from, (u64)at.dentry);
+	if (origin != UNRESOLVED && !read_directory(b, &at, from, last))
 		return 0;
 	place_of(&running, x->file);
 	int n = read_names(executable->names, executable->names_len, executable->names_size, executable->longest,

@@ -214,7 +214,12 @@ int on_message(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (is_receiving(shape) && message_flags(shape, regs) & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	if (count_messages(ctx, shape, sk, &call, who.start, family, type))
+	u64 of = family, kind = type;
+	FORGET(of, (u64)sk);
+	FORGET(kind, (u64)sk);
+	FORGET(call.counted, (u64)sk);
+	FORGET(call.bytes, (u64)sk);
+	if (count_messages(ctx, shape, sk, &call, who.start, of, kind))
 		go_on(ctx, MESSAGE_CALL, call);
 #endif
 	return 0;

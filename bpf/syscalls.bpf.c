@@ -426,22 +426,22 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	}
 	struct shape *shape = shape_of(call.nr);
 	u64 bytes = bytes_moved(shape, (void *)ctx->args[0], result);
+	struct returned returned = {.ts = now, .nr = call.nr, .bytes = bytes};
 	if (call.entered <= c->t0) {
 		cut_call(c, &who, call.nr, now);
-		if (shape && shape->hook == MESSAGE_CALL &&
-		    goes_on(cpu, &call, shape, (void *)ctx->args[0]))  // what it received came in the recording
-			make_event(ctx, shape, (struct returned){.ts = now, .nr = call.nr, .bytes = bytes});
-		return;
+		if (!shape || shape->hook != MESSAGE_CALL)  // what one received came in the recording
+			return;
+	} else {
+		u64 ns = now > call.entered ? now - call.entered : 0;
+		int failed = result < 0 && result >= -4095;
+		count_call(c, &who, &call, bucket_of(ns), ns, failed, bytes);
+		if (failed)
+			count_error(c, &who, call.nr, -result, ns);
+		call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);
+		returned.entered = call.entered;
 	}
-	u64 ns = now > call.entered ? now - call.entered : 0;
-	int failed = result < 0 && result >= -4095;
-	count_call(c, &who, &call, bucket_of(ns), ns, failed, bytes);
-	if (failed)
-		count_error(c, &who, call.nr, -result, ns);
-	call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);
 	if (goes_on(cpu, &call, shape, (void *)ctx->args[0]))
-		make_event(ctx, shape,
-		           (struct returned){.entered = call.entered, .ts = now, .nr = call.nr, .bytes = bytes});
+		make_event(ctx, shape, returned);
 }
 
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)

@@ -76,13 +76,13 @@ int on_task(void *ctx)
 }
 
 #define CHUNK_WORDS 64
-#define CHUNKS 16
+#define CHUNKS 2
 struct chunk {
 	u64 words[CHUNK_WORDS];
 };
 BPF_PERCPU_ARRAY(chunks, struct chunk, 1);
 
-// How many descriptors a process has open, of the first 65,536 that its table has room for; NOT_COUNTED: of more.
+// How many descriptors a process has open, of the first 8,192 that its table has room for; NOT_COUNTED: of more.
 INLINE u32 descriptors_of(void *task)
 {
 	void *files = NULL, *table = NULL, *open = NULL;

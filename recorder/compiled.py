@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from recorder import kernel
 from recorder.compiler import LOAD_64, PSEUDO_MAP_FD
 
 INSTRUCTION = np.dtype([("operation", "u1"), ("registers", "u1"), ("offset", "i2"), ("number", "i4")])
+LOADED_AT_ONCE = 4
+
 _SOURCE = np.uint8(PSEUDO_MAP_FD << 4 if np.little_endian else PSEUDO_MAP_FD)
 _SOURCE_MASK = np.uint8(0xF0 if np.little_endian else 0x0F)
 
@@ -56,10 +59,16 @@ class Compiled:
             for shape in self.maps:
                 fds.append(kernel.create_map(shape))
                 undo.callback(os.close, fds[-1])
+            # The verifier goes through each for up to half a second, through several at once if there are CPUs.
+            with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
+                loading = {
+                    name: pool.submit(kernel.load_program, name, with_maps(code, fds), iterators.get(name))
+                    for name, code in self.programs.items()
+                }
             programs, refused = {}, {}
-            for name, code in self.programs.items():
+            for name, loaded in loading.items():
                 try:
-                    programs[name] = kernel.load_program(name, with_maps(code, fds), iterators.get(name))
+                    programs[name] = loaded.result()
                 except kernel.Refused as error:
                     refused[name] = str(error)
             undo.pop_all()
