@@ -6,9 +6,9 @@
 // for them: there only the connected peer is known. Streams leave both at once.
 
 #define EAGAIN 11
-#define RCV_SHUTDOWN 1       // include/net/sock.h
-#define TCP_ESTABLISHED 1    // a datagram socket that is connected
-#define MESSAGES_AT_ONCE 32  // so many for each program; a chain of 33 is what the kernel lets through
+#define RCV_SHUTDOWN 1      // include/net/sock.h
+#define TCP_ESTABLISHED 1   // a datagram socket that is connected
+#define MESSAGES_AT_ONCE 8  // so many for each program; a chain of 33 is what the kernel lets through
 
 #ifdef RECORDS_peer
 INLINE int has_datagrams(u16 family, u16 type)
@@ -172,10 +172,36 @@ INLINE int count_messages(struct bpf_raw_tracepoint_args *ctx, struct shape *sha
 			connected_peer(&key, sk);
 		count_datagram(c, &key, is_receiving(shape), bytes);
 		call->counted++;
+		call->bytes -= bytes;
 		if (shape->moves_bytes != MOVES_MESSAGES || (s64)call->counted >= (s64)ctx->args[1])
 			return 0;
 	}
 	return 1;
+}
+#endif
+
+#ifdef RECORDS_peer
+// What is left of a vector that is longer than a chain of programs: how much, and not from or to whom.
+INLINE void count_rest(struct bpf_raw_tracepoint_args *ctx, struct shape *shape, void *sk, struct returned *call,
+                       u64 start, u16 family, u16 type)
+{
+	struct control *c = recording();
+	struct peer_key key;
+	if (!c)
+		return;
+	begin_key(&key, sk, family, type, start);
+	connected_peer(&key, sk);
+	struct peer_val *v = peer_cell(c, &key);
+	if (!v)
+		return;
+	u64 messages = ctx->args[1] - call->counted;
+	if (is_receiving(shape)) {
+		ADD(v->datagrams_received, messages);
+		ADD(v->datagram_bytes_received, call->bytes);
+	} else {
+		ADD(v->datagrams_sent, messages);
+		ADD(v->datagram_bytes_sent, call->bytes);
+	}
 }
 #endif
 
@@ -219,8 +245,10 @@ int on_message(struct bpf_raw_tracepoint_args *ctx)
 	FORGET(kind, (u64)sk);
 	FORGET(call.counted, (u64)sk);
 	FORGET(call.bytes, (u64)sk);
-	if (count_messages(ctx, shape, sk, &call, who.start, of, kind))
+	if (count_messages(ctx, shape, sk, &call, who.start, of, kind)) {
 		go_on(ctx, MESSAGE_CALL, call);
+		count_rest(ctx, shape, sk, &call, who.start, of, kind);
+	}
 #endif
 	return 0;
 }

@@ -15,8 +15,9 @@ PEER = Kind(
     "Datagrams of one process to and from one peer since the snapshot before: those of the types SOCK_DGRAM and, over "
     "IP, SOCK_RAW, that it sent and received. The peer is the one that a call named or was told, else the one that the "
     "socket is connected to; its address is NULL if there was neither, and of a unix socket without a name. A datagram "
-    "is one message of a call: with UDP_SEGMENT it leaves as several. Not those that MSG_PEEK looked at, nor messages "
-    "of MSG_ERRQUEUE.",
+    "is one message of a call: with UDP_SEGMENT it leaves as several. Of a call with more than 264 messages those that "
+    "are beyond count for the peer of the connected socket, or for none. Not those that MSG_PEEK looked at, nor "
+    "messages of MSG_ERRQUEUE.",
     cols=(
         TS,
         key(PID),

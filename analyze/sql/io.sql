@@ -28,6 +28,12 @@ CREATE VIEW report.io(
     write_s,
     -- Bytes that went from one descriptor to another, or to or from memory, in the kernel.
     copied_bytes,
+    -- Calls that copy.
+    copies,
+    -- Calls among them that failed.
+    copy_errors,
+    -- Sum of their latencies [s].
+    copy_s,
     -- Bytes that were fetched from storage for it, read-ahead included; what was in the page cache is not. NULL if the
     -- kernel does not account it, or an older recorder did not look.
     storage_read_bytes,
@@ -37,12 +43,6 @@ CREATE VIEW report.io(
     -- Bytes of such, its own or others', that were not written after all as it truncated or removed the file; NULL as for
     -- `storage_read_bytes`.
     cancelled_bytes,
-    -- Calls that copy.
-    copies,
-    -- Calls among them that failed.
-    copy_errors,
-    -- Sum of their latencies [s].
-    copy_s,
     -- When the process began, since boot [ns]. A process is the pair (pid, start).
     start
 ) AS
@@ -95,12 +95,12 @@ SELECT
     TRY_CAST(t.write_errors AS BIGINT),
     t.write_ns / 1e9,
     TRY_CAST(t.copied_bytes AS BIGINT),
-    TRY_CAST(COALESCE(a.read_bytes, l.nothing) AS BIGINT),
-    TRY_CAST(COALESCE(a.written_bytes, l.nothing) AS BIGINT),
-    TRY_CAST(COALESCE(a.cancelled_bytes, l.nothing) AS BIGINT),
     TRY_CAST(t.copies AS BIGINT),
     TRY_CAST(t.copy_errors AS BIGINT),
     t.copy_ns / 1e9,
+    TRY_CAST(COALESCE(a.read_bytes, l.nothing) AS BIGINT),
+    TRY_CAST(COALESCE(a.written_bytes, l.nothing) AS BIGINT),
+    TRY_CAST(COALESCE(a.cancelled_bytes, l.nothing) AS BIGINT),
     COALESCE(t.start, a.start)
 FROM totals AS t
 FULL OUTER JOIN accounted AS a ON a.pid = t.pid AND a.start IS NOT DISTINCT FROM t.start

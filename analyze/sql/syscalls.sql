@@ -46,7 +46,7 @@ counted AS (
         SUM(errors) AS errors,
         SUM(total_ns) AS total_ns,
         MAX(max_ns) AS max_ns,
-        SUM(blocked_ns - uninterruptible_ns) AS slept_ns,
+        SUM(TRY(blocked_ns - uninterruptible_ns)) AS slept_ns,
         SUM(uninterruptible_ns) AS disk_ns,
         SUM(runnable_ns) AS runnable_ns
     FROM main.syscall_stats

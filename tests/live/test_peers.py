@@ -120,9 +120,9 @@ for _ in range(11):
 
 
 def test_vectors_of_messages(tmp_path: Path) -> None:
-    """Those of one call may be for several peers; 1,024 are the most."""
+    """Those of one call may be for several peers; of more than 264 it is not looked at for whom each is."""
     code = """
-MOST = 1024
+MOST = 264
 servers = [udp() for _ in range(3)]
 for s in servers: s.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)  # SO_RCVBUFFORCE
 client = udp()
@@ -136,7 +136,7 @@ for n in (1, 31, 32, 33, 101, MOST):
 said.append(client.getsockname()[1])
 """
     trace, (*received, client) = record(tmp_path, code)
-    sizes = (1, 31, 32, 33, 101, 1024)
+    sizes = (1, 31, 32, 33, 101, 264)
     expected = {}
     for place, port in enumerate(dict.fromkeys(port for port, _n in received)):
         mine = [i for n in sizes for i in range(n) if i % 3 == place]
@@ -145,6 +145,28 @@ said.append(client.getsockname()[1])
     total = sum(sizes)
     expected["127.0.0.1", client] = (0, 0, total, sum(i % 7 for n in sizes for i in range(n)), 0)
     assert peers(trace, "family = 'AF_INET'") == expected
+
+
+def test_a_vector_that_is_longer_is_counted_all_the_same(tmp_path: Path) -> None:
+    """1,024 are the most: to two peers, and on a connected socket, whose peer is known of all."""
+    code = """
+MOST = 1024
+servers = [udp() for _ in range(2)]
+for s in servers: s.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)  # SO_RCVBUFFORCE
+free, bound = udp(), udp()
+messages, keep = vector([inet(servers[i % 2]) for i in range(MOST)], [b"y" * (i % 7) for i in range(MOST)])
+assert libc.sendmmsg(free.fileno(), messages, MOST, 0) == MOST
+bound.connect(servers[0].getsockname())
+messages, keep = vector([None] * MOST, [b"y" * (i % 5) for i in range(MOST)])
+assert libc.sendmmsg(bound.fileno(), messages, MOST, 0) == MOST
+said.append([s.getsockname()[1] for s in servers])
+"""
+    trace, ((first, second),) = record(tmp_path, code)
+    found = {key: value[:2] for key, value in peers(trace, "family = 'AF_INET'").items()}
+    assert set(found) == {("127.0.0.1", first), ("127.0.0.1", second), (None, None)}
+    sent, bytes_ = (sum(value[i] for value in found.values()) for i in (0, 1))
+    assert (sent, bytes_) == (2048, sum(i % 7 for i in range(1024)) + sum(i % 5 for i in range(1024)))
+    assert found["127.0.0.1", second][0] == 132 and found["127.0.0.1", first][0] == 132 + 1024
 
 
 def test_unix_datagrams(tmp_path: Path) -> None:

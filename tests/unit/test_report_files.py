@@ -148,6 +148,23 @@ def test_reads_and_writes_of_a_process(tmp_path: Path) -> None:
         calls(at(1), *who, "getppid", 40, 99),
         calls(at(1), 8, born(0), "getppid", 40, 99),
     ]
-    ((pid, comm, *read_write_copy, _start),) = report(tmp_path, "io", rows)
+    ((pid, comm, *read_write_copy, read, written, cancelled, _start),) = report(tmp_path, "io", rows)
     assert (pid, comm) == (7, None)
     assert read_write_copy == [300, 15, 1, 2e-6, 7, 1, 0, 1e-7, 9, 1, 0, 3e-7]
+    assert (read, written, cancelled) == (None, None, None)  # an older recorder did not look
+
+
+def test_what_the_kernel_accounts_stands_beside(tmp_path: Path) -> None:
+    """One that made no call that moves bytes, by io_uring or mapped files, and one of which nothing is accounted."""
+    none = {"rchar_bytes": 0, "wchar_bytes": 0, "read_calls": 0, "write_calls": 0, "cancelled_write_bytes": 0}
+    rows = [
+        calls(at(1), 7, born(0), "read", 40, 10, bytes=300),
+        *(
+            row("process_io", at(i), pid=8, start=born(0), storage_read_bytes=5, storage_write_bytes=1000, **none)
+            for i in (1, 2)
+        ),
+    ]
+    found = {pid: rest for pid, *rest in report(tmp_path, "io", rows)}
+    assert list(found) == [8, 7]
+    assert found[8][-4:-1] == [10, 2000, 0] and found[8][1] is None
+    assert found[7][-4:-1] == [0, 0, 0] and found[7][1] == 300

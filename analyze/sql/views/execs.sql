@@ -10,6 +10,12 @@ CREATE VIEW execs(
     ppid,
     -- Command name, at most 15 bytes, as the kernel holds it at that moment.
     comm,
+    -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
+    -- \xNN.
+    path,
+    -- Arguments of the program, the first being the name it was called by. Bytes that are not UTF-8 are written as
+    -- \xNN.
+    argv,
     -- Where `path` starts: 'absolute', at the root of the process; 'cwd', in its current directory; 'dirfd', in
     -- the directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself;
     -- 'unresolved', not known.
@@ -20,9 +26,6 @@ CREATE VIEW execs(
     directory,
     -- The bytes of `directory` where they are not UTF-8; NULL where the text is exactly what it was.
     directory_bytes,
-    -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
-    -- \xNN.
-    path,
     -- The bytes of `path` where they are not UTF-8; NULL where the text is exactly what it was.
     path_bytes,
     -- Whether `path` was longer than what was recorded.
@@ -43,9 +46,6 @@ CREATE VIEW execs(
     inode,
     -- What tells it from other files that had the inode before or have it after; NULL if its file system does not say.
     generation,
-    -- Arguments of the program, the first being the name it was called by. Bytes that are not UTF-8 are written as
-    -- \xNN.
-    argv,
     -- Whether `argv` was longer than what was recorded.
     argv_truncated,
     -- What runs `path`, as its first line (#!) or binfmt_misc has it, of several the last; NULL if it runs by itself.
@@ -77,7 +77,8 @@ CREATE VIEW execs(
     program
 ) AS
 SELECT
-    *,
+    ts, pid, ppid, comm, path, argv,
+    * EXCLUDE (ts, pid, ppid, comm, path, argv),
     unfiltered.full_path(origin, path, directory) AS full_path,
     unfiltered.program_name(mount_namespace, interpreter, executable, origin, path, directory)
 FROM windowed.execs;

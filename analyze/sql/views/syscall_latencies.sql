@@ -43,5 +43,5 @@ SELECT
     errors,
     total_ns,
     max_ns,
-    blocked_ns - uninterruptible_ns
+    TRY(blocked_ns - uninterruptible_ns)
 FROM main.syscall_stats;

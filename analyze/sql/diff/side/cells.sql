@@ -38,7 +38,7 @@ counted AS (
         SUM(c.errors) AS errors,
         SUM(c.total_ns) AS total_ns,
         MAX(c.max_ns) AS max_ns,
-        SUM(c.blocked_ns - c.uninterruptible_ns) AS slept_ns
+        SUM(TRY(c.blocked_ns - c.uninterruptible_ns)) AS slept_ns
     FROM main.syscall_stats AS c
     CROSS JOIN kept.span AS s
     LEFT JOIN kept.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start

@@ -47,7 +47,7 @@ counted AS (
         MAX(CASE WHEN s.bucket IS NOT NULL THEN s.max_ns END) AS max_ns,
         SUM(CASE WHEN s.bucket < 98 THEN CAST(s.calls AS DOUBLE PRECISION) END) AS under_20_us,
         SUM(CASE WHEN s.bucket < 144 THEN CAST(s.calls AS DOUBLE PRECISION) END) AS under_1_ms,
-        SUM(s.blocked_ns - s.uninterruptible_ns) AS slept_ns,
+        SUM(TRY(s.blocked_ns - s.uninterruptible_ns)) AS slept_ns,
         SUM(s.uninterruptible_ns) AS disk_ns,
         SUM(s.runnable_ns) AS runnable_ns
     FROM main.syscall_stats AS s
