@@ -51,11 +51,11 @@ class Section:
 CALLS = (
     "SELECT syscall, calls, errors, total_s, mean_us, p50_us, p99_us, max_us, CASE "
     "WHEN slept_s IS NULL THEN CASE WHEN unfiltered.is_wait(syscall) THEN 'by its name' END "
-    "WHEN total_s > 0 THEN FORMAT('{:.0f} %', LEAST(100, 100 * slept_s / total_s)) ELSE '0 %' END AS waits "
+    "WHEN total_s > 0 THEN FORMAT('{:.0f} %', LEAST(100, 100 * (slept_s + disk_s) / total_s)) ELSE '0 %' END AS waits "
     "FROM report.syscalls"
 )
-"""`waits`: how much of their time their threads slept until something happened. A trace of version 1 does not say;
-there some calls wait by their name."""
+"""`waits`: how much of their time their threads slept, for a disk or until something else happened. A trace of version 1
+does not say; there some calls wait by their name."""
 
 WAIT = "unfiltered.waits(syscall, total_s, slept_s)"
 

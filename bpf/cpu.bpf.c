@@ -38,7 +38,8 @@ BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // in place of an entry, as a progr
 // By how much the kernel's account of one stay on a CPU may be above ours: it begins where the thread was woken up.
 #define CLOCKS_DIFFER_NS 50000
 
-#define TASK_DEAD 0x80  // include/linux/sched.h
+#define PF_EXITING 0x4  // include/linux/sched.h
+#define TASK_DEAD 0x80
 
 // What becomes of the thread that is charged.
 #define LEAVES 0
@@ -128,6 +129,27 @@ INLINE void keep_standing(void *task)
 	threads.insert(&id, &is);
 }
 
+// Whether a thread is on its way out: it is followed no more, but what it still does was begun before.
+INLINE int is_ending(void *task)
+{
+	u32 flags = 0;
+	TREAD(flags, task, task_struct, flags);
+	return flags & PF_EXITING;
+}
+
+// Of what was taken for a thread's own and was not, as much as was charged here since the last snapshot. The rest is
+// made up for when it runs again.
+INLINE void give_back(u64 *oncpu_ns, struct usage *is, void *task)
+{
+	u64 runtime = 0;
+	TREAD(runtime, task, task_struct, se__sum_exec_runtime);
+	u64 over = grew(is->runtime, runtime);
+	if (over > *oncpu_ns)
+		over = *oncpu_ns;
+	ADD(*oncpu_ns, -over);
+	is->runtime -= over;
+}
+
 // What the kernel has charged to the running thread since it was last charged here, of `ns` by the clock. Until a thread
 // leaves its CPU that does not tell what came since the kernel's last tick: it is taken for all its own here, and what
 // turns out not to be is made up for the next time.
@@ -167,8 +189,9 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 	ADD(t->busy_ns[parity], ns);
 	int wanted = identify(c, cpu, me, &who);
 #ifdef RECORDS_cpu
-	if (!wanted) {
-		if (c->filters & CONDITIONS && threads.lookup(&id))  // what it does from here on is not recorded
+	struct thread *kept = threads.lookup(&id);
+	if (!wanted && !(kept && kept->cpu != NO_CPU && is_ending(task))) {
+		if (kept && c->filters & CONDITIONS)  // what it does from here on is not recorded
 			threads.delete(&id);
 		return;
 	}
@@ -177,7 +200,6 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 #ifdef HAVE_task_struct__sched_info__run_delay
 	TREAD(is.run_delay, task, task_struct, sched_info__run_delay);
 #endif
-	struct thread *kept = threads.lookup(&id);
 	struct thread *was = kept ? kept : not_kept(c, &is, ns);
 	if (!was)
 		return;
@@ -186,6 +208,8 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 	struct cpu_val *v = cpu_cell(c, &key);
 	if (v) {
 		ADD(v->oncpu_ns, oncpu_ns);
+		if (!oncpu_ns && how != GOES_ON)
+			give_back(&v->oncpu_ns, &is.usage, task);
 		ADD(v->occupied_ns, ns);
 		ADD(v->user_ns, grew(is.usage.utime, was->usage.utime));
 		ADD(v->system_ns, grew(is.usage.stime, was->usage.stime));

@@ -406,7 +406,8 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 	end_call(c, cpu, &who, me);
 	u64 now = bpf_ktime_get_boot_ns();
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
-	charge(c, cpu, now, GOES_ON);
+	if (c->filters)  // so that it is known for one of those that are recorded
+		charge(c, cpu, now, GOES_ON);
 #endif
 	KREAD(signal, task, task_struct, signal);
 	if (!last_thread(ctx, signal, &who))

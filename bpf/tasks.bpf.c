@@ -6,8 +6,7 @@
 
 #define SEQ_WRITE 127  // BPF_FUNC_seq_write, include/uapi/linux/bpf.h
 
-#define PF_EXITING 0x4  // include/linux/sched.h
-#define PF_KTHREAD 0x00200000
+#define PF_KTHREAD 0x00200000  // include/linux/sched.h
 
 #define NOT_COUNTED 0xffffffff
 

@@ -16,7 +16,7 @@ from recorder import kernel
 from recorder.compiler import LOAD_64, PSEUDO_MAP_FD
 
 INSTRUCTION = np.dtype([("operation", "u1"), ("registers", "u1"), ("offset", "i2"), ("number", "i4")])
-LOADED_AT_ONCE = 4
+LOADED_AT_ONCE = 2
 
 _SOURCE = np.uint8(PSEUDO_MAP_FD << 4 if np.little_endian else PSEUDO_MAP_FD)
 _SOURCE_MASK = np.uint8(0xF0 if np.little_endian else 0x0F)

@@ -73,12 +73,20 @@ class Machine:
                 now[cpu][name][1 - parity] = before[cpu][name][1 - parity]
             was_there = cpu in online & were_online and now[cpu]["left"] == before[cpu]["left"]
             offline_ns = 0 if was_there else max(0, ts - self._since - sum(row.values()))
-            rows.append({"ts": ts, "cpu": cpu, **self._less_stolen(cpu, row, stat), "offline_ns": offline_ns})
+            rows.append(
+                {"ts": ts, "cpu": cpu, **self._less_stolen(cpu, row, stat, ts - self._since), "offline_ns": offline_ns}
+            )
         self._times, self._online, self._since, self._stat = now, online, ts, stat
         return rows
 
-    def _less_stolen(self, cpu: int, row: dict[str, int], stat: Mapping[int, tuple[int, ...]]) -> dict[str, int]:
-        """What was stolen is no time of the CPU's: of its busy time, and what is more of its idle time."""
+    def _less_stolen(
+        self, cpu: int, row: dict[str, int], stat: Mapping[int, tuple[int, ...]], interval_ns: int
+    ) -> dict[str, int]:
+        """What was stolen is no time of the CPU's: of its busy time, and what is more of its idle time.
+
+        A CPU that went off line before the programs saw that has been idle for longer than there was time.
+        """
+        row["idle_ns"] = min(row["idle_ns"], max(0, interval_ns - row["busy_ns"]))
         if cpu not in stat or cpu not in self._stat:  # one that is off line has no line
             return row
         irq, softirq, steal = (max(0, now - before) for now, before in zip(stat[cpu], self._stat[cpu], strict=True))

@@ -27,7 +27,7 @@ their black; the last three, for when these are taken, are as far from them as t
 
 OTHERS = "#666666"
 REST = f"{INK}30"
-STOLEN = f"{INK}b0"
+STOLEN = f"{INK}f0"
 """Greys of what is not one process: all others of a stack, what no recorded process used, what a hypervisor took."""
 
 FONT = "DejaVu Sans"

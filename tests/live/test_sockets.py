@@ -193,8 +193,10 @@ FAST_OPEN = 0x20000000
 TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE = 23, 30, 34
 
 
-@pytest.mark.parametrize(("family", "host"), [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")])
-@pytest.mark.parametrize("way", ["sendto", "sendmsg", "setsockopt"])
+@pytest.mark.parametrize(
+    ("family", "host", "way"),
+    [("AF_INET", "127.0.0.1", "sendto"), ("AF_INET6", "::1", "sendmsg"), ("AF_INET", "127.0.0.1", "setsockopt")],
+)
 @pytest.mark.parametrize("server_wants_it", [True, False])
 def test_a_send_that_connects(tmp_path: Path, family: str, host: str, way: str, server_wants_it: bool) -> None:
     """TCP fast open, also where the server does not know it, so that the kernel falls back on a usual connection."""

@@ -1,9 +1,9 @@
 -- A process does not ask how its children ended.
 --
 -- At the end of the recording at least 3 of its children were zombies (state Z): they had ended, and hold their process
--- ids until it waits for them. Such as were zombies at the beginning already count alone, where the recording knows how
--- things stood then: a child that has just ended is none. Medium from 100 on. Of a window it says what is so at the end
--- of the recording.
+-- ids until it waits for them. Such as were zombies at the beginning already count, and such as ended 5 s before the end
+-- of the recording or sooner: a child that has just ended is none. Medium from 100 on. Of a window it says what is so at
+-- the end of the recording.
 CREATE VIEW finding.unreaped(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,
@@ -33,10 +33,18 @@ dead AS (
     WHERE state = 'Z'
     GROUP BY ppid, parent_start, pid, start
 ),
+latest AS (SELECT MAX(ts) AS ts FROM unfiltered.clocks),
+long_ended AS (
+    SELECT DISTINCT x.pid, x.start
+    FROM unfiltered.exits AS x
+    CROSS JOIN latest AS l
+    WHERE EPOCH_NS(x.ts) <= EPOCH_NS(l.ts) - 5000000000
+),
 parents AS (
     SELECT d.ppid, d.parent_start, COUNT(*) AS zombies, MIN(d.pid) AS example
     FROM dead AS d
-    WHERE d.after AND d.before
+    LEFT JOIN long_ended AS e ON e.pid = d.pid AND e.start IS NOT DISTINCT FROM d.start
+    WHERE d.after AND (d.before OR e.pid IS NOT NULL)
     GROUP BY d.ppid, d.parent_start
 )
 SELECT
@@ -46,9 +54,9 @@ SELECT
     p.parent_start,
     NULL,
     FORMAT('has {:,} children that ended and that it has not waited for', p.zombies),
-    FORMAT('{:,} zombies at both ends of the recording, such as pid {}', p.zombies, p.example),
-    '3 zombies at both ends of the recording',
+    FORMAT('{:,} zombies at the end of the recording, for 5 s or more, such as pid {}', p.zombies, p.example),
+    '3 zombies for 5 s',
     'processes',
-    'process'
+    'exit, process'
 FROM parents AS p
 WHERE p.zombies >= 3 AND p.ppid > 0;
