@@ -54,8 +54,8 @@ CALLS = (
     "WHEN total_s > 0 THEN FORMAT('{:.0f} %', LEAST(100, 100 * (slept_s + disk_s) / total_s)) ELSE '0 %' END AS waits "
     "FROM report.syscalls"
 )
-"""`waits`: how much of their time their threads slept, for a disk or until something else happened. A trace of version 1
-does not say; there some calls wait by their name."""
+"""`waits`: how much of their time their threads slept, for a disk or until something else happened. A trace of version
+1 does not say; there some calls wait by their name."""
 
 WAIT = "unfiltered.waits(syscall, total_s, slept_s)"
 

@@ -6,7 +6,7 @@ Meanwhile the recorder's resident memory, descriptors and threads are read from 
 its snapshots were, what it lost, and how many of the processes it has.
 
 The warm-up, a minute or a third of the time if that is less, is left out: the first row group of a kind takes memory
-that the recorder then keeps using. `script/test` runs one minute of it beside other tests, `--loaded`.
+that the recorder then keeps using. `script/test` runs three minutes of it beside other tests, `--loaded`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ SPACE_BYTES = {True: 1 << 30, False: 3 << 30}
 """Address space. Two CPUs: a recording works in 0.5 GB, a report in 2.5, as DuckDB and its threads reserve much."""
 
 MEMORY_BYTES = 200 << 20
-"""What the compiler and a recording take, programs' maps and what the verifier keeps included: measured with two CPUs."""
+"""What the compiler and a recording take with the kernel's part, as maps and what the verifier keeps, with two CPUs."""
 
 FILE_BYTES = 1 << 20
 """A trace of a few rows has 60 kB."""
