@@ -18,16 +18,18 @@ CPU = Kind(
             "CPU time of its threads, as the kernel accounts it (sum_exec_runtime, which getrusage(2) shows, too): "
             "without what a hypervisor took meanwhile and without interrupts, where the kernel keeps them apart "
             "(CONFIG_PARAVIRT_TIME_ACCOUNTING, CONFIG_IRQ_TIME_ACCOUNTING). Of what runs at a snapshot, what came "
-            "since the kernel's last tick is an estimate, which the next row makes up for. In traces of schema version "
-            "1 it is what `occupied_ns` is.",
+            "since the kernel's last tick is an estimate, which the next row makes up for. Of a thread that ends it "
+            "has the last 2 to 10 us, which getrusage leaves out. In traces of schema version 1 it is what "
+            "`occupied_ns` is.",
             "ns",
             role="sum",
         ),
         Col(
             "occupied_ns",
             "u64",
-            "Time that its threads had a CPU, by the clock. What it is more than `oncpu_ns` was taken from them: by a "
-            "hypervisor (stolen), or for interrupts.",
+            "Time that its threads had a CPU, by the clock, from switch to switch. What it is more than `oncpu_ns` was "
+            "taken from them: by a hypervisor (stolen), or for interrupts. Of many short stays it is less, as the "
+            "kernel's account begins some us before the switch, where the thread was woken up.",
             "ns",
             role="sum",
         ),
