@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 USED = f"SELECT epoch_ns(ts) AS ts, {IDS}, cpu_s, wait_s FROM report.cpu_timeline WHERE ts IS NOT NULL AND cpu_s >= 0"
 
 BUSY = """
-SELECT epoch_ns(ts) AS ts, SUM(busy_ns) / 1e9 AS busy_s, COALESCE(SUM(stolen_ns), 0) / 1e9 AS stolen_s
+SELECT epoch_ns(ts) AS ts, SUM(busy_ns) / 1e9 AS busy_s, COALESCE(SUM(stolen_ns), 0) / 1e9 AS stolen_s,
+    COALESCE(SUM(offline_ns), 0) / 1e9 AS offline_s
 FROM main.host
 WHERE ts IS NOT NULL AND busy_ns IS NOT NULL
 GROUP BY ts
@@ -61,9 +62,12 @@ def draw(ask: Ask) -> Figure:
     if stolen_s > 0:
         layers.append(stack.Layer("stolen by the hypervisor", style.STOLEN, np.where(known, stolen, np.nan)))
     lost = losses(trace, ask.chart)
-    total = np.sum(np.where(known, widths, 0)) * cpus
+    offline_s = float(np.nansum(over.sums(busy["ts"], busy["offline_s"])))
+    total = np.sum(np.where(known, widths, 0)) * cpus - offline_s
     legend = [page.Entry(layer.colour, f"{layer.label}: {_seconds(layer.values, widths)}") for layer in layers]
     legend.append(page.Entry("none", f"idle: {units.digits(max(0.0, total - busy_s - stolen_s))} s"))
+    if offline_s > 0:
+        legend.append(page.Entry("none", f"off line: {units.digits(offline_s)} s"))
     notes = [lost.note]
     waited = not np.isnan(rows["wait_s"]).all()
     if not waited:

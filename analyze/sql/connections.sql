@@ -1,9 +1,9 @@
 -- Connections: who connected to whom, and who was accepted, when and with what success.
 --
--- One row for each connect and accept that returned, in order, and for each send with MSG_FASTOPEN, which connects, too. A
--- connect that is not waited for ends with EINPROGRESS, or with TCP_FASTOPEN_CONNECT at once, and what becomes of it is not
--- seen. Datagram sockets connect too: that only sets an address. With whom they exchange datagrams, connected or not, is
--- in the report `peers`.
+-- One row for each connect and accept that returned, in order, and for each send with MSG_FASTOPEN, which connects,
+-- too. A connect that is not waited for ends with EINPROGRESS, or with TCP_FASTOPEN_CONNECT at once, and what becomes
+-- of it is not seen. Datagram sockets connect too: that only sets an address. One that takes its peer away again
+-- (AF_UNSPEC) is none. With whom they exchange datagrams, connected or not, is in the report `peers`.
 CREATE VIEW report.connections(
     -- When the call returned.
     ts,
@@ -51,6 +51,7 @@ SELECT
     unfiltered.file_name(mount_namespace, unix_path),
     start
 FROM main.sockets
-WHERE unfiltered.connects(syscall) OR syscall IN ('accept', 'accept4')
+WHERE (unfiltered.connects(syscall) AND NOT unfiltered.dissolves(syscall, family, error, remote_address))
+    OR syscall IN ('accept', 'accept4')
 ORDER BY ts, pid, start, tid, syscall, result, local_address NULLS LAST, local_port NULLS LAST,
     remote_address NULLS LAST, remote_port NULLS LAST, latency_ns, fd, family, socket_type, error;

@@ -34,7 +34,7 @@ SELECT
     family,
     socket_type,
     COUNT(CASE WHEN syscall = 'socket' AND result >= 0 THEN 1 END),
-    COUNT(CASE WHEN unfiltered.connects(syscall) THEN 1 END),
+    COUNT(CASE WHEN unfiltered.connects(syscall) AND NOT unfiltered.dissolves(syscall, family, error, remote_address) THEN 1 END),
     COUNT(CASE WHEN unfiltered.connects(syscall) AND error <> 'EINPROGRESS' THEN 1 END),
     COUNT(CASE WHEN syscall IN ('accept', 'accept4') AND result >= 0 THEN 1 END),
     COUNT(CASE WHEN syscall = 'bind' AND result >= 0 THEN 1 END),

@@ -55,6 +55,14 @@ def test_connections_are_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_taking_the_peer_away_is_no_connection(tmp_path: Path) -> None:
+    udp = {"family": "AF_INET", "socket_type": "SOCK_DGRAM"}
+    rows = [call(1, "connect", 0, remote_address="10.0.0.1", remote_port=53, **udp), call(2, "connect", 0, **udp)]
+    assert [r[8] for r in report(tmp_path, "connections", rows)] == ["10.0.0.1"]
+    ((connects, failed),) = [r[5:7] for r in report(tmp_path, "sockets", rows)]
+    assert (connects, failed) == (1, 0)
+
+
 def test_addresses_by_family() -> None:
     addresses = [
         (2, bytes((10, 0, 0, 1)), "10.0.0.1", None),
