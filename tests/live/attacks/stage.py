@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+TRIES = 50 if os.environ.get("SYSMON_LONG") == "1" else 15
+"""How often an attacker has a try at what is a race."""
+
 MALLORY, OTHER = 61002, 61003
 """Users without a name, a home or a right."""
 

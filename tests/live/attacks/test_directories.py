@@ -22,13 +22,11 @@ from recorder.flight import FlightWriter, Keep
 from recorder.rotate import RotatingWriter, Rotation
 from recorder.writer import TraceWriter
 from tests import traces
-from tests.live.attacks.stage import MALLORY, OTHER, Stage, stage
+from tests.live.attacks.stage import MALLORY, OTHER, TRIES, Stage, stage
 from tests.live.recording import SYSMON
 from tests.traces import T0, at, born, row
 
 pytestmark = pytest.mark.live
-
-TRIES = 50
 
 Writer = TraceWriter | FlightWriter | RotatingWriter
 

@@ -20,12 +20,10 @@ from bpf import partial
 from bpf.directory import Directory
 from bpf.errors import SysmonError
 from tests.fuzz import seeds
-from tests.live.attacks.stage import MALLORY, OTHER, Stage, stage
+from tests.live.attacks.stage import MALLORY, OTHER, TRIES, Stage, stage
 from tests.live.recording import SYSMON
 
 pytestmark = pytest.mark.live
-
-TRIES = 50
 
 SECONDS, BYTES = 20.0, 3 << 30
 """The most that a command may take; of the address space, a third of which is the libraries' own."""
