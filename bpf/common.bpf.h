@@ -205,19 +205,23 @@ INLINE int follow(u32 pid)
 	return 1;
 }
 
+// Whether the name of a thread's process is one that was asked for.
+INLINE int has_asked_name(void *task)
+{
+	struct name name = {};
+	void *leader = NULL;
+	KREAD(leader, task, task_struct, group_leader);
+	bpf_probe_read_kernel_str(&name.comm, sizeof(name.comm), leader + OFFSET_task_struct__comm);
+	return comms.lookup(&name) != NULL;
+}
+
 // Whether the process that runs now meets every condition that there is.
 INLINE int meets_conditions(u32 filters, void *task)
 {
 	if (!(filters & CONDITIONS))
 		return 0;
-	if (filters & BY_COMM) {
-		struct name name = {};
-		void *leader = NULL;
-		KREAD(leader, task, task_struct, group_leader);
-		bpf_probe_read_kernel_str(&name.comm, sizeof(name.comm), leader + OFFSET_task_struct__comm);
-		if (!comms.lookup(&name))
-			return 0;
-	}
+	if (filters & BY_COMM && !has_asked_name(task))
+		return 0;
 	if (filters & BY_UID) {
 		u32 uid = bpf_get_current_uid_gid();
 		if (!uids.lookup(&uid))

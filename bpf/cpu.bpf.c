@@ -197,9 +197,7 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 	}
 	READ_USAGE(TREAD, &is.usage, task);
 	READ_TIMES(TREAD, &is.usage, task);
-#ifdef HAVE_task_struct__sched_info__run_delay
-	TREAD(is.run_delay, task, task_struct, sched_info__run_delay);
-#endif
+	is.run_delay = run_delay();
 	struct thread *was = kept ? kept : not_kept(c, &is, ns);
 	if (!was)
 		return;

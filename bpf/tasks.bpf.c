@@ -148,14 +148,8 @@ INLINE int wants_other(struct control *c, u32 pid, void *task)
 		return 1;
 	if (!(filters & CONDITIONS))
 		return 0;
-	if (filters & BY_COMM) {
-		struct name name = {};
-		void *leader = NULL;
-		KREAD(leader, task, task_struct, group_leader);
-		bpf_probe_read_kernel_str(&name.comm, sizeof(name.comm), leader + OFFSET_task_struct__comm);
-		if (!comms.lookup(&name))
-			return 0;
-	}
+	if (filters & BY_COMM && !has_asked_name(task))
+		return 0;
 	if (filters & BY_UID) {
 		u32 uid = uid_of(task);
 		if (!uids.lookup(&uid))

@@ -161,14 +161,14 @@ def process(pid: int) -> Process | None:
     if not stat:
         return None
     comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
-    field = stat[stat.rindex(b")") + 2 :].split()  # field[0] is field 3 of proc_pid_stat(5)
+    field = _fields(stat)  # field[0] is field 3 of proc_pid_stat(5)
     kernel_thread = bool(int(field[6]) & PF_KTHREAD)
     state, folder = field[0], f"/proc/{pid}"
     if state in ENDED and (folder := living(pid)) != f"/proc/{pid}":
         state = _state(folder)
     return Process(
         pid=pid,
-        start=int(field[19]) * TICK_NS,
+        start=start_of(stat),
         state=state.decode(),
         ppid=int(field[1]),
         ids=_ids(pid),
