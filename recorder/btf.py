@@ -196,18 +196,16 @@ class Btf:
 
     def _places(self, name: str) -> Iterator[int]:
         """Wherever in the section of strings the name stands, also as the end of a longer one."""
-        text = name.encode() + b"\0"
-        at = self._names.find(text)
-        while at >= 0:
-            yield at
-            at = self._names.find(text, at + 1)
+        return self._finds(name.encode() + b"\0")
 
     def _beginning(self, name: str) -> Iterator[int]:
         """Wherever in the section of strings a name begins like this."""
-        text = b"\0" + name.encode()
+        return (at + 1 for at in self._finds(b"\0" + name.encode()))
+
+    def _finds(self, text: bytes) -> Iterator[int]:
         at = self._names.find(text)
         while at >= 0:
-            yield at + 1
+            yield at
             at = self._names.find(text, at + 1)
 
     def _named(self, name: str, *kinds: int) -> int:
