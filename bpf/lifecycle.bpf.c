@@ -25,6 +25,17 @@ INLINE u32 ns_pid_of(void *task)
 	return nr;
 }
 
+// A new thread, before it first runs. It may have the task_struct of one that was looked at when it had ended, as the
+// zombies are that there were before the recording: what that one had used is not this one's.
+INLINE void begin_thread(void *task)
+{
+	u64 id = (u64)task;
+	threads.delete(&id);
+#ifdef RECORDS_process_io
+	io_charged.delete(&id);
+#endif
+}
+
 INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -32,6 +43,8 @@ INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 	void *child = (void *)ctx->args[1];
 	u32 pid = 0, tgid = 0;
 	struct who who;
+	if (c)
+		begin_thread(child);
 	// The new process has its parent's name, user and cgroup; only its pid is another.
 	if (!c || !cpu || !identify(c, cpu, bpf_get_current_pid_tgid(), &who))
 		return;

@@ -10,12 +10,8 @@ struct io_counts {
 	u64 read_bytes, write_bytes, cancelled_write_bytes;
 };
 
-// What a thread had when it was last charged. By task_struct, which another may have after it: hence its start.
-struct io_charged {
-	u64 thread_start;
-	struct io_counts counts;
-};
-BPF_HASH(io_charged, u64, struct io_charged, PARKED_ENTRIES);
+// What a thread had when it was last charged. By task_struct, which begin_thread() makes free for another.
+BPF_HASH(io_charged, u64, struct io_counts, PARKED_ENTRIES);
 
 INLINE struct io_counts io_counts_of(void *task)
 {
@@ -39,13 +35,13 @@ INLINE int no_io(struct io_counts *is)
 INLINE void add_io(struct control *c, u32 pid, u64 start, struct io_counts *is, struct io_counts *was)
 {
 	struct io_counts came = {
-		is->rchar - was->rchar,
-		is->wchar - was->wchar,
-		is->syscr - was->syscr,
-		is->syscw - was->syscw,
-		is->read_bytes - was->read_bytes,
-		is->write_bytes - was->write_bytes,
-		is->cancelled_write_bytes - was->cancelled_write_bytes,
+		grew(is->rchar, was->rchar),
+		grew(is->wchar, was->wchar),
+		grew(is->syscr, was->syscr),
+		grew(is->syscw, was->syscw),
+		grew(is->read_bytes, was->read_bytes),
+		grew(is->write_bytes, was->write_bytes),
+		grew(is->cancelled_write_bytes, was->cancelled_write_bytes),
 	};
 	if (no_io(&came))
 		return;
@@ -67,16 +63,15 @@ INLINE void add_io(struct control *c, u32 pid, u64 start, struct io_counts *is, 
 INLINE void charge_io(struct control *c, void *task, u32 pid, u64 start, int wanted, int ends)
 {
 	u64 id = (u64)task, thread_start = 0;
-	struct io_charged now = {.counts = io_counts_of(task)}, was = {};
+	struct io_counts now = io_counts_of(task), was = {};
+	struct io_counts *known = io_charged.lookup(&id);
 	KREAD(thread_start, task, task_struct, start_boottime);
-	now.thread_start = thread_start;
 	int is_new = thread_start >= c->t0;
-	struct io_charged *known = io_charged.lookup(&id);
-	if (known && known->thread_start == thread_start) {
+	if (known) {
 		was = *known;
 		*known = now;
 	} else {
-		if (is_new && !known && no_io(&now.counts))
+		if (is_new && no_io(&now))
 			return;
 		if (!ends && io_charged.update(&id, &now)) {
 			lose(LOSS_io_map);
@@ -88,7 +83,7 @@ INLINE void charge_io(struct control *c, void *task, u32 pid, u64 start, int wan
 	if (ends)
 		io_charged.delete(&id);
 	if (wanted)
-		add_io(c, pid, start, &now.counts, &was.counts);
+		add_io(c, pid, start, &now, &was);
 }
 #endif
 

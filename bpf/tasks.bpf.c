@@ -169,13 +169,14 @@ int on_holding(void *ctx)
 	if (!task || !c)
 		return 0;
 	KREAD(flags, task, task_struct, flags);
+	KREAD(exit_state, task, task_struct, exit_state);
 	KREAD(row.pid, task, task_struct, tgid);
 	row.start = start_of(task);
 	int wanted = wants_other(c, row.pid, task);
 #ifdef RECORDS_cpu
 	u64 thread_start = 0;
 	KREAD(thread_start, task, task_struct, start_boottime);
-	if (c->epoch == 1 && thread_start < c->t0 && (wanted || c->filters & CONDITIONS))
+	if (c->epoch == 1 && thread_start < c->t0 && !exit_state && (wanted || c->filters & CONDITIONS))
 		keep_standing(task);
 #endif
 #ifdef RECORDS_process_io
@@ -183,7 +184,6 @@ int on_holding(void *ctx)
 		charge_io(c, task, row.pid, row.start, wanted, 0);
 #endif
 	KREAD(leader, task, task_struct, group_leader);
-	KREAD(exit_state, task, task_struct, exit_state);
 	KREAD(leader_exit_state, leader, task_struct, exit_state);
 	if (!wanted || flags & PF_KTHREAD || exit_state || (task != leader && !leader_exit_state))
 		return 0;

@@ -1,6 +1,7 @@
 """CPU time, waiting and switches against /proc and getrusage."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from tests.live.oracles import cpu
 from tests.live.oracles.cpu import measured, tolerance_s, window_ns
 from tests.live.oracles.figure import Figure, assert_all_hold
-from tests.live.recording import Trace, python, recording
+from tests.live.recording import Trace, python, recording, thread_state, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -61,3 +62,34 @@ def test_threads_of_one_process_add_up(tmp_path: Path) -> None:
     assert measured(r, process.pid, "minor_faults") == pytest.approx(used.ru_minflt, abs=10)
     # The kernel has summed up a thread before its last switch, with which it goes.
     assert used.ru_nvcsw + 7 <= measured(r, process.pid, "voluntary_switches") <= used.ru_nvcsw + 8
+
+
+def computing(seconds: float) -> int:
+    """A child that uses so much CPU time; its pid."""
+    if pid := os.fork():
+        return pid
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+    os._exit(0)
+
+
+def test_a_new_process_does_not_begin_with_what_a_zombie_had_used(tmp_path: Path) -> None:
+    """The kernel gives the task_struct of one that has ended to another."""
+    zombies = [computing(0.004) for _ in range(101)]
+    for pid in zombies:
+        wait_for(lambda pid=pid: thread_state(pid) == "Z")
+    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
+        time.sleep(0.5)  # until a snapshot has looked at them
+        for pid in zombies:
+            os.waitpid(pid, 0)
+        time.sleep(0.5)  # until the kernel has nobody left who could look at them
+        used = {}
+        for _ in range(11):
+            for pid in [computing(0.006) for _ in range(11)]:
+                used[pid] = os.wait4(pid, 0)[2]
+    figures = [
+        Figure(f"new process {i}", "getrusage", u.ru_utime + u.ru_stime, measured(r, p, "oncpu_ns") / 1e9, "s", 0.0002)
+        for i, (p, u) in enumerate(used.items())
+    ]
+    assert_all_hold(figures)

@@ -68,6 +68,27 @@ def test_what_was_before_the_recording_is_not_in_it(tmp_path: Path) -> None:
     assert 3 << 20 <= sum(n for (n,) in rows) <= (3 << 20) + METADATA and len(rows) >= 2
 
 
+def test_what_a_thread_did_that_executes_a_program_is_counted_once(tmp_path: Path) -> None:
+    """It takes the place of the leader, with its start, and keeps what it has done."""
+    code = (
+        "import os, threading, time\n"
+        "def run():\n"
+        f" f = open({str(tmp_path / 'x')!r}, 'wb', 0)\n"
+        " for _ in range(3): f.write(bytes(1 << 20))\n"
+        " time.sleep(0.7)\n"  # so that a snapshot has looked at it
+        " os.execv('/bin/cat', ['cat', '/proc/self/io', '-'])\n"
+        "t = threading.Thread(target=run); t.start(); t.join()"
+    )
+    with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
+        process = python(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout
+        said = dict(process.stdout.readline().split(": ") for _ in range(7))
+        time.sleep(0.5)
+        process.communicate("")
+    written = r.one(f"SELECT sum(wchar_bytes) FROM process_io WHERE pid = {process.pid}")
+    assert 3 << 20 <= int(said["wchar"]) <= written <= int(said["wchar"]) + 4096
+
+
 @pytest.mark.parametrize("chosen", ["--uid", "--comm", "--pid", "--cgroup"])
 def test_filters_choose_whose_it_is(tmp_path: Path, chosen: str) -> None:
     """Two processes that write the same and live on; one of them is asked for."""
