@@ -55,6 +55,10 @@ class Unsafe(PermissionError):
         super().__init__(errno.EPERM, what)
 
 
+class Exchanged(Unsafe):
+    """Somebody else's is in the place of a directory that was just made."""
+
+
 class Directory:
     """A directory, held open until it is closed. `path` is for messages. Every method raises OSError.
 
@@ -179,17 +183,19 @@ class Directory:
     # -- what is made, renamed and removed
 
     def make(self, name: str) -> Directory:
-        """A new directory in it, for its owner only."""
+        """A new directory in it, for its owner only. Raises Exchanged."""
         where, fd = self._at(name)
         os.mkdir(where, 0o700, dir_fd=fd)
         try:
             made = self.subdirectory(name)
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENOENT):
+                raise Exchanged(f"{name} was exchanged for another directory") from None
             self.remove_directory(name)
             raise
         try:
             if HAS_DESCRIPTORS and (made.names() or not made.is_own()):
-                raise Unsafe(f"{name} was exchanged for another directory")
+                raise Exchanged(f"{name} was exchanged for another directory")
         except BaseException:
             made.close()  # and nothing is removed: what has the name is not known
             raise

@@ -7,6 +7,7 @@ removed. Each begins with how things stand, so that a trace that begins with it 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import signal
@@ -68,9 +69,9 @@ class FlightWriter:
     def __init__(self, path: Path, force: bool, wanted: Keep) -> None:
         self.path, self._force, self._keep = path, force, wanted
         self.opening = False  # whether rows that come say how things stand when a part begins
-        self._token = secrets.token_hex(4)
+        token = secrets.token_hex(4)
+        self._tokens = (f"{token}-{number:06}" for number in itertools.count(1))
         self._parent = held(path)
-        self._number = 0
         self._over: list[_Part] = []
         self._rows_over = 0
         self._child = 0
@@ -78,8 +79,7 @@ class FlightWriter:
         self._part = self._next()
 
     def _next(self) -> TraceWriter:
-        self._number += 1
-        return TraceWriter(self.path, self._force, f"{self._token}-{self._number:06}", self._parent)
+        return TraceWriter(self.path, self._force, self._tokens, self._parent)
 
     @property
     def rows(self) -> dict[str, int]:

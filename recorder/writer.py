@@ -27,7 +27,7 @@ import pyarrow as pa
 
 import bpf
 from bpf import pages, partial, rowgroups, schema, temporary
-from bpf.directory import Directory, other_name
+from bpf.directory import Directory, Exchanged, other_name
 from bpf.events import SYSCALL
 from bpf.kind import Kind
 from bpf.metadata import Recording
@@ -84,11 +84,20 @@ def full_at(size: float, age_s: float) -> int:
     return int(size / (1 + TURN_S / max(age_s, TURN_S)))
 
 
+TRIES = 20
+"""Names for the hidden directory, if another user exchanges it as soon as it is made."""
+
+
 class TraceWriter:
     """Gathers rows by kind and writes them. Raises CannotWrite, at once if the file cannot be made."""
 
-    def __init__(self, path: Path, force: bool, token: str = "", parent: Directory | None = None) -> None:
-        """`parent`: the directory of the path, if somebody holds it already; it stays theirs to close."""
+    def __init__(
+        self, path: Path, force: bool, tokens: Iterator[str] | None = None, parent: Directory | None = None
+    ) -> None:
+        """`tokens`: of the names of hidden directories, to try one after the other.
+
+        `parent`: the directory of the path, if somebody holds it already; it stays theirs to close.
+        """
         self.path = path
         self._force = force
         self.rows = {k.name: 0 for k in bpf.KINDS}
@@ -102,20 +111,19 @@ class TraceWriter:
         self._groups = _Alike()  # what the footer says of each row group
         self._crc = 0  # of all of the file
         self._parent = parent.duplicate() if parent else held(path)
-        self._name = f".{path.name}.{token or secrets.token_hex(4)}{partial.SUFFIX}"
         self._is_over = False
         self._directory: Directory | None = None
         try:
             check(self._parent, path, force)
-            self._begin_files()
+            self._begin_files(tokens or iter(lambda: secrets.token_hex(4), ""))
         except BaseException:
             self._parent.close()
             raise
         self._put(pages.MAGIC)
 
-    def _begin_files(self) -> None:
+    def _begin_files(self, tokens: Iterator[str]) -> None:
         try:
-            self._directory = self._parent.make(self._name)
+            self._directory = self._make_directory(tokens)
             self._file, log, *journals = map(self._directory.create, (partial.ROWS, partial.LOG, *partial.JOURNALS))
         except OSError as error:
             if self._directory:
@@ -125,6 +133,16 @@ class TraceWriter:
                 f"cannot write in {self.path.parent}: {error.strerror}; name another place with -o"
             ) from None
         self._journal = Journal(log, journals)
+
+    def _make_directory(self, tokens: Iterator[str]) -> Directory:
+        for tries_left in reversed(range(TRIES)):
+            self._name = f".{self.path.name}.{next(tokens)}{partial.SUFFIX}"
+            try:
+                return self._parent.make(self._name)
+            except Exchanged:
+                if not tries_left:
+                    raise
+        raise AssertionError
 
     @property
     def directory(self) -> Path:

@@ -124,3 +124,26 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         out.finish(META)
     out.abandon()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("wins", "ends_well"), [(1, True), (19, True), (20, False)])
+def test_another_user_who_exchanges_the_hidden_directory_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wins: int, ends_well: bool
+) -> None:
+    """Between mkdir(2) and open(2): another name is tried, and what came in its place stays."""
+    make, made = os.mkdir, []
+
+    def exchanged(name: str, mode: int, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        made.append(name)
+        if len(made) <= wins:
+            (tmp_path / name).rmdir()
+            (tmp_path / name).symlink_to("/")
+
+    monkeypatch.setattr(os, "mkdir", exchanged)
+    if not ends_well:
+        with pytest.raises(CannotWrite, match="was exchanged for another directory; name another place with -o"):
+            TraceWriter(tmp_path / "t.parquet", force=False)
+    else:
+        TraceWriter(tmp_path / "t.parquet", force=False).abandon()
+    assert sum(path.is_symlink() for path in tmp_path.iterdir()) == len(list(tmp_path.iterdir())) == wins
