@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from analyze.errors import CannotWrite
-from bpf.directory import Directory
-from bpf.newfile import NewFile
-from bpf.safe_text import one_line
+from sysmon.bpf.trace_file.atomic import NewFile
+from sysmon.bpf.trace_file.directory import Directory
+from sysmon.errors import CannotWrite
+from sysmon.safe_text import one_line
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measure import Absent, children_cpu_s, progress
-from recorder import kernel, loader, program
-from recorder.btf import Btf
-from recorder.names import SyscallNames
+from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.syscall_names import SyscallNames
 
 SYSMON = Path(sys.executable).with_name("sysmon")
 

@@ -12,9 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import analyze
+import sysmon
 from benchmarks import conditions, measure
 from benchmarks.measure import Absent, Aim, Section
+from sysmon.analyze.trace.trace import Trace
 
 RATE = 1_000_000
 """Calls a second, of all processes of the load together."""
@@ -70,7 +71,7 @@ def _steady(folder: Path, seconds: float) -> tuple[list[tuple[str, ...]], list[A
     made = sum(int(output[0]) for output in outputs)
     rate = made / max(float(output[1]) for output in outputs)
     pids = ",".join(str(process.pid) for process in load)
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         ((mine,),) = trace.sql(
             f"SELECT count(*) FROM syscall_events WHERE pid IN ({pids}) AND syscall = 'getppid'"
         ).fetchall()
@@ -91,7 +92,7 @@ def _steady(folder: Path, seconds: float) -> tuple[list[tuple[str, ...]], list[A
     ]
 
 
-def _sums(trace: analyze.Trace) -> tuple[int, int]:
+def _sums(trace: Trace) -> tuple[int, int]:
     """Rows that are calls, and events of calls that were lost."""
     ((rows,),) = trace.sql("SELECT count(*) FROM syscall_events").fetchall()
     ((lost,),) = trace.sql(
@@ -118,7 +119,7 @@ def _of_command(folder: Path, label: str, command: list[str]) -> tuple[str, ...]
         done = measure.run(command)
     finally:
         running.stop()
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         rows, lost = _sums(trace)
     size = path.stat().st_size / max(1, rows)
     cpu = running.cpu_s / max(1, rows) * 1e6

@@ -19,17 +19,18 @@ from pathlib import Path
 
 import numpy as np
 
-import analyze
+import sysmon
 from benchmarks import conditions
 from benchmarks.measure import Aim, Section, spread
-from bpf import syscalls
-from bpf.kind import map_layouts
-from recorder import clock, kernel, loader, procfs, program
-from recorder.btf import Btf
-from recorder.counters import MapPair
-from recorder.decode import Decoder
-from recorder.names import SyscallNames
-from recorder.writer import TraceWriter
+from sysmon.bpf.kind import map_layouts
+from sysmon.bpf.kinds import syscalls
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.syscall_names import SyscallNames
+from sysmon.recorder.read.counters import MapPair
+from sysmon.recorder.read.decode import Decoder
+from sysmon.recorder.sample import clock, procfs
 
 PROCESSES = 500
 ENTRIES = 65_536
@@ -85,7 +86,7 @@ def _recording(folder: Path, seconds: float) -> tuple[list[tuple[str, ...]], lis
             time.sleep(seconds)
         finally:
             running.stop()
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         # What a beginning and an end take is not what a recording takes in the long run.
         settled = min(SETTLED_S, seconds / 2)
         own = trace.sql(
@@ -134,7 +135,7 @@ def _starts(folder: Path, rounds: int) -> tuple[list[tuple[str, ...]], list[Aim]
             running = conditions.start(path, "--duration", "0.5")
             running.process.wait()
             running.stop()
-            with analyze.open_trace(path) as trace:
+            with sysmon.open(path) as trace:
                 ((first,),) = trace.sql(f"SELECT epoch_ns(min(ts)) FROM opens WHERE pid = {opener.pid}").fetchall()
             if number and first is not None:  # the first one warms the cache
                 took.append((first - begun_ns) / 1e9)

@@ -32,9 +32,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-import bpf
-from bpf import schema
-from recorder.writer import TraceWriter
+from sysmon.bpf.kinds import KINDS, kind_named
+from sysmon.bpf.trace_file import schema
+from sysmon.bpf.trace_file.writer import TraceWriter
 
 MILLION = 1_000_000
 PROCESSES = 2_000
@@ -86,7 +86,7 @@ class Multiplied:
         known = table.filter(pc.is_valid(table["pid"]))
         self.processes = known.group_by(["pid", "start"]).aggregate([]).num_rows
         self.kinds = {}
-        for kind in bpf.KINDS:
+        for kind in KINDS:
             mine = table.filter(pc.equal(table["kind"], kind.name)).select(
                 [c.name for c in kind.cols if c.name in table.column_names]
             )
@@ -106,7 +106,7 @@ class Multiplied:
                         continue
                     if name == "process":
                         batch = self._edge(batch, step == begin, step == end - 1)
-                    writer.add(bpf.kind(name), self._moved(batch, step, generation, begin))
+                    writer.add(kind_named(name), self._moved(batch, step, generation, begin))
         _finish(writer, self.recording, steps * self.length_ns)
 
     def _edge(self, batch: pa.RecordBatch, first: bool, last: bool) -> pa.RecordBatch:
@@ -149,14 +149,14 @@ def write_cells(base: Multiplied, path: Path, rows: int) -> None:
     for snapshot in range(SNAPSHOTS):
         for some in np.array_split(ids, max(1, processes // CHUNK)):
             batch = cells.take(pa.array(np.tile(np.arange(CELLS), len(some))))
-            writer.add(bpf.kind("syscall_stats"), _of(batch, np.repeat(some, CELLS), began + (snapshot + 1) * 10**9))
+            writer.add(kind_named("syscall_stats"), _of(batch, np.repeat(some, CELLS), began + (snapshot + 1) * 10**9))
     _one_each(writer, base, "exit", ids, began + SNAPSHOTS * 10**9)
     _finish(writer, base.recording, (SNAPSHOTS + 1) * 10**9)
 
 
 def _one_each(writer: TraceWriter, base: Multiplied, name: str, ids: np.ndarray[Any, Any], ts: int) -> None:
     rows = base.kinds[name].take(pa.array(ids % base.kinds[name].num_rows))
-    writer.add(bpf.kind(name), _of(rows, ids, ts))
+    writer.add(kind_named(name), _of(rows, ids, ts))
 
 
 def _of(batch: pa.RecordBatch, ids: np.ndarray[Any, Any], ts: int) -> pa.RecordBatch:
@@ -173,13 +173,13 @@ def _finish(writer: TraceWriter, recording: dict[str, Any], length_ns: int) -> N
 
 def measure(path: str, name: str) -> None:
     """Prints what one report costs in this process."""
-    from analyze import open_trace
+    import sysmon
 
     begin = time.perf_counter()
-    with open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         opened = time.perf_counter()
         if name == PAGE:
-            from analyze.html.report import write_html
+            from sysmon.analyze.html.report import write_html
 
             write_html(trace, io.BytesIO())
             rows = 0
@@ -213,7 +213,7 @@ def measured(path: Path, names: list[str], rounds: int) -> Iterator[tuple[str, d
 
 
 def main() -> None:
-    from analyze.reports import reports
+    from sysmon.analyze.trace.reports import reports
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--measure", nargs=2)

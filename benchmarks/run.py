@@ -20,8 +20,8 @@ from pathlib import Path
 
 from benchmarks import every_call, footprint, measure, perf_script, server, syscall_cost, workloads
 from benchmarks.measure import Aim, Section
-from bpf import schema
-from bpf.version import version
+from sysmon.bpf.trace_file import schema
+from sysmon.version import version
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 

@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import analyze
+import sysmon
 
 SYSMON = Path(sys.executable).with_name("sysmon")
 
@@ -191,7 +191,7 @@ def sample(pid: int, at_s: float) -> Sample:
 
 def read(found: Soak, path: Path, pid: int) -> None:
     """Adds what the trace says."""
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         query = "SELECT epoch_ns(ts) FROM clocks WHERE event <> 'end' ORDER BY ts"
         moments = [ns for (ns,) in trace.sql(query).fetchall()]
         found.gaps_s = [(b - a) / 1e9 for a, b in itertools.pairwise(moments)]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bpf.kind import Col
+from sysmon.bpf.kind import Col
 
 TS = Col("ts", "time", "When it happened; for a row of a snapshot, the moment the snapshot was taken.", "UTC")
 OTHER_PID = 0

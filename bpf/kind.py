@@ -1,8 +1,8 @@
 """What a kind of row is: its columns, and where its rows come from.
 
-A kind is declared once, in the module of its subject. The C struct (`bpf.csource`), the numpy dtype (here),
-the Arrow schema (`bpf.schema`), the DuckDB view (`analyze.views`) and the reference page are all made from
-that one declaration. Nothing here touches a kernel, a file or a database.
+A kind is declared once, in the module of its subject in `bpf/kinds`. The C struct (`programs/csource.py`), the numpy
+dtype (here), the Arrow schema (`trace_file/schema.py`), the DuckDB view (`analyze/trace/views.py`) and the reference
+page are all made from that one declaration. Nothing here touches a kernel, a file or a database.
 """
 
 from __future__ import annotations

@@ -9,18 +9,21 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-from bpf import events, partial, rotated
-from bpf.directory import Directory
-from bpf.errors import BadRequest
-from recorder import host, kernel, privilege, procfs, program, traced
-from recorder.errors import CannotRecord, CannotWrite
-from recorder.flight import FlightWriter
-from recorder.follow import Command
-from recorder.prepare import Prepared
-from recorder.rotate import RotatingWriter
-from recorder.session import Options, Session
-from recorder.status import Status
-from recorder.writer import TraceWriter
+from sysmon.bpf.kinds import syscall_events
+from sysmon.bpf.trace_file import partial, rotated
+from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.errors import BadRequest, CannotRecord, CannotWrite
+from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load.prepare import Prepared
+from sysmon.recorder.output.flight import FlightWriter
+from sysmon.recorder.output.rotate import RotatingWriter
+from sysmon.recorder.own import privilege
+from sysmon.recorder.sample import host, procfs
+from sysmon.recorder.select import syscall_selection
+from sysmon.recorder.select.follow import Command
+from sysmon.recorder.session import Options, Session
+from sysmon.recorder.ui.status import Status
 
 
 def record(options: Options, privileges: privilege.Privileges, preparing: Future[Prepared]) -> int:
@@ -63,11 +66,15 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
         names, plan, loading = prepared.names, prepared.plan, prepared.loading
         undo.callback(loading.abandon)
         loading.begin()
-        calls = traced.calls_of(names, options.syscalls) if events.SYSCALL.name in options.kinds else None
+        calls = (
+            syscall_selection.calls_of(names, options.syscalls)
+            if syscall_events.SYSCALL.name in options.kinds
+            else None
+        )
         loaded = loading.result()
         undo.callback(loaded.close)
         if calls is not None:
-            traced.tell(loaded, calls)
+            syscall_selection.tell(loaded, calls)
         unseen = _of_interest(
             privilege.unmeasured(privilege.effective(), kernel.hides(program.PER_CPU_OFFSETS)), options
         )

@@ -17,28 +17,32 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-import bpf
-from bpf import csource, ledger, lifecycle, metadata, schema
-from bpf.cgroups import CGROUP
-from bpf.events import SYSCALL
-from bpf.kind import TICK_NS, Kind
-from bpf.memory import PSS
-from bpf.process_io import PROCESS_IO
-from bpf.version import version
-from recorder import cgroups, clock, host, inflight, kernel, memory, priority, privilege, processes, procfs, pss
-from recorder.collector import Collector
-from recorder.counters import ZERO_KEY
-from recorder.decode import Decoder, escape
-from recorder.filters import EVERYTHING, Filters
-from recorder.flight import FlightWriter, Keep
-from recorder.follow import Command
-from recorder.loader import Loaded
-from recorder.names import SyscallNames
-from recorder.overhead import Overhead
-from recorder.rotate import RotatingWriter, Rotation
-from recorder.stats import Stats
-from recorder.tasks import Tasks
-from recorder.writer import TraceWriter
+from sysmon.bpf.kind import TICK_NS, Kind
+from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS, ledger, lifecycle
+from sysmon.bpf.kinds.cgroups import CGROUP
+from sysmon.bpf.kinds.memory import PSS
+from sysmon.bpf.kinds.process_io import PROCESS_IO
+from sysmon.bpf.kinds.syscall_events import SYSCALL
+from sysmon.bpf.programs import csource
+from sysmon.bpf.trace_file import metadata, schema
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.recorder.load import kernel
+from sysmon.recorder.load.loader import Loaded
+from sysmon.recorder.load.syscall_names import SyscallNames
+from sysmon.recorder.output.flight import FlightWriter, Keep
+from sysmon.recorder.output.rotate import RotatingWriter, Rotation
+from sysmon.recorder.own import heap, priority, privilege
+from sysmon.recorder.own.overhead import Overhead
+from sysmon.recorder.own.run_time import Stats
+from sysmon.recorder.read import inflight
+from sysmon.recorder.read.collector import Collector
+from sysmon.recorder.read.counters import ZERO_KEY
+from sysmon.recorder.read.decode import Decoder, escape
+from sysmon.recorder.sample import cgroups, clock, host, processes, procfs, pss
+from sysmon.recorder.sample.tasks import Tasks
+from sysmon.recorder.select.filters import EVERYTHING, Filters
+from sysmon.recorder.select.follow import Command
+from sysmon.version import version
 
 DRAIN_S = 0.1
 """How often the rings are read, and looked at how full the maps are."""
@@ -76,7 +80,7 @@ class Options:
     rotate: Rotation | None = None  # it goes on in another file now and then
     interval_s: float = 1.0
     filters: Filters = EVERYTHING
-    kinds: frozenset[str] = bpf.DEFAULT_KINDS
+    kinds: frozenset[str] = DEFAULT_KINDS
     every_pss: bool = False  # without the limits of the kind `pss`
     syscalls: tuple[str, ...] = ()  # the calls that are events, if the kind `syscall` is recorded; empty: all
     buffer_bytes: int | None = None  # of the first ring of such events
@@ -171,7 +175,7 @@ class Session:
                 self._privileges.drop(lambda: kernel.lookup(self._loaded.maps["alive"], ZERO_KEY, 8))
             self._writer.begin(self._recording(command))
             self._commit()
-            memory.give_back()
+            heap.give_back()
             watcher.began()
             if command:
                 command.let_go()
@@ -181,7 +185,7 @@ class Session:
 
     def _begin(self, command: Command | None) -> float:
         """Returns when the recording began, on the monotonic clock."""
-        memory.give_back()
+        heap.give_back()
         priority.raise_own()
         filters = self._options.filters
         filters.install(self._loaded)
@@ -458,7 +462,7 @@ class Session:
             uids=list(self._options.filters.uids) or None,
             cgroup=str(self._options.filters.cgroup) if self._options.filters.cgroup else None,
             children=self._options.filters.children,
-            kinds=[k.name for k in bpf.KINDS if k.name in self._options.kinds],
+            kinds=[k.name for k in KINDS if k.name in self._options.kinds],
             ring=self._options.ring.text if self._options.ring else None,
             max_rate=self._options.max_rate,
             rotate=self._options.rotate.text if self._options.rotate else None,

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bpf import schema
-from bpf.version import version
+from sysmon.bpf.trace_file import schema
+from sysmon.version import version
 from tests.live.oracles import build, calls, cpu, memory, shares, standing, storage
 from tests.live.oracles.figure import Figure
 from tests.live.oracles.tools import find

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze.trace import Trace
+import sysmon
+from sysmon.analyze.trace.trace import Trace
 
 SAMPLES = Path(__file__).parents[1] / "sample_traces"
 
@@ -65,7 +65,7 @@ def live_kernel() -> None:
 def sample_trace() -> Generator[Callable[[str], Trace]]:
     """Opens a sample trace by its name, once for all tests."""
     with ExitStack() as stack:
-        yield cache(lambda name: stack.enter_context(analyze.open_trace(SAMPLES / f"{name}.parquet")))
+        yield cache(lambda name: stack.enter_context(sysmon.open(SAMPLES / f"{name}.parquet")))
 
 
 @pytest.fixture(autouse=True)

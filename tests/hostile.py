@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import bpf
-from bpf.kind import Col
+from sysmon.bpf.kind import Col
+from sysmon.bpf.kinds import KINDS
 from tests import traces
 
 TEXTS = (
@@ -30,7 +30,7 @@ def trace(path: Path, texts: tuple[str, ...] = TEXTS) -> Path:
             kind.name, traces.at(1 + i / 10), **{c.name: _value(c, text, i) for c in kind.cols if c.name != "ts"}
         )
         for i, text in enumerate(texts)
-        for kind in bpf.KINDS
+        for kind in KINDS
     ]
     host = {"name": texts[0], "kernel": texts[1], "arch": texts[2], "os": texts[3], "cpus": 2, "memory_bytes": None}
     return traces.write(

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import analyze
-from analyze.repair import make_whole
-from bpf import pages, partial, schema, thrift
-from bpf.errors import SysmonError
+import sysmon
+from sysmon.analyze.edit.repair import make_whole
+from sysmon.bpf.trace_file import pages, partial, schema, thrift
+from sysmon.errors import SysmonError
 from tests import traces
 from tests.fuzz import mutations, seeds
 
@@ -41,7 +41,7 @@ def test_a_description_of_any_kind_is_refused_or_read(dice: random.Random) -> No
         path = traces.write(Path(directory) / "t.parquet", [])
         path.write_bytes(mutations.description(path.read_bytes(), dice))
         with contextlib.suppress(SysmonError):
-            analyze.open_trace(path).close()
+            sysmon.open(path).close()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ MADE_UP = {
 def test_a_log_that_was_made_up_is_one_line(cut_off: Path, tmp_path: Path, kind: bytes, change: object) -> None:
     made = remade(cut_off, tmp_path, kind, change)
     with pytest.raises(SysmonError) as refused:
-        analyze.open_trace(made).close()
+        sysmon.open(made).close()
     assert "\n" not in str(refused.value)
     with pytest.raises(SysmonError):
         make_whole(made, None, force=False)
@@ -92,7 +92,7 @@ def test_a_log_that_was_made_up_is_one_line(cut_off: Path, tmp_path: Path, kind:
 
 def test_a_row_group_elsewhere_is_damage_and_takes_no_memory(cut_off: Path, tmp_path: Path) -> None:
     made = remade(cut_off, tmp_path, partial.GROUP, changed(end=1 << 50))
-    with analyze.open_trace(made) as trace:
+    with sysmon.open(made) as trace:
         assert any(loss["cause"] == partial.DAMAGED for loss in trace.metadata["losses"])
 
 

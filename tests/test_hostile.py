@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from analyze import charts, open_trace
-from analyze.charts import data, lifetimes
-from analyze.errors import BrokenTrace
-from analyze.html.report import write_html
-from bpf import schema
-from bpf.errors import SysmonError
+import sysmon
 from sysmon import cli
+from sysmon.analyze import charts
+from sysmon.analyze.charts import data, lifetimes
+from sysmon.analyze.html.report import write_html
+from sysmon.bpf.trace_file import schema
+from sysmon.errors import BrokenTrace, SysmonError
 from tests import hostile, traces
 
 COMMANDS = (
@@ -165,9 +165,8 @@ def test_a_text_longer_than_any_that_is_recorded_is_refused_and_takes_no_memory(
     columns = [words if name == text else rows[name] for name in rows.column_names]
     made = pa.table(columns, names=rows.column_names).replace_schema_metadata(table.schema.metadata)
     path = saved(made, tmp_path / "t.parquet")
-    code = (
-        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({3 << 30}, {3 << 30})); import sysmon; sysmon.main()"
-    )
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({3 << 30}, {3 << 30}))"
+    code = f"{limit}; import sysmon.cli; sysmon.cli.main()"
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     done = subprocess.run(
         [sys.executable, "-c", code, "dump", str(path)], capture_output=True, text=True, timeout=120, check=False
@@ -186,7 +185,7 @@ def test_texts_as_long_as_can_be_recorded_are_read(tmp_path: Path) -> None:
     )
     path = traces.write(tmp_path / "t.parquet", [row])
     assert json.dumps(long) in said(path, "dump")
-    with open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         assert trace.sql("SELECT path, len(argv) FROM execs").fetchall() == [(long, 2048)]
 
 
@@ -203,7 +202,7 @@ def test_a_chart_that_fails_is_said_and_leaves_the_others(tmp_path: Path, monkey
     path = hostile.trace(tmp_path / "t.parquet")
     monkeypatch.setattr(data, "MOST_ROWS", 0)
     monkeypatch.setattr(lifetimes, "MOST_LIVES", 0)
-    with open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         with pytest.raises(BrokenTrace, match="more rows than a chart can be made of"):
             charts.draw(trace, "latency")
         with pytest.raises(BrokenTrace, match="more rows than a chart can be made of"):
@@ -216,14 +215,14 @@ def test_a_chart_that_fails_is_said_and_leaves_the_others(tmp_path: Path, monkey
 
 
 def test_what_matplotlib_says_of_numbers_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from analyze.charts import latency
+    from sysmon.analyze.charts import latency
 
     def fail(*_: object) -> None:
         raise OverflowError("too large\nto draw")
 
     monkeypatch.setattr(latency, "latency_axis", fail)
     path = hostile.trace(tmp_path / "t.parquet")
-    with open_trace(path) as trace, pytest.raises(BrokenTrace, match=r"numbers that no recording has \(too large to"):
+    with sysmon.open(path) as trace, pytest.raises(BrokenTrace, match=r"numbers that no recording has \(too large to"):
         charts.draw(trace, "latency")
 
 
@@ -239,7 +238,7 @@ def test_numbers_at_the_end_of_their_type_are_read_and_drawn(tmp_path: Path, lar
     path = saved(table, tmp_path / "t.parquet")
     for command in COMMANDS:
         said(path, *command)
-    with open_trace(path) as trace, (tmp_path / "page.html").open("wb") as stream:
+    with sysmon.open(path) as trace, (tmp_path / "page.html").open("wb") as stream:
         write_html(trace, stream)
 
 
@@ -250,5 +249,5 @@ def test_times_at_the_end_of_time_are_read_and_drawn(tmp_path: Path) -> None:
     assert said(path, "dump").startswith("-infinity ")
     for command in COMMANDS:
         said(path, *command)
-    with open_trace(path) as trace, (tmp_path / "page.html").open("wb") as stream:
+    with sysmon.open(path) as trace, (tmp_path / "page.html").open("wb") as stream:
         write_html(trace, stream)

@@ -1,68 +1,118 @@
-"""Who may import whom: recorder → bpf ← analyze, and bcc in one module only."""
+"""Who may import whom: sysmon → {recorder, analyze} → bpf, without a circle, and bcc in one module only."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
+ROOMS = ("bpf", "recorder", "analyze")
+
+LEAVES = {"sysmon.errors", "sysmon.version", "sysmon.streams", "sysmon.safe_text"}
+"""Modules of the package itself that all may import, and that import nothing of it but each other."""
+
 FORBIDDEN = {
-    "bpf": {"recorder", "analyze", "sysmon", "bcc", "duckdb", "click", "rich"},
-    "recorder": {"analyze", "sysmon", "bcc", "duckdb", "pandas", "matplotlib", "rich"},
-    "analyze": {"recorder", "sysmon", "bcc"},
+    "bpf": {"recorder", "analyze", "bcc", "duckdb", "click", "rich"},
+    "recorder": {"analyze", "bcc", "duckdb", "pandas", "matplotlib", "rich"},
+    "analyze": {"recorder", "bcc"},
 }
 
 
-def imports(path: Path) -> Iterator[str]:
+def name_of(path: Path) -> str:
+    """Of a module of the package."""
+    inside = path.relative_to(ROOT)
+    parts = inside.with_suffix("").parts if inside.parts[0] == "sysmon" else ("sysmon", *inside.with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {
+    name_of(path): path for top in ("sysmon", *ROOMS) for path in (ROOT / top).rglob("*.py") if "stub" not in path.parts
+}
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
     """The modules that a file imports, wherever in it."""
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: a relative import"
-            yield node.module or ""
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
-            yield ast.literal_eval(node.args[0])
+            module = node.module or ""
+            names = {f"{module}.{alias.name}" for alias in node.names}
+            yield from names & set(MODULES)
+            if not names <= set(MODULES):
+                yield module
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) in ("importlib.import_module", "__import__")
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield str(node.args[0].value)
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
-def test_imports_point_one_way(package: str) -> None:
-    files = list((ROOT / package).rglob("*.py"))
+def top(module: str) -> str:
+    """The room of ours, or the package of others."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "sysmon" and len(parts) > 1 else parts[0]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_one_way(room: str) -> None:
+    files = [path for name, path in MODULES.items() if name.startswith(f"sysmon.{room}.")]
     assert files
     for path in files:
-        found = {module.split(".")[0] for module in imports(path)}
-        assert not found & FORBIDDEN[package], path
+        ours = {module for module in imports(path) if module.split(".")[0] == "sysmon"}
+        assert not {top(module) for module in imports(path)} & FORBIDDEN[room], path
+        assert not {m for m in ours if top(m) not in ROOMS} - LEAVES, path
+
+
+def test_leaves_import_nothing_of_ours() -> None:
+    for leaf in LEAVES:
+        assert {m for m in imports(MODULES[leaf]) if m.startswith("sysmon")} <= LEAVES
+
+
+def test_nobody_imports_by_a_bare_name() -> None:
+    """The folders stand at the top of a checkout, where such an import works, and nowhere else."""
+    ours = [path for top in ("tests", "benchmarks", "docs") for path in (ROOT / top).rglob("*.py")]
+    for path in (*MODULES.values(), *ours):
+        assert not {module.split(".")[0] for module in imports(path)} & set(ROOMS), path
 
 
 def test_one_module_loads_bcc_and_it_stands_alone() -> None:
     """It is run as a script by a process of its own; see docs/architecture.md."""
-    loaders = [p for p in ROOT.glob("*/*.py") if "importlib.util" in imports(p)]
-    assert loaders == [ROOT / "recorder" / "compiler.py"]
+    loaders = [path for path in MODULES.values() if "importlib.util" in imports(path)]
+    assert loaders == [ROOT / "recorder" / "load" / "compiler.py"]
     assert {module.split(".")[0] for module in imports(loaders[0])} <= sys.stdlib_module_names
 
 
 def modules_after(*arguments: str) -> set[str]:
-    """Top-level modules that are there when the command has ended."""
+    """Packages of others, and rooms of ours, that are there when the command has ended."""
     program = """
-import sys, sysmon
+import sys, sysmon.cli
 try:
-    sysmon.main()
+    sysmon.cli.main()
 except SystemExit as end:
     assert not end.code, end.code
 print(*sys.modules, file=sys.stderr)
 """
     run = [sys.executable, "-c", program, *arguments]
     result = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
-    return {module.split(".")[0] for module in {*result.stderr.split()} - BEFORE_ALL}
+    return {top(module) for module in {*result.stderr.split()} - BEFORE_ALL}
 
 
 HEAVY = {"bcc", "duckdb", "matplotlib", "pandas", "pyarrow", "recorder"}
 
-BEFORE_ALL = {"recorder", "recorder.isolation", "recorder.limits"}
+BEFORE_ALL = {f"sysmon.recorder{room}" for room in ("", ".own", ".own.isolation", ".own.limits")}
 """What every command imports first."""
 
 
@@ -75,7 +125,7 @@ def test_help_imports_next_to_nothing(arguments: tuple[str, ...]) -> None:
 def test_charts_alone_import_matplotlib() -> None:
     """And none of them pyplot, whose state is the user's."""
     drawing = ROOT / "analyze" / "charts"
-    for path in [p for package in FORBIDDEN for p in (ROOT / package).rglob("*.py")]:
+    for path in MODULES.values():
         found = set(imports(path))
         assert "matplotlib.pyplot" not in found, path
         if drawing not in path.parents:

@@ -1,8 +1,9 @@
-"""What is installed is whole: the wheel holds every file that the program needs, and works without the checkout."""
+"""What is installed is whole: one package, with every file that the program needs, that works without the checkout."""
 
 import os
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -10,29 +11,62 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("sysmon.py", "bpf", "recorder", "analyze")
+ROOMS = ("bpf", "recorder", "analyze")
+
+
+def build(what: str, tree: Path, folder: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", what, "-d", str(folder)]
+    subprocess.run(command, cwd=tree, check=True, capture_output=True)
+    return next(folder.iterdir())
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
 
 
-def source_files() -> set[str]:
-    """Every file of the parts that are installed."""
-    paths = [path for part in PARTS for path in ((ROOT / part).rglob("*") if "." not in part else [ROOT / part])]
-    return {str(p.relative_to(ROOT)) for p in paths if p.is_file() and p.suffix != ".pyc"}
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))
 
 
-def test_the_wheel_holds_every_file_and_nothing_else(wheel: Path) -> None:
-    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == source_files()
+def source_files() -> list[str]:
+    """Every file that is to be installed, by its name in the package."""
+    own = [path for path in (ROOT / "sysmon").iterdir() if path.is_file()]
+    rooms = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()]
+    names = [f"sysmon/{p.name}" for p in own] + [f"sysmon/{p.relative_to(ROOT)}" for p in rooms]
+    return sorted(name for name in names if not name.endswith(".pyc"))
+
+
+def test_the_checkout_has_links_that_stay_in_it() -> None:
+    assert {name: os.readlink(ROOT / "sysmon" / name) for name in ROOMS} == {name: f"../{name}" for name in ROOMS}
+
+
+def test_the_wheel_holds_every_file_once_under_one_name(wheel: Path) -> None:
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    assert sorted(names) == source_files()
     suffixes = {Path(name).suffix for name in names}
     assert {".py", ".c", ".h", ".sql"} <= suffixes
-    assert any(name.startswith("recorder/stub/include/asm/") for name in names)
+    assert any(name.startswith("sysmon/recorder/load/stub/include/asm/") for name in names)
+    assert "sysmon/py.typed" in names
+
+
+def test_the_source_distribution_holds_files_and_no_links(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+    assert all(member.isfile() for member in members)
+    names = [member.name.partition("/")[2] for member in members]
+    assert sorted(name for name in names if name.startswith("sysmon/")) == source_files()
+    rest = {name for name in names if not name.startswith("sysmon/")}
+    assert rest == {"README.md", "CHANGES.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"}
+
+
+def test_a_wheel_of_the_source_distribution_is_the_same(wheel: Path, sdist: Path, tmp_path: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    again = build("wheel", tree, tmp_path / "again")
+    assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(wheel).namelist()
 
 
 @pytest.mark.parametrize(
@@ -41,12 +75,61 @@ def test_the_wheel_holds_every_file_and_nothing_else(wheel: Path) -> None:
 def test_the_installed_package_works(wheel: Path, tmp_path: Path, arguments: list[str]) -> None:
     # Unpacked, and put before the checkout: what pip does, but for the scripts it writes.
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    program = "import sys, sysmon; assert sysmon.__file__.startswith(sys.argv.pop(1)), sysmon.__file__; sysmon.main()"
+    program = "import sys, sysmon.cli as c; assert c.__file__.startswith(sys.argv.pop(1)), c.__file__; c.main()"
     run = [sys.executable, "-c", program, str(tmp_path), *arguments]
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     result = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout
+
+
+def test_packages_of_like_names_are_not_in_the_way(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    for room in ROOMS:
+        (tmp_path / room).mkdir()
+        (tmp_path / room / "__init__.py").write_text("raise ImportError('another one')")
+    run = [sys.executable, "-m", "sysmon", "report", str(ROOT / "sample_traces" / "web.parquet")]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_checkout_without_links_says_how_to_install(tmp_path: Path) -> None:
+    """As git makes it on Windows: a link is a file with the text of where it leads."""
+    (tmp_path / "sysmon").mkdir()
+    for path in (ROOT / "sysmon").iterdir():
+        if path.is_symlink():
+            (tmp_path / "sysmon" / path.name).write_text(os.readlink(path))
+        elif path.is_file():
+            (tmp_path / "sysmon" / path.name).write_bytes(path.read_bytes())
+    for command, lines in (["-m", "sysmon", "report", "t.parquet"], 1), (["-c", "import sysmon"], None):
+        result = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 1
+        said = result.stderr.splitlines()
+        assert "this checkout has no links: `git config core.symlinks true`" in said[-1]
+        assert lines is None or len(said) == lines
+
+
+def test_importing_it_changes_nothing_and_is_light() -> None:
+    program = """
+import os, signal, sys
+state = lambda: (dict(os.environ), [signal.getsignal(n) for n in signal.valid_signals()], sys.excepthook, [*sys.path])
+before = state()
+import sysmon
+assert before == state()
+assert callable(sysmon.open) and callable(sysmon.compare)
+print(*{"click", "numpy", "pyarrow", "duckdb", "pandas", "matplotlib"} & set(sys.modules))
+"""
+    run = [sys.executable, "-c", program.replace("    ", "")]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.split() == []
+
+
+def test_a_script_in_a_checkout_may_still_call_it_analyze() -> None:
+    program = "import analyze; print(analyze.open_trace('sample_traces/web.parquet').metadata['host']['cpus'])"
+    run = [sys.executable, "-W", "default", "-c", program]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "DeprecationWarning: analyze.open_trace is sysmon.open now" in done.stderr
+    assert int(done.stdout) >= 1
 
 
 def test_the_lock_file_names_no_place() -> None:

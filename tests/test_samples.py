@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analyze.trace import Trace
+from sysmon.analyze.trace.trace import Trace
 
 SAMPLES = Path(__file__).parents[1] / "sample_traces"
 

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import bpf
-from bpf import schema
+from sysmon.bpf.kinds import KINDS, kind_named
+from sysmon.bpf.trace_file import schema
 
 Row = dict[str, Any]
 
@@ -36,7 +36,7 @@ def born(seconds: float) -> int:
 
 def row(kind: str, ts: int | None, **columns: Any) -> Row:
     """A row of this kind. Raises KeyError for a column that the kind does not have."""
-    names = {c.name for c in bpf.kind(kind).cols}
+    names = {c.name for c in kind_named(kind).cols}
     for name in columns:
         if name not in names:
             raise KeyError(f"kind {kind} has no column {name}")
@@ -72,7 +72,7 @@ def bucket_of(latency_ns: int) -> int:
 
 def recording(rows: list[Row] | None = None, /, **changes: Any) -> dict[str, Any]:
     """The metadata of a recording of everything for ten seconds, with changes."""
-    counts = {k.name: sum(r["kind"] == k.name for r in rows or []) for k in bpf.KINDS}
+    counts = {k.name: sum(r["kind"] == k.name for r in rows or []) for k in KINDS}
     return {
         "schema_version": schema.VERSION,
         "sysmon_version": "1.0",
@@ -96,7 +96,7 @@ def recording(rows: list[Row] | None = None, /, **changes: Any) -> dict[str, Any
         "uids": None,
         "cgroup": None,
         "children": False,
-        "kinds": [k.name for k in bpf.KINDS],
+        "kinds": [k.name for k in KINDS],
         "syscalls": [],
         "recorder_pid": 900,
         "recorder_start": born(-1),
@@ -117,7 +117,7 @@ def write(path: Path, rows: list[Row], /, **changes: Any) -> Path:
     }
     wide = schema.wide().with_metadata(metadata)
     with pq.ParquetWriter(path, wide) as writer:
-        for kind in bpf.KINDS:
+        for kind in KINDS:
             mine = [r for r in rows if r["kind"] == kind.name]
             if mine:
                 writer.write_table(pa.Table.from_pylist(mine, schema=wide))

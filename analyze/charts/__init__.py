@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import bpf
-from analyze.errors import BrokenTrace, NoData
-from bpf.errors import BadRequest, did_you_mean
-from bpf.safe_text import one_line
+from sysmon.bpf.kinds import kind_named
+from sysmon.errors import BadRequest, BrokenTrace, NoData, did_you_mean
+from sysmon.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from analyze.trace import Trace
+    from sysmon.analyze.trace.trace import Trace
 
 CALLS = ("syscall_stats", "threads", "followed", "on_sys_enter", "on_sys_exit")
 SWITCHES = ("cpu", "threads", "followed", "on_sched_switch", "on_cpuhp")
@@ -175,12 +174,12 @@ def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None 
 
 
 def _with(kinds: list[str]) -> str:
-    opt_in = [kind for kind in kinds if bpf.kind(kind).opt_in]
+    opt_in = [kind for kind in kinds if kind_named(kind).opt_in]
     return f"--with {','.join(opt_in)}" if opt_in else "with it"
 
 
 def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
-    from analyze.charts import cpu, errors, growth, heatmap, io, kernel_memory, latency, lifetimes, memory, style
+    from sysmon.analyze.charts import cpu, errors, growth, heatmap, io, kernel_memory, latency, lifetimes, memory, style
 
     drawings = {
         "cpu": cpu.draw,
@@ -219,7 +218,7 @@ def svg(figure: Figure) -> str:
 
     Raises BrokenTrace.
     """
-    from analyze.charts import output
+    from sysmon.analyze.charts import output
 
     with _of_numbers(str(figure.get_label())):
         return output.inline_svg(figure)
@@ -227,7 +226,7 @@ def svg(figure: Figure) -> str:
 
 def rendered(figure: Figure, ending: str) -> bytes:
     """The chart as the bytes of a file with this ending. Raises BrokenTrace."""
-    from analyze.charts import output
+    from sysmon.analyze.charts import output
 
     with _of_numbers(str(figure.get_label())):
         return output.rendered(figure, ending)
@@ -238,7 +237,7 @@ def write(figure: Figure, path: Path, *, force: bool = False) -> int:
 
     Raises BadRequest for another ending than .png, .svg or .pdf, BrokenTrace, and CannotWrite.
     """
-    from analyze.charts import output
+    from sysmon.analyze.charts import output
 
     with _of_numbers(str(figure.get_label())):
         return output.write(figure, path, force=force)

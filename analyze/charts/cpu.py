@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyze.charts import page, stack, style, units
-from analyze.charts.data import IDS, Floats, columns
-from analyze.charts.losses import losses, shade
-from analyze.charts.ranks import ranking
-from analyze.charts.steps import steps
-from analyze.errors import NoData
+from sysmon.analyze.charts import page, stack, style, units
+from sysmon.analyze.charts.data import IDS, Floats, columns
+from sysmon.analyze.charts.losses import losses, shade
+from sysmon.analyze.charts.ranks import ranking
+from sysmon.analyze.charts.steps import steps
+from sysmon.errors import NoData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analyze.charts import Ask
+    from sysmon.analyze.charts import Ask
 
 USED = f"SELECT epoch_ns(ts) AS ts, {IDS}, cpu_s, wait_s FROM report.cpu_timeline WHERE ts IS NOT NULL AND cpu_s >= 0"
 

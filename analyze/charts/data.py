@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from analyze.errors import BrokenTrace
-from bpf.safe_text import one_line
+from sysmon.errors import BrokenTrace
+from sysmon.safe_text import one_line
 
 if TYPE_CHECKING:
-    from analyze.trace import Trace
+    from sysmon.analyze.trace.trace import Trace
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyze.charts import page, stack, style, units
-from analyze.charts.data import Floats, columns, is_text
-from analyze.charts.losses import losses, shade
-from analyze.charts.steps import steps
-from analyze.errors import NoData
-from bpf.safe_text import one_line
+from sysmon.analyze.charts import page, stack, style, units
+from sysmon.analyze.charts.data import Floats, columns, is_text
+from sysmon.analyze.charts.losses import losses, shade
+from sysmon.analyze.charts.steps import steps
+from sysmon.errors import NoData
+from sysmon.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from analyze.charts import Ask
+    from sysmon.analyze.charts import Ask
 
 NAME = "COALESCE(syscall, 'syscall_' || CAST(nr AS VARCHAR), 'unknown')"
 

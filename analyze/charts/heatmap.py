@@ -10,20 +10,20 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from analyze.charts import page, style, units
-from analyze.charts.data import Floats, columns
-from analyze.charts.latency import LEAST_NS, Histogram
-from analyze.charts.losses import losses, shade
-from analyze.charts.steps import Steps, steps
-from analyze.errors import NoData
-from bpf.safe_text import one_line
+from sysmon.analyze.charts import page, style, units
+from sysmon.analyze.charts.data import Floats, columns
+from sysmon.analyze.charts.latency import LEAST_NS, Histogram
+from sysmon.analyze.charts.losses import losses, shade
+from sysmon.analyze.charts.steps import Steps, steps
+from sysmon.errors import NoData
+from sysmon.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
-    from analyze.charts import Ask
+    from sysmon.analyze.charts import Ask
 
 CELLS = """
 WITH counted AS (

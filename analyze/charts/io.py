@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyze.charts import page, stack, units
-from analyze.charts.data import IDS, columns
-from analyze.charts.losses import losses, shade
-from analyze.charts.ranks import ranking
-from analyze.charts.steps import steps
-from analyze.errors import NoData
+from sysmon.analyze.charts import page, stack, units
+from sysmon.analyze.charts.data import IDS, columns
+from sysmon.analyze.charts.losses import losses, shade
+from sysmon.analyze.charts.ranks import ranking
+from sysmon.analyze.charts.steps import steps
+from sysmon.errors import NoData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from analyze.charts import Ask
+    from sysmon.analyze.charts import Ask
 
 MOVED = f"""
 SELECT epoch_ns(ts) AS ts, {IDS},

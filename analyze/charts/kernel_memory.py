@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyze.charts import page, stack, style, units
-from analyze.charts.data import IDS, UNKNOWN, columns
-from analyze.charts.losses import losses, shade
-from analyze.charts.ranks import ranking
-from analyze.charts.steps import steps
-from analyze.errors import NoData
+from sysmon.analyze.charts import page, stack, style, units
+from sysmon.analyze.charts.data import IDS, UNKNOWN, columns
+from sysmon.analyze.charts.losses import losses, shade
+from sysmon.analyze.charts.ranks import ranking
+from sysmon.analyze.charts.steps import steps
+from sysmon.errors import NoData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analyze.charts import Ask
-    from analyze.charts.data import Floats
-    from analyze.charts.steps import Steps
+    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.data import Floats
+    from sysmon.analyze.charts.steps import Steps
 
 ALLOCATED = f"""
 SELECT epoch_ns(ts) AS ts, {IDS}, CAST(allocated_bytes AS DOUBLE) AS allocated, CAST(freed_bytes AS DOUBLE) AS freed

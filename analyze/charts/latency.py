@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from analyze.charts import page, style, units
-from analyze.charts.data import IDS, Floats, columns, is_text
-from analyze.charts.losses import losses
-from analyze.errors import NoData
-from bpf.safe_text import one_line
+from sysmon.analyze.charts import page, style, units
+from sysmon.analyze.charts.data import IDS, Floats, columns, is_text
+from sysmon.analyze.charts.losses import losses
+from sysmon.errors import NoData
+from sysmon.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analyze.charts import Ask
+    from sysmon.analyze.charts import Ask
 
 PANELS = 6
 """Histograms of a chart at the most."""

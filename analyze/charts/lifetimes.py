@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.collections import PolyCollection
 
-from analyze.charts import page, style, units
-from analyze.charts.data import IDS, too_many
-from analyze.charts.losses import losses, shade
-from analyze.charts.steps import boxes, merged
-from analyze.errors import NoData
-from analyze.result import Result
+from sysmon.analyze.charts import page, style, units
+from sysmon.analyze.charts.data import IDS, too_many
+from sysmon.analyze.charts.losses import losses, shade
+from sysmon.analyze.charts.steps import boxes, merged
+from sysmon.analyze.trace.result import Result
+from sysmon.errors import NoData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analyze.charts import Ask
-    from analyze.charts.ranks import Key
-    from analyze.trace import Trace
+    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.ranks import Key
+    from sysmon.analyze.trace.trace import Trace
 
 LIVES = f"""
 SELECT {IDS}, comm, epoch_ns(began), epoch_ns(ended), ended_by, exit_code,

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.collections import PolyCollection
 
-from analyze.charts import style
-from analyze.charts.data import columns
-from analyze.charts.steps import boxes, merged
-from analyze.charts.units import count
+from sysmon.analyze.charts import style
+from sysmon.analyze.charts.data import columns
+from sysmon.analyze.charts.steps import boxes, merged
+from sysmon.analyze.charts.units import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from analyze.charts import Chart
-    from analyze.trace import Trace
+    from sysmon.analyze.charts import Chart
+    from sysmon.analyze.trace.trace import Trace
 
 QUERY = """
 SELECT

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyze.charts import page, stack, style, units
-from analyze.charts.data import IDS, Floats, Ints, columns
-from analyze.charts.losses import losses, shade
-from analyze.charts.ranks import TOP, Key, Ranking, Shown, ranking
-from analyze.charts.steps import Steps, steps
-from analyze.errors import NoData
+from sysmon.analyze.charts import page, stack, style, units
+from sysmon.analyze.charts.data import IDS, Floats, Ints, columns
+from sysmon.analyze.charts.losses import losses, shade
+from sysmon.analyze.charts.ranks import TOP, Key, Ranking, Shown, ranking
+from sysmon.analyze.charts.steps import Steps, steps
+from sysmon.errors import NoData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analyze.charts import Ask
-    from analyze.trace import Trace
+    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.trace.trace import Trace
 
 SAMPLES = f"""
 SELECT epoch_ns(ts) AS ts, {IDS}, CAST(rss_bytes AS DOUBLE) AS rss_bytes

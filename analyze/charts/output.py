@@ -11,10 +11,10 @@ from xml.sax.saxutils import quoteattr
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from analyze import newfile
-from analyze.charts import style
-from bpf.errors import BadRequest
-from bpf.safe_text import one_line
+from sysmon.analyze import newfile
+from sysmon.analyze.charts import style
+from sysmon.errors import BadRequest
+from sysmon.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from analyze.charts import style
-from analyze.describe import seconds
-from analyze.window import iso
+from sysmon.analyze.charts import style
+from sysmon.analyze.text.describe import seconds
+from sysmon.analyze.trace.window import iso
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from analyze.trace import Trace
+    from sysmon.analyze.trace.trace import Trace
 
 WIDTH = 6.3
 """16 cm."""
@@ -114,7 +114,7 @@ def _wrapped(note: str) -> list[str]:
 
 def subtitle(trace: Trace) -> str:
     """Of which machine, when, and how long; and which part of it was asked for."""
-    from analyze.describe import asked
+    from sysmon.analyze.text.describe import asked
 
     info = trace.metadata
     cpus = info["host"]["cpus"]

@@ -21,13 +21,13 @@ class Picture:
     figure: Figure
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
-        from analyze import charts
+        from sysmon.analyze import charts
 
         width, height = self.figure.get_size_inches()
         return charts.rendered(self.figure, "png"), {"width": round(width * 100), "height": round(height * 100)}
 
     def svg(self) -> str:
         """The chart as an <svg> to stand in a page of HTML."""
-        from analyze import charts
+        from sysmon.analyze import charts
 
         return charts.svg(self.figure)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from analyze.charts import style
-from analyze.charts.data import IDS
+from sysmon.analyze.charts import style
+from sysmon.analyze.charts.data import IDS
 
 if TYPE_CHECKING:
-    from analyze.trace import Trace
+    from sysmon.analyze.trace.trace import Trace
 
 TOP = 7
 """Processes of a chart that have a colour of their own."""

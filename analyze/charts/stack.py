@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.patches import StepPatch
 
-from analyze.charts import style
-from analyze.charts.data import Floats, Ints
-from analyze.charts.ranks import Key, Shown
-from analyze.charts.steps import Steps
+from sysmon.analyze.charts import style
+from sysmon.analyze.charts.data import Floats, Ints
+from sysmon.analyze.charts.ranks import Key, Shown
+from sysmon.analyze.charts.steps import Steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from analyze.charts.data import Floats, Ints, columns
+from sysmon.analyze.charts.data import Floats, Ints, columns
 
 if TYPE_CHECKING:
-    from analyze.trace import Trace
+    from sysmon.analyze.trace.trace import Trace
 
 MOST = 180
 """Steps of a chart at the most, each 0.7 mm wide. Longer recordings have several snapshots in a step."""

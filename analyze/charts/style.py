@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
-from bpf.safe_text import escape, shown
+from sysmon.safe_text import escape, shown
 
 INK = "#1d2026"
 PAPER = "#fffffe"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyze.describe import size
+from sysmon.analyze.text.describe import size
 
 TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1, "ns"))
 

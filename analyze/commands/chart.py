@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from analyze.commands.options import Part, opened, part_options
-from bpf.errors import BadRequest
+from sysmon.analyze.commands.options import Part, opened, part_options
+from sysmon.errors import BadRequest
 
 
 @click.command()
@@ -52,7 +52,7 @@ def chart(
       sysmon chart trace.parquet latency --pid 1234
       sysmon chart trace.parquet latency --syscall fsync -o fsync.svg
     """
-    from analyze import charts
+    from sysmon.analyze import charts
 
     if show_list:
         width = max(map(len, charts.CHARTS))
@@ -65,10 +65,10 @@ def chart(
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
         path = output or Path(f"{Path(trace).stem}-{name}.png")
         _quiet()
-        from analyze.charts.output import check
-        from analyze.describe import size
-        from bpf.safe_text import one_line
-        from bpf.streams import binary
+        from sysmon.analyze.charts.output import check
+        from sysmon.analyze.text.describe import size
+        from sysmon.safe_text import one_line
+        from sysmon.streams import binary
 
         if str(path) == "-":
             if sys.stdout.isatty():

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyze.commands.options import TEXT, Part, format_option, opened
+from sysmon.analyze.commands.options import TEXT, Part, format_option, opened
 
 if TYPE_CHECKING:
-    from analyze.diff.comparison import Comparison, Options
-    from analyze.diff.sections import Section
-    from analyze.screen import Screen
-    from analyze.trace import Trace
+    from sysmon.analyze.diff.comparison import Comparison, Options
+    from sysmon.analyze.diff.sections import Section
+    from sysmon.analyze.text.screen import Screen
+    from sysmon.analyze.trace.trace import Trace
 
 TABLE_ROWS = 10
 """Rows of each section as a table, unless --limit says otherwise or sections are named."""
@@ -100,9 +100,9 @@ def diff(
       sysmon diff trace.parquet trace.parquet --before-until +30 --after-since +30
       sysmon diff before.parquet after.parquet --exit-code > /dev/null || echo changed
     """
-    from analyze.diff.comparison import Options
-    from analyze.screen import Screen
-    from bpf.errors import SysmonError
+    from sysmon.analyze.diff.comparison import Options
+    from sysmon.analyze.text.screen import Screen
+    from sysmon.errors import SysmonError
 
     if html_file is not None and (names or form != "table"):
         raise click.UsageError("--html writes all sections: give no SECTION and no --format with it")
@@ -130,7 +130,7 @@ def diff(
 
 
 def _chosen(names: tuple[str, ...]) -> tuple[Section, ...]:
-    from analyze.diff.sections import find_section, sections
+    from sysmon.analyze.diff.sections import find_section, sections
 
     return tuple(map(find_section, names)) or sections()
 
@@ -139,8 +139,8 @@ def _compared(
     paths: tuple[str, str], parts: tuple[Part, Part], names: tuple[str, ...], form: str, options: Options
 ) -> tuple[Comparison, list[tuple[str, str]]]:
     """The comparison, and what is compared: a line for each trace."""
-    from analyze.diff import compare
-    from bpf.errors import BadRequest
+    from sysmon.analyze.diff import compare
+    from sysmon.errors import BadRequest
 
     _chosen(names)
     if form == "csv" and len(names) != 1:
@@ -161,13 +161,13 @@ def _html(
     import sys
     from pathlib import Path
 
-    from analyze.describe import size
-    from analyze.errors import CannotWrite
-    from analyze.html.diff import write_html
-    from analyze.html.page import TABLE_ROWS
-    from analyze.newfile import is_one_of, new_file
-    from bpf.safe_text import one_line
-    from bpf.streams import binary
+    from sysmon.analyze.html.diff import write_html
+    from sysmon.analyze.html.page import TABLE_ROWS
+    from sysmon.analyze.newfile import is_one_of, new_file
+    from sysmon.analyze.text.describe import size
+    from sysmon.errors import CannotWrite
+    from sysmon.safe_text import one_line
+    from sysmon.streams import binary
 
     before, after = (Path(trace).name for trace in traces)
     limit = TABLE_ROWS if limit is None else limit
@@ -191,7 +191,7 @@ def _write(
     limit: int | None,
     screen: Screen,
 ) -> None:
-    from analyze.diff import text
+    from sysmon.analyze.diff import text
 
     if limit is None and form == "table":
         limit = NAMED_ROWS if len(chosen) < len(_chosen(())) else TABLE_ROWS
@@ -206,7 +206,7 @@ def _write(
 
 
 def _csv(found: Comparison, section: Section, limit: int | None, screen: Screen) -> None:
-    from analyze.result import Result
+    from sysmon.analyze.trace.result import Result
 
     reason = found.missing(section.name)
     if reason:
@@ -216,7 +216,7 @@ def _csv(found: Comparison, section: Section, limit: int | None, screen: Screen)
 
 def _heading(before: Trace, after: Trace) -> list[tuple[str, str]]:
     """What is compared: a line for each trace."""
-    from analyze import describe
+    from sysmon.analyze.text import describe
 
     out = []
     for name, trace in (("before", before), ("after", after)):

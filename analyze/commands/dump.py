@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyze.commands.options import opened, trace_argument
+from sysmon.analyze.commands.options import opened, trace_argument
 
 if TYPE_CHECKING:
-    from analyze.result import Value
+    from sysmon.analyze.trace.result import Value
 
 NATIVE = ("x86_64", "arm64", "riscv64")
 """Tables of system calls that need no mention: those of 64-bit programs."""
@@ -40,7 +40,7 @@ def dump(trace: str, kinds: tuple[str, ...]) -> None:
     import sys
     from itertools import islice
 
-    from analyze.result import Result
+    from sysmon.analyze.trace.result import Result
 
     _check(kinds)
     with opened(trace) as open_trace:
@@ -51,7 +51,7 @@ def dump(trace: str, kinds: tuple[str, ...]) -> None:
 
 def line(record: dict[str, Value]) -> str:
     """A row of the file as a line."""
-    from analyze.formats import json_text
+    from sysmon.analyze.text.formats import json_text
 
     ts, kind = record.pop("ts"), record.pop("kind")
     call = f" {_call(record)}" if kind == "syscall" else ""
@@ -62,7 +62,7 @@ def line(record: dict[str, Value]) -> str:
 
 
 def _flags(kind: Value, record: dict[str, Any]) -> str:
-    from analyze.calltext import event_flags
+    from sysmon.analyze.strace.calltext import event_flags
 
     text = event_flags(str(kind), record.get("syscall"), record.get("abi"), record["flags"])
     return f"flags={record['flags'] if text is None else text}"
@@ -70,7 +70,7 @@ def _flags(kind: Value, record: dict[str, Any]) -> str:
 
 def _call(record: dict[str, Any]) -> str:
     """The text of a row of kind `syscall`; takes out of the record what it says."""
-    from analyze.calltext import Call, line
+    from sysmon.analyze.strace.calltext import Call, line
 
     args = tuple(record.pop(f"arg{position}", None) for position in range(1, 7))
     names = ("syscall", "string1", "string2", "result", "error", "latency_ns")
@@ -83,10 +83,10 @@ def _call(record: dict[str, Any]) -> str:
 
 
 def _check(kinds: tuple[str, ...]) -> None:
-    import bpf
-    from bpf.errors import BadRequest, did_you_mean
+    from sysmon.bpf.kinds import KINDS
+    from sysmon.errors import BadRequest, did_you_mean
 
-    known = [k.name for k in bpf.KINDS]
+    known = [k.name for k in KINDS]
     for kind in kinds:
         if kind not in known:
             hint = did_you_mean(kind, known, f"there are {', '.join(known)}")

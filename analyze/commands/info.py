@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from analyze.commands.options import format_option, opened, trace_argument
+from sysmon.analyze.commands.options import format_option, opened, trace_argument
 
 
 @click.command()
@@ -21,10 +21,10 @@ def info(trace: str, form: str) -> None:
       sysmon info trace.parquet
       sysmon info trace.parquet --format json | jq .host.kernel
     """
-    from analyze.describe import everything, has_checksum
-    from analyze.formats import json_text, lines_of
-    from analyze.screen import Screen
-    from analyze.summary import cost
+    from sysmon.analyze.text.describe import everything, has_checksum
+    from sysmon.analyze.text.formats import json_text, lines_of
+    from sysmon.analyze.text.screen import Screen
+    from sysmon.analyze.text.summary import cost
 
     screen = Screen()
     with opened(trace) as open_trace:

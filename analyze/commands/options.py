@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 if TYPE_CHECKING:
-    from analyze.trace import Trace
+    from sysmon.analyze.trace.trace import Trace
 
 Command = Callable[..., Any]
 
@@ -38,7 +38,7 @@ class Part(TypedDict):
 
 
 def trace_argument(command: Command) -> Command:
-    """The trace's file name. Whether it can be opened is said by `analyze.source`, not by click."""
+    """The trace's file name. Whether it can be opened is said by `sysmon.analyze.trace.source`, not by click."""
     return click.argument("trace", type=click.Path())(command)
 
 
@@ -93,8 +93,9 @@ def part_options(command: Command) -> Command:
 @contextmanager
 def opened(path: str, part: Part | None = None) -> Iterator[Trace]:
     """The trace, open, with damage that shows only while rows are read told as such."""
-    from analyze import ends, open_trace
+    from sysmon.analyze.trace import ends
+    from sysmon.analyze.trace.trace import Trace
 
     part = part or Part(since=None, until=None, pids=(), comms=(), cgroups=())
-    with ends.clean(), open_trace(path, **part) as trace, trace.reading():
+    with ends.clean(), Trace(path, **part) as trace, trace.reading():
         yield trace

@@ -28,11 +28,11 @@ def repair(trace: Path, output: Path | None, force: bool) -> None:
       sysmon repair trace.parquet
       sysmon repair trace.parquet -o /mnt/other/trace.parquet
     """
-    from analyze import ends
-    from analyze.describe import seconds
-    from analyze.repair import make_whole
-    from analyze.screen import Screen
-    from bpf.safe_text import one_line
+    from sysmon.analyze.edit.repair import make_whole
+    from sysmon.analyze.text.describe import seconds
+    from sysmon.analyze.text.screen import Screen
+    from sysmon.analyze.trace import ends
+    from sysmon.safe_text import one_line
 
     with ends.clean():
         file, recording = make_whole(trace, output, force)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyze.commands.options import Part, format_option, opened, part_options
+from sysmon.analyze.commands.options import Part, format_option, opened, part_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import duckdb
 
-    from analyze.result import Result
-    from analyze.screen import Screen
-    from analyze.trace import Trace
+    from sysmon.analyze.text.screen import Screen
+    from sysmon.analyze.trace.result import Result
+    from sysmon.analyze.trace.trace import Trace
 
 TABLE_ROWS = 30
 """Rows of a table on a terminal, unless --limit says otherwise: what a screen holds."""
@@ -73,7 +73,7 @@ def report(
       sysmon report trace.parquet syscalls --by cgroup
       sysmon report trace.parquet --html trace.html
     """
-    from analyze.screen import Screen
+    from sysmon.analyze.text.screen import Screen
 
     screen = Screen()
     if show_list:
@@ -103,13 +103,13 @@ def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:
     import sys
     from pathlib import Path
 
-    from analyze.describe import size
-    from analyze.errors import CannotWrite
-    from analyze.html.page import TABLE_ROWS
-    from analyze.html.report import write_html
-    from analyze.newfile import is_one_of, new_file
-    from bpf.safe_text import one_line
-    from bpf.streams import binary
+    from sysmon.analyze.html.page import TABLE_ROWS
+    from sysmon.analyze.html.report import write_html
+    from sysmon.analyze.newfile import is_one_of, new_file
+    from sysmon.analyze.text.describe import size
+    from sysmon.errors import CannotWrite
+    from sysmon.safe_text import one_line
+    from sysmon.streams import binary
 
     limit = TABLE_ROWS if limit is None else limit
     if file == "-":
@@ -125,8 +125,8 @@ def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:
 
 
 def _check(names: tuple[str, ...], form: str) -> None:
-    from analyze.reports import find_report
-    from bpf.errors import BadRequest
+    from sysmon.analyze.trace.reports import find_report
+    from sysmon.errors import BadRequest
 
     for name in names:
         find_report(name)
@@ -135,8 +135,8 @@ def _check(names: tuple[str, ...], form: str) -> None:
 
 
 def _list(screen: Screen, form: str) -> None:
-    from analyze import reference
-    from analyze.reports import reports
+    from sysmon.analyze.text import reference
+    from sysmon.analyze.trace.reports import reports
 
     write = {
         "table": reference.reports_text,
@@ -150,11 +150,11 @@ def _list(screen: Screen, form: str) -> None:
 def _reports(
     screen: Screen, trace: Trace, names: tuple[str, ...], form: str, limit: int | None, *, grouped: bool = False
 ) -> None:
-    from analyze import finding_text
-    from analyze.drawing import DRAWINGS, Paper
-    from analyze.formats import limited, write_json
-    from analyze.reports import absent, find_report
-    from analyze.result import Result
+    from sysmon.analyze.text import finding_text
+    from sysmon.analyze.text.drawing import DRAWINGS, Paper
+    from sysmon.analyze.text.formats import limited, write_json
+    from sysmon.analyze.trace.reports import absent, find_report
+    from sysmon.analyze.trace.result import Result
 
     if form == "table" and limit is None:
         limit = TABLE_ROWS if screen.is_terminal else None
@@ -194,7 +194,7 @@ def _reports(
 
 def _by_cgroup(trace: Trace, rows_of: Callable[[Trace], duckdb.DuckDBPyRelation]) -> Result:
     """The rows that there are of each control group, with the group in front."""
-    from analyze.result import Result
+    from sysmon.analyze.trace.result import Result
 
     empty = Result.of(rows_of(trace).limit(0))
     rows = ((group, *row) for group, part in trace.by_cgroup() for row in Result.of(rows_of(part)).rows)
@@ -202,8 +202,8 @@ def _by_cgroup(trace: Trace, rows_of: Callable[[Trace], duckdb.DuckDBPyRelation]
 
 
 def _losses(screen: Screen, trace: Trace) -> None:
-    from analyze.screen import ALARM
-    from analyze.summary import losses_line
+    from sysmon.analyze.text.screen import ALARM
+    from sysmon.analyze.text.summary import losses_line
 
     lost = losses_line(trace)
     if lost:
@@ -211,7 +211,7 @@ def _losses(screen: Screen, trace: Trace) -> None:
 
 
 def _summary(screen: Screen, trace: Trace, form: str) -> None:
-    from analyze import summary
+    from sysmon.analyze.text import summary
 
     if form == "json":
         summary.write_json(trace, screen.stream)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyze.commands.options import format_option
+from sysmon.analyze.commands.options import format_option
 
 if TYPE_CHECKING:
-    from bpf.kind import Kind
+    from sysmon.bpf.kind import Kind
 
 
 @click.command()
@@ -24,20 +24,20 @@ def schema(kind: str | None, form: str) -> None:
       sysmon schema exec
       sysmon schema --format markdown > trace-format.md
     """
-    import bpf
-    from analyze import reference
+    from sysmon.analyze.text import reference
+    from sysmon.bpf.kinds import KINDS
 
-    kinds = bpf.KINDS if kind is None else (_find(kind),)
+    kinds = KINDS if kind is None else (_find(kind),)
     write = {"table": reference.kinds_text, "markdown": reference.kinds_markdown, "json": reference.kinds_json}[form]
     click.echo(write(kinds), nl=False)
 
 
 def _find(name: str) -> Kind:
-    import bpf
-    from bpf.errors import BadRequest, did_you_mean
+    from sysmon.bpf.kinds import KINDS
+    from sysmon.errors import BadRequest, did_you_mean
 
-    known = {k.name: k for k in bpf.KINDS} | {k.view: k for k in bpf.KINDS}
+    known = {k.name: k for k in KINDS} | {k.view: k for k in KINDS}
     if name in known:
         return known[name]
-    hint = did_you_mean(name, known, f"there are {', '.join(k.name for k in bpf.KINDS)}")
+    hint = did_you_mean(name, known, f"there are {', '.join(k.name for k in KINDS)}")
     raise BadRequest(f"there is no kind {name!r}; {hint}")

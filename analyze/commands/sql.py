@@ -6,7 +6,7 @@ import re
 
 import click
 
-from analyze.commands.options import TEXT, Part, format_option, opened, part_options, trace_argument
+from sysmon.analyze.commands.options import TEXT, Part, format_option, opened, part_options, trace_argument
 
 
 @click.command()
@@ -43,10 +43,10 @@ def sql(
     """
     import duckdb
 
-    from analyze.result import Result
-    from analyze.screen import Screen
-    from bpf.errors import BadRequest
-    from bpf.safe_text import one_line
+    from sysmon.analyze.text.screen import Screen
+    from sysmon.analyze.trace.result import Result
+    from sysmon.errors import BadRequest
+    from sysmon.safe_text import one_line
 
     screen = Screen()
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:

@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analyze.diff.comparison import Comparison, Options
-    from analyze.trace import Trace
+    from sysmon.analyze.diff.comparison import Comparison, Options
+    from sysmon.analyze.trace.trace import Trace
 
 __all__ = ["compare"]
 
@@ -24,6 +24,6 @@ def compare(before: Trace, after: Trace, options: Options | None = None) -> Comp
 
     Raises BadRequest if neither has a command that the options ask for, BrokenTrace if one cannot be read.
     """
-    from analyze.diff.comparison import Comparison, Options
+    from sysmon.analyze.diff.comparison import Comparison, Options
 
     return Comparison(before, after, options or Options())

@@ -12,19 +12,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analyze.database import Database
-from analyze.diff import significance
-from analyze.diff.notes import followed_to_the_end, notes
-from analyze.diff.sections import SQL, find_section, missing, sections
-from analyze.diff.significance import Array, Side
-from analyze.errors import BrokenTrace
-from analyze.result import BATCH_ROWS
-from analyze.sqlfile import DIRECTORY, read_view
-from analyze.trace import Trace
-from analyze.views import name_sql
-from bpf.errors import BadRequest
-from bpf.metadata import Recording
-from bpf.safe_text import one_line
+from sysmon.analyze.diff import significance
+from sysmon.analyze.diff.notes import followed_to_the_end, notes
+from sysmon.analyze.diff.sections import SQL, find_section, missing, sections
+from sysmon.analyze.diff.significance import Array, Side
+from sysmon.analyze.trace.database import Database
+from sysmon.analyze.trace.result import BATCH_ROWS
+from sysmon.analyze.trace.sqlfile import DIRECTORY, read_view
+from sysmon.analyze.trace.trace import Trace
+from sysmon.analyze.trace.views import name_sql
+from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.errors import BadRequest, BrokenTrace
+from sysmon.safe_text import one_line
 
 TABLES = ("cells", "cpu", "memory", "programs", "exits", "files")
 """What is taken of each side: the files of sql/diff/side, beside `span` and `named`, which these read."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import bpf
-from analyze import describe
+from sysmon.analyze.text import describe
+from sysmon.bpf.kinds import KINDS
 
 if TYPE_CHECKING:
-    from analyze.trace import Trace
-    from bpf.metadata import Recording
+    from sysmon.analyze.trace.trace import Trace
+    from sysmon.bpf.trace_file.metadata import Recording
 
 SPAN_RATIO = 3
 """Spans that differ by more are said: what is rare or slow may be in the longer one only."""
@@ -73,7 +73,7 @@ def _losses(before: Recording, after: Recording) -> list[str]:
 def _asked(before: Recording, after: Recording) -> list[str]:
     out = []
     for name, here, there in (("BEFORE", before, after), ("AFTER", after, before)):
-        only = [k.name for k in bpf.KINDS if k.name in here["kinds"] and k.name not in there["kinds"]]
+        only = [k.name for k in KINDS if k.name in here["kinds"] and k.name not in there["kinds"]]
         if only:
             out.append(f"only {name} was recorded with {', '.join(only)}: not compared")
     if _chosen_alike(before) != _chosen_alike(after):

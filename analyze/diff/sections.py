@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
-from analyze.sqlfile import DIRECTORY, View, read_view
-from bpf.errors import BadRequest, did_you_mean
+from sysmon.analyze.trace.sqlfile import DIRECTORY, View, read_view
+from sysmon.errors import BadRequest, did_you_mean
 
 SQL = DIRECTORY / "diff"
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
-from analyze import formats
-from analyze.diff.sections import Section
-from analyze.result import Result, Value
-from analyze.screen import ALARM, BOLD, QUIET, Screen
-from bpf.safe_text import markdown_cell, shown
+from sysmon.analyze.diff.sections import Section
+from sysmon.analyze.text import formats
+from sysmon.analyze.text.screen import ALARM, BOLD, QUIET, Screen
+from sysmon.analyze.trace.result import Result, Value
+from sysmon.safe_text import markdown_cell, shown
 
 if TYPE_CHECKING:
-    from analyze.diff.comparison import Comparison
+    from sysmon.analyze.diff.comparison import Comparison
 
 Row = dict[str, Any]
 Cells = tuple[str, ...]

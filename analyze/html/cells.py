@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from analyze.formats import json_text
-from analyze.result import Instant, Value
-from analyze.window import iso
+from sysmon.analyze.text.formats import json_text
+from sysmon.analyze.trace.result import Instant, Value
+from sysmon.analyze.trace.window import iso
 
 UNKNOWN = "–"
 

@@ -6,15 +6,15 @@ import shlex
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from analyze.diff import text
-from analyze.html import cells, page
-from analyze.html.cells import Cell
-from analyze.html.page import Head, Table
-from analyze.result import Result, Value
+from sysmon.analyze.diff import text
+from sysmon.analyze.html import cells, page
+from sysmon.analyze.html.cells import Cell
+from sysmon.analyze.html.page import Head, Table
+from sysmon.analyze.trace.result import Result, Value
 
 if TYPE_CHECKING:
-    from analyze.diff.comparison import Comparison
-    from analyze.diff.sections import Section as Compared
+    from sysmon.analyze.diff.comparison import Comparison
+    from sysmon.analyze.diff.sections import Section as Compared
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def write_html(
     found: Comparison, names: tuple[str, str], heading: list[tuple[str, str]], stream: IO[bytes], *, limit: int
 ) -> None:
     """Writes the page of a comparison of the traces with these file names, with so many rows of each section."""
-    from analyze.diff.sections import sections
+    from sysmon.analyze.diff.sections import sections
 
     told = [(s, *text.table_of(found, s, limit)) for s in sections()]
     page.write(

@@ -21,12 +21,12 @@ from typing import IO
 import jinja2
 from markupsafe import Markup, escape
 
-from analyze.html import cells
-from analyze.html.cells import Cell
-from analyze.result import Result
-from analyze.sqlfile import Column
-from bpf.safe_text import shown
-from bpf.version import version
+from sysmon.analyze.html import cells
+from sysmon.analyze.html.cells import Cell
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.sqlfile import Column
+from sysmon.safe_text import shown
+from sysmon.version import version
 
 TEMPLATES = Path(__file__).parent / "templates"
 

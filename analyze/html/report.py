@@ -9,20 +9,20 @@ from typing import IO, TYPE_CHECKING
 
 from markupsafe import Markup
 
-from analyze import describe
-from analyze.charts import CHARTS, Chart, draw, svg
-from analyze.errors import BrokenTrace, NoData
-from analyze.findings import Finding, findings
-from analyze.html import page
-from analyze.html.page import Table
-from analyze.html.svg import inline
-from analyze.reports import Report, absent, reports
-from analyze.result import Result
-from analyze.summary import cost, losses_line
-from bpf.safe_text import one_line
+from sysmon.analyze.charts import CHARTS, Chart, draw, svg
+from sysmon.analyze.html import page
+from sysmon.analyze.html.page import Table
+from sysmon.analyze.html.svg import inline
+from sysmon.analyze.text import describe
+from sysmon.analyze.text.summary import cost, losses_line
+from sysmon.analyze.trace.findings import Finding, findings
+from sysmon.analyze.trace.reports import Report, absent, reports
+from sysmon.analyze.trace.result import Result
+from sysmon.errors import BrokenTrace, NoData
+from sysmon.safe_text import one_line
 
 if TYPE_CHECKING:
-    from analyze.trace import Trace
+    from sysmon.analyze.trace.trace import Trace
 
 SHOWN_OTHERWISE = ("findings",)
 """Reports that the page does not show as a table."""

@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from bpf import streams
-from bpf.safe_text import one_line
+from sysmon import streams
+from sysmon.safe_text import one_line
 
 
 @click.command(
@@ -25,7 +25,7 @@ def doctor(context: click.Context) -> None:
     The last check compiles the programs and gives them to the kernel without attaching them. Exit status 1 if
     recording cannot work.
     """
-    from recorder import checkup
+    from sysmon.recorder.ui import checkup
 
     failed = False
     for finding in checkup.examine():

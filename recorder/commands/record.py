@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from bpf import streams
-from bpf.errors import BadRequest
-from recorder import privilege
+from sysmon import streams
+from sysmon.errors import BadRequest
+from sysmon.recorder.own import privilege
 
 DEFAULT_BUFFER = 64 << 20
 """What --buffer says is the default."""
@@ -254,13 +254,15 @@ def record(
     listed = _names(syscalls)
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
-    from bpf.events import SYSCALL
-    from bpf.memory import PSS
-    from bpf.steps import STEP, STEPPED
-    from recorder import choice, limits, memory, prepare
-    from recorder.errors import CannotRecord
+    from sysmon.bpf.kinds.memory import PSS
+    from sysmon.bpf.kinds.syscall_events import SYSCALL
+    from sysmon.bpf.kinds.throttle import STEP, STEPPED
+    from sysmon.errors import CannotRecord
+    from sysmon.recorder.load import prepare
+    from sysmon.recorder.own import heap, limits
+    from sysmon.recorder.select import kind_selection
 
-    kinds = choice.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
+    kinds = kind_selection.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
     if max_rate:
         kinds |= {STEP.name}
     if max_rate and not kinds & set(STEPPED):
@@ -272,11 +274,12 @@ def record(
     privilege.end_blas_threads()
     with futures.ThreadPoolExecutor(1) as pool:  # which has ended before this process becomes another user's
         preparing = pool.submit(prepare.prepare, kinds, buffer, max_rate)
-        privilege.in_thread(privileges.of_threads, memory.before_arrow)
-        from recorder import flight, run
-        from recorder import rotate as rotating
-        from recorder.filters import Filters, cgroup_at, uid_of
-        from recorder.session import Options
+        privilege.in_thread(privileges.of_threads, heap.before_arrow)
+        from sysmon.recorder import run
+        from sysmon.recorder.output import flight
+        from sysmon.recorder.output import rotate as rotating
+        from sysmon.recorder.select.filters import Filters, cgroup_at, uid_of
+        from sysmon.recorder.session import Options
 
     filters = Filters(
         pids=tuple(sorted(set(pids))),
@@ -296,7 +299,7 @@ def record(
         interval_s=interval,
         filters=filters,
         kinds=kinds,
-        every_pss=choice.is_asked_for(PSS, also),
+        every_pss=kind_selection.is_asked_for(PSS, also),
         syscalls=listed or (),
         buffer_bytes=buffer,
         command=command,

@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 import pytest
 
-import bpf
-from analyze.charts import CHARTS, Chart
-from analyze.reports import reports
-from analyze.rules import rules
-from analyze.sqlfile import View
-from sysmon import COMMANDS, cli
+from sysmon.analyze.charts import CHARTS, Chart
+from sysmon.analyze.trace.reports import reports
+from sysmon.analyze.trace.rules import rules
+from sysmon.analyze.trace.sqlfile import View
+from sysmon.bpf.kind import Kind
+from sysmon.bpf.kinds import KINDS
+from sysmon.commands import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -52,8 +53,8 @@ def test_every_command_has_help_with_examples(name: str) -> None:
             assert max(parameter.opts, key=len) in text
 
 
-@pytest.mark.parametrize("kind", bpf.KINDS, ids=lambda k: k.name)
-def test_every_kind_and_column_is_documented(kind: bpf.Kind) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
+def test_every_kind_and_column_is_documented(kind: Kind) -> None:
     text = section(page("trace-format.md"), kind.name)
     assert kind.doc.endswith(".")
     assert f"`{kind.view}`" in text

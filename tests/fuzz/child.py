@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import sysmon
+import sysmon.cli
+import sysmon.commands
 
 LIMIT_S = 20.0
 """CPU time that a command may take."""
@@ -142,7 +143,7 @@ def _child(commands: list[list[str]], directory: Path, writer: int) -> None:
 def _status(command: list[str]) -> int:
     sys.argv = ["sysmon", *command]
     try:
-        sysmon.main()
+        sysmon.cli.main()
     except SystemExit as e:
         return int(e.code or 0)
     except BaseException:
@@ -165,9 +166,11 @@ def imported() -> Iterator[None]:
         "matplotlib.backends.backend_svg",
         "pyarrow.parquet",
     ]
+    texts = ("summary", "formats", "describe", "screen")
     names += [
-        f"analyze.{n}" for n in ("charts.output", "html.report", "summary", "repair", "formats", "describe", "screen")
+        f"sysmon.analyze.{n}" for n in ("charts.output", "html.report", "edit.repair", *map("text.{}".format, texts))
     ]
-    for name in (*names, *(module for module, _, _ in sysmon.COMMANDS.values() if module.startswith("analyze"))):
+    names += [module for module, _, _ in sysmon.commands.COMMANDS.values() if module.startswith("sysmon.analyze")]
+    for name in names:
         importlib.import_module(name)
     yield

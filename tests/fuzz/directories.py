@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from bpf import partial
+from sysmon.bpf.trace_file import partial
 from tests.fuzz.mutations import PARTIAL, Dice
 
 CANARY = "canary"

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["bpf", "analyze"]):
-    from analyze.source import _recording
-    from bpf import pages, partial, recover, thrift
+with atheris.instrument_imports(include=["sysmon"]):
+    from sysmon.analyze.trace.source import _recording
+    from sysmon.bpf.trace_file import pages, partial, recover, thrift
 
-from bpf.directory import Directory
-from bpf.errors import SysmonError
+from sysmon.bpf.trace_file.directory import Directory
+from sysmon.errors import SysmonError
 from tests.fuzz import seeds
 
 SCRATCH = Path(tempfile.mkdtemp(prefix="sysmon-fuzz-")) / ".t.parquet.0.partial"

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bpf import pages, partial, schema, thrift
+from sysmon.bpf.trace_file import pages, partial, schema, thrift
 
 Dice = random.Random
 Mutation = Callable[[bytes, Dice], bytes]

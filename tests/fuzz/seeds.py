@@ -8,12 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-import analyze
-import bpf
-from analyze.source import inspect
-from bpf import partial, schema
-from recorder import writer
-from recorder.writer import TraceWriter
+import sysmon
+from sysmon.analyze.trace.source import inspect
+from sysmon.bpf.kinds import KINDS
+from sysmon.bpf.trace_file import partial, schema, writer
+from sysmon.bpf.trace_file.writer import TraceWriter
 
 SAMPLE = Path(__file__).parents[2] / "sample_traces" / "leak.parquet"
 
@@ -41,7 +40,7 @@ def _write(path: Path) -> None:
     for part in range(1, 6):
         end = rows.num_rows * part // 5
         some = rows.slice(begin, end - begin)
-        for kind in bpf.KINDS:
+        for kind in KINDS:
             names = [c.name for c in kind.cols if c.name in some.column_names]  # the sample may lack a newer kind's
             mine = some.filter(pc.equal(some["kind"], kind.name)).select(names)
             fields = pa.schema([schema.of_kind(kind).field(name) for name in names])
@@ -56,5 +55,5 @@ def _write(path: Path) -> None:
 
 def check(path: Path) -> None:
     """Raises if it cannot be read before it is damaged."""
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         assert trace.rows().fetchall()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import sysmon
-from analyze.reports import reports
+import sysmon.cli
+from sysmon.analyze.trace.reports import reports
 from tests import traces
 from tests.golden import sample
 
@@ -40,7 +40,7 @@ def test_golden(name: str, trace: Path, monkeypatch: pytest.MonkeyPatch, request
     monkeypatch.setattr(sys, "argv", ["sysmon", *arguments])
     monkeypatch.setattr(sys, "stdout", stream)
     with pytest.raises(SystemExit) as ended:
-        sysmon.main()
+        sysmon.cli.main()
     assert ended.value.code == 0
     stream.seek(0)
     # The size of the file depends on the version of pyarrow that wrote it.

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-import sysmon
-from analyze import summary
-from analyze.reports import reports
-from analyze.result import Result
-from analyze.screen import Screen
-from analyze.trace import Trace
+import sysmon.cli
+from sysmon.analyze.text import summary
+from sysmon.analyze.text.screen import Screen
+from sysmon.analyze.trace.reports import reports
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.trace import Trace
 
 HERE = Path(__file__).parent
 TRACES = HERE.parents[1] / "sample_traces"
@@ -41,7 +41,7 @@ def test_diff(
     before, after = (str(TRACES / f"release-{n}.parquet") for n in (1, 2))
     monkeypatch.setattr(sys, "argv", ["sysmon", "diff", before, after])
     with pytest.raises(SystemExit):
-        sysmon.main()
+        sysmon.cli.main()
     check("diff", capsys.readouterr().out, request)
 
 

@@ -14,10 +14,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import analyze
-from analyze.trace import Trace as OpenTrace
-from recorder.btf import Btf
-from recorder.errors import NoBtf
+import sysmon
+from sysmon.analyze.trace.trace import Trace as OpenTrace
+from sysmon.errors import NoBtf
+from sysmon.recorder.load.btf import Btf
 
 SYSMON = Path(sys.executable).with_name("sysmon")
 
@@ -43,7 +43,7 @@ class Trace:
     @cached_property
     def opened(self) -> OpenTrace:
         """The trace, opened once: that takes longer than most queries. It is closed when nobody has it any more."""
-        return analyze.open_trace(self.path)
+        return sysmon.open(self.path)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The answer to a query over the trace, which is complete."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import cgroups
+from sysmon.recorder.sample import cgroups
 from tests.live.recording import python, recording
 
 pytestmark = pytest.mark.live

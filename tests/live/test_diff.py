@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-import analyze
-from analyze.diff import compare
-from analyze.diff.sections import sections
+import sysmon
+from sysmon.analyze.diff import compare
+from sysmon.analyze.diff.sections import sections
 from tests.live.recording import SYSMON, Trace, record_command
 
 pytestmark = pytest.mark.live
@@ -57,7 +57,7 @@ def record(directory: Path, name: str, which: str) -> Path:
 
 
 def differences(before: Path, after: Path) -> dict[str, list[Any]]:
-    with analyze.open_trace(before) as b, analyze.open_trace(after) as a, compare(b, a) as found:
+    with sysmon.open(before) as b, sysmon.open(after) as a, compare(b, a) as found:
         assert found.per == "run"
         return {s.name: found.rows(s.name).df().to_dict("records") for s in sections()}
 

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze.repair import make_whole
-from analyze.trace import Trace
-from bpf import partial, recover
-from bpf.directory import Directory
-from bpf.errors import BadRequest
-from recorder.session import COMMIT_S
+import sysmon
+from sysmon.analyze.edit.repair import make_whole
+from sysmon.analyze.trace.trace import Trace
+from sysmon.bpf.trace_file import partial, recover
+from sysmon.bpf.trace_file.directory import Directory
+from sysmon.errors import BadRequest
+from sysmon.recorder.session import COMMIT_S
 from tests.live.recording import SYSMON, Recording, python, recording, start, wait_for
 
 pytestmark = pytest.mark.live
@@ -71,7 +71,7 @@ def lost(trace: Trace) -> list[tuple[str, str, int]]:
 
 def complete(path: Path, pid: int | None) -> int:
     """How many numbers the trace has. None is missing, unless it says that it lost events."""
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         gaps, count = numbers(trace, pid)
         assert gaps == 0 or lost(trace), gaps
     return count
@@ -112,7 +112,7 @@ def killed(path: Path, pid: int, after_s: float | None, whole: bool) -> tuple[fl
     if whole:
         make_whole(path, None, force=False)
         assert path.exists() and not directory.exists()
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         said = trace.metadata
         assert said["stopped_by"] == "cut off"
         ((rows, ends, last),) = trace.sql(
@@ -232,7 +232,7 @@ def test_what_was_recorded_outlives_its_directory(tmp_path: Path) -> None:
     assert "was removed meanwhile: the trace is in " in line and "Traceback" not in running.output
     kept = Path(line.rsplit(" ", 1)[1])
     try:
-        with analyze.open_trace(kept) as trace:
+        with sysmon.open(kept) as trace:
             query = f"SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {process.pid}"
             assert trace.sql(query).fetchall() == [(1009,)]
     finally:
@@ -242,7 +242,7 @@ def test_what_was_recorded_outlives_its_directory(tmp_path: Path) -> None:
 def test_a_recording_can_be_read_while_it_runs(tmp_path: Path) -> None:
     with numbered(100) as process, recording(tmp_path / "t.parquet") as r:
         wait_for(lambda: complete(r.path, process.pid) > 0)
-        with analyze.open_trace(r.path) as trace:
+        with sysmon.open(r.path) as trace:
             assert trace.metadata["stopped_by"] == "not yet"
         with pytest.raises(BadRequest, match="still being recorded"):
             make_whole(r.path, None, force=False)
@@ -257,7 +257,7 @@ def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
         assert running.stop() == 0
         assert "stopped: the trace is as large as it may be (--max-size)" in running.output
     assert limit * 0.6 < running.path.stat().st_size <= limit
-    with analyze.open_trace(running.path) as trace:
+    with sysmon.open(running.path) as trace:
         assert trace.metadata["stopped_by"] == "size"
     assert complete(running.path, process.pid) > 0
 
@@ -280,7 +280,7 @@ def assert_last_of(path: Path, pid: int, ring_s: float, missing_s: float = 0) ->
     Of one that was killed so much may be missing at the end.
     """
     assert complete(path, pid) > 0
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         # A part is over at the first snapshot after a quarter of the time, however late that is. Of what need not be
         # kept there is the rest of the first part and, as parts are removed when another begins, what came since.
         gaps = "SELECT epoch_ns(ts) - epoch_ns(lag(ts) OVER (ORDER BY ts)) FROM clocks"
@@ -309,14 +309,14 @@ def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted([asked.name, "t.parquet"])
     for path in (asked, running.path):
         assert_last_of(path, process.pid, 4)
-        with analyze.open_trace(path) as trace:
+        with sysmon.open(path) as trace:
             ((opens, calls),) = trace.sql(
                 f"SELECT (SELECT count(*) FROM opens WHERE pid = {process.pid}), "
                 f"(SELECT sum(calls) FROM syscall_stats WHERE pid = {process.pid} AND syscall = 'openat')"
             ).fetchall()
         # A call at an edge may be a row in one part and counted in the other: at most one for each of both edges here.
         assert abs(opens - calls) <= 2, "what is counted is of the same time as the rows"
-    with analyze.open_trace(running.path) as trace, analyze.open_trace(asked) as before:
+    with sysmon.open(running.path) as trace, sysmon.open(asked) as before:
         assert trace.metadata["stopped_by"] == "signal"
         assert before.metadata["stopped_by"] == "request"
         assert before.metadata["ended_ns"] < trace.metadata["ended_ns"]

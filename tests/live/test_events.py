@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze.commands.dump import line
-from analyze.result import Result
+import sysmon
+from sysmon.analyze.commands.dump import line
+from sysmon.analyze.trace.result import Result
 from tests.live.recording import SYSMON, Trace
 
 pytestmark = pytest.mark.live
@@ -96,7 +96,7 @@ def test_without_the_option_there_is_nothing_of_it(of_true: Trace) -> None:
 def texts(trace: Trace) -> dict[int, list[str]]:
     """The calls of each process as strace would write them, without their times."""
     found: dict[int, list[str]] = {}
-    with analyze.open_trace(trace.path) as opened:
+    with sysmon.open(trace.path) as opened:
         for row in Result.of(opened.rows(("syscall",))).records():
             pid = row["pid"]
             assert isinstance(pid, int)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze.findings import Finding, findings
+import sysmon
+from sysmon.analyze.trace.findings import Finding, findings
 from tests.live.recording import record_command
 
 pytestmark = pytest.mark.live
@@ -59,7 +59,7 @@ HEALTHY = "for i in 1 2 3 4 5; do ls -l / >/dev/null; grep -q nothing /etc/hostn
 
 def found(tmp_path: Path, *command: str) -> list[Finding]:
     trace = record_command(tmp_path / "t.parquet", *command)
-    with analyze.open_trace(trace.path) as open_trace:
+    with sysmon.open(trace.path) as open_trace:
         return [f for f in findings(open_trace) if f.rule not in RULES_OF_OTHERS]
 
 

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-import bpf
-from bpf import csource
-from bpf.columns import OTHER_PID
-from recorder import clock, kernel, loader, program
-from recorder.btf import Btf
-from recorder.counters import Control, MapPair, Tallies
-from recorder.filters import Filters
-from recorder.names import SyscallNames
+from sysmon.bpf.columns import OTHER_PID
+from sysmon.bpf.kinds import kind_named
+from sysmon.bpf.programs import csource
+from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.syscall_names import SyscallNames
+from sysmon.recorder.read.counters import Control, MapPair, Tallies
+from sysmon.recorder.sample import clock
+from sysmon.recorder.select.filters import Filters
 from tests.live.recording import kernel_preempts_programs, python
 
 pytestmark = pytest.mark.live
@@ -51,7 +52,7 @@ def test_what_finds_no_room_is_counted_under_no_process(monkeypatch: pytest.Monk
     names = SyscallNames()
     loaded = loader.Loading(program.plan(Btf.of_kernel(), names)).result()
     cpus = kernel.possible_cpus()
-    stats = MapPair(bpf.kind("syscall_stats"), loaded, cpus)
+    stats = MapPair(kind_named("syscall_stats"), loaded, cpus)
     process = python(CODE, stdin=-1)
     assert process.stdin
     with counting(loaded, process.pid) as control:
@@ -96,7 +97,7 @@ def test_datagrams_that_find_no_room_are_counted_without_their_peer(monkeypatch:
     names = SyscallNames()
     loaded = loader.Loading(program.plan(Btf.of_kernel(), names)).result()
     loaded.tell_shapes(names)
-    peers = MapPair(bpf.kind("peer"), loaded, kernel.possible_cpus())
+    peers = MapPair(kind_named("peer"), loaded, kernel.possible_cpus())
     process = python(PEERS, stdin=-1)
     assert process.stdin
     with counting(loaded, process.pid) as control:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import tasks
+from sysmon.recorder.sample import tasks
 from tests.live.oracles import standing
 from tests.live.oracles.figure import assert_all_hold
 from tests.live.recording import Trace, python, recording, wait_for
@@ -101,16 +101,16 @@ def test_many_descriptors_are_counted_and_too_many_by_their_directory(tmp_path: 
 
 WITHOUT_ITERATORS = """
 import sys
-from recorder import program
+from sysmon.recorder.load import program
 plan = program.plan
 def without(*args, **kwargs):
     made = plan(*args, **kwargs)
     made.iterators.clear()
     return made
 program.plan = without
-import sysmon
+import sysmon.cli
 sys.argv = ["sysmon", *sys.argv[1:]]
-sysmon.main()
+sysmon.cli.main()
 """
 
 

@@ -121,7 +121,9 @@ def test_no_false_program_is_executed(tmp_path: Path) -> None:
     loads(sys.executable, "-c", program, PATH=path)
     assert mark.exists()
     mark.unlink()
-    code = f"import sys; sys.argv[0] = 'sysmon'; from recorder import isolation; isolation.begin(); {program}"
+    code = (
+        f"import sys; sys.argv[0] = 'sysmon'; from sysmon.recorder.own import isolation; isolation.begin(); {program}"
+    )
     loads(sys.executable, "-c", code, PATH=path)
     assert not mark.exists()
 
@@ -129,7 +131,7 @@ def test_no_false_program_is_executed(tmp_path: Path) -> None:
 CALLERS = {
     "script": (str(SYSMON),),
     "module": (sys.executable, "-m", "sysmon"),
-    "file": (sys.executable, str(ROOT / "sysmon.py")),
+    "file": (sys.executable, str(ROOT / "sysmon")),
     "isolated": (sys.executable, "-I", str(SYSMON)),
 }
 
@@ -155,8 +157,7 @@ def test_from_a_directory_that_only_pythonpath_names(tmp_path: Path) -> None:
     """As after `pip install --target`: sysmon and what it needs lie together."""
     folder = tmp_path / "target"
     folder.mkdir()
-    for part in ("sysmon.py", "bpf", "recorder", "analyze"):
-        (folder / part).symlink_to(ROOT / part)
+    (folder / "sysmon").symlink_to(ROOT / "sysmon")
     assert "span" in sysmon("report", str(SAMPLE), how=(sys.executable, "-m", "sysmon"), PYTHONPATH=str(folder))
 
 
@@ -261,9 +262,12 @@ def test_a_user_without_privilege_keeps_the_environment(nobodys: Path) -> None:
         "--inh-caps=-all",
         "--bounding-set=-all",
     ]
-    (nobodys / "recorder").mkdir()
-    shutil.copy(ROOT / "recorder" / "isolation.py", nobodys / "recorder")  # this checkout may be only root's to read
-    code = "import sys; sys.argv[0] = 'sysmon'; from recorder import isolation; isolation.begin(); import click"
+    part = Path("sysmon", "recorder", "own")
+    (nobodys / part).mkdir(parents=True)
+    shutil.copy(ROOT / part / "isolation.py", nobodys / part)  # this checkout may be only root's to read
+    code = (
+        "import sys; sys.argv[0] = 'sysmon'; from sysmon.recorder.own import isolation; isolation.begin(); import click"
+    )
     environment = {"PYTHONPATH": str(nobodys)}
     subprocess.run([*user, "/usr/bin/python3", "-c", code], env=environment, capture_output=True, check=False, cwd="/")
     assert mark.exists()
@@ -271,7 +275,7 @@ def test_a_user_without_privilege_keeps_the_environment(nobodys: Path) -> None:
 
 def test_temporary_files_are_where_nobody_else_can_replace_them(nobodys: Path, tmp_path: Path) -> None:
     """Neither in another user's directory nor below one, but in one of root's; by sudo -E it is the user who says."""
-    code = "import sys; sys.argv[0] = 'sysmon'; from recorder import isolation; isolation.begin()"
+    code = "import sys; sys.argv[0] = 'sysmon'; from sysmon.recorder.own import isolation; isolation.begin()"
     program = f"{code}; import tempfile; print(tempfile.gettempdir())"
     (nobodys / "roots").mkdir()
     open_to_all = tmp_path / "open"

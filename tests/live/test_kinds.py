@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import bpf
+from sysmon.bpf.kinds import KINDS
 from tests.live.recording import SYSMON, Trace
 
 pytestmark = pytest.mark.live
@@ -14,7 +14,7 @@ COMMAND = ("/bin/sh", "-c", "cat /etc/hostname >/dev/null; exec sh -c 'exit 3'")
 
 
 def rows_by_kind(trace: Trace) -> dict[str, int]:
-    views = {k.name: k.view for k in bpf.KINDS}
+    views = {k.name: k.view for k in KINDS}
     counts = " UNION ALL ".join(f"SELECT '{name}', count(*) FROM {view}" for name, view in views.items())
     return dict(trace.rows(counts))
 

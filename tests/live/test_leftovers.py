@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import kernel
+from sysmon.recorder.load import kernel
 from tests.live.recording import Recording, python, recording, start
 
 pytestmark = pytest.mark.live

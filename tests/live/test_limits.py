@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import limits
+from sysmon.recorder.own import limits
 from tests.live.recording import SYSMON
 
 pytestmark = pytest.mark.live

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import analyze
+import sysmon
 from tests.live.recording import SYSMON, wait_for
 
 pytestmark = pytest.mark.live
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.live
 def complete(path: Path, stopped_by: str = "duration") -> None:
     """The trace is whole, and there is nothing else."""
     assert os.listdir(path.parent) == [path.name]
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         assert trace.metadata["stopped_by"] == stopped_by
         assert trace.source.unfinished is None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recorder.btf import Btf
+from sysmon.recorder.load.btf import Btf
 from tests.live import recording
 from tests.live.recording import Trace, record_command, wait_for
 

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.live
 
 RECORD = """
 import sys
-from recorder import loader, program
-from recorder.btf import Btf, Member
+from sysmon.recorder.load import loader, program
+from sysmon.recorder.load.btf import Btf, Member
 member, attach = Btf.member, loader.Loaded.attach
 
 def preemptible(self, struct, path):
@@ -27,7 +27,7 @@ Btf.member = preemptible
 """
 ONLY_COPIES = "loader.Loaded.attach = only_copies\n"
 NO_ROOM = "program.MARK_ENTRIES = 1\n"
-GO = "import sysmon; sys.argv[1:] = ['record', '-o', *sys.argv[1:]]; sysmon.main()"
+GO = "import sysmon.cli; sys.argv[1:] = ['record', '-o', *sys.argv[1:]]; sysmon.cli.main()"
 
 WORK = """
 import ctypes, os, sys, threading

@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-import analyze
-from recorder import privilege
+import sysmon
+from sysmon.recorder.own import privilege
 from tests.live.recording import NOBODY, SYSMON, Trace, python, recording, start, wait_for
 
 pytestmark = pytest.mark.live
@@ -82,7 +82,7 @@ def outside(query: str) -> list[tuple[object, ...]]:
 
 def runs_measured(path: Path) -> bool:
     """Whether a recording that goes on has measured by now how often its programs ran."""
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         return bool(trace.sql("SELECT 1 FROM overhead WHERE part = 'on_sys_exit' LIMIT 1").fetchall())
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from recorder import privilege, pss, rollup
-from recorder.pss import Pss
+from sysmon.recorder.own import privilege
+from sysmon.recorder.sample import pss, rollup
+from sysmon.recorder.sample.pss import Pss
 from tests.live.oracles import shares
 from tests.live.oracles.figure import assert_all_hold
 from tests.live.oracles.memory import status

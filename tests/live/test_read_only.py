@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze.repair import CannotRepair, make_whole
-from bpf import partial
-from bpf.rotated import present
+import sysmon
+from sysmon.analyze.edit.repair import CannotRepair, make_whole
+from sysmon.bpf.trace_file import partial
+from sysmon.bpf.trace_file.rotated import present
 from tests.live.recording import start, wait_for
 from tests.live.test_durability import complete, end_of, numbered
 
@@ -76,7 +76,7 @@ def test_of_several_files_all_are_kept(tmp_path: Path, ext4: Path) -> None:
     ends: list[int] = []
     for file in files[:-1]:
         assert complete(file, process.pid) > 0
-        with analyze.open_trace(file) as trace:
+        with sysmon.open(file) as trace:
             assert not ends or trace.metadata["started_ns"] == ends[-1]
             ends.append(trace.metadata["ended_ns"])
     assert len(ends) >= 2

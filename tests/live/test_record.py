@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-import analyze
-from bpf import schema
+import sysmon
+from sysmon.bpf.trace_file import schema
 from tests.live.recording import SYSMON, ShortLives, Trace, python, record_command, recording, start, wait_for
 
 pytestmark = pytest.mark.live
@@ -50,7 +50,7 @@ def test_a_signal_ends_it_with_a_whole_file(tmp_path: Path, number: int) -> None
         running.one(f"SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {process.pid}") == 1009
     )
     assert [e for (e,) in running.rows("SELECT event FROM clocks ORDER BY ts")] == ["start", "end"]
-    with analyze.open_trace(running.path) as trace:
+    with sysmon.open(running.path) as trace:
         assert trace.metadata["stopped_by"] == "signal"
     assert os.listdir(tmp_path) == ["t.parquet"]
     assert f"wrote {running.path}" in running.output
@@ -68,7 +68,7 @@ def test_duration_ends_it(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert [line.split()[0] for line in done.stderr.splitlines()] == ["recording", "wrote", "it", "next:"]
     assert "\x1b" not in done.stderr and "\r" not in done.stderr, "nothing lives where there is no terminal"
-    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+    with sysmon.open(tmp_path / "t.parquet") as trace:
         assert trace.metadata["stopped_by"] == "duration"
         assert 1.5 <= (trace.metadata["ended_ns"] - trace.metadata["started_ns"]) / 1e9 < 3
         events = [e for (e,) in trace.sql("SELECT event FROM clocks ORDER BY ts").fetchall()]
@@ -79,7 +79,7 @@ def test_the_status_of_the_command_is_passed_on(tmp_path: Path) -> None:
     for i, (script, status) in enumerate([("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143)]):
         r = record_command(tmp_path / f"{i}.parquet", "sh", "-c", script)
         assert r.status == status
-        with analyze.open_trace(r.path) as trace:
+        with sysmon.open(r.path) as trace:
             assert trace.metadata["stopped_by"] == "command"
             assert trace.metadata["command_status"] == status
 
@@ -253,8 +253,9 @@ def test_bad_requests_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
 
 def test_without_privilege_it_says_what_to_type(tmp_path: Path) -> None:
     code = (
-        "import os, sys; os.setgroups([]); import sysmon, recorder.commands.record, recorder.privilege\n"
-        "os.setgid(65534); os.setuid(65534); sys.argv[1:] = ['record', '-o', sys.argv[1]]; sysmon.main()"
+        "import os, sys; os.setgroups([])\n"
+        "import sysmon.cli, sysmon.commands, sysmon.recorder.commands.record, sysmon.recorder.own.privilege\n"
+        "os.setgid(65534); os.setuid(65534); sys.argv[1:] = ['record', '-o', sys.argv[1]]; sysmon.cli.main()"
     )
     tmp_path.chmod(0o777)
     done = subprocess.run(
@@ -332,7 +333,7 @@ def test_a_standard_error_that_nobody_reads_does_no_harm(tmp_path: Path) -> None
         command = [SYSMON, "record", "--duration", "0.3", "-o", tmp_path / "t.parquet"]
         done = subprocess.run(command, stderr=full, timeout=60, check=False)
     assert done.returncode == 0
-    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+    with sysmon.open(tmp_path / "t.parquet") as trace:
         assert trace.metadata["stopped_by"] == "duration"
 
 

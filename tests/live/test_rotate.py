@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-import analyze
-from bpf import partial, recover
-from bpf.directory import Directory
-from bpf.rotated import numbered as numbered_file
-from bpf.rotated import present
+import sysmon
+from sysmon.bpf.trace_file import partial, recover
+from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.rotated import numbered as numbered_file
+from sysmon.bpf.trace_file.rotated import present
 from tests.live.recording import SYSMON, kernel_preempts_programs, python, recording, start, wait_for
 from tests.live.test_durability import numbered
 
@@ -70,7 +70,7 @@ def test_the_files_together_have_every_call_once(tmp_path: Path) -> None:
     ends, began = [], set()
     names = []
     for number, file in enumerate(files, 1):
-        with analyze.open_trace(file) as trace:
+        with sysmon.open(file) as trace:
             said = trace.metadata
             assert said["file"] == number and said["rotate"] == "1s"
             assert not ends or said["started_ns"] == ends[-1], "no time between two files"
@@ -127,7 +127,7 @@ def test_killed_while_it_rotates_all_files_open(tmp_path: Path) -> None:
                 recover.read(Directory.hold(next(tmp_path.glob(f".{file.name}.*"))))
             except recover.BadPartial:  # begun a moment before
                 continue
-        with analyze.open_trace(file) as trace:
+        with sysmon.open(file) as trace:
             assert not ends or trace.metadata["started_ns"] == ends[-1]
             ends.append(trace.metadata["ended_ns"])
             names = trace.sql(f"SELECT path FROM opens WHERE pid = {process.pid} ORDER BY ts").fetchall()
@@ -149,6 +149,6 @@ def test_only_the_newest_is_kept_and_the_command_is_passed_on(tmp_path: Path) ->
     assert int(file.stem[-6:]) >= 3
     assert os.listdir(tmp_path) == [file.name]
     assert re.search(rf"wrote {file}: [\d,]+ rows in .*, nothing lost; .* removed", done.stderr), done.stderr
-    with analyze.open_trace(file) as trace:
+    with sysmon.open(file) as trace:
         assert trace.sql("SELECT exit_code FROM exits WHERE exit_code > 0").fetchall() == [(7,)]
         assert trace.metadata["command_status"] == 7

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze.trace import Trace as OpenTrace
+import sysmon
+from sysmon.analyze.trace.trace import Trace as OpenTrace
 from tests.live.recording import SYSMON, kernel_preempts_programs, python, recording
 
 pytestmark = pytest.mark.live
@@ -63,7 +63,7 @@ def test_events_and_what_stepped_down_are_the_calls_that_are_counted(tmp_path: P
             process.stdin.write("\n")
             process.stdin.flush()
             assert process.stdout.readline() == "done\n"
-    with analyze.open_trace(r.path) as trace:
+    with sysmon.open(r.path) as trace:
         for kind, view, calls, expected in (
             ("open", "opens", "'openat', 'open'", OPENS),
             ("file_op", "file_ops", "'unlink'", UNLINKS),
@@ -97,7 +97,7 @@ def test_a_kind_whose_ring_is_full_steps_down_before_more_is_lost(tmp_path: Path
     command = [SYSMON, "record", "-o", tmp_path / "t.parquet", *options, "--", sys.executable, "-I", "-S", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+    with sysmon.open(tmp_path / "t.parquet") as trace:
         ((pid,),) = trace.sql("SELECT any_value(pid) FROM syscall_stats WHERE syscall = 'getppid'").fetchall()
         events, stepped, counted = ledger(trace, pid, "syscall", "syscall_events", "'getppid'")
         assert counted == GETPPIDS or kernel_preempts_programs()

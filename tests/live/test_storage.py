@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import cgroups
+from sysmon.recorder.sample import cgroups
 from tests.live.oracles import storage
 from tests.live.oracles.figure import assert_all_hold
 from tests.live.recording import NOBODY, python, record_command, recording

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.syscalls import SUB_BITS
+from sysmon.bpf.kinds.syscalls import SUB_BITS
 from tests.live.recording import Trace, busy, python, record_command, recording, start, thread_state, wait_for
 
 pytestmark = pytest.mark.live

@@ -10,11 +10,11 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import analyze
-from analyze.diff import compare
-from analyze.diff.comparison import Comparison, Options
-from analyze.diff.sections import sections
-from analyze.diff.significance import Side, adjusted, order_p, rate_p, share_p
+import sysmon
+from sysmon.analyze.diff import compare
+from sysmon.analyze.diff.comparison import Comparison, Options
+from sysmon.analyze.diff.sections import sections
+from sysmon.analyze.diff.significance import Side, adjusted, order_p, rate_p, share_p
 from tests import traces
 from tests.properties.test_reading import ROWS, apart
 from tests.traces import Row
@@ -27,7 +27,7 @@ COUNTS = st.integers(0, 10**6).map(float)
 def compared(before: list[Row], after: list[Row], **options: Any) -> Comparison:
     with tempfile.TemporaryDirectory() as directory:
         paths = [traces.write(Path(directory) / f"{i}.parquet", rows) for i, rows in enumerate((before, after))]
-        with analyze.open_trace(paths[0]) as b, analyze.open_trace(paths[1]) as a:
+        with sysmon.open(paths[0]) as b, sysmon.open(paths[1]) as a:
             return compare(b, a, Options(**options))
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import analyze
-import bpf
-from analyze.reports import reports
-from analyze.result import Bytes, Instant, Result, Value
-from bpf.errors import SysmonError
-from bpf.kind import Col
+import sysmon
+from sysmon.analyze.trace.reports import reports
+from sysmon.analyze.trace.result import Bytes, Instant, Result, Value
+from sysmon.bpf.kind import Col
+from sysmon.bpf.kinds import KINDS
+from sysmon.errors import SysmonError
 from tests import traces
 from tests.traces import Row, at
 
@@ -62,7 +62,7 @@ def values(col: Col) -> st.SearchStrategy[Any]:
 
 
 ROWS = st.lists(
-    st.sampled_from(bpf.KINDS).flatmap(
+    st.sampled_from(KINDS).flatmap(
         lambda kind: st.fixed_dictionaries({"kind": st.just(kind.name), **{c.name: values(c) for c in kind.cols}})
     ),
     max_size=30,
@@ -73,7 +73,7 @@ ROWS = st.lists(
 def opened(rows: list[Row], **part: Any) -> Any:
     with tempfile.TemporaryDirectory() as directory:
         path = traces.write(Path(directory) / "t.parquet", rows)
-        with analyze.open_trace(path, **part) as trace:
+        with sysmon.open(path, **part) as trace:
             yield trace
 
 
@@ -95,7 +95,7 @@ def key(row: tuple[Any, ...]) -> str:
 @given(ROWS)
 def test_views_give_what_was_written(rows: list[Row]) -> None:
     with opened(rows) as trace:
-        for kind in bpf.KINDS:
+        for kind in KINDS:
             names = [c.name for c in kind.cols]
             written = [tuple(r[n] for n in names) for r in rows if r["kind"] == kind.name]
             columns = ", ".join(f'"{n}"' for n in names)
@@ -118,7 +118,7 @@ def test_every_report_answers_every_trace(rows: list[Row]) -> None:
 def test_cutting_a_trace_in_two_changes_no_total(rows: list[Row], cut: int) -> None:
     when = f"+{(cut - traces.T0) / 10**9}"
     with opened(rows) as whole, opened(rows, until=when) as before, opened(rows, since=when) as after:
-        for kind in bpf.KINDS:
+        for kind in KINDS:
             query = f'SELECT * FROM main."{kind.view}"'
             if kind.view == "exits":
                 query = "SELECT * EXCLUDE (cpu_ns, syscalls) FROM exits"
@@ -158,7 +158,7 @@ def test_a_damaged_file_is_refused_or_read(data: st.DataObject) -> None:
         for _ in range(data.draw(st.integers(1, 4))):
             whole[data.draw(st.integers(4, len(whole) - 9))] = data.draw(st.integers(0, 255))
         path.write_bytes(whole)
-        with contextlib.suppress(SysmonError), analyze.open_trace(path) as trace, trace.reading():
+        with contextlib.suppress(SysmonError), sysmon.open(path) as trace, trace.reading():
             trace.rows().fetchall()
             for report in reports():
                 trace.report(report.name).fetchall()

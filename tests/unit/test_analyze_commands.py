@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 import sysmon
-from analyze import charts, views
-from analyze.reports import reports
+import sysmon.cli
+import sysmon.commands
+from sysmon.analyze import charts
+from sysmon.analyze.trace import views
+from sysmon.analyze.trace.reports import reports
 from tests import traces
 from tests.golden import sample
 
-ROOT = Path(sysmon.__file__).parent
+ROOT = Path(sysmon.__file__).parents[1]
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +40,7 @@ def in_process(
     """Runs a command here. Gives its exit status, output and errors."""
     monkeypatch.setattr(sys, "argv", ["sysmon", *arguments])
     with pytest.raises(SystemExit) as ended:
-        sysmon.main()
+        sysmon.cli.main()
     out, err = capsys.readouterr()
     assert isinstance(ended.value.code, int)
     return ended.value.code, out, err
@@ -95,7 +98,7 @@ def test_errors_are_one_line(
     assert "\x1b" not in err
 
 
-@pytest.mark.parametrize("command", list(sysmon.COMMANDS))
+@pytest.mark.parametrize("command", list(sysmon.commands.COMMANDS))
 def test_every_command_has_help_with_examples(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0, done.stderr
@@ -104,9 +107,9 @@ def test_every_command_has_help_with_examples(command: str) -> None:
 
 def test_help_imports_nothing_that_is_large() -> None:
     code = (
-        "import sys, sysmon\n"
+        "import sys, sysmon.cli\n"
         "sys.argv = ['sysmon', 'report', '--help']\n"
-        "try: sysmon.main()\n"
+        "try: sysmon.cli.main()\n"
         "except SystemExit: pass\n"
         "print([m for m in ('bcc', 'matplotlib', 'pandas', 'duckdb', 'pyarrow', 'rich') if m in sys.modules])"
     )
@@ -250,9 +253,9 @@ def test_the_summary_has_calls_that_only_wait_last(
 
 
 def test_reports_and_views_are_what_their_files_say(trace: str) -> None:
-    import analyze
+    import sysmon
 
-    with analyze.open_trace(trace) as open_trace:
+    with sysmon.open(trace) as open_trace:
         for view in (*views.derived(), *reports()):
             found = open_trace.sql(f'DESCRIBE {view.schema}."{view.name}"').fetchall()
             assert [name for name, *_ in found] == [c.name for c in view.columns], view.name
@@ -285,9 +288,9 @@ def test_reports_and_views_are_what_their_files_say(trace: str) -> None:
     ],
 )  # fmt: skip
 def test_columns_that_scripts_rely_on(trace: str, view: str, first: list[str]) -> None:
-    import analyze
+    import sysmon
 
-    with analyze.open_trace(trace) as open_trace:
+    with sysmon.open(trace) as open_trace:
         assert open_trace.sql(f"SELECT * FROM {view}").columns[: len(first)] == first
 
 
@@ -299,11 +302,11 @@ def test_completion_knows_commands_and_reports_no_error() -> None:
 
 
 def test_the_reference_names_every_column(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    import bpf
+    from sysmon.bpf.kinds import KINDS
 
     for form in ("table", "markdown", "json"):
         _, out, _ = in_process(monkeypatch, capsys, "schema", "--format", form)
-        assert all(c.name in out for k in bpf.KINDS for c in k.cols)
+        assert all(c.name in out for k in KINDS for c in k.cols)
     _, out, _ = in_process(monkeypatch, capsys, "schema", "exec")
     assert out.startswith("exec (view execs; one row an event)")
     _, out, _ = in_process(monkeypatch, capsys, "report", "--list", "--format", "json")

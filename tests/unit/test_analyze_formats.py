@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze import formats
-from analyze.commands.dump import line
-from analyze.result import Instant, Result, Value
-from analyze.window import instant_ns, iso
-from bpf.errors import BadRequest
-from bpf.safe_text import csv_cell, markdown_cell, one_line, shown
+import sysmon
+from sysmon.analyze.commands.dump import line
+from sysmon.analyze.text import formats
+from sysmon.analyze.trace.result import Instant, Result, Value
+from sysmon.analyze.trace.window import instant_ns, iso
+from sysmon.errors import BadRequest
+from sysmon.safe_text import csv_cell, markdown_cell, one_line, shown
 from tests import traces
 from tests.traces import T0, at, born, row
 
@@ -39,7 +39,7 @@ HOSTILE = [
 
 def result(tmp_path: Path, texts: list[str], query: str = "SELECT comm, path FROM execs ORDER BY ts") -> Result:
     rows = [row("exec", at(i), pid=7, start=born(0), comm=t, path=t, argv=[t]) for i, t in enumerate(texts)]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         found = Result.of(trace.sql(query))
         return Result(found.names, found.numeric, iter(list(found.rows)))
 

@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import analyze
-from analyze.errors import BrokenTrace, NewerTrace, NotATrace
-from bpf import schema
-from bpf.errors import BadRequest, SysmonError
+import sysmon
+from sysmon.bpf.trace_file import schema
+from sysmon.errors import BadRequest, BrokenTrace, NewerTrace, NotATrace, SysmonError
 from tests import traces
 from tests.traces import T0, at, born, row
 
@@ -20,7 +19,7 @@ EXEC = row("exec", at(1), pid=7, start=born(0), comm="true", path="/bin/true", a
 
 
 def read_all(path: Path) -> None:
-    with analyze.open_trace(path) as trace, trace.reading():
+    with sysmon.open(path) as trace, trace.reading():
         for report in ("syscalls", "processes", "execs"):
             trace.report(report).fetchall()
         trace.rows().fetchall()
@@ -143,7 +142,7 @@ def test_columns_of_the_wrong_type(tmp_path: Path, name: str, values: pa.Array |
 
 
 def test_a_column_that_an_older_trace_lacks_is_unknown(tmp_path: Path) -> None:
-    with analyze.open_trace(with_column(tmp_path / "t.parquet", "path_truncated", None)) as trace:
+    with sysmon.open(with_column(tmp_path / "t.parquet", "path_truncated", None)) as trace:
         assert trace.sql("SELECT pid, path_truncated FROM execs").fetchall() == [(7, None)]
 
 
@@ -156,7 +155,7 @@ def test_any_file_name(tmp_path: Path, name: str) -> None:
     directory.mkdir()
     (tmp_path / "d5").mkdir()
     traces.write(tmp_path / "d5" / name, [])  # what the pattern would match instead
-    with analyze.open_trace(traces.write(directory / name, [EXEC])) as trace:
+    with sysmon.open(traces.write(directory / name, [EXEC])) as trace:
         assert trace.sql("SELECT count(*) FROM execs").fetchall() == [(1,)]
 
 
@@ -164,7 +163,7 @@ def test_a_file_name_that_is_not_text(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.parquet")
     traces.write(tmp_path / "t.parquet", [EXEC]).rename(path)
     with pytest.raises(SysmonError, match="rename"):
-        analyze.open_trace(path)
+        sysmon.open(path)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +203,7 @@ def test_a_query_reads_the_trace_and_nothing_else(tmp_path: Path, query: str) ->
 
     other = traces.write(tmp_path / "other.parquet", [EXEC])
     new = tmp_path / "new"
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", [EXEC])) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", [EXEC])) as trace:
         with pytest.raises((BadRequest, duckdb.Error)):
             trace.sql(query.format(other=other, new=new)).fetchall()
         assert not new.exists()
@@ -212,7 +211,7 @@ def test_a_query_reads_the_trace_and_nothing_else(tmp_path: Path, query: str) ->
 
 
 def test_a_relation_goes_to_pandas_and_arrow(tmp_path: Path) -> None:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", [EXEC])) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", [EXEC])) as trace:
         assert trace.sql("SELECT pid FROM execs").df()["pid"].tolist() == [7]
         assert trace.report("execs").arrow().read_all()["ts"].cast(pa.int64()).to_pylist() == [at(1)]
         assert trace.metadata["host"]["name"] == "testhost"
@@ -222,7 +221,7 @@ def test_a_relation_may_outlive_its_trace_and_leaves_nothing_open(tmp_path: Path
     path = traces.write(tmp_path / "t.parquet", [traces.row("exec", traces.at(1), pid=7, start=traces.born(0))])
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
-        relation = analyze.open_trace(path).sql("SELECT pid FROM execs")
+        relation = sysmon.open(path).sql("SELECT pid FROM execs")
         gc.collect()
         assert relation.fetchall() == [(7,)]
         del relation
@@ -235,7 +234,7 @@ def test_a_file_that_takes_the_name_meanwhile_is_not_read(tmp_path: Path) -> Non
         traces.write(tmp_path / f"{pid}.parquet", [traces.row("exec", traces.at(1), pid=pid, start=traces.born(0))])
         for pid in (7, 8)
     )
-    with analyze.open_trace(one) as trace:
+    with sysmon.open(one) as trace:
         other.replace(one)
         with pytest.raises(BrokenTrace, match="replaced or removed while it was read"), trace.reading():
             trace.sql("SELECT pid FROM execs").fetchall()

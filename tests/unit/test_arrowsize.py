@@ -5,7 +5,7 @@ import struct
 import pyarrow as pa
 import pytest
 
-from bpf import arrowsize
+from sysmon.bpf.trace_file import arrowsize
 
 
 def stream(table: pa.Table, compression: str | None) -> pa.Buffer:

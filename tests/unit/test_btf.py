@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.btf import Btf, Member
-from recorder.errors import NoBtf
+from sysmon.errors import NoBtf
+from sysmon.recorder.load.btf import Btf, Member
 
 DATA = Path(__file__).parents[1] / "data" / "btf"
 KERNELS = ("5.15", "6.1", "6.8", "6.12", "6.18")

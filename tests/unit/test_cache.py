@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recorder import cache, compiled
-from recorder.cache import Cache
+from sysmon.recorder.load import cache, compiled
+from sysmon.recorder.load.cache import Cache
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from bpf import calls
-from recorder.names import TABLES, SyscallNames
+from sysmon.bpf.kinds import calls
+from sysmon.recorder.load.syscall_names import TABLES, SyscallNames
 
 
 @pytest.mark.parametrize("machine", TABLES)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyze import abi
-from analyze.calltext import FORMATS, FORMS, Call, address_text, arguments, event_flags, line, result
-from bpf.safe_text import ACTING
+from sysmon.analyze.strace import abi
+from sysmon.analyze.strace.calltext import FORMATS, FORMS, Call, address_text, arguments, event_flags, line, result
+from sysmon.safe_text import ACTING
 
 U64 = st.integers(0, (1 << 64) - 1)
 MINUS_1 = (1 << 64) - 1

@@ -18,13 +18,13 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-import analyze
-from analyze import charts, summary
-from analyze.charts import lifetimes, output, ranks, steps, style
-from analyze.errors import CannotWrite, NoData
-from bpf import csource
-from bpf.errors import BadRequest
-from recorder import program
+import sysmon
+from sysmon.analyze import charts
+from sysmon.analyze.charts import lifetimes, output, ranks, steps, style
+from sysmon.analyze.text import summary
+from sysmon.bpf.programs import csource
+from sysmon.errors import BadRequest, CannotWrite, NoData
+from sysmon.recorder.load import program
 from tests import traces
 from tests.golden import sample
 from tests.traces import Row, at, born, calls, row
@@ -42,7 +42,7 @@ def drawn(tmp_path: Path) -> Drawn:
         given = part or {}
         syscall = given.pop("syscall", None)
         path = traces.write(tmp_path / "t.parquet", rows, **changes)
-        with analyze.open_trace(path, **given) as trace:
+        with sysmon.open(path, **given) as trace:
             return charts.draw(trace, name, syscall=syscall)
 
     return draw
@@ -128,7 +128,7 @@ def test_cpu_adds_up_to_what_the_machine_did(drawn: Drawn) -> None:
 def test_the_stack_is_the_report_whoever_is_shown(tmp_path: Path) -> None:
     """Twenty processes, of which seven have a colour: with all others the sum is that of the report."""
     rows = [used(1 + second, 100 + i, 7 * i + second) for i in range(20) for second in range(5)]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         shown = stack_of(charts.draw(trace, "cpu").axes[0])
         total = sum(r[0] for r in trace.report("cpu").select("cpu_s").fetchall())
     assert len(shown) == 8
@@ -137,7 +137,7 @@ def test_the_stack_is_the_report_whoever_is_shown(tmp_path: Path) -> None:
 
 
 def test_io_is_the_report(tmp_path: Path) -> None:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", of_all_kinds())) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", of_all_kinds())) as trace:
         read, written = charts.draw(trace, "io").axes
         totals = trace.report("io").select("read_bytes, written_bytes").fetchall()
     for axes, total in ((read, sum(r for r, _ in totals)), (written, sum(w for _, w in totals))):
@@ -242,7 +242,7 @@ def test_a_process_has_one_colour_in_every_chart(tmp_path: Path) -> None:
     path = traces.write(tmp_path / "t.parquet", rows)
     seen: dict[str, set[str]] = {}
     for part in ({}, {"since": "+0.5"}, {"pids": [105, 111, 108]}):
-        with analyze.open_trace(path, **part) as trace:  # type: ignore[arg-type]
+        with sysmon.open(path, **part) as trace:  # type: ignore[arg-type]
             for name in ("cpu", "memory", "kernel_memory"):
                 figure = charts.draw(trace, name)
                 here = {}
@@ -321,7 +321,7 @@ def test_every_place_of_a_loss_is_known_to_a_chart_or_concerns_none() -> None:
 def test_steps_of_a_long_recording_keep_the_sum(tmp_path: Path) -> None:
     rows = [r for second in range(1, 1001) for r in (used(second, 7, 100), *snapshots(second))]
     path = traces.write(tmp_path / "t.parquet", rows, ended_ns=at(1000))
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         axes = charts.draw(trace, "cpu").axes[0]
     (patch,) = (p for p in axes.patches if isinstance(p, StepPatch))
     values, edges, _ = patch.get_data()
@@ -389,7 +389,7 @@ def test_a_trace_of_nothing_but_one_instant(name: str, drawn: Drawn) -> None:
 
 
 def test_a_picture_shows_itself_in_a_notebook(tmp_path: Path) -> None:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", of_all_kinds())) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", of_all_kinds())) as trace:
         picture = trace.chart("cpu", pid=101)
         image, size = picture._repr_png_()
         assert image.startswith(b"\x89PNG")
@@ -454,7 +454,7 @@ def test_the_summary_and_the_chart_show_the_same_calls(tmp_path: Path) -> None:
         "stat": 80,
     }
     rows = [calls(at(1), 7, born(0), name, bucket, 5) for name, bucket in longest.items()]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         drawn = [axes.get_title(loc="left").split(":")[0] for axes in charts.draw(trace, "latency").axes]
         listed = [name for name, *_ in trace.own(summary.SECTIONS[0].query).fetchall()]
     assert drawn == listed[: len(drawn)] == ["read", "write", "openat", "close", "fsync", "stat"]
@@ -498,7 +498,7 @@ def test_an_empty_trace_has_nothing_to_draw(name: str, drawn: Drawn) -> None:
 @pytest.mark.parametrize("name", charts.CHARTS)
 def test_an_svg_for_a_page(name: str, tmp_path: Path) -> None:
     path = traces.write(tmp_path / "t.parquet", of_all_kinds() + hostile(), losses=sample.LOSSES)
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         text = charts.svg(charts.draw(trace, name))
         again = charts.svg(charts.draw(trace, name))
     ElementTree.fromstring(text)

@@ -2,24 +2,24 @@
 
 import pytest
 
-import bpf
-from analyze.reports import absent, find_report
-from bpf.errors import BadRequest
-from recorder import choice
+from sysmon.analyze.trace.reports import absent, find_report
+from sysmon.bpf.kinds import KINDS
+from sysmon.errors import BadRequest
+from sysmon.recorder.select import kind_selection
 
 
 def test_by_default_all_but_what_is_asked_for() -> None:
-    assert choice.kinds((), (), ()) == {k.name for k in bpf.KINDS} - {"kernel_memory", "syscall", "step"}
+    assert kind_selection.kinds((), (), ()) == {k.name for k in KINDS} - {"kernel_memory", "syscall", "step"}
 
 
 def test_only_some_and_what_names_their_rows() -> None:
     lives = {"process", "fork", "exec", "exit"}
-    assert choice.kinds(("cpu, host",), (), ()) == {"cpu", "host", "clock", "loss", "overhead"} | lives
-    assert choice.kinds(("cpu",), ("fork", "exec,exit"), ()) == {"cpu", "process", "clock", "loss", "overhead"}
+    assert kind_selection.kinds(("cpu, host",), (), ()) == {"cpu", "host", "clock", "loss", "overhead"} | lives
+    assert kind_selection.kinds(("cpu",), ("fork", "exec,exit"), ()) == {"cpu", "process", "clock", "loss", "overhead"}
 
 
 def test_more_and_less() -> None:
-    kinds = choice.kinds((), ("cpu",), ("kernel_memory",))
+    kinds = kind_selection.kinds((), ("cpu",), ("kernel_memory",))
     assert "kernel_memory" in kinds and "cpu" not in kinds
 
 
@@ -35,11 +35,11 @@ def test_more_and_less() -> None:
 )
 def test_what_cannot_be(only: str, without: str, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
-        choice.kinds((only,) if only else (), (without,) if without else (), ())
+        kind_selection.kinds((only,) if only else (), (without,) if without else (), ())
 
 
 def test_a_report_says_what_was_not_recorded() -> None:
-    all_ = {k.name for k in bpf.KINDS}
+    all_ = {k.name for k in KINDS}
     for name, kind in [("syscalls", "syscall_stats"), ("cpus", "host"), ("files", "open"), ("cpu", "cpu")]:
         assert absent(find_report(name), all_) == ""
         assert absent(find_report(name), all_ - {kind}).startswith(f"recorded without {kind}:")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recorder.counters import Tally, _of_all
+from sysmon.recorder.read.counters import Tally, _of_all
 
 NONE = np.zeros(0, np.uint64)
 

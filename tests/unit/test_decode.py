@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf import files, lifecycle, places, syscalls
-from bpf.kind import TICK_NS, ring_layouts
-from recorder import decode
-from recorder.decode import Decoder, arguments, comms, strings
-from recorder.names import SyscallNames
+from sysmon.bpf.kind import TICK_NS, ring_layouts
+from sysmon.bpf.kinds import files, lifecycle, places, syscalls
+from sysmon.recorder.load.syscall_names import SyscallNames
+from sysmon.recorder.read import decode
+from sysmon.recorder.read.decode import Decoder, arguments, comms, strings
 
 OFFSET = 1_700_000_000_000_000_000
 

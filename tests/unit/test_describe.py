@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-import analyze
-from analyze import describe
-from analyze.trace import Trace
-from bpf import schema
+import sysmon
+from sysmon.analyze.text import describe
+from sysmon.analyze.trace.trace import Trace
+from sysmon.bpf.trace_file import schema
 from tests import traces
 
 
@@ -34,7 +34,7 @@ def test_a_trace_says_whether_it_has_a_checksum(sample_trace: Callable[[str], Tr
     texts = pq.read_metadata(whole.source.path).metadata
     kept = {key: text for key, text in texts.items() if key != schema.CHECKSUM_KEY}
     pq.write_table(table.replace_schema_metadata(kept), tmp_path / "t.parquet")
-    with analyze.open_trace(tmp_path / "t.parquet") as rewritten:
+    with sysmon.open(tmp_path / "t.parquet") as rewritten:
         assert dict(describe.everything(rewritten))["checksum"].startswith("none (")
 
 
@@ -53,7 +53,7 @@ def test_what_befell_cpus_and_clocks_is_said(tmp_path: Path) -> None:
         for s in range(1, 4)
         for cpu in (0, 1)
     ]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         assert describe.happened(trace) == [
             ("off line", "CPU 1 for 3.000 s"),
             (

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import analyze
-from analyze.diff import compare, text
-from analyze.diff.comparison import Comparison, Options
-from analyze.diff.sections import sections
-from bpf.errors import BadRequest
+import sysmon
+from sysmon.analyze.diff import compare, text
+from sysmon.analyze.diff.comparison import Comparison, Options
+from sysmon.analyze.diff.sections import sections
+from sysmon.errors import BadRequest
 from tests import traces
 from tests.traces import Row, at, born, bucket_low, bucket_of, calls, row
 from tests.unit.test_analyze_commands import in_process
@@ -29,8 +29,8 @@ def found(tmp_path: Path, before: list[Row], after: list[Row], /, **changes: Any
         for name, rows in (("before", before), ("after", after))
     }
     with (
-        analyze.open_trace(paths["before"], **part["before"]) as b,
-        analyze.open_trace(paths["after"], **part["after"]) as a,
+        sysmon.open(paths["before"], **part["before"]) as b,
+        sysmon.open(paths["after"], **part["after"]) as a,
     ):
         return compare(b, a, options)
 
@@ -707,7 +707,7 @@ def test_a_page(
 def test_a_limit_cuts_every_section(
     form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    samples = Path(analyze.__file__).parents[1] / "sample_traces"
+    samples = Path(__file__).parents[2] / "sample_traces"
     pair = (str(samples / "release-1.parquet"), str(samples / "release-2.parquet"))
     status, out, err = in_process(monkeypatch, capsys, "diff", *pair, "--limit", "1", "--format", form)
     assert (status, err) == (0, "")
@@ -719,10 +719,10 @@ def test_a_limit_cuts_every_section(
 
 def test_the_next_release_of_the_sample_is_told_by_its_first_lines() -> None:
     """What sample_traces/README.md says was planted."""
-    samples = Path(analyze.__file__).parents[1] / "sample_traces"
+    samples = Path(__file__).parents[2] / "sample_traces"
     with (
-        analyze.open_trace(samples / "release-1.parquet") as before,
-        analyze.open_trace(samples / "release-2.parquet") as after,
+        sysmon.open(samples / "release-1.parquet") as before,
+        sysmon.open(samples / "release-2.parquet") as after,
         compare(before, after) as changed,
     ):
         flock = records(changed, "syscalls_by_command")[0]

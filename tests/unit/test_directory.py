@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bpf import directory
-from bpf.directory import Directory, Unsafe, other_name
-from bpf.newfile import NewFile
+from sysmon.bpf.trace_file import directory
+from sysmon.bpf.trace_file.atomic import NewFile
+from sysmon.bpf.trace_file.directory import Directory, Unsafe, other_name
 
 
 @pytest.fixture

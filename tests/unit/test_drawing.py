@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-import analyze
 import sysmon
-from analyze.drawing import DRAWINGS, Paper
-from analyze.formats import table_lines
-from analyze.reports import reports
-from analyze.result import Instant, Result
+import sysmon.cli
+from sysmon.analyze.text.drawing import DRAWINGS, Paper
+from sysmon.analyze.text.formats import table_lines
+from sysmon.analyze.trace.reports import reports
+from sysmon.analyze.trace.result import Instant, Result
 from tests import traces
 from tests.golden import sample
 from tests.traces import T0, at, born, bucket_of, calls, row
@@ -142,7 +142,7 @@ def test_what_a_map_is_made_of(tmp_path: Path) -> None:
         rows.append(row("clock", when, event="snapshot"))
         rows += [calls(when, 7, born(0), "read", b, c) for b, c in ((bucket_of(64), 1), (bucket_of(100), 3))]
     path = traces.write(tmp_path / "t.parquet", rows)
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         found = trace.own(DRAWINGS["latency_timeline"].query).fetchall()
     # The middles of the buckets from 64 to 72 and from 96 to 104 ns.
     assert sum(r[4] for r in found) == 8000
@@ -151,7 +151,7 @@ def test_what_a_map_is_made_of(tmp_path: Path) -> None:
     # The last snapshot is at the end, in a part of its own.
     assert 400 <= len(found) <= 401
     assert sum(r[1] for r in found) == pytest.approx(10)
-    with analyze.open_trace(path, since="+2", until="+4") as trace:
+    with sysmon.open(path, since="+2", until="+4") as trace:
         part = trace.own(DRAWINGS["latency_timeline"].query).fetchall()
     assert (sum(r[4] for r in part), sum(r[1] for r in part)) == (1600, pytest.approx(2))
 
@@ -167,7 +167,7 @@ def output(monkeypatch: pytest.MonkeyPatch, encoding: str, *arguments: str) -> s
     monkeypatch.setattr(sys, "argv", ["sysmon", "report", *arguments])
     monkeypatch.setattr(sys, "stdout", stream)
     with pytest.raises(SystemExit) as ended:
-        sysmon.main()
+        sysmon.cli.main()
     assert ended.value.code == 0
     stream.seek(0)
     return stream.read()
@@ -189,7 +189,7 @@ def test_only_tables_are_drawn(trace: str, name: str, monkeypatch: pytest.Monkey
 def on_terminal(width: int, env: dict[str, str], *arguments: str) -> str:
     """What the command writes to a terminal of this width."""
     main, other = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(Path(sysmon.__file__).parent), "COLUMNS": str(width), **env}
+    environment = {**os.environ, "PYTHONPATH": str(Path(sysmon.__file__).parents[1]), "COLUMNS": str(width), **env}
     with subprocess.Popen(
         [sys.executable, "-m", "sysmon", *arguments], env=environment, stdout=other, stdin=other, close_fds=True
     ) as process:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bpf.errors import BadRequest
-from recorder.filters import Filters
+from sysmon.errors import BadRequest
+from sysmon.recorder.select.filters import Filters
 
 
 def test_more_names_than_the_programs_hold_are_refused() -> None:

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 from rich.cells import cell_len
 
-from analyze import finding_text
-from analyze.findings import Finding
-from analyze.result import Result, Value
-from analyze.screen import Screen
-from analyze.summary import finding_lines, worst
+from sysmon.analyze.text import finding_text
+from sysmon.analyze.text.screen import Screen
+from sysmon.analyze.text.summary import finding_lines, worst
+from sysmon.analyze.trace.findings import Finding
+from sysmon.analyze.trace.result import Result, Value
 
 
 def test_each_rule_has_one_before_a_second_of_any() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-import analyze
-from analyze.findings import Finding, findings
-from analyze.summary import finding_lines
+import sysmon
+from sysmon.analyze.text.summary import finding_lines
+from sysmon.analyze.trace.findings import Finding, findings
 from tests.traces import Row, at, born, bucket_of, calls, failures, row, write
 
 MS, S, MEBI = 10**6, 10**9, 1 << 20
@@ -20,7 +20,7 @@ RECORDER = 900
 def found(tmp_path: Path, rows: list[Row], rule: str | None = None, **asked: Any) -> list[Finding]:
     """The findings of the trace, or of one rule. `asked` is the part, or changes of the metadata."""
     part = {k: asked.pop(k) for k in ("since", "until", "pids", "comms") if k in asked}
-    with analyze.open_trace(write(tmp_path / "t.parquet", rows, **asked), **part) as trace:
+    with sysmon.open(write(tmp_path / "t.parquet", rows, **asked), **part) as trace:
         return [f for f in findings(trace) if rule is None or f.rule == rule]
 
 
@@ -915,10 +915,10 @@ def test_a_query_sees_what_the_report_does(tmp_path: Path) -> None:
     """Also before and after it was made as a table."""
     path = write(tmp_path / "t.parquet", [alive(7), used(10, 7, 9)])
     query = "SELECT rule, summary FROM report.findings"
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         before = trace.sql(query).fetchall()
         assert [(f.rule, f.summary) for f in findings(trace)] == before
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         assert [(f.rule, f.summary) for f in findings(trace)] == before
         assert trace.sql(query).fetchall() == before
     assert len(before) == 1

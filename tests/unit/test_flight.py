@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze.repair import make_whole
-from bpf import lifecycle, partial, schema
-from bpf.errors import BadRequest
-from recorder import flight
-from recorder.flight import FlightWriter, Keep, keep
+import sysmon
+from sysmon.analyze.edit.repair import make_whole
+from sysmon.bpf.kinds import lifecycle
+from sysmon.bpf.trace_file import partial, schema
+from sysmon.errors import BadRequest
+from sysmon.recorder.output import flight
+from sysmon.recorder.output.flight import FlightWriter, Keep, keep
 from tests import traces
 from tests.traces import T0, at, born, row
 
@@ -59,14 +60,14 @@ def test_parts_are_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         f"{number:06}.partial" for number in range(6, 11)
     ]
     out.commit({"ended_ns": at(9.6), "losses": [{"cause": "ring full", "place": "fork", "lost": 93}]})
-    with analyze.open_trace(tmp_path / "t.parquet") as trace:  # while it is being written
+    with sysmon.open(tmp_path / "t.parquet") as trace:  # while it is being written
         assert trace.metadata["losses"] == [{"cause": "ring full", "place": "fork", "lost": 43}]
     last = traces.recording(losses=[{"cause": "ring full", "place": "fork", "lost": 95}], ended_ns=at(10), ring="4s")
     whole = out.finish(last)
     assert (whole["started_ns"], whole["ended_ns"]) == (at(5), at(10))
     assert whole["losses"] == [{"cause": "ring full", "place": "fork", "lost": 45}]
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
-    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+    with sysmon.open(tmp_path / "t.parquet") as trace:
         assert trace.sql("SELECT pid FROM forks ORDER BY pid").fetchall() == [(n,) for n in range(105, 110)]
         assert trace.rows(("process",)).aggregate("count(*)").fetchall() == [(1,)]
         assert trace.metadata["rows"]["process"] == 1
@@ -83,7 +84,7 @@ def test_what_is_asked_for_ends_where_the_next_part_begins(tmp_path: Path) -> No
     out.commit({"ended_ns": at(2)})
     out._reap(0)
     (made,) = tmp_path.glob("t-*.parquet")
-    with analyze.open_trace(made) as trace:
+    with sysmon.open(made) as trace:
         assert trace.sql("SELECT pid FROM forks").fetchall() == [(100,)]
         assert (trace.metadata["ended_ns"], trace.metadata["stopped_by"]) == (at(1), "request")
     out.abandon()
@@ -105,5 +106,5 @@ def test_a_part_that_was_only_begun(tmp_path: Path) -> None:
     out._part._journal.close()
     make_whole(path, None, force=False)
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         assert trace.sql("SELECT pid FROM forks").fetchall() == [(100,)]

@@ -7,9 +7,9 @@ import io
 import jinja2
 import pytest
 
-from analyze.html import cells, page
-from analyze.html.page import Table
-from analyze.result import Instant, Result, Value
+from sysmon.analyze.html import cells, page
+from sysmon.analyze.html.page import Table
+from sysmon.analyze.trace.result import Instant, Result, Value
 from tests import traces
 from tests.page import Reader
 

@@ -12,28 +12,29 @@ from typing import Any
 
 import pytest
 
-import analyze
 import sysmon
-from analyze import charts
-from analyze.commands.report import _html
-from analyze.errors import CannotWrite
-from analyze.findings import Finding
-from analyze.html import page, report, svg
-from analyze.html.page import TEMPLATES
-from analyze.reports import reports
-from bpf.safe_text import ACTING, shown
+import sysmon.cli
+import sysmon.commands
+from sysmon.analyze import charts
+from sysmon.analyze.commands.report import _html
+from sysmon.analyze.html import page, report, svg
+from sysmon.analyze.html.page import TEMPLATES
+from sysmon.analyze.trace.findings import Finding
+from sysmon.analyze.trace.reports import reports
+from sysmon.errors import CannotWrite
+from sysmon.safe_text import ACTING, shown
 from tests import hostile, traces
 from tests.golden import sample
 from tests.page import Reader
 
-ROOT = Path(sysmon.__file__).parent
+ROOT = Path(sysmon.__file__).parents[1]
 SAMPLES = sorted((ROOT / "sample_traces").glob("*.parquet"))
 LIMIT_BYTES = 5_000_000
 
 
 def written(path: Path, limit: int = page.TABLE_ROWS, **part: Any) -> str:
     stream = io.BytesIO()
-    with analyze.open_trace(path, **part) as trace:
+    with sysmon.open(path, **part) as trace:
         report.write_html(trace, stream, limit=limit)
     return stream.getvalue().decode()
 
@@ -70,7 +71,7 @@ def tables(html: str) -> dict[str, str]:
 
 def test_every_report_with_rows_is_there_with_its_rows(trace: Path, html: str) -> None:
     found = tables(html)
-    with analyze.open_trace(trace) as opened:
+    with sysmon.open(trace) as opened:
         for each in reports():
             rows = len(opened.report(each.name).fetchall())
             if rows and each.name not in report.SHOWN_OTHERWISE:
@@ -348,7 +349,7 @@ def test_the_command_writes_a_file_once(
     def run(*options: str) -> tuple[int | str | None, str, str]:
         monkeypatch.setattr(sys, "argv", ["sysmon", "report", str(trace), "--html", str(path), *options])
         with pytest.raises(SystemExit) as ended:
-            sysmon.main()
+            sysmon.cli.main()
         return ended.value.code, *capsys.readouterr()
 
     code, out, err = run()
@@ -400,7 +401,7 @@ def test_what_cannot_be_is_one_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["sysmon", "report", str(trace), *options])
     with pytest.raises(SystemExit) as ended:
-        sysmon.main()
+        sysmon.cli.main()
     out, err = capsys.readouterr()
     assert ended.value.code
     assert out == ""
@@ -412,7 +413,7 @@ def test_what_cannot_be_is_one_line(
 def test_the_trace_itself_is_not_overwritten(tmp_path: Path) -> None:
     path = traces.write(tmp_path / "t.parquet", [])
     before = path.read_bytes()
-    with analyze.open_trace(path) as opened, pytest.raises(CannotWrite, match="the trace itself"):
+    with sysmon.open(path) as opened, pytest.raises(CannotWrite, match="the trace itself"):
         _html(opened, str(path), None, force=True)
     assert path.read_bytes() == before
 
@@ -425,6 +426,6 @@ def test_half_a_page_is_removed(few: None, trace: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(page, "write", half)
     monkeypatch.setattr(sys, "argv", ["sysmon", "report", str(trace), "--html", str(tmp_path / "x.html")])
     with pytest.raises(SystemExit) as ended:
-        sysmon.main()
-    assert ended.value.code == sysmon.INTERRUPTED
+        sysmon.cli.main()
+    assert ended.value.code == sysmon.commands.INTERRUPTED
     assert os.listdir(tmp_path) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analyze.html.svg import Unfit, inline
+from sysmon.analyze.html.svg import Unfit, inline
 from tests.page import Reader
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9">{}</svg>'

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-import bpf
-from bpf import csource, schema, syscalls
-from bpf.kind import Col, Kind, Layout, Map, Ring, layout, map_layouts, ring_layouts
+from sysmon.bpf.kind import Col, Kind, Layout, Map, Ring, layout, map_layouts, ring_layouts
+from sysmon.bpf.kinds import KINDS, MAP_KINDS, RING_KINDS, kind_named, syscalls
+from sysmon.bpf.programs import csource
+from sysmon.bpf.trace_file import schema
 
-LAYOUTS = [lay for k in bpf.RING_KINDS for lay in ring_layouts(k)] + [
-    lay for k in bpf.MAP_KINDS for lay in map_layouts(k)
-]
+LAYOUTS = [lay for k in RING_KINDS for lay in ring_layouts(k)] + [lay for k in MAP_KINDS for lay in map_layouts(k)]
 
 
 @pytest.mark.parametrize("lay", LAYOUTS, ids=lambda lay: lay.struct)
@@ -69,21 +68,17 @@ def test_key_and_value_of_a_map_are_its_roles() -> None:
     assert {f.name for f in value.fields} == of_value
 
 
-def test_a_name_means_one_thing() -> None:
+def test_a_name_means_one_thing(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [c.name for c in schema.all_columns()]
     assert len(names) == len(set(names))
     odd = Kind("odd", "odds", ".", (Col("pid", "u64", "Something else."),))
-    kinds = bpf.KINDS
-    try:
-        bpf.KINDS = (*kinds, odd)
-        with pytest.raises(ValueError, match="column pid of kind odd"):
-            schema.all_columns()
-    finally:
-        bpf.KINDS = kinds
+    monkeypatch.setattr(schema, "KINDS", (*KINDS, odd))
+    with pytest.raises(ValueError, match="column pid of kind odd"):
+        schema.all_columns()
 
 
 def test_names_of_kinds_and_views_are_unique() -> None:
-    assert len({k.name for k in bpf.KINDS}) == len({k.view for k in bpf.KINDS}) == len(bpf.KINDS)
+    assert len({k.name for k in KINDS}) == len({k.view for k in KINDS}) == len(KINDS)
 
 
 def test_counters_of_losses_are_rows_of_their_own() -> None:
@@ -99,7 +94,7 @@ def test_every_column_says_what_it_is() -> None:
 
 
 def test_sizes_of_rings_are_powers_of_two() -> None:
-    for kind in bpf.RING_KINDS:
+    for kind in RING_KINDS:
         assert isinstance(kind.source, Ring)
         for size in kind.source.sizes:
             assert size & (size - 1) == 0 and size >= 65536, "and hold whole pages of any size"
@@ -112,7 +107,7 @@ def test_sizes_follow_the_number_of_cpus() -> None:
     assert small.map_entries(stats) == csource.Sizes(32, 4096).map_entries(stats) == stats.source.entries
     assert large.map_entries(stats) == stats.source.entries // 4
     assert f"syscall_stats_odd, {stats.source.entries // 4});" in csource.declarations(large)
-    exec_, factor = bpf.kind("exec"), {2: 1, 16: 1, 17: 2, 32: 2, 33: 4, 64: 4, 128: 8}
+    exec_, factor = kind_named("exec"), {2: 1, 16: 1, 17: 2, 32: 2, 33: 4, 64: 4, 128: 8}
     assert isinstance(exec_.source, Ring)
     for cpus, times in factor.items():
         assert csource.Sizes(cpus, 4096).ring_bytes(exec_) == tuple(s * times for s in exec_.source.sizes)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import limits
+from sysmon.recorder.own import limits
 
 SYSMON = Path(sys.executable).with_name("sysmon")
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bpf import csource
-from recorder import checkup, compiled, compiler, kernel, loader, privilege, program
-from recorder.btf import Btf
-from recorder.cache import Cache
-from recorder.errors import CannotLoad, CannotRecord, NoBtf
+from sysmon.bpf.programs import csource
+from sysmon.errors import CannotLoad, CannotRecord, NoBtf
+from sysmon.recorder.load import compiled, compiler, kernel, loader, program
+from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.cache import Cache
+from sysmon.recorder.own import privilege
+from sysmon.recorder.ui import checkup
 
 ANSWERS = """
 import json, socket, sys

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analyze import memory
+from sysmon.analyze.trace import memory_limit
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 NO_LIMIT = "9223372036854771712\n"  # PAGE_COUNTER_MAX pages, as version 1 shows it
@@ -31,7 +31,7 @@ def test_the_smallest_of_all_groups_above(tmp_path: Path) -> None:
     limited(top, "memory.max", a="max\n", b="100000000\n", c="200000000\n")
     shown = str(top).replace(" ", r"\040")
     found = proc(tmp_path, "0::/a/b/c\n", f"41 31 0:38 / {shown} rw - cgroup2 cgroup2 rw\n")
-    assert memory.available_bytes(found) == 100_000_000
+    assert memory_limit.available_bytes(found) == 100_000_000
 
 
 def test_version_1_beside_version_2(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_version_1_beside_version_2(tmp_path: Path) -> None:
         f"41 31 0:38 / {tmp_path}/unified rw - cgroup2 cgroup2 rw\n"
     )
     found = proc(tmp_path, "4:memory:/a/b\n1:cpu:/a/b\n0::/\n", mounts)
-    assert memory.available_bytes(found) == 300_000_000
+    assert memory_limit.available_bytes(found) == 300_000_000
 
 
 @pytest.mark.parametrize(("path", "root"), [("/docker/1", "/docker/1"), ("/docker/1/x", "/docker/1"), ("/", "/../..")])
@@ -54,12 +54,12 @@ def test_in_a_container_the_mount_is_its_own_group(tmp_path: Path, path: str, ro
     (tmp_path / "cg" / "memory.max").write_text("50000000")
     (tmp_path / "cg" / "x" / "memory.max").write_text("max")
     found = proc(tmp_path, f"0::{path}\n", f"41 31 0:38 {root} {tmp_path}/cg rw - cgroup2 cgroup2 rw\n")
-    assert memory.available_bytes(found) == 50_000_000
+    assert memory_limit.available_bytes(found) == 50_000_000
 
 
 def test_without_a_limit_it_is_the_machine(tmp_path: Path) -> None:
     limited(tmp_path / "cg", "memory.limit_in_bytes", a=NO_LIMIT)
     found = proc(tmp_path, "4:memory:/a\n", f"35 31 0:32 / {tmp_path}/cg rw - cgroup cgroup rw,memory\n")
-    assert memory.available_bytes(found) == MACHINE
-    assert memory.available_bytes(tmp_path / "absent") == MACHINE
-    assert 0 < memory.available_bytes() <= MACHINE
+    assert memory_limit.available_bytes(found) == MACHINE
+    assert memory_limit.available_bytes(tmp_path / "absent") == MACHINE
+    assert 0 < memory_limit.available_bytes() <= MACHINE

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from analyze.errors import CannotWrite
-from analyze.newfile import new_file
-from bpf.directory import Directory
+from sysmon.analyze.newfile import new_file
+from sysmon.bpf.trace_file.directory import Directory
+from sysmon.errors import CannotWrite
 
 
 def test_a_file_has_its_name_when_it_is_complete(tmp_path: Path) -> None:

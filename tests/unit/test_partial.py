@@ -12,15 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import analyze
-from analyze.errors import BrokenTrace, NotATrace
-from analyze.repair import make_whole
-from bpf import lifecycle, pages, partial, recover, schema, thrift
-from bpf.directory import Directory
-from bpf.errors import BadRequest, SysmonError
-from bpf.metadata import Recording
-from recorder import writer
-from recorder.writer import TraceWriter
+import sysmon
+from sysmon.analyze.edit.repair import make_whole
+from sysmon.bpf.kinds import lifecycle
+from sysmon.bpf.trace_file import pages, partial, recover, schema, thrift, writer
+from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.errors import BadRequest, BrokenTrace, NotATrace, SysmonError
 from tests import traces
 
 META: Recording = {**traces.recording(), "stopped_by": "cut off"}
@@ -114,12 +113,12 @@ def test_damage_to_what_was_made_whole_is_found(tmp_path: Path, in_place: bool) 
         made = path.read_bytes()
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(made)
-    analyze.open_trace(copy).close()
+    sysmon.open(copy).close()
     footer = len(made) - 8 - int.from_bytes(made[-8:-4], "little")
     for at in range(4, footer, 997):
         copy.write_bytes(made[:at] + bytes([made[at] ^ 1 << at % 8]) + made[at + 1 :])
         with pytest.raises(BrokenTrace):
-            analyze.open_trace(copy)
+            sysmon.open(copy)
 
 
 @pytest.mark.usefixtures("small_groups")
@@ -128,7 +127,7 @@ def test_it_is_opened_and_repaired_in_place(tmp_path: Path) -> None:
     out, expected = recorded(path)
     directory = cut(path, out)
     for name in (path, directory):
-        with analyze.open_trace(name) as trace:
+        with sysmon.open(name) as trace:
             assert trace.sql("SELECT count(*) FROM forks").fetchall() == [(1200,)]
             scratch = trace.source.path.parent
             assert trace.metadata["ended_ns"] == META["started_ns"] + 1050
@@ -158,7 +157,7 @@ def test_it_is_not_repaired_while_it_is_written(tmp_path: Path) -> None:
     out, expected = recorded(tmp_path / "t.parquet")
     with pytest.raises(BadRequest, match="still being recorded"):
         make_whole(tmp_path / "t.parquet", None, force=False)
-    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+    with sysmon.open(tmp_path / "t.parquet") as trace:
         assert trace.metadata["stopped_by"] == "not yet"
     out.finish(META)
     assert os.listdir(tmp_path) == ["t.parquet"]
@@ -170,7 +169,7 @@ def test_nothing_was_committed(tmp_path: Path) -> None:
     out.begin(META)
     cut(tmp_path / "t.parquet", out)
     with pytest.raises(SysmonError, match="before anything of it was written"):
-        analyze.open_trace(tmp_path / "t.parquet")
+        sysmon.open(tmp_path / "t.parquet")
 
 
 def test_several_are_named(tmp_path: Path) -> None:
@@ -181,8 +180,8 @@ def test_several_are_named(tmp_path: Path) -> None:
         out._journal.close()
         out._file.close()
     with pytest.raises(NotATrace, match="several recordings were cut off"):
-        analyze.open_trace(tmp_path / "t.parquet")
-    with analyze.open_trace(partial.of(tmp_path / "t.parquet")[0][0]):
+        sysmon.open(tmp_path / "t.parquet")
+    with sysmon.open(partial.of(tmp_path / "t.parquet")[0][0]):
         pass
 
 
@@ -226,7 +225,7 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     for at in range(0, len(data), 997):
         path.write_bytes(data[:at])
         with pytest.raises((NotATrace, BrokenTrace)):
-            analyze.open_trace(path)
+            sysmon.open(path)
 
 
 @pytest.mark.usefixtures("small_groups")

@@ -3,9 +3,9 @@
 import duckdb
 import pytest
 
-from analyze.formats import json_text
-from analyze.html import cells
-from analyze.result import Instant, Result
+from sysmon.analyze.html import cells
+from sysmon.analyze.text.formats import json_text
+from sysmon.analyze.trace.result import Instant, Result
 
 SHOWN = {
     "'infinity'::DATE": "infinity",

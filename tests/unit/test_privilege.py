@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder import checkup, privilege
-from recorder.errors import CannotRecord
+from sysmon.errors import CannotRecord
+from sysmon.recorder.own import privilege
+from sysmon.recorder.ui import checkup
 
 ALL = frozenset(privilege.CAPABILITIES)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder.processes import arguments
+from sysmon.recorder.sample.processes import arguments
 
 
 @pytest.mark.parametrize(

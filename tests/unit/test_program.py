@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder import program
-from recorder.btf import Btf, Member
-from recorder.errors import CannotLoad
-from recorder.names import SyscallNames
+from sysmon.errors import CannotLoad
+from sysmon.recorder.load import program
+from sysmon.recorder.load.btf import Btf, Member
+from sysmon.recorder.load.syscall_names import SyscallNames
 
 FILES = sorted((Path(__file__).parent.parent / "data" / "btf").glob("*.btf*"))
 NAMES = SyscallNames("x86_64")

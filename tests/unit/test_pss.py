@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from recorder import pss, rollup
-from recorder.pss import Pss
+from sysmon.recorder.sample import pss, rollup
+from sysmon.recorder.sample.pss import Pss
 
 GIB = 1 << 30
 

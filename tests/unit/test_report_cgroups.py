@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from bpf.errors import BadRequest
+import sysmon
+from sysmon.errors import BadRequest
 from tests import traces
 from tests.traces import at, born, row
 
@@ -24,7 +24,7 @@ def test_a_process_counts_for_the_group_it_was_last_in(tmp_path: Path) -> None:
         row("cpu", at(3), pid=7, start=born(1), oncpu_ns=10**9, wait_ns=0),
         row("cpu", at(3), pid=8, start=born(1), oncpu_ns=10**8, wait_ns=0),
     ]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         found = trace.report("cgroups").fetchall()
     assert found == [
         (f"/system.slice/docker-{ID}.scope", 2.0, 0.5, 1, "docker", ID, 5),
@@ -48,7 +48,7 @@ def test_runtimes(tmp_path: Path, path: str, runtime: str) -> None:
         row("cgroup", at(0), cgroup_id=1, cgroup_path=path),
         row("fork", at(1), pid=7, start=born(1), cgroup_id=1, comm="a"),
     ]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         assert trace.sql("SELECT runtime, container FROM report.cgroups").fetchall() == [(runtime, ID)]
 
 
@@ -67,18 +67,18 @@ def two_groups(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(("group", "pids"), [("/a", {1, 2}), ("a/", {1, 2}), ("/a/b", {2}), ("/", {1, 2, 3})])
 def test_a_group_is_picked_with_those_below(tmp_path: Path, group: str, pids: set[int]) -> None:
-    with analyze.open_trace(two_groups(tmp_path), cgroups=[group]) as trace:
+    with sysmon.open(two_groups(tmp_path), cgroups=[group]) as trace:
         assert {pid for (pid,) in trace.sql("SELECT pid FROM processes").fetchall()} == pids
         assert trace.sql("SELECT sum(calls) FROM syscall_stats").fetchall() == [(sum(pids),)]
 
 
 def test_each_group_apart(tmp_path: Path) -> None:
     query = "SELECT sum(calls) FROM syscall_stats"
-    with analyze.open_trace(two_groups(tmp_path)) as trace:
+    with sysmon.open(two_groups(tmp_path)) as trace:
         calls = [(group, part.sql(query).fetchall()) for group, part in trace.by_cgroup()]
     assert calls == [("/a/b", [(2,)]), ("/a", [(1,)]), ("/ab", [(3,)]), (None, [(4,)])]
 
 
 def test_a_group_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"^no process of control group '/x' in this trace; "):
-        analyze.open_trace(two_groups(tmp_path), cgroups=["/x"])
+        sysmon.open(two_groups(tmp_path), cgroups=["/x"])

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import analyze
+import sysmon
 from tests import traces
 from tests.traces import SECOND, Row, at, born, row
 
 
 def report(tmp_path: Path, name: str, rows: list[Row], **part: Any) -> list[dict[str, Any]]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
         return trace.report(name).df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
 
 
@@ -105,5 +105,5 @@ def test_counts_that_no_machine_has_cost_no_answer(tmp_path: Path) -> None:
         ),
         row("host", at(1), cpu=0, idle_ns=247, busy_ns=most),
     ]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         assert [len(trace.report(name).fetchall()) for name in ("cpu", "runqueue", "cpus", "findings")] == [1, 1, 1, 0]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-import analyze
+import sysmon
 from tests import traces
 from tests.traces import Row, at, born, calls, row
 
@@ -14,12 +14,12 @@ Q = {"pid": 8, "start": born(1), "comm": "b", "syscall": "openat"}
 
 
 def report(tmp_path: Path, name: str, rows: list[Row]) -> list[tuple[Any, ...]]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         return trace.report(name).fetchall()
 
 
 def full_path(tmp_path: Path, **columns: Any) -> str | None:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", [row("open", at(1), **P, **columns)])) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", [row("open", at(1), **P, **columns)])) as trace:
         ((path,),) = trace.sql("SELECT full_path FROM opens").fetchall()
         return path if path is None else str(path)
 
@@ -67,7 +67,7 @@ HERE = 4026531832
 
 
 def files_of(tmp_path: Path, rows: list[Row], columns: str) -> list[tuple[Any, ...]]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows, mount_namespace=HERE)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows, mount_namespace=HERE)) as trace:
         return trace.sql(f"SELECT {columns} FROM report.files").fetchall()
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-import analyze
-from analyze import abi
+import sysmon
+from sysmon.analyze.strace import abi
 from tests import traces
 from tests.traces import Row, at, born, row
 
 
 def report(tmp_path: Path, name: str, rows: list[Row], **part: Any) -> list[dict[str, Any]]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
         return trace.report(name).df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import analyze
+import sysmon
 from tests import traces
 from tests.traces import Row, at, born, row
 
@@ -11,7 +11,7 @@ MIB = 1 << 20
 
 
 def report(tmp_path: Path, rows: list[Row], **part: Any) -> list[dict[str, Any]]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
         return trace.report("memory").df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
 
 
@@ -57,7 +57,7 @@ def test_what_is_a_process_s_own(tmp_path: Path) -> None:
         shared(4, 7, unread="ended"),
         shared(4, 8, unread="too large"),
     ]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         seven, eight = trace.report("pss").df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
     assert (seven["pid"], seven["pss_mib"], seven["private_mib"], seven["private_dirty_mib"]) == (7, 13, 3, 2)
     assert (seven["shared_mib"], seven["shared_anon_mib"], seven["readings"], seven["longest_ms"]) == (24, 3, 2, 3)

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-import analyze
-from bpf.errors import BadRequest
+import sysmon
+from sysmon.errors import BadRequest
 from tests import traces
 from tests.traces import Row, at, born, calls, row
 
 
 def query(tmp_path: Path, sql: str, rows: list[Row], part: dict[str, Any] | None = None, **changes: Any) -> list[Any]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows, **changes), **(part or {})) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows, **changes), **(part or {})) as trace:
         return trace.sql(sql).fetchall()
 
 
@@ -222,9 +222,9 @@ def test_starts_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_an_empty_trace_answers_every_report(tmp_path: Path) -> None:
-    from analyze.reports import reports
+    from sysmon.analyze.trace.reports import reports
 
     for rows in ([], [row("clock", at(0), event="start")]):
-        with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
             for report in reports():
                 assert trace.report(report.name).fetchall() == []

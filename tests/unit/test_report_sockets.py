@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-import analyze
-from bpf import sockets
-from bpf.kind import ring_layouts
-from recorder.decode import Decoder
-from recorder.names import SyscallNames
+import sysmon
+from sysmon.bpf.kind import ring_layouts
+from sysmon.bpf.kinds import sockets
+from sysmon.recorder.load.syscall_names import SyscallNames
+from sysmon.recorder.read.decode import Decoder
 from tests import traces
 from tests.traces import Row, at, born, row
 
@@ -17,7 +17,7 @@ TCP = {"pid": 7, "start": born(0), "comm": "a", "family": "AF_INET", "socket_typ
 
 
 def report(tmp_path: Path, name: str, rows: list[Row]) -> list[tuple[Any, ...]]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         return trace.report(name).fetchall()
 
 

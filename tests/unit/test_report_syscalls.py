@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-import analyze
-from analyze.summary import CALLS, SECTIONS
-from bpf.errors import BadRequest
+import sysmon
+from sysmon.analyze.text.summary import CALLS, SECTIONS
+from sysmon.errors import BadRequest
 from tests import traces
 from tests.traces import Row, at, born, bucket_low, bucket_of, calls, failures, row
 
@@ -15,7 +15,7 @@ P = {"pid": 7, "start": born(0)}
 
 
 def report(tmp_path: Path, name: str, rows: list[Row], **part: Any) -> list[dict[str, Any]]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
         return trace.report(name).df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
 
 
@@ -208,7 +208,7 @@ def test_errors_by_number_with_their_share_of_the_calls(tmp_path: Path) -> None:
 def test_the_first_rows_are_those_of_the_whole_report(tmp_path: Path) -> None:
     rows = [calls(at(1), pid, born(0), "read", bucket_of(1000 * pid), 3) for pid in range(1, 8)]
     rows += [calls(at(1), 1, born(0), "write", bucket_of(10**6), 7), calls(at(1), 2, born(0), "exit_group", None, 1)]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         everything = trace.report("syscalls_by_process").fetchall()
         first, beyond = trace.first_rows("syscalls_by_process", 4)
         assert (first.fetchall(), beyond) == (everything[:4], 5)
@@ -219,7 +219,7 @@ def test_the_first_rows_are_those_of_the_whole_report(tmp_path: Path) -> None:
 
 def test_a_report_of_one_process(tmp_path: Path) -> None:
     rows = [calls(at(1), pid, born(0), "read", bucket_of(1000), pid) for pid in (3, 5, 7)]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         one = trace.report("syscalls", pid=5)
         some = trace.report("syscalls", pid=[3, 7])
         columns = "syscall, calls"
@@ -246,7 +246,7 @@ def test_whether_a_call_waits_is_what_was_measured(tmp_path: Path) -> None:
         shown = report(tmp_path, name, rows)
         found = {r["syscall"]: [r[c] for c in ("slept_s", "disk_s", "runnable_s")] for r in shown}
         assert found == {"recvfrom": [0.9, 0, 0.05], "pread64": [0.05, 0.85, 0], "read": [0, 0, 0.9], "poll": [0, 0, 0]}
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         waits = dict(trace.own(f"SELECT syscall, waits FROM ({CALLS})").fetchall())
         order = [row[0] for row in trace.own(SECTIONS[0].query).fetchall()]
     assert waits == {"recvfrom": "90 %", "pread64": "90 %", "read": "0 %", "poll": "0 %"}
@@ -256,7 +256,7 @@ def test_whether_a_call_waits_is_what_was_measured(tmp_path: Path) -> None:
 def test_what_a_trace_of_version_1_does_not_say_goes_by_the_name(tmp_path: Path) -> None:
     rows = [calls(at(1), 7, born(0), name, bucket_of(10**9), 1) for name in ("recvfrom", "poll")]
     assert [r["slept_s"] for r in report(tmp_path, "syscalls", rows)] == [None, None]
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows)) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         waits = dict(trace.own(f"SELECT syscall, waits FROM ({CALLS})").fetchall())
         order = [row[0] for row in trace.own(SECTIONS[0].query).fetchall()]
     assert waits == {"recvfrom": None, "poll": "by its name"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-import analyze
+import sysmon
 from tests import traces
 from tests.traces import Row, at, born, bucket_low, calls, row
 
@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 
 def report(tmp_path: Path, name: str, rows: list[Row], **part: Any) -> list[dict[str, Any]]:
-    with analyze.open_trace(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows), **part) as trace:
         return trace.report(name).df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
 
 
@@ -72,9 +72,9 @@ def test_a_snapshot_of_unknown_length(tmp_path: Path) -> None:
 def test_snapshots(tmp_path: Path) -> None:
     path = traces.write(tmp_path / "t.parquet", clocks(0, 2, 3, 3.5))
     query = "SELECT interval_ns FROM snapshots ORDER BY ts"
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         assert trace.sql(query).fetchall() == [(2 * 10**9,), (10**9,), (5 * 10**8,)]
-    with analyze.open_trace(path, since="+2", until="+3") as trace:
+    with sysmon.open(path, since="+2", until="+3") as trace:
         assert trace.sql(query).fetchall() == [(10**9,)]
 
 

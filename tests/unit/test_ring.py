@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from bpf.kind import Col, layout
-from recorder import ring as rings
-from recorder.ring import BUSY, DISCARDED, Ring
+from sysmon.bpf.kind import Col, layout
+from sysmon.recorder.read import ring as rings
+from sysmon.recorder.read.ring import BUSY, DISCARDED, Ring
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SIZE = 4 * PAGE

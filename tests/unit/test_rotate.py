@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from bpf import lifecycle, partial, rotated
-from bpf.errors import BadRequest
-from bpf.rotated import present
-from recorder import rotate
-from recorder.errors import CannotWrite
-from recorder.rotate import RotatingWriter, Rotation, rotation
+import sysmon
+from sysmon.bpf.kinds import lifecycle
+from sysmon.bpf.trace_file import partial, rotated
+from sysmon.bpf.trace_file.rotated import present
+from sysmon.errors import BadRequest, CannotWrite
+from sysmon.recorder.output import rotate
+from sysmon.recorder.output.rotate import RotatingWriter, Rotation, rotation
 from tests import traces
 from tests.traces import at, born, row
 from tests.unit.test_flight import batch
@@ -73,7 +73,7 @@ def test_each_is_a_trace_and_what_is_said_at_the_end_is_of_all(tmp_path: Path) -
         == sorted(p.name for p in tmp_path.iterdir())
     )
     for number, file in enumerate(out.files):
-        with analyze.open_trace(file) as trace:
+        with sysmon.open(file) as trace:
             pids = [(100 + 2 * number,), (101 + 2 * number,)]
             assert trace.sql("SELECT pid FROM forks ORDER BY pid").fetchall() == pids
 

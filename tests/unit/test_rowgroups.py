@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bpf
-from bpf import lifecycle, pages, partial, rowgroups, schema, thrift
-from bpf.kind import Kind
+from sysmon.bpf.kind import Kind
+from sysmon.bpf.kinds import KINDS, lifecycle
+from sysmon.bpf.trace_file import encoder, pages, partial, schema, thrift
 
 EMPTY = partial.empty_file(schema.wide())
 CUT_AT = 5000
@@ -20,10 +20,10 @@ CUT_AT = 5000
 
 def file_of(*tables: pa.Table) -> bytes:
     """A file of a row group each."""
-    encoder, out, groups = rowgroups.Encoder(EMPTY), io.BytesIO(), []
+    encoding, out, groups = encoder.Encoder(EMPTY), io.BytesIO(), []
     out.write(pages.MAGIC)
     for table in tables:
-        group = encoder.row_group(table, out.tell())
+        group = encoding.row_group(table, out.tell())
         out.write(group.data)
         groups.append(group.said)
     out.write(pages.with_row_groups(pages.footer(EMPTY), sum(t.num_rows for t in tables), groups, {}))
@@ -57,7 +57,7 @@ def widened(table: pa.Table) -> pa.Table:
     return pa.table(columns, schema=wide)
 
 
-@pytest.mark.parametrize("kind", bpf.KINDS, ids=lambda k: k.name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
 @pytest.mark.parametrize("rows", [1, 2, 127, 128, CUT_AT])
 def test_every_kind_is_read_as_it_was(kind: Kind, rows: int) -> None:
     table = table_of(kind, rows)
@@ -83,7 +83,7 @@ def test_kinds_that_share_a_row_group(tmp_path: Path) -> None:
 
 @given(st.integers(1, 1 << 20), st.booleans())
 def test_a_page_of_null_of_any_length(rows: int, repeated: bool) -> None:
-    null = rowgroups._null_page(rows, repeated)
+    null = encoder._null_page(rows, repeated)
     (page,) = pages._pages(null.data)
     assert page.values == rows and page.bytes == len(null.data)
     levels = pa.decompress(null.data[page.header_bytes :], page.header[2].value, codec="zstd", asbytes=True)
@@ -95,7 +95,7 @@ def test_a_page_of_null_of_any_length(rows: int, repeated: bool) -> None:
 
 def test_what_the_footer_says_follows_from_the_pages() -> None:
     table = table_of(lifecycle.EXEC, 300)
-    group = rowgroups.Encoder(EMPTY).row_group(table, 4)
+    group = encoder.Encoder(EMPTY).row_group(table, 4)
     rebuilt = pages.row_group(group.data, 4, 300, pages.leaves(pages.footer(EMPTY)))
     out = pages.MAGIC + group.data + pages.with_row_groups(pages.footer(EMPTY), 300, [thrift.dump(rebuilt)], {})
     assert pq.read_table(io.BytesIO(out)).equals(pq.read_table(io.BytesIO(file_of(table))))
@@ -103,7 +103,7 @@ def test_what_the_footer_says_follows_from_the_pages() -> None:
 
 def test_columns_that_are_not_there_cost_next_to_nothing() -> None:
     ts = partial.of_kind("fork", pa.table({"ts": pa.array(range(CUT_AT), pa.timestamp("ns", tz="UTC"))}))
-    group = rowgroups.Encoder(EMPTY).row_group(ts, 4)
+    group = encoder.Encoder(EMPTY).row_group(ts, 4)
     columns = len(pages.leaves(pages.footer(EMPTY)))
     assert len(group.data) < 50 * columns
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-import bpf
-from analyze.reports import reports
-from analyze.rules import known, parts, rules
-from analyze.sqlfile import DIRECTORY
+from sysmon.analyze.trace.reports import reports
+from sysmon.analyze.trace.rules import known, parts, rules
+from sysmon.analyze.trace.sqlfile import DIRECTORY
+from sysmon.bpf.kinds import KINDS
 
 COLUMNS = [c.name for c in rules()[0].columns]
 
@@ -39,7 +39,7 @@ def test_every_rule_says_what_it_rests_on(rule: Any) -> None:
     (last,) = re.findall(r"^    ('[\w, ]*'|CASE WHEN .* END)\nFROM", rule.sql, re.MULTILINE)
     every = re.findall(r"'([\w, ]*)'", last)
     said = max(every, key=len)
-    views = {k.view: k.name for k in bpf.KINDS} | {"call": "syscall_stats"}
+    views = {k.view: k.name for k in KINDS} | {"call": "syscall_stats"}
     named = set(re.findall(r"\b(?:main|finding)\.(\w+)", rule.sql))
     read = {views[name] for name in named & views.keys()} - {"loss"}
     assert read - {"exec"} <= set(said.split(", "))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import analyze
-from analyze import database, scratch
-from analyze.errors import BrokenTrace, CannotWrite
-from analyze.result import Result
-from recorder.writer import TraceWriter
+import sysmon
+from sysmon.analyze.trace import database, scratch
+from sysmon.analyze.trace.result import Result
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.errors import BrokenTrace, CannotWrite
 from tests import traces
 from tests.traces import at, born, row
 from tests.unit.test_partial import META, cut
@@ -50,11 +50,11 @@ def test_nobody_else_can_look_into_it_and_it_is_gone_at_the_end(place: Path) -> 
 
 
 def test_a_trace_has_one_while_it_is_open(place: Path, trace: Path) -> None:
-    with analyze.open_trace(trace):
+    with sysmon.open(trace):
         (path,) = place.iterdir()
         assert path.stat().st_mode & 0o7777 == 0o700
     assert not os.listdir(place)
-    left = analyze.open_trace(trace)
+    left = sysmon.open(trace)
     assert os.listdir(place)
     del left
     assert not os.listdir(place)
@@ -73,7 +73,7 @@ def test_a_forked_process_takes_nothing_away(place: Path) -> None:
 def left_by_kill(*files: str) -> Path:
     """The directory of a process that was killed."""
     code = (
-        "import os, signal; from analyze import scratch; path = scratch.new_directory()\n"
+        "import os, signal; from sysmon.analyze.trace import scratch; path = scratch.new_directory()\n"
         f"for name in {files!r}: (path / name).write_bytes(b'private')\n"
         "print(path, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -117,7 +117,7 @@ def test_nothing_else_is_taken_away(place: Path) -> None:
 def test_without_room_for_it_queries_that_need_none_run(place: Path, trace: Path) -> None:
     for name in (str(place / "absent"), "/proc"):
         tempfile.tempdir = name
-        with analyze.open_trace(trace) as opened:
+        with sysmon.open(trace) as opened:
             assert opened.sql("SELECT count(*) FROM execs").fetchall() == [(1,)]
 
 
@@ -125,7 +125,7 @@ def test_a_query_that_needs_too_much_says_what_to_do(place: Path, trace: Path, m
     monkeypatch.setattr(database, "SPILL_BYTES", 20 << 20)
     monkeypatch.setattr(database, "MEMORY_BYTES", 100 << 20)
     said = pytest.raises(BrokenTrace, match=r"temporary files.*ask for less")
-    with analyze.open_trace(trace) as opened, said, opened.reading():
+    with sysmon.open(trace) as opened, said, opened.reading():
         next(Result.of(opened.sql(LONG)).rows)
     assert not os.listdir(place)
 
@@ -135,7 +135,7 @@ def test_a_full_disk_for_temporary_files_is_named(place: Path, trace: Path) -> N
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20M", "tmpfs", place], check=True)
     try:
         said = pytest.raises(CannotWrite, match=r"No space left.*TMPDIR")
-        with analyze.open_trace(trace) as opened, said, opened.reading():
+        with sysmon.open(trace) as opened, said, opened.reading():
             next(Result.of(opened.sql(LONG)).rows)
         assert not os.listdir(place)
     finally:
@@ -173,7 +173,7 @@ def test_what_is_ignored_stays_ignored(place: Path, trace: Path) -> None:
 def test_who_imports_it_keeps_the_handlers_of_signals(place: Path, trace: Path) -> None:
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]
-    with analyze.open_trace(trace) as opened:
+    with sysmon.open(trace) as opened:
         opened.sql("SELECT 1").fetchall()
         assert [signal.getsignal(number) for number in numbers] == before
 
@@ -181,7 +181,7 @@ def test_who_imports_it_keeps_the_handlers_of_signals(place: Path, trace: Path) 
 def test_what_hears_of_no_signal_is_ended(place: Path) -> None:
     """Something else than a query, which nothing interrupts: it takes minutes, and Python hears of the signal then."""
     code = (
-        "import hashlib; from analyze import ends, scratch\n"
+        "import hashlib; from sysmon.analyze.trace import ends, scratch\n"
         "with ends.clean():\n"
         " (scratch.new_directory() / 'file').touch(); print(flush=True)\n"
         " hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
@@ -201,7 +201,7 @@ def test_the_copy_of_a_recording_that_was_cut_off(place: Path, tmp_path: Path) -
     recorded.begin(META)
     recorded.commit({})
     cut(tmp_path / "t.parquet", recorded)
-    with analyze.open_trace(tmp_path / "t.parquet") as trace:
+    with sysmon.open(tmp_path / "t.parquet") as trace:
         assert trace.source.path.parent.parent == place
         assert {path.stat().st_mode & 0o7777 for path in place.iterdir()} == {0o700}
     assert not os.listdir(place)

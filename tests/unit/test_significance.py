@@ -5,7 +5,7 @@ from math import erfc, isnan, sqrt
 import numpy as np
 import pytest
 
-from analyze.diff.significance import Side, adjusted, mean_p, order_p, rate_p, share_p, student_p
+from sysmon.analyze.diff.significance import Side, adjusted, mean_p, order_p, rate_p, share_p, student_p
 
 NAN = float("nan")
 

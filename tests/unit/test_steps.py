@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-import analyze
-from analyze.summary import losses_line
-from bpf import csource, lifecycle, steps
-from recorder import kernel
-from recorder.steps import Steps
+import sysmon
+from sysmon.analyze.text.summary import losses_line
+from sysmon.bpf.kinds import lifecycle, throttle
+from sysmon.bpf.programs import csource
+from sysmon.recorder.load import kernel
+from sysmon.recorder.read.throttle import Steps
 from tests import traces
 from tests.traces import at, row
 
@@ -17,11 +18,11 @@ PAGE = csource.Sizes(2, 4096, max_rate=7)
 
 
 def test_what_says_who_a_process_is_never_steps_down() -> None:
-    assert not {k.name for k in lifecycle.KINDS} & set(steps.STEPPED)
+    assert not {k.name for k in lifecycle.KINDS} & set(throttle.STEPPED)
     text = csource.declarations(PAGE)
     assert "#define MAX_RATE 7\n" in text
     assert "MAX_RATE" not in csource.declarations(csource.Sizes(2, 4096))
-    for number, kind in enumerate(steps.STEPPED):
+    for number, kind in enumerate(throttle.STEPPED):
         assert f"#define STEP_{kind} {number}\n" in text
         assert csource.losses()[f"{kind}_stepped"] == ("stepped down", kind)
 
@@ -59,7 +60,7 @@ def test_each_step_is_a_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_reader_is_told(tmp_path, causes: tuple[str, ...], line: str) -> None:  # type: ignore[no-untyped-def]
     losses = [row("loss", at(3), cause=cause, place="open", lost=11) for cause in causes]
     path = traces.write(tmp_path / "t.parquet", [row("clock", at(0), event="start"), *losses])
-    with analyze.open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         assert losses_line(trace) == line
         found = trace.report("findings").fetchall()
         assert any("stepped down open" in str(r) for r in found if r[0] == "low"), found

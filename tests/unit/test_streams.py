@@ -16,16 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sysmon
-from analyze.html.report import write_html
-from analyze.screen import ALARM, Screen
-from bpf import partial, streams
-from bpf.safe_text import ACTING, for_output, json_escaped
-from recorder.writer import TraceWriter
+from sysmon import streams
+from sysmon.analyze.html.report import write_html
+from sysmon.analyze.text.screen import ALARM, Screen
+from sysmon.bpf.trace_file import partial
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.safe_text import ACTING, for_output, json_escaped
 from tests import hostile, traces
 from tests.unit.test_partial import META, cut
 
 SYSMON = Path(sys.executable).with_name("sysmon")
-ROOT = Path(sysmon.__file__).parent
+ROOT = Path(sysmon.__file__).parents[1]
 
 
 def acts(text: str) -> list[str]:
@@ -95,7 +96,7 @@ def test_all_ways_to_write_are_guarded(write: object, monkeypatch: pytest.Monkey
 
 def test_warnings_and_tracebacks_are_guarded() -> None:
     code = (
-        "import warnings; from bpf import streams; streams.guard()\n"
+        "import warnings; from sysmon import streams; streams.guard()\n"
         f"warnings.warn({EVIL!r}); raise ValueError({EVIL!r})"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -152,10 +153,10 @@ def test_every_command_on_a_hostile_trace(tmp_path: Path) -> None:
 
 
 def test_a_page_of_a_hostile_trace_holds_nothing_that_acts(tmp_path: Path) -> None:
-    import analyze
+    import sysmon
 
     page = io.BytesIO()
-    with analyze.open_trace(hostile.trace(tmp_path / "t.parquet")) as trace:
+    with sysmon.open(hostile.trace(tmp_path / "t.parquet")) as trace:
         write_html(trace, page, limit=20)
     assert not acts(page.getvalue().decode())
 

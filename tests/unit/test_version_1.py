@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 import sysmon
-from analyze import open_trace
-from analyze.charts import CHARTS
-from analyze.errors import NoData
-from analyze.reports import reports
-from bpf import schema
+import sysmon.commands
+from sysmon.analyze.charts import CHARTS
+from sysmon.analyze.trace.reports import reports
+from sysmon.bpf.trace_file import schema
+from sysmon.errors import NoData
 
 FOLDER = Path(__file__).parents[1] / "data" / "version_1"
 TRACES = sorted(FOLDER.glob("*.parquet"))
@@ -22,14 +22,14 @@ TRACES = sorted(FOLDER.glob("*.parquet"))
 def test_they_are_of_version_1() -> None:
     assert TRACES
     for path in TRACES:
-        with open_trace(path) as trace:
+        with sysmon.open(path) as trace:
             assert trace.metadata["schema_version"] == 1 < schema.VERSION
         assert "occupied_ns" not in pq.read_schema(path).names
 
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
 def test_every_report_answers(path: Path) -> None:
-    with open_trace(path) as trace:
+    with sysmon.open(path) as trace:
         for report in reports():
             trace.report(report.name).fetchall()
         assert trace.report("cpu").fetchall() and trace.report("processes").fetchall()
@@ -41,17 +41,17 @@ def test_every_report_answers(path: Path) -> None:
 @pytest.mark.parametrize("command", ["report", "info"])
 def test_commands_answer(command: str) -> None:
     for path in TRACES:
-        done = CliRunner().invoke(sysmon.cli, [command, str(path)])
+        done = CliRunner().invoke(sysmon.commands.cli, [command, str(path)])
         assert done.exit_code == 0, done.output
 
 
 def test_two_of_them_and_charts(tmp_path: Path) -> None:
     first, second = map(str, TRACES[:2])
-    assert CliRunner().invoke(sysmon.cli, ["diff", first, second]).exit_code == 0
+    assert CliRunner().invoke(sysmon.commands.cli, ["diff", first, second]).exit_code == 0
     drawn = 0
     for name in CHARTS:
         out = str(tmp_path / f"{name}.png")
-        done = CliRunner().invoke(sysmon.cli, ["chart", first, name, "-o", out])
+        done = CliRunner().invoke(sysmon.commands.cli, ["chart", first, name, "-o", out])
         drawn += done.exit_code == 0
         assert done.exit_code == 0 or isinstance(done.exception, NoData), done.exception
     assert drawn >= 5

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import analyze
-from analyze.errors import BrokenTrace
-from bpf import files, lifecycle, partial, schema
-from bpf.metadata import Recording
-from recorder.errors import CannotWrite
-from recorder.writer import TraceWriter
+import sysmon
+from sysmon.bpf.kinds import files, lifecycle
+from sysmon.bpf.trace_file import partial, schema
+from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.errors import BrokenTrace, CannotWrite
 from tests import traces
 
 META: Recording = traces.recording()
@@ -59,16 +59,16 @@ def test_every_flipped_bit_before_the_footer_is_found(tmp_path: Path) -> None:
     out.add(lifecycle.FORK, forks(*range(META["started_ns"], META["started_ns"] + 5000)))
     out.finish(META)
     whole = path.read_bytes()
-    analyze.open_trace(path).close()
+    sysmon.open(path).close()
     footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
     for at in range(4, footer, 397):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
         with pytest.raises(BrokenTrace):
-            analyze.open_trace(path)
+            sysmon.open(path)
     described = whole.index(b'"started_ns": ') + 20
     path.write_bytes(whole[:described] + bytes([whole[described] ^ 1]) + whole[described + 1 :])
     with pytest.raises(BrokenTrace):
-        analyze.open_trace(path)
+        sysmon.open(path)
 
 
 @pytest.mark.parametrize("random", [False, True], ids=["become small", "stay as they are"])

@@ -1,4 +1,4 @@
--- Smallest latency of a bucket [ns]; SYSCALL_STATS in bpf/syscalls.py defines them. One of more than 273 years (487 and
+-- Smallest latency of a bucket [ns]; SYSCALL_STATS in bpf/kinds/syscalls.py defines them. One of more than 273 years (487 and
 -- above) is damage and has none.
 CREATE MACRO unfiltered.bucket_low_ns(bucket) AS CASE
     WHEN bucket < 8 THEN bucket

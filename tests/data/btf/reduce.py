@@ -2,7 +2,7 @@
 
 What stays has its own offsets, sizes, names and order. A struct that is not in STRUCTS loses its members, and a
 pointer in a struct points to void; anonymous structs and unions stay whole, as their members are their parent's.
-Written apart from recorder/btf.py, which it is there to test.
+Written apart from recorder/load/btf.py, which it is there to test.
 """
 
 import struct

@@ -12,15 +12,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-import analyze
-from analyze.newfile import new_file
-from analyze.source import inspect
-from bpf import lifecycle, schema
-from bpf.errors import SysmonError
-from recorder import privilege
-from recorder.flight import FlightWriter, Keep
-from recorder.rotate import RotatingWriter, Rotation
-from recorder.writer import TraceWriter
+import sysmon
+from sysmon.analyze.newfile import new_file
+from sysmon.analyze.trace.source import inspect
+from sysmon.bpf.kinds import lifecycle
+from sysmon.bpf.trace_file import schema
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.errors import SysmonError
+from sysmon.recorder.output.flight import FlightWriter, Keep
+from sysmon.recorder.output.rotate import RotatingWriter, Rotation
+from sysmon.recorder.own import privilege
 from tests import traces
 from tests.live.attacks.stage import MALLORY, OTHER, TRIES, Stage, stage
 from tests.live.recording import SYSMON
@@ -79,7 +80,7 @@ def test_who_takes_the_name_of_a_directory_that_is_over_gets_nothing_cut(scene: 
             assert scene.roots() == before
     made = list(scene.sticky.glob("t*.parquet"))
     assert made
-    assert all(analyze.open_trace(path).sql("SELECT count(*) > 0 FROM forks").fetchall() == [(True,)] for path in made)
+    assert all(sysmon.open(path).sql("SELECT count(*) > 0 FROM forks").fetchall() == [(True,)] for path in made)
 
 
 @pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
@@ -188,7 +189,7 @@ def test_a_recording_under_attack_ends_well(scene: Stage, options: tuple[str, ..
     made = [path for path in place.glob("t*.parquet") if path.is_file()]
     assert made
     for path in made:
-        analyze.open_trace(path).close()
+        sysmon.open(path).close()
 
 
 @pytest.mark.usefixtures("live_kernel")

@@ -14,11 +14,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-import analyze
-from analyze.repair import make_whole
-from bpf import partial
-from bpf.directory import Directory
-from bpf.errors import SysmonError
+import sysmon
+from sysmon.analyze.edit.repair import make_whole
+from sysmon.bpf.trace_file import partial
+from sysmon.bpf.trace_file.directory import Directory
+from sysmon.errors import SysmonError
 from tests.fuzz import seeds
 from tests.live.attacks.stage import MALLORY, OTHER, TRIES, Stage, stage
 from tests.live.recording import SYSMON
@@ -190,7 +190,7 @@ def test_it_is_copied_and_stays_his(scene: Stage, seed: Path, damage: object) ->
     assert os.listdir(scene.theirs) == ["t.parquet"]
     assert (scene.theirs / "t.parquet").stat().st_uid == MALLORY
     assert_tidy(ran("report", scene.theirs / "t.parquet"))
-    analyze.open_trace(scene.theirs / "t.parquet").close()
+    sysmon.open(scene.theirs / "t.parquet").close()
 
 
 def test_what_is_copied_to_be_read_is_no_more_than_two_gigabytes(scene: Stage, seed: Path) -> None:
@@ -237,7 +237,7 @@ def test_one_that_others_may_write_to_is_copied(scene: Stage, seed: Path) -> Non
 def test_another_user_reads_what_he_can_open(scene: Stage, seed: Path) -> None:
     """The rule about owners is root's: who may read a file may read a copy of it."""
     made = planted(scene, seed, user=OTHER)
-    analyze.open_trace(made).close()  # so that all is imported: our modules may lie where he cannot read them
+    sysmon.open(made).close()  # so that all is imported: our modules may lie where he cannot read them
     child = os.fork()
     if not child:
         status = 1
@@ -245,7 +245,7 @@ def test_another_user_reads_what_he_can_open(scene: Stage, seed: Path) -> None:
             os.setgid(MALLORY)
             os.setgroups([])
             os.setuid(MALLORY)
-            with analyze.open_trace(made) as trace:
+            with sysmon.open(made) as trace:
                 status = int(not trace.metadata["rows"]["cpu"])
         finally:
             os._exit(status)

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import analyze
+import sysmon
 from tests.live.oracles.figure import Figure
 from tests.live.recording import python, recording, wait_for
 
@@ -58,7 +58,7 @@ def peaks(folder: Path) -> list[Figure] | None:
     with recording(folder / "peaks.parquet", "--interval", "30") as r:
         processes = [python(code + SAY, stdout=subprocess.PIPE) for code in LIVES.values()]
         exact = [int(p.communicate()[0]) << 10 for p in processes]
-    with analyze.open_trace(r.path) as trace:
+    with sysmon.open(r.path) as trace:
         if "peak_rss_bytes" in trace.metadata["unmeasured"]:
             return None
     pids = [p.pid for p in processes]

@@ -1,0 +1,1 @@
+"""Makes a trace from what there is of one."""

@@ -1,0 +1,1 @@
+"""A recorded system call as text, in the way of strace."""

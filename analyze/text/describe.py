@@ -1,0 +1,257 @@
+"""What a trace says of itself, in words: pairs of a name and a text, for the summary and for `sysmon info`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from sysmon.analyze.trace.source import MAX_ELEMENTS, MAX_STRING_BYTES
+from sysmon.analyze.trace.window import iso
+from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS
+from sysmon.bpf.trace_file import schema
+from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING
+from sysmon.safe_text import one_line
+
+if TYPE_CHECKING:
+    from sysmon.analyze.trace.trace import Trace
+    from sysmon.bpf.trace_file.metadata import Recording
+
+Pairs = list[tuple[str, str]]
+
+ENDS = {
+    CUT_OFF: "cut off, as the recorder was killed or could not write on",
+    RUNNING: "still being recorded",
+}
+"""How recordings ended that came to no end of their own."""
+
+
+OFF_LINE = """
+SELECT cpu, SUM(offline_ns) / 1e9 FROM main.host WHERE offline_ns > 0 GROUP BY cpu ORDER BY cpu NULLS LAST
+"""
+
+STEPS = """
+SELECT at_ns, jump / 1e9
+FROM (
+    SELECT
+        epoch_ns(ts) AS at_ns,
+        CAST(realtime_ns AS HUGEINT) - boottime_ns
+            - LAG(CAST(realtime_ns AS HUGEINT) - boottime_ns) OVER (ORDER BY ts) AS jump,
+        CAST(boottime_ns AS HUGEINT) - LAG(boottime_ns) OVER (ORDER BY ts) AS passed
+    FROM unfiltered.clocks
+)
+WHERE ABS(jump) > 1000000 + passed / 1000
+ORDER BY at_ns
+"""
+"""Where the wall clock moved otherwise than the other by more than a millisecond, and by more than twice as much as
+adjtimex(2) slews it, which is 500 us a second."""
+
+NAMED = 4
+"""Of what there may be many, so many are named."""
+
+
+def happened(trace: Trace) -> Pairs:
+    """What befell the machine's CPUs and clocks meanwhile, which every figure is to be read with."""
+    out = []
+    if off := trace.own(OFF_LINE).fetchall():
+        parts = [f"CPU {cpu} for {off_s:.3f} s" for cpu, off_s in off[:NAMED]]
+        more = f", and {len(off) - NAMED} more" if len(off) > NAMED else ""
+        out.append(("off line", f"{', '.join(parts)}{more}"))
+    if steps := trace.own(STEPS).fetchall():
+        parts = [f"by {by:+.3f} s before {iso(at_ns, 3)}" for at_ns, by in steps[:NAMED]]
+        more = f", and {len(steps) - NAMED} times more" if len(steps) > NAMED else ""
+        out.append(("wall clock", f"was set {', '.join(parts)}{more}; times go on by the clock of the beginning"))
+    return out
+
+
+def heading(trace: Trace) -> Pairs:
+    """The few lines that come before any answer."""
+    info = trace.metadata
+    out = [
+        ("trace", f"{trace.source.path.name}, {size(trace.source.size_bytes)}, {sum(info['rows'].values()):,} rows"),
+        ("host", host(info)),
+        ("span", span(info)),
+    ]
+    if info.get("ring"):
+        out.append(("kept", kept(info)))
+    if info.get("rotate"):
+        out.append(("file", file_of(info)))
+    out += happened(trace)
+    if trace.source.unfinished and info["stopped_by"] != RUNNING:
+        out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes one file of it"))
+    if info["command"] is not None:
+        out.append(("command", command(info)))
+    if chosen(info):
+        out.append(("only", chosen(info)))
+    if left_out(info):
+        out.append(("without", left_out(info)))
+    window = asked(trace)
+    if window:
+        out.append(("window", window))
+    missing = [f"{p['name']} ({p['reason']})" for p in info["probes"] if not p["attached"]]
+    missing += [f"{column} ({reason})" for column, reason in info["unmeasured"].items()]
+    if missing:
+        out.append(("not seen", "; ".join(missing)))
+    return out
+
+
+def chosen(info: Recording) -> str:
+    """Which processes were asked for; empty: all."""
+    parts = []
+    if info["pids"]:
+        parts.append(f"pids {', '.join(map(str, info['pids']))}")
+    if info["comms"]:
+        parts.append(f"named {', '.join(info['comms'])}")
+    if info["uids"]:
+        parts.append(f"of uids {', '.join(map(str, info['uids']))}")
+    if info["cgroup"]:
+        parts.append(f"of cgroup {info['cgroup']}")
+    if parts and info["children"]:
+        parts.append("and their descendants")
+    return ", ".join(parts)
+
+
+def followed(info: Recording) -> str:
+    """Which processes were recorded."""
+    if chosen(info):
+        return f"only {chosen(info)}"
+    return "all" if info["command"] is None else "only the command and its descendants"
+
+
+def left_out(info: Recording) -> str:
+    """Which kinds of rows were not recorded though they are by default; empty: none. `rows` has all that there were."""
+    known = (k.name for k in KINDS if k.name in DEFAULT_KINDS and k.name in info["rows"])
+    return ", ".join(name for name in known if name not in info["kinds"])
+
+
+def events(info: Recording) -> str:
+    """Which system calls are rows of their own."""
+    return f"system calls: {', '.join(info.get('syscalls') or ()) or 'all'}"
+
+
+def everything(trace: Trace) -> Pairs:
+    """All that the metadata says."""
+    info = trace.metadata
+    attached = [p["name"] for p in info["probes"] if p["attached"]]
+    out = [
+        ("trace", f"{trace.source.path}, {size(trace.source.size_bytes)}"),
+        ("checksum", checksum(trace)),
+        ("written by", f"sysmon {info['sysmon_version']}, schema version {info['schema_version']}"),
+        ("host", host(info)),
+        ("span", span(info)),
+        *happened(trace),
+        ("typed", shlex.join(info["command_line"])),
+        ("command", "none" if info["command"] is None else command(info)),
+        ("processes", followed(info)),
+        ("kinds", ", ".join(info["kinds"])),
+        ("events", "none of system calls" if info.get("syscalls") is None else events(info)),
+        ("recorder", f"process {info['recorder_pid']}, started {seconds(info['recorder_start'])} s after boot"),
+        ("clock", f"ts is CLOCK_BOOTTIME plus {info['clock_offset_ns']} ns"),
+        ("probes", ", ".join(attached) or "none"),
+    ]
+    out += [
+        ("not attached", f"{p['name']} ({p['tracepoint']}): {p['reason']}") for p in info["probes"] if not p["attached"]
+    ]
+    out += [("not measured", f"{column}: {reason}") for column, reason in info["unmeasured"].items()]
+    out += [("rows", f"{kind} {count:,}") for kind, count in info["rows"].items() if kind in info["kinds"]]
+    out += [("lost", f"{loss['lost']:,} {loss['cause']}: {loss['place']}") for loss in info["losses"]]
+    if not info["losses"]:
+        out.append(("lost", "nothing"))
+    return out
+
+
+def checksum(trace: Trace) -> str:
+    """Whether the file is as it was written. One whose checksum is wrong is not opened."""
+    if trace.source.unfinished:
+        return "none yet: the file is not complete, and each part of it was checked"
+    if has_checksum(trace):
+        return "right: the file is as it was written, by whomever"
+    return "none (another program wrote the file, or it was edited): damage would not be noticed"
+
+
+def has_checksum(trace: Trace) -> bool:
+    """Whether the file has one."""
+    limits = {"thrift_string_size_limit": MAX_STRING_BYTES, "thrift_container_size_limit": MAX_ELEMENTS}
+    with pq.ParquetFile(trace.source.path, **limits) as file:
+        return schema.CHECKSUM_KEY in (file.metadata.metadata or {})
+
+
+def kept(info: Recording) -> str:
+    """What a flight recorder kept."""
+    before = seconds(info["started_ns"] - info.get("began_ns", info["started_ns"]))
+    return f"the last of a recording (--ring {info.get('ring')}); {before} s before it are not kept"
+
+
+def file_of(info: Recording) -> str:
+    """Which of a recording's files this is."""
+    before = seconds(info["started_ns"] - info.get("began_ns", info["started_ns"]))
+    return (
+        f"{info.get('file', 1)} of a recording in several (--rotate {info.get('rotate')}) that began {before} s earlier"
+    )
+
+
+def host(info: Recording) -> str:
+    """The machine in a line."""
+    h = info["host"]
+    parts = [h["name"], h["os"], f"Linux {h['kernel']} {h['arch']}", f"{h['cpus']} CPUs"]
+    if h["memory_bytes"] is not None:
+        parts.append(size(h["memory_bytes"]))
+    return ", ".join(p for p in parts if p)
+
+
+def span(info: Recording) -> str:
+    """When, how long, and why it ended."""
+    length = seconds(info["ended_ns"] - info["started_ns"])
+    return (
+        f"{iso(info['started_ns'], 3).replace('T', ' ').rstrip('Z')} UTC, {length} s, a snapshot every "
+        f"{info['interval_s']:g} s, {ENDS.get(info['stopped_by']) or 'ended by ' + info['stopped_by']}"
+    )
+
+
+def command(info: Recording) -> str:
+    """The command that was followed, and how it ended."""
+    status = info["command_status"]
+    ended = "still running at the end" if status is None else f"exit status {status}"
+    if status is None and info["stopped_by"] == CUT_OFF:
+        ended = "how it ended is not known"
+    return f"{shlex.join(info['command'] or [])} ({ended})"
+
+
+def asked(trace: Trace) -> str:
+    """The part of the trace that was asked for; empty if all."""
+    started_ns = trace.metadata["started_ns"]
+    parts = []
+    if trace.since_ns is not None:
+        parts.append(f"since {_offset(trace.since_ns - started_ns)}")
+    if trace.until_ns is not None:
+        parts.append(f"until {_offset(trace.until_ns - started_ns)}")
+    ended_ns = trace.metadata["ended_ns"]
+    if trace.since_ns is not None and trace.since_ns >= ended_ns:
+        parts.append(f"after the end of the recording at +{seconds(ended_ns - started_ns)} s")
+    if trace.until_ns is not None and trace.until_ns <= started_ns:
+        parts.append("before the recording began")
+    parts += [f"pid {pid}" for pid in trace.pids]
+    parts += [f"comm {comm}" for comm in trace.comms]
+    parts += [f"cgroup {cgroup}" for cgroup in trace.cgroups]
+    return ", ".join(parts)
+
+
+def _offset(ns: int) -> str:
+    return f"{'' if ns < 0 else '+'}{seconds(ns)} s"
+
+
+def seconds(ns: int) -> str:
+    """Nanoseconds as seconds with three decimals, rounded down."""
+    sign, ns = ("-", -ns) if ns < 0 else ("", ns)
+    return f"{sign}{ns // 10**9}.{ns % 10**9 // 10**6:03d}"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that keeps the number short."""
+    value, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{count} bytes" if unit == "bytes" else f"{value:.1f} {unit}"

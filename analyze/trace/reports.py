@@ -1,0 +1,87 @@
+"""The reports: every `.sql` file of this package's `sql` directory is one, under the file's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import cache
+
+from sysmon.analyze.trace.sqlfile import DIRECTORY, Column, View, read_view
+from sysmon.bpf.kinds import KINDS
+from sysmon.errors import BadRequest, did_you_mean
+
+Report = View
+"""A report is a view in the schema `report`: name, title, doc, columns and statement."""
+
+ORDER = (
+    "findings",
+    "syscalls",
+    "syscalls_by_process",
+    "syscall_errors",
+    "syscall_histogram",
+    "syscall_histogram_by_process",
+    "latency_timeline",
+    "syscalls_in_flight",
+    "slow_calls",
+    "processes",
+    "process_tree",
+    "lives",
+    "storms",
+    "restarts",
+    "failures",
+    "execs",
+    "cpu",
+    "cpu_timeline",
+    "runqueue",
+    "cpus",
+    "memory",
+    "pss",
+    "memory_growth",
+    "memory_timeline",
+    "kernel_memory",
+    "page_faults",
+    "cgroups",
+)
+"""The order in which reports are listed; the others follow by name."""
+
+__all__ = ["Column", "Report", "find_report", "reports"]
+
+
+@cache
+def reports() -> tuple[Report, ...]:
+    """All reports, in the order in which they are listed."""
+    found = [read_view(path) for path in sorted((DIRECTORY / "reports").glob("*.sql"))]
+    return tuple(sorted(found, key=lambda r: (ORDER.index(r.name) if r.name in ORDER else len(ORDER), r.name)))
+
+
+def find_report(name: str) -> Report:
+    """The report of this name. Raises BadRequest, naming those that are near."""
+    known = {r.name: r for r in reports()}
+    if name in known:
+        return known[name]
+    if name.endswith(".parquet"):
+        raise BadRequest(f"sysmon report takes one trace: give {name!r} to a call of its own")
+    hint = did_you_mean(name, known, "`sysmon report --list` shows them")
+    raise BadRequest(f"there is no report {name!r}; {hint}")
+
+
+def absent(report: Report, recorded: Collection[str]) -> str:
+    """Why the report cannot have all its rows, as kinds that it reads were not recorded; empty if they were."""
+    read = _views_of(report.sql)
+    kinds = [k.name for k in KINDS if k.view in read and k.name not in recorded]
+    return f"recorded without {', '.join(kinds)}: record again with it" if kinds else ""
+
+
+def _views_of(sql: str) -> set[str]:
+    """The views that a statement reads for rows, and those that these are made of. Processes only name rows."""
+    found: set[str] = set()
+    todo = [sql]
+    while todo:
+        for schema, name in set(re.findall(r"\b(main|finding)\.(\w+)", todo.pop())):
+            if name in found or name in ("processes", "process"):
+                continue
+            found.add(name)
+            path = DIRECTORY / ("views" if schema == "main" else "findings/parts") / f"{name}.sql"
+            if path.exists():
+                todo.append(read_view(path).sql)
+    return found

@@ -1,0 +1,158 @@
+"""The rows of a query, a batch at a time, as plain Python values: what every output format starts from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sysmon.analyze.trace.presentable import presentable
+from sysmon.analyze.trace.window import iso
+
+if TYPE_CHECKING:
+    import duckdb
+
+BATCH_ROWS = 2_048
+"""Rows that DuckDB computes at a time: with fewer in a batch no more of them are in memory."""
+
+PYTHON_ROWS, PYTHON_BYTES = 1_000, 8 << 20
+"""Of how many rows and bytes Python values are made at a time: many readers want no more than the first."""
+
+NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+class Instant(int):
+    """A moment: UTC ns since 1970. Python's own datetime stops at microseconds."""
+
+    def __str__(self) -> str:
+        return iso(self)
+
+
+class Bytes(str):
+    """The text of bytes, those that are not UTF-8 as \\xNN, with the bytes themselves."""
+
+    raw: bytes
+
+    @classmethod
+    def of(cls, raw: bytes) -> Bytes:
+        """The text of these bytes."""
+        text = cls(raw.decode("utf-8", errors="backslashreplace"))
+        text.raw = raw
+        return text
+
+
+Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+
+
+class Rows:
+    """The rows of a query, each once."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = _slices(batches)
+        self._row: Iterator[tuple[Value, ...]] = iter(())
+
+    def __iter__(self) -> Iterator[tuple[Value, ...]]:
+        return self
+
+    def __next__(self) -> tuple[Value, ...]:
+        while True:
+            for row in self._row:
+                return row
+            self._row = zip(*map(_values, next(self._batches).columns), strict=True)
+
+    def count_rest(self) -> int:
+        """How many rows were not read. Makes no Python values of them, which takes longer than most queries."""
+        begun = sum(1 for _ in self._row)
+        return begun + sum(int(batch.num_rows) for batch in self._batches)
+
+
+@dataclass
+class Result:
+    """Column names, whether each column holds numbers, and the rows, which can be read once.
+
+    The legend stands below a table of them. `beyond` says how many more rows there are than can be read. `whole` says
+    of which columns, beside those of numbers, a table cuts nothing; empty: of none.
+    """
+
+    names: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: Iterator[tuple[Value, ...]]
+    legend: str = ""
+    beyond: int = 0
+    whole: tuple[bool, ...] = ()
+
+    @staticmethod
+    def of(relation: duckdb.DuckDBPyRelation, beyond: int = 0) -> Result:
+        """Starts the query. Its errors come here or while the rows are read."""
+        reader = presentable(relation).to_arrow_reader(BATCH_ROWS)
+        types = [f.type for f in reader.schema]
+        numeric = tuple(pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t) for t in types)
+        whole = tuple(pa.types.is_temporal(t) or pa.types.is_boolean(t) for t in types)
+        return Result(tuple(relation.columns), numeric, Rows(reader), beyond=beyond, whole=whole)
+
+    def count_rest(self) -> int:
+        """How many rows were not read; none can be after it."""
+        return self.beyond + (self.rows.count_rest() if isinstance(self.rows, Rows) else sum(1 for _ in self.rows))
+
+    def records(self) -> Iterator[dict[str, Value]]:
+        """The rows as mappings from column name to value."""
+        return (dict(zip(self.names, row, strict=True)) for row in self.rows)
+
+
+def _slices(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        step = min(PYTHON_ROWS, 1 + batch.num_rows * PYTHON_BYTES // (batch.get_total_buffer_size() + 1))
+        for at in range(0, batch.num_rows, step):
+            yield batch.slice(at, step)
+
+
+def _values(column: pa.Array) -> list[Value]:
+    if pa.types.is_timestamp(column.type):
+        scale = NS_PER[column.type.unit]
+        return [None if v is None else Instant(v * scale) for v in column.cast(pa.int64()).to_pylist()]
+    if pa.types.is_nested(column.type):
+        return [_nested(scalar) for scalar in column]
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_finite(column), column, None)
+    values: list[Value] = column.to_pylist()
+    return values if _is_plain(column.type) else [_plain(v) for v in values]
+
+
+def _is_plain(of: pa.DataType) -> bool:
+    """Whether Python's values of this type are what JSON has. Floating point is, where it is finite."""
+    if pa.types.is_dictionary(of):
+        return _is_plain(of.value_type)
+    types = pa.types
+    return bool(types.is_integer(of) or types.is_floating(of) or types.is_string(of) or types.is_boolean(of))
+
+
+def _nested(scalar: pa.Scalar) -> Value:
+    if not scalar.is_valid:
+        return None
+    if isinstance(scalar, pa.MapScalar):
+        return [[_nested(entry["key"]), _nested(entry["value"])] for entry in scalar.values]
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _nested(value) for name, value in scalar.items()}
+    if isinstance(scalar, pa.ListScalar | pa.FixedSizeListScalar | pa.LargeListScalar):
+        return [_nested(value) for value in scalar.values]
+    if isinstance(scalar, pa.TimestampScalar):
+        return Instant(scalar.value * NS_PER[scalar.type.unit])
+    return _plain(scalar.as_py())
+
+
+def _plain(value: object) -> Value:
+    """The value as one that JSON has. What is not a finite number is unknown."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes):
+        return Bytes.of(value)
+    return str(value)

@@ -1,0 +1,48 @@
+"""Every kind of row, declared once: a module a subject. `KINDS` lists all of them."""
+
+from sysmon.bpf.kind import Kind, Map, Ring
+from sysmon.bpf.kinds import (
+    cgroups,
+    cpu,
+    files,
+    kernel_memory,
+    ledger,
+    lifecycle,
+    machine,
+    memory,
+    peers,
+    process_io,
+    sockets,
+    syscall_events,
+    syscalls,
+    throttle,
+)
+
+KINDS: tuple[Kind, ...] = (
+    *lifecycle.KINDS,
+    *syscall_events.KINDS,
+    *syscalls.KINDS,
+    *files.KINDS,
+    *sockets.KINDS,
+    *peers.KINDS,
+    *cpu.KINDS,
+    *memory.KINDS,
+    *process_io.KINDS,
+    *kernel_memory.KINDS,
+    *cgroups.KINDS,
+    *machine.KINDS,
+    *ledger.KINDS,
+    *throttle.KINDS,
+)
+
+DEFAULT_KINDS = frozenset(k.name for k in KINDS if not k.opt_in)
+"""What is recorded unless something else is asked for."""
+
+RING_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Ring))
+
+MAP_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Map))
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of this name. Raises KeyError if there is none."""
+    return {k.name: k for k in KINDS}[name]

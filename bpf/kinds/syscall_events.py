@@ -1,0 +1,133 @@
+"""Each system call as a row of its own, with its arguments: opt-in, as there can be millions in a second."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from sysmon.bpf.columns import ERROR, LATENCY_NS, PID, RESULT, START, TID, TS
+from sysmon.bpf.kind import Col, Kind, Ring
+from sysmon.bpf.kinds.calls import FILE_OPS, OPENS
+from sysmon.bpf.kinds.syscalls import ABI, NR
+from sysmon.bpf.kinds.syscalls import SYSCALL as NAME
+
+KIB, MIB = 1024, 1024 * 1024
+
+NUMBERS = 1024
+"""Numbers of each table that the programs tell apart; the last one stands for all beyond."""
+
+TRACED_CALLS = 3 * NUMBERS
+"""Entries of the programs' map `traced_calls`: native, ia32 and x32 calls."""
+
+NO_ARG = 0xFFFF_5CA1_AB1E_0000
+"""In C an argument that is not known. NULL in the file."""
+
+NO_LENGTH = 0xFFFF_FFFF
+"""In C the length of a string or address that there is none of, or that could not be read. NULL in the file."""
+
+MIN_BUFFER, MAX_BUFFER = 64 * KIB, 1024 * MIB
+"""Least and largest size of a ring that may be asked for [bytes]."""
+
+
+def _arg(position: int) -> Col:
+    ordinal = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth")[position - 1]
+    return Col(
+        f"arg{position}",
+        "u64",
+        f"{ordinal} argument, as its register holds it when the call returns, also if the call has fewer arguments. "
+        "NULL: not known, as of a call in which its thread ended.",
+        null=NO_ARG,
+    )
+
+
+def _string(name: str, doc: str, small: int) -> Col:
+    return Col(
+        name,
+        "bytes",
+        f"{doc} At most 4,095 bytes; those that are not UTF-8 are written as \\xNN. NULL: the call has none, or it "
+        "could not be read.",
+        sizes=(0, small, 4096),
+        null=NO_LENGTH,
+    )
+
+
+SYSCALL = Kind(
+    "syscall",
+    "syscall_events",
+    "One system call that returned in the recording, or never will, if `record --syscalls` asked for it. "
+    "`ts` is when it was entered.",
+    cols=(
+        TS,
+        PID,
+        START,
+        TID,
+        NR,
+        ABI,
+        NAME,
+        RESULT,
+        ERROR,
+        LATENCY_NS,
+        *(_arg(position) for position in range(1, 7)),
+        _string("string1", "The first path, or other text that ends at a NUL, that an argument points to.", 256),
+        _string("string2", "The second such text.", 128),
+        Col(
+            "sockaddr",
+            "binary",
+            "The socket address that an argument points to, as struct sockaddr. NULL: the call has none, or it could "
+            "not be read.",
+            sizes=(0, 128, 128),
+            null=NO_LENGTH,
+        ),
+    ),
+    source=Ring((64 * MIB, 16 * MIB, 2 * MIB)),
+    opt_in=True,
+)
+
+KINDS = (SYSCALL,)
+
+KEEP_EXEC, KEEP_EXIT = 1, 2
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What the programs must know of a call: `struct traced` of events.bpf.c. Arguments by position from 1, 0: none."""
+
+    wanted: int = 1
+    string1: int = 0
+    string2: int = 0
+    address: int = 0
+    length: int = 0
+    length_at: int = 0
+    out: int = 0
+    keep: int = 0
+
+    def raw(self, *, wanted: bool) -> bytes:
+        """The struct's bytes."""
+        return bytes((int(wanted), *astuple(self)[1:]))
+
+
+_FIRST = """
+access chdir chroot statfs stat lstat stat64 lstat64 readlink utime utimes acct swapon swapoff umount umount2
+memfd_create getxattr setxattr listxattr removexattr lgetxattr lsetxattr llistxattr lremovexattr chown32 lchown32
+truncate64 statfs64 mq_open mq_unlink fsopen delete_module
+""".split()
+_SECOND = """
+newfstatat fstatat64 statx faccessat faccessat2 readlinkat utimensat utimensat_time64 futimesat name_to_handle_at
+inotify_add_watch open_tree fspick
+""".split()
+
+CALLS: dict[str, Traced] = {
+    **{name: Traced(string1=s.path, string2=s.path2) for name, s in {**OPENS, **FILE_OPS}.items() if s.path},
+    **{name: Traced(string1=1) for name in _FIRST},
+    **{name: Traced(string1=2) for name in _SECOND},
+    **{name: Traced(string1=1, string2=2) for name in ("pivot_root", "mount")},
+    "move_mount": Traced(string1=2, string2=4),
+    "getcwd": Traced(string1=1, out=1),
+    "execve": Traced(string1=1, keep=KEEP_EXEC),
+    "execveat": Traced(string1=2, keep=KEEP_EXEC),
+    **{name: Traced(keep=KEEP_EXIT) for name in ("exit", "exit_group")},
+    **{name: Traced(address=2, length=3) for name in ("connect", "bind")},
+    "sendto": Traced(address=5, length=6),
+    "recvfrom": Traced(address=5, length_at=6, out=1),
+    **{name: Traced(address=2, length_at=3, out=1) for name in ("accept", "accept4", "getsockname", "getpeername")},
+}
+"""The calls of which the programs read more than the registers. A name that a machine's table lacks is left out."""

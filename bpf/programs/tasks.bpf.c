@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// Programs of task iterators: the kernel calls them for each thread when user space reads (Linux 5.8).
+//
+// What they write, user space reads: struct task and struct holding of bpf/programs/tasks.py. The kernel calls a program once more
+// for a thread whose row found no room in what was read, so a second call has to change nothing.
+
+#define SEQ_WRITE 127  // BPF_FUNC_seq_write, include/uapi/linux/bpf.h
+
+#define PF_KTHREAD 0x00200000  // include/linux/sched.h
+
+#define NOT_COUNTED 0xffffffff
+
+// struct bpf_iter__task: meta, and the thread; NULL after the last. Read by hand, as bcc would make helper calls of it.
+INLINE void *iterated(void *ctx)
+{
+	u64 task;
+	asm volatile("%0 = *(u64 *)(%1 + 8)" : "=r"(task) : "r"(ctx));
+	return (void *)task;
+}
+
+// struct bpf_iter_meta begins with the file to write to.
+INLINE void write_row(void *ctx, void *row, u32 size)
+{
+	u64 meta, seq;
+	asm volatile("%0 = *(u64 *)(%1 + 0)" : "=r"(meta) : "r"(ctx));
+	asm volatile("%0 = *(u64 *)(%1 + 0)" : "=r"(seq) : "r"(meta));
+	((long (*)(void *, const void *, u32))SEQ_WRITE)((void *)seq, row, size);
+}
+
+INLINE u32 uid_of(void *task)
+{
+	void *cred = NULL;
+	u32 uid = 0;
+	KREAD(cred, task, task_struct, cred);
+	KREAD(uid, cred, cred, uid__val);
+	return uid;
+}
+
+// How a thread stands. `state` and `exit_state` are as in task_struct.
+int on_task(void *ctx)
+{
+	void *task = iterated(ctx), *leader = NULL, *signal = NULL, *cred = NULL;
+	struct task row = {};
+	if (!task)
+		return 0;
+	KREAD(leader, task, task_struct, group_leader);
+	KREAD(signal, task, task_struct, signal);
+	KREAD(row.pid, task, task_struct, tgid);
+	KREAD(row.tid, task, task_struct, pid);
+	row.start = start_of(task);
+	row.ppid = ppid_of(leader, &row.parent_start);
+	KREAD(cred, task, task_struct, cred);
+	KREAD(row.uid, cred, cred, uid__val);
+	KREAD(row.euid, cred, cred, euid__val);
+	KREAD(row.gid, cred, cred, gid__val);
+	KREAD(row.egid, cred, cred, egid__val);
+	row.ns_pid = ns_pid_of(task);
+	row.cgroup_id = cgroup_id(cgroup_of(task));
+	KREAD(row.flags, task, task_struct, flags);
+	KREAD(row.exit_state, task, task_struct, exit_state);
+#ifdef HAVE_task_struct____state
+	KREAD(row.state, task, task_struct, __state);
+#endif
+#ifdef HAVE_task_struct__state
+	u64 state = 0;  // before 5.14
+	KREAD(state, task, task_struct, state);
+	row.state = state;
+#endif
+	KREAD(row.threads, signal, signal_struct, nr_threads);
+	KREAD(row.cpu_ns, task, task_struct, se__sum_exec_runtime);
+	KREAD(row.ended_cpu_ns, signal, signal_struct, sum_sched_runtime);
+	KREAD(row.comm, task, task_struct, comm);
+	write_row(ctx, &row, sizeof(row));
+	return 0;
+}
+
+#define CHUNK_WORDS 64
+#define CHUNKS 2
+struct chunk {
+	u64 words[CHUNK_WORDS];
+};
+BPF_PERCPU_ARRAY(chunks, struct chunk, 1);
+
+// How many descriptors a process has open, of the first 8,192 that its table has room for; NOT_COUNTED: of more.
+INLINE u32 descriptors_of(void *task)
+{
+	void *files = NULL, *table = NULL, *open = NULL;
+	u32 room = 0, found = 0;
+	int zero = 0;
+	struct chunk *chunk = chunks.lookup(&zero);
+	KREAD(files, task, task_struct, files);
+	if (!files || !chunk)
+		return NOT_COUNTED;
+	KREAD(table, files, files_struct, fdt);
+	KREAD(room, table, fdtable, max_fds);
+	KREAD(open, table, fdtable, open_fds);
+	if (room > CHUNKS * CHUNK_WORDS * 64)
+		return NOT_COUNTED;
+	for (u32 i = 0; i < CHUNKS; i++) {
+		u32 first = i * CHUNK_WORDS * 64, bytes = sizeof(chunk->words);
+		if (first >= room)
+			break;
+		if (room - first < CHUNK_WORDS * 64)
+			bytes = (room - first) / 8;
+		asm volatile("" : "+r"(bytes));  // else clang takes the next condition for always true
+		if (bytes > sizeof(chunk->words) || bpf_probe_read_kernel(chunk->words, bytes, open + first / 8))
+			return NOT_COUNTED;
+		for (u32 j = 0; j < CHUNK_WORDS; j++) {
+			u64 word = chunk->words[j];
+			asm volatile(
+				""
+				: "+r"(word));  // no way out of the loop before its end, which the verifier would not see
+			found += j * 8 < bytes ? __builtin_popcountll(word) : 0;
+		}
+	}
+	return found;
+}
+
+#define CGROUP_LEVELS 64
+
+// Whether a thread's cgroup is the chosen one or below it.
+INLINE int in_chosen_cgroup(struct control *c, void *task)
+{
+	void *cgroup = cgroup_of(task), *node = NULL;
+	KREAD(node, cgroup, cgroup, kn);
+	for (u32 i = 0; i < CGROUP_LEVELS && node; i++) {
+		void *above = NULL;
+		u64 id = 0;
+		KREAD(id, node, kernfs_node, id);
+		if (id == c->cgroup)
+			return 1;
+#ifdef HAVE_kernfs_node____parent
+		KREAD(above, node, kernfs_node, __parent);
+#endif
+#ifdef HAVE_kernfs_node__parent
+		KREAD(above, node, kernfs_node, parent);  // before 6.15
+#endif
+		node = above;
+	}
+	return 0;
+}
+
+// Whether a thread's process is recorded, as wants() says it of the one that runs.
+INLINE int wants_other(struct control *c, u32 pid, void *task)
+{
+	u32 filters = c->filters;
+	if (!filters || followed.lookup(&pid))
+		return 1;
+	if (!(filters & CONDITIONS))
+		return 0;
+	if (filters & BY_COMM && !has_asked_name(task))
+		return 0;
+	if (filters & BY_UID) {
+		u32 uid = uid_of(task);
+		if (!uids.lookup(&uid))
+			return 0;
+	}
+	return !(filters & BY_CGROUP) || in_chosen_cgroup(c, task);
+}
+
+// At a snapshot: charges a thread's I/O and, once for its process, says how many threads and descriptors it has. Once
+// more for each thread if the first has ended.
+int on_holding(void *ctx)
+{
+	struct control *c = recording();
+	void *task = iterated(ctx), *signal = NULL, *leader = NULL;
+	u32 flags = 0, exit_state = 0, leader_exit_state = 0;
+	struct holding row = {};
+	if (!task || !c)
+		return 0;
+	KREAD(flags, task, task_struct, flags);
+	KREAD(exit_state, task, task_struct, exit_state);
+	KREAD(row.pid, task, task_struct, tgid);
+	row.start = start_of(task);
+	int wanted = wants_other(c, row.pid, task);
+#ifdef RECORDS_cpu
+	u64 thread_start = 0;
+	KREAD(thread_start, task, task_struct, start_boottime);
+	if (c->epoch == 1 && thread_start < c->t0 && !exit_state && (wanted || c->filters & CONDITIONS))
+		keep_standing(task);
+#endif
+#ifdef RECORDS_process_io
+	if (!(flags & PF_EXITING))  // else record_exit() has charged it, or will
+		charge_io(c, task, row.pid, row.start, wanted, 0);
+#endif
+	KREAD(leader, task, task_struct, group_leader);
+	KREAD(leader_exit_state, leader, task_struct, exit_state);
+	if (!wanted || flags & PF_KTHREAD || exit_state || (task != leader && !leader_exit_state))
+		return 0;
+	KREAD(signal, task, task_struct, signal);
+	KREAD(row.threads, signal, signal_struct, nr_threads);
+	row.descriptors = descriptors_of(task);
+	write_row(ctx, &row, sizeof(row));
+	return 0;
+}

@@ -1,0 +1,54 @@
+"""What the task iterators pass to the recorder: structs of the programs, which are no rows of a trace by themselves."""
+
+from sysmon.bpf.columns import (
+    CGROUP_ID,
+    COMM,
+    EGID,
+    EUID,
+    GID,
+    NS_PID,
+    PARENT_START,
+    PID,
+    PPID,
+    START,
+    THREADS,
+    TID,
+    UID,
+)
+from sysmon.bpf.kind import Col, layout
+
+TASK = layout(
+    "task",
+    (
+        START,
+        PARENT_START,
+        CGROUP_ID,
+        Col("cpu_ns", "u64", "CPU time of this thread.", "ns"),
+        Col("ended_cpu_ns", "u64", "CPU time of the threads of its process that have ended.", "ns"),
+        PID,
+        TID,
+        PPID,
+        UID,
+        EUID,
+        GID,
+        EGID,
+        NS_PID,
+        THREADS,
+        Col("flags", "u32", "PF_… of include/linux/sched.h."),
+        Col("state", "u32", "TASK_… of include/linux/sched.h."),
+        Col("exit_state", "u32", "EXIT_… of include/linux/sched.h; 0: the thread lives."),
+        COMM,
+    ),
+)
+"""How one thread stands."""
+
+HOLDING = layout(
+    "holding",
+    (
+        START,
+        PID,
+        THREADS,
+        Col("descriptors", "u32", "Open descriptors of the process; the largest number: not counted.", null=0xFFFFFFFF),
+    ),
+)
+"""What a process holds."""

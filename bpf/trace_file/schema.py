@@ -1,0 +1,113 @@
+"""The one wide Arrow schema of a trace, made from the declarations, and the names of a trace's metadata.
+
+Version history (a reader refuses a newer version and reads all older ones):
+1  `start` and `parent_start` are rounded down to a clock tick of 10 ms.
+2  They are in ns as the kernel has them.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from sysmon.bpf.kind import Col, Kind
+from sysmon.bpf.kinds import KINDS
+
+VERSION = 2
+
+METADATA_KEY = b"sysmon"
+"""Key of the Parquet file metadata under which a JSON object describes the recording."""
+
+KINDS_KEY = b"sysmon.kinds"
+"""Key under which a JSON object describes the kinds of this trace and their columns."""
+
+CHECKSUM_KEY = b"sysmon.checksum"
+"""Key under which a JSON object has the CRC-32 of all that stands before the footer and of the two texts above, and how
+many bytes stand there. Parquet's own checksums cover pages but not their headers, and DuckDB does not look at them."""
+
+KIND_COL = Col("kind", "text", "What kind of row this is; a row group holds rows of one kind.")
+
+_ARROW = {
+    "u8": pa.uint8(),
+    "u16": pa.uint16(),
+    "u32": pa.uint32(),
+    "u64": pa.uint64(),
+    "s32": pa.int32(),
+    "s64": pa.int64(),
+    "bool": pa.bool_(),
+    "time": pa.timestamp("ns", tz="UTC"),
+    "start": pa.uint64(),
+    "comm": pa.string(),
+    "text": pa.string(),
+    "bytes": pa.string(),
+    "choice": pa.string(),
+    "names": pa.string(),
+    "address": pa.string(),
+    "binary": pa.binary(),
+    "argv": pa.list_(pa.string()),
+}
+
+
+def arrow_type(col: Col) -> pa.DataType:
+    """The Arrow type that the column has in the file."""
+    return _ARROW[col.type]
+
+
+def _field(col: Col) -> pa.Field:
+    return pa.field(col.name, arrow_type(col), metadata={"doc": col.doc, "unit": col.unit})
+
+
+def all_columns() -> tuple[Col, ...]:
+    """Every column of the file: `kind`, then each column once, in the order of the declarations.
+
+    Raises ValueError if two kinds give one name two meanings.
+    """
+    seen = {KIND_COL.name: KIND_COL}
+    for kind in KINDS:
+        for col in kind.cols:
+            known = seen.setdefault(col.name, col)
+            if (known.type, known.doc, known.unit) != (col.type, col.doc, col.unit):
+                raise ValueError(f"column {col.name} of kind {kind.name} differs from the one declared before")
+    return tuple(seen.values())
+
+
+def rarely_repeated() -> frozenset[str]:
+    """Columns of times and of durations: differences say in fewer bytes what a dictionary of values would."""
+    return frozenset(c.name for c in all_columns() if c.type == "time" or (c.type == "u64" and c.unit == "ns"))
+
+
+def wide() -> pa.Schema:
+    """The schema of a trace: every column, with its doc and unit as field metadata, without file metadata."""
+    return pa.schema([_field(c) for c in all_columns()])
+
+
+@functools.cache
+def of_kind(kind: Kind) -> pa.Schema:
+    """The schema of one kind's own columns."""
+    return pa.schema([_field(c) for c in kind.cols])
+
+
+def checksum(data_bytes: int, data_crc: int, texts: dict[bytes, bytes]) -> bytes:
+    """The JSON value of CHECKSUM_KEY. `data_crc` is of the file's first `data_bytes`."""
+    crc = data_crc
+    for key in (METADATA_KEY, KINDS_KEY):
+        crc = zlib.crc32(texts.get(key, b""), crc)
+    return json.dumps({"bytes": data_bytes, "crc32": crc}).encode()
+
+
+def texts(recording: Mapping[str, Any], data_bytes: int, data_crc: int) -> dict[bytes, bytes]:
+    """What the footer of a trace holds by name; `data_crc` is of the first `data_bytes` of the file, all before it."""
+    said = {METADATA_KEY: json.dumps(recording).encode(), KINDS_KEY: describe_kinds()}
+    return {**said, CHECKSUM_KEY: checksum(data_bytes, data_crc, said)}
+
+
+def describe_kinds() -> bytes:
+    """The JSON value of KINDS_KEY: for each kind its view, doc and columns."""
+    return json.dumps(
+        {k.name: {"view": k.view, "doc": k.doc, "columns": [c.name for c in k.cols]} for k in KINDS}
+    ).encode()

@@ -1,0 +1,84 @@
+"""Programs and maps that are compiled, and getting them into the kernel."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from sysmon.recorder.load import kernel
+from sysmon.recorder.load.compiler import LOAD_64, PSEUDO_MAP_FD
+
+INSTRUCTION = np.dtype([("operation", "u1"), ("registers", "u1"), ("offset", "i2"), ("number", "i4")])
+LOADED_AT_ONCE = 2
+
+_SOURCE = np.uint8(PSEUDO_MAP_FD << 4 if np.little_endian else PSEUDO_MAP_FD)
+_SOURCE_MASK = np.uint8(0xF0 if np.little_endian else 0x0F)
+
+
+@dataclass(frozen=True)
+class InKernel:
+    """What the kernel has taken, by name, as file descriptors; and why it has refused programs."""
+
+    maps: dict[str, int]
+    programs: dict[str, int]
+    refused: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What `compiler` answers: maps by their places, programs by name."""
+
+    bcc_version: str
+    maps: tuple[kernel.MapShape, ...]
+    programs: dict[str, bytes]
+
+    @classmethod
+    def parse(cls, text: bytes) -> Compiled:
+        """Raises ValueError for anything else."""
+        try:
+            answer = json.loads(text)
+            maps = tuple(kernel.MapShape(**shape) for shape in answer["maps"])
+            programs = {name: base64.b64decode(code, validate=True) for name, code in answer["programs"].items()}
+            for code in programs.values():
+                with_maps(code, list(range(len(maps))))
+            return cls(answer["bcc"], maps, programs)
+        except (TypeError, KeyError, AttributeError, IndexError) as error:
+            raise ValueError(f"not the answer of a compiler: {error!r}") from None
+
+    def load(self, iterators: Mapping[str, int]) -> InKernel:
+        """Makes the maps and loads the programs, some for iterators. Raises OSError if a map cannot be made."""
+        with contextlib.ExitStack() as undo:
+            fds = []
+            for shape in self.maps:
+                fds.append(kernel.create_map(shape))
+                undo.callback(os.close, fds[-1])
+            # The verifier goes through each for up to half a second, through several at once if there are CPUs.
+            with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
+                loading = {
+                    name: pool.submit(kernel.load_program, name, with_maps(code, fds), iterators.get(name))
+                    for name, code in self.programs.items()
+                }
+            programs, refused = {}, {}
+            for name, loaded in loading.items():
+                try:
+                    programs[name] = loaded.result()
+                except kernel.Refused as error:
+                    refused[name] = str(error)
+            undo.pop_all()
+        return InKernel({shape.name: fd for shape, fd in zip(self.maps, fds, strict=True)}, programs, refused)
+
+
+def with_maps(code: bytes, fds: list[int]) -> bytes:
+    """The instructions with the maps' descriptors in them."""
+    instructions = np.frombuffer(code, INSTRUCTION).copy()
+    of_maps = (instructions["operation"] == LOAD_64) & (instructions["registers"] & _SOURCE_MASK == _SOURCE)
+    places = instructions["number"][of_maps]
+    instructions["number"][of_maps] = np.array(fds, "i4")[places]
+    return instructions.tobytes()

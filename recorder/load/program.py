@@ -1,0 +1,340 @@
+"""The text of the BPF programs for this kernel, and what each program is attached to.
+
+The C files of `bpf/` are put after what they need: the declarations' structs and maps, the offsets of the kernel
+struct members that they read, from BTF, and what this kernel has or lacks. Features are probed for; the kernel's
+version is never asked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sysmon.bpf import programs
+from sysmon.bpf.kind import TICK_NS
+from sysmon.bpf.kinds import DEFAULT_KINDS, calls, syscall_events, syscalls
+from sysmon.bpf.programs import csource
+from sysmon.errors import CannotLoad
+from sysmon.recorder.load import kernel
+from sysmon.recorder.load.btf import Btf, Member
+from sysmon.recorder.load.syscall_names import SyscallNames
+
+BPF_DIR = Path(programs.__file__).parent
+STUB_DIR = Path(__file__).parent / "stub"
+
+FILES = (
+    "common.bpf.h",
+    "again.bpf.h",
+    "steps.bpf.h",
+    "calls.bpf.h",
+    "paths.bpf.h",
+    "events.bpf.c",
+    "syscalls.bpf.c",
+    "cpu.bpf.c",
+    "kernel_memory.bpf.c",
+    "cgroups.bpf.c",
+    "process_io.bpf.c",
+    "lifecycle.bpf.c",
+    "files.bpf.c",
+    "sockets.bpf.c",
+    "peers.bpf.c",
+    "tasks.bpf.c",
+)
+
+PER_CPU_OFFSETS = "__per_cpu_offset"
+"""The symbol that exact peaks of memory take; a kernel with CONFIG_KALLSYMS_ALL tells where it is."""
+
+PARKED_ENTRIES = 65536
+FOLLOWED_ENTRIES = 65536
+FILTER_ENTRIES = 64
+MARK_ENTRIES = 8192
+
+TICKLESS_NS = 2_000_000_000
+"""The kernel looks at a CPU without ticks once a second (sched_tick_remote(), kernel/sched/core.c)."""
+ALLOCATED_ENTRIES = 262144
+
+SYSCALL_NR_MEMBER = {"x86_64": "orig_ax", "aarch64": "syscallno", "riscv64": "a7"}
+"""Where the number of the system call stands in pt_regs (syscall_get_nr() of each architecture)."""
+
+ARGUMENT_MEMBERS = {
+    "x86_64": ("di", "si", "dx", "r10", "r8", "r9"),
+    "aarch64": ("orig_x0", "regs+8", "regs+16", "regs+24", "regs+32", "regs+40"),
+    "riscv64": ("orig_a0", "a1", "a2", "a3", "a4", "a5"),
+}
+"""Where its arguments stand when it returns (syscall_get_arguments()), `+N` being bytes into an array."""
+
+IA32_CLONES = {"fork": 2, "clone": 120, "vfork": 190, "clone3": 435}
+"""Numbers of ia32 calls that make a thread (arch/x86/entry/syscalls/syscall_32.tbl)."""
+
+IA32_ARGUMENT_MEMBERS = ("bx", "cx", "dx", "si", "di", "bp")
+"""Where those of an ia32 call stand in pt_regs of x86-64."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A program, the raw tracepoint that it is attached to, and what it records.
+
+    One that is `of` some kinds is there only if one of them is recorded.
+    """
+
+    program: str
+    tracepoint: str
+    records: str
+    of: tuple[str, ...] = ()
+
+
+CALLS = (
+    "syscall_stats", "syscall_errors", "syscall_inflight", "syscall", "open", "file_op", "socket", "peer", "rename",
+)  # fmt: skip
+"""Kinds that system calls are traced for: a rename that is part of an execve is told by the call."""
+
+KERNEL_MEMORY = ("kernel_memory",)
+
+PROBES = (
+    # The order of attaching: an exit before its enter, else a call that began in between would leave its start
+    # behind, to be taken for the start of the thread's next call.
+    Probe("on_sys_exit", "sys_exit", "system calls", CALLS),
+    Probe("on_sys_enter", "sys_enter", "system calls", CALLS),
+    Probe("on_sched_switch", "sched_switch", "CPU time"),
+    Probe("on_cpuhp", "cpuhp_enter", "CPUs that go off line and come back", ("host",)),
+    Probe("on_cgroup_mkdir", "cgroup_mkdir", "new control groups", ("cgroup",)),
+    Probe("on_cgroup_move", "cgroup_attach_task", "moves to other control groups"),
+    Probe("on_exit", "sched_process_exit", "exits"),
+    Probe("on_exec", "sched_process_exec", "execs"),
+    Probe("on_fork", "sched_process_fork", "forks"),
+    Probe("on_rename", "task_rename", "renames"),
+    Probe("on_sock_send", "sock_send_length", "datagrams by read, write and io_uring", ("peer",)),
+    Probe("on_sock_recv", "sock_recv_length", "datagrams by read, write and io_uring", ("peer",)),
+    Probe("on_irq_exit", "irq_handler_exit", "interrupts", KERNEL_MEMORY),
+    Probe("on_irq_enter", "irq_handler_entry", "interrupts", KERNEL_MEMORY),
+    Probe("on_softirq_exit", "softirq_exit", "interrupts", KERNEL_MEMORY),
+    Probe("on_softirq_enter", "softirq_entry", "interrupts", KERNEL_MEMORY),
+    Probe("on_kfree", "kfree", "kernel memory", KERNEL_MEMORY),
+    Probe("on_cache_free", "kmem_cache_free", "kernel memory", KERNEL_MEMORY),
+    Probe("on_pages_free", "mm_page_free", "kernel memory", KERNEL_MEMORY),
+    Probe("on_kmalloc", "kmalloc", "kernel memory", KERNEL_MEMORY),
+    Probe("on_kmalloc_node", "kmalloc_node", "kernel memory", KERNEL_MEMORY),
+    Probe("on_cache_alloc", "kmem_cache_alloc", "kernel memory", KERNEL_MEMORY),
+    Probe("on_cache_alloc_node", "kmem_cache_alloc_node", "kernel memory", KERNEL_MEMORY),
+    Probe("on_pages_alloc", "mm_page_alloc", "kernel memory", KERNEL_MEMORY),
+)
+
+HOOKS = {
+    calls.OPEN: Probe("on_open", "sys_exit", "files opened", ("open",)),
+    calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed", ("file_op",)),
+    calls.SOCKET: Probe("on_socket", "sys_exit", "sockets", ("socket",)),
+    calls.MESSAGE_CALL: Probe("on_message", "sys_exit", "datagrams, and sends that connect", ("peer", "socket")),
+}
+"""Programs that on_sys_exit goes on in, by their place in its map of programs."""
+
+SNAPSHOT_PROGRAM = "on_snapshot"
+
+STANDING_PROGRAM, HOLDING_PROGRAM = "on_task", "on_holding"
+"""Programs of the iterator of tasks: how each thread stands, and what each process holds."""
+
+AGAIN = "_again"
+"""Ends the name of a program's copy (bpf/programs/again.bpf.h)."""
+
+COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch" and p.of != KERNEL_MEMORY)
+"""The programs that have a copy where programs are preemptible. A switch is traced with preemption off.
+
+Those for kernel memory have none: what is skipped of them is lost and counted."""
+
+PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
+
+OTHER_MAPS = (
+    "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "cpu_times", "parked",
+    "shapes", "hooks",
+)  # fmt: skip
+
+MAPS_OF = {syscall_events.SYSCALL.name: ("traced_calls",)}
+"""Maps that are there only if the kind is recorded."""
+
+_MEMBER = re.compile(
+    r"\b[KT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
+    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pid|pt_regs|mount|dentry|inode|super_block|sock_common|unix_sock|unix_address|linux_binprm|"
+    r"mnt_namespace|(?:btrfs|ovl)_[a-z]+)__(\w+)"
+)
+
+
+MODULES = {"btrfs_": "btrfs", "ovl_": "overlay"}
+"""How the names of the structs of file systems begin that may be modules, and the modules. A kernel need not have them:
+where it has all that is read of one, KNOWS_<module> is defined."""
+
+
+def _wanted(text: str) -> set[tuple[str, str]]:
+    pairs = ((m[1] or m[3], m[2] or m[4]) for m in _MEMBER.finditer(text))
+    return {(struct, member) for struct, member in pairs if struct != "type"}
+
+
+def _found(btf: Btf, struct: str, path: str) -> Member | None:
+    """The member; after a `+`, the word that begins so many bytes into it."""
+    name, _, into = path.partition("+")
+    found = btf.member(struct, name)
+    return Member(found.offset + int(into), 8) if found and into else found
+
+
+def _members(text: str, btf: Btf, machine: str) -> str:
+    """Offset and size of each struct member that the text reads, and HAVE_… for those that exist."""
+    optional = set(re.findall(r"#ifdef HAVE_(\w+)", text))
+    wanted = sorted(_wanted(text))
+    lines = [line for prefix, module in MODULES.items() for line in _of_module(wanted, btf, prefix, module)]
+    for struct, member in wanted:
+        if struct.startswith(tuple(MODULES)):
+            continue
+        path = _path(member)
+        if (struct, member) == ("pt_regs", "nr"):
+            path = SYSCALL_NR_MEMBER.get(machine, "")
+        elif struct == "pt_regs" and member.startswith("arg"):
+            path = ARGUMENT_MEMBERS[machine][int(member[3:]) - 1]
+        name = f"{struct}__{member}"
+        found = _found(btf, struct, path)
+        if found:
+            lines += _defined(name, found)
+        elif name not in optional:
+            raise CannotLoad(
+                f"this kernel's BTF has no member {path} in struct {struct}: sysmon does not know this kernel yet"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _path(member: str) -> str:
+    """The member as C would have it. Two underscores are a point, but where its name begins with them."""
+    return re.sub(r"(?<=[^_])__(?=[^_])", ".", member)
+
+
+def _defined(name: str, found: Member) -> list[str]:
+    return [f"#define HAVE_{name} 1", f"#define OFFSET_{name} {found.offset}", f"#define SIZE_{name} {found.size}"]
+
+
+def _of_module(wanted: list[tuple[str, str]], btf: Btf, prefix: str, module: str) -> list[str]:
+    """The same of the structs of a module, in the kernel or loaded."""
+    mine = [(struct, member) for struct, member in wanted if struct.startswith(prefix)]
+    if not btf.struct_size(mine[0][0]):
+        btf = btf.with_module(module)
+    found = {f"{struct}__{member}": btf.member(struct, _path(member)) for struct, member in mine}
+    lines = [line for name, member in found.items() if member for line in _defined(name, member)]
+    return [*lines, *([f"#define KNOWS_{module} 1"] if all(found.values()) else [])]
+
+
+def _word(btf: Btf, member: str) -> int:
+    """Which 8-byte word of pt_regs a register is."""
+    name, _, into = member.partition("+")
+    found = btf.member("pt_regs", name)
+    if not found:
+        raise CannotLoad(f"this kernel's BTF has no register {name} in struct pt_regs: record without --syscalls")
+    return (found.offset + int(into or 0)) // 8
+
+
+def _argument_words(btf: Btf, machine: str) -> str:
+    words = [_word(btf, member) for member in ARGUMENT_MEMBERS[machine]]
+    lines = [f"#define ARG_WORD_{i} {word}" for i, word in enumerate(words, 1)]
+    if machine == "x86_64":
+        ia32 = [_word(btf, member) for member in IA32_ARGUMENT_MEMBERS]
+        lines += [f"#define IA32_WORD_{i} {word}" for i, word in enumerate(ia32, 1)]
+        words += ia32
+    return "\n".join([*lines, f"#define REGS_WORDS {max(words) + 1}"]) + "\n"
+
+
+def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
+    calls_by_name = ("execve", "execveat", "clone", "clone3", "fork", "vfork")
+    numbers = {call: (names.numbers([call]) or [syscalls.UNKNOWN_NR])[0] for call in calls_by_name}
+    lines = [f"#define NR_{call} {number}" for call, number in numbers.items()]
+    lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
+    lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}", f"#define ALLOCATED_ENTRIES {ALLOCATED_ENTRIES}"]
+    if "struct kmem_cache *" in (btf.tracepoint_args("kmem_cache_alloc") or ()):
+        lines.append("#define CACHES_ARE_NAMED 1")  # since 6.1
+    lines.append(f"#define SIZEOF_upid {btf.struct_size('upid')}")
+    if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
+        lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
+        lines.append(f"#define SIZEOF_percpu_counter {btf.struct_size('percpu_counter')}")
+        lines.append(f"#define POSSIBLE_CPUS {kernel.possible_cpus()}")
+    if btf.member("tp_transition_snapshot", "srcu_gp"):
+        lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
+        lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(COPIED)]
+        lines += [f"#define COPIES {len(COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
+    lines.append(f"#define TICK_AT_MOST_NS {TICKLESS_NS if kernel.ticks_may_stop() else TICK_NS}ULL")
+    if btf.tracepoint_args("sock_send_length") is not None:
+        lines.append("#define SOCKETS_SAY_LENGTHS 1")  # since 6.3
+    if len(btf.tracepoint_args("sched_switch") or ()) < 4:  # before 5.18; the member has been called __state since 5.14
+        state = btf.member("task_struct", "__state") or btf.member("task_struct", "state")
+        lines += [f"#define STATE_OFFSET {state.offset}"] if state else []
+    helper = btf.enum_value("bpf_func_id", "BPF_FUNC_get_current_task_btf")
+    if helper is not None:
+        lines.append(f"#define CURRENT_TASK_BTF {helper}")  # since 5.11
+    if machine == "x86_64":
+        lines += ["#define TS_COMPAT 2", "#define X32_BIT 0x40000000"]  # asm/thread_info.h, asm/unistd.h
+        lines += [f"#define IA32_{call} (1 << ABI_SHIFT | {nr})" for call, nr in IA32_CLONES.items()]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is loaded to record some kinds: the text, and by name its maps and programs that user space deals with.
+
+    `probes` are in the order of attaching: each copy after its program. `hooks` are by their place.
+    """
+
+    sizes: csource.Sizes
+    text: str
+    maps: tuple[str, ...]
+    probes: tuple[Probe, ...]
+    hooks: dict[int, Probe]
+    iterators: dict[str, int]  # program → type id of its iterator
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Every program, those that are attached and those that are run."""
+        return (*(p.program for p in (*self.probes, *self.hooks.values())), SNAPSHOT_PROGRAM, *self.iterators)
+
+
+NEEDS = {"memory": "cpu"}
+"""Kinds that user space makes of another: whose memory is worth a look is known from who ran."""
+
+
+def plan(
+    btf: Btf,
+    names: SyscallNames,
+    kinds: frozenset[str] = DEFAULT_KINDS,
+    buffer_bytes: int | None = None,
+    max_rate: int | None = None,
+) -> Plan:
+    """What records these kinds here. Raises CannotLoad if a struct member that cannot be done without is missing.
+
+    `buffer_bytes` and `max_rate` as in `csource.Sizes`.
+    """
+    machine = os.uname().machine
+    kinds = kinds | {needed for kind, needed in NEEDS.items() if kind in kinds}
+    sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes, max_rate)
+    common, *programs = ((BPF_DIR / name).read_text() for name in FILES)
+    source = "".join((common, csource.cells(sizes), *programs))
+    features = _features(btf, machine, names)
+    if syscall_events.SYSCALL.name in kinds:
+        features += _argument_words(btf, machine)
+    text = csource.declarations(sizes) + features + _members(source, btf, machine) + source
+    rings = (name for k in sizes.ring_kinds for name in csource.ring_names(k))
+    maps = (name for k in sizes.map_kinds for name in (*csource.map_names(k), *csource.other_names(k)))
+    own = (name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
+    probes = [p for p in PROBES if not p.of or kinds & set(p.of)]
+    # A tracepoint that allocators of other kernels have is nothing that this one lacks.
+    probes = [p for p in probes if p.of != KERNEL_MEMORY or btf.tracepoint_args(p.tracepoint) is not None]
+    if PREEMPTIBLE in text:
+        pairs = ((p, replace(p, program=p.program + AGAIN)) for p in probes)
+        probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
+    hooks = {place: hook for place, hook in HOOKS.items() if kinds & set(hook.of)}
+    of_tasks = btf.iterator("task")
+    iterators = {} if of_tasks is None else {STANDING_PROGRAM: of_tasks, HOLDING_PROGRAM: of_tasks}
+    names_of_maps = (*rings, *maps, *OTHER_MAPS, *own, *(("steps",) if max_rate else ()))
+    return Plan(sizes, text, names_of_maps, tuple(probes), hooks, iterators)
+
+
+def unmeasured(btf: Btf) -> dict[str, str]:
+    """Columns of which this kernel does not know the values, and why."""
+    columns = {}
+    if not btf.member("task_struct", "sched_info.run_delay"):
+        columns["wait_ns"] = columns["runnable_ns"] = "the kernel was built without CONFIG_SCHED_INFO"
+    if len(btf.tracepoint_args("sched_process_exit") or ()) < 2:
+        columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is gone"
+    return columns

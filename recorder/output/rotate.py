@@ -1,0 +1,225 @@
+"""A recording in several files: when one is full, it goes on in the next.
+
+Each is a whole trace: it begins with how things stand, and ends at a snapshot. A full one is finished by a forked
+process, which has all that is to be written in its memory, so that rings are read meanwhile; until it is finished it
+is as a recording that was cut off at its last row. There is one such process at a time: on a disk that cannot follow
+files get larger than asked for, and memory does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+
+from sysmon.bpf.kind import Kind
+from sysmon.bpf.trace_file.metadata import Loss, Recording
+from sysmon.bpf.trace_file.rotated import numbered, present_in
+from sysmon.bpf.trace_file.writer import TraceWriter, full_at, held, telling
+from sysmon.errors import CannotWrite, SysmonError
+from sysmon.recorder import durations
+from sysmon.recorder.own import priority
+
+LEAST_S, LEAST_BYTES = 1.0, 1 << 20
+"""Of a file. One of less than a second is not full, however large: it would be little more than how things stand."""
+
+
+SLACK_S = 0.1
+"""So much before its time a file is full, so that a snapshot that is due at that time is its last."""
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """When a file is full, and how many complete ones are kept: the newest; None: all."""
+
+    text: str  # as it was typed
+    seconds: float | None = None
+    bytes: int | None = None
+    kept: int | None = None
+
+
+def rotation(text: str, kept: int | None) -> Rotation:
+    """What the text asks for. Raises BadRequest."""
+    seconds, size = durations.seconds_or_bytes("--rotate", text, LEAST_S, LEAST_BYTES)
+    return Rotation(text, seconds, size, kept)
+
+
+class RotatingWriter:
+    """Writes as TraceWriter does, into one file after the other. Raises CannotWrite."""
+
+    def __init__(self, path: Path, force: bool, wanted: Rotation) -> None:
+        self.path, self._force, self._wanted = path, force, wanted
+        self._parent = held(path)
+        self._old = present_in(self._parent, path)
+        if self._old and not force:
+            raise CannotWrite(
+                f"{path.with_name(self._old[0])} exists: choose another name with -o, or overwrite the files of this "
+                "name with --force"
+            )
+        self.number = 0
+        self.files: list[Path] = []  # complete and kept
+        self.removed = 0
+        self.left: list[Path] = []  # that could not be finished
+        self._over: Recording | None = None  # what the files say that are over, summed up
+        self._bytes_over = 0
+        self._child = 0
+        self._finishing: Path | None = None
+        self._next_s = 0.0
+        self._file = self._next()
+
+    def _next(self) -> TraceWriter:
+        self.number += 1
+        self._began_s = time.monotonic()
+        return TraceWriter(numbered(self.path, self.number), self._force, parent=self._parent)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each kind in the file that is being written."""
+        return self._file.rows
+
+    @property
+    def total_rows(self) -> int:
+        """Rows of all kinds in all files."""
+        return self._file.total_rows + (sum(self._over["rows"].values()) if self._over else 0)
+
+    @property
+    def bytes_written(self) -> int:
+        """Size of all files so far, those that were removed included."""
+        return self._bytes_over + self._file.bytes_written
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time for another file, and the one before is finished."""
+        now = time.monotonic()
+        if self._wanted.bytes is not None:
+            age_s = now - self._began_s
+            full = age_s >= LEAST_S and self._file.reaches(full_at(self._wanted.bytes, age_s))
+        else:
+            full = now >= self._next_s - SLACK_S
+        return full and self._is_finished(os.WNOHANG)
+
+    @property
+    def cannot_wait(self) -> bool:
+        """Whether that is so before a snapshot is due: a file ends with one of its own."""
+        return self.is_full
+
+    def begin(self, recording: Recording) -> None:
+        if self.number == 1:
+            self._began_s = time.monotonic()
+            self._next_s = self._began_s + (self._wanted.seconds or 0)
+            with telling(self.path):
+                for old in self._old:  # now that there is a recording to take their place
+                    self._parent.remove(old)
+        self._file.begin(recording)
+
+    def commit(self, changes: dict[str, Any]) -> None:
+        self._is_finished(os.WNOHANG)
+        self._file.commit(changes)
+
+    def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
+        self._file.add(kind, batch)
+
+    def turn(self, recording: Recording) -> None:
+        """Goes on in another file, which is to be begun; the one that is over says this of itself."""
+        full = self._file
+        full.commit(dict(recording))
+        self._is_finished(0)
+        self._note(recording)
+        self._bytes_over += full.bytes_written
+        self._file = self._next()
+        if self._wanted.seconds is not None:
+            self._next_s = max(self._next_s + self._wanted.seconds, self._began_s)
+        self._finishing = full.path
+        shared = full.descriptors()
+        self._child = os.fork()
+        if self._child == 0:
+            self._finish_as_child(full, recording, shared)
+        full.hand_over()
+
+    def _finish_as_child(self, full: TraceWriter, recording: Recording, needed: list[int]) -> None:
+        """Finishes a file, for which it needs these descriptors, and ends the process."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            # Programs are attached as long as anybody has them open, and the lock of the next file held.
+            _close_all_but(0, 1, 2, sys.stderr.fileno(), *needed)
+            priority.restore()
+            full.finish(recording)
+            status = 0
+        except (SysmonError, OSError, MemoryError) as error:
+            sys.stderr.write(f"sysmon: {error}\n")
+        finally:
+            os._exit(status)
+
+    def _is_finished(self, how: int) -> bool:
+        """Whether no file is being finished, after waiting for that or not."""
+        if self._child:
+            pid, status = os.waitpid(self._child, how)
+            if not pid:
+                return False
+            self._child = 0
+            if status == 0:
+                self._keep(cast(Path, self._finishing))
+            else:
+                self.left.append(cast(Path, self._finishing))
+        return True
+
+    def _keep(self, file: Path) -> None:
+        """Counts the file to those that are complete, and removes the oldest of too many."""
+        self.files.append(file)
+        while self._wanted.kept is not None and len(self.files) > self._wanted.kept:
+            with telling(self._file.path):
+                self._parent.remove(self.files.pop(0).name)
+            self.removed += 1
+
+    def _note(self, recording: Recording) -> None:
+        before = self._over
+        if before:
+            rows = {kind: n + before["rows"].get(kind, 0) for kind, n in recording["rows"].items()}
+            losses = {(loss["cause"], loss["place"]): loss["lost"] for loss in before["losses"]}
+            for loss in recording["losses"]:
+                where = loss["cause"], loss["place"]
+                losses[where] = losses.get(where, 0) + loss["lost"]
+            recording = cast(
+                Recording,
+                {
+                    **recording,
+                    "started_ns": before["started_ns"],
+                    "rows": rows,
+                    "losses": [Loss(cause=cause, place=place, lost=n) for (cause, place), n in losses.items()],
+                },
+            )
+        self._over = recording
+
+    def finish(self, recording: Recording) -> Recording:
+        """Finishes the last file. Returns what all files say of themselves, summed up."""
+        self._file.commit(dict(recording))
+        self._is_finished(0)
+        self._file.finish(recording)
+        self._bytes_over += self._file.size
+        self._keep(self._file.path)
+        self._note(recording)
+        return cast(Recording, self._over)
+
+    def abandon(self) -> None:
+        """Leaves nothing behind, unless a trace can be made of it."""
+        self._parent.close()
+        self._file.abandon()
+        with contextlib.suppress(ChildProcessError):
+            self._is_finished(0)
+
+
+def _close_all_but(*kept: int) -> None:
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd not in kept:
+            with contextlib.suppress(OSError):  # the directory's own, which is closed by now
+                os.close(fd)

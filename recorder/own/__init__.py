@@ -1,0 +1,1 @@
+"""The recorder about itself: privileges, limits, priority, memory, and what recording costs."""

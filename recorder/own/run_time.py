@@ -1,0 +1,86 @@
+"""Has the kernel measure the run time of BPF programs, for a recorder that may not have it done any more.
+
+That takes CAP_SYS_ADMIN, with which one may do nearly everything. So a process of its own has that capability and
+nothing else: it reads one byte after the other from a socket, and measures from a 1 to a 0.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from sysmon.recorder.load import kernel
+from sysmon.recorder.own import privilege
+from sysmon.recorder.own.delegate import Child
+
+ON, OFF = b"1", b"0"
+
+
+class Stats:
+    """The switch. Measuring ends with the process that holds it at the latest."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._child: Child | None = None
+
+    def delegate(self) -> None:
+        """From now on a child process does it, if we may. To be called before CAP_SYS_ADMIN is given up."""
+        if "CAP_SYS_ADMIN" not in privilege.effective():
+            return
+        self._child = Child(_serve, "CAP_SYS_ADMIN")
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """That of the child."""
+        return (self._child.pid,) if self._child else ()
+
+    def cpu_ns(self) -> int:
+        """CPU time of the child."""
+        return self._child.cpu_ns() if self._child else 0
+
+    def on(self) -> bool:
+        """Whether the kernel measures from now on."""
+        if self._child:
+            return self._ask(ON) == ON
+        try:
+            self._fd = kernel.enable_stats()
+        except OSError:
+            return privilege.stats_are_on()
+        return True
+
+    def off(self) -> None:
+        """It need not any more."""
+        if self._child:
+            self._ask(OFF)
+        elif self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _ask(self, order: bytes) -> bytes:
+        assert self._child
+        try:
+            self._child.socket.sendall(order)
+            return self._child.socket.recv(1)
+        except OSError:  # somebody ended it
+            return b""
+
+    def close(self) -> None:
+        """Ends the child."""
+        if self._child:
+            self._child.end()
+            self._child = None
+
+
+def _serve(sock: socket.socket) -> None:
+    fd = -1
+    while order := sock.recv(1):
+        answer = order
+        if order == ON:
+            try:
+                fd = kernel.enable_stats()
+            except OSError:
+                answer = OFF
+        elif fd >= 0:
+            os.close(fd)
+            fd = -1
+        sock.sendall(answer)

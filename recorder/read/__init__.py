@@ -1,0 +1,1 @@
+"""Takes from the kernel what the programs wrote and counted: rings, maps, losses."""

@@ -1,0 +1,200 @@
+"""From the kernel to the writer: drains the rings, reads the maps at each snapshot, and hands on rows in batches.
+
+When that is done is for `session.py` to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from sysmon.bpf.kind import Kind, ring_layouts
+from sysmon.bpf.kinds import MAP_KINDS, ledger, syscalls, throttle
+from sysmon.bpf.kinds.cpu import CPU, HOST
+from sysmon.bpf.kinds.machine import MACHINE
+from sysmon.bpf.kinds.memory import MEMORY, PSS
+from sysmon.bpf.kinds.process_io import PROCESS_IO
+from sysmon.bpf.programs import csource
+from sysmon.bpf.trace_file import schema
+from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load.loader import Loaded
+from sysmon.recorder.own.overhead import Overhead
+from sysmon.recorder.read import inflight
+from sysmon.recorder.read import ring as rings
+from sysmon.recorder.read.counters import Control, MapPair
+from sysmon.recorder.read.decode import Decoder, in_order
+from sysmon.recorder.read.losses import Losses
+from sysmon.recorder.read.throttle import Steps
+from sysmon.recorder.sample import clock
+from sysmon.recorder.sample.machine import Machine
+from sysmon.recorder.sample.pss import Pss
+from sysmon.recorder.sample.rss import Resident
+from sysmon.recorder.sample.tasks import Holding, Tasks
+
+LAZY_FRACTION = 1 / 64
+"""A ring that is less full than this is left until the next snapshot or commit: a batch takes a millisecond of CPU time
+however few rows it has."""
+
+After = tuple[int, list[tuple[Kind, pa.RecordBatch]]]
+"""A time [ns, CLOCK_BOOTTIME], and what came after it."""
+
+
+class Writer(Protocol):
+    """Who takes the rows."""
+
+    def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
+        """Takes rows of a kind."""
+
+
+class Collector:
+    """Takes what there is of the recorded `kinds`."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        sizes: csource.Sizes,
+        writer: Writer,
+        decoder: Decoder,
+        kinds: frozenset[str],
+        interval_s: float,
+        overhead: Overhead,
+        tasks: Tasks | None,
+        pss: Pss,
+    ) -> None:
+        """`tasks`: what the kernel says of threads at a snapshot; None: it does not."""
+        self._loaded, self._sizes, self._writer, self._decoder, self._kinds = loaded, sizes, writer, decoder, kinds
+        self.offset_ns = decoder.offset_ns  # from CLOCK_BOOTTIME to UTC
+        self.control = Control(loaded)
+        self.losses = Losses(loaded, sizes.cpus)
+        self.overhead = overhead
+        self.resident = Resident(interval_s)
+        self.pss = pss
+        self._pairs = [MapPair(k, loaded, sizes.cpus) for k in sizes.map_kinds]
+        self._rings = [
+            (kind, rings.Ring(loaded.maps[name], size, layout))
+            for kind in sizes.ring_kinds
+            for name, size, layout in zip(
+                csource.ring_names(kind), sizes.ring_bytes(kind), ring_layouts(kind), strict=True
+            )
+        ]
+        self._steps = Steps(loaded)
+        self._machine = Machine(loaded, sizes.cpus)
+        self._tasks = tasks if kinds & {CPU.name, MEMORY.name, PROCESS_IO.name} else None
+        self._holding: dict[int, Holding] = {}
+
+    def begin(self, t0: int) -> None:
+        """The recording begins [ns, CLOCK_BOOTTIME]."""
+        self._machine.begin(t0)
+
+    def close(self) -> None:
+        """Gives back what it took from the kernel."""
+        for _kind, ring in self._rings:
+            ring.close()
+        self.control.close()
+        self.overhead.close()
+
+    def drain(self, until: float = float("inf"), lazy: bool = False, after: After | None = None) -> float:
+        """Takes what is in the rings, but leaves what is left at that time for the next call.
+
+        If it is `lazy`, rings with little in them are left. What is `after` a time goes to its list.
+        Returns how full the fullest was that it looked at, from 0 to 1; 1 if some was left.
+        Each begins with another ring, so that none waits for ever on one that is always full.
+        """
+        fullest = 0.0
+        self._rings.append(self._rings.pop(0))
+        for kind, ring in self._rings:
+            full = ring.waiting_bytes() / ring.size
+            fullest = max(fullest, full)
+            if lazy and full < LAZY_FRACTION:
+                continue
+            derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
+            for records in map(in_order, ring.pieces()):
+                if after:
+                    late = records["ts"] > after[0]
+                    if late.any():
+                        after[1].append((kind, self._decoder.batch(kind, records[late], **derived)))
+                        records = records[~late]
+                if len(records):
+                    self.write(kind, self._decoder.batch(kind, records, **derived))
+                if time.monotonic() > until:
+                    return 1.0
+        return fullest
+
+    def map_fill(self) -> float:
+        """How full the fullest of the maps is that counts are in, from 0 to 1."""
+        made = dict(zip(MAP_KINDS, self.losses.cells().tolist(), strict=True))
+        return max((made[pair.kind] / self._sizes.map_entries(pair.kind) for pair in self._pairs), default=0.0)
+
+    def charge_running(self) -> None:
+        on_snapshot = self._loaded.programs.get(program.SNAPSHOT_PROGRAM)
+        if on_snapshot is None:
+            return
+        for cpu in kernel.online_cpus():
+            with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
+                kernel.run_on_cpu(on_snapshot, cpu)
+
+    def look_at_tasks(self, *, anyway: bool = False) -> None:
+        """Charges what threads have read and written, and looks what processes hold; `anyway`: also if that is dear."""
+        self._holding = self._tasks.holding(anyway=anyway) if self._tasks else {}
+
+    def snapshot(self) -> clock.Clocks:
+        """Ends an epoch and takes its rows. Returns when it was."""
+        self.look_at_tasks()
+        self.charge_running()
+        moment = clock.read()
+        ts = moment.boottime_ns
+        self.losses.note_misses()
+        self.collect(self.control.turn(), ts)
+        self.clock_row("snapshot", moment, clock.boottime_ns() - ts)
+        return moment
+
+    def tick(self) -> None:
+        """What is to be looked at oftener than at each snapshot."""
+        self.add(throttle.STEP, self._steps.rows())
+        self.add(ledger.OVERHEAD, self.overhead.tick())
+        self.add(PSS, self.pss.rows())
+
+    def collect(self, epoch: int, ts: int) -> None:
+        """The rows of an epoch that has ended."""
+        for pair in self._pairs:
+            records = pair.drain(epoch, ts)
+            if len(records):
+                self.write(pair.kind, self._decoder.batch(pair.kind, records))
+            if pair.kind is CPU:
+                starts = self._decoder.starts(records["start"])
+                self.resident.ran(zip(records["pid"].tolist(), starts.tolist(), strict=True))
+        self.add_memory(ts, everything=not self.control.epoch)
+        self.add(HOST, self._machine.host_rows(epoch, ts))
+        self.add(MACHINE, [self._machine.row(ts)])
+        self.add(throttle.STEP, self._steps.rows())
+        self.add(ledger.LOSS, self.losses.rows(ts))
+        self.add(ledger.OVERHEAD, [self.overhead.recorder()])
+
+    def add_memory(self, ts: int, everything: bool = False) -> None:
+        """What the processes that are due have now."""
+        rows = self.resident.rows(ts, self._holding, everything)
+        self.add(MEMORY, rows)
+        self.pss.saw(rows)
+
+    def add(self, kind: Kind, rows: list[dict[str, Any]]) -> None:
+        """Rows made in Python, a handful at a time. `ts` is CLOCK_BOOTTIME ns."""
+        if rows:
+            rows = [{**row, "ts": row["ts"] + self.offset_ns} for row in rows]
+            self.write(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))
+
+    def write(self, kind: Kind, batch: pa.RecordBatch) -> None:
+        if kind.name in self._kinds:
+            self._writer.add(kind, batch)
+
+    def clock_row(self, event: str, moment: clock.Clocks, read_ns: int | None) -> None:
+        self.add(ledger.CLOCK, [{"ts": moment.boottime_ns, "event": event, **asdict(moment), "read_ns": read_ns}])
+
+    def unfinished(self, started: int, ended: int) -> None:
+        records, before = inflight.unfinished(self._loaded, started, ended, self._sizes.cpus)
+        for edge, chosen in (("both", before), ("end", ~before)):
+            batch = self._decoder.batch(syscalls.SYSCALL_INFLIGHT, records[chosen], edge=edge)
+            self.write(syscalls.SYSCALL_INFLIGHT, batch)

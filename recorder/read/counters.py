@@ -1,0 +1,158 @@
+"""Reads what programs count: the maps of a kind, one of two at a time, and the tallies of what was lost.
+
+While programs fill one map of a pair, the other is read and emptied. A snapshot changes their roles and waits until
+no program can still be using the map that it reads: so what is read is exact, nothing is counted twice, and a map
+never holds more than one interval's entries, however many processes come and go.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sysmon.bpf.kind import Kind, map_layouts
+from sysmon.bpf.kinds import MAP_KINDS
+from sysmon.bpf.programs import csource
+from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load.loader import Loaded
+from sysmon.recorder.sample import clock
+
+CONTROL = struct.Struct("<QIIQQ")  # struct control of bpf/programs/common.bpf.h
+ZERO_KEY = bytes(4)
+
+
+class Control:
+    """Starts, turns over and stops the recording in the kernel."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._grace = kernel.GracePeriod()
+        self.t0 = 0
+        self.epoch = 0
+        self._last_epoch = 0
+        self._filters = self._cgroup = 0
+        self._cpu_offsets = kernel.symbol(program.PER_CPU_OFFSETS) or 0
+
+    def _set(self, epoch: int) -> None:
+        self.epoch = epoch
+        control = CONTROL.pack(self.t0, epoch, self._filters, self._cpu_offsets, self._cgroup)
+        kernel.update(self._loaded.maps["controls"], ZERO_KEY, control)
+
+    def start(self, t0: int, filters: int, cgroup: int = 0) -> None:
+        """From now on programs record what passes the filters, as of `t0` [ns, CLOCK_BOOTTIME].
+
+        `cgroup`: the id of the chosen one.
+        """
+        self.t0, self._filters, self._cgroup = t0, filters, cgroup
+        self._turn()
+
+    def _turn(self) -> int:
+        """Programs fill the other maps from now on. Returns the epoch that ended."""
+        ended, self._last_epoch = self._last_epoch, self._last_epoch + 1
+        self._set(self._last_epoch)
+        return ended
+
+    def turn(self) -> int:
+        """Ends an epoch and returns its number, when no program can touch its maps any more."""
+        ended = self._turn()
+        self._grace.wait()
+        return ended
+
+    def stop(self) -> tuple[int, clock.Clocks]:
+        """Programs record nothing more. Returns the last epoch, and when it ended."""
+        self._set(0)
+        ended = clock.read()
+        self._grace.wait()
+        return self._last_epoch, ended
+
+    def close(self) -> None:
+        """Frees what `turn` needed."""
+        self._grace.close()
+
+
+class MapPair:
+    """The two maps of a kind, each with one for what finds no room in it."""
+
+    def __init__(self, kind: Kind, loaded: Loaded, cpus: int) -> None:
+        self.kind = kind
+        names = zip(csource.map_names(kind), csource.other_names(kind), strict=True)
+        odd, even = ([loaded.maps[name] for name in of_epoch] for of_epoch in names)
+        self._fds = (even, odd)
+        key, value = map_layouts(kind)
+        self._key, self._value, self._cpus = key.dtype, value.dtype, cpus
+        self._key_fields = [f.name for f in key.fields if f.name != "pad_"]
+        self._drainer = kernel.Drainer(self._key.itemsize, self._value.itemsize, cpus)
+        self._record = np.dtype(
+            [("ts", "<u8"), *((f.name, f.np_type) for f in (*key.fields, *value.fields) if f.name != "pad_")]
+        )
+
+    def drain(self, epoch: int, ts: int) -> npt.NDArray[np.void]:
+        """What was counted in an epoch that has ended, one record a key, CPUs summed. `ts` is CLOCK_BOOTTIME ns."""
+        pieces = [
+            self._summed(np.frombuffer(keys, self._key), np.frombuffer(values, self._value), ts)
+            for fd in self._fds[epoch & 1]
+            for keys, values in self._drainer.drain(fd)
+        ]
+        return np.concatenate(pieces)
+
+    def _summed(self, keys: npt.NDArray[np.void], of_cpus: npt.NDArray[np.void], ts: int) -> npt.NDArray[np.void]:
+        values = of_cpus.reshape(len(keys), self._cpus).T
+        records = np.empty(len(keys), self._record)
+        records["ts"] = ts
+        for name in self._key_fields:
+            records[name] = keys[name]
+        for col in self.kind.c_cols("sum"):
+            records[col.name] = _of_all(np.add, values[col.name], records.dtype[col.name])
+        for col in self.kind.c_cols("max"):
+            records[col.name] = _of_all(np.maximum, values[col.name], records.dtype[col.name])
+        return records
+
+
+def _of_all(combine: np.ufunc, of_cpus: npt.NDArray[np.generic], dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
+    """The values of all CPUs as one, row by row: along the short axis numpy takes five times as long."""
+    out: npt.NDArray[np.generic] = of_cpus[0].astype(dtype)
+    for of_cpu in of_cpus[1:]:
+        combine(out, of_cpu, out=out, casting="same_kind")
+    return out
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Totals since the recording began: what each cause lost, and how many entries were made in each kind's maps.
+
+    `recovered`, by program: times that its copy ran because it was skipped itself.
+    """
+
+    lost: npt.NDArray[np.uint64]
+    cells: npt.NDArray[np.uint64]
+    recovered: dict[str, int]
+
+    def skipped(self, misses: dict[str, int]) -> dict[str, int]:
+        """Events that no program saw, by program, of its `misses`: times that the kernel did not run it.
+
+        That a copy did not run loses nothing by itself.
+        """
+        copies = {name + program.AGAIN for name in self.recovered}
+        return {name: n - self.recovered.get(name, 0) for name, n in misses.items() if name not in copies}
+
+
+class Tallies:
+    """The per-CPU tallies of bpf/programs/common.bpf.h."""
+
+    def __init__(self, loaded: Loaded, cpus: int) -> None:
+        self._fd, self._cpus = loaded.maps["tallies"], cpus
+        have_copies = any(p.program.endswith(program.AGAIN) for p in loaded.probes)
+        self._copied = list(program.COPIED) if have_copies else []  # also of those that are not loaded: COPIES in C
+        self._lengths = (len(csource.losses()), len(MAP_KINDS), len(self._copied))
+
+    def read(self) -> Tally:
+        """The sums over all CPUs."""
+        words = sum(self._lengths)
+        raw = kernel.lookup(self._fd, ZERO_KEY, words * 8 * self._cpus)
+        sums = np.frombuffer(raw, "<u8").reshape(self._cpus, words).sum(axis=0)
+        lost, cells, recovered = np.split(sums, np.cumsum(self._lengths)[:-1])
+        return Tally(lost, cells, dict(zip(self._copied, recovered.tolist(), strict=True)))

@@ -1,0 +1,78 @@
+"""What was lost since the recording began, by cause and place, and how full the counting maps are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sysmon.bpf.kinds import throttle
+from sysmon.bpf.programs import csource
+from sysmon.bpf.trace_file import metadata
+from sysmon.recorder.load import kernel
+from sysmon.recorder.load.loader import Loaded
+from sysmon.recorder.read.counters import Tallies
+
+
+class Losses:
+    """Sums up what the programs count as lost and what the kernel says it skipped."""
+
+    def __init__(self, loaded: Loaded, cpus: int) -> None:
+        self._loaded = loaded
+        self._tallies = Tallies(loaded, cpus)
+        self._tally = self._tallies.read()
+        self._missed: dict[str, int] = {}
+        self._skipped: dict[str, int] = {}
+        self._lost: dict[tuple[str, str], int] = {}
+        self._before: dict[tuple[str, str], int] = {}  # this file
+
+    @property
+    def total(self) -> int:
+        """All that was lost up to the last call of `rows`, but for what was not to be recorded."""
+        return sum(n for (cause, _place), n in self._lost.items() if cause != throttle.CAUSE)
+
+    def cells(self) -> npt.NDArray[np.uint64]:
+        """Entries made in each kind's maps since the last call of `rows`."""
+        return self._tallies.read().cells - self._tally.cells
+
+    def begin(self) -> None:
+        """What programs missed up to now, while they were attached one after the other, is not lost."""
+        self.note_misses()
+        self._skipped = self._tallies.read().skipped(self._missed)
+
+    def note_misses(self) -> None:
+        """Reads what programs missed: some time before `rows`, so that what a copy is about to recover is not lost.
+
+        So an interval may have too few, but the last has the rest. Both are read while all programs are attached.
+        """
+        self._missed = _misses(self._loaded)
+
+    def rows(self, ts: int) -> list[dict[str, Any]]:
+        """Rows of the kind `loss` for what was lost since the last call. `ts` is CLOCK_BOOTTIME ns."""
+        tally = self._tallies.read()
+        skipped = {name: max(n, self._skipped[name]) for name, n in tally.skipped(self._missed).items()}
+        lost = {
+            row: int(now - before)
+            for row, now, before in zip(csource.losses().values(), tally.lost, self._tally.lost, strict=True)
+        }
+        lost |= {("recursion", name): skipped[name] - self._skipped[name] for name in skipped}
+        self._tally, self._skipped = tally, skipped
+        lost = {where: n for where, n in lost.items() if n}
+        for where, n in lost.items():
+            self._lost[where] = self._lost.get(where, 0) + n
+        return [{"ts": ts, "cause": cause, "place": place, "lost": n} for (cause, place), n in lost.items()]
+
+    def begin_file(self) -> None:
+        """What was lost up to now is in the metadata of another file."""
+        self._before = dict(self._lost)
+
+    def sums(self) -> list[metadata.Loss]:
+        """The losses of this file, or of the whole recording if it is one, for the metadata."""
+        lost = {where: n - self._before.get(where, 0) for where, n in self._lost.items()}
+        return [metadata.Loss(cause=cause, place=place, lost=n) for (cause, place), n in lost.items() if n]
+
+
+def _misses(loaded: Loaded) -> dict[str, int]:
+    """Times since loading that the kernel did not run a program, as it was running on that CPU already (5.12)."""
+    return {name: kernel.program_stats(fd).recursion_misses for name, fd in loaded.programs.items()}

@@ -1,0 +1,33 @@
+"""When kinds of events stepped down: the programs do that, and note when and why (`bpf/programs/steps.bpf.h`)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from sysmon.bpf.kinds import throttle
+from sysmon.recorder.load import kernel
+from sysmon.recorder.load.loader import Loaded
+
+_STEP = struct.Struct("<QQQQII24x")  # struct rate of bpf/programs/steps.bpf.h
+
+
+class Steps:
+    """What the programs note. Each kind's last only: to be read more often than every `FULL_NS`."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._fd = loaded.maps.get("steps")
+        self._seen = dict.fromkeys(throttle.STEPPED, 0)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of the kind `step` for what stepped down since the last call. `ts` is CLOCK_BOOTTIME ns."""
+        found = []
+        for number, kind in enumerate(throttle.STEPPED if self._fd is not None else ()):
+            assert self._fd is not None
+            raw = kernel.lookup(self._fd, number.to_bytes(4, "little"), _STEP.size)
+            _until, _full, down_at, up_at, _made, reason = _STEP.unpack(raw)
+            if down_at > self._seen[kind]:
+                self._seen[kind] = down_at
+                why = throttle.REASONS[reason] if reason < len(throttle.REASONS) else None
+                found.append({"ts": down_at, "stepped": kind, "reason": why, "down_ns": max(0, up_at - down_at)})
+        return found

@@ -1,0 +1,59 @@
+"""What machine this is."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from sysmon.bpf.trace_file.metadata import Host
+from sysmon.recorder.load import kernel
+
+INIT_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+
+
+def describe() -> Host:
+    """The machine, its kernel and its size."""
+    uname = os.uname()
+    try:
+        os_name: str | None = platform.freedesktop_os_release().get("PRETTY_NAME")
+    except OSError:
+        os_name = None
+    return Host(
+        name=uname.nodename,
+        kernel=uname.release,
+        arch=uname.machine,
+        os=os_name,
+        cpus=len(kernel.online_cpus()),
+        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    )
+
+
+INIT_TIME_NAMESPACE = 0xEFFFFFFA  # PROC_TIME_INIT_INO
+
+
+def in_initial_time_namespace() -> bool:
+    """Whether our CLOCK_BOOTTIME is that of the kernel's programs. A kernel without such namespaces has one."""
+    try:
+        return os.stat("/proc/self/ns/time").st_ino == INIT_TIME_NAMESPACE
+    except OSError:
+        return True
+
+
+USER_NAMESPACE = "this is a user namespace, whose root may not load BPF programs"
+
+
+def in_initial_user_namespace() -> bool:
+    """Whether root here is root: in another namespace of users the kernel takes no program from it."""
+    try:
+        with open("/proc/self/uid_map") as ids:
+            return ids.read().split() == ["0", "0", "4294967295"]
+    except OSError:  # a kernel without such namespaces
+        return True
+
+
+def in_initial_pid_namespace() -> bool:
+    """Whether the pids that we see are those that the kernel's programs see."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino == INIT_PID_NAMESPACE
+    except OSError:
+        return False

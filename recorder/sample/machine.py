@@ -1,0 +1,144 @@
+"""The machine as a whole, at each snapshot: its CPUs, its memory, and how long work stood still for want of them.
+
+CPU times come from the programs, the rest from /proc, whose words proc_meminfo(5) and Documentation/accounting/psi.rst
+explain. What the kernel does not say is left out of a row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sysmon.bpf.kind import TICK_NS
+from sysmon.recorder.load import kernel
+from sysmon.recorder.load.loader import Loaded
+from sysmon.recorder.read.inflight import CPU_STATE
+
+MEMINFO = {
+    "mem_total_bytes": b"MemTotal",
+    "mem_free_bytes": b"MemFree",
+    "mem_available_bytes": b"MemAvailable",
+    "page_cache_bytes": b"Cached",
+    "slab_bytes": b"Slab",
+    "swap_total_bytes": b"SwapTotal",
+    "swap_free_bytes": b"SwapFree",
+}
+"""Column → line of /proc/meminfo."""
+
+PRESSURES = ("cpu", "memory", "io")
+
+_STALLED = re.compile(rb"^(some|full) .* total=(\d+)$", re.MULTILINE)
+
+CPU_TIME = np.dtype([("idle_ns", "<u8", 2), ("busy_ns", "<u8", 2), ("left", "<u8")])
+"""struct cpu_time of bpf/programs/cpu.bpf.c."""
+
+
+STAT_COLUMNS = (5, 6, 7)
+"""Of a CPU's line in /proc/stat: irq, softirq and steal (proc_stat(5))."""
+
+
+class Machine:
+    """Makes the rows of `host` and `machine`, each of what came since the one before."""
+
+    def __init__(self, loaded: Loaded, cpus: int) -> None:
+        """To be made before the programs are attached."""
+        self._fd, self._cpus = loaded.maps["cpu_times"], cpus
+        self._times = self._read_times()
+        self._stalled = _stalled_ns()
+        self._stat = _stat_ns()
+        self._stolen = dict.fromkeys(self._stat, 0)  # what no row has yet
+        self._since = 0
+        self._online = frozenset(kernel.online_cpus())
+        states = np.zeros(cpus, CPU_STATE)
+        states["leaving"] = [cpu not in self._online for cpu in range(cpus)]
+        kernel.update(loaded.maps["cpu_states"], bytes(4), states.tobytes())
+
+    def begin(self, t0: int) -> None:
+        """The recording begins [ns, CLOCK_BOOTTIME]."""
+        self._since = t0
+
+    def host_rows(self, epoch: int, ts: int) -> list[dict[str, Any]]:
+        """A row for each CPU of the machine, of the epoch, which has ended."""
+        before, now, stat = self._times, self._read_times(), _stat_ns()
+        parity = epoch & 1
+        online, were_online = frozenset(kernel.online_cpus()), self._online
+        rows = []
+        for cpu in kernel.present_cpus():
+            row = {name: int(now[cpu][name][parity] - before[cpu][name][parity]) for name in ("idle_ns", "busy_ns")}
+            # What the other epoch, which has begun, has by now is for the next snapshot.
+            for name in row:
+                now[cpu][name][1 - parity] = before[cpu][name][1 - parity]
+            was_there = cpu in online & were_online and now[cpu]["left"] == before[cpu]["left"]
+            offline_ns = 0 if was_there else max(0, ts - self._since - sum(row.values()))
+            rows.append(
+                {"ts": ts, "cpu": cpu, **self._less_stolen(cpu, row, stat, ts - self._since), "offline_ns": offline_ns}
+            )
+        self._times, self._online, self._since, self._stat = now, online, ts, stat
+        return rows
+
+    def _less_stolen(
+        self, cpu: int, row: dict[str, int], stat: Mapping[int, tuple[int, ...]], interval_ns: int
+    ) -> dict[str, int]:
+        """What was stolen is no time of the CPU's: of its busy time, and what is more of its idle time.
+
+        A CPU that went off line before the programs saw that has been idle for longer than there was time.
+        """
+        row["idle_ns"] = min(row["idle_ns"], max(0, interval_ns - row["busy_ns"]))
+        if cpu not in stat or cpu not in self._stat:  # one that is off line has no line
+            return row
+        irq, softirq, steal = (max(0, now - before) for now, before in zip(stat[cpu], self._stat[cpu], strict=True))
+        stolen = self._stolen.get(cpu, 0) + steal
+        of_busy = min(stolen, row["busy_ns"])
+        of_idle = min(stolen - of_busy, row["idle_ns"])
+        self._stolen[cpu] = stolen - of_busy - of_idle
+        return {
+            "idle_ns": row["idle_ns"] - of_idle,
+            "busy_ns": row["busy_ns"] - of_busy,
+            "stolen_ns": of_busy + of_idle,
+            "interrupt_ns": irq + softirq,
+        }
+
+    def _read_times(self) -> np.ndarray[Any, np.dtype[np.void]]:
+        raw = kernel.lookup(self._fd, bytes(4), CPU_TIME.itemsize * self._cpus)
+        return np.frombuffer(raw, CPU_TIME).copy()
+
+    def row(self, ts: int) -> dict[str, Any]:
+        """The row of `machine`."""
+        before, self._stalled = self._stalled, _stalled_ns()
+        stalled = {name: ns - before[name] for name, ns in self._stalled.items() if name in before}
+        return {"ts": ts, **_memory(), **stalled}
+
+
+def _memory() -> dict[str, int]:
+    with open("/proc/meminfo", "rb") as f:
+        lines = dict(line.split(b":", 1) for line in f)
+    return {column: int(lines[name].split()[0]) << 10 for column, name in MEMINFO.items() if name in lines}
+
+
+def _stat_ns() -> dict[int, tuple[int, ...]]:
+    """By CPU that is on line: totals since boot of STAT_COLUMNS."""
+    found = {}
+    with open("/proc/stat", "rb") as f:
+        for line in f:
+            name, *words = line.split()
+            if name.startswith(b"cpu") and name != b"cpu":
+                found[int(name[3:])] = tuple(int(words[i]) * TICK_NS for i in STAT_COLUMNS)
+    return found
+
+
+def _stalled_ns() -> dict[str, int]:
+    """Column → total since boot. Without PSI, in the kernel or switched on, there is no such file or no such line."""
+    found = {}
+    for resource in PRESSURES:
+        try:
+            with open(f"/proc/pressure/{resource}", "rb") as f:
+                text = f.read()
+        except OSError:  # EOPNOTSUPP: switched off
+            continue
+        for extent, us in _STALLED.findall(text):
+            found[f"{resource}_{extent.decode()}_ns"] = int(us) * 1000
+    found.pop("cpu_full_ns", None)  # not defined for the whole machine, and zero
+    return found

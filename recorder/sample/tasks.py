@@ -1,0 +1,142 @@
+"""What the kernel itself says of every thread, in one pass: some 1 us a thread, where /proc takes 100.
+
+By iterators of tasks (Linux 5.8), which see the threads of the pid namespace of whoever begins a pass: for us, all.
+Where the kernel has none or refuses them, /proc is what is left: see `sysmon.recorder.sample.procfs`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sysmon.bpf.programs import tasks
+from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load.loader import Loaded
+from sysmon.recorder.sample import procfs
+
+BUDGET_FRACTION = 0.01
+"""How much of a CPU passes at snapshots may take. One that took longer has the next wait; only the last does not."""
+
+STATES = "RSDTtXZPI"
+"""Letters of proc_pid_stat(5) by the highest bit that is set (task_index_to_char(), include/linux/sched.h)."""
+
+_REPORTED, _IDLE, _RTLOCK_WAIT, _FROZEN = 0x7F, 0x402, 0x1000, 0x8000
+_UNINTERRUPTIBLE, _REPORTED_IDLE = 0x2, 0x80
+
+_NOT_COUNTED = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a process holds. None: not known."""
+
+    start: int
+    threads: int
+    descriptors: int | None
+
+
+class Tasks:
+    """Passes over all threads, until it is closed."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        """Raises OSError if the kernel lets nothing pass."""
+        self.failed = ""  # why passes at snapshots ended
+        self._links: list[int] = []
+        self._not_before = 0.0
+        try:
+            for name in (program.STANDING_PROGRAM, program.HOLDING_PROGRAM):
+                self._links.append(kernel.attach_iterator(loaded.programs[name]))
+        except OSError:
+            self.close()
+            raise
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> tuple[Tasks | None, str]:
+        """None, and why, if the kernel has no such iterator or refuses it."""
+        for name in (program.STANDING_PROGRAM, program.HOLDING_PROGRAM):
+            if name not in loaded.programs:
+                return None, loaded.refused.get(name, "the kernel has no iterator of tasks")
+        try:
+            return cls(loaded), ""
+        except OSError as error:
+            return None, f"the kernel refuses an iterator of tasks: {error.strerror}"
+
+    def standing(self, chosen: Collection[int] | None = None) -> Iterator[procfs.Process]:
+        """The processes that there are, all or the chosen ones, zombies among them. Raises OSError."""
+        rows = np.frombuffer(b"".join(kernel.iterate(self._links[0])), tasks.TASK.dtype)
+        if chosen is not None:
+            rows = rows[np.isin(rows["pid"], np.fromiter(chosen, "<u4"))]
+        # The first of a process: its first thread or, if that has ended, one that lives.
+        rows = rows[np.lexsort((rows["tid"] != rows["pid"], rows["exit_state"] != 0, rows["pid"]))]
+        _pids, first = np.unique(rows["pid"], return_index=True)
+        leaders = rows[rows["tid"] == rows["pid"]]
+        names = dict(zip(leaders["pid"].tolist(), leaders["comm"].tolist(), strict=True))
+        cpu_ns = np.add.reduceat(rows["cpu_ns"], first) if len(first) else rows["cpu_ns"]
+        for row, ns in zip(rows[first], cpu_ns.tolist(), strict=True):
+            yield _process(row, names.get(int(row["pid"]), row["comm"]), ns + int(row["ended_cpu_ns"]))
+
+    def holding(self, *, anyway: bool = False) -> dict[int, Holding]:
+        """Charges the I/O of every thread, and says by pid what processes hold that are recorded.
+
+        Nothing is done if passes take too much of the time, but `anyway`; or if they have failed.
+        """
+        begun, cpu = time.monotonic(), time.thread_time()
+        if self.failed or (begun < self._not_before and not anyway):
+            return {}
+        try:
+            rows = np.frombuffer(b"".join(kernel.iterate(self._links[1])), tasks.HOLDING.dtype)
+        except OSError as error:
+            self.failed = f"the kernel let no more of it be read: {error.strerror}"
+            return {}
+        self._not_before = begun + (time.thread_time() - cpu) / BUDGET_FRACTION
+        columns = (rows[name].tolist() for name in ("pid", "start", "threads", "descriptors"))
+        return {pid: Holding(start, n, _counted(pid, fds)) for pid, start, n, fds in zip(*columns, strict=True)}
+
+    def close(self) -> None:
+        """Gives back what it took from the kernel."""
+        for link in self._links:
+            os.close(link)
+        self._links.clear()
+
+
+def _process(row: np.void, comm: bytes, cpu_ns: int) -> procfs.Process:
+    kernel_thread = bool(row["flags"] & procfs.PF_KTHREAD)
+    pid, ppid = int(row["pid"]), int(row["ppid"])
+    return procfs.Process(
+        pid=pid,
+        start=int(row["start"]),
+        state=_state(int(row["state"]), int(row["exit_state"])),
+        ppid=ppid,
+        ids=procfs.Ids(**{name: int(row[name]) for name in ("uid", "euid", "gid", "egid", "ns_pid")}),
+        comm=comm,
+        program=procfs.program_of(f"/proc/{pid}/task/{row['tid']}", kernel_thread),
+        kernel_thread=kernel_thread,
+        threads=int(row["threads"]),
+        cpu_ns=cpu_ns,
+        parent_start=int(row["parent_start"]) if ppid else None,
+        cgroup_id=int(row["cgroup_id"]) or None,
+    )
+
+
+def _state(state: int, exit_state: int) -> str:
+    """As __task_state_index() of include/linux/sched.h makes it."""
+    shown = (state | exit_state) & _REPORTED
+    if state & _IDLE == _IDLE:
+        shown = _REPORTED_IDLE
+    elif state & (_RTLOCK_WAIT | _FROZEN):
+        shown = _UNINTERRUPTIBLE
+    return STATES[shown.bit_length()]
+
+
+def _counted(pid: int, descriptors: int) -> int | None:
+    """Of a table that is too large for the program, what its directory says it has (Linux 6.2)."""
+    if descriptors != _NOT_COUNTED:
+        return descriptors
+    try:
+        return os.stat(f"/proc/{pid}/fd").st_size or None
+    except OSError:
+        return None

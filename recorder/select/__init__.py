@@ -1,0 +1,1 @@
+"""What is recorded: of which processes, which kinds of rows, which system calls."""

@@ -1,0 +1,144 @@
+"""Which processes are recorded, as the programs know it.
+
+The programs decide when a thread comes onto a CPU, and look at each call whether anything has changed since: a process
+meets conditions or not from one system call to the next. A call is recorded if its process met them when it began.
+Conditions narrow each other; a process that is named by its pid is recorded whatever else it is.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sysmon.bpf.kind import COMM_LEN
+from sysmon.errors import BadRequest, did_you_mean
+from sysmon.recorder.load import kernel
+from sysmon.recorder.load.loader import Loaded
+from sysmon.recorder.load.program import FILTER_ENTRIES, FOLLOWED_ENTRIES
+from sysmon.recorder.read.counters import ZERO_KEY
+from sysmon.recorder.sample import cgroups, procfs
+
+BY_PID, BY_COMM, BY_UID, BY_CGROUP, CHILDREN = 1, 2, 4, 8, 16  # bpf/programs/common.bpf.h
+
+NO_UID = 0xFFFFFFFF
+"""(uid_t)-1, which no user has; see setreuid(2)."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What was asked for. Empty: everything is recorded. `cgroup` is a folder of cgroup2.
+
+    Raises BadRequest if it is more than the programs can hold.
+    """
+
+    pids: tuple[int, ...] = ()
+    comms: tuple[str, ...] = ()
+    uids: tuple[int, ...] = ()
+    cgroup: Path | None = None
+    children: bool = False
+
+    def __post_init__(self) -> None:
+        for option, asked, most in (
+            ("--pid", self.pids, FOLLOWED_ENTRIES),
+            ("--comm", self.comms, FILTER_ENTRIES),
+            ("--uid", self.uids, FILTER_ENTRIES),
+        ):
+            if len(asked) > most:
+                raise BadRequest(f"{option} was given {len(asked)} times; one recording can ask for {most}")
+
+    @property
+    def flags(self) -> int:
+        """The conditions, as the programs know them."""
+        return (
+            (BY_PID if self.pids else 0)
+            | (BY_COMM if self.comms else 0)
+            | (BY_UID if self.uids else 0)
+            | (BY_CGROUP if self.cgroup else 0)
+            | (CHILDREN if self.children else 0)
+        )
+
+    @property
+    def by_pid(self) -> bool:
+        """Whether the recording is over when the chosen processes are."""
+        return bool(self.pids) and not (self.comms or self.uids or self.cgroup)
+
+    @property
+    def cgroup_id(self) -> int:
+        """The id of `cgroup`; 0 without one."""
+        return os.stat(self.cgroup).st_ino if self.cgroup else 0
+
+    def install(self, loaded: Loaded) -> None:
+        """Tells the programs, before they record."""
+        for comm in self.comms:
+            kernel.update(loaded.maps["comms"], os.fsencode(comm)[: COMM_LEN - 1].ljust(COMM_LEN, b"\0"), b"\1")
+        for uid in self.uids:
+            kernel.update(loaded.maps["uids"], struct.pack("<I", uid), b"\1")
+        if self.cgroup:
+            fd = os.open(self.cgroup, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                kernel.update(loaded.maps["cgroups"], ZERO_KEY, struct.pack("<I", fd))
+            finally:
+                os.close(fd)
+
+    def follow(self, loaded: Loaded, pids: Iterable[int]) -> None:
+        """Has these processes recorded, whatever else they are."""
+        chosen = set(pids)
+        for pid in chosen:
+            kernel.update(loaded.maps["followed"], struct.pack("<I", pid), b"\1")
+        kernel.update(loaded.maps["alive"], ZERO_KEY, struct.pack("<Q", len(chosen)))
+
+    def alive(self) -> list[int] | None:
+        """The pids of the processes that are alive and recorded; None for all."""
+        if not self.flags:
+            return None
+        found = {p.pid: p for p in procfs.processes()}
+        below = None if self.cgroup is None else procfs.pids_below(self.cgroup)
+        chosen = {pid for pid, p in found.items() if pid in self.pids or self._meets(p, below)}
+        while self.children:
+            more = {pid for pid, p in found.items() if p.ppid in chosen} - chosen
+            if not more:
+                break
+            chosen |= more
+        return sorted(chosen)
+
+    def _meets(self, process: procfs.Process, below: set[int] | None) -> bool:
+        if self.pids or not (self.comms or self.uids or below is not None):
+            return False
+        return (
+            (not self.comms or os.fsdecode(process.comm) in self.comms)
+            and (not self.uids or process.ids.uid in self.uids)
+            and (below is None or process.pid in below)
+        )
+
+
+EVERYTHING = Filters()
+
+
+def uid_of(user: str) -> int:
+    """The uid of a user's name or number. Raises BadRequest."""
+    if user.isdecimal():
+        if int(user) >= NO_UID:
+            raise BadRequest(f"--uid: {user} is no user's number")
+        return int(user)
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        hint = did_you_mean(user, (u.pw_name for u in pwd.getpwall()), "give a name of /etc/passwd or a number")
+        raise BadRequest(f"no user is called {user!r}; {hint}") from None
+
+
+def cgroup_at(path: str) -> Path:
+    """The folder of a cgroup, named by its path or by its path below the root of cgroup2. Raises BadRequest."""
+    root = cgroups.mount_point()
+    if root is None:
+        raise BadRequest("--cgroup: no cgroup file system of version 2 is mounted here")
+    for candidate in (Path(path), Path(root) / path.lstrip("/")):
+        if (candidate / "cgroup.procs").exists() and (candidate / "cgroup.controllers").exists():
+            return candidate
+    groups = (group for _folder, group in cgroups.folders())
+    hint = did_you_mean("/" + path.strip("/"), groups, f"give its path below {root}")
+    raise BadRequest(f"no cgroup of version 2 is at {path}; {hint}")

@@ -1,0 +1,65 @@
+"""Which kinds of rows a recording holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sysmon.bpf.kind import Kind
+from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS, ledger, lifecycle
+from sysmon.errors import BadRequest, did_you_mean
+
+ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
+"""Kinds that a trace cannot be read without."""
+
+ALSO_CALLED = {
+    "files": "open and file_op",
+    "sockets": "socket",
+    "opens": "open",
+    "execs": "exec, which is always recorded",
+    "forks": "fork, which is always recorded",
+    "network": "socket",
+    "net": "socket",
+    "errors": "syscall_errors",
+    "uss": "pss",
+    "smaps": "pss",
+    "syscalls": "syscall_stats (or give --syscalls, for each call as an event)",
+    "processes": "fork, exec and exit, which are always recorded",
+}
+"""What people may call some kinds together."""
+
+LIVES = frozenset(k.name for k in (lifecycle.FORK, lifecycle.EXEC, lifecycle.EXIT))
+"""Kinds that say who a process is."""
+
+
+def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> frozenset[str]:
+    """The kinds that `--only`, `--without` and `--with` choose, each a number of lists.
+
+    With `only`, the lives of processes are recorded too, so that every row has a name. Raises BadRequest.
+    """
+    chosen = _named("--only", only)
+    left_out, more = _named("--without", without), _named("--with", also)
+    if left_out & ALWAYS:
+        raise BadRequest(f"--without: {_listed(left_out & ALWAYS)} cannot be left out: no trace can be read without")
+    if left_out & (chosen | more):
+        raise BadRequest(f"{_listed(left_out & (chosen | more))}: asked for and left out at once")
+    return ((chosen | ALWAYS | LIVES if chosen else DEFAULT_KINDS) | more) - left_out
+
+
+def is_asked_for(kind: Kind, also: Iterable[str]) -> bool:
+    """Whether `--with` names the kind: of one that is recorded anyway, without its limits."""
+    return kind.name in _named("--with", also)
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _named(option: str, lists: Iterable[str]) -> frozenset[str]:
+    known = {k.name for k in KINDS}
+    names = [name.strip() for text in lists for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            other = ALSO_CALLED.get(name.lower())
+            hint = f"did you mean {other}?" if other else did_you_mean(name, known, "`sysmon schema` shows them")
+            raise BadRequest(f"{option}: there is no kind {name!r}; {hint}")
+    return frozenset(names)

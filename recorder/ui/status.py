@@ -1,0 +1,146 @@
+"""What the user sees of a recording: a line that lives while it goes on, and what came of it at the end.
+
+Everything goes to standard error: standard output belongs to the command that is followed.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sysmon import streams
+from sysmon.bpf.columns import PID
+from sysmon.bpf.kinds import KINDS, lifecycle, throttle
+from sysmon.bpf.trace_file import rotated
+from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.recorder.select.follow import Command
+from sysmon.safe_text import shown
+
+if TYPE_CHECKING:
+    from sysmon.recorder.session import Options, Progress
+
+
+OF_THE_MACHINE = {k.name for k in KINDS if PID.name not in {c.name for c in k.cols}} | {lifecycle.PROCESS.name}
+"""Kinds of which there are rows even if no process that was asked for did anything."""
+
+
+SHARING = (
+    "it tells of everybody on this host: command lines with what passwords are in them, paths, addresses, users; look "
+    "before you share it"
+)
+"""Said of each trace that is written."""
+
+
+def size(bytes_: float) -> str:
+    """A size as people read it, in powers of 1024, as reports and --max-size have it."""
+    value = bytes_
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+class Status:
+    """The live line, if there is a terminal and no command that writes to it."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def __enter__(self) -> Status:
+        return self
+
+    def began(self) -> None:
+        """Says that the recording has begun, and until when it goes on."""
+        until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
+        if self._options.command:
+            until = "until the command and all it started have ended"
+        into = self._options.path
+        if self._options.rotate:
+            into = rotated.numbered(into, 1)
+            until = f"and on {until}"
+        self.say(f"recording to {into} {until}")
+
+    def __exit__(self, *_error: object) -> None:
+        if not self._options.command:
+            streams.renew("")
+
+    def goes(self, progress: Progress) -> None:
+        """Renews the line."""
+        if self._options.command:
+            return
+        left = "" if progress.left_s is None else f", {max(0.0, progress.left_s):.0f} s left"
+        lost = f"{progress.lost:,} lost" if progress.lost else ""
+        streams.renew(
+            f"{progress.elapsed_s:.0f} s{left} · {progress.rows:,} rows · {size(progress.bytes_written)} · "
+            f"{'' if lost else 'nothing lost'}",
+            alarm=lost,
+        )
+
+    def waits(self, left: list[tuple[int, str]]) -> None:
+        """Says why the recording goes on."""
+        (pid, name), *others = left
+        more = f" and {len(others)} more" if others else ""
+        self.say(f"the command has ended; recording until {name} (pid {pid}){more} that it started end, or Ctrl-C")
+
+    def finished(
+        self,
+        recording: Recording,
+        command: Command | None,
+        files: list[Path],
+        removed: int = 0,
+        left: Sequence[Path] = (),
+    ) -> None:
+        """Says what was written into these files and what was lost, and what to type next.
+
+        So many older files were removed, and those that are left could not be finished.
+        """
+        path = files[-1]
+        seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
+        stepped = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == throttle.CAUSE)
+        lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
+        for probe in recording["probes"]:
+            if not probe["attached"]:
+                self.say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
+        for column, reason in recording["unmeasured"].items():
+            self.say(f"not measured: {column}: {reason}")
+        if recording["stopped_by"] == "size":
+            self.say("stopped: the trace is as large as it may be (--max-size)")
+        for file in left:
+            self.say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` makes it")
+        if command and command.status() is None:
+            self.say(f"the command still runs: pid {command.pid}")
+        idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)
+        if "syscall" in recording["kinds"] and not recording["rows"]["syscall"]:
+            self.say("no system call that was asked for was made")
+        if self._options.filters.flags and idle:
+            self.say("no process that was asked for did anything: look at the filter, and at `ps`")
+        written = path if len(files) == 1 else f"{len(files)} files, {files[0]} to {path.name}"
+        counted = (
+            f"; {stepped:,} events only counted (--max-rate, or no room; sysmon report {path} losses)"
+            if stepped
+            else ""
+        )
+        gone = f"; {removed} older removed (--rotate-keep), whose rows are part of this" if removed else ""
+        self.say(
+            f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
+            f"{size(sum(map(_bytes, files)))}, {seconds:.1f} s, "
+            f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{counted}{gone}"
+        )
+        self.say(SHARING)
+        self.say(f"next: sysmon report {shlex.quote(str(path))}")
+
+    def say(self, text: str) -> None:
+        """Writes a line, if anybody reads it: that nobody does is no reason to lose a recording."""
+        sys.stderr.write(f"{shown(text)}\n")
+
+
+def _bytes(file: Path) -> int:
+    """Size of a file; 0 if somebody has taken it away."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

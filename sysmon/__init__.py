@@ -1,0 +1,86 @@
+"""Record what a Linux machine does into one Parquet file, and ask it questions anywhere.
+
+    import sysmon
+
+    trace = sysmon.open("trace.parquet")
+    trace.report("syscalls").df()
+    trace.chart("cpu")
+    trace.sql("SELECT path, count(*) FROM execs GROUP BY path").arrow()
+
+Importing this imports nothing that is heavy and changes nothing: no signal, no environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sysmon.errors import BadRequest, BrokenTrace, NewerTrace, NoData, NotATrace, SysmonError
+
+if os.path.isfile(os.path.join(os.path.dirname(__file__), "bpf")):  # a checkout on Windows, where git makes no links
+    _message = (
+        "this checkout has no links: `git config core.symlinks true` and `git checkout .`, or pip install a release"
+    )
+    if sys.argv[0] == "-m":
+        sys.exit(f"sysmon: {_message}")
+    raise ImportError(_message)
+
+if TYPE_CHECKING:
+    from sysmon.analyze.diff.comparison import Comparison
+    from sysmon.analyze.trace.trace import Trace
+
+__all__ = [
+    "BadRequest",
+    "BrokenTrace",
+    "NewerTrace",
+    "NoData",
+    "NotATrace",
+    "SysmonError",
+    "compare",
+    "open",
+]
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    pids: Iterable[int] = (),
+    comms: Iterable[str] = (),
+    cgroups: Iterable[str] = (),
+) -> Trace:
+    """Opens a trace, all of it or a part: a time window, and the processes of these pids, names or control groups.
+
+    `since` is in the window and `until` is not; both take what `sysmon.analyze.trace.window.instant_ns` reads. Raises
+    NotATrace, NewerTrace or BrokenTrace if the file cannot be used, BadRequest if the window is empty or no
+    process of the trace has one of the pids or names or is in or below one of the groups.
+    """
+    from sysmon.analyze.trace.trace import Trace
+
+    return Trace(path, since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)
+
+
+def compare(
+    before: Trace | str | os.PathLike[str],
+    after: Trace | str | os.PathLike[str],
+    *,
+    comms: Iterable[str] = (),
+    min_change_pct: float = 25.0,
+    unchanged: bool = False,
+) -> Comparison:
+    """What differs between two recordings: programs, system calls, CPU time, memory, exit codes and files.
+
+    Of traces that are open already, the parts that were asked for; they may be closed then. `comms`: only commands of
+    these names. Changes of less than `min_change_pct` [%] are left out, and rows without a change are unless
+    `unchanged`. Raises BadRequest if neither trace has one of the commands, and what `open` raises.
+    """
+    from sysmon.analyze.diff.comparison import Comparison, Options
+    from sysmon.analyze.trace.trace import Trace
+
+    with contextlib.ExitStack() as opened:
+        pair = [side if isinstance(side, Trace) else opened.enter_context(open(side)) for side in (before, after)]
+        return Comparison(pair[0], pair[1], Options(tuple(comms), min_change_pct, unchanged))

@@ -1,0 +1,5 @@
+"""`python -m sysmon`."""
+
+from sysmon.cli import main
+
+main()

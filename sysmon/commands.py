@@ -1,0 +1,165 @@
+"""The table of commands, imported when chosen, and the one place where errors become a line.
+
+Nothing here knows what a trace is. `sysmon report` must start where there is no bcc, and fast.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import click
+
+from sysmon import streams
+from sysmon.errors import BadRequest, SysmonError, did_you_mean
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "record": ("sysmon.recorder.commands.record", "record", "Record what this machine does into a trace."),
+    "report": ("sysmon.analyze.commands.report", "report", "Show reports about a trace, or a summary of it."),
+    "chart": ("sysmon.analyze.commands.chart", "chart", "Draw a chart of a trace."),
+    "diff": ("sysmon.analyze.commands.diff", "diff", "Show what differs between two traces."),
+    "sql": ("sysmon.analyze.commands.sql", "sql", "Query a trace with SQL."),
+    "info": ("sysmon.analyze.commands.info", "info", "Show where a trace comes from and how complete it is."),
+    "dump": ("sysmon.analyze.commands.dump", "dump", "Write every row of a trace, one in a line."),
+    "repair": ("sysmon.analyze.commands.repair", "repair", "Make one file of a recording that was cut off."),
+    "schema": ("sysmon.analyze.commands.schema", "schema", "Show the kinds of rows and their columns."),
+    "doctor": ("sysmon.recorder.commands.doctor", "doctor", "Check whether this machine can record."),
+    "completion": ("sysmon.analyze.commands.completion", "completion", "Write what makes a shell complete commands."),
+}
+"""Name of a command → module, attribute in it, and the line in the list of commands."""
+
+OF_THE_MACHINE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EAGAIN,
+    errno.ENOMEM,
+)
+"""Errors that any write, open or fork can meet and that no code can mend: a full disk, a limit on files or forks."""
+
+REMEDIES = {
+    errno.EMFILE: "; allow more with `ulimit -n 1024`",
+    errno.EAGAIN: "; allow more processes with `ulimit -u`, or in pids.max of the control group",
+    errno.EFBIG: "; allow larger files with `ulimit -f unlimited`",
+}
+
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit status that shells give to a program that Ctrl-C ended."""
+
+
+class Commands(click.Group):
+    """The group of the table's commands. A command's module is imported when the command is chosen."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], COMMANDS, "`sysmon --help` shows the commands")
+            raise BadRequest(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:  # of --help and --version, which are answered here
+            _drop_output()
+            raise click.exceptions.Exit(0) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            status = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _drop_output()  # who read it has seen enough
+            return 0
+        return status
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table: click would import every command to ask it for this line.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from sysmon.version import version
+
+    click.echo(f"sysmon {version()}")
+    ctx.exit()
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def cli() -> None:
+    """Record what a Linux machine does into one file, and look at it anywhere.
+
+    \b
+    Examples:
+      sudo sysmon record --duration 60     record for a minute into trace.parquet
+      sysmon report trace.parquet          a summary on one screen
+      sysmon report --list                 what else there is to see
+    """
+
+
+def run() -> None:
+    """Runs a command. What the user can do something about is one line and an exit status, all else a traceback."""
+    streams.guard()
+    try:
+        status = cli.main(prog_name="sysmon", standalone_mode=False)
+    except SysmonError as e:
+        _complain(str(e))
+        sys.exit(e.exit_status)
+    except click.ClickException as e:
+        _complain(_usage_line(e))
+        sys.exit(e.exit_code)
+    except OSError as e:
+        if e.errno not in OF_THE_MACHINE:
+            raise
+        remedy = REMEDIES.get(e.errno, "")
+        _complain(f"{e.filename}: {e.strerror}{remedy}" if e.filename else f"{e.strerror}{remedy}")
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(INTERRUPTED)
+    except MemoryError:
+        _complain("there is not enough memory; allow more, or ask for less of the trace with --since")
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _drop_output() -> None:
+    """Standard output takes no more. The interpreter flushes at its end, which must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _usage_line(error: click.ClickException) -> str:
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+    message = error.format_message()
+    return f"{message} (`{command} --help` shows how)" if command else message
+
+
+def _complain(message: str) -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+    sys.stderr.write(f"sysmon: {' '.join(message.split())}\n")

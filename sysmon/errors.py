@@ -1,0 +1,58 @@
+"""The errors that a user can do something about.
+
+`sysmon.main()` prints their text as one line and exits with their status; everything else is a defect
+and keeps its traceback. The text says what is wrong and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SysmonError(Exception):
+    """Base of every error that is the reader's situation and not a defect of sysmon."""
+
+    exit_status = 1
+
+
+class BadRequest(SysmonError):
+    """What was asked for does not exist or does not fit together: an unknown report, a pid of no process."""
+
+    exit_status = 2
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The end of a line about an unknown name: the names that are near or, if none is, where to find them."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
+
+
+class CannotRecord(SysmonError):
+    """This machine, or this user, cannot record."""
+
+
+class NoBtf(CannotRecord):
+    """The kernel does not describe its types, or not in a way that sysmon can read."""
+
+
+class CannotLoad(CannotRecord):
+    """The programs could not be compiled, or the kernel refused them."""
+
+
+class CannotWrite(SysmonError):
+    """The file that was asked for cannot be made, or cannot be made there."""
+
+
+class NotATrace(SysmonError):
+    """The file is something else, or is not there."""
+
+
+class NewerTrace(SysmonError):
+    """A later sysmon wrote the trace."""
+
+
+class BrokenTrace(SysmonError):
+    """The file was a trace, but parts are missing or damaged."""
+
+
+class NoData(SysmonError):
+    """There is nothing to draw: it was not recorded, or did not happen in the part that was asked for."""
