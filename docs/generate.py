@@ -6,11 +6,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sysmon import COMMANDS
 from sysmon.analyze.charts import CHARTS, Chart
 from sysmon.analyze.diff.sections import sections
 from sysmon.analyze.text.reference import rules_markdown, sections_markdown
 from sysmon.analyze.trace.rules import rules
+from sysmon.commands import COMMANDS
 
 DOCS = Path(__file__).parent
 
