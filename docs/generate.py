@@ -6,7 +6,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sysmon.analyze.charts import CHARTS, Chart
+from sysmon.analyze.charts import CHARTS
+from sysmon.analyze.charts.ask import Chart
 from sysmon.analyze.diff.sections import sections
 from sysmon.analyze.text.reference import rules_markdown, sections_markdown
 from sysmon.analyze.trace.rules import rules

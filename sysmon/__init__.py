@@ -30,7 +30,7 @@ if os.path.isfile(os.path.join(os.path.dirname(__file__), "bpf")):  # a checkout
 
 if TYPE_CHECKING:
     from sysmon.analyze.diff.comparison import Comparison
-    from sysmon.analyze.trace.trace import Trace
+    from sysmon.analyze.face import Trace
 
 __all__ = [
     "BadRequest",
@@ -59,7 +59,7 @@ def open(
     NotATrace, NewerTrace or BrokenTrace if the file cannot be used, BadRequest if the window is empty or no
     process of the trace has one of the pids or names or is in or below one of the groups.
     """
-    from sysmon.analyze.trace.trace import Trace
+    from sysmon.analyze.face import Trace
 
     return Trace(path, since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)
 
@@ -79,7 +79,7 @@ def compare(
     `unchanged`. Raises BadRequest if neither trace has one of the commands, and what `open` raises.
     """
     from sysmon.analyze.diff.comparison import Comparison, Options
-    from sysmon.analyze.trace.trace import Trace
+    from sysmon.analyze.face import Trace
 
     with contextlib.ExitStack() as opened:
         pair = [side if isinstance(side, Trace) else opened.enter_context(open(side)) for side in (before, after)]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,11 @@ def test_nobody_imports_by_a_bare_name() -> None:
     ours = [path for top in ("tests", "benchmarks", "docs") for path in (ROOT / top).rglob("*.py")]
     for path in (*MODULES.values(), *ours):
         assert not {module.split(".")[0] for module in imports(path)} & set(ROOMS), path
+
+
+def test_no_circle_not_even_a_lazy_one() -> None:
+    graph = {name: imports(path) & set(MODULES) - {name} for name, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 def test_one_module_loads_bcc_and_it_stands_alone() -> None:

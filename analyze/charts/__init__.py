@@ -9,10 +9,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sysmon.analyze.charts.ask import Ask, Chart
 from sysmon.bpf.kinds import kind_named
 from sysmon.errors import BadRequest, BrokenTrace, NoData, did_you_mean
 from sysmon.safe_text import one_line
@@ -31,18 +31,6 @@ ALLOCATIONS = (
     "on_softirq_enter", "on_softirq_exit",
 )  # fmt: skip
 """Places of losses (column `place` of the kind `loss`) that leave a hole in a chart."""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart: its name, its title, what it shows, the kinds that it needs, and the losses that concern it."""
-
-    name: str
-    title: str
-    doc: str
-    kinds: tuple[str, ...]
-    places: tuple[str, ...]
-    takes_syscall: bool = False
 
 
 CHARTS: dict[str, Chart] = {
@@ -131,15 +119,6 @@ CHARTS: dict[str, Chart] = {
     )
 }
 """The charts, in the order in which they are listed."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What is asked for: a chart of a trace, or of a part of one, of all system calls or of one."""
-
-    trace: Trace
-    chart: Chart
-    syscall: str | None = None
 
 
 def find_chart(name: str) -> Chart:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.ask import Ask
 
 USED = f"SELECT epoch_ns(ts) AS ts, {IDS}, cpu_s, wait_s FROM report.cpu_timeline WHERE ts IS NOT NULL AND cpu_s >= 0"
 

@@ -16,7 +16,7 @@ from sysmon.safe_text import one_line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.ask import Ask
 
 NAME = "COALESCE(syscall, 'syscall_' || CAST(nr AS VARCHAR), 'unknown')"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
-    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.ask import Ask
 
 CELLS = """
 WITH counted AS (

@@ -16,7 +16,7 @@ from sysmon.errors import NoData
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.ask import Ask
 
 MOVED = f"""
 SELECT epoch_ns(ts) AS ts, {IDS},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.ask import Ask
     from sysmon.analyze.charts.data import Floats
     from sysmon.analyze.charts.steps import Steps
 

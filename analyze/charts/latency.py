@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.ask import Ask
 
 PANELS = 6
 """Histograms of a chart at the most."""
@@ -117,7 +117,7 @@ class Histogram:
 def draw(ask: Ask) -> Figure:
     """Raises NoData if no call returned, or none of this name."""
     trace, syscall = ask.trace, ask.syscall
-    by_process = bool(trace.pids)
+    by_process = bool(trace.selection.pids)
     rows = columns(trace, BY_PROCESS if by_process else BY_CALL)
     if by_process:
         names = zip(rows["comm"].tolist(), rows["pid"].tolist(), rows["syscall"].tolist(), strict=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sysmon.analyze.charts import Ask
+    from sysmon.analyze.charts.ask import Ask
     from sysmon.analyze.charts.ranks import Key
     from sysmon.analyze.trace.trace import Trace
 
@@ -116,7 +116,9 @@ def draw(ask: Ask) -> Figure:
     """Raises NoData if no process began or ended."""
     trace = ask.trace
     everyone = processes(trace)
-    shown, left_out = lines(everyone, keep_all=bool(trace.pids or trace.comms or trace.cgroups))
+    shown, left_out = lines(
+        everyone, keep_all=bool(trace.selection.pids or trace.selection.comms or trace.selection.cgroups)
+    )
     if not shown:
         raise NoData("no process began or ended in this part of the trace: there are no lifetimes to draw")
     lost = losses(trace, ask.chart)

@@ -15,7 +15,7 @@ from sysmon.analyze.charts.units import count
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from sysmon.analyze.charts import Chart
+    from sysmon.analyze.charts.ask import Chart
     from sysmon.analyze.trace.trace import Trace
 
 QUERY = """

@@ -16,11 +16,11 @@ from sysmon.analyze.diff import significance
 from sysmon.analyze.diff.notes import followed_to_the_end, notes
 from sysmon.analyze.diff.sections import SQL, find_section, missing, sections
 from sysmon.analyze.diff.significance import Array, Side
+from sysmon.analyze.trace.catalog import Entry, name_sql
 from sysmon.analyze.trace.database import Database
 from sysmon.analyze.trace.result import BATCH_ROWS
-from sysmon.analyze.trace.sqlfile import DIRECTORY, read_view
+from sysmon.analyze.trace.sqlfile import DIRECTORY, View, read_view
 from sysmon.analyze.trace.trace import Trace
-from sysmon.analyze.trace.views import name_sql
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.errors import BadRequest, BrokenTrace
 from sysmon.safe_text import one_line
@@ -87,7 +87,7 @@ class Comparison:
             self._know(options.comms)
             self._test()
             for section in sections():
-                self._connection.execute(section.view.sql)
+                self._make(section.view)
             self.notes = notes(before, after, self.length_s, self.busy_pct)
         except BaseException:
             self._database.close()
@@ -201,8 +201,11 @@ class Comparison:
         self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM taken")
         self._connection.unregister("taken")
 
+    def _make(self, view: View) -> None:
+        self._connection.execute(Entry.of(view).statement(keep=False, again=False))
+
     def _measured(self, name: str) -> pa.Table:
-        self._connection.execute(read_view(SQL / "measures" / f"{name}.sql").sql)
+        self._make(read_view(SQL / "measures" / f"{name}.sql"))
         return self._connection.sql(f"SELECT * FROM measures.{name_sql(name)}").to_arrow_table()
 
     def _test(self) -> None:
@@ -233,7 +236,7 @@ def _tables(trace: Trace) -> dict[str, pa.Table]:
     room = SIDE_BYTES
     with trace.reading():
         for name in ("span", "named", *TABLES):
-            reader = trace.keep(read_view(SQL / "side" / f"{name}.sql")).to_arrow_reader(BATCH_ROWS)
+            reader = trace.view(read_view(SQL / "side" / f"{name}.sql")).to_arrow_reader(BATCH_ROWS)
             batches = []
             for batch in reader:
                 batches.append(batch)

@@ -9,14 +9,16 @@ from typing import IO, TYPE_CHECKING
 
 from markupsafe import Markup
 
-from sysmon.analyze.charts import CHARTS, Chart, draw, svg
+from sysmon.analyze.charts import CHARTS, draw, svg
+from sysmon.analyze.charts.ask import Chart
 from sysmon.analyze.html import page
 from sysmon.analyze.html.page import Table
 from sysmon.analyze.html.svg import inline
 from sysmon.analyze.text import describe
 from sysmon.analyze.text.summary import cost, losses_line
+from sysmon.analyze.trace.absent import absent
 from sysmon.analyze.trace.findings import Finding, findings
-from sysmon.analyze.trace.reports import Report, absent, reports
+from sysmon.analyze.trace.reports import Report, reports
 from sysmon.analyze.trace.result import Result
 from sysmon.errors import BrokenTrace, NoData
 from sysmon.safe_text import one_line

@@ -231,9 +231,9 @@ def asked(trace: Trace) -> str:
         parts.append(f"after the end of the recording at +{seconds(ended_ns - started_ns)} s")
     if trace.until_ns is not None and trace.until_ns <= started_ns:
         parts.append("before the recording began")
-    parts += [f"pid {pid}" for pid in trace.pids]
-    parts += [f"comm {comm}" for comm in trace.comms]
-    parts += [f"cgroup {cgroup}" for cgroup in trace.cgroups]
+    parts += [f"pid {pid}" for pid in trace.selection.pids]
+    parts += [f"comm {comm}" for comm in trace.selection.comms]
+    parts += [f"cgroup {cgroup}" for cgroup in trace.selection.cgroups]
     return ", ".join(parts)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
 from functools import cache
 
 from sysmon.analyze.trace.sqlfile import DIRECTORY, Column, View, read_view
-from sysmon.bpf.kinds import KINDS
 from sysmon.errors import BadRequest, did_you_mean
 
 Report = View
@@ -63,25 +60,3 @@ def find_report(name: str) -> Report:
         raise BadRequest(f"sysmon report takes one trace: give {name!r} to a call of its own")
     hint = did_you_mean(name, known, "`sysmon report --list` shows them")
     raise BadRequest(f"there is no report {name!r}; {hint}")
-
-
-def absent(report: Report, recorded: Collection[str]) -> str:
-    """Why the report cannot have all its rows, as kinds that it reads were not recorded; empty if they were."""
-    read = _views_of(report.sql)
-    kinds = [k.name for k in KINDS if k.view in read and k.name not in recorded]
-    return f"recorded without {', '.join(kinds)}: record again with it" if kinds else ""
-
-
-def _views_of(sql: str) -> set[str]:
-    """The views that a statement reads for rows, and those that these are made of. Processes only name rows."""
-    found: set[str] = set()
-    todo = [sql]
-    while todo:
-        for schema, name in set(re.findall(r"\b(main|finding)\.(\w+)", todo.pop())):
-            if name in found or name in ("processes", "process"):
-                continue
-            found.add(name)
-            path = DIRECTORY / ("views" if schema == "main" else "findings/parts") / f"{name}.sql"
-            if path.exists():
-                todo.append(read_view(path).sql)
-    return found

@@ -1,17 +1,26 @@
 """SQL files that describe themselves: one view each, with a title, a paragraph and a comment on every column.
 
+The head ends with what the file declares:
+
+    -- needs: main.cpu, unfiltered.processes      the views and macros that the statement names
+    -- kept: window                               its rows are computed once, and again if the window is moved; or
+                                                  `recording`, which has no window
+    -- first rows: finding.tally, finding.stats   to show a few rows less is read: the first has a row for each, and the
+                                                  second is exchanged for the view of the same name in `sql/few`
+
 Nothing here runs SQL. The files are part of sysmon; no text of a user or of a trace becomes one.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 DIRECTORY = Path(__file__).parents[1] / "sql"
 
-HEAD = re.compile(r"CREATE VIEW (?:(?P<schema>\w+)\.)?(?P<name>\w+)\(\n(?P<columns>.*?)\n\) AS\n", re.DOTALL)
+DECLARED = ("needs", "kept", "first rows")
+
+KEPT = ("", "window", "recording")
 
 
 @dataclass(frozen=True)
@@ -24,37 +33,91 @@ class Column:
 
 @dataclass(frozen=True)
 class View:
-    """A view: its schema and name, the title, the paragraph below it, its columns, and the statement that makes it."""
+    """A view: its schema and name, the title, the paragraph below it, its columns, and the query behind it."""
 
     schema: str
     name: str
     title: str
     doc: str
     columns: tuple[Column, ...]
-    sql: str
+    query: str
+    needs: tuple[str, ...] = ()
+    kept: str = ""
+    first_rows: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """With its schema: what `needs` of others has."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Macro:
+    """An SQL function of sysmon's own, in the schema `unfiltered`."""
+
+    name: str
+    statement: str
+    needs: tuple[str, ...]
 
 
 def read_view(path: Path) -> View:
     """The view that the file makes. Raises ValueError if the file does not have the form of the house."""
     text = path.read_text(encoding="utf-8")
-    head = HEAD.search(text)
-    if head is None:
+    head, made, rest = text.partition("CREATE VIEW ")
+    name, _, rest = rest.partition("(\n")
+    columns, ended, query = rest.partition("\n) AS\n")
+    if not made or not ended:
         raise ValueError(f"{path}: no CREATE VIEW with a list of columns")
-    comments = _comments(text[: head.start()])
+    comments, declared = _head(path, head)
     if len(comments) < 3 or comments[1]:
         raise ValueError(f"{path}: should start with a title, an empty comment line and a paragraph")
+    schema, _, bare = name.rpartition(".")
+    kept = declared.get("kept", "")
+    if kept not in KEPT:
+        raise ValueError(f"{path}: kept of {kept}?")
     return View(
-        schema=head["schema"] or "main",
-        name=head["name"],
+        schema=schema or "main",
+        name=bare,
         title=comments[0].rstrip("."),
-        doc=" ".join(comments[2:]),
-        columns=tuple(_columns(path, head["columns"])),
-        sql=text,
+        doc=" ".join(comments[2:]).strip(),
+        columns=tuple(_columns(path, columns)),
+        query=query.strip().rstrip(";"),
+        needs=_names(declared.get("needs", "")),
+        kept=kept,
+        first_rows=_names(declared.get("first rows", "")),
     )
 
 
-def _comments(text: str) -> list[str]:
-    return [line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--")]
+def read_macro(path: Path) -> Macro:
+    """The macro of a file in `sql/macros`."""
+    text = path.read_text(encoding="utf-8")
+    head, made, rest = text.partition("CREATE MACRO ")
+    _, declared = _head(path, head)
+    return Macro(path.stem, made + rest, _names(declared.get("needs", "")))
+
+
+def _head(path: Path, text: str) -> tuple[list[str], dict[str, str]]:
+    """The comments, without those that declare something, and what is declared."""
+    comments: list[str] = []
+    declared: dict[str, str] = {}
+    key = ""
+    for line in text.splitlines():
+        comment = line.removeprefix("--").strip()
+        name, colon, value = comment.partition(":")
+        if colon and name in DECLARED:
+            key = name
+            declared[key] = value.strip()
+        elif key:
+            declared[key] += f" {comment}"
+        elif line:
+            comments.append(comment)
+    while comments and not comments[-1]:
+        comments.pop()
+    return comments, declared
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _columns(path: Path, text: str) -> list[Column]:

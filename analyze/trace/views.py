@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from sysmon.analyze.trace.sqlfile import DIRECTORY, View, read_view
+from sysmon.analyze.trace.catalog import Entry, name_sql
+from sysmon.analyze.trace.sqlfile import DIRECTORY, Macro, View, read_macro, read_view
 from sysmon.bpf.kind import Col, Kind
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.trace_file import schema
@@ -62,45 +63,47 @@ IS_PICKED = "EXISTS (SELECT 1 FROM unfiltered.picked AS p WHERE p.pid = k.pid AN
 """Whether the row `k` is of a picked process. A start that is unknown is equal to itself here."""
 
 
+WIDE = "SELECT * REPLACE ({} AS kind) FROM unfiltered.stored"
+"""The query of `unfiltered.trace`: the same rows as `stored`, for whoever wants all kinds."""
+
+
 @cache
 def derived() -> tuple[View, ...]:
-    """The views that are written in SQL, each after those that it reads."""
-    names = (
-        "recording",
-        "snapshots",
-        "unfiltered.processes",
-        "processes",
-        "exits",
-        "host",
-        "syscall_latencies",
-        "opens",
-        "file_ops",
-        "execs",
-    )
-    return tuple(read_view(DIRECTORY / "views" / f"{name}.sql") for name in names)
+    """The views of a trace that are written in SQL."""
+    return tuple(read_view(path) for path in sorted((DIRECTORY / "views").glob("*.sql")))
 
 
-def all_of_a_trace(since: bool, until: bool, picked: bool) -> Iterator[tuple[str, str, str]]:
-    """Schema, name and statement of each view and macro over `unfiltered.stored`; each but reads what others make.
+@cache
+def macros() -> tuple[Macro, ...]:
+    """The SQL functions."""
+    return tuple(read_macro(path) for path in sorted((DIRECTORY / "macros").glob("*.sql")))
 
-    `since`, `until`: whether the window has this limit; `picked`: whether only some processes were asked for.
-    """
-    yield "unfiltered", "trace", wide_view()
-    for path in sorted((DIRECTORY / "macros").glob("*.sql")):
-        yield "unfiltered", path.stem, path.read_text(encoding="utf-8")
+
+def all_of_a_trace() -> Iterator[Entry]:
+    """Each view and macro over `unfiltered.stored`, of a trace of which everything was asked for."""
+    yield Entry("unfiltered.trace", ("unfiltered.stored",), WIDE.format(_bounded(schema.KIND_COL)))
+    yield from (Entry.of(macro) for macro in macros())
+    yield from (Entry.of(view) for view in derived())
     for kind in KINDS:
-        yield "unfiltered", kind.view, kind_view(kind)
-        yield _schema_of(kind), kind.view, filtered_view(kind, since, until, picked)
-    for view in derived():
-        yield view.schema, view.name, view.sql
-    yield "unfiltered", "callers", CALLERS
-    yield "unfiltered", "selected", selected_view(picked)
-    yield "windowed", "callers", callers_here(since or until)
+        yield Entry(f"unfiltered.{kind.view}", ("unfiltered.stored",), kind_query(kind))
+    yield Entry("unfiltered.callers", ("unfiltered.syscall_stats",), CALLERS.format("unfiltered"), kept="recording")
+    yield from of_processes(picked=False)
+    yield callers_here(cut=False)
 
 
-def name_sql(name: str) -> str:
-    """A name of ours as an SQL identifier; some, such as `where`, are keywords."""
-    return '"' + name.replace('"', '""') + '"'
+def of_processes(picked: bool) -> Iterator[Entry]:
+    """The views that read whose processes were asked for: of all, or of those in `unfiltered.picked`."""
+    where = f" WHERE {IS_PICKED}" if picked else ""
+    yield Entry("unfiltered.selected", ("unfiltered.processes",), f"SELECT * FROM unfiltered.processes AS k{where}")
+    for kind in KINDS:
+        yield Entry(f"{_schema_of(kind)}.{kind.view}", (f"unfiltered.{kind.view}",), filtered_query(kind, picked))
+
+
+def callers_here(cut: bool) -> Entry:
+    """Who made system calls in the window: one table with `unfiltered.callers` if the trace is not cut."""
+    if not cut:
+        return Entry("windowed.callers", ("unfiltered.callers",), "FROM unfiltered.callers")
+    return Entry("windowed.callers", ("main.syscall_stats",), CALLERS.format("main"), kept="window")
 
 
 def text_sql(text: str) -> str:
@@ -108,8 +111,8 @@ def text_sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def file_view(cols: tuple[Col, ...], present: frozenset[str]) -> str:
-    """`unfiltered.stored`: the file as it is, with NULL for columns that a trace of an older version does not have.
+def file_query(cols: tuple[Col, ...], present: frozenset[str]) -> str:
+    """Of `unfiltered.stored`: the file as it is, with NULL for columns that a trace of an older version does not have.
 
     A text that is too long is an error, but of `kind`: row groups are skipped by what it is in the file.
     """
@@ -119,15 +122,8 @@ def file_view(cols: tuple[Col, ...], present: frozenset[str]) -> str:
         if c.name != schema.KIND_COL.name
     ]
     return (
-        f"CREATE VIEW unfiltered.stored AS SELECT kind, {', '.join(items)}, {PLACE} AS row_number "
+        f"SELECT kind, {', '.join(items)}, {PLACE} AS row_number "
         f"FROM read_parquet(getvariable('trace'), {PLACE} = true)"
-    )
-
-
-def wide_view() -> str:
-    """`unfiltered.trace`: the same rows for whoever wants all kinds."""
-    return (
-        f"CREATE VIEW unfiltered.trace AS SELECT * REPLACE ({_bounded(schema.KIND_COL)} AS kind) FROM unfiltered.stored"
     )
 
 
@@ -141,13 +137,10 @@ def _bounded(col: Col) -> str:
     return f"CASE WHEN {length} > {most} THEN error({told}) ELSE {name} END"
 
 
-def kind_view(kind: Kind) -> str:
-    """The view in `unfiltered` of one kind's rows."""
+def kind_query(kind: Kind) -> str:
+    """Of the view in `unfiltered` of one kind's rows."""
     cols = ", ".join(name_sql(c.name) for c in kind.cols)
-    return (
-        f"CREATE VIEW unfiltered.{name_sql(kind.view)} AS SELECT {cols} "
-        f"FROM unfiltered.stored WHERE kind = {text_sql(kind.name)}"
-    )
+    return f"SELECT {cols} FROM unfiltered.stored WHERE kind = {text_sql(kind.name)}"
 
 
 def _schema_of(kind: Kind) -> str:
@@ -155,69 +148,28 @@ def _schema_of(kind: Kind) -> str:
     return "windowed" if any(v.name == kind.view and v.schema == "main" for v in derived()) else "main"
 
 
-def filtered_view(kind: Kind, since: bool, until: bool, picked: bool) -> str:
-    """The view of one kind's rows in the window and of the picked processes, in `windowed` if a file builds on it.
+def filtered_query(kind: Kind, picked: bool) -> str:
+    """Of the view of one kind's rows in the window and of the picked processes, in `windowed` if a file builds on it.
 
     An event at the window's first instant is in it. A row that counts an interval is in the window in which that
-    interval ends, so that cutting a trace into windows changes no total.
+    interval ends, so that cutting a trace into windows changes no total. A limit that is NULL is none: DuckDB finds
+    that out before it reads, and what is left of the condition skips row groups.
     """
-    names = {c.name for c in kind.cols}
     low, high = (">", "<=") if kind.of_interval else (">=", "<")
-    conditions = []
-    if since:
-        conditions.append(f"ts {low} getvariable('since')")
-    if until:
-        conditions.append(f"ts {high} getvariable('until')")
-    if picked and {"pid", "start"} <= names:
+    conditions = [
+        f"({getvariable} IS NULL OR ts {sign} {getvariable})"
+        for getvariable, sign in (("getvariable('since')", low), ("getvariable('until')", high))
+    ]
+    if picked and {"pid", "start"} <= {c.name for c in kind.cols}:
         conditions.append(IS_PICKED)
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    name = name_sql(kind.view)
-    return f"CREATE VIEW {_schema_of(kind)}.{name} AS SELECT * FROM unfiltered.{name} AS k{where}"
+    return f"SELECT * FROM unfiltered.{name_sql(kind.view)} AS k WHERE {' AND '.join(conditions)}"
 
 
-def table_sql(view: View) -> str:
-    """The statement of the view's file as one that makes a table of the same name and columns."""
-    return view.sql.replace("CREATE VIEW", "CREATE TABLE", 1)
-
-
-def instead_sql(view: View) -> str:
-    """The statement of the view's file as one that takes the place of a view of the same name."""
-    return view.sql.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)
-
-
-def selected_view(picked: bool) -> str:
-    """`unfiltered.selected`: the processes asked for, or all."""
-    where = f" WHERE {IS_PICKED}" if picked else ""
-    return f"CREATE VIEW unfiltered.selected AS SELECT * FROM unfiltered.processes AS k{where}"
-
-
-CALLERS = (
-    "CREATE VIEW unfiltered.callers AS SELECT pid, start, SUM(calls) AS calls FROM unfiltered.syscall_stats "
-    "GROUP BY pid, start"
-)
+CALLERS = "SELECT pid, start, SUM(calls) AS calls FROM {}.syscall_stats GROUP BY pid, start"
 """Who made system calls, and how many."""
 
-
-def callers_here(cut: bool) -> str:
-    """`windowed.callers`: the same of the window, which is one table with the other if the trace is not cut."""
-    if not cut:
-        return "CREATE VIEW windowed.callers AS FROM unfiltered.callers"
-    return CALLERS.replace("unfiltered.callers", "windowed.callers").replace("unfiltered.", "main.")
-
-
-FIND_PROCESSES = {
-    "callers": "CREATE TABLE unfiltered.called AS FROM unfiltered.callers; "
-    "CREATE OR REPLACE VIEW unfiltered.callers AS FROM unfiltered.called",
-    "unfiltered": "CREATE TABLE unfiltered.found AS FROM unfiltered.processes; "
-    "CREATE OR REPLACE VIEW unfiltered.processes AS FROM unfiltered.found",
-    "main": "CREATE TABLE windowed.found AS FROM main.processes; "
-    "CREATE OR REPLACE VIEW main.processes AS FROM windowed.found",
-}
-"""Makes tables of who called, of all processes, and of those of the window with what they used, in this order,
-and lets all that read the views read these."""
-
 PICK = (
-    "CREATE TABLE unfiltered.picked AS SELECT pid, start FROM unfiltered.processes "
+    "CREATE OR REPLACE TABLE unfiltered.picked AS SELECT pid, start FROM unfiltered.processes "
     "WHERE list_contains($pids, pid) OR list_contains($comms, comm) OR list_contains($groups, COALESCE(cgroup, '')) "
     "OR len(list_filter($trees, lambda g: cgroup = g OR starts_with(cgroup, rtrim(g, '/') || '/'))) > 0"
 )

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from sysmon.analyze.charts import CHARTS, Chart
+from sysmon.analyze.charts import CHARTS
+from sysmon.analyze.charts.ask import Chart
 from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.trace.rules import rules
 from sysmon.analyze.trace.sqlfile import View

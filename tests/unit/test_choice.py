@@ -2,7 +2,8 @@
 
 import pytest
 
-from sysmon.analyze.trace.reports import absent, find_report
+from sysmon.analyze.trace.absent import absent
+from sysmon.analyze.trace.reports import find_report
 from sysmon.bpf.kinds import KINDS
 from sysmon.errors import BadRequest
 from sysmon.recorder.select import kind_selection

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sysmon.analyze.trace.reports import reports
-from sysmon.analyze.trace.rules import known, parts, rules
+from sysmon.analyze.trace.reports import find_report, reports
+from sysmon.analyze.trace.rules import parts, rules
 from sysmon.analyze.trace.sqlfile import DIRECTORY
 from sysmon.bpf.kinds import KINDS
 
@@ -17,35 +17,35 @@ COLUMNS = [c.name for c in rules()[0].columns]
 def test_every_rule_has_the_form_of_the_house(rule: Any) -> None:
     assert (rule.schema, [c.name for c in rule.columns]) == ("finding", COLUMNS)
     assert (DIRECTORY / "findings" / f"{rule.name}.sql").exists()
-    assert f"SELECT '{rule.name}'" in known()["report.findings"].sql
+    assert f"SELECT '{rule.name}'" in find_report("findings").query
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
 def test_every_threshold_is_in_the_documentation(rule: Any) -> None:
-    threshold = next(line for line in rule.sql.splitlines() if re.match(r"    '.*\d", line))
+    threshold = next(line for line in rule.query.splitlines() if re.match(r"    '.*\d", line))
     for number in re.findall(r"\d[\d,.]*", threshold):
         assert number.strip(",.") in rule.doc, number
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
 def test_every_command_is_a_report(rule: Any) -> None:
-    names = re.findall(r"^    (?:FORMAT\()?'(\w+)(?: --pid \{\})?'", rule.sql, re.MULTILINE)
+    names = re.findall(r"^    (?:FORMAT\()?'(\w+)(?: --pid \{\})?'", rule.query, re.MULTILINE)
     assert set(names) & {r.name for r in reports()}, names
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
 def test_every_rule_says_what_it_rests_on(rule: Any) -> None:
     """The kinds of the views that it reads, but for those that only name processes."""
-    (last,) = re.findall(r"^    ('[\w, ]*'|CASE WHEN .* END)\nFROM", rule.sql, re.MULTILINE)
+    (last,) = re.findall(r"^    ('[\w, ]*'|CASE WHEN .* END)\nFROM", rule.query, re.MULTILINE)
     every = re.findall(r"'([\w, ]*)'", last)
     said = max(every, key=len)
     views = {k.view: k.name for k in KINDS} | {"call": "syscall_stats"}
-    named = set(re.findall(r"\b(?:main|finding)\.(\w+)", rule.sql))
+    named = set(re.findall(r"\b(?:main|finding)\.(\w+)", rule.query))
     read = {views[name] for name in named & views.keys()} - {"loss"}
     assert read - {"exec"} <= set(said.split(", "))
     assert all(kinds == ", ".join(sorted(kinds.split(", "))) for kinds in every)
 
 
 def test_parts_are_read() -> None:
-    used = {name for view in (*rules(), *parts(), *reports()) for name in re.findall(r"\bfinding\.(\w+)", view.sql)}
+    used = {name for view in (*rules(), *parts(), *reports()) for name in re.findall(r"\bfinding\.(\w+)", view.query)}
     assert {p.name for p in parts()} <= used

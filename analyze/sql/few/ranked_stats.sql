@@ -1,6 +1,8 @@
 -- Cells of system calls by process, of the first rows of the report `syscalls_by_process` only.
 --
 -- So many as the variable `first_rows` says, in the order of that report. It takes the place of the view of all cells.
+--
+-- needs: finding.call_name, finding.tally, main.syscall_stats
 CREATE VIEW finding.ranked_stats(
     -- Process id (thread group id).
     pid,

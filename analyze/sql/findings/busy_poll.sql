@@ -5,6 +5,9 @@
 -- that failed so fast, and sleeps shorter than 1 ms. High if it used 50 % of a CPU. Servers that have work at once make
 -- other calls for it, and are left out. So is what computes for 100 us of CPU time or more for each. What a poll returned is not recorded; a call of 20 us is taken for one that did
 -- not wait.
+--
+-- needs: finding.call, finding.process
+-- kept: window
 CREATE VIEW finding.busy_poll(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,9 @@
 -- has closed its end when it has ended, or when its descriptor's number is given anew. So the clients have to be in the
 -- recording, on the same machine; of others nothing says when they closed. Connections that were shut down are left out,
 -- and what was accepted after the last descriptor.
+--
+-- needs: finding.process, main.sockets, unfiltered.connects, unfiltered.exits, unfiltered.opens, unfiltered.sockets
+-- kept: window
 CREATE VIEW finding.close_wait(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,9 @@
 -- last before it, in the second before its end, often says why: that is named, if it was another process. Left out: a
 -- signal that the rule `killed` is about, and SIGINT, SIGTERM and SIGHUP where one of them ended the recording. A command
 -- whose end is not in the trace, as it could not be run, is known by its status.
+--
+-- needs: finding.process, finding.span, main.recording, unfiltered.is_killing, unfiltered.signal_name
+-- kept: window
 CREATE VIEW finding.command_failed(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,9 @@
 -- of their attempts: refused, timed out, unreachable, or with no such unix socket. High from 10 a second on. A connect
 -- that is not waited for ends with EINPROGRESS, and is left out, as is what becomes of it; so are datagram sockets, and
 -- the socket of nscd, which the C library always tries.
+--
+-- needs: finding.process, main.sockets, unfiltered.connects, unfiltered.file_name
+-- kept: window
 CREATE VIEW finding.connect_retry(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -3,6 +3,9 @@
 -- A process that ran, or waited for a CPU, for at least 80 % of its life in the window, and used at least 3 s of CPU
 -- time, which is at least 25 % of its life and of the window. It goes no faster than its code on a CPU. Left out:
 -- processes that are many and short, and what polls (`busy_poll`), which has nothing to compute.
+--
+-- needs: finding.busy_poll, finding.process, finding.span
+-- kept: window
 CREATE VIEW finding.cpu_bound(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

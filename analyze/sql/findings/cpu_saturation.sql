@@ -3,6 +3,9 @@
 -- The CPUs were busy for at least 90 % of the window, of 5 s or more, and meanwhile on average at least 1 thread for
 -- each of them waited for it: high from 3 on. The waits are those of the processes that were recorded, so of a
 -- recording of some processes they are the least that there was. The three processes that waited most are named.
+--
+-- needs: finding.process, finding.span, main.cpu, main.host, unfiltered.likely_wait
+-- kept: window
 CREATE VIEW finding.cpu_saturation(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

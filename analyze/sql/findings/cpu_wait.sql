@@ -6,6 +6,9 @@
 -- from 75 % on. Elsewhere one cause makes all of them wait, so that they are one finding, of that which waited most, and
 -- none where the machine has too few CPUs: that finding (`cpu_saturation`) names them. A process of low priority waits
 -- by intent; priorities are not recorded.
+--
+-- needs: finding.cpu_saturation, finding.process, finding.span, main.host
+-- kept: window
 CREATE VIEW finding.cpu_wait(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

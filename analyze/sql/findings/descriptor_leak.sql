@@ -7,6 +7,9 @@
 -- (EMFILE).
 -- A server that is getting busier looks like that, too: look again later. Left out is what began and ended in the window
 -- with success and wanted a CPU half of its life.
+--
+-- needs: finding.trend
+-- kept: window
 CREATE VIEW finding.descriptor_leak(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

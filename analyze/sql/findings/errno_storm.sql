@@ -4,6 +4,9 @@
 -- for 1 s or more, and in 90 % of all its calls of that name, which took at least 0.1 s and 1 % of its life: high from
 -- 25 % on, medium from 5 % on. Failing so fast that it takes less does no harm. Left out are errors that say only not yet (EAGAIN, EINTR, EINPROGRESS, EALREADY, ETIMEDOUT, and those that the kernel
 -- restarts), opens of what does not exist (the rule `missing_files`) and connections (`connect_retry`).
+--
+-- needs: finding.call, finding.process, main.syscall_errors
+-- kept: window
 CREATE VIEW finding.errno_storm(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,9 @@
 -- ms, 10 a second or more from the first to the last. Each process of the parent started 5 of them or more, and 90 % of
 -- them started no process themselves: so compilers and other tools that a build starts once for each file are left out.
 -- High if they used 25 % of a CPU meanwhile, medium from 5 % on.
+--
+-- needs: finding.process, finding.span
+-- kept: window
 CREATE VIEW finding.fork_storm(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -2,6 +2,9 @@
 --
 -- For at least 20 % of a window of 5 s or more all work of the machine that could have been done waited for I/O
 -- (pressure, /proc/pressure/io, "full"). High from 50 % on.
+--
+-- needs: finding.span, main.machine
+-- kept: window
 CREATE VIEW finding.io_pressure(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,9 @@
 -- SIGXCPU or SIGXFSZ (it was killed or over a limit, medium): one finding by name, parent and signal, from 1 process
 -- on. SIGKILL is also what the kernel sends when memory is short. Other signals, as SIGTERM, SIGINT, SIGHUP, SIGPIPE,
 -- end what was asked to end and are left out.
+--
+-- needs: finding.process, unfiltered.is_killing, unfiltered.signal_name
+-- kept: window
 CREATE VIEW finding.killed(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

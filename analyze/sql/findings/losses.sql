@@ -4,6 +4,9 @@
 -- that kind are missing, medium from 1 % on, or if the share is not known, as of counts that did not fit into a map;
 -- low what a program missed because it ran already, and what --max-rate kept out; 0.1 % and less are left out, as are strings that were not in memory
 -- and calls that seccomp refused, of which nothing else is missing. A finding that such a loss could change says so.
+--
+-- needs: main.losses, main.recording, unfiltered.stored
+-- kept: window
 CREATE VIEW finding.losses(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

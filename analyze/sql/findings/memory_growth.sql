@@ -6,6 +6,9 @@
 -- from 32 MiB a minute on. That is how a leak looks, and also how a program looks that fills a cache or reads its input:
 -- look again later. Left out is what began and ended in the window with success and wanted a CPU half of its life, as a
 -- compiler does: it needs memory for what it computes. For shared memory there is a rule of its own (`shared_memory`).
+--
+-- needs: finding.trend
+-- kept: window
 CREATE VIEW finding.memory_growth(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

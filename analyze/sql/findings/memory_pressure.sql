@@ -3,6 +3,9 @@
 -- Work of the machine waited for memory for at least 5 % of a window of 5 s or more (pressure, /proc/pressure/memory),
 -- or less than 3 % of its memory was available at a snapshot. High if all work waited for 5 %, or less than 1 % was
 -- available.
+--
+-- needs: finding.span, main.machine
+-- kept: window
 CREATE VIEW finding.memory_pressure(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

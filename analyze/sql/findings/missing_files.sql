@@ -6,6 +6,9 @@
 -- again and again for the same. Thousands of failed opens that take some milliseconds do no harm. Programs that look in
 -- a few directories, as compilers do for headers, are left out. Only opens; stat and access are in the rule
 -- `errno_storm`.
+--
+-- needs: finding.process, finding.span, main.opens
+-- kept: window
 CREATE VIEW finding.missing_files(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

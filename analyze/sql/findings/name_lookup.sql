@@ -6,6 +6,10 @@
 -- 2 or more of these connects failed, or reads with ECONNREFUSED in a process that connected no datagram socket to
 -- another port. High if the waits took 50 % of its life. What was looked up, and whether it was found in the end, is not
 -- recorded, nor are the waits of a resolver whose sockets are not connected.
+--
+-- needs: finding.process, main.sockets, main.syscall_errors, main.syscall_latencies, main.syscall_stats,
+--    unfiltered.waits
+-- kept: window
 CREATE VIEW finding.name_lookup(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -5,6 +5,9 @@
 -- 0, or a signal but SIGPIPE, by which a program ends whose reader has seen enough. Status 1 counts only if one
 -- process started them all, and not of programs that say no by it: grep, test, diff, cmp, expr, pgrep, pidof, which,
 -- readlink and the like. High if they began at least once in 2 s on average.
+--
+-- needs: finding.process
+-- kept: window
 CREATE VIEW finding.restart_loop(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

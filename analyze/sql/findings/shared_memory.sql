@@ -6,6 +6,9 @@
 -- database does with a buffer that is there anyway, and that ends at the size of the segment. It goes on only if segments,
 -- or files in tmpfs, are made anew: look again later. Left out is what began and ended in the window with success and
 -- wanted a CPU half of its life.
+--
+-- needs: finding.trend, report.pss
+-- kept: window
 CREATE VIEW finding.shared_memory(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

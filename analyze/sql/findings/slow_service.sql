@@ -5,6 +5,9 @@
 -- 50 % on. It needs the calls as events (`sysmon record --syscalls recvfrom,recvmsg,read`). Left out: connections that
 -- are kept, fewer than 1 for each 10 reads, as those may wait for news that nobody has promised, and unix and datagram
 -- sockets.
+--
+-- needs: finding.process, finding.span, main.sockets, main.syscall_events, unfiltered.connects
+-- kept: window
 CREATE VIEW finding.slow_service(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

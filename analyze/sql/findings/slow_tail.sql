@@ -5,6 +5,9 @@
 -- work on files or memory, and of flock, fcntl and connect. Left out are calls that wait by their nature, as poll,
 -- futex, sleeps, waits for children, and whatever may be on a pipe or socket, as read and write: how long those take
 -- says what others do. For fsync there is a rule of its own (`sync_stall`), which is also about writes with O_SYNC.
+--
+-- needs: finding.call, finding.process, finding.span, finding.sync_stall, main.syscall_latencies, unfiltered.is_work
+-- kept: window
 CREATE VIEW finding.slow_tail(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

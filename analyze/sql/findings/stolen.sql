@@ -4,6 +4,9 @@
 -- 5 s or more, and for 1 s or more: high from 20 % on. Processes are slower by as much, and none of them is the cause:
 -- other virtual machines on the host are, or a limit that the provider sets. Threads do not wait for a CPU then, as
 -- theirs was there, and stood still.
+--
+-- needs: finding.span, main.host
+-- kept: window
 CREATE VIEW finding.stolen(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,9 @@
 -- with O_SYNC or O_DSYNC in the recording; which of its writes were to that file is not recorded, nor with what it had
 -- opened before. What the process waited for a CPU may have been in these calls: where that is half of the time or more
 -- the finding says so, and is one step less. Calls that were in flight at the end are left out.
+--
+-- needs: finding.call, finding.process, unfiltered.file_name, unfiltered.full_path, unfiltered.opens
+-- kept: window
 CREATE VIEW finding.sync_stall(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,9 @@
 -- ids until it waits for them. Such as were zombies at the beginning already count, and such as ended 5 s before the end
 -- of the recording or sooner: a child that has just ended is none. Medium from 100 on. Of a window it says what is so at
 -- the end of the recording.
+--
+-- needs: unfiltered.clocks, unfiltered.exits, unfiltered.process_states
+-- kept: window
 CREATE VIEW finding.unreaped(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,9 @@
 -- is what the server does, and no row says what that is: record all processes meanwhile (`sysmon record --duration 60`).
 -- Which of these calls were on that connection is not recorded. Datagram sockets are left out, and the socket of nscd,
 -- which the C library always tries.
+--
+-- needs: finding.call, finding.process, main.sockets, unfiltered.connects, unfiltered.sockets
+-- kept: window
 CREATE VIEW finding.unrecorded_server(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

@@ -3,6 +3,8 @@
 -- A process counts for the group that it was last seen in: at its fork, its exec, its end, or an end of the recording.
 -- Only the unified hierarchy (version 2). Names are kept of groups that were removed before the end. Container and
 -- runtime are read off the path, by the conventions of Docker, containerd, CRI-O, Podman and Kubernetes.
+--
+-- needs: main.cpu, main.processes
 CREATE VIEW report.cgroups(
     -- Path of the group; NULL if its name is not known.
     cgroup,

@@ -4,6 +4,8 @@
 -- too. A connect that is not waited for ends with EINPROGRESS, or with TCP_FASTOPEN_CONNECT at once, and what becomes
 -- of it is not seen. Datagram sockets connect too: that only sets an address. One that takes its peer away again
 -- (AF_UNSPEC) is none. With whom they exchange datagrams, connected or not, is in the report `peers`.
+--
+-- needs: main.sockets, unfiltered.connects, unfiltered.dissolves, unfiltered.file_name
 CREATE VIEW report.connections(
     -- When the call returned.
     ts,

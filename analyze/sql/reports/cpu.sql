@@ -2,6 +2,8 @@
 --
 -- As the kernel accounts it, all threads of a process together, up to each snapshot. Only of processes that were
 -- recorded; what a CPU did in all is in the report `cpus`.
+--
+-- needs: main.cpu, main.host, unfiltered.processes
 CREATE VIEW report.cpu(
     -- Process id (thread group id).
     pid,

@@ -2,6 +2,8 @@
 --
 -- One row for each snapshot and process that ran since the snapshot before; a process without a row used no CPU time
 -- then. The report `cpu` has the sums.
+--
+-- needs: main.cpu, main.snapshots, unfiltered.processes
 CREATE VIEW report.cpu_timeline(
     -- When the snapshot was taken.
     ts,

@@ -3,6 +3,8 @@
 -- Busy is whatever is not the CPU's idle thread, of any process, recorded or not, interrupts included. Interrupts that
 -- come while the CPU is idle count as idle. A CPU that is off line is neither, and so is one that the hypervisor took away
 -- while it had something to do: busy, idle and stolen time are all of the time on line.
+--
+-- needs: main.host
 CREATE VIEW report.cpus(
     -- Number of the CPU.
     cpu,

@@ -2,6 +2,8 @@
 --
 -- One row for each successful execve(2), in order. Attempts that failed, as of a shell that looks for a program along
 -- its PATH, are not recorded here; `syscalls` counts them as errors of execve.
+--
+-- needs: main.execs
 CREATE VIEW report.execs(
     -- When the call succeeded.
     ts,

@@ -2,6 +2,8 @@
 --
 -- Those that ended in the window, in the order of their ends. A code that is not 0 is a failure by convention only:
 -- grep(1) exits with 1 where it finds nothing. CPU time is that of the window.
+--
+-- needs: main.processes, main.recording, unfiltered.signal_name
 CREATE VIEW report.failures(
     -- Process id (thread group id).
     pid,

@@ -2,6 +2,8 @@
 --
 -- Over the kinds `open` and `file_op`, by call, path and error, the commonest first. Many are harmless: a program that
 -- looks for a library along a list of directories fails in all but the last.
+--
+-- needs: main.file_ops, main.opens
 CREATE VIEW report.file_errors(
     -- Name of the error, such as 'ENOENT'.
     error,

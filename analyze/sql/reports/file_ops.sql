@@ -2,6 +2,8 @@
 --
 -- One row for each call that returned, in order. For a symbolic link `path` is its text and `path2` the link itself. Not
 -- seen: calls of 32-bit programs and what io_uring does.
+--
+-- needs: main.file_ops
 CREATE VIEW report.file_ops(
     -- When the call returned.
     ts,

@@ -5,6 +5,8 @@
 -- with the file that was opened by the same name, the one that was oftenest, else in a row of that name. What is below
 -- /proc, and in traces of version 1 all, is by name, `..` left as it is; a path that is relative to a directory that is
 -- not known stands as it was passed. Not seen: opens by 32-bit programs and by io_uring.
+--
+-- needs: main.opens, unfiltered.file_key, unfiltered.file_name, unfiltered.full_path
 CREATE VIEW report.files(
     -- The path from the root, of several that by which it was opened oftenest; ends in ' ...' if cut, NULL if it was not
     -- in memory. In another mount namespace than the recorder's it begins with that.

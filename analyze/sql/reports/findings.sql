@@ -5,6 +5,13 @@
 -- A rule makes a finding where what was recorded passes its threshold. Where a rule needs what was not recorded there is
 -- none, so no finding says nothing about what is missing. What is so of three or more processes of one name is one finding.
 -- docs/findings.md has each rule. The recorder is never one.
+--
+-- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
+--    finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm, finding.fork_storm,
+--    finding.io_pressure, finding.killed, finding.losses, finding.memory_growth, finding.memory_pressure,
+--    finding.missing_files, finding.name_lookup, finding.process, finding.restart_loop, finding.shared_memory,
+--    finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
+--    finding.unreaped, finding.unrecorded_server, main.losses
 CREATE VIEW report.findings(
     -- How much it matters: 'high', 'medium' or 'low'.
     severity,

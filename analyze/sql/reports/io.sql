@@ -5,6 +5,8 @@
 -- not tell of I/O by mapped memory, io_uring, libaio and of 32-bit programs. What a disk is concerned with the kernel
 -- accounts in any of these ways: a process of which the storage columns say more than the others did I/O in one that
 -- calls do not tell of. Time is wall time, waiting included.
+--
+-- needs: main.process_io, main.syscall_stats, unfiltered.io_way, unfiltered.processes
 CREATE VIEW report.io(
     -- Process id (thread group id).
     pid,

@@ -3,6 +3,8 @@
 -- As the report `io`, which has the sums: of files, pipes, sockets and all else that has a descriptor, by the results of
 -- the calls. A call counts in the interval in which it returned. One row for each snapshot and process that made such a
 -- call since the snapshot before.
+--
+-- needs: main.snapshots, main.syscall_stats, unfiltered.io_way, unfiltered.processes
 CREATE VIEW report.io_timeline(
     -- When the snapshot was taken.
     ts,

@@ -2,6 +2,8 @@
 --
 -- Not what a process holds: what one allocates another may free, or an interrupt after it, and what is freed in bulk by
 -- RCU (kfree_rcu) the kernel does not trace. What grows with the time is worth a look, not the difference of a moment.
+--
+-- needs: main.kernel_memory, unfiltered.processes
 CREATE VIEW report.kernel_memory(
     -- Process id (thread group id); NULL: in interrupts, whoever ran.
     pid,

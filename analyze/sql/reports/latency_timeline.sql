@@ -2,6 +2,8 @@
 --
 -- One row for each snapshot, call and bucket in use, 8 buckets to a doubling of latency. A call counts in the interval in
 -- which it returned. Calls that never returned, or that an end of the recording cut, have no latency and are left out.
+--
+-- needs: finding.call_name, main.snapshots, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns
 CREATE VIEW report.latency_timeline(
     -- When the snapshot was taken.
     ts,

@@ -3,6 +3,9 @@
 -- A life is of one program in one process: from the exec to the next exec, or to the end of the process. A process that
 -- ran what it had from its parent all its life has one life, from its fork. What the recording did not see begin has no
 -- `began`: the programs that ran when it started. What it did not see end has no `ended`. Both have no lifetime.
+--
+-- needs: main.processes, main.recording, unfiltered.execs, unfiltered.forks, unfiltered.process_states,
+--    unfiltered.renames
 CREATE VIEW report.lives(
     -- Process id (thread group id).
     pid,

@@ -2,6 +2,8 @@
 --
 -- Empty if nothing was lost. Losses are of the whole machine: they cannot be told apart by process, so a filter by
 -- process does not change them. `sysmon schema loss` says what each cause means.
+--
+-- needs: main.losses, unfiltered.clocks
 CREATE VIEW report.losses(
     -- Why, such as 'ring full' or 'map full'.
     cause,

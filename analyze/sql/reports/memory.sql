@@ -3,6 +3,8 @@
 -- Looked at in each snapshot in which the process ran; between two of them it has what it had. What processes share
 -- counts for each of them, so the sum over processes is more than the machine uses; that of `pss_mib` is not, but not
 -- every process was read for that (report `pss`). A process that lived between two snapshots has its peak only.
+--
+-- needs: main.exits, main.memory, report.pss, unfiltered.processes, unfiltered.rss
 CREATE VIEW report.memory(
     -- Process id (thread group id).
     pid,

@@ -3,6 +3,8 @@
 -- A sample is a snapshot in which the process ran, since its last exec in the window. The line is by least squares; with
 -- fewer than three samples there is none. Memory that is given back, or a step, shows in `r2`: near 1 the growth is
 -- steady, near 0 there is no line in it.
+--
+-- needs: main.execs, main.memory, unfiltered.processes, unfiltered.rss
 CREATE VIEW report.memory_growth(
     -- Process id (thread group id).
     pid,

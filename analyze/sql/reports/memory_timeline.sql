@@ -2,6 +2,8 @@
 --
 -- Looked at in each snapshot in which the process ran; without a row it has what it had in the row before, as long as it
 -- lives. What processes share counts for each of them.
+--
+-- needs: main.memory, unfiltered.processes, unfiltered.rss
 CREATE VIEW report.memory_timeline(
     -- When the snapshot was taken.
     ts,

@@ -2,6 +2,8 @@
 --
 -- A program's run time is measured in short windows only, because measuring costs too, so the rates are of those
 -- windows. The recorder's own CPU time is exact. Percentages are of one CPU.
+--
+-- needs: main.overhead
 CREATE VIEW report.overhead(
     -- 'recorder', or the name of a BPF program. What makes events of system calls is part of on_sys_exit.
     part,

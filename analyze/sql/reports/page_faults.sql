@@ -2,6 +2,8 @@
 --
 -- A minor fault needed nothing from a disk; a major one waited for it. Counted when a thread leaves its CPU and at each
 -- snapshot. A process that caused none is not shown.
+--
+-- needs: main.cpu, unfiltered.processes
 CREATE VIEW report.page_faults(
     -- Process id (thread group id).
     pid,

@@ -4,6 +4,8 @@
 -- process and peer, however many sockets it used. Streams, as of TCP, are in the report `connections`. A datagram counts
 -- when the call returned that sent or received it; whether it arrived is not known. Before Linux 6.3 those that read and
 -- write move on a connected socket are not seen, nor are those of 32-bit programs and io_uring.
+--
+-- needs: main.peers, unfiltered.processes
 CREATE VIEW report.peers(
     -- Process id (thread group id).
     pid,

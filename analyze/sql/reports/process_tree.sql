@@ -2,6 +2,8 @@
 --
 -- Children stand below their parent, two columns further in, in the order of their start. A process whose parent is not
 -- in the answer is a root. Below 100 levels the tree is cut: what is deeper stands at the end, as roots.
+--
+-- needs: main.processes
 CREATE VIEW report.process_tree(
     -- Command name, indented by depth.
     tree,

@@ -2,6 +2,8 @@
 --
 -- Every process that was there in the window, in the order of their start. CPU time and system calls are those of the
 -- window. How long a process that is still alive will live is not known, so its lifetime is NULL.
+--
+-- needs: main.processes
 CREATE VIEW report.processes(
     -- Process id (thread group id).
     pid,

@@ -3,6 +3,8 @@
 -- As it was when it was last read. The sum of PSS over all processes is what they use of the machine together, each page
 -- once; what is private comes back if the process ends. To read it takes the kernel long, so not every process was read:
 -- `unread` says why. A process that had no memory any more counts as ended.
+--
+-- needs: main.pss, unfiltered.processes
 CREATE VIEW report.pss(
     -- Process id (thread group id).
     pid,

@@ -2,6 +2,8 @@
 --
 -- Listed from three starts on. A start counts if all that the parent had started with that command line before had ended
 -- by then, so workers side by side are none. Processes whose name is not known are left out.
+--
+-- needs: main.processes
 CREATE VIEW report.restarts(
     -- Command name, last known.
     comm,

@@ -6,6 +6,8 @@
 --
 -- Since Linux 6.12 the kernel now and then counts a sleep as a wait, in /proc/PID/schedstat too: a thread that has used
 -- more than its share of a CPU stays queued when it falls asleep. Findings ignore intervals with over 0.2 s a switch.
+--
+-- needs: main.cpu, unfiltered.processes
 CREATE VIEW report.runqueue(
     -- Process id (thread group id).
     pid,

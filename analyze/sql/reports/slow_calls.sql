@@ -2,6 +2,8 @@
 --
 -- The 1,000 calls that took longest, among those that returned; `syscall_events` has all. A call that waits for
 -- something to happen (poll, futex, nanosleep, wait4) is slow by nature.
+--
+-- needs: main.syscall_events, unfiltered.processes
 CREATE VIEW report.slow_calls(
     -- When the call was entered.
     ts,

@@ -2,6 +2,8 @@
 --
 -- Over the calls socket, connect, accept, bind and listen that returned, and sends that connect (MSG_FASTOPEN). A pair of sockets made by socketpair, and a
 -- socket that was passed on or inherited, was made by no such call. Not seen: calls of 32-bit programs and io_uring.
+--
+-- needs: main.sockets, unfiltered.connects, unfiltered.dissolves
 CREATE VIEW report.sockets(
     -- Process id (thread group id).
     pid,

@@ -3,6 +3,8 @@
 -- A process is short-lived if it lived less than 1 s; 20 of one name with one parent are a storm. The parent is the
 -- process behind it: the nearest ancestor that is not short-lived itself, so that what a build starts by way of shells
 -- and compiler drivers counts for the build. CPU time is that of the window, and of short-lived processes only.
+--
+-- needs: main.processes, unfiltered.processes
 CREATE VIEW report.storms(
     -- Command name, last known.
     comm,

@@ -3,6 +3,8 @@
 -- All calls that failed, counted in the kernel. Some failures are part of a program's way: EAGAIN where nothing is there
 -- yet, ENOENT while it searches a path. What the kernel shows a program as EINTR, or hides by a restart, is here under
 -- the kernel's own name, such as ERESTARTSYS.
+--
+-- needs: main.syscall_errors, main.syscall_stats, unfiltered.call_name, unfiltered.processes
 CREATE VIEW report.syscall_errors(
     -- Process id (thread group id).
     pid,

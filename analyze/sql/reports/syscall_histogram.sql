@@ -2,6 +2,8 @@
 --
 -- One row for each bucket in use, 8 buckets to a doubling of latency. Calls that never returned, or that an end of the
 -- recording cut, have no latency and are left out.
+--
+-- needs: main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns, unfiltered.call_name
 CREATE VIEW report.syscall_histogram(
     -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
     syscall,

@@ -4,6 +4,9 @@
 -- sleep counts as much as work. It covers calls that returned; percentiles are within 6.25 % of the true value.
 -- A call that was in flight when the recording began is in `in_flight` only. How long calls slept, and were kept from a
 -- CPU, is measured; NULL in a trace of version 1.
+--
+-- needs: main.syscall_stats, main.syscalls_in_flight, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
+--    unfiltered.call_name
 CREATE VIEW report.syscalls(
     -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
     syscall,

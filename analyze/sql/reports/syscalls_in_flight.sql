@@ -2,6 +2,8 @@
 --
 -- What a process was waiting in when the recording began or ended. How long such a call took in all is not known: it
 -- was at least the part that lies in the recording.
+--
+-- needs: main.syscalls_in_flight
 CREATE VIEW report.syscalls_in_flight(
     -- Process id (thread group id).
     pid,

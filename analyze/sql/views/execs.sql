@@ -1,6 +1,8 @@
 -- Programs executed: each successful execve(2) or execveat(2).
 --
 -- `comm` is the name after it. Attempts that failed are not here.
+--
+-- needs: unfiltered.full_path, unfiltered.program_name, windowed.execs
 CREATE VIEW execs(
     -- When it happened; for a row of a snapshot, the moment the snapshot was taken.
     ts,

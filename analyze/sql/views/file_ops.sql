@@ -3,6 +3,8 @@
 -- Calls unlink, rename, mkdir, rmdir, link, symlink, mknod, truncate, chmod, chown and their variants, of 64-bit
 -- programs. What io_uring does is no system call and is not here. The text of a symbolic link is `path`, the link
 -- `path2`.
+--
+-- needs: unfiltered.file_name, unfiltered.full_path, windowed.file_ops
 CREATE VIEW file_ops(
     -- When it happened; for a row of a snapshot, the moment the snapshot was taken.
     ts,

@@ -1,6 +1,8 @@
 -- What one CPU did since the snapshot before.
 --
 -- Idle, busy, stolen and offline time add up to the time between the snapshots.
+--
+-- needs: windowed.host
 CREATE VIEW host(
     -- When the snapshot was taken.
     ts,

@@ -2,6 +2,8 @@
 --
 -- Calls open, openat, openat2 and creat of 64-bit programs. Opens by io_uring are no system calls and are not here;
 -- `syscall_stats` counts io_uring_enter.
+--
+-- needs: unfiltered.file_name, unfiltered.full_path, windowed.opens
 CREATE VIEW opens(
     -- When it happened; for a row of a snapshot, the moment the snapshot was taken.
     ts,

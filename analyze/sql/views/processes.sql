@@ -2,6 +2,9 @@
 --
 -- One row for each (pid, start). A process that began and ended outside the window is left out. CPU time and system
 -- calls are counted from snapshot to snapshot, so a window counts the snapshots that lie in it.
+--
+-- needs: main.cpu, main.recording, main.syscalls_in_flight, unfiltered.selected, windowed.callers
+-- kept: window
 CREATE VIEW processes(
     -- Process id (thread group id).
     pid,

@@ -2,6 +2,8 @@
 --
 -- The first is counted from the start of the recording, and its end is a snapshot too. What `cpu`, `syscall_stats` and
 -- other kinds count at `ts` they counted in that time.
+--
+-- needs: main.recording, unfiltered.clocks
 CREATE VIEW snapshots(
     -- When it was taken.
     ts,

@@ -2,6 +2,11 @@
 --
 -- One row for each (pid, start) of any row. What was lost is NULL. Pid 0, '(other)', is all processes together that found
 -- no room in a full map.
+--
+-- needs: main.recording, unfiltered.callers, unfiltered.cgroup_paths, unfiltered.cpu, unfiltered.execs,
+--    unfiltered.exits, unfiltered.file_name, unfiltered.forks, unfiltered.peers, unfiltered.process_states,
+--    unfiltered.program_name, unfiltered.renames, unfiltered.syscalls_in_flight
+-- kept: recording
 CREATE VIEW unfiltered.processes(
     -- Process id (thread group id).
     pid,

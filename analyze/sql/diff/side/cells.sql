@@ -1,6 +1,10 @@
 -- System calls of a side, by command, call, block of time and latency bucket.
 --
 -- Calls that returned or never will. Those that an end of the recording cut are not in it.
+--
+-- needs: diff.named, diff.span, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
+--    unfiltered.call_name
+-- kept: window
 CREATE VIEW diff.cells(
     -- The command; NULL if no name is known.
     command,
@@ -40,8 +44,8 @@ counted AS (
         MAX(c.max_ns) AS max_ns,
         SUM(TRY(c.blocked_ns - c.uninterruptible_ns)) AS slept_ns
     FROM main.syscall_stats AS c
-    CROSS JOIN kept.span AS s
-    LEFT JOIN kept.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start
+    CROSS JOIN diff.span AS s
+    LEFT JOIN diff.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start
     WHERE NOT COALESCE(n.is_recorder, FALSE) AND c.ts IS NOT NULL
     GROUP BY n.command, c.abi, c.nr, c.syscall, c.bucket, 6
 ),

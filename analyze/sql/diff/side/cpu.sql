@@ -1,6 +1,9 @@
 -- CPU time of a side, by command and block of time.
 --
 -- Of the commands that used any.
+--
+-- needs: diff.named, diff.span, main.cpu
+-- kept: window
 CREATE VIEW diff.cpu(
     -- The command; NULL if no name is known.
     command,
@@ -20,7 +23,7 @@ SELECT
     CAST(SUM(c.oncpu_ns) AS DOUBLE PRECISION) / 1e9,
     CAST(SUM(c.wait_ns) AS DOUBLE PRECISION) / 1e9
 FROM main.cpu AS c
-CROSS JOIN kept.span AS s
-LEFT JOIN kept.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start
+CROSS JOIN diff.span AS s
+LEFT JOIN diff.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start
 WHERE NOT COALESCE(n.is_recorder, FALSE) AND c.ts IS NOT NULL
 GROUP BY n.command, 2;

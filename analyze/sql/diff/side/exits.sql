@@ -1,6 +1,9 @@
 -- How processes of each command ended, of a side.
 --
 -- Over the ends that were recorded.
+--
+-- needs: diff.named, main.exits
+-- kept: window
 CREATE VIEW diff.exits(
     -- The command; NULL if no name is known.
     command,
@@ -13,6 +16,6 @@ CREATE VIEW diff.exits(
 ) AS
 SELECT n.command, e.exit_code, e.signal, COUNT(*)
 FROM main.exits AS e
-LEFT JOIN kept.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
+LEFT JOIN diff.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
 WHERE NOT COALESCE(n.is_recorder, FALSE)
 GROUP BY n.command, e.exit_code, e.signal;

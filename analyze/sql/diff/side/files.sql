@@ -1,6 +1,9 @@
 -- Files that a side opened or changed, or failed to, by command.
 --
 -- The paths of opens, and of calls that change files by path. Without what is of the recorder.
+--
+-- needs: diff.named, main.file_ops, main.opens
+-- kept: window
 CREATE VIEW diff.files(
     -- The path from the root, or as it was passed if that is not known. In another mount namespace than the recorder's
     -- it begins with that.
@@ -25,6 +28,6 @@ WITH touched AS (
 )
 SELECT t.path, t.is_open, t.error, n.command, COUNT(*)
 FROM touched AS t
-LEFT JOIN kept.named AS n ON n.pid = t.pid AND n.start IS NOT DISTINCT FROM t.start
+LEFT JOIN diff.named AS n ON n.pid = t.pid AND n.start IS NOT DISTINCT FROM t.start
 WHERE t.path IS NOT NULL AND NOT COALESCE(n.is_recorder, FALSE)
 GROUP BY t.path, t.is_open, t.error, n.command;

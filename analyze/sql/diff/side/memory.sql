@@ -2,6 +2,9 @@
 --
 -- At a snapshot, but not before its last exec: until then it was another program. Or at its end, of a process that began in
 -- the recording and so had its peak there.
+--
+-- needs: diff.named, main.exits, main.memory, unfiltered.execs, unfiltered.forks, unfiltered.rss
+-- kept: window
 CREATE VIEW diff.memory(
     -- The command; NULL if no name is known.
     command,
@@ -28,6 +31,6 @@ seen AS (
 )
 SELECT n.command, COUNT(DISTINCT (s.pid, s.start)), MAX(s.bytes) / 1048576.0
 FROM seen AS s
-LEFT JOIN kept.named AS n ON n.pid = s.pid AND n.start IS NOT DISTINCT FROM s.start
+LEFT JOIN diff.named AS n ON n.pid = s.pid AND n.start IS NOT DISTINCT FROM s.start
 WHERE s.bytes IS NOT NULL AND NOT COALESCE(n.is_recorder, FALSE)
 GROUP BY n.command;

@@ -2,6 +2,9 @@
 --
 -- Its last known name, as no pid is the same in two recordings and no path is known of all processes. Threads of the
 -- kernel count for what stands before the first slash of their name: 'kworker' and not 'kworker/0:1'.
+--
+-- needs: unfiltered.processes
+-- kept: window
 CREATE VIEW diff.named(
     -- Process id (thread group id).
     pid,

@@ -1,6 +1,9 @@
 -- Commands of a side: how many processes, which programs, how much CPU time.
 --
 -- Of all processes that were there, threads of the kernel among them.
+--
+-- needs: diff.named, main.execs, main.processes
+-- kept: window
 CREATE VIEW diff.programs(
     -- The command; NULL if no name is known.
     command,
@@ -19,7 +22,7 @@ WITH
 executed AS (
     SELECT n.command, LIST(DISTINCT e.program ORDER BY e.program) AS paths
     FROM main.execs AS e
-    JOIN kept.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
+    JOIN diff.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
     WHERE e.comm = n.command AND NOT COALESCE(e.path_truncated, FALSE) AND REGEXP_MATCHES(e.program, '^(mnt:\[[0-9]+\]:)?/')
     GROUP BY n.command
 ),
@@ -31,7 +34,7 @@ counted AS (
         CAST(SUM(p.cpu_ns) AS DOUBLE PRECISION) / 1e9 AS cpu_s,
         MIN(p.command) AS command_line
     FROM main.processes AS p
-    JOIN kept.named AS n ON n.pid = p.pid AND n.start IS NOT DISTINCT FROM p.start
+    JOIN diff.named AS n ON n.pid = p.pid AND n.start IS NOT DISTINCT FROM p.start
     WHERE NOT n.is_recorder
     GROUP BY n.command
 )

@@ -2,6 +2,9 @@
 --
 -- One row. Counts are from snapshot to snapshot, so that a window covers the time between the snapshots next before its
 -- ends. Blocks are of equal length, at most 32, and none is shorter than the interval between snapshots.
+--
+-- needs: main.host, main.recording, unfiltered.clocks
+-- kept: window
 CREATE VIEW diff.span(
     -- First instant, ns since 1970.
     began_ns,

@@ -1,6 +1,8 @@
 -- System calls of each process in the window, those that returned.
 --
 -- Percentiles are not here: they take ten times as long, and few calls need them.
+--
+-- needs: finding.call_name, finding.tally
 CREATE VIEW finding.call(
     -- Process id (thread group id).
     pid,

@@ -1,6 +1,9 @@
 -- The system calls of the window, each with its name and the place of that among all names.
 --
 -- What is added up for each process and call goes by that number: text takes twice as long.
+--
+-- needs: main.syscall_stats, main.syscalls_in_flight, unfiltered.call_name
+-- kept: window
 CREATE VIEW finding.call_name(
     -- The table of system calls that the number is from.
     abi,

@@ -1,6 +1,8 @@
 -- What findings and the summary need of the view `processes`, computed once.
 --
 -- To put a process together takes most of the time of a small trace, and several answers need them.
+--
+-- needs: main.processes
 CREATE VIEW finding.everyone(
     -- Process id (thread group id).
     pid,

@@ -1,6 +1,9 @@
 -- The processes that findings are about: all that were asked for, but not the recorder.
 --
 -- With what was counted for each in the window, and how long it lived in it.
+--
+-- needs: finding.everyone, finding.span, main.cpu, main.exits, unfiltered.likely_wait, unfiltered.processes
+-- kept: window
 CREATE VIEW finding.process(
     -- Process id (thread group id).
     pid,

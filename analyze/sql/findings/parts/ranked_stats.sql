@@ -1,6 +1,8 @@
 -- Cells of system calls by process whose percentiles are wanted: all of the window.
 --
 -- Where only the first rows of a report are shown, a view of their cells takes the place of this one for that query.
+--
+-- needs: finding.call_name, main.syscall_stats
 CREATE VIEW finding.ranked_stats(
     -- Process id (thread group id).
     pid,

@@ -2,6 +2,9 @@
 --
 -- What is counted from snapshot to snapshot belongs to the window in which its interval ends: its time is from the last
 -- snapshot before the window to the last one in it. Without snapshots it is the window itself.
+--
+-- needs: main.recording, unfiltered.clocks
+-- kept: window
 CREATE VIEW finding.span(
     -- First instant of the window, since 1970 [ns].
     began_ns,

@@ -1,6 +1,9 @@
 -- System calls of each process in the window: sums by process and call, without their percentiles.
 --
 -- Percentiles are not here: they take twice as long as all of this, and few calls need them.
+--
+-- needs: finding.call_name, main.syscall_stats, main.syscalls_in_flight
+-- kept: window
 CREATE VIEW finding.tally(
     -- Process id (thread group id).
     pid,

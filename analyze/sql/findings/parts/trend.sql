@@ -3,6 +3,9 @@
 -- Along a line, with r2 of at least 0.9, over 10 snapshots and 10 s or more since its last exec, by 10 % in all, and in
 -- each half of the time by a quarter of it. Left out is what began and ended in the window with success and wanted a CPU
 -- half of its life.
+--
+-- needs: finding.process, main.execs, main.memory, report.pss
+-- kept: window
 CREATE VIEW finding.trend(
     -- Process id (thread group id).
     pid,

@@ -1,0 +1,33 @@
+"""Which kinds of rows a report reads, and so what it lacks if they were not recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sysmon.analyze.trace.reports import Report
+from sysmon.analyze.trace.rules import parts
+from sysmon.analyze.trace.views import derived
+from sysmon.bpf.kinds import KINDS
+
+NAMES_OF_ROWS = frozenset(("main.processes", "unfiltered.processes", "finding.process"))
+"""What only gives names to the rows of a report."""
+
+
+def absent(report: Report, recorded: Collection[str]) -> str:
+    """Why the report cannot have all its rows, as kinds that it reads were not recorded; empty if they were."""
+    read = _read_by(report)
+    kinds = [k.name for k in KINDS if f"main.{k.view}" in read and k.name not in recorded]
+    return f"recorded without {', '.join(kinds)}: record again with it" if kinds else ""
+
+
+def _read_by(report: Report) -> set[str]:
+    """The views of the window that it reads for rows, itself or by others."""
+    needs = {view.full_name: view.needs for view in (*parts(), *derived())}
+    found: set[str] = set()
+    todo = list(report.needs)
+    while todo:
+        name = todo.pop()
+        if name not in found and name not in NAMES_OF_ROWS and name.startswith(("main.", "finding.")):
+            found.add(name)
+            todo += needs.get(name, ())
+    return found

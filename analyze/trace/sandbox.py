@@ -1,0 +1,80 @@
+"""What a trace from anybody may do to the database that reads it: be read, and have its defects told in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from sysmon.analyze.trace import views
+from sysmon.analyze.trace.database import TOO_LARGE, Database
+from sysmon.analyze.trace.source import RETRY
+from sysmon.bpf.trace_file import schema
+from sysmon.bpf.trace_file.directory import OWN_DESCRIPTORS
+from sysmon.errors import BrokenTrace, CannotWrite
+from sysmon.safe_text import one_line
+
+LESS = "ask for less of it, with --since and --until, --pid or --limit"
+
+ROOM = "free some, or name another directory for them with TMPDIR"
+
+DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+"""Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
+
+
+def lock_in(database: Database, paths: Sequence[Path]) -> None:
+    """Leaves the database the files that it may read, under the variable `trace`.
+
+    DuckDB takes `*?[` in a file name for a pattern; in brackets each stands for itself. The check of access sees the
+    name both with the brackets and without. External access can only be switched off after the paths are set.
+    """
+    patterns = ["".join(f"[{c}]" if c in "*?[" else c for c in str(path)) for path in paths]
+    run = database.connection.execute
+    run("SET TimeZone = 'UTC'")
+    # Else every view that is made, and every query, reads the footer again: 3 s to open a trace of 10 M rows.
+    run("SET parquet_metadata_cache = true")
+    run("SET VARIABLE trace = $1", [patterns])
+    run("SET allowed_paths = $1", [[*map(str, paths), *patterns]])
+    run("SET enable_external_access = false")
+
+
+def present(database: Database, shown: str) -> frozenset[str]:
+    """Names of the declared columns that the trace has. Raises BrokenTrace if one has another type than declared."""
+    rows = database.connection.execute(
+        "DESCRIBE SELECT * FROM read_parquet(getvariable('trace'), union_by_name = true)"
+    ).fetchall()
+    found = {str(name): str(kind) for name, kind, *_ in rows}
+    declared = {c.name: views.TYPES[c.type] for c in schema.all_columns()}
+    for name in ("kind", "ts"):
+        if name not in found:
+            raise BrokenTrace(f"{shown}: has no column {name}; {RETRY}")
+    if views.PLACE in map(str.lower, found):
+        raise BrokenTrace(f"{shown}: has a column {views.PLACE}, which no recording has; {RETRY}")
+    for name, kind in found.items():
+        if declared.get(name, kind) != kind:
+            raise BrokenTrace(f"{shown}: column {name} has type {one_line(kind)} instead of {declared[name]}; {RETRY}")
+    return frozenset(found.keys() & declared.keys())
+
+
+@contextmanager
+def reading(shown: str) -> Iterator[None]:
+    """Raises BrokenTrace for what DuckDB finds wrong with the trace while rows are read inside."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as e:
+        raise BrokenTrace(f"{shown}: {TOO_LARGE}; {LESS}") from e
+    except DEFECTS:
+        raise
+    except duckdb.PermissionException as e:
+        if OWN_DESCRIPTORS not in str(e):
+            raise
+        # DuckDB lets itself be told one name only, and takes the one that the open file has by now.
+        raise BrokenTrace(f"{shown}: was renamed, replaced or removed while it was read; try again") from e
+    except duckdb.IOException as e:
+        if "Could not write" in str(e):  # a temporary file: no other is written
+            raise CannotWrite(f"no room for temporary files ({one_line(str(e))}); {ROOM}") from e
+        raise BrokenTrace(f"{shown}: cannot be read ({one_line(str(e))}); {RETRY}") from e
+    except duckdb.Error as e:
+        raise BrokenTrace(f"{shown}: cannot be read ({one_line(str(e))}); {RETRY}") from e

@@ -1,0 +1,80 @@
+"""The part of a trace that was asked for: a window, and processes by pid, name or control group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+
+from sysmon.analyze.trace import views
+from sysmon.analyze.trace.window import instant_ns
+from sysmon.errors import BadRequest
+from sysmon.safe_text import one_line
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was asked for, as it was typed; nothing: all of the trace.
+
+    `cgroups` are paths, each with the groups below it; `only_cgroup` is one alone, '' the unknown.
+    """
+
+    since: str | None = None
+    until: str | None = None
+    pids: tuple[int, ...] = ()
+    comms: tuple[str, ...] = ()
+    cgroups: tuple[str, ...] = ()
+    only_cgroup: str | None = None
+
+    @property
+    def of_some(self) -> bool:
+        """Whether only some processes were asked for."""
+        return bool(self.pids or self.comms or self.cgroups or self.only_cgroup is not None)
+
+    @property
+    def window_words(self) -> list[str]:
+        """The words of a command line that ask for the window."""
+        asked = (("--since", self.since), ("--until", self.until))
+        return [word for name, text in asked if text is not None for word in (name, text)]
+
+    @property
+    def words(self) -> list[str]:
+        """The words of a command line that ask for this part; none if it is all."""
+        asked = [("--pid", str(pid)) for pid in self.pids]
+        asked += [("--comm", comm) for comm in self.comms]
+        asked += [("--cgroup", cgroup) for cgroup in self.cgroups]
+        return [*(word for pair in asked for word in pair), *self.window_words]
+
+    def window_ns(self, started_ns: int) -> tuple[int | None, int | None]:
+        """First instant in the window, and first after it [ns since 1970]. Raises BadRequest if it is empty."""
+        since, until = (None if text is None else instant_ns(text, started_ns) for text in (self.since, self.until))
+        if since is not None and until is not None and until <= since:
+            raise BadRequest("the window is empty: --until is not after --since")
+        return since, until
+
+
+def pick(connection: duckdb.DuckDBPyConnection, chosen: Selection, shown: str) -> None:
+    """Fills `unfiltered.picked` with the processes that were asked for. Raises BadRequest for a name of none."""
+    groups = [] if chosen.only_cgroup is None else [chosen.only_cgroup]
+    asked = {"pids": chosen.pids, "comms": chosen.comms, "groups": groups, "trees": chosen.cgroups}
+    connection.execute(views.PICK, {name: list(values) for name, values in asked.items()})
+    known = connection.execute(
+        "SELECT DISTINCT pid, comm, cgroup FROM unfiltered.processes WHERE (pid, start) IN (FROM unfiltered.picked)"
+    ).fetchall()
+    _check(chosen, {p for p, _, _ in known}, {c for _, c, _ in known}, {g for _, _, g in known}, shown)
+
+
+def _check(chosen: Selection, pids: Iterable[int], comms: Iterable[str], cgroups: Iterable[str], shown: str) -> None:
+    lists = f"; `sysmon report {shown}"
+    for pid in chosen.pids:
+        if pid not in pids:
+            raise BadRequest(f"no process {pid} in this trace{lists} processes` lists them")
+    for comm in chosen.comms:
+        if comm not in comms:
+            raise BadRequest(f"no process named {one_line(comm)!r} in this trace{lists} processes` lists them")
+    for group in chosen.cgroups:
+        if not any(g is not None and (g == group or g.startswith(f"{group.rstrip('/')}/")) for g in cgroups):
+            raise BadRequest(
+                f"no process of control group {one_line(group)!r} in this trace{lists} cgroups` lists them"
+            )
