@@ -185,21 +185,33 @@ INLINE u64 room_of(void *at, u64 most)
 	return most;
 }
 
-INLINE u64 length_of_messages(void *at, s64 count)
+// Where the length of the next message of a vector is, and what was added up.
+struct lengths {
+	void *at;
+	u64 left, bytes;
+};
+
+INLINE int add_length(struct lengths *l)
 {
-	u64 bytes = 0;
 	u32 length = 0;
-	for (u32 i = 0; i < MOST_MESSAGES; i++) {
-		if (i >= count)
-			break;
-		void *next = at + i * sizeof(struct sent_message) + sizeof(struct message);
-		if (bpf_probe_read_user(&length, sizeof(length), next)) {
-			lose(LOSS_message_unreadable);
-			break;
-		}
-		bytes += length;
+	if (!l->left)
+		return 1;
+	if (bpf_probe_read_user(&length, sizeof(length), l->at)) {
+		lose(LOSS_message_unreadable);
+		return 1;
 	}
-	return bytes;
+	STORE_FORGOTTEN(l->bytes, l->bytes + length, length);
+	STORE_FORGOTTEN(l->at, l->at + sizeof(struct sent_message), length);
+	STORE_FORGOTTEN(l->left, l->left - 1, length);
+	return 0;
+}
+CALLBACK(add_length, struct lengths)
+
+INLINE u64 length_of_messages(void *at, u64 count)
+{
+	struct lengths l = {.at = at + sizeof(struct message), .left = count};
+	REPEAT_BESIDE_TAIL_CALLS(MOST_MESSAGES, add_length, &l);
+	return l.bytes;
 }
 
 // How many bytes came in or went out, or from one place to another. What a call only looked at stays where it was, and

@@ -35,6 +35,49 @@
 // that it tells from others, and so for each number that a value may be. `unknown`: one that it knows nothing of.
 #define FORGET(value, unknown) asm volatile("%0 ^= %1\n\t%0 ^= %1" : "+r"(value) : "r"(unknown))
 
+// Stores a value that the verifier is to know nothing of.
+#define STORE_FORGOTTEN(to, value, unknown)                                                                            \
+	({                                                                                                             \
+		u64 stored = (u64)(value);                                                                             \
+		FORGET(stored, (u64)(unknown));                                                                        \
+		(to) = (typeof(to))stored;                                                                             \
+	})
+
+// Calls a function with a context so many times, or until it returns other than 0. The kernel does it (bpf_loop(), since
+// Linux 5.17): then the verifier goes through the function a few times only, until it meets no new state. So what changes
+// from one call to the next has to be forgotten.
+//
+// CALLBACK makes what the kernel calls. bcc takes it for a program, of which it knows but one argument, and has no place
+// for its address: its number stands there, and compiler.py puts the function behind the program.
+#ifdef LOOP_HELPER
+#define CALLBACK(function, type)                                                                                       \
+	int call_##function(void *turn)                                                                                \
+	{                                                                                                              \
+		type *context;                                                                                         \
+		asm volatile("%0 = r2" : "=r"(context));                                                               \
+		return function(context);                                                                              \
+	}
+#define REPEAT(times, function, context)                                                                               \
+	({                                                                                                             \
+		u64 callback;                                                                                          \
+		asm volatile("%0 = %1 ll" : "=r"(callback) : "i"(CALLBACK_##function));                                \
+		((long (*)(u32, u64, void *, u64))LOOP_HELPER)(times, callback, context, 0);                           \
+	})
+#else
+#define CALLBACK(function, type)
+#define REPEAT(times, function, context) REPEAT_HERE(times, function, context)
+#endif
+#define REPEAT_HERE(times, function, context)                                                                          \
+	for (u32 i = 0; i < (times) && !function(context); i++) {                                                      \
+	}
+
+// The same in a program that also goes on in others.
+#ifdef TAIL_CALLS_BESIDE_FUNCTIONS
+#define REPEAT_BESIDE_TAIL_CALLS REPEAT
+#else
+#define REPEAT_BESIDE_TAIL_CALLS REPEAT_HERE
+#endif
+
 // Reads one member of a kernel struct, at this kernel's own offset (from BTF).
 #define KREAD(dst, ptr, type, member)                                                                                  \
 	({                                                                                                             \

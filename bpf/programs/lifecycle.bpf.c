@@ -295,18 +295,18 @@ INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
-	struct executed x = {.task = (void *)ctx->args[0]};
-	void *bprm = (void *)ctx->args[2];
 	u32 old_tid = ctx->args[1];
 	u64 me = bpf_get_current_pid_tgid();
+	struct who who;
 	if (!c || !cpu)
 		return;
 	cpu->change = ~0ULL;  // its name is another now, and maybe its user
-	if (!decide(c, cpu, me, &x.who))
+	if (!decide(c, cpu, me, &who))
 		return;
 	rename_call(cpu, old_tid, me);
 #ifdef RECORDS_exec
-	read_bprm(&x, bprm);
+	struct executed x = {.task = (void *)ctx->args[0], .who = who};
+	read_bprm(&x, (void *)ctx->args[2]);
 	x.args = arguments_of(x.task);
 	if (!exec_small(&x, old_tid))
 		exec_large(&x, old_tid);

@@ -78,6 +78,62 @@ INLINE int found_root(void *mount, u32 *mount_namespace, int taken)
 #endif
 }
 
+// The way up from a file or directory. Where it goes on from, where the names go, and how many bytes they may take.
+struct walk {
+	struct place at;
+	struct joint joint;
+	u8 *to;
+	u32 *taken;
+	u64 room, longest;
+	s64 end;  // AT_ROOT, ALONE, or why there are no names
+};
+
+#define AT_ROOT 1
+#define ALONE 2  // in no directory
+
+INLINE int ends(struct walk *w, s64 end)
+{
+	STORE_FORGOTTEN(w->end, end, w->at.mount);
+	return 1;
+}
+
+INLINE void goes_on_at(struct walk *w, void *mount, void *dentry)
+{
+	STORE_FORGOTTEN(w->at.mount, mount, dentry);
+	STORE_FORGOTTEN(w->at.dentry, dentry, mount);
+}
+
+// Goes one step up: through a name, or from a mount to what it is mounted on. Returns 1 if it was the last.
+//
+// How many bytes were taken stands in the record and not in a register, where the verifier would tell each value from the
+// next: as it is, all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
+INLINE int go_up(struct walk *w)
+{
+	struct step step = {};
+	if (w->at.dentry == w->joint.root) {
+		if (w->at.mount == w->joint.parent)
+			return ends(w, AT_ROOT);
+		goes_on_at(w, w->joint.parent, w->joint.mountpoint);
+		w->joint = joint_of(w->at.mount);
+		return 0;
+	}
+	u32 used = *(volatile u32 *)w->taken;
+	if (used >= w->room)
+		return ends(w, DOES_NOT_FIT);
+	bpf_probe_read_kernel(&step, sizeof(step), w->at.dentry + OFFSET_dentry__d_parent);
+	long n = bpf_probe_read_kernel_str(w->to + used, w->longest, step.name);
+	if (n <= 0)
+		return ends(w, NO_PLACE);
+	*(volatile u32 *)w->taken = used + n;
+	if ((n >= w->longest && w->longest < NAME_SIZE) || used + n > w->room)
+		return ends(w, DOES_NOT_FIT);
+	if (step.parent == w->at.dentry)
+		return ends(w, ALONE);
+	goes_on_at(w, w->at.mount, step.parent);
+	return 0;
+}
+CALLBACK(go_up, struct walk)
+
 // The names of a file that is in no directory. The bound of how many bytes they take is one that the verifier sees.
 INLINE int end_alone(u8 *to, volatile u32 *taken, u32 room)
 {
@@ -94,49 +150,25 @@ INLINE int end_alone(u8 *to, volatile u32 *taken, u32 room)
 //
 // The root is that of the mount namespace, whatever that of the process is: a file has one name there, and a directory
 // that a process holds may be outside of its root.
-//
-// How many were taken stands in the record and not in a register, where the verifier would tell each value from the
-// next: as it is, all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
-INLINE int read_names(u8 *to, volatile u32 *taken, u32 room, u32 longest, struct place *at, u32 *mount_namespace)
+INLINE int read_names(u8 *to, u32 *taken, u32 room, u32 longest, struct place *at, u32 *mount_namespace)
 {
-	struct joint joint = joint_of(at->mount);
-	struct step step = {};
+	struct walk w = {.joint = joint_of(at->mount), .to = to, .taken = taken, .room = room, .longest = longest};
 	struct hash_node hash = {};
 	*taken = 0;
 	*mount_namespace = 0;
-	if (at->dentry != joint.root) {
-		KREAD(hash, at->dentry, dentry, d_hash);
+	goes_on_at(&w, at->mount, at->dentry);
+	ends(&w, NO_PLACE);
+	if (w.at.dentry != w.joint.root) {
+		KREAD(hash, w.at.dentry, dentry, d_hash);
 		if (!hash.pprev) {
 			to[0] = 0;
 			*taken = 1;
 		}
 	}
-	for (int i = 0; i < DEPTH; i++) {
-		if (at->dentry == joint.root) {
-			if (at->mount == joint.parent)
-				return found_root(at->mount, mount_namespace, *taken);
-			at->mount = joint.parent;
-			at->dentry = joint.mountpoint;
-			joint = joint_of(at->mount);
-			continue;
-		}
-		u32 used = *taken;
-		if (used >= room)
-			return DOES_NOT_FIT;
-		bpf_probe_read_kernel(&step, sizeof(step), at->dentry + OFFSET_dentry__d_parent);
-		long n = bpf_probe_read_kernel_str(to + used, longest, step.name);
-		if (n <= 0)
-			return NO_PLACE;
-		if (n >= longest && longest < NAME_SIZE)
-			return DOES_NOT_FIT;
-		*taken = used + n;
-		if (used + n > room)
-			return DOES_NOT_FIT;
-		if (step.parent == at->dentry)
-			return end_alone(to, taken, room);
-		*(void *volatile *)&at->dentry = step.parent;
-	}
-	return NO_PLACE;
+	REPEAT(DEPTH, go_up, &w);
+	if (w.end == AT_ROOT)
+		return found_root(w.at.mount, mount_namespace, *taken);
+	return w.end == ALONE ? end_alone(to, taken, room) : w.end;
 }
 
 INLINE void place_of(struct place *at, void *file)

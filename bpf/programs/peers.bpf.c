@@ -6,9 +6,13 @@
 // for them: there only the connected peer is known. Streams leave both at once.
 
 #define EAGAIN 11
-#define RCV_SHUTDOWN 1      // include/net/sock.h
-#define TCP_ESTABLISHED 1   // a datagram socket that is connected
+#define RCV_SHUTDOWN 1     // include/net/sock.h
+#define TCP_ESTABLISHED 1  // a datagram socket that is connected
+#ifdef TAIL_CALLS_BESIDE_FUNCTIONS
+#define MESSAGES_AT_ONCE MOST_MESSAGES
+#else
 #define MESSAGES_AT_ONCE 8  // so many for each program; a chain of 33 is what the kernel lets through
+#endif
 
 #ifdef RECORDS_peer
 INLINE int has_datagrams(u16 family, u16 type)
@@ -136,71 +140,73 @@ INLINE int is_receiving(struct shape *shape)
 }
 
 #ifdef RECORDS_peer
+// The messages of a call that are counted one by one.
+struct counting {
+	struct shape *shape;
+	void *regs, *sk;
+	s64 result;
+	u64 start, counted, bytes;  // as in struct returned
+	u32 family, type;
+};
+
 // One message: whom it is to or from, and how long it is. Of a call that failed its error.
-INLINE s64 read_message(struct shape *shape, void *regs, s64 result, struct returned *call, struct passed *passed)
+INLINE s64 read_message(struct counting *m, struct passed *passed)
 {
 	u32 length = 0;
-	if (result < 0 || shape->moves_bytes != MOVES_MESSAGES) {
-		*passed = named(shape, regs, result);
-		if (result < 0 && is_receiving(shape))
+	if (m->result < 0 || m->shape->moves_bytes != MOVES_MESSAGES) {
+		*passed = named(m->shape, m->regs, m->result);
+		if (m->result < 0 && is_receiving(m->shape))
 			passed->at = NULL;  // nothing was put there
-		return result < 0 ? result : call->bytes;
+		return m->result < 0 ? m->result : m->bytes;
 	}
-	void *at = (void *)argument(regs, 2) + call->counted * sizeof(struct sent_message);
+	void *at = (void *)argument(m->regs, 2) + m->counted * sizeof(struct sent_message);
 	if (name_of_message(passed, at) || bpf_probe_read_user(&length, sizeof(length), at + sizeof(struct message)))
 		lose(LOSS_message_unreadable);
 	return length;
 }
 
-// Counts messages of a call, from the first that was not counted on. Returns whether there are more.
-//
-// What can be had again is not kept: a program has 512 bytes for all that it keeps.
-INLINE int count_messages(struct bpf_raw_tracepoint_args *ctx, struct shape *shape, void *sk, struct returned *call,
-                          u64 start, u16 family, u16 type)
+// Counts the next message. Returns 1 if it was the last.
+INLINE int count_message(struct counting *m)
 {
-	for (u32 i = 0; i < MESSAGES_AT_ONCE; i++) {
-		struct passed passed = {};
-		struct peer_key key;
-		struct control *c = recording();
-		if (!c)
-			return 0;
-		begin_key(&key, sk, family, type, start);
-		s64 bytes = read_message(shape, (void *)ctx->args[0], ctx->args[1], call, &passed);
-		if (passed.at)
-			named_peer(&key, &passed, sk, is_receiving(shape));
-		else
-			connected_peer(&key, sk);
-		count_datagram(c, &key, is_receiving(shape), bytes);
-		call->counted++;
-		call->bytes -= bytes;
-		if (shape->moves_bytes != MOVES_MESSAGES || (s64)call->counted >= (s64)ctx->args[1])
-			return 0;
-	}
-	return 1;
+	struct passed passed = {};
+	struct peer_key key;
+	struct control *c = recording();
+	if (!c)
+		return 1;
+	begin_key(&key, m->sk, m->family, m->type, m->start);
+	s64 bytes = read_message(m, &passed);
+	if (passed.at)
+		named_peer(&key, &passed, m->sk, is_receiving(m->shape));
+	else
+		connected_peer(&key, m->sk);
+	count_datagram(c, &key, is_receiving(m->shape), bytes);
+	STORE_FORGOTTEN(m->counted, m->counted + 1, m->sk);
+	STORE_FORGOTTEN(m->bytes, m->bytes - bytes, m->sk);
+	return m->shape->moves_bytes != MOVES_MESSAGES || (s64)m->counted >= m->result;
 }
+CALLBACK(count_message, struct counting)
 #endif
 
 #ifdef RECORDS_peer
 // What is left of a vector that is longer than a chain of programs: how much, and not from or to whom.
-INLINE void count_rest(struct bpf_raw_tracepoint_args *ctx, struct shape *shape, void *sk, struct returned *call,
-                       u64 start, u16 family, u16 type)
+INLINE void count_rest(struct counting *m)
 {
 	struct control *c = recording();
 	struct peer_key key;
 	if (!c)
 		return;
-	begin_key(&key, sk, family, type, start);
-	connected_peer(&key, sk);
+	begin_key(&key, m->sk, m->family, m->type, m->start);
+	connected_peer(&key, m->sk);
 	struct peer_val *v = peer_cell(c, &key);
 	if (!v)
 		return;
-	u64 messages = ctx->args[1] - call->counted;
-	if (is_receiving(shape)) {
+	u64 messages = m->result - m->counted;
+	if (is_receiving(m->shape)) {
 		ADD(v->datagrams_received, messages);
-		ADD(v->datagram_bytes_received, call->bytes);
+		ADD(v->datagram_bytes_received, m->bytes);
 	} else {
 		ADD(v->datagrams_sent, messages);
-		ADD(v->datagram_bytes_sent, call->bytes);
+		ADD(v->datagram_bytes_sent, m->bytes);
 	}
 }
 #endif
@@ -240,14 +246,17 @@ int on_message(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (is_receiving(shape) && message_flags(shape, regs) & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	u64 of = family, kind = type;
-	FORGET(of, (u64)sk);
-	FORGET(kind, (u64)sk);
-	FORGET(call.counted, (u64)sk);
-	FORGET(call.bytes, (u64)sk);
-	if (count_messages(ctx, shape, sk, &call, who.start, of, kind)) {
+	struct counting m = {.shape = shape, .regs = regs, .sk = sk, .result = ctx->args[1], .start = who.start};
+	STORE_FORGOTTEN(m.counted, call.counted, sk);
+	STORE_FORGOTTEN(m.bytes, call.bytes, sk);
+	STORE_FORGOTTEN(m.family, family, sk);
+	STORE_FORGOTTEN(m.type, type, sk);
+	REPEAT_BESIDE_TAIL_CALLS(MESSAGES_AT_ONCE, count_message, &m);
+	if (MESSAGES_AT_ONCE < MOST_MESSAGES && shape->moves_bytes == MOVES_MESSAGES && (s64)m.counted < m.result) {
+		call.counted = m.counted;
+		call.bytes = m.bytes;
 		go_on(ctx, MESSAGE_CALL, call);
-		count_rest(ctx, shape, sk, &call, who.start, of, kind);
+		count_rest(&m);
 	}
 #endif
 	return 0;

@@ -74,46 +74,43 @@ int on_task(void *ctx)
 	return 0;
 }
 
-#define CHUNK_WORDS 64
-#define CHUNKS 2
-struct chunk {
-	u64 words[CHUNK_WORDS];
+#define MOST_WORDS 128
+
+// The words that say which descriptors of a process are open.
+struct open_words {
+	void *at;
+	u64 left, found;
 };
-BPF_PERCPU_ARRAY(chunks, struct chunk, 1);
+
+INLINE int count_word(struct open_words *w)
+{
+	u64 word = 0;
+	if (!w->left || bpf_probe_read_kernel(&word, sizeof(word), w->at))
+		return 1;
+	STORE_FORGOTTEN(w->found, w->found + __builtin_popcountll(word), word);
+	STORE_FORGOTTEN(w->at, w->at + sizeof(word), word);
+	STORE_FORGOTTEN(w->left, w->left - 1, word);
+	return 0;
+}
+CALLBACK(count_word, struct open_words)
 
 // How many descriptors a process has open, of the first 8,192 that its table has room for; NOT_COUNTED: of more.
 INLINE u32 descriptors_of(void *task)
 {
-	void *files = NULL, *table = NULL, *open = NULL;
-	u32 room = 0, found = 0;
-	int zero = 0;
-	struct chunk *chunk = chunks.lookup(&zero);
+	struct open_words w = {};
+	void *files = NULL, *table = NULL;
+	u32 room = 0;
 	KREAD(files, task, task_struct, files);
-	if (!files || !chunk)
+	if (!files)
 		return NOT_COUNTED;
 	KREAD(table, files, files_struct, fdt);
 	KREAD(room, table, fdtable, max_fds);
-	KREAD(open, table, fdtable, open_fds);
-	if (room > CHUNKS * CHUNK_WORDS * 64)
+	KREAD(w.at, table, fdtable, open_fds);
+	w.left = room / 64;
+	if (w.left > MOST_WORDS)
 		return NOT_COUNTED;
-	for (u32 i = 0; i < CHUNKS; i++) {
-		u32 first = i * CHUNK_WORDS * 64, bytes = sizeof(chunk->words);
-		if (first >= room)
-			break;
-		if (room - first < CHUNK_WORDS * 64)
-			bytes = (room - first) / 8;
-		asm volatile("" : "+r"(bytes));  // else clang takes the next condition for always true
-		if (bytes > sizeof(chunk->words) || bpf_probe_read_kernel(chunk->words, bytes, open + first / 8))
-			return NOT_COUNTED;
-		for (u32 j = 0; j < CHUNK_WORDS; j++) {
-			u64 word = chunk->words[j];
-			asm volatile(
-				""
-				: "+r"(word));  // no way out of the loop before its end, which the verifier would not see
-			found += j * 8 < bytes ? __builtin_popcountll(word) : 0;
-		}
-	}
-	return found;
+	REPEAT(MOST_WORDS, count_word, &w);
+	return w.left ? NOT_COUNTED : w.found;
 }
 
 #define CGROUP_LEVELS 64

@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sysmon.recorder.load import kernel
-from sysmon.recorder.load.compiler import LOAD_64, PSEUDO_MAP_FD
+from sysmon.recorder.load.compiler import LOAD_64, PSEUDO_FUNC, PSEUDO_MAP_FD
 
 INSTRUCTION = np.dtype([("operation", "u1"), ("registers", "u1"), ("offset", "i2"), ("number", "i4")])
 LOADED_AT_ONCE = 2
 
-_SOURCE = np.uint8(PSEUDO_MAP_FD << 4 if np.little_endian else PSEUDO_MAP_FD)
-_SOURCE_MASK = np.uint8(0xF0 if np.little_endian else 0x0F)
+_SOURCE_SHIFT = 4 if np.little_endian else 0
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ class Compiled:
             # The verifier goes through each for up to half a second, through several at once if there are CPUs.
             with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
                 loading = {
-                    name: pool.submit(kernel.load_program, name, with_maps(code, fds), iterators.get(name))
+                    name: pool.submit(
+                        kernel.load_program, name, with_maps(code, fds), iterators.get(name), functions(code)
+                    )
                     for name, code in self.programs.items()
                 }
             programs, refused = {}, {}
@@ -78,7 +80,21 @@ class Compiled:
 def with_maps(code: bytes, fds: list[int]) -> bytes:
     """The instructions with the maps' descriptors in them."""
     instructions = np.frombuffer(code, INSTRUCTION).copy()
-    of_maps = (instructions["operation"] == LOAD_64) & (instructions["registers"] & _SOURCE_MASK == _SOURCE)
+    of_maps = _loads(instructions, PSEUDO_MAP_FD)
     places = instructions["number"][of_maps]
     instructions["number"][of_maps] = np.array(fds, "i4")[places]
     return instructions.tobytes()
+
+
+def functions(code: bytes) -> tuple[int, ...]:
+    """At which instructions the functions begin that the program has the kernel call."""
+    instructions = np.frombuffer(code, INSTRUCTION)
+    (at,) = np.nonzero(_loads(instructions, PSEUDO_FUNC))
+    return tuple(int(place) for place in np.unique(at + instructions["number"][at] + 1))
+
+
+def _loads(instructions: npt.NDArray[np.void], source: int) -> npt.NDArray[np.bool_]:
+    """Which of the instructions load that."""
+    sources = instructions["registers"] >> _SOURCE_SHIFT & 0x0F
+    which: npt.NDArray[np.bool_] = (instructions["operation"] == LOAD_64) & (sources == source)
+    return which

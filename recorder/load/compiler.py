@@ -10,8 +10,8 @@ answer is one JSON object:
 - "bcc": the version of bcc
 - "maps": of each map its name and what the kernel is to make it with, as /proc/PID/fdinfo calls it; first those that
   were asked for
-- "programs": of each its instructions (struct bpf_insn) in base64; where one loads the descriptor of a map, it has the
-  map's place in "maps" instead
+- "programs": of each its instructions (struct bpf_insn) in base64, and behind it the functions that it has the kernel
+  call; where one loads the descriptor of a map, it has the map's place in "maps" instead
 
 or {"error": ..., "reason": ...}.
 """
@@ -24,6 +24,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +32,8 @@ DIST_PACKAGES = "/usr/lib/python3/dist-packages"  # Debian, Ubuntu
 SITE_PACKAGES = "/usr/lib/python3*/site-packages"  # Fedora, Arch
 
 INSTRUCTION = struct.Struct("=BBhi")  # struct bpf_insn of include/uapi/linux/bpf.h
-LOAD_64, PSEUDO_MAP_FD = 0x18, 1  # BPF_LD | BPF_IMM | BPF_DW; what is in its source register then
+LOAD_64 = 0x18  # BPF_LD | BPF_IMM | BPF_DW
+NUMBER, PSEUDO_MAP_FD, PSEUDO_FUNC = 0, 1, 4  # what it loads, as its source register says
 
 MAP_SHAPE = ("map_type", "key_size", "value_size", "max_entries", "map_flags")
 
@@ -61,15 +63,40 @@ def map_shape(fd: int) -> dict[str, int]:
     return {what: int(said[what], 0) for what in MAP_SHAPE}
 
 
+def loads(code: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Of each load of 64 bits its place, its registers, what it loads, and the lower half of the number."""
+    for at in range(0, len(code), INSTRUCTION.size):
+        operation, registers, _offset, number = INSTRUCTION.unpack_from(code, at)
+        if operation == LOAD_64:
+            yield at, registers, registers >> 4 if sys.byteorder == "little" else registers & 15, number
+
+
+def with_callbacks(code: bytes, callbacks: list[bytes]) -> bytes:
+    """The instructions with those functions behind them whose numbers they load in place of an address.
+
+    No other load of 64 bits is of so small a number: the compiler takes an instruction of half the size for it.
+    """
+    changed, begins = bytearray(code), dict[int, int]()
+    for at, registers, source, number in loads(code):
+        upper = INSTRUCTION.unpack_from(code, at + INSTRUCTION.size)[3]
+        if source != NUMBER or upper or not 0 <= number < len(callbacks):
+            continue
+        if number not in begins:
+            begins[number] = len(changed)
+            changed += callbacks[number]
+        registers |= PSEUDO_FUNC << 4 if sys.byteorder == "little" else PSEUDO_FUNC
+        distance = (begins[number] - at) // INSTRUCTION.size - 1
+        INSTRUCTION.pack_into(changed, at, LOAD_64, registers, 0, distance)
+    return bytes(changed)
+
+
 def with_places(code: bytes, places: dict[int, int]) -> bytes:
     """The instructions with places of maps instead of descriptors. A descriptor that is new gets the next place."""
     changed = bytearray(code)
-    for at in range(0, len(code), INSTRUCTION.size):
-        operation, registers, offset, number = INSTRUCTION.unpack_from(code, at)
-        source = registers >> 4 if sys.byteorder == "little" else registers & 15
-        if operation == LOAD_64 and source == PSEUDO_MAP_FD:
+    for at, registers, source, number in loads(code):
+        if source == PSEUDO_MAP_FD:
             place = places.setdefault(number, len(places))
-            INSTRUCTION.pack_into(changed, at, operation, registers, offset, place)
+            INSTRUCTION.pack_into(changed, at, LOAD_64, registers, 0, place)
     return bytes(changed)
 
 
@@ -87,7 +114,9 @@ def compile_programs(request: dict[str, Any]) -> dict[str, Any]:
         module = bcc.BPF(text=request["text"], cflags=request["cflags"])
         names = {bcc.lib.bpf_table_fd(module.module, name.encode()): name for name in request["maps"]}
         places = {fd: place for place, fd in enumerate(names)}
-        programs = {name: with_places(module.dump_func(name.encode()), places) for name in request["programs"]}
+        callbacks = [module.dump_func(name.encode()) for name in request["callbacks"]]
+        codes = {name: with_callbacks(module.dump_func(name.encode()), callbacks) for name in request["programs"]}
+        programs = {name: with_places(code, places) for name, code in codes.items()}
         maps = [{"name": names.get(fd, f"own_{place}"), **map_shape(fd)} for fd, place in places.items()]
     except Exception as error:
         return {"error": "compile", "reason": str(error), "bcc": bcc.__version__}

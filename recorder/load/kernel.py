@@ -12,6 +12,7 @@ import errno
 import functools
 import os
 import platform
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ _NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s
 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_NEXT_KEY, PROG_LOAD = 0, 1, 2, 4, 5
 PROG_TEST_RUN, OBJ_INFO, RAW_TRACEPOINT_OPEN, LOOKUP_AND_DELETE_BATCH = 10, 15, 17, 25
-LINK_CREATE, ENABLE_STATS, ITER_CREATE = 28, 32, 33
+BTF_LOAD, LINK_CREATE, ENABLE_STATS, ITER_CREATE = 18, 28, 32, 33
 MAP_TYPE_ARRAY, MAP_TYPE_ARRAY_OF_MAPS = 2, 12
 PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 17, 26
 TRACE_ITER = 28
@@ -66,6 +67,14 @@ class _ProgLoad(ctypes.Structure):
         ("line_info", ctypes.c_uint64),
         ("line_info_cnt", ctypes.c_uint32),
         ("attach_btf_id", ctypes.c_uint32),
+    ]
+
+
+class _BtfLoad(ctypes.Structure):
+    _fields_ = [
+        ("btf", ctypes.c_uint64),
+        ("btf_log_buf", ctypes.c_uint64),
+        ("btf_size", ctypes.c_uint32),
     ]
 
 
@@ -237,11 +246,46 @@ class Refused(Exception):
     """The kernel does not take a program, and why."""
 
 
-def load_program(name: str, code: bytes, iterator: int | None = None) -> int:
+_NAMES = b"\0int\0f\0"
+_TYPES = (
+    *(1, 1 << 24, 4, 1 << 24 | 32),  # 1: int, signed, of 32 bits
+    *(0, 13 << 24, 1),  # 2: int (*)(void)
+    *(5, 12 << 24, 2),  # 3: static int f(void)
+)
+_FUNCTION = 3
+
+
+def _describe(functions: tuple[int, ...]) -> tuple[int, bytes]:
+    """What the kernel wants to be told of a program that has functions: BTF that says that each is static, and where.
+
+    What they take and return it does not look at (check_btf_func(), check_ld_imm(), kernel/bpf/verifier.c).
+    """
+    types = struct.pack(f"={len(_TYPES)}I", *_TYPES)
+    header = struct.pack("=HBB5I", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(_NAMES))
+    text = ctypes.create_string_buffer(header + types + _NAMES, len(header + types + _NAMES))
+    fd = _bpf(BTF_LOAD, _BtfLoad(btf=ctypes.addressof(text), btf_size=len(text)))
+    return fd, b"".join(struct.pack("=II", begin, _FUNCTION) for begin in (0, *functions))
+
+
+def load_program(name: str, code: bytes, iterator: int | None = None, functions: tuple[int, ...] = ()) -> int:
     """Loads instructions as a program for raw tracepoints, and returns its descriptor. Raises Refused.
 
-    `iterator`: it is for the iterator with this type id instead (`Btf.iterator`).
+    `iterator`: it is for the iterator with this type id instead (`Btf.iterator`). `functions`: at which instructions
+    those begin that the kernel calls.
     """
+    if not functions:
+        return _load_program(name, code, iterator)
+    try:
+        btf, info = _describe(functions)
+    except OSError as error:
+        raise Refused(f"cannot describe its functions: {error.strerror}") from None
+    try:
+        return _load_program(name, code, iterator, btf, info)
+    finally:
+        os.close(btf)
+
+
+def _load_program(name: str, code: bytes, iterator: int | None, btf: int = 0, info: bytes = b"") -> int:
     license_text, instructions = ctypes.create_string_buffer(b"GPL"), ctypes.create_string_buffer(code, len(code))
     attr = _ProgLoad(
         prog_type=PROG_TYPE_RAW_TRACEPOINT,
@@ -250,6 +294,10 @@ def load_program(name: str, code: bytes, iterator: int | None = None) -> int:
         license=ctypes.addressof(license_text),
         prog_name=name.encode()[:_NAME_BYTES],
     )
+    functions = ctypes.create_string_buffer(info, len(info))
+    if info:
+        attr.prog_btf_fd, attr.func_info_rec_size = btf, 8
+        attr.func_info, attr.func_info_cnt = ctypes.addressof(functions), len(info) // 8
     if iterator is not None:
         attr.prog_type, attr.expected_attach_type, attr.attach_btf_id = PROG_TYPE_TRACING, TRACE_ITER, iterator
     try:

@@ -119,6 +119,7 @@ class Loading:
             "cflags": machine_cflags,
             "maps": plan.maps,
             "programs": plan.programs,
+            "callbacks": plan.callbacks,
         }
         self._request = json.dumps(request).encode()
         self._key = _key(request)

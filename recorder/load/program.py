@@ -144,6 +144,11 @@ Those for kernel memory have none: what is skipped of them is lost and counted."
 
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 
+CALLBACKS: dict[str, tuple[str, ...]] = {"go_up": (), "add_length": (), "count_word": (), "count_message": ("peer",)}
+"""Functions that the kernel calls for programs, as REPEAT of bpf/common.bpf.h has it, and the kinds that each is of."""
+
+LOOP_HELPER = "#define LOOP_HELPER "
+
 OTHER_MAPS = (
     "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "cpu_times", "parked",
     "shapes", "hooks",
@@ -264,6 +269,12 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     helper = btf.enum_value("bpf_func_id", "BPF_FUNC_get_current_task_btf")
     if helper is not None:
         lines.append(f"#define CURRENT_TASK_BTF {helper}")  # since 5.11
+    helper = btf.enum_value("bpf_func_id", "BPF_FUNC_loop")
+    if helper is not None:
+        lines.append(f"{LOOP_HELPER}{helper}")  # since 5.17
+        lines += [f"#define CALLBACK_{name} {i}" for i, name in enumerate(CALLBACKS)]
+        if machine == "x86_64":
+            lines.append("#define TAIL_CALLS_BESIDE_FUNCTIONS 1")  # since 5.10; others have it since 6.0 or later
     if machine == "x86_64":
         lines += ["#define TS_COMPAT 2", "#define X32_BIT 0x40000000"]  # asm/thread_info.h, asm/unistd.h
         lines += [f"#define IA32_{call} (1 << ABI_SHIFT | {nr})" for call, nr in IA32_CLONES.items()]
@@ -283,6 +294,7 @@ class Plan:
     probes: tuple[Probe, ...]
     hooks: dict[int, Probe]
     iterators: dict[str, int]  # program → type id of its iterator
+    callbacks: tuple[str, ...] = ()  # functions that the kernel calls for programs
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -327,7 +339,13 @@ def plan(
     of_tasks = btf.iterator("task")
     iterators = {} if of_tasks is None else {STANDING_PROGRAM: of_tasks, HOLDING_PROGRAM: of_tasks}
     names_of_maps = (*rings, *maps, *OTHER_MAPS, *own, *(("steps",) if max_rate else ()))
-    return Plan(sizes, text, names_of_maps, tuple(probes), hooks, iterators)
+    return Plan(sizes, text, names_of_maps, tuple(probes), hooks, iterators, _callbacks(text, kinds))
+
+
+def _callbacks(text: str, kinds: frozenset[str]) -> tuple[str, ...]:
+    if LOOP_HELPER not in text:
+        return ()
+    return tuple(f"call_{name}" for name, of in CALLBACKS.items() if not of or kinds & set(of))
 
 
 def unmeasured(btf: Btf) -> dict[str, str]:

@@ -66,7 +66,7 @@ def test_an_answer_that_is_none_is_said_to_be(answering) -> None:  # type: ignor
         Path(str(caught.value).rsplit(" ", 1)[1]).unlink()
 
 
-def refuse(_name: str, _code: bytes, _iterator: int | None) -> int:
+def refuse(*_: object) -> int:
     raise kernel.Refused("Operation not permitted")
 
 
@@ -94,7 +94,7 @@ def test_a_missing_bcc_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_compiled_is_compiled_once(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(loader, "_may_keep", lambda: True)
     monkeypatch.setattr(privilege, "for_compiler", lambda: None)
-    monkeypatch.setattr(kernel, "load_program", lambda _name, code, _iterator: os.open(os.devnull, len(code)))
+    monkeypatch.setattr(kernel, "load_program", lambda _name, code, *_: os.open(os.devnull, len(code)))
     answering(json.dumps({"maps": [], "programs": {"on_snapshot": ""}, "bcc": "0"})).result().close()
     plan = program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}, {})
     asked: list[bytes] = []
@@ -125,6 +125,20 @@ def test_maps_stand_in_instructions_by_their_place() -> None:
     assert places == {9: 0, 7: 1}
     assert changed == b"".join([instruction(0x18, of_map, 1), code[1], *rest, instruction(0x18, of_map, 0)])
     assert compiled.with_maps(changed, [9, 7]) == b"".join(code)
+
+
+def test_functions_that_the_kernel_calls_stand_behind_the_program() -> None:
+    """Once each, however often they are called; their addresses are relative, as the kernel wants them."""
+    number, address = (0x01, 0x41) if sys.byteorder == "little" else (0x10, 0x14)
+    half, end = instruction(0, 0, 0), instruction(0x95, 0, 0)
+    large = [instruction(0x18, number, 1), instruction(0, 0, 1)]  # 1 << 32 | 1
+    first, second = instruction(0xB7, 0, 1) + end, end
+    code = [*(instruction(0x18, number, n) + half for n in (1, 0, 1)), *large, end]
+    linked = compiler.with_callbacks(b"".join(code), [first, second])
+    addresses = [instruction(0x18, address, distance) + half for distance in (9 - 1, 10 - 3, 9 - 5)]
+    assert linked == b"".join([*addresses, *large, end, second, first])
+    assert compiled.functions(linked) == (9, 10)
+    assert compiled.functions(b"".join(large)) == ()
 
 
 def test_no_btf_says_what_kernel_it_takes() -> None:

@@ -112,6 +112,24 @@ def test_a_kernel_without_those_file_systems(tmp_path: Path) -> None:
     assert "#define HAVE_btrfs" not in text and "#define KNOWS_btrfs 1" not in text
 
 
+def test_functions_that_the_kernel_calls_are_there_only_if_it_can_and_their_kind_is_recorded() -> None:
+    class Newer(Btf):
+        def enum_value(self, enum: str | None, constant: str) -> int | None:
+            return 181 if constant == "BPF_FUNC_loop" else super().enum_value(enum, constant)
+
+    kernel = parse(FILES[-1])
+    plan = program.plan(kernel, NAMES)
+    assert not plan.callbacks and program.LOOP_HELPER not in plan.text
+    kernel.__class__ = Newer
+    for kinds in (frozenset({"peer"}), frozenset({"open"})):
+        plan = program.plan(kernel, NAMES, kinds)
+        expected = {f"call_{name}" for name, of in program.CALLBACKS.items() if not of or kinds & set(of)}
+        assert set(plan.callbacks) == expected
+    for i, name in enumerate(program.CALLBACKS):
+        assert f"#define CALLBACK_{name} {i}\n" in plan.text
+        assert f"CALLBACK({name}, " in plan.text
+
+
 def test_an_exit_is_attached_before_its_enter() -> None:
     order = [p.tracepoint for p in program.PROBES]
     assert order.index("sys_exit") < order.index("sys_enter")

@@ -1,0 +1,91 @@
+"""What the kernel's verifier takes for the programs, on this kernel and by the rules of others."""
+
+import platform
+import time
+
+import numpy as np
+import pytest
+
+import bpf
+from recorder import compiled, loader, program
+from recorder.btf import Btf
+from recorder.names import SyscallNames
+
+pytestmark = pytest.mark.live
+
+ALL = frozenset(kind.name for kind in bpf.KINDS)
+STACK_BYTES = 512
+FRAME = 10  # the register that points to the stack
+MOVE, ADD, STORE = 0xBF, 0x07, 0x63
+ACCESSES = {1, 2, 3}  # classes of instructions that read or write memory
+
+
+def plan_of(btf: Btf, kinds: frozenset[str] = bpf.DEFAULT_KINDS) -> program.Plan:
+    return program.plan(btf, SyscallNames(platform.machine()), kinds)
+
+
+def compiled_of(plan: program.Plan) -> compiled.Compiled:
+    loading = loader.Loading(plan)
+    loading.begin()
+    return loading._compiled or loading._answer()
+
+
+def frame_bytes(code: np.ndarray) -> int:  # type: ignore[type-arg]
+    """How far down the stack a function reaches: by an access, or by an address that it makes."""
+    deepest = 0
+    for i, instruction in enumerate(code):
+        low, high = int(instruction["registers"]) & 15, int(instruction["registers"]) >> 4
+        operation = int(instruction["operation"])
+        if operation & 7 in ACCESSES and FRAME in ((high,) if operation & 7 == 1 else (low,)):
+            deepest = min(deepest, int(instruction["offset"]))
+        if operation == MOVE and high == FRAME and int(code[i + 1]["operation"]) == ADD:
+            deepest = min(deepest, int(code[i + 1]["number"]))
+    return -deepest
+
+
+@pytest.mark.parametrize("kinds", [bpf.DEFAULT_KINDS, ALL], ids=["default", "all"])
+def test_no_program_takes_more_stack_than_older_kernels_allow(live_kernel: None, kinds: frozenset[str]) -> None:
+    """Before Linux 6.13 a program shares 512 bytes with what it has the kernel call, each rounded up to 32."""
+    for name, code in compiled_of(plan_of(Btf.of_kernel(), kinds)).programs.items():
+        begins = (0, *compiled.functions(code))
+        instructions = np.frombuffer(code, compiled.INSTRUCTION)
+        own, *others = (-(-frame_bytes(part) // 32) * 32 for part in np.split(instructions, begins[1:]))
+        assert 0 < own + max(others, default=0) <= STACK_BYTES, name
+
+
+class WithoutLoops(Btf):
+    """As kernels before 5.17 are."""
+
+    def enum_value(self, enum: str | None, constant: str) -> int | None:
+        return None if constant == "BPF_FUNC_loop" else super().enum_value(enum, constant)
+
+
+class Preemptible(Btf):
+    """As kernels since 7.0 are."""
+
+    def member(self, struct: str, path: str) -> object:  # type: ignore[override]
+        other = ("task_struct", "pid") if struct == "tp_transition_snapshot" else (struct, path)
+        return super().member(*other)
+
+
+@pytest.mark.parametrize("like", [WithoutLoops, Preemptible])
+def test_programs_for_other_kernels_are_taken_too(live_kernel: None, like: type[Btf]) -> None:
+    btf = Btf.of_kernel()
+    btf.__class__ = like
+    loading = loader.Loading(plan_of(btf))
+    try:
+        assert loading.result().refused == {}
+    finally:
+        loading.abandon()
+
+
+def test_the_verifier_is_done_soon(live_kernel: None) -> None:
+    """Before a recording begins, all programs have to pass it: 0.4 s of CPU time, where the loops were followed 1.1."""
+    plan = plan_of(Btf.of_kernel())
+    programs = compiled_of(plan)
+    begin = time.process_time()
+    taken = programs.load(plan.iterators)
+    took_s = time.process_time() - begin
+    loader.Loaded(taken.maps, taken.programs, "").close()
+    assert not taken.refused
+    assert took_s < 0.8
