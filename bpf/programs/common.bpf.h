@@ -361,3 +361,11 @@ INLINE int decide(struct control *c, struct cpu_state *cpu, u64 me, struct who *
 	}
 	return identify(c, cpu, me, who);
 }
+
+// Makes an event of a record of one size: `fill` says whether it fits, and is told whether the record is the largest.
+// 0 if it does not fit, or if there is no room: then it goes into the next larger one. It is lost if all are full.
+#define MADE(record, wakeup, fill, ...)                                                                                \
+	({                                                                                                             \
+		struct record *e = room_for_##record();                                                                \
+		e &&settle_##record(e, fill(e, __VA_ARGS__), wakeup);                                                  \
+	})

@@ -181,14 +181,39 @@ INLINE struct {name}_val *{name}_cell(struct control *c, struct {name}_key *key)
 """
 
 
-def cells(sizes: Sizes) -> str:
-    """Functions for each recorded kind that is counted in maps; to stand after common.bpf.h, whose words they use."""
+_ROOM = """
+// Room for a record in its ring. NULL: there is none.
+INLINE struct {record} *room_for_{record}(void)
+{{
+	return {record}_ring.ringbuf_reserve(sizeof(struct {record}));
+}}
+
+// Sends a record that an event fits into, and gives the room back otherwise.
+INLINE int settle_{record}(struct {record} *e, int fits, u64 wakeup)
+{{
+	if (fits)
+		{record}_ring.ringbuf_submit(e, wakeup);
+	else
+		{record}_ring.ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+	return fits;
+}}
+"""
+
+
+def functions(sizes: Sizes) -> str:
+    """Functions for each recorded kind that is counted in maps or has records of several sizes.
+
+    To stand after common.bpf.h, whose words they use.
+    """
     maps = ("odd", "even", "other_odd", "other_even")
-    return "".join(
+    cells = (
         "".join(_CELL.format(name=kind.name, map=name) for name in maps)
         + _CELLS.format(name=kind.name, forgets=_forgets(kind))
         for kind in sizes.map_kinds
     )
+    layouts = (ring_layouts(kind) for kind in sizes.ring_kinds)
+    records = (layout.struct for several in layouts if len(several) > 1 for layout in several)
+    return "".join((*cells, *(_ROOM.format(record=record) for record in records)))
 
 
 def _forgets(kind: Kind) -> str:

@@ -116,6 +116,7 @@ struct ended_call {
 	u64 entered, ns;
 	s64 result;
 	u16 nr;
+	u16 points;  // whether arguments point to what is recorded, too
 	struct call_args args;
 };
 
@@ -179,7 +180,7 @@ INLINE void read_address(u8 *to, u32 *length, u32 room, struct traced *t, struct
 // Returns 0 if a string does not fit.
 #define FILL_STRINGS(e, t, c, last)                                                                                    \
 	({                                                                                                             \
-		int fits = 1, filled = !(t)->out || (c)->result >= 0;                                                  \
+		int fits = 1, filled = (c)->points && (!(t)->out || (c)->result >= 0);                                 \
 		(e)->string1_len = (e)->string2_len = (e)->sockaddr_len = NO_LENGTH;                                   \
 		if ((c)->kept) {                                                                                       \
 			u32 n = (c)->kept->length;                                                                     \
@@ -202,44 +203,16 @@ INLINE void read_address(u8 *to, u32 *length, u32 room, struct traced *t, struct
 		fits;                                                                                                  \
 	})
 
-INLINE void event_without_strings(struct ended_call *c)
-{
-	struct syscall_0 *e = syscall_0_ring.ringbuf_reserve(sizeof(*e));
-	if (!e) {
-		NO_ROOM(syscall);
-		return;
-	}
-	FILL_EVENT(e, c);
-	syscall_0_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-}
-
-INLINE void event_with_long_strings(struct traced *t, struct ended_call *c)
-{
-	struct syscall_2 *e = syscall_2_ring.ringbuf_reserve(sizeof(*e));
-	if (!e) {
-		NO_ROOM(syscall);
-		return;
-	}
-	FILL_EVENT(e, c);
-	FILL_STRINGS(e, t, c, 1);
-	syscall_2_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-}
-
-INLINE void event_with_strings(struct traced *t, struct ended_call *c)
-{
-	struct syscall_1 *e = syscall_1_ring.ringbuf_reserve(sizeof(*e));
-	if (!e) {
-		NO_ROOM(syscall);
-		return;
-	}
-	if (!FILL_STRINGS(e, t, c, 0)) {
-		syscall_1_ring.ringbuf_discard(e, BPF_RB_NO_WAKEUP);
-		event_with_long_strings(t, c);
-		return;
-	}
-	FILL_EVENT(e, c);
-	syscall_1_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-}
+#define FILL_WITHOUT_STRINGS(e, c)                                                                                     \
+	({                                                                                                             \
+		FILL_EVENT(e, c);                                                                                      \
+		1;                                                                                                     \
+	})
+#define FILL_WITH_STRINGS(e, t, c, last)                                                                               \
+	({                                                                                                             \
+		FILL_EVENT(e, c);                                                                                      \
+		FILL_STRINGS(e, t, c, last);                                                                           \
+	})
 
 INLINE struct kept *kept_call(struct traced *t, struct who *who, u16 nr)
 {
@@ -275,10 +248,11 @@ INLINE void call_ends(struct who *who, void *regs, u16 nr, u64 entered, u64 ns, 
 	else
 		c.args = (struct call_args){NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG};
 	int points = t->string1 || (t->address && arg_at(&c.args, t->address));
-	if (points && c.args.a1 != NO_ARG)
-		event_with_strings(t, &c);
-	else
-		event_without_strings(&c);
+	c.points = points && c.args.a1 != NO_ARG;
+	if ((c.points || !MADE(syscall_0, BPF_RB_NO_WAKEUP, FILL_WITHOUT_STRINGS, &c)) &&
+	    !MADE(syscall_1, BPF_RB_NO_WAKEUP, FILL_WITH_STRINGS, t, &c, 0) &&
+	    !MADE(syscall_2, BPF_RB_NO_WAKEUP, FILL_WITH_STRINGS, t, &c, 1))
+		NO_ROOM(syscall);
 	if (c.kept)
 		forget_call(t, who);
 }

@@ -103,7 +103,8 @@ INLINE void read_opened(struct open_0 *e, struct open_call *o)
 	e->generation = id.generation;
 }
 
-// Records of all sizes begin alike.
+// Records of all sizes begin alike. Returns 0 if it does not fit.
+#define FILL_OPEN(e, o, longest, last) fill_open((void *)e, o, BUFFERS(e, longest, ), last)
 INLINE int fill_open(struct open_0 *e, struct open_call *o, struct buffers b, int last)
 {
 	if (!read_path(&b, o->task, o->dirfd, o->path, o->follow, o->result, last))
@@ -147,33 +148,10 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	o.mode = mode;
 	o.flags = flags;
 
-	struct open_0 *small = open_0_ring.ringbuf_reserve(sizeof(*small));
-	if (!small) {
+	if (!MADE(open_0, wakeup_after(&o.call, SELDOM), FILL_OPEN, &o, SMALL_NAME, 0) &&
+	    !MADE(open_1, wakeup_after(&o.call, OFTEN), FILL_OPEN, &o, NAME_SIZE, 0) &&
+	    !MADE(open_2, wakeup_after(&o.call, OFTEN), FILL_OPEN, &o, NAME_SIZE, 1))
 		NO_ROOM(open);
-		return 0;
-	}
-	if (fill_open(small, &o, BUFFERS(small, SMALL_NAME, ), 0)) {
-		open_0_ring.ringbuf_submit(small, wakeup_after(&o.call, SELDOM));
-		return 0;
-	}
-	open_0_ring.ringbuf_discard(small, BPF_RB_NO_WAKEUP);
-
-	struct open_1 *medium = open_1_ring.ringbuf_reserve(sizeof(*medium));
-	if (medium) {
-		if (fill_open((void *)medium, &o, BUFFERS(medium, NAME_SIZE, ), 0)) {
-			open_1_ring.ringbuf_submit(medium, wakeup_after(&o.call, OFTEN));
-			return 0;
-		}
-		open_1_ring.ringbuf_discard(medium, BPF_RB_NO_WAKEUP);
-	}
-
-	struct open_2 *large = open_2_ring.ringbuf_reserve(sizeof(*large));
-	if (!large) {
-		NO_ROOM(open);
-		return 0;
-	}
-	fill_open((void *)large, &o, BUFFERS(large, NAME_SIZE, ), 1);
-	open_2_ring.ringbuf_submit(large, wakeup_after(&o.call, OFTEN));
 	return 0;
 }
 #endif
@@ -186,7 +164,7 @@ struct file_call {
 	s64 result;
 };
 
-INLINE void fill_file_op(struct file_op_0 *e, struct file_call *f)
+INLINE void describe_file_op(struct file_op_0 *e, struct file_call *f)
 {
 	struct shape *shape = f->shape;
 	e->ts = f->call.ts;
@@ -207,7 +185,7 @@ INLINE void fill_file_op(struct file_op_0 *e, struct file_call *f)
 	bpf_get_current_comm(&e->comm, sizeof(e->comm));
 }
 
-// Both return 0 if it does not fit.
+// All return 0 if it does not fit.
 
 INLINE int first_path(struct file_op_0 *e, struct file_call *f, struct buffers b, int last)
 {
@@ -223,6 +201,19 @@ INLINE int second_path(struct file_op_0 *e, struct file_call *f, struct buffers 
 	return read_path(&b, f->task, e->dirfd2, path, 1, f->result, last);
 }
 
+// The smallest record has no room for a second path.
+#define FILL_FILE_OP(e, f, longest, paths, last)                                                                       \
+	fill_file_op((void *)e, f, BUFFERS(e, longest, ), BUFFERS(e, longest, 2), paths, last)
+INLINE int fill_file_op(struct file_op_0 *e, struct file_call *f, struct buffers b, struct buffers b2, int paths,
+                        int last)
+{
+	describe_file_op(e, f);
+	no_path(&b2, NO_ORIGIN);
+	if (!first_path(e, f, b, last))
+		return 0;
+	return paths == 1 || !f->shape->path2 || second_path(e, f, b2, last);
+}
+
 #ifdef RECORDS_file_op
 int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -236,50 +227,10 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 	identify(c, cpu, f.call.caller, &f.who);
 	f.task = (void *)bpf_get_current_task();
 
-	if (!f.shape->path2) {
-		struct file_op_0 *small = file_op_0_ring.ringbuf_reserve(sizeof(*small));
-		if (!small) {
-			NO_ROOM(file_op);
-			return 0;
-		}
-		fill_file_op(small, &f);
-		struct buffers second = BUFFERS(small, 0, 2);
-		no_path(&second, NO_ORIGIN);
-		if (first_path(small, &f, BUFFERS(small, SMALL_NAME, ), 0)) {
-			file_op_0_ring.ringbuf_submit(small, wakeup_after(&f.call, SELDOM));
-			return 0;
-		}
-		file_op_0_ring.ringbuf_discard(small, BPF_RB_NO_WAKEUP);
-	}
-
-	struct file_op_1 *medium = file_op_1_ring.ringbuf_reserve(sizeof(*medium));
-	if (!medium) {
+	if ((f.shape->path2 || !MADE(file_op_0, wakeup_after(&f.call, SELDOM), FILL_FILE_OP, &f, SMALL_NAME, 1, 0)) &&
+	    !MADE(file_op_1, wakeup_after(&f.call, OFTEN), FILL_FILE_OP, &f, NAME_SIZE, 2, 0) &&
+	    !MADE(file_op_2, wakeup_after(&f.call, OFTEN), FILL_FILE_OP, &f, NAME_SIZE, 2, 1))
 		NO_ROOM(file_op);
-		return 0;
-	}
-	struct file_op_0 *e = (void *)medium;
-	struct buffers b = BUFFERS(medium, NAME_SIZE, 2);
-	fill_file_op(e, &f);
-	no_path(&b, NO_ORIGIN);
-	if (first_path(e, &f, BUFFERS(medium, NAME_SIZE, ), 0) && (!f.shape->path2 || second_path(e, &f, b, 0))) {
-		file_op_1_ring.ringbuf_submit(medium, wakeup_after(&f.call, OFTEN));
-		return 0;
-	}
-	file_op_1_ring.ringbuf_discard(medium, BPF_RB_NO_WAKEUP);
-
-	struct file_op_2 *large = file_op_2_ring.ringbuf_reserve(sizeof(*large));
-	if (!large) {
-		NO_ROOM(file_op);
-		return 0;
-	}
-	e = (void *)large;
-	struct buffers b2 = BUFFERS(large, NAME_SIZE, 2);
-	fill_file_op(e, &f);
-	no_path(&b2, NO_ORIGIN);
-	first_path(e, &f, BUFFERS(large, NAME_SIZE, ), 1);
-	if (f.shape->path2)
-		second_path(e, &f, b2, 1);
-	file_op_2_ring.ringbuf_submit(large, wakeup_after(&f.call, OFTEN));
 	return 0;
 }
 #endif

@@ -99,18 +99,15 @@ INLINE struct arguments arguments_of(void *task)
 	return (struct arguments){from, to > from ? to - from : 0};
 }
 
-#define SMALL_PATH sizeof(((struct exec_0 *)0)->path)
 #define SMALL_ARGV sizeof(((struct exec_0 *)0)->argv)
-#define LARGE_PATH sizeof(((struct exec_1 *)0)->path)
-#define LARGE_ARGV sizeof(((struct exec_1 *)0)->argv)
 
 // What was executed, and by which name.
 struct executed {
 	void *task, *file, *name, *interpreter;
 	struct arguments args;
-	struct who who;
-	s32 fd;     // that was passed in place of a name or of the directory that it starts from; -1: none
-	u32 after;  // where the name that was passed begins in `name`, which the kernel made of both
+	struct who who;  // its thread as it was before
+	s32 fd;          // that was passed in place of a name or of the directory that it starts from; -1: none
+	u32 after;       // where the name that was passed begins in `name`, which the kernel made of both
 };
 
 #define FD_PREFIX 8       // "/dev/fd/", as alloc_bprm() (fs/exec.c) puts it in front
@@ -156,7 +153,7 @@ INLINE void read_bprm(struct executed *x, void *bprm)
 }
 
 // The records differ in the size of their buffers only, and begin alike.
-INLINE void fill_exec(struct exec_0 *e, struct executed *x, u32 old_tid)
+INLINE void describe_exec(struct exec_0 *e, struct executed *x)
 {
 	struct identity id = {};
 	void *inode = NULL, *cred = NULL;
@@ -170,7 +167,7 @@ INLINE void fill_exec(struct exec_0 *e, struct executed *x, u32 old_tid)
 	e->start = x->who.start;
 	e->pid = x->who.pid;
 	e->ppid = ppid_of(x->task, &e->parent_start);
-	e->tid = old_tid;
+	e->tid = x->who.tid;
 	e->cgroup_id = cgroup_id(cgroup_of(x->task));
 	e->ns_pid = ns_pid_of(x->task);
 	e->uid = ids;
@@ -248,45 +245,36 @@ INLINE void *passed_name(struct executed *x)
 	return x->fd >= 0 && !x->after ? NULL : x->name + x->after;
 }
 
-INLINE void exec_large(struct executed *x, u32 old_tid)
+// Where a record of one size has what the others have elsewhere.
+struct texts {
+	u8 *path, *interpreter, *argv;
+	u32 path_size, interpreter_size, argv_size;
+	u32 *path_len, *interpreter_len, *argv_len;
+	u8 *path_truncated, *argv_truncated;
+};
+
+#define TEXTS(e)                                                                                                       \
+	((struct texts){(e)->path, (e)->interpreter, (e)->argv, sizeof((e)->path), sizeof((e)->interpreter),           \
+	                sizeof((e)->argv), &(e)->path_len, &(e)->interpreter_len, &(e)->argv_len,                      \
+	                &(e)->path_truncated, &(e)->argv_truncated})
+
+// Returns 0 if it does not fit.
+#define FILL_EXEC(e, x, longest, last)                                                                                 \
+	fill_exec((void *)e, x, BUFFERS(e, longest, ), EXECUTABLE(e, longest), TEXTS(e), last)
+INLINE int fill_exec(struct exec_0 *e, struct executed *x, struct buffers b, struct buffers executable, struct texts t,
+                     int last)
 {
-	struct exec_1 *e = exec_1_ring.ringbuf_reserve(sizeof(*e));
-	if (!e) {
-		lose(LOSS_exec_ring);
-		return;
-	}
-	struct buffers b = BUFFERS(e, NAME_SIZE, ), executable = EXECUTABLE(e, NAME_SIZE);
-	fill_exec((void *)e, x, old_tid);
-	read_places(&b, &executable, x, 1);
-	long n = read_text(e->path, &e->path_len, LARGE_PATH, passed_name(x));
-	e->path_truncated = n >= (long)LARGE_PATH;
+	describe_exec(e, x);
+	if (!read_places(&b, &executable, x, last))
+		return 0;
+	long n = read_text(t.path, t.path_len, t.path_size, passed_name(x));
+	long m = read_text(t.interpreter, t.interpreter_len, t.interpreter_size, x->interpreter);
+	if (!last && (n < 0 || n >= (long)t.path_size || m >= (long)t.interpreter_size))
+		return 0;
+	*t.path_truncated = n >= (long)t.path_size;
 	if (n < 0)
 		lose(LOSS_path_unreadable);
-	read_text(e->interpreter, &e->interpreter_len, sizeof(e->interpreter), x->interpreter);
-	read_argv(e->argv, &e->argv_len, &e->argv_truncated, x->args, LARGE_ARGV);
-	exec_1_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-}
-
-// Returns whether a small record held it all.
-INLINE int exec_small(struct executed *x, u32 old_tid)
-{
-	if (x->args.bytes > SMALL_ARGV)
-		return 0;
-	struct exec_0 *e = exec_0_ring.ringbuf_reserve(sizeof(*e));
-	if (!e)
-		return 0;
-	struct buffers b = BUFFERS(e, SMALL_NAME, ), executable = EXECUTABLE(e, SMALL_NAME);
-	fill_exec(e, x, old_tid);
-	int fits = read_places(&b, &executable, x, 0);
-	long n = read_text(e->path, &e->path_len, SMALL_PATH, passed_name(x));
-	long m = read_text(e->interpreter, &e->interpreter_len, sizeof(e->interpreter), x->interpreter);
-	if (!fits || n < 0 || n >= (long)SMALL_PATH || m >= (long)sizeof(e->interpreter)) {
-		exec_0_ring.ringbuf_discard(e, BPF_RB_NO_WAKEUP);
-		return 0;
-	}
-	e->path_truncated = 0;
-	read_argv(e->argv, &e->argv_len, &e->argv_truncated, x->args, SMALL_ARGV);
-	exec_0_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	read_argv(t.argv, t.argv_len, t.argv_truncated, x->args, t.argv_size);
 	return 1;
 }
 #endif
@@ -305,11 +293,12 @@ INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
 		return;
 	rename_call(cpu, old_tid, me);
 #ifdef RECORDS_exec
-	struct executed x = {.task = (void *)ctx->args[0], .who = who};
+	struct executed x = {.task = (void *)ctx->args[0], .who = {who.start, who.pid, old_tid}};
 	read_bprm(&x, (void *)ctx->args[2]);
 	x.args = arguments_of(x.task);
-	if (!exec_small(&x, old_tid))
-		exec_large(&x, old_tid);
+	if ((x.args.bytes > SMALL_ARGV || !MADE(exec_0, BPF_RB_NO_WAKEUP, FILL_EXEC, &x, SMALL_NAME, 0)) &&
+	    !MADE(exec_1, BPF_RB_NO_WAKEUP, FILL_EXEC, &x, NAME_SIZE, 1))
+		lose(LOSS_exec_ring);
 #endif
 }
 

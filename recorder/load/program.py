@@ -321,7 +321,7 @@ def plan(
     kinds = kinds | {needed for kind, needed in NEEDS.items() if kind in kinds}
     sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes, max_rate)
     common, *programs = ((BPF_DIR / name).read_text() for name in FILES)
-    source = "".join((common, csource.cells(sizes), *programs))
+    source = "".join((common, csource.functions(sizes), *programs))
     features = _features(btf, machine, names)
     if syscall_events.SYSCALL.name in kinds:
         features += _argument_words(btf, machine)

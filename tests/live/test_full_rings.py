@@ -1,0 +1,60 @@
+"""What becomes of events when nobody reads their rings."""
+
+import contextlib
+import os
+import platform
+import time
+from collections.abc import Iterator
+from struct import pack
+
+import pytest
+
+from bpf import csource
+from bpf.files import FILE_OP
+from bpf.kind import ring_layouts
+from recorder import kernel, loader, program
+from recorder.btf import Btf
+from recorder.counters import Tallies
+from recorder.names import SyscallNames
+from recorder.ring import Ring
+
+pytestmark = pytest.mark.live
+
+CALLS = 4001
+BY_PID = 1  # bpf/common.bpf.h
+ZERO_KEY = bytes(4)
+
+
+@contextlib.contextmanager
+def recording_itself(plan: program.Plan, names: SyscallNames) -> Iterator[loader.Loaded]:
+    """Programs that run for this process, and that nobody reads from."""
+    loaded = loader.Loading(plan).result()
+    try:
+        loaded.tell_shapes(names)
+        loaded.attach()
+        kernel.update(loaded.maps["followed"], pack("<I", os.getpid()), b"\1")
+        begin = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        kernel.update(loaded.maps["controls"], ZERO_KEY, pack("<QIIQQ", begin, 1, BY_PID, 0, 0))
+        yield loaded
+    finally:
+        loaded.close()
+
+
+def test_an_event_is_lost_only_if_no_ring_has_room(live_kernel: None) -> None:
+    """Of failed unlinks, which the smallest records hold: those that find no room there go into the larger ones."""
+    names = SyscallNames(platform.machine())
+    plan = program.plan(Btf.of_kernel(), names, frozenset({FILE_OP.name}))
+    with recording_itself(plan, names) as loaded:
+        for _ in range(CALLS):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink("/no/such/file")
+        made = []
+        for layout, size in zip(ring_layouts(FILE_OP), plan.sizes.ring_bytes(FILE_OP), strict=True):
+            ring = Ring(loaded.maps[f"{layout.struct}_ring"], size, layout)
+            made.append(sum(len(piece) for piece in ring.pieces()))
+            assert made[-1] >= size // ring.record.itemsize - 1  # it was full
+            ring.close()
+        causes = list(csource.losses())
+        lost = Tallies(loaded, kernel.possible_cpus()).read().lost[causes.index("file_op_ring")]
+        assert lost > 0
+        assert sum(made) + lost == CALLS
