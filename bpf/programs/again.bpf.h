@@ -72,6 +72,8 @@ INLINE int was_skipped(u32 copy)
 }
 
 #define LEAVE_MARK(what) leave_mark(COPY_##what)
+
+// The copy of a program. These stand at the end of the text: bcc takes of one macro but one program.
 #define AGAIN(what)                                                                                                    \
 	int on_##what##_again(struct bpf_raw_tracepoint_args *ctx)                                                     \
 	{                                                                                                              \
@@ -81,5 +83,16 @@ INLINE int was_skipped(u32 copy)
 	}
 #else
 #define LEAVE_MARK(what)
-#define AGAIN(what)
 #endif
+
+// Begins the program of a raw tracepoint that has a copy where programs are preemptible.
+#define PROGRAM(what)                                                                                                  \
+	int on_##what(struct bpf_raw_tracepoint_args *ctx);                                                            \
+	INLINE void record_##what(struct bpf_raw_tracepoint_args *ctx);                                                \
+	int on_##what(struct bpf_raw_tracepoint_args *ctx)                                                             \
+	{                                                                                                              \
+		LEAVE_MARK(what);                                                                                      \
+		record_##what(ctx);                                                                                    \
+		return 0;                                                                                              \
+	}                                                                                                              \
+	INLINE void record_##what(struct bpf_raw_tracepoint_args *ctx)

@@ -19,7 +19,7 @@ INLINE u64 cgroup_id(void *cgroup)
 	return id;
 }
 
-INLINE void record_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(cgroup_mkdir)
 {
 #ifdef RECORDS_cgroup
 	struct control *c = recording();
@@ -45,7 +45,7 @@ INLINE void record_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 }
 
 // A process was moved to another cgroup: it may be one that is asked for, or no longer.
-INLINE void record_cgroup_move(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(cgroup_move)
 {
 	struct control *c = recording();
 	void *task = (void *)ctx->args[2];
@@ -55,19 +55,3 @@ INLINE void record_cgroup_move(struct bpf_raw_tracepoint_args *ctx)
 	KREAD(pid, task, task_struct, tgid);
 	changed(bpf_ktime_get_boot_ns(), pid);
 }
-
-int on_cgroup_move(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(cgroup_move);
-	record_cgroup_move(ctx);
-	return 0;
-}
-AGAIN(cgroup_move)
-
-int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(cgroup_mkdir);
-	record_cgroup_mkdir(ctx);
-	return 0;
-}
-AGAIN(cgroup_mkdir)

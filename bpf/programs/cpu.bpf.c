@@ -284,7 +284,7 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 
 // A CPU goes off line or comes back, step by step, of which most run on itself. Its idle thread is what runs last, and
 // what runs first when it is back, so all of its time off line lies between two switches.
-INLINE void record_cpuhp(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(cpuhp)
 {
 	struct cpu_state *cpu = this_cpu();
 	s32 target = ctx->args[1], step = ctx->args[2];
@@ -296,14 +296,6 @@ INLINE void record_cpuhp(struct bpf_raw_tracepoint_args *ctx)
 		t->left++;
 	cpu->leaving = target < step;
 }
-
-int on_cpuhp(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(cpuhp);
-	record_cpuhp(ctx);
-	return 0;
-}
-AGAIN(cpuhp)
 
 // Run by user space on each CPU when the recording begins, so that it is known what the running thread had used, and
 // before a snapshot, so that what runs there is charged up to now.

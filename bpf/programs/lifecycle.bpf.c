@@ -36,7 +36,7 @@ INLINE void begin_thread(void *task)
 #endif
 }
 
-INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(fork)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -73,14 +73,6 @@ INLINE void record_fork(struct bpf_raw_tracepoint_args *ctx)
 	fork_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 #endif
 }
-
-int on_fork(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(fork);
-	record_fork(ctx);
-	return 0;
-}
-AGAIN(fork)
 
 struct arguments {
 	u64 at;
@@ -279,7 +271,7 @@ INLINE int fill_exec(struct exec_0 *e, struct executed *x, struct buffers b, str
 }
 #endif
 
-INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(exec)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -301,14 +293,6 @@ INLINE void record_exec(struct bpf_raw_tracepoint_args *ctx)
 		lose(LOSS_exec_ring);
 #endif
 }
-
-int on_exec(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(exec);
-	record_exec(ctx);
-	return 0;
-}
-AGAIN(exec)
 
 #define SIGNAL_GROUP_EXIT 4  // include/linux/sched/signal.h
 
@@ -389,7 +373,7 @@ INLINE u64 peak_of(struct control *c, void *task)
 #endif
 }
 
-INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(exit)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -443,15 +427,7 @@ INLINE void record_exit(struct bpf_raw_tracepoint_args *ctx)
 #endif
 }
 
-int on_exit(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(exit);
-	record_exit(ctx);
-	return 0;
-}
-AGAIN(exit)
-
-INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(rename)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -487,11 +463,3 @@ INLINE void record_rename(struct bpf_raw_tracepoint_args *ctx)
 	rename_ring.ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 #endif
 }
-
-int on_rename(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(rename);
-	record_rename(ctx);
-	return 0;
-}
-AGAIN(rename)

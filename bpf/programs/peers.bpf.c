@@ -297,22 +297,13 @@ INLINE void moved_by_other_call(struct bpf_raw_tracepoint_args *ctx, int receive
 	count_datagram(c, &key, receives, result);
 }
 
-int on_sock_send(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(sock_send)
 {
-	LEAVE_MARK(sock_send);
 	moved_by_other_call(ctx, 0);
-	return 0;
 }
 
-int on_sock_recv(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(sock_recv)
 {
-	LEAVE_MARK(sock_recv);
 	moved_by_other_call(ctx, 1);
-	return 0;
 }
-
-#define record_sock_send(ctx) moved_by_other_call(ctx, 0)
-#define record_sock_recv(ctx) moved_by_other_call(ctx, 1)
-AGAIN(sock_send)
-AGAIN(sock_recv)
 #endif

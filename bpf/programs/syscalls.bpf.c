@@ -258,7 +258,7 @@ INLINE u16 call_number(u64 nr)
 	return nr < UNKNOWN_NR ? nr | table_of_call() : UNKNOWN_NR;
 }
 
-INLINE void record_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(sys_enter)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -293,14 +293,6 @@ INLINE void record_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (parked.update(&tid, &call))
 		lose(LOSS_thread_map);
 }
-
-int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(sys_enter);
-	record_sys_enter(ctx);
-	return 0;
-}
-AGAIN(sys_enter)
 
 // A call that began before the recording did. Its lower bound is how long it lasted since.
 INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
@@ -402,7 +394,7 @@ INLINE int goes_on(struct cpu_state *cpu, struct call *call, struct shape *shape
 }
 
 // If the call makes an event of its own, this goes on in another program and does not come back.
-INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+PROGRAM(sys_exit)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
@@ -443,11 +435,3 @@ INLINE void record_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (goes_on(cpu, &call, shape, (void *)ctx->args[0]))
 		make_event(ctx, shape, returned);
 }
-
-int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
-{
-	LEAVE_MARK(sys_exit);
-	record_sys_exit(ctx);
-	return 0;
-}
-AGAIN(sys_exit)

@@ -334,6 +334,7 @@ def plan(
     probes = [p for p in probes if p.of != KERNEL_MEMORY or btf.tracepoint_args(p.tracepoint) is not None]
     if PREEMPTIBLE in text:
         pairs = ((p, replace(p, program=p.program + AGAIN)) for p in probes)
+        text += "".join(f"AGAIN({p.program.removeprefix('on_')})\n" for p in probes if p.program in COPIED)
         probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
     hooks = {place: hook for place, hook in HOOKS.items() if kinds & set(hook.of)}
     of_tasks = btf.iterator("task")

@@ -138,7 +138,8 @@ def test_an_exit_is_attached_before_its_enter() -> None:
 def test_every_program_is_in_the_text() -> None:
     text = program.plan(parse(FILES[0]), NAMES).text
     for name in (p.program for p in (*program.PROBES, *program.HOOKS.values())):
-        assert f"int {name}(struct bpf_raw_tracepoint_args *ctx)" in text
+        what = name.removeprefix("on_")
+        assert f"PROGRAM({what})" in text or f"int {name}(struct bpf_raw_tracepoint_args *ctx)" in text
 
 
 def test_only_where_programs_are_preemptible_they_have_copies() -> None:
