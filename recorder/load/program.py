@@ -8,17 +8,17 @@ version is never asked.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sysmon.bpf import programs
-from sysmon.bpf.kind import TICK_NS
-from sysmon.bpf.kinds import DEFAULT_KINDS, calls, syscall_events, syscalls
+from sysmon.bpf.kinds import kind_named
+from sysmon.bpf.kinds import calls, syscall_events, syscalls
 from sysmon.bpf.programs import csource
-from sysmon.errors import CannotLoad
+from sysmon.bpf import members
+from sysmon.bpf.kind import TICK_NS
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.btf import Btf, Member
+from sysmon.errors import CannotLoad
 from sysmon.recorder.load.syscall_names import SyscallNames
 
 BPF_DIR = Path(programs.__file__).parent
@@ -157,22 +157,6 @@ OTHER_MAPS = (
 MAPS_OF = {syscall_events.SYSCALL.name: ("traced_calls",)}
 """Maps that are there only if the kind is recorded."""
 
-_MEMBER = re.compile(
-    r"\b[KT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)|"
-    r"\b(?:SIZE|OFFSET|HAVE)_(\w+?_struct|pid|pt_regs|mount|dentry|inode|super_block|sock_common|unix_sock|unix_address|linux_binprm|"
-    r"mnt_namespace|(?:btrfs|ovl)_[a-z]+)__(\w+)"
-)
-
-
-MODULES = {"btrfs_": "btrfs", "ovl_": "overlay"}
-"""How the names of the structs of file systems begin that may be modules, and the modules. A kernel need not have them:
-where it has all that is read of one, KNOWS_<module> is defined."""
-
-
-def _wanted(text: str) -> set[tuple[str, str]]:
-    pairs = ((m[1] or m[3], m[2] or m[4]) for m in _MEMBER.finditer(text))
-    return {(struct, member) for struct, member in pairs if struct != "type"}
-
 
 def _found(btf: Btf, struct: str, path: str) -> Member | None:
     """The member; after a `+`, the word that begins so many bytes into it."""
@@ -181,45 +165,37 @@ def _found(btf: Btf, struct: str, path: str) -> Member | None:
     return Member(found.offset + int(into), 8) if found and into else found
 
 
-def _members(text: str, btf: Btf, machine: str) -> str:
-    """Offset and size of each struct member that the text reads, and HAVE_… for those that exist."""
-    optional = set(re.findall(r"#ifdef HAVE_(\w+)", text))
-    wanted = sorted(_wanted(text))
-    lines = [line for prefix, module in MODULES.items() for line in _of_module(wanted, btf, prefix, module)]
-    for struct, member in wanted:
-        if struct.startswith(tuple(MODULES)):
+def _members(btf: Btf, machine: str) -> str:
+    """Offset and size of each struct member that the programs read, and HAVE_… for those that exist."""
+    lines = [line for prefix, module in members.MODULES.items() for line in _of_module(btf, prefix, module)]
+    for (struct, member), optional in members.declared().items():
+        if struct.startswith(tuple(members.MODULES)):
             continue
-        path = _path(member)
+        path = member
         if (struct, member) == ("pt_regs", "nr"):
             path = SYSCALL_NR_MEMBER.get(machine, "")
-        elif struct == "pt_regs" and member.startswith("arg"):
-            path = ARGUMENT_MEMBERS[machine][int(member[3:]) - 1]
-        name = f"{struct}__{member}"
+        elif struct == "pt_regs":
+            path = ARGUMENT_MEMBERS[machine][int(member.removeprefix("arg")) - 1]
         found = _found(btf, struct, path)
         if found:
-            lines += _defined(name, found)
-        elif name not in optional:
+            lines += _defined(members.in_c(struct, member), found)
+        elif not optional:
             raise CannotLoad(
                 f"this kernel's BTF has no member {path} in struct {struct}: sysmon does not know this kernel yet"
             )
     return "\n".join(lines) + "\n"
 
 
-def _path(member: str) -> str:
-    """The member as C would have it. Two underscores are a point, but where its name begins with them."""
-    return re.sub(r"(?<=[^_])__(?=[^_])", ".", member)
-
-
 def _defined(name: str, found: Member) -> list[str]:
     return [f"#define HAVE_{name} 1", f"#define OFFSET_{name} {found.offset}", f"#define SIZE_{name} {found.size}"]
 
 
-def _of_module(wanted: list[tuple[str, str]], btf: Btf, prefix: str, module: str) -> list[str]:
+def _of_module(btf: Btf, prefix: str, module: str) -> list[str]:
     """The same of the structs of a module, in the kernel or loaded."""
-    mine = [(struct, member) for struct, member in wanted if struct.startswith(prefix)]
+    mine = [(struct, member) for struct, member in members.declared() if struct.startswith(prefix)]
     if not btf.struct_size(mine[0][0]):
         btf = btf.with_module(module)
-    found = {f"{struct}__{member}": btf.member(struct, _path(member)) for struct, member in mine}
+    found = {members.in_c(struct, member): btf.member(struct, member) for struct, member in mine}
     lines = [line for name, member in found.items() if member for line in _defined(name, member)]
     return [*lines, *([f"#define KNOWS_{module} 1"] if all(found.values()) else [])]
 
@@ -325,7 +301,7 @@ def plan(
     features = _features(btf, machine, names)
     if syscall_events.SYSCALL.name in kinds:
         features += _argument_words(btf, machine)
-    text = csource.declarations(sizes) + features + _members(source, btf, machine) + source
+    text = csource.declarations(sizes) + features + _members(btf, machine) + source
     rings = (name for k in sizes.ring_kinds for name in csource.ring_names(k))
     maps = (name for k in sizes.map_kinds for name in (*csource.map_names(k), *csource.other_names(k)))
     own = (name for kind, some in MAPS_OF.items() if kind in kinds for name in some)

@@ -2,14 +2,14 @@
 
 import copy
 import lzma
-import re
 from pathlib import Path
 
 import pytest
 
-from sysmon.errors import CannotLoad
+from sysmon.bpf import members
 from sysmon.recorder.load import program
 from sysmon.recorder.load.btf import Btf, Member
+from sysmon.errors import CannotLoad
 from sysmon.recorder.load.syscall_names import SyscallNames
 
 FILES = sorted((Path(__file__).parent.parent / "data" / "btf").glob("*.btf*"))
@@ -30,11 +30,10 @@ def _x86(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_member_is_found_on_every_kernel(path: Path) -> None:
     text = program.plan(parse(path), NAMES).text
-    optional = set(re.findall(r"#ifdef HAVE_(\w+)", text))
-    for struct, member in program._wanted(text):
-        if any(name.startswith(f"{struct}__") for name in optional) or struct.startswith(tuple(program.MODULES)):
-            continue
-        assert f"#define OFFSET_{struct}__{member} " in text, f"{struct}.{member}"
+    for (struct, member), optional in members.declared().items():
+        if not optional and not struct.startswith(tuple(members.MODULES)):
+            name = members.in_c(struct, member)
+            assert f"#define OFFSET_{name} " in text, name
     assert "#define NR_execve 59\n" in text
     assert "#define OFFSET_pt_regs__nr 120\n" in text  # orig_ax
 

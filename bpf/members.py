@@ -1,0 +1,121 @@
+"""The members of kernel structs that the programs read, by the file that reads them.
+
+From this come OFFSET_…, SIZE_… and HAVE_… in front of the programs, with the offsets that the running kernel's BTF has
+(recorder/program.py). A program that reads another member does not compile.
+
+A point is in the name of a member of a struct in the struct: two underscores in C. A kernel may lack those with a
+question mark, and those of a file system that may be a module; without any other nothing can be recorded.
+"""
+
+from __future__ import annotations
+
+MEMBERS: dict[str, dict[str, str]] = {
+    "common.bpf.h": {
+        "task_struct": "comm group_leader start_boottime",
+    },
+    "calls.bpf.h": {
+        "fdtable": "fd max_fds",
+        "files_struct": "fdt",
+        "pt_regs": "arg1 arg2 arg3 arg4 arg5 arg6 nr?",
+        "task_struct": "files",
+    },
+    "paths.bpf.h": {
+        "btrfs_inode": "root vfs_inode",
+        "btrfs_root": "anon_dev",
+        "dentry": "d_hash d_inode d_name.name d_parent",
+        "file": "f_path",
+        "fs_struct": "pwd root",
+        "inode": "i_generation i_ino i_mode i_nlink i_sb",
+        "mnt_namespace": "ns.inum?",
+        "mount": "mnt mnt.mnt_root mnt_mountpoint mnt_ns mnt_parent",
+        "nsproxy": "mnt_ns",
+        "ovl_entry": "__lowerstack __numlower",
+        "ovl_fs": "fs xino_mode?",
+        "ovl_inode": "__upperdentry? flags oe vfs_inode",
+        "ovl_layer": "fs fsid",
+        "ovl_path": "dentry layer",
+        "ovl_sb": "pseudo_dev",
+        "super_block": "s_dev s_fs_info s_magic",
+        "task_struct": "fs nsproxy",
+    },
+    "syscalls.bpf.c": {
+        "pt_regs": "nr?",
+        "task_struct": "mm sched_info.run_delay? seccomp.mode? start_boottime thread_info.status?",
+    },
+    "cpu.bpf.c": {
+        "task_struct": "flags maj_flt min_flt nivcsw nvcsw sched_info.run_delay? se.sum_exec_runtime start_boottime "
+        "stime utime",
+    },
+    "kernel_memory.bpf.c": {
+        "kmem_cache": "size",
+    },
+    "cgroups.bpf.c": {
+        "cgroup": "kn root",
+        "css_set": "dfl_cgrp",
+        "kernfs_node": "id",
+        "task_struct": "cgroups tgid",
+    },
+    "process_io.bpf.c": {
+        "task_struct": "ioac.rchar? ioac.read_bytes? start_boottime",
+    },
+    "lifecycle.bpf.c": {
+        "cred": "egid euid",
+        "file": "f_inode",
+        "linux_binprm": "fdpath? file filename interp",
+        "mm_struct": "arg_end arg_start hiwater_rss rss_stat",
+        "percpu_counter": "count counters",
+        "pid": "level numbers",
+        "signal_struct": "flags group_exit_code live",
+        "task_struct": "comm cred exit_code group_leader mm pid real_parent signal tgid thread_pid",
+        "upid": "nr",
+    },
+    "files.bpf.c": {
+        "file": "f_inode",
+    },
+    "sockets.bpf.c": {
+        "fdtable": "fd max_fds",
+        "file": "f_inode private_data",
+        "files_struct": "fdt",
+        "inode": "i_mode",
+        "sock": "sk_protocol sk_type",
+        "sock_common": "skc_daddr skc_dport skc_family skc_num skc_rcv_saddr skc_v6_daddr? skc_v6_rcv_saddr?",
+        "socket": "sk",
+        "task_struct": "files",
+        "unix_address": "len? name?",
+        "unix_sock": "addr? path? peer?",
+    },
+    "peers.bpf.c": {
+        "sock": "sk_protocol sk_shutdown sk_type",
+        "sock_common": "skc_daddr skc_dport skc_family skc_rcv_saddr skc_state",
+        "unix_sock": "peer?",
+    },
+    "tasks.bpf.c": {
+        "cgroup": "kn",
+        "cred": "egid.val euid.val gid.val uid.val",
+        "fdtable": "max_fds open_fds",
+        "files_struct": "fdt",
+        "kernfs_node": "__parent? id parent?",
+        "signal_struct": "nr_threads sum_sched_runtime",
+        "task_struct": "__state? comm cred exit_state files flags group_leader pid se.sum_exec_runtime signal "
+        "start_boottime state? tgid",
+    },
+}
+
+MODULES = {"btrfs_": "btrfs", "ovl_": "overlay"}
+"""How the names of the structs of file systems begin that may be modules, and the modules. A kernel need not have them:
+where it has all that is read of one, KNOWS_<module> is defined."""
+
+
+def declared() -> dict[tuple[str, str], bool]:
+    """Every struct and member that is read, in order, and whether a kernel may lack it."""
+    found = {}
+    for structs in MEMBERS.values():
+        for struct, members in structs.items():
+            for member in members.split():
+                found[struct, member.removesuffix("?")] = member.endswith("?")
+    return dict(sorted(found.items()))
+
+
+def in_c(struct: str, member: str) -> str:
+    """What its macros are called, after OFFSET_ and the like."""
+    return f"{struct}__{member.replace('.', '__')}"

@@ -1,0 +1,47 @@
+"""The members of kernel structs that are declared are those that the programs read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import bpf
+from bpf import members
+from recorder import program
+
+FOLDER = Path(bpf.__file__).parent
+
+READ = re.compile(r"\b[KT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)")
+MACRO = re.compile(r"\b(?:SIZE|OFFSET|HAVE)_([a-z]\w*?__\w+)")
+ASKED = re.compile(r"#ifdef HAVE_([a-z]\w*)")
+
+
+def read_in(text: str) -> set[str]:
+    """The members that a text reads or asks for, as its macros call them."""
+    return {f"{struct}__{member}" for struct, member in READ.findall(text) if struct != "type"} | set(
+        MACRO.findall(text)
+    )
+
+
+@pytest.mark.parametrize("file", program.FILES)
+def test_what_a_file_reads_is_declared_and_what_is_declared_it_reads(file: str) -> None:
+    structs = members.MEMBERS.get(file, {})
+    declared = {members.in_c(s, member.rstrip("?")) for s, names in structs.items() for member in names.split()}
+    assert declared == read_in((FOLDER / file).read_text())
+
+
+def test_what_a_program_asks_for_may_be_lacking() -> None:
+    """And in every file that reads it, as one declaration could hide another."""
+    asked = {name for file in program.FILES for name in ASKED.findall((FOLDER / file).read_text())}
+    optional = {members.in_c(*key) for key, may_lack in members.declared().items() if may_lack}
+    assert asked <= optional
+    marks: dict[tuple[str, str], set[bool]] = {}
+    for structs in members.MEMBERS.values():
+        for struct, names in structs.items():
+            for name in names.split():
+                marks.setdefault((struct, name.rstrip("?")), set()).add(name.endswith("?"))
+    assert [key for key, said in marks.items() if len(said) > 1] == []
+
+
+def test_files_are_those_of_the_programs() -> None:
+    assert set(members.MEMBERS) <= set(program.FILES)
