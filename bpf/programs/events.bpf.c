@@ -69,7 +69,7 @@ INLINE u64 bits_if_equal(u64 a, u64 b)
 {
 	u64 differs = a ^ b;
 	asm volatile("" : "+r"(differs));  // else the compiler makes a branch of it
-	return 0 - (differs - 1 >> 63);
+	return 0 - ((differs - 1) >> 63);
 }
 
 INLINE u64 arg_at(struct call_args *args, u8 position)

@@ -1,0 +1,47 @@
+"""Writes what an editor needs to understand the C of bpf/: compile_commands.json, and what stands before each file.
+
+bcc compiles all files as one text, after the declarations for the running kernel. So each file gets a header that has
+all that comes before it, with everything that can be recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+import bpf
+from bpf import csource
+from recorder import program
+from recorder.btf import Btf
+from recorder.names import SyscallNames
+
+ROOT = program.BPF_DIR.parent
+FOLDER = ".clangd"
+COMMAND = ("clang", "-xc", "-fsyntax-only", "-Wno-undefined-internal")  # what a later file defines
+
+
+def prepare(root: Path) -> list[list[str]]:
+    """Puts the files under `root`, and returns the command that checks each of the programs' files."""
+    folder = root / FOLDER
+    folder.mkdir(exist_ok=True)
+    kinds = frozenset(kind.name for kind in bpf.KINDS)
+    plan = program.plan(Btf.of_kernel(), SyscallNames(platform.machine()), kinds)
+    functions = csource.functions(plan.sizes)
+    before = (program.BPF_DIR / program.FILES[0]).read_text() + functions
+    (folder / "declarations.h").write_text(plan.text[: plan.text.index(before)])
+    (folder / "functions.h").write_text(functions)
+    includes, commands = [program.STUB_DIR / "editor.h", folder / "declarations.h"], []
+    for name in program.FILES:
+        header, path = folder / f"before-{name}.h", program.BPF_DIR / name
+        header.write_text("#pragma once\n" + "".join(f'#include "{file}"\n' for file in includes))
+        commands.append([*COMMAND, "-include", str(header), str(path)])
+        includes += [path, folder / "functions.h"] if len(commands) == 1 else [path]
+    entries = [{"directory": str(root), "file": command[-1], "arguments": command} for command in commands]
+    (root / "compile_commands.json").write_text(json.dumps(entries, indent=1) + "\n")
+    return commands
+
+
+if __name__ == "__main__":
+    prepare(Path(sys.argv[1]) if sys.argv[1:] else ROOT)

@@ -1,0 +1,25 @@
+"""The C files, each by itself as an editor sees it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from recorder import editor, program
+from recorder.btf import VMLINUX
+
+COMPILERS = ("clang", "gcc")
+"""The first that is there: bcc brings clang as a library only, which has no command."""
+
+
+@pytest.mark.skipif(not VMLINUX.exists(), reason="this kernel has no BTF")
+def test_an_editor_finds_no_fault_in_any_file(tmp_path: Path) -> None:
+    compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
+    if not compiler:
+        pytest.skip(f"none of {COMPILERS} is installed")
+    commands = editor.prepare(tmp_path)
+    assert [Path(command[-1]).name for command in commands] == list(program.FILES)
+    for _name, *arguments in commands:
+        done = subprocess.run([compiler, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stderr
