@@ -11,14 +11,13 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sysmon.bpf.kinds import kind_named
-from sysmon.bpf.kinds import calls, syscall_events, syscalls
-from sysmon.bpf.programs import csource
-from sysmon.bpf import members
+from sysmon.bpf import programs
 from sysmon.bpf.kind import TICK_NS
+from sysmon.bpf.kinds import DEFAULT_KINDS, calls, syscall_events, syscalls
+from sysmon.bpf.programs import csource, members
+from sysmon.errors import CannotLoad
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.btf import Btf, Member
-from sysmon.errors import CannotLoad
 from sysmon.recorder.load.syscall_names import SyscallNames
 
 BPF_DIR = Path(programs.__file__).parent
@@ -145,7 +144,7 @@ Those for kernel memory have none: what is skipped of them is lost and counted."
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 
 CALLBACKS: dict[str, tuple[str, ...]] = {"go_up": (), "add_length": (), "count_word": (), "count_message": ("peer",)}
-"""Functions that the kernel calls for programs, as REPEAT of bpf/common.bpf.h has it, and the kinds that each is of."""
+"""Functions that the kernel calls for programs, as REPEAT of common.bpf.h has it, and the kinds that each is of."""
 
 LOOP_HELPER = "#define LOOP_HELPER "
 

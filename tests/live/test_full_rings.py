@@ -9,19 +9,19 @@ from struct import pack
 
 import pytest
 
-from bpf import csource
-from bpf.files import FILE_OP
-from bpf.kind import ring_layouts
-from recorder import kernel, loader, program
-from recorder.btf import Btf
-from recorder.counters import Tallies
-from recorder.names import SyscallNames
-from recorder.ring import Ring
+from sysmon.bpf.kind import ring_layouts
+from sysmon.bpf.kinds.files import FILE_OP
+from sysmon.bpf.programs import csource
+from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.syscall_names import SyscallNames
+from sysmon.recorder.read.counters import Tallies
+from sysmon.recorder.read.ring import Ring
 
 pytestmark = pytest.mark.live
 
 CALLS = 4001
-BY_PID = 1  # bpf/common.bpf.h
+BY_PID = 1  # bpf/programs/common.bpf.h
 ZERO_KEY = bytes(4)
 
 

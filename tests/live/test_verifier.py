@@ -6,21 +6,21 @@ import time
 import numpy as np
 import pytest
 
-import bpf
-from recorder import compiled, loader, program
-from recorder.btf import Btf
-from recorder.names import SyscallNames
+from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS
+from sysmon.recorder.load import compiled, loader, program
+from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.syscall_names import SyscallNames
 
 pytestmark = pytest.mark.live
 
-ALL = frozenset(kind.name for kind in bpf.KINDS)
+ALL = frozenset(kind.name for kind in KINDS)
 STACK_BYTES = 512
 FRAME = 10  # the register that points to the stack
 MOVE, ADD, STORE = 0xBF, 0x07, 0x63
 ACCESSES = {1, 2, 3}  # classes of instructions that read or write memory
 
 
-def plan_of(btf: Btf, kinds: frozenset[str] = bpf.DEFAULT_KINDS) -> program.Plan:
+def plan_of(btf: Btf, kinds: frozenset[str] = DEFAULT_KINDS) -> program.Plan:
     return program.plan(btf, SyscallNames(platform.machine()), kinds)
 
 
@@ -43,7 +43,7 @@ def frame_bytes(code: np.ndarray) -> int:  # type: ignore[type-arg]
     return -deepest
 
 
-@pytest.mark.parametrize("kinds", [bpf.DEFAULT_KINDS, ALL], ids=["default", "all"])
+@pytest.mark.parametrize("kinds", [DEFAULT_KINDS, ALL], ids=["default", "all"])
 def test_no_program_takes_more_stack_than_older_kernels_allow(live_kernel: None, kinds: frozenset[str]) -> None:
     """Before Linux 6.13 a program shares 512 bytes with what it has the kernel call, each rounded up to 32."""
     for name, code in compiled_of(plan_of(Btf.of_kernel(), kinds)).programs.items():

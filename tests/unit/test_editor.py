@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder import editor, program
-from recorder.btf import VMLINUX
+from sysmon.recorder.load import editor, program
+from sysmon.recorder.load.btf import VMLINUX
 
 COMPILERS = ("clang", "gcc")
 """The first that is there: bcc brings clang as a library only, which has no command."""

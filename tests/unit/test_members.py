@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import bpf
-from bpf import members
-from recorder import program
+from sysmon.bpf.programs import members
+from sysmon.recorder.load import program
 
-FOLDER = Path(bpf.__file__).parent
+FOLDER = Path(members.__file__).parent
 
 READ = re.compile(r"\b[KT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)")
 MACRO = re.compile(r"\b(?:SIZE|OFFSET|HAVE)_([a-z]\w*?__\w+)")

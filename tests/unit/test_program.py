@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sysmon.bpf import members
+from sysmon.bpf.programs import members
+from sysmon.errors import CannotLoad
 from sysmon.recorder.load import program
 from sysmon.recorder.load.btf import Btf, Member
-from sysmon.errors import CannotLoad
 from sysmon.recorder.load.syscall_names import SyscallNames
 
 FILES = sorted((Path(__file__).parent.parent / "data" / "btf").glob("*.btf*"))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What bcc's dialect of C looks like to an editor: not compiled into anything (recorder/editor.py). */
+/* What bcc's dialect of C looks like to an editor: not compiled into anything (recorder/load/editor.py). */
 
 typedef unsigned char u8;
 typedef unsigned short u16;

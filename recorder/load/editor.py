@@ -11,11 +11,11 @@ import platform
 import sys
 from pathlib import Path
 
-import bpf
-from bpf import csource
-from recorder import program
-from recorder.btf import Btf
-from recorder.names import SyscallNames
+from sysmon.bpf.kinds import KINDS
+from sysmon.bpf.programs import csource
+from sysmon.recorder.load import program
+from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.syscall_names import SyscallNames
 
 ROOT = program.BPF_DIR.parent
 FOLDER = ".clangd"
@@ -26,7 +26,7 @@ def prepare(root: Path) -> list[list[str]]:
     """Puts the files under `root`, and returns the command that checks each of the programs' files."""
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
-    kinds = frozenset(kind.name for kind in bpf.KINDS)
+    kinds = frozenset(kind.name for kind in KINDS)
     plan = program.plan(Btf.of_kernel(), SyscallNames(platform.machine()), kinds)
     functions = csource.functions(plan.sizes)
     before = (program.BPF_DIR / program.FILES[0]).read_text() + functions

@@ -1,7 +1,7 @@
 """The members of kernel structs that the programs read, by the file that reads them.
 
 From this come OFFSET_…, SIZE_… and HAVE_… in front of the programs, with the offsets that the running kernel's BTF has
-(recorder/program.py). A program that reads another member does not compile.
+(recorder/load/program.py). A program that reads another member does not compile.
 
 A point is in the name of a member of a struct in the struct: two underscores in C. A kernel may lack those with a
 question mark, and those of a file system that may be a module; without any other nothing can be recorded.
