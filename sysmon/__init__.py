@@ -29,6 +29,8 @@ if os.path.isfile(os.path.join(os.path.dirname(__file__), "bpf")):  # a checkout
     raise ImportError(_message)
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sysmon.analyze.diff.comparison import Comparison
     from sysmon.analyze.face import Trace
 
@@ -45,7 +47,7 @@ __all__ = [
 
 
 def open(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | pa.Table,
     *,
     since: str | None = None,
     until: str | None = None,
@@ -55,6 +57,8 @@ def open(
 ) -> Trace:
     """Opens a trace, all of it or a part: a time window, and the processes of these pids, names or control groups.
 
+    `path` may be a pattern, such as `trace-*.parquet`, for the files of one recording, or a table with the metadata of
+    a trace's schema.
     `since` is in the window and `until` is not; both take what `sysmon.analyze.trace.window.instant_ns` reads. Raises
     NotATrace, NewerTrace or BrokenTrace if the file cannot be used, BadRequest if the window is empty or no
     process of the trace has one of the pids or names or is in or below one of the groups.

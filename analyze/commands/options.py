@@ -38,7 +38,7 @@ class Part(TypedDict):
 
 
 def trace_argument(command: Command) -> Command:
-    """The trace's file name. Whether it can be opened is said by `sysmon.analyze.trace.source`, not by click."""
+    """The trace's file name, or a pattern. Whether it can be opened `analyze/trace/dataset.py` says, not click."""
     return click.argument("trace", type=click.Path())(command)
 
 

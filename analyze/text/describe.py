@@ -76,7 +76,7 @@ def heading(trace: Trace) -> Pairs:
     if info.get("ring"):
         out.append(("kept", kept(info)))
     if info.get("rotate"):
-        out.append(("file", file_of(info)))
+        out.append(("file", file_of(info, len(trace.source.files))))
     out += happened(trace)
     if trace.source.unfinished and info["stopped_by"] != RUNNING:
         out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes one file of it"))
@@ -173,8 +173,11 @@ def checksum(trace: Trace) -> str:
 def has_checksum(trace: Trace) -> bool:
     """Whether the file has one."""
     limits = {"thrift_string_size_limit": MAX_STRING_BYTES, "thrift_container_size_limit": MAX_ELEMENTS}
-    with pq.ParquetFile(trace.source.path, **limits) as file:
-        return schema.CHECKSUM_KEY in (file.metadata.metadata or {})
+    for source in trace.source.files:
+        with pq.ParquetFile(source.path, **limits) as file:
+            if schema.CHECKSUM_KEY not in (file.metadata.metadata or {}):
+                return False
+    return bool(trace.source.files)
 
 
 def kept(info: Recording) -> str:
@@ -183,12 +186,12 @@ def kept(info: Recording) -> str:
     return f"the last of a recording (--ring {info.get('ring')}); {before} s before it are not kept"
 
 
-def file_of(info: Recording) -> str:
-    """Which of a recording's files this is."""
+def file_of(info: Recording, files: int) -> str:
+    """Which of a recording's files this is, or these are."""
     before = seconds(info["started_ns"] - info.get("began_ns", info["started_ns"]))
-    return (
-        f"{info.get('file', 1)} of a recording in several (--rotate {info.get('rotate')}) that began {before} s earlier"
-    )
+    first = info.get("file", 1)
+    which = str(first) if files == 1 else f"{first} to {first + files - 1}"
+    return f"{which} of a recording in several (--rotate {info.get('rotate')}) that began {before} s earlier"
 
 
 def host(info: Recording) -> str:

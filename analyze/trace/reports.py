@@ -57,6 +57,9 @@ def find_report(name: str) -> Report:
     if name in known:
         return known[name]
     if name.endswith(".parquet"):
-        raise BadRequest(f"sysmon report takes one trace: give {name!r} to a call of its own")
+        raise BadRequest(
+            f"sysmon report takes one trace: give {name!r} to a call of its own, or quote a pattern for the files of "
+            "one recording"
+        )
     hint = did_you_mean(name, known, "`sysmon report --list` shows them")
     raise BadRequest(f"there is no report {name!r}; {hint}")

@@ -40,11 +40,9 @@ def lock_in(database: Database, paths: Sequence[Path]) -> None:
     run("SET enable_external_access = false")
 
 
-def present(database: Database, shown: str) -> frozenset[str]:
+def present(database: Database, of: views.Relation, shown: str) -> frozenset[str]:
     """Names of the declared columns that the trace has. Raises BrokenTrace if one has another type than declared."""
-    rows = database.connection.execute(
-        "DESCRIBE SELECT * FROM read_parquet(getvariable('trace'), union_by_name = true)"
-    ).fetchall()
+    rows = database.connection.execute(f"DESCRIBE SELECT * FROM {of.sql}").fetchall()
     found = {str(name): str(kind) for name, kind, *_ in rows}
     declared = {c.name: views.TYPES[c.type] for c in schema.all_columns()}
     for name in ("kind", "ts"):

@@ -190,7 +190,7 @@ def inspect_file(file: BinaryIO, shown: str) -> Recording:
         raise NotATrace(f"{shown}: a Parquet file, but not a trace of sysmon; give a file that `sysmon record` wrote")
     if schema.CHECKSUM_KEY in metadata and metadata[schema.CHECKSUM_KEY] != _checksum(file, metadata):
         raise BrokenTrace(f"{shown}: it is not as it was written: its checksum is another; {RETRY}")
-    return _recording(shown, metadata[schema.METADATA_KEY])
+    return recording_of(shown, metadata[schema.METADATA_KEY])
 
 
 def _checksum(file: BinaryIO, metadata: dict[bytes, bytes]) -> bytes:
@@ -263,7 +263,8 @@ def _rotated(path: Path) -> str:
     return f"the files of a recording with --rotate are {(files + cut_off)[0]} and so on{ended}"
 
 
-def _recording(shown: str, text: bytes) -> Recording:
+def recording_of(shown: str, text: bytes) -> Recording:
+    """What a trace says of itself, from its metadata. Raises BrokenTrace or NewerTrace; lines begin with `shown`."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as e:

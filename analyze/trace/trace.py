@@ -7,19 +7,21 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import duckdb
+import pyarrow as pa
 
 from sysmon.analyze.strace import function
 from sysmon.analyze.trace import sandbox, views
 from sysmon.analyze.trace.catalog import Catalog, Entry
 from sysmon.analyze.trace.database import Database
+from sysmon.analyze.trace.dataset import Dataset, find
 from sysmon.analyze.trace.reports import find_report, reports
 from sysmon.analyze.trace.rules import few, shared_by
 from sysmon.analyze.trace.selection import Selection, pick
-from sysmon.analyze.trace.source import Source, inspect
 from sysmon.analyze.trace.sqlfile import View
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.trace_file import schema
@@ -50,7 +52,7 @@ class Trace:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | pa.Table,
         *,
         since: str | None = None,
         until: str | None = None,
@@ -59,10 +61,13 @@ class Trace:
         cgroups: Iterable[str] = (),
         only_cgroup: str | None = None,
     ) -> None:
-        """`cgroups` are paths, each with the groups below it; `only_cgroup` is one alone, '' the unknown."""
+        """`path`: of a file, a pattern for the files of one recording, or a table with a trace's metadata.
+
+        `cgroups` are paths, each with the groups below it; `only_cgroup` is one alone, '' the unknown.
+        """
         groups = tuple("/" + c.strip("/") for c in cgroups)
         self.selection = Selection(since, until, tuple(pids), tuple(comms), groups, only_cgroup)
-        self.source: Source = inspect(path)
+        self.source: Dataset = find(path)
         self._parts: dict[tuple[int, ...], Self] = {}
         self._documented = False
         try:
@@ -80,9 +85,13 @@ class Trace:
 
     def _open(self) -> None:
         connection = self._database.connection
-        sandbox.lock_in(self._database, [self.source.opened])
+        sandbox.lock_in(self._database, self.source.opened)
         function.add_to(connection, self.source.held)
-        stored = views.file_query(schema.all_columns(), sandbox.present(self._database, self._shown))
+        of = views.ONE_FILE if len(self.source.files) == 1 else views.FILES
+        if self.source.table is not None:
+            of = views.TABLE
+            connection.register(views.TABLE_NAME, self.source.table)
+        stored = views.file_query(schema.all_columns(), sandbox.present(self._database, of, self._shown), of)
         entries = (Entry("unfiltered.stored", (), stored), *views.all_of_a_trace(), *map(Entry.of, shared_by()))
         self._catalog = Catalog(connection, entries)
         self._set_variables()
@@ -135,7 +144,12 @@ class Trace:
 
     def part(self, pids: tuple[int, ...]) -> Self:
         """The same window of the same file with only these processes, to be closed on its own. Raises BadRequest."""
-        return type(self)(self.source.path, since=self.selection.since, until=self.selection.until, pids=pids)
+        return type(self)(self._again, since=self.selection.since, until=self.selection.until, pids=pids)
+
+    @property
+    def _again(self) -> Path | pa.Table:
+        """What opens the same once more."""
+        return self.source.path if self.source.table is None else self.source.table
 
     def by_cgroup(self) -> Iterator[tuple[str | None, Self]]:
         """The part of the trace that each control group's processes are, the group that used most of the CPUs first.
@@ -147,7 +161,7 @@ class Trace:
         )
         since, until = self.selection.since, self.selection.until
         for (group,) in groups.fetchall():
-            with type(self)(self.source.path, since=since, until=until, only_cgroup=group or "") as part:
+            with type(self)(self._again, since=since, until=until, only_cgroup=group or "") as part:
                 yield group, part
 
     # -- what is asked

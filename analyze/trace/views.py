@@ -14,6 +14,7 @@ asked for; `windowed` holds kinds as they are before a file in `sql/views` adds 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 from sysmon.analyze.trace.catalog import Entry, name_sql
@@ -111,20 +112,52 @@ def text_sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def file_query(cols: tuple[Col, ...], present: frozenset[str]) -> str:
-    """Of `unfiltered.stored`: the file as it is, with NULL for columns that a trace of an older version does not have.
+@dataclass(frozen=True)
+class Relation:
+    """Where rows come from, in SQL: the relation, and what numbers its rows in their order."""
+
+    sql: str
+    row_number: str
+    of_files: bool = False  # of one recording, in the order of time, as the column `file_index` says
+
+
+ONE_FILE = Relation("read_parquet(getvariable('trace'))", PLACE)
+
+FILES = Relation(
+    "read_parquet(getvariable('trace'), union_by_name = true)",
+    f"(CAST(file_index AS BIGINT) << 40) + {PLACE}",
+    of_files=True,
+)
+
+TABLE_NAME = "rows_in_memory"
+
+TABLE = Relation(TABLE_NAME, "ROW_NUMBER() OVER ()")
+
+EDGE = """CASE
+    WHEN file_index = 0 THEN CASE edge WHEN 'both' THEN 'start' WHEN 'end' THEN NULL ELSE edge END
+    WHEN file_index = len(getvariable('trace')) - 1
+        THEN CASE edge WHEN 'both' THEN 'end' WHEN 'start' THEN NULL ELSE edge END
+END"""
+"""At which end of a recording in several files something stood: the ends of a file in the middle are none."""
+
+
+def file_query(cols: tuple[Col, ...], present: frozenset[str], of: Relation) -> str:
+    """Of `unfiltered.stored`: rows as they are, with NULL for columns that a trace of an older version does not have.
 
     A text that is too long is an error, but of `kind`: row groups are skipped by what it is in the file.
     """
     items = [
-        f"{_bounded(c) if c.name in present else f'CAST(NULL AS {TYPES[c.type]})'} AS {name_sql(c.name)}"
+        f"{_stored(c, of) if c.name in present else f'CAST(NULL AS {TYPES[c.type]})'} AS {name_sql(c.name)}"
         for c in cols
         if c.name != schema.KIND_COL.name
     ]
-    return (
-        f"SELECT kind, {', '.join(items)}, {PLACE} AS row_number "
-        f"FROM read_parquet(getvariable('trace'), {PLACE} = true)"
-    )
+    # A call that a file ends or begins with, and the recording does not, is counted where it returned.
+    cut = f" WHERE kind <> 'syscall_inflight' OR ({EDGE}) IS NOT NULL" if of.of_files and "edge" in present else ""
+    return f"SELECT kind, {', '.join(items)}, {of.row_number} AS row_number FROM {of.sql}{cut}"
+
+
+def _stored(col: Col, of: Relation) -> str:
+    return EDGE if of.of_files and col.name == "edge" else _bounded(col)
 
 
 def _bounded(col: Col) -> str:

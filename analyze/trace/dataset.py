@@ -1,0 +1,143 @@
+"""What a trace is read from, as one relation: a file, the files of one recording, or a table in memory."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from sysmon.analyze.trace.source import Held, Source, inspect, recording_of
+from sysmon.bpf.trace_file import schema
+from sysmon.bpf.trace_file.metadata import Loss, Recording
+from sysmon.errors import BadRequest, NotATrace
+from sysmon.safe_text import one_line
+
+PATTERN = "*?["
+
+MOST_FILES = 500
+"""Of one recording that are opened together: each takes three descriptors, of which a process often has 1,024."""
+
+IN_MEMORY = "(in memory)"
+"""In place of a path."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A recording, and where its rows are. `path` is what was asked for, for messages."""
+
+    path: Path
+    recording: Recording
+    files: tuple[Source, ...] = ()  # in the order of time
+    table: pa.Table | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the files, or of the table."""
+        return self.table.nbytes if self.table is not None else sum(file.size_bytes for file in self.files)
+
+    @property
+    def unfinished(self) -> Path | None:
+        """What a file was made of, if the recording did not come to its end."""
+        return next((file.unfinished for file in self.files if file.unfinished), None)
+
+    @property
+    def opened(self) -> list[Path]:
+        """What DuckDB is to open."""
+        return [file.opened for file in self.files]
+
+    @property
+    def held(self) -> list[Held | None]:
+        """What must stay open as long as something reads."""
+        return [file.held for file in self.files]
+
+    def discard(self) -> None:
+        """Closes it, and removes what was made for reading."""
+        for file in self.files:
+            file.discard()
+
+
+def find(what: str | os.PathLike[str] | pa.Table) -> Dataset:
+    """The dataset of a file's path, of a pattern such as `trace-*.parquet`, or of a table with a trace's metadata.
+
+    Raises NotATrace, NewerTrace or BrokenTrace, and BadRequest if files of a pattern are not those of one recording.
+    """
+    if isinstance(what, pa.Table):
+        return _in_memory(what)
+    path = Path(what)
+    if os.path.lexists(path) or not any(c in str(path) for c in PATTERN):
+        source = inspect(path)
+        return Dataset(source.path, source.recording, (source,))
+    return _of_files(path)
+
+
+def _in_memory(table: pa.Table) -> Dataset:
+    metadata = table.schema.metadata or {}
+    if schema.METADATA_KEY not in metadata:
+        raise NotATrace("a table without a trace's metadata; keep the metadata of its schema")
+    return Dataset(Path(IN_MEMORY), recording_of(IN_MEMORY, metadata[schema.METADATA_KEY]), table=table)
+
+
+def _of_files(pattern: Path) -> Dataset:
+    shown = one_line(str(pattern))
+    paths = sorted(glob.glob(str(pattern)))
+    if not paths:
+        raise NotATrace(f"{shown}: no file has such a name; check the pattern")
+    if len(paths) > MOST_FILES:
+        raise BadRequest(f"{shown}: {len(paths)} files are more than can be read together; name at most {MOST_FILES}")
+    files: list[Source] = []
+    try:
+        files += map(inspect, paths)
+        files.sort(key=lambda file: file.recording.get("file", 1))
+        _check(files)
+        return Dataset(pattern, joined([file.recording for file in files]), tuple(files))
+    except BaseException:
+        for file in files:
+            file.discard()
+        raise
+
+
+def _check(files: Sequence[Source]) -> None:
+    """Raises BadRequest unless each is the file that followed on the one before in one recording."""
+    for file, after in itertools.pairwise(files):
+        names = [one_line(each.path.name) for each in (file, after)]
+        if _identity(file.recording) != _identity(after.recording):
+            raise BadRequest(f"{names[0]} and {names[1]} are not of one recording; name the files of one")
+        if after.recording.get("file", 1) != file.recording.get("file", 1) + 1:
+            raise BadRequest(f"between {names[0]} and {names[1]} a file is missing; name files that follow each other")
+
+
+def _identity(recording: Recording) -> tuple[object, ...]:
+    return (
+        recording.get("recording_id"),
+        recording["host"]["name"],
+        recording.get("began_ns"),
+        recording["recorder_pid"],
+        recording["recorder_start"],
+        recording["clock_offset_ns"],
+    )
+
+
+def joined(parts: Sequence[Recording]) -> Recording:
+    """What one file of them all would say."""
+    if len(parts) == 1:
+        return parts[0]
+    rows: Counter[str] = Counter()
+    losses: Counter[tuple[str, str]] = Counter()
+    unmeasured: dict[str, str] = {}
+    for part in parts:
+        rows.update(part["rows"])
+        losses.update({(loss["cause"], loss["place"]): loss["lost"] for loss in part["losses"]})
+        unmeasured |= part["unmeasured"]
+    whole = parts[-1].copy()
+    whole["started_ns"] = parts[0]["started_ns"]
+    whole["file"] = parts[0].get("file", 1)
+    whole["rows"] = dict(rows)
+    whole["losses"] = [Loss(cause=cause, place=place, lost=lost) for (cause, place), lost in losses.items()]
+    whole["unmeasured"] = unmeasured
+    return whole
