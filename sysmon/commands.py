@@ -21,14 +21,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("sysmon.recorder.commands.record", "record", "Record what this machine does into a trace."),
     "report": ("sysmon.analyze.commands.report", "report", "Show reports about a trace, or a summary of it."),
     "chart": ("sysmon.analyze.commands.chart", "chart", "Draw a chart of a trace."),
-    "diff": ("sysmon.analyze.commands.diff", "diff", "Show what differs between two traces."),
+    "diff": ("sysmon.analyze.commands.diff", "diff", "Compare two traces."),
     "sql": ("sysmon.analyze.commands.sql", "sql", "Query a trace with SQL."),
-    "info": ("sysmon.analyze.commands.info", "info", "Show where a trace comes from and how complete it is."),
-    "dump": ("sysmon.analyze.commands.dump", "dump", "Write every row of a trace, one in a line."),
-    "repair": ("sysmon.analyze.commands.repair", "repair", "Make one file of a recording that was cut off."),
+    "info": ("sysmon.analyze.commands.info", "info", "Show where a trace comes from and whether it is complete."),
+    "dump": ("sysmon.analyze.commands.dump", "dump", "Print every row of a trace, one per line."),
+    "repair": ("sysmon.analyze.commands.repair", "repair", "Make a regular trace of an interrupted recording."),
     "schema": ("sysmon.analyze.commands.schema", "schema", "Show the kinds of rows and their columns."),
     "doctor": ("sysmon.recorder.commands.doctor", "doctor", "Check whether this machine can record."),
-    "completion": ("sysmon.analyze.commands.completion", "completion", "Write what makes a shell complete commands."),
+    "completion": ("sysmon.analyze.commands.completion", "completion", "Print the completion script for a shell."),
 }
 """Name of a command → module, attribute in it, and the line in the list of commands."""
 

@@ -20,11 +20,11 @@ from sysmon.errors import BadRequest
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where the chart goes; the ending .png, .svg or .pdf says as what, and - is standard output, as PNG.  "
-    "[default: TRACE-NAME.png here]",
+    help="File to write; its suffix .png, .svg or .pdf chooses the format, and - is standard output, as PNG.  "
+    "[default: TRACE-NAME.png in the current directory]",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
-@click.option("--syscall", metavar="CALL", help="Only this system call: of latency, heatmap and errors.")
+@click.option("--syscall", metavar="CALL", help="Show only this system call; for latency, heatmap and errors.")
 @part_options
 def chart(
     trace: str | None,
@@ -39,10 +39,10 @@ def chart(
     since: str | None,
     until: str | None,
 ) -> None:
-    """Draw a chart of a trace, fit for a report as it is.
+    """Draw a chart of a trace, ready to put into a report.
 
-    The same process has the same colour in every chart of a trace, whatever part of it is asked for. What was lost is
-    shaded where it happened; what is not known stays open.
+    A process has the same colour in every chart of a trace, whichever part is drawn. Times with losses are shaded;
+    unknown values are left blank.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def chart(
 
         if str(path) == "-":
             if sys.stdout.isatty():
-                raise BadRequest("-o - would write a picture to the terminal: redirect it, or name a file")
+                raise BadRequest("-o - would write an image to the terminal: redirect it, or name a file")
             content = charts.rendered(charts.draw(open_trace, name, syscall=syscall), "png")
             binary(sys.stdout).write(content)
             return

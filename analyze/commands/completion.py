@@ -8,7 +8,7 @@ import click
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Write the script that makes a shell complete commands and options.
+    """Print the script that completes commands and options in a shell.
 
     \b
     Examples:

@@ -31,39 +31,39 @@ DIFFERS, TROUBLE = 1, 2
 @click.option(
     "--limit",
     type=click.IntRange(0),
-    help=f"At most so many rows of each section; of a table {TABLE_ROWS} unless given, {NAMED_ROWS} of a section that "
-    "is named; otherwise all.",
+    help=f"Show at most this many rows of each section. Default: {TABLE_ROWS} in a table, {NAMED_ROWS} of a "
+    "section that is named, otherwise all.",
 )
 @click.option(
     "--html",
     "html_file",
     type=click.Path(),
     metavar="FILE",
-    help="Write all sections as one HTML file that needs no other. - is standard output.",
+    help="Write all sections as one self-contained HTML file. - is standard output.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the FILE of --html.")
 @click.option(
-    "--comm", "comms", type=TEXT, multiple=True, metavar="NAME", help="Only commands of this name. May be repeated."
+    "--comm", "comms", type=TEXT, multiple=True, metavar="NAME", help="Only commands with this name. May be repeated."
 )
 @click.option(
-    "--since", metavar="T", help="Compare both from this time on: +1.5 or 90s or 2m after the start of each recording."
+    "--since", metavar="T", help="Compare both from this time on: +1.5, 90s or 2m after the start of each recording."
 )
-@click.option("--until", metavar="T", help="Compare both before this time; as for --since.")
-@click.option("--before-since", metavar="T", help="The same of BEFORE alone, a UTC time too, as in `sysmon report`.")
-@click.option("--before-until", metavar="T", help="The same of BEFORE alone.")
-@click.option("--after-since", metavar="T", help="The same of AFTER alone.")
-@click.option("--after-until", metavar="T", help="The same of AFTER alone.")
+@click.option("--until", metavar="T", help="Compare both up to this time; same format as --since.")
+@click.option("--before-since", metavar="T", help="Same, for BEFORE only; also a UTC time, as in `sysmon report`.")
+@click.option("--before-until", metavar="T", help="Same, for BEFORE only.")
+@click.option("--after-since", metavar="T", help="Same, for AFTER only.")
+@click.option("--after-until", metavar="T", help="Same, for AFTER only.")
 @click.option(
     "--min-change",
     type=click.FloatRange(0, 1e6),
     default=25.0,
     show_default=True,
     metavar="PERCENT",
-    help="Leave out what changed by less.",
+    help="Leave out smaller changes.",
 )
-@click.option("--unchanged", is_flag=True, help="Also show what did not change.")
+@click.option("--unchanged", is_flag=True, help="Also show figures that did not change.")
 @click.option(
-    "--exit-code", is_flag=True, help="Exit with 1 if anything differs, 0 if nothing does, and 2 if there was trouble."
+    "--exit-code", is_flag=True, help="Exit with 1 if there are differences, 0 if there are none, and 2 on an error."
 )
 def diff(
     before: str,
@@ -84,12 +84,12 @@ def diff(
     unchanged: bool,
     exit_code: bool,
 ) -> int:
-    """Show what differs between two traces, what matters most first.
+    """Compare two traces and show what differs, the most important first.
 
-    Programs that are new or gone; system calls, by command and in all, whose rate, latency or errors changed; CPU
-    time and memory by command; exit codes; files newly opened or failing. Processes are matched by command name.
-    Changes have to be large and more than chance; docs/diff.md says how that is told. SECTION is one of
-    programs, syscalls_by_command, syscalls, cpu, memory, exits, file_errors, files; without one all are shown.
+    Shows programs that are new or gone; system calls, by command and in total, whose rate, latency or errors changed;
+    CPU time and memory by command; exit codes; and files newly opened or failing. Processes are matched by command
+    name. Changes must be large, and more than chance; docs/diff.md describes the tests. SECTION is one of programs,
+    syscalls_by_command, syscalls, cpu, memory, exits, file_errors, files; without one all are shown.
 
     \b
     Examples:
@@ -105,7 +105,7 @@ def diff(
     from sysmon.errors import SysmonError
 
     if html_file is not None and (names or form != "table"):
-        raise click.UsageError("--html writes all sections: give no SECTION and no --format with it")
+        raise click.UsageError("--html writes all sections: leave out SECTION and --format")
     if force and html_file is None:
         raise click.UsageError("--force is for the file of --html")
     parts = (
@@ -144,7 +144,7 @@ def _compared(
 
     _chosen(names)
     if form == "csv" and len(names) != 1:
-        raise BadRequest("--format csv writes one section at a time; name one, or choose json")
+        raise BadRequest("--format csv writes one section at a time; name one, or use json")
     with opened(paths[0], parts[0]) as before, opened(paths[1], parts[1]) as after:
         return compare(before, after, options), _heading(before, after)
 

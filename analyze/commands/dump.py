@@ -21,14 +21,14 @@ PAGE_ROWS = 100
 @click.command()
 @trace_argument
 @click.option(
-    "--kind", "kinds", multiple=True, metavar="KIND", help="Only rows of this kind. May be given more than once."
+    "--kind", "kinds", multiple=True, metavar="KIND", help="Show only rows of this kind. May be given more than once."
 )
 def dump(trace: str, kinds: tuple[str, ...]) -> None:
-    """Write every row of a trace, one in a line, in the order of time.
+    """Print every row of a trace, one per line, in order of time.
 
-    A line is the time, the kind, and name=value of each column that is known, in the order of `sysmon schema`.
-    Text is in double quotes as in JSON. Flags and system calls are shown as strace does, the latter
-    with the time that they took in seconds.
+    A line has the time, the kind, and name=value for each column that is not NULL, in the order of `sysmon schema`.
+    Strings are in double quotes as in JSON. Flags and system calls are shown as in strace, calls with their duration
+    in seconds.
 
     \b
     Examples:

@@ -11,10 +11,10 @@ from sysmon.analyze.commands.options import format_option, opened, trace_argumen
 @trace_argument
 @format_option("table", "json")
 def info(trace: str, form: str) -> None:
-    """Show where a trace comes from and how complete it is.
+    """Show where a trace comes from and whether it is complete.
 
-    Whether it is as it was written, host and kernel, time span, what was asked for, probes attached and not attached
-    and why, rows of each kind, what was lost, clocks, and what recording cost.
+    Shows the checksum's result, host and kernel, time span, options, probes attached and not attached with the reason,
+    rows of each kind, losses, clocks, and what the recording cost.
 
     \b
     Examples:

@@ -45,7 +45,7 @@ def trace_argument(command: Command) -> Command:
 def format_option(*formats: str) -> Callable[[Command], Command]:
     """Choice of the output; the first is the default."""
     return click.option(
-        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True, help="How to write it."
+        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True, help="Output format."
     )
 
 
@@ -58,7 +58,7 @@ def part_options(command: Command) -> Command:
             type=click.IntRange(0, 2**32 - 1),
             multiple=True,
             metavar="N",
-            help="Only processes with this id. May be given more than once.",
+            help="Show only processes with this id. May be repeated.",
         ),
         click.option(
             "--comm",
@@ -66,8 +66,8 @@ def part_options(command: Command) -> Command:
             type=TEXT,
             multiple=True,
             metavar="NAME",
-            help="Only processes whose last known command name is this. May be given more than once, and with "
-            "--pid: any of them.",
+            help="Show only processes with this last known command name. May be repeated, and combined with --pid: "
+            "a process needs to match one of them.",
         ),
         click.option(
             "--cgroup",
@@ -75,15 +75,15 @@ def part_options(command: Command) -> Command:
             type=TEXT,
             multiple=True,
             metavar="PATH",
-            help="Only processes that were last seen in this control group or below it. May be given more than once.",
+            help="Show only processes last seen in this control group or below it. May be repeated.",
         ),
         click.option(
             "--since",
             metavar="T",
-            help="From this time on: +1.5 or 90s or 2m after the start of the recording, or UTC as "
+            help="Start at this time: +1.5, 90s or 2m after the start of the recording, or UTC as "
             "2026-01-31T12:00:00, or with an offset as 2026-01-31T12:00:00+01:00.",
         ),
-        click.option("--until", metavar="T", help="Before this time; as for --since."),
+        click.option("--until", metavar="T", help="Stop before this time; same format as --since."),
     )
     for option in reversed(options):
         command = option(command)

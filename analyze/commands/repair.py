@@ -14,14 +14,14 @@ import click
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where it goes. Default: TRACE.",
+    help="File to write. Default: TRACE.",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def repair(trace: Path, output: Path | None, force: bool) -> None:
-    """Make one file of a recording that was cut off.
+    """Make a regular trace of an interrupted recording.
 
-    TRACE is the file that it was to become, or the hidden directory that it left. A recorder that is killed, or that
-    cannot write on as the disk is full, leaves everything up to some two seconds before. Reports read it as it is.
+    TRACE is the file that the recording should have become, or the hidden directory that it left. A recorder that is
+    killed, or that meets a full disk, leaves everything except about the last two seconds. Reports read it as it is.
 
     \b
     Examples:

@@ -29,18 +29,18 @@ TABLE_ROWS = 30
 @click.option(
     "--limit",
     type=click.IntRange(0),
-    help=f"At most so many rows of each report; for a table {TABLE_ROWS} unless given, otherwise all.",
+    help=f"Show at most this many rows of each report. Default: {TABLE_ROWS} in a table, otherwise all.",
 )
 @click.option(
     "--html",
     "html_file",
     type=click.Path(),
     metavar="FILE",
-    help="Write everything as one HTML file that needs no other: findings, charts, and the first rows of every report, "
-    "or as many as --limit says. - is standard output.",
+    help="Write one self-contained HTML file: findings, charts, and the first rows of every report, or as many as "
+    "--limit allows. - is standard output.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the FILE of --html.")
-@click.option("--by", "group_by", type=click.Choice(["cgroup"]), help="Each report for each control group apart.")
+@click.option("--by", "group_by", type=click.Choice(["cgroup"]), help="Show each report per control group.")
 @part_options
 def report(
     trace: str | None,
@@ -59,9 +59,9 @@ def report(
 ) -> None:
     """Show reports about a trace; without a NAME, a summary on one screen.
 
-    Needs no privilege and nothing but the file. System calls and CPU time are counted from snapshot to snapshot
-    (`sysmon record --interval`), so with --since and --until they are those of the snapshots in the window. A table
-    draws a histogram as bars and latency_timeline as a map of shades; the other formats have the numbers.
+    This needs no privileges and only the file. System calls and CPU time are counted from snapshot to snapshot
+    (`sysmon record --interval`), so --since and --until select whole snapshots of them. Tables draw histograms as bars
+    and latency_timeline as shades; the other formats have the numbers.
 
     \b
     Examples:
@@ -131,7 +131,7 @@ def _check(names: tuple[str, ...], form: str) -> None:
     for name in names:
         find_report(name)
     if form == "csv" and len(names) != 1:
-        raise BadRequest("--format csv writes one report at a time; name one, or choose json")
+        raise BadRequest("--format csv writes one report at a time; name one, or use json")
 
 
 def _list(screen: Screen, form: str) -> None:

@@ -13,7 +13,7 @@ from sysmon.analyze.commands.options import TEXT, Part, format_option, opened, p
 @trace_argument
 @click.argument("query", type=TEXT)
 @format_option("table", "json", "csv", "markdown")
-@click.option("--limit", type=click.IntRange(0), help="At most so many rows.")
+@click.option("--limit", type=click.IntRange(0), help="Show at most this many rows.")
 @part_options
 def sql(
     trace: str,
@@ -28,10 +28,10 @@ def sql(
 ) -> None:
     """Query a trace with SQL.
 
-    There is a view for each kind of row, such as execs, exits, forks and syscall_stats, and processes, which
-    puts together what is known of each. Every report is a view too: report.syscalls. The SQL is DuckDB's; it
-    reads this one file and nothing else. Times have nanoseconds: subtract them as
-    epoch_ns(a) - epoch_ns(b), and round them as ts::TIMESTAMPTZ for what takes no nanoseconds.
+    Each kind of row has a view, such as execs, exits, forks and syscall_stats; the view processes joins all that is
+    known about each process. Every report is a view too, such as report.syscalls. The SQL is DuckDB's, and it can
+    read this one file only. Timestamps have nanoseconds: subtract them with epoch_ns(a) - epoch_ns(b), and cast
+    them with ts::TIMESTAMPTZ for functions that do not support nanoseconds.
 
     \b
     Examples:

@@ -20,10 +20,10 @@ Examples:
 )
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Check whether this machine can record, and say what to type if it cannot.
+    """Check whether this machine can record, and say what to do if it cannot.
 
-    The last check compiles the programs and gives them to the kernel without attaching them. Exit status 1 if
-    recording cannot work.
+    The last check compiles the programs and loads them into the kernel without attaching them. The exit status is 1
+    if this machine cannot record.
     """
     from sysmon.recorder.ui import checkup
 

@@ -27,7 +27,7 @@ class Seconds(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds = float(super().convert(value, param, ctx))
         if not math.isfinite(seconds):
-            self.fail(f"{value} is no number of seconds", param, ctx)
+            self.fail(f"{value} is not a number of seconds", param, ctx)
         return seconds
 
 
@@ -42,7 +42,7 @@ class Size(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         match = re.fullmatch(r"(\d{1,12})([KMG]?)(?:i?B)?", str(value), re.ASCII | re.IGNORECASE)
         if not match:
-            self.fail(f"{value!r} is no size; give it as 64K, 16M or 1G", param, ctx)
+            self.fail(f"{value!r} is not a size; write 64K, 16M or 1G", param, ctx)
         size = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
         if size < self._least:
             self.fail(f"{value} is too small: at least {self._least >> 10}K", param, ctx)
@@ -68,7 +68,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
         return None if text is None else ()
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     if "" in names:
-        raise BadRequest(f"--syscalls: {text!r} is no list of names; give names with commas between, as openat,connect")
+        raise BadRequest(f"--syscalls: {text!r} is not a list of names; separate names by commas, as openat,connect")
     return names
 
 
@@ -91,7 +91,7 @@ Examples:
     "--duration",
     type=Seconds(min=0, min_open=True),
     metavar="S",
-    help="Stop after S seconds. Default: at Ctrl-C, or when the command and all it started have ended.",
+    help="Stop after S seconds. Default: at Ctrl-C, or when the command and all its descendants have ended.",
 )
 @click.option(
     "--interval",
@@ -99,7 +99,7 @@ Examples:
     default=1.0,
     show_default=True,
     metavar="S",
-    help="Seconds between two snapshots of what is counted.",
+    help="Seconds between two snapshots of the counters.",
 )
 @click.option(
     "-o",
@@ -108,40 +108,40 @@ Examples:
     default=Path("trace.parquet"),
     show_default=True,
     metavar="FILE",
-    help="Where the trace goes.",
+    help="File to write the trace to.",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @click.option(
     "--max-size",
     type=Size(1 << 20),
     metavar="SIZE",
-    help="Stop before FILE is larger than this, such as 100M or 2G; at least 1M.",
+    help="Stop before FILE grows beyond SIZE, such as 100M or 2G; at least 1M.",
 )
 @click.option(
     "--ring",
     metavar="DURATION|SIZE",
-    help="Keep only the last, such as 30s, 5m or 100M, and write it at the end; on SIGUSR1 at once, too, into a file "
-    "that is named after the time. At least 4s or 8M; a number alone is seconds.",
+    help="Keep only the last part, such as 30s, 5m or 100M, and write it at the end. SIGUSR1 also writes it at once, "
+    "to a file named after the time. At least 4s or 8M; a plain number is in seconds.",
 )
 @click.option(
     "--rotate",
     metavar="DURATION|SIZE",
-    help="Go on in another file after so long, such as 10m, or when one is so large, such as 100M; at least 1s or 1M, "
-    "and no file is shorter than a second. Each is a whole trace. With -o trace.parquet they are "
+    help="Start a new file after a time, such as 10m, or at a size, such as 100M; at least 1s or 1M, and never less "
+    "than a second per file. Each file is a whole trace. With -o trace.parquet they are named "
     "trace-000001.parquet, trace-000002.parquet and so on.",
 )
 @click.option(
     "--rotate-keep",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Keep the newest N of these files, besides the one that is being written. Default: all.",
+    help="Keep only the newest N of these files, besides the one being written. Default: keep all.",
 )
 @click.option(
     "--max-rate",
     type=click.IntRange(1, 1_000_000_000),
     metavar="N",
-    help="Record at most N events a second of each of these: files opened, files changed, sockets, and with --syscalls "
-    "calls. For the rest of that second calls of the kind are only counted, and for 0.2 s if its buffer is full.",
+    help="Record at most N events a second of each kind: files opened, files changed, sockets and, with --syscalls, "
+    "calls. Above, calls of the kind are only counted for the rest of the second; for 0.2 s if its buffer is full.",
 )
 @click.option(
     "--pid",
@@ -149,52 +149,52 @@ Examples:
     type=click.IntRange(min=1),
     multiple=True,
     metavar="N",
-    help="Record only process N, all its threads. May be repeated.",
+    help="Record only process N, with all its threads. May be repeated.",
 )
 @click.option(
     "--comm",
     "comms",
     multiple=True,
     metavar="NAME",
-    help="Record only processes of this name, cut to 15 bytes as the kernel does. May be repeated.",
+    help="Record only processes with this command name, cut to 15 bytes as in the kernel. May be repeated.",
 )
 @click.option(
     "--uid",
     "users",
     multiple=True,
     metavar="USER",
-    help="Record only processes of this real user, a name or a number. May be repeated.",
+    help="Record only processes of this real user, by name or number. May be repeated.",
 )
-@click.option("--cgroup", metavar="PATH", help="Record only processes of this cgroup and those below it (version 2).")
-@click.option("--follow", is_flag=True, help="And all descendants of the processes asked for.")
+@click.option("--cgroup", metavar="PATH", help="Record only processes in this cgroup or below it (version 2).")
+@click.option("--follow", is_flag=True, help="Also record all descendants of the selected processes.")
 @click.option(
     "--only",
     multiple=True,
     metavar="KINDS",
-    help="Record only these kinds of rows, separated by commas, and the lives of processes. `sysmon schema` has them.",
+    help="Record only these kinds of rows, separated by commas, and process lifecycles. See `sysmon schema`.",
 )
-@click.option("--without", multiple=True, metavar="KINDS", help="Record all kinds but these.")
+@click.option("--without", multiple=True, metavar="KINDS", help="Record all kinds except these.")
 @click.option(
     "--with",
     "also",
     multiple=True,
     metavar="KINDS",
-    help="Record these kinds, too, which are left out by default as they cost much: kernel_memory. With pss, that of "
-    "every process, however large, and for as long as that takes.",
+    help="Also record kinds that are off by default because they are expensive: kernel_memory. With pss, read it for "
+    "every process, however large it is and however long that takes.",
 )
 @click.option(
     "--syscalls",
     is_flag=False,
     flag_value="",
     metavar="[LIST]",
-    help="Record each system call as an event, with its arguments, too: those of LIST, names with commas between, or "
-    "without LIST all.",
+    help="Also record each system call as an event with its arguments: those in LIST, names separated by commas, or "
+    "all without LIST.",
 )
 @click.option(
     "--buffer",
     type=BufferSize(),
     metavar="SIZE",
-    help="Room for such events until they are written, from 64K to 1G, a power of two.  [default: 64M]",
+    help="Size of the buffer for these events, a power of two from 64K to 1G.  [default: 64M]",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -223,34 +223,35 @@ def record(
 ) -> None:
     """Record this machine into one file.
 
-    Without a filter or COMMAND everything that runs is recorded, until Ctrl-C or for --duration. With a COMMAND it and
-    all its descendants are followed from the first instruction to the last exit, and its exit status is passed on.
+    Without a filter or COMMAND sysmon records everything that runs, until Ctrl-C or for --duration. With a COMMAND it
+    records the command and all its descendants, from the first instruction to the last exit, and exits with the
+    command's status.
 
-    Latencies of all system calls, bytes read and written, CPU time, every file opened or changed, every socket and
-    connection, and every fork, exec and exit are recorded, unless --only or --without say else. What was lost, if
-    anything, is counted, stored in the trace and said at the end.
+    A recording has the latencies of all system calls, bytes read and written, CPU time, every file opened or changed,
+    every socket and connection, and every fork, exec and exit, unless --only or --without choose otherwise. Losses are
+    counted, stored in the trace and reported at the end.
     """
     streams.never_wait()
     if not command and sys.argv[-1] == "--":
-        raise BadRequest("no command follows --")
+        raise BadRequest("-- must be followed by a command")
     if not all(comms):
-        raise BadRequest("--comm: no process has an empty name")
+        raise BadRequest("--comm: the name is empty")
     conditions = bool(comms or users or cgroup)
     if command and (pids or conditions or follow):
-        raise BadRequest("a command is followed by itself: give no --pid, --comm, --uid, --cgroup or --follow with it")
+        raise BadRequest("COMMAND chooses what is recorded: leave out --pid, --comm, --uid, --cgroup and --follow")
     if pids and conditions:
-        raise BadRequest("--pid and conditions on all processes exclude each other: give --pid alone")
+        raise BadRequest("--pid cannot be combined with --comm, --uid or --cgroup")
     if follow and not (pids or conditions):
-        raise BadRequest("--follow says whose descendants: give --pid, --comm, --uid or --cgroup with it")
+        raise BadRequest("--follow needs --pid, --comm, --uid or --cgroup")
     if buffer and syscalls is None:
-        raise BadRequest("--buffer is the room for events of system calls: give --syscalls with it")
+        raise BadRequest("--buffer is for system calls as events: give --syscalls with it")
     if ring and max_size:
-        raise BadRequest("--max-size ends a recording, --ring goes on without end: give one of them")
+        raise BadRequest("--max-size ends a recording, --ring does not: give one of them")
     if rotate is not None and (ring or max_size):
-        other = "--ring keeps only the last" if ring else "--max-size ends a recording"
-        raise BadRequest(f"{other}, --rotate goes on in another file: give one of them")
+        other = "--ring keeps only the last part" if ring else "--max-size ends a recording"
+        raise BadRequest(f"{other}, --rotate starts a new file: give one of them")
     if rotate_keep and rotate is None:
-        raise BadRequest("--rotate-keep says how many files are kept: give --rotate with it")
+        raise BadRequest("--rotate-keep needs --rotate")
     listed = _names(syscalls)
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.
@@ -266,7 +267,7 @@ def record(
     if max_rate:
         kinds |= {STEP.name}
     if max_rate and not kinds & set(STEPPED):
-        raise BadRequest(f"--max-rate bounds the events of {', '.join(STEPPED)}: none of these kinds is recorded")
+        raise BadRequest(f"--max-rate limits the kinds {', '.join(STEPPED)}, and none of them is recorded")
     room = 0 if listed is None else buffer or DEFAULT_BUFFER
     if too_little := limits.for_recording(limits.of_memory(), room):
         raise CannotRecord(too_little)

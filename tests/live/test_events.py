@@ -219,10 +219,10 @@ def test_the_text_of_calls_is_that_of_strace(tmp_path: Path, strace: str) -> Non
     ("arguments", "said"),
     [
         (["--syscalls", "opnat"], "there is no system call 'opnat'; did you mean open"),
-        (["--syscalls", "open,,close"], "--syscalls: 'open,,close' is no list of names"),
+        (["--syscalls", "open,,close"], "--syscalls: 'open,,close' is not a list of names"),
         (["--buffer", "64K"], "give --syscalls with it"),
         (["--syscalls", "--buffer", "63K"], "not a power of two from 64K to 1G"),
-        (["--syscalls", "--buffer", "lots"], "is no size"),
+        (["--syscalls", "--buffer", "lots"], "is not a size"),
     ],
 )
 def test_bad_requests_are_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:

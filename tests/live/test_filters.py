@@ -146,9 +146,9 @@ def test_that_nothing_matched_is_said(tmp_path: Path) -> None:
     [
         (["--uid", "no-such-user"], "no user is called 'no-such-user'; "),
         (["--cgroup", "no/such"], "no cgroup of version 2 is at no/such; "),
-        (["--follow"], "--follow says whose descendants"),
-        (["--pid", "1", "--comm", "x"], "exclude each other"),
-        (["--comm", "x", "--", "true"], "a command is followed by itself"),
+        (["--follow"], "--follow needs --pid, --comm, --uid or --cgroup"),
+        (["--pid", "1", "--comm", "x"], "--pid cannot be combined with --comm, --uid or --cgroup"),
+        (["--comm", "x", "--", "true"], "COMMAND chooses what is recorded: leave out --pid, --comm"),
     ],
 )
 def test_bad_requests(tmp_path: Path, args: list[str], words: str) -> None:
