@@ -73,7 +73,7 @@ _FILE_FORMAT = [
     "kinds at the end. What is not known is NULL, never 0.",
     "",
     f"`ts` has nanoseconds and is UTC: {TS.doc[0].lower()}{TS.doc[1:]}",
-    "A process is the pair (`pid`, `start`). Rows that count hold what was counted since the snapshot before: a",
+    "A process is the pair (`pid`, `start`). Rows that count hold what was counted since the previous snapshot: a",
     "total is a sum.",
     "",
     "The file's key-value metadata has under `sysmon` a JSON object that describes the recording (`sysmon info`",
@@ -138,20 +138,21 @@ FINDINGS_HEAD = """\
 
 # Findings
 
-`sysmon report TRACE findings` shows what of a trace is worth a look, the worst first; the summary begins with it, and
-Python has it as `sysmon.analyze.trace.findings.findings(trace)`. Each finding has its evidence in numbers, the
-threshold that it passed, and what to type next. Each rule is a query, `analyze/sql/findings/NAME.sql`.
+`sysmon report TRACE findings` shows what is worth a look in a trace, the worst first. The summary begins with the
+findings, and in Python they are `sysmon.analyze.trace.findings.findings(trace)`. Each finding has its evidence in numbers, the
+threshold that was exceeded, and the command that shows more. Each rule is a query, `analyze/sql/findings/NAME.sql`.
 
-- A rule that needs what was not recorded finds nothing. Nothing is taken for zero because it is not known.
-- A part of a trace (`--since`, `--pid`) is judged by itself, and what shows more of it is of the same window.
-- A share of the window is a share of the time in it that was counted: from snapshot to snapshot.
-- The recorder is never a finding.
-- What is so of three or more processes of one name is one finding, of the worst; its evidence names the others.
-- What a process does stands before what the machine suffers from, unless it is low: the one may be the other's cause.
-- Losses are one, and each finding that they could change says so. A loss of what no finding and not the summary rests
-  on is low.
+- A rule whose data was not recorded reports nothing. Unknown is never treated as zero.
+- A part of a trace (`--since`, `--pid`) is judged by itself, and the suggested commands use the same window.
+- A share of the window is a share of the time between its first and last snapshot.
+- The recorder is never reported.
+- If three or more processes of one name have the same finding, it is reported once, for the worst; its evidence names
+  the others.
+- Findings about a process come before findings about the machine unless they are low, as the one may cause the other.
+- Losses are findings too, and each finding that they could change says so. Losses that affect neither a finding nor the
+  summary are low.
 
-A finding says where to look, not what is wrong: a compiler is bound by the CPU because it should be.
+A finding says where to look, not what is wrong: a compiler is CPU-bound because it should be.
 """
 
 

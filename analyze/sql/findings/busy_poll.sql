@@ -1,33 +1,31 @@
--- A process that asks again and again and gets nothing.
+-- A process that polls in a busy loop.
 --
--- At least 1,000 calls a second of its life in the window, for 1 s or more, and 60 % of all its calls, came back at
--- once with nothing: poll, select, epoll_wait, wait4, waitid and sched_yield within 20 us, reads, receives and accepts
--- that failed so fast, and sleeps shorter than 1 ms. High if it used 50 % of a CPU. Servers that have work at once make
--- other calls for it, and are left out. So is what computes for 100 us of CPU time or more for each. What a poll returned is not recorded; a call of 20 us is taken for one that did
--- not wait.
---
--- needs: finding.call, finding.process
--- kept: window
+-- A process made at least 1,000 calls a second, over 1 s or more of its life in the window, that returned at once
+-- with nothing to do, and these were 60 % of all its calls. They are poll, select, epoll_wait, wait4, waitid and
+-- sched_yield within 20 us, reads, receives and accepts that failed that fast, and sleeps below 1 ms. High if it
+-- used 50 % of a CPU. Servers that find work at once make other calls to do it, so they are left out, and so is a
+-- process that computes for 100 us of CPU time or more per such call. The result of a poll is not recorded; one
+-- below 20 us is assumed not to have waited.
 CREATE VIEW finding.busy_poll(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -55,11 +53,11 @@ SELECT
     p.pid,
     p.start,
     NULL,
-    FORMAT('polls: {:,.0f} calls a second, mostly {}, that had nothing', t.idle / p.alive_s, t.syscall),
-    FORMAT('{:,.0f} of its {:,.0f} calls came back at once with nothing, mostly {}, in {:.1f} s of life', t.idle, t.calls,
+    FORMAT('polls in a busy loop: {:,.0f} calls a second, mostly {}, with nothing to do', t.idle / p.alive_s, t.syscall),
+    FORMAT('{:,.0f} of its {:,.0f} calls returned at once with nothing to do, mostly {}, in {:.1f} s of life', t.idle, t.calls,
         t.syscall, p.alive_s)
     || COALESCE(FORMAT('; {:.3f} s of CPU time', p.cpu_s), ''),
-    '1,000 a second over 1 s, 60 % of its calls, within 20 us; of sleeps within 1 ms; under 100 us of CPU time for each',
+    '1,000 a second over 1 s, 60 % of its calls, each below 20 us (sleeps: 1 ms) and 100 us of CPU time',
     FORMAT('syscalls_by_process --pid {}', p.pid),
     'cpu, syscall_stats'
 FROM totals AS t

@@ -1,34 +1,31 @@
--- Connections that the other end has closed and this one has not.
+-- Connections that the client has closed and the server has not.
 --
--- A process left at least 10 connections open that it had accepted, for 1 s or more after the client had closed its end
--- (CLOSE_WAIT): high from 1,000 on. A close is no row, so the descriptors say it. A call gives the lowest number that
--- is free: where a later socket, accept or open gets a higher one, and none gets this one, it was still taken. A client
--- has closed its end when it has ended, or when its descriptor's number is given anew. So the clients have to be in the
--- recording, on the same machine; of others nothing says when they closed. Connections that were shut down are left out,
--- and what was accepted after the last descriptor.
---
--- needs: finding.process, main.sockets, unfiltered.connects, unfiltered.exits, unfiltered.opens, unfiltered.sockets
--- kept: window
+-- A process kept at least 10 accepted connections open for 1 s or more after the client had closed its end
+-- (CLOSE_WAIT). High from 1,000 on. Closes are not recorded, so this is derived from descriptors. A call returns the
+-- lowest free number: if a later socket, accept or open gets a higher number, and none gets this one, it was still
+-- in use. A client has closed its end if it has ended, or if its descriptor number is used again. So only clients
+-- that were recorded, on the same machine, are seen. Left out: connections that were shut down, and those accepted
+-- after the last descriptor.
 CREATE VIEW finding.close_wait(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -103,8 +100,8 @@ SELECT
     p.pid,
     p.start,
     NULL,
-    FORMAT('leaves connections open that clients have closed (CLOSE_WAIT): {:,} on port {}', t.connections, t.port),
-    FORMAT('{:,} of {:,} accepted connections were open 1 s or more after the client had closed its end, up to {:.1f} s',
+    FORMAT('keeps connections open that clients have closed (CLOSE_WAIT): {:,} on port {}', t.connections, t.port),
+    FORMAT('{:,} of {:,} accepted connections stayed open for 1 s or more after the client had closed its end, up to {:.1f} s',
         t.connections, a.accepted, t.left_s),
     '10 connections, each 1 s or more',
     FORMAT('sockets --pid {}', p.pid),

@@ -1,32 +1,29 @@
--- The command that was recorded failed.
+-- The recorded command failed.
 --
--- `sysmon record -- COMMAND` started it, and it ended in the window with another status than 0 or by a signal. What failed
--- last before it, in the second before its end, often says why: that is named, if it was another process. Left out: a
--- signal that the rule `killed` is about, and SIGINT, SIGTERM and SIGHUP where one of them ended the recording. A command
--- whose end is not in the trace, as it could not be run, is known by its status.
---
--- needs: finding.process, finding.span, main.recording, unfiltered.is_killing, unfiltered.signal_name
--- kept: window
+-- `sysmon record -- COMMAND` started it, and it ended in the window with an exit status other than 0 or by a signal.
+-- If another process failed in the second before its end, the last one is named, as it is often the reason. Left
+-- out: signals that the rule `killed` reports, and SIGINT, SIGTERM and SIGHUP if one of them ended the recording. If
+-- the command's end is not in the trace, because it could not be run, its status is used.
 CREATE VIEW finding.command_failed(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -75,7 +72,7 @@ told AS (
         c.pid,
         c.start,
         NULL AS subject,
-        'is the command that was recorded, and failed: ' || c.outcome
+        'is the recorded command, and failed: ' || c.outcome
         || COALESCE(FORMAT(', after {} ({}) had ended with {}', b.comm, b.failed_pid, b.outcome), '') AS summary,
         c.outcome || FORMAT(' after {:.3f} s; command: ', c.lifetime_ns / 1e9) || COALESCE(c.command, '(no name)')
         || COALESCE(
@@ -88,10 +85,10 @@ told AS (
     SELECT
         NULL,
         NULL,
-        'the command that was recorded',
+        'the recorded command',
         FORMAT('failed: status {}', CAST(getvariable('command_status') AS BIGINT)),
         FORMAT('status {}', CAST(getvariable('command_status') AS BIGINT)) || CASE
-            WHEN getvariable('command_status') IN (126, 127) THEN ', which is that of a command that could not be run'
+            WHEN getvariable('command_status') IN (126, 127) THEN ' (the command could not be run)'
             ELSE ''
         END
     FROM finding.span AS s
@@ -109,7 +106,7 @@ SELECT
     subject,
     summary,
     evidence,
-    'the command of the recording ended with another status than 0 or by a signal',
+    'the recorded command ended with a status other than 0 or by a signal',
     'failures',
     'exit'
 FROM told;

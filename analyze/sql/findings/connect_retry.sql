@@ -1,32 +1,29 @@
 -- Connections that fail again and again.
 --
--- The processes of one command failed to connect to one address at least 10 times, over 1 s or more, in at least 90 %
--- of their attempts: refused, timed out, unreachable, or with no such unix socket. High from 10 a second on. A connect
--- that is not waited for ends with EINPROGRESS, and is left out, as is what becomes of it; so are datagram sockets, and
--- the socket of nscd, which the C library always tries.
---
--- needs: finding.process, main.sockets, unfiltered.connects, unfiltered.file_name
--- kept: window
+-- The processes of one command failed to connect to one address at least 10 times, over 1 s or more, in at least 90
+-- % of their attempts: refused, timed out, unreachable, or no such unix socket. High from 10 a second on. Left out:
+-- non-blocking connects, which end with EINPROGRESS and whose outcome is not recorded; datagram sockets; and the
+-- socket of nscd, which the C library always tries.
 CREATE VIEW finding.connect_retry(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -71,7 +68,7 @@ SELECT
     CASE WHEN processes > 1 THEN FORMAT('{:,} × ', processes) || COALESCE(comm, '(no name)') END,
     'cannot connect to ' || address || FORMAT(': {:,} times {}', failed, error),
     FORMAT('{:,} of {:,} attempts failed in {:.1f} s, mostly with {}, to ', failed, attempts, spread_s, error) || address,
-    '10 failed connections to one address, over 1 s, 90 % of the attempts',
+    '10 failed connections to one address over 1 s, 90 % of the attempts',
     'connections' || CASE WHEN processes = 1 THEN FORMAT(' --pid {}', pid) ELSE '' END,
     'socket'
 FROM facts

@@ -1,31 +1,28 @@
--- A process that wanted a CPU nearly all the time.
+-- A process that needs a CPU nearly all the time.
 --
--- A process that ran, or waited for a CPU, for at least 80 % of its life in the window, and used at least 3 s of CPU
--- time, which is at least 25 % of its life and of the window. It goes no faster than its code on a CPU. Left out:
--- processes that are many and short, and what polls (`busy_poll`), which has nothing to compute.
---
--- needs: finding.busy_poll, finding.process, finding.span
--- kept: window
+-- A process ran, or waited for a CPU, for at least 80 % of its life in the window, and used at least 3 s of CPU
+-- time, which is at least 25 % of its life and of the window. Only less work or a faster CPU makes it faster. Left
+-- out: groups of many short processes, and busy loops (`busy_poll`), which have nothing to compute.
 CREATE VIEW finding.cpu_bound(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 SELECT
@@ -37,8 +34,8 @@ SELECT
     FORMAT('is CPU-bound: {:.1f} s of CPU in {:.1f} s', p.cpu_s, p.alive_s),
     FORMAT('{:.3f} s of CPU time in {:.3f} s of life in the window ({:.0f} % of one CPU)', p.cpu_s, p.alive_s,
         100 * p.cpu_s / p.alive_s)
-    || COALESCE(FORMAT(', {:.3f} s of waiting for a CPU', p.wait_s), ''),
-    'running or waiting for a CPU 80 % of its life; running 3 s, 25 % of its life and of the window',
+    || COALESCE(FORMAT(', {:.3f} s waiting for a CPU', p.wait_s), ''),
+    'running or waiting for a CPU for 80 % of its life; 3 s of CPU time, 25 % of its life and of the window',
     FORMAT('cpu --pid {}', p.pid),
     'cpu'
 FROM finding.process AS p

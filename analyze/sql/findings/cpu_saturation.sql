@@ -1,31 +1,28 @@
 -- More threads want to run than the machine has CPUs.
 --
--- The CPUs were busy for at least 90 % of the window, of 5 s or more, and meanwhile on average at least 1 thread for
--- each of them waited for it: high from 3 on. The waits are those of the processes that were recorded, so of a
--- recording of some processes they are the least that there was. The three processes that waited most are named.
---
--- needs: finding.process, finding.span, main.cpu, main.host, unfiltered.likely_wait
--- kept: window
+-- The CPUs were busy for at least 90 % of a window of 5 s or more, while on average at least 1 thread per CPU waited
+-- for one. High from 3 on. Only waits of recorded processes count, so if only some processes were recorded the real
+-- number is higher. The three processes that waited most are named.
 CREATE VIEW finding.cpu_saturation(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -56,10 +53,10 @@ SELECT
     NULL,
     'the machine',
     FORMAT('has too few CPUs: {:.1f} threads wait for {} CPUs', waiting, cpus),
-    FORMAT('its {} CPUs were busy {:.1f} % of {:.1f} s, and threads waited {:.1f} s for them: {:.2f} at any moment',
+    FORMAT('{} CPUs were busy for {:.1f} % of {:.1f} s, and threads waited {:.1f} s for them: {:.2f} threads on average',
         cpus, busy_pct, counted_s, wait_s, waiting)
-    || COALESCE('; most of all ' || names, ''),
-    'CPUs busy 90 %, 1 waiting thread for each CPU, a window of 5 s',
+    || COALESCE('; those that waited most: ' || names, ''),
+    'CPUs 90 % busy, 1 waiting thread per CPU, a window of 5 s',
     'runqueue',
     'cpu, host'
 FROM facts

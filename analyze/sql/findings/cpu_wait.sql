@@ -1,34 +1,31 @@
--- A process that waits for a CPU when it could run.
+-- A process that is ready to run but waits for a CPU.
 --
--- The threads of a process were ready to run and had no CPU for at least 30 % of the time that they wanted to run, for
--- 2 s or more, which is 20 % of the window, of 5 s or more. Where the CPUs were busy for less than 50 % of the window
--- it says so: then the process was kept from them, by a CPU quota of its control group or by its affinity; that is high
--- from 75 % on. Elsewhere one cause makes all of them wait, so that they are one finding, of that which waited most, and
--- none where the machine has too few CPUs: that finding (`cpu_saturation`) names them. A process of low priority waits
--- by intent; priorities are not recorded.
---
--- needs: finding.cpu_saturation, finding.process, finding.span, main.host
--- kept: window
+-- The threads of a process waited for a CPU for at least 30 % of the time in which they could run, for 2 s or more,
+-- and 20 % of a window of 5 s or more. If the CPUs were busy for less than 50 % of the window, a CPU quota of its
+-- control group or its affinity kept the process from running, and the finding says that CPUs were idle; high from
+-- 75 % on. Otherwise all such processes share one cause, so there is one finding, about the process that waited
+-- most. There is none if the machine has too few CPUs: `cpu_saturation` names them. A process with a low priority
+-- waits by design; priorities are not recorded.
 CREATE VIEW finding.cpu_wait(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -65,15 +62,15 @@ SELECT
     pid,
     start,
     NULL,
-    FORMAT('waited {:.1f} s for a CPU, {:.0f} % of the time it wanted one', wait_s, wait_pct)
-    || CASE WHEN is_kept_off THEN ', though CPUs were idle' WHEN beside > 0 THEN FORMAT(', and so did {} more', beside) ELSE '' END,
-    FORMAT('{:.3f} s of waiting and {:.3f} s of CPU time in a window of {:.1f} s', wait_s, cpu_s, counted_s)
-    || COALESCE(FORMAT('; the CPUs were busy {:.1f} % of it', busy_pct), '')
+    FORMAT('waited {:.1f} s for a CPU, {:.0f} % of the time it could run', wait_s, wait_pct)
+    || CASE WHEN is_kept_off THEN ', although CPUs were idle' WHEN beside > 0 THEN FORMAT(', as did {} more', beside) ELSE '' END,
+    FORMAT('{:.3f} s waiting and {:.3f} s of CPU time in a window of {:.1f} s', wait_s, cpu_s, counted_s)
+    || COALESCE(FORMAT('; the CPUs were {:.1f} % busy', busy_pct), '')
     || CASE
-        WHEN NOT is_kept_off AND beside > 0 THEN '; so did ' || ARRAY_TO_STRING(others, ', ') || CASE WHEN beside > 10 THEN ', ...' ELSE '' END
+        WHEN NOT is_kept_off AND beside > 0 THEN '; also ' || ARRAY_TO_STRING(others, ', ') || CASE WHEN beside > 10 THEN ', ...' ELSE '' END
         ELSE ''
     END,
-    'waiting 30 % of the time that it wanted to run, 2 s and 20 % of a window of 5 s',
+    'waiting for 30 % of the time it could run, for 2 s and 20 % of a window of 5 s',
     'runqueue' || CASE WHEN is_kept_off OR beside = 0 THEN FORMAT(' --pid {}', pid) ELSE '' END,
     'cpu, host'
 FROM ranked

@@ -1,32 +1,30 @@
--- A system call that fails again and again with the same error.
+-- A system call that keeps failing with the same error.
 --
--- One call of one process failed with one error at least 5,000 times, 1,000 times a second of its life in the window,
--- for 1 s or more, and in 90 % of all its calls of that name, which took at least 0.1 s and 1 % of its life: high from
--- 25 % on, medium from 5 % on. Failing so fast that it takes less does no harm. Left out are errors that say only not yet (EAGAIN, EINTR, EINPROGRESS, EALREADY, ETIMEDOUT, and those that the kernel
--- restarts), opens of what does not exist (the rule `missing_files`) and connections (`connect_retry`).
---
--- needs: finding.call, finding.process, main.syscall_errors
--- kept: window
+-- One call of one process failed with one error at least 5,000 times, 1,000 times a second over 1 s or more of its
+-- life in the window, in 90 % of its calls of that name, and this took at least 0.1 s and 1 % of its life. High from
+-- 25 % on, medium from 5 % on; failures that take less time do no harm. Left out: errors that mean "not yet"
+-- (EAGAIN, EINTR, EINPROGRESS, EALREADY, ETIMEDOUT, and those that the kernel restarts), opens of missing files
+-- (`missing_files`) and connections (`connect_retry`).
 CREATE VIEW finding.errno_storm(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH failed AS (
@@ -49,8 +47,8 @@ SELECT
     NULL,
     'fails in ' || f.syscall || ' with ' || f.error || FORMAT(' {:,.0f} times a second', f.calls / p.alive_s),
     FORMAT('{:,.0f} of {:,.0f} calls of ', f.calls, c.calls) || f.syscall || ' failed with ' || f.error
-    || FORMAT(' in {:.1f} s of life, which took {:.3f} s', p.alive_s, f.total_s),
-    '5,000 failed calls, 1,000 a second over 1 s, 90 % of the calls of that name, 0.1 s and 1 % of its life',
+    || FORMAT(' in {:.1f} s of life and took {:.3f} s', p.alive_s, f.total_s),
+    '5,000 failures, 1,000 a second over 1 s, 90 % of the calls of that name, 0.1 s and 1 % of its life',
     FORMAT('syscall_errors --pid {}', p.pid),
     'syscall_errors, syscall_stats'
 FROM failed AS f

@@ -1,32 +1,29 @@
 -- Many short-lived processes of one kind.
 --
--- At least 100 processes of one command and one parent command began and ended in the window, half of them within 100
--- ms, 10 a second or more from the first to the last. Each process of the parent started 5 of them or more, and 90 % of
--- them started no process themselves: so compilers and other tools that a build starts once for each file are left out.
--- High if they used 25 % of a CPU meanwhile, medium from 5 % on.
---
--- needs: finding.process, finding.span
--- kept: window
+-- At least 100 processes of one command and one parent command began and ended in the window, half of them within
+-- 100 ms, at 10 a second or more. Each parent process started at least 5 of them, and 90 % of them started no
+-- process themselves, which leaves out compilers and other tools that a build starts once per file. High if they
+-- used 25 % of a CPU meanwhile, medium from 5 % on.
 CREATE VIEW finding.fork_storm(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -68,10 +65,10 @@ SELECT
     COALESCE(parent_comm, '(no name)') || CASE WHEN parents = 1 THEN FORMAT(' ({})', ppid) ELSE '' END,
     FORMAT('started {:,} short-lived processes, ', processes) || COALESCE(comm, '(no name)')
     || FORMAT(', {:.0f} a second', processes / spread_s),
-    FORMAT('{:,} processes in {:.1f} s, {:.1f} a second; processes that started them: {:,}; median life {:.1f} ms', processes, spread_s,
+    FORMAT('{:,} processes in {:.1f} s, {:.1f} a second; parents: {:,}; median lifetime {:.1f} ms', processes, spread_s,
         processes / spread_s, parents, median_ms)
     || COALESCE(FORMAT('; {:.3f} s of CPU time ({:.1f} % of one CPU)', cpu_s, 100 * cpu_s / spread_s), ''),
-    '100 processes, 10 a second, half of them under 100 ms, 5 for each parent, 90 % without children',
+    '100 processes, 10 a second, half of them below 100 ms, 5 per parent, 90 % without children',
     'storms',
     'cpu, exit, fork'
 FROM storms

@@ -1,30 +1,27 @@
 -- The machine waits for its disks.
 --
--- For at least 20 % of a window of 5 s or more all work of the machine that could have been done waited for I/O
--- (pressure, /proc/pressure/io, "full"). High from 50 % on.
---
--- needs: finding.span, main.machine
--- kept: window
+-- For at least 20 % of a window of 5 s or more, all tasks that had work waited for I/O (pressure, /proc/pressure/io,
+-- "full"). High from 50 % on.
 CREATE VIEW finding.io_pressure(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH totals AS (
@@ -37,10 +34,10 @@ SELECT
     NULL,
     NULL,
     'the machine',
-    FORMAT('waits for I/O: all of its work did for {:.0f} % of the time', 100 * t.full_s / s.counted_s),
-    FORMAT('all work waited {:.3f} s of {:.1f} s', t.full_s, s.counted_s)
-    || COALESCE(FORMAT(', some work {:.3f} s', t.some_s), ''),
-    'all work waiting 20 % of a window of 5 s',
+    FORMAT('waits for I/O: all tasks with work waited for {:.0f} % of the time', 100 * t.full_s / s.counted_s),
+    FORMAT('all tasks waited for {:.3f} s of {:.1f} s', t.full_s, s.counted_s)
+    || COALESCE(FORMAT(', at least one for {:.3f} s', t.some_s), ''),
+    'all tasks waiting for 20 % of a window of 5 s',
     'io',
     'machine'
 FROM totals AS t

@@ -1,32 +1,29 @@
 -- A process that crashed or was killed.
 --
--- A process that a signal ended: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS (a crash, high), SIGKILL,
--- SIGXCPU or SIGXFSZ (it was killed or over a limit, medium): one finding by name, parent and signal, from 1 process
--- on. SIGKILL is also what the kernel sends when memory is short. Other signals, as SIGTERM, SIGINT, SIGHUP, SIGPIPE,
--- end what was asked to end and are left out.
---
--- needs: finding.process, unfiltered.is_killing, unfiltered.signal_name
--- kept: window
+-- A signal ended a process: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP or SIGSYS (a crash; high), SIGKILL,
+-- SIGXCPU or SIGXFSZ (killed, or over a limit; medium). There is one finding per name, parent and signal, from 1
+-- process on. The kernel also sends SIGKILL when it runs out of memory. Other signals, such as SIGTERM, SIGINT,
+-- SIGHUP and SIGPIPE, are the usual way to end a process and are left out.
 CREATE VIEW finding.killed(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -60,10 +57,10 @@ SELECT
     CASE WHEN signal IN (9, 24, 25) THEN 'killed by ' ELSE 'crashed with ' END || signal_name
     || COALESCE(', started by ' || parent_comm, '')
     || CASE WHEN cores > 0 THEN ', core dumped' ELSE '' END,
-    FORMAT('{:,} ended by {} after at most {:.1f} s', processes, signal_name, lifetime_s)
-    || COALESCE(FORMAT(', with at most {:.1f} MiB resident', peak_rss_bytes / 1048576.0), '')
+    FORMAT('{:,} ended by {} after {:.1f} s or less', processes, signal_name, lifetime_s)
+    || COALESCE(FORMAT(', with {:.1f} MiB resident or less', peak_rss_bytes / 1048576.0), '')
     || COALESCE('; command: ' || command, ''),
-    '1 process ended by a signal of a crash, SIGKILL, SIGXCPU or SIGXFSZ',
+    '1 process ended by a crash signal, SIGKILL, SIGXCPU or SIGXFSZ',
     'failures' || CASE WHEN processes = 1 THEN FORMAT(' --pid {}', pid) ELSE '' END,
     'exit'
 FROM grouped;

@@ -1,32 +1,30 @@
--- Something is missing from the trace.
+-- The trace is incomplete.
 --
--- Rows or counts that should be in the window were lost: for each cause and place. High if 10 % or more of the rows of
--- that kind are missing, medium from 1 % on, or if the share is not known, as of counts that did not fit into a map;
--- low what a program missed because it ran already, and what --max-rate kept out; 0.1 % and less are left out, as are strings that were not in memory
--- and calls that seccomp refused, of which nothing else is missing. A finding that such a loss could change says so.
---
--- needs: main.losses, main.recording, unfiltered.stored
--- kept: window
+-- Rows or counts were lost in the window; one finding per cause and place. High if 10 % or more of the rows of the
+-- kind are missing. Medium from 1 % on, or if the share is unknown, as for counts that did not fit into a map. Low
+-- if a program was skipped because it already ran, or if --max-rate throttled the kind. Left out: 0.1 % and less,
+-- strings that were not in memory, and calls that seccomp refused, as nothing else of these is missing. Findings
+-- that a loss could change say so.
 CREATE VIEW finding.losses(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -63,14 +61,14 @@ SELECT
     NULL,
     'the trace',
     CASE
-        WHEN cause = 'stepped down' THEN 'has calls that are only counted, without an event: '
-        ELSE 'is not complete: '
+        WHEN cause = 'stepped down' THEN 'has throttled calls, which are counted but not rows: '
+        ELSE 'is incomplete: '
     END || COALESCE(FORMAT('{:,.0f}', lost), 'an unknown number')
     || CASE WHEN cause = 'stepped down' THEN ', ' ELSE ' lost, ' END || cause || ' ' || place,
     COALESCE(FORMAT('{:,.0f}', lost), 'an unknown number')
-    || CASE WHEN cause = 'stepped down' THEN ' without an event (' ELSE ' lost (' END || cause || ', ' || place || ')'
-    || COALESCE(FORMAT(', {:.1f} % of what there was', share_pct), ''),
-    'more than 0.1 % of a kind of events, or any of what is counted',
+    || CASE WHEN cause = 'stepped down' THEN ' throttled (' ELSE ' lost (' END || cause || ', ' || place || ')'
+    || COALESCE(FORMAT(', {:.1f} % of all', share_pct), ''),
+    'more than 0.1 % of the events of a kind, or any lost counts',
     'losses',
     ''
 FROM shares

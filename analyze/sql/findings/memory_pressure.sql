@@ -1,31 +1,31 @@
 -- The machine is short of memory.
 --
--- Work of the machine waited for memory for at least 5 % of a window of 5 s or more (pressure, /proc/pressure/memory),
--- or less than 3 % of its memory was available at a snapshot. High if all work waited for 5 %, or less than 1 % was
+-- Tasks waited for memory for at least 5 % of a window of 5 s or more (pressure, /proc/pressure/memory), or less
+-- than 3 % of the memory was available at a snapshot. High if all tasks waited for 5 %, or less than 1 % was
 -- available.
 --
 -- needs: finding.span, main.machine
 -- kept: window
 CREATE VIEW finding.memory_pressure(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH totals AS (
@@ -43,13 +43,13 @@ SELECT
     NULL,
     'the machine',
     'is short of memory'
-    || COALESCE(FORMAT(': work waited for it {:.1f} % of the time', 100 * t.some_s / s.counted_s), '')
-    || COALESCE(FORMAT(', the least available was {:.1f} %', t.available_pct), ''),
+    || COALESCE(FORMAT(': tasks waited for it for {:.1f} % of the time', 100 * t.some_s / s.counted_s), '')
+    || COALESCE(FORMAT(', as little as {:.1f} % was available', t.available_pct), ''),
     FORMAT('in {:.1f} s', s.counted_s)
-    || COALESCE(FORMAT(', some work waited for memory {:.3f} s', t.some_s), '')
-    || COALESCE(FORMAT(', all work {:.3f} s', t.full_s), '')
-    || COALESCE(FORMAT(', the least available was {:.1f} MiB', t.available_bytes / 1048576.0), ''),
-    'some work waiting 5 % of a window of 5 s, or less than 3 % of memory available',
+    || COALESCE(FORMAT(', at least one task waited for memory for {:.3f} s', t.some_s), '')
+    || COALESCE(FORMAT(', all tasks for {:.3f} s', t.full_s), '')
+    || COALESCE(FORMAT(', as little as {:.1f} MiB was available', t.available_bytes / 1048576.0), ''),
+    'tasks waiting for 5 % of a window of 5 s, or less than 3 % of memory available',
     'memory',
     'machine'
 FROM totals AS t

@@ -1,34 +1,34 @@
--- Many files are looked for where they are not.
+-- Many opens of files that do not exist.
 --
--- The processes of one command failed to open files that do not exist at least 1,000 times, 50 times a second on
--- average, in at least half of their opens, and tried each name, in any directory, at least 10 times on average in one
--- process, which took at least 0.1 s and 1 % of the window: medium from 5 % on. So it walks a long search path, or asks
--- again and again for the same. Thousands of failed opens that take some milliseconds do no harm. Programs that look in
--- a few directories, as compilers do for headers, are left out. Only opens; stat and access are in the rule
+-- The processes of one command failed to open missing files at least 1,000 times, 50 times a second on average, in
+-- at least half of their opens. Per process they tried each name, in any directory, at least 10 times on average,
+-- and this took at least 0.1 s and 1 % of the window. Medium from 5 % on. So the program walks a long search path,
+-- or keeps asking for the same file. Thousands of failed opens that take some milliseconds do no harm. Programs that
+-- look in a few directories, such as compilers for headers, are left out. Only opens count; for stat and access see
 -- `errno_storm`.
 --
 -- needs: finding.process, finding.span, main.opens
 -- kept: window
 CREATE VIEW finding.missing_files(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -75,11 +75,11 @@ SELECT
     CASE WHEN f.processes = 1 THEN f.pid END,
     CASE WHEN f.processes = 1 THEN f.start END,
     CASE WHEN f.processes > 1 THEN FORMAT('{:,} × ', f.processes) || COALESCE(f.comm, '(no name)') END,
-    FORMAT('looked in vain for files: {:,} of {:,} opens failed', f.failed, f.opens),
-    FORMAT('{:,} of {:,} opens failed with ENOENT or ENOTDIR ({:.0f} a second, {:.3f} s in all): {:,} path{}, each name tried '
-        || '{:.1f} times in a process', f.failed, f.opens, f.failed / s.wall_s, f.failed_s, f.paths,
+    FORMAT('opens files that do not exist: {:,} of {:,} opens failed', f.failed, f.opens),
+    FORMAT('{:,} of {:,} opens failed with ENOENT or ENOTDIR ({:.0f} a second, {:.3f} s in total): {:,} path{}, each name tried '
+        || '{:.1f} times per process', f.failed, f.opens, f.failed / s.wall_s, f.failed_s, f.paths,
         CASE WHEN f.paths = 1 THEN '' ELSE 's' END, f.failed / f.names),
-    '1,000 opens of what does not exist, 50 a second, half of all opens, 10 for each name and process, 0.1 s and 1 % of the window',
+    '1,000 opens of missing files, 50 a second, half of all opens, 10 per name and process, 0.1 s and 1 % of the window',
     'file_errors' || CASE WHEN f.processes = 1 THEN FORMAT(' --pid {}', f.pid) ELSE '' END,
     'open'
 FROM failed AS f

@@ -1,35 +1,31 @@
 -- Name lookups that get no answer.
 --
--- A process connected a datagram socket to port 53, and waited in vain: a poll of 5 s, which is how long the C library
--- waits for an answer, ended when 5 s had gone by since then, or 10 s. Or the thread connected another such socket 0.9 s
--- to 60 s later, and meanwhile a call of its process that waits for events or reads took at least 90 % of that time. Or
--- 2 or more of these connects failed, or reads with ECONNREFUSED in a process that connected no datagram socket to
--- another port. High if the waits took 50 % of its life. What was looked up, and whether it was found in the end, is not
--- recorded, nor are the waits of a resolver whose sockets are not connected.
---
--- needs: finding.process, main.sockets, main.syscall_errors, main.syscall_latencies, main.syscall_stats,
---    unfiltered.waits
--- kept: window
+-- A process connected a datagram socket to port 53 and waited in vain, in one of three ways. A poll of 5 s, the C
+-- library's timeout, ended 5 s or 10 s after the connect. Or the thread connected another such socket 0.9 s to 60 s
+-- later, and the process spent at least 90 % of that time in a call that waits for events or reads. Or 2 or more of
+-- these connects failed, or reads failed with ECONNREFUSED in a process that connected no datagram socket to another
+-- port. High if the waits took 50 % of its life. Not recorded: which name was looked up, whether it was found in the
+-- end, and waits of resolvers that do not connect their sockets.
 CREATE VIEW finding.name_lookup(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -109,13 +105,13 @@ SELECT
     start,
     NULL,
     CASE
-        WHEN timeouts > 0 THEN FORMAT('waited {:.1f} s for name lookups without an answer: {}', waited_s, address) || ' port 53'
-        ELSE FORMAT('looks up names in vain: {} port 53 was out of reach or refused {:,} times', address, refused)
+        WHEN timeouts > 0 THEN FORMAT('waited {:.1f} s for name lookups that got no answer: {}', waited_s, address) || ' port 53'
+        ELSE FORMAT('cannot look up names: {} port 53 was unreachable or refused {:,} times', address, refused)
     END,
     FORMAT('{:,} socket{} connected to a name server, mostly {}; {:,} wait{} without an answer, {:.3f} s of {:.3f} s of life; '
-        || '{:,} out of reach or refused', attempts, CASE WHEN attempts = 1 THEN '' ELSE 's' END, address, timeouts,
+        || '{:,} unreachable or refused', attempts, CASE WHEN attempts = 1 THEN '' ELSE 's' END, address, timeouts,
         CASE WHEN timeouts = 1 THEN '' ELSE 's' END, waited_s, alive_s, refused),
-    'a wait of 5 s, or of 0.9 s to 60 s until the next attempt, at port 53, or 2 that were out of reach or refused',
+    'a wait of 5 s, or of 0.9 s to 60 s until the next attempt, at port 53, or 2 attempts unreachable or refused',
     FORMAT('connections --pid {}', pid),
     'socket, syscall_errors, syscall_stats'
 FROM facts

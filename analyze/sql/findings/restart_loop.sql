@@ -1,33 +1,30 @@
--- A program that fails and is started again and again.
+-- A program that keeps failing and being restarted.
 --
--- At least 5 processes of one command with the same parent command failed, in at least 80 % of its runs that ended in
--- the window, one after the other: none began before the one before it had ended. Failed is an exit status other than
--- 0, or a signal but SIGPIPE, by which a program ends whose reader has seen enough. Status 1 counts only if one
--- process started them all, and not of programs that say no by it: grep, test, diff, cmp, expr, pgrep, pidof, which,
--- readlink and the like. High if they began at least once in 2 s on average.
---
--- needs: finding.process
--- kept: window
+-- At least 5 processes of one command with the same parent command failed, in at least 80 % of the runs that ended
+-- in the window, one after the other: none began before the previous one had ended. Failed means an exit status
+-- other than 0, or a signal other than SIGPIPE, which is normal for a program whose reader has seen enough. Status 1
+-- counts only if one process started all runs, and not for programs that use it to say no: grep, test, diff, cmp,
+-- expr, pgrep, pidof, which, readlink and the like. High if a run began at least every 2 s on average.
 CREATE VIEW finding.restart_loop(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -66,12 +63,12 @@ SELECT
     CASE WHEN parents = 1 THEN ppid END,
     CASE WHEN parents = 1 THEN parent_start END,
     COALESCE(comm, '(no name)'),
-    FORMAT('failed and was started again: {:,} of {:,} runs failed', failed, runs)
+    FORMAT('keeps failing and being restarted: {:,} of {:,} runs failed', failed, runs)
     || COALESCE(', started by ' || parent_comm, '')
     || COALESCE(FORMAT(', status {}', exit_code), FORMAT(', signal {}', signal), ''),
-    FORMAT('{:,} of {:,} runs failed within {:.1f} s, median life {:.1f} ms; command: ', failed, runs, spread_s, median_ms)
+    FORMAT('{:,} of {:,} runs failed within {:.1f} s, median lifetime {:.1f} ms; command: ', failed, runs, spread_s, median_ms)
     || command,
-    '5 failed runs of one command and parent command, 80 % of its runs, none beside another',
+    '5 failed runs of one command and parent command, 80 % of its runs, none overlapping',
     'restarts',
     'exit, fork'
 FROM loops

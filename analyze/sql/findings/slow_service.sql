@@ -1,33 +1,30 @@
 -- A process that waits for a service it connects to.
 --
--- A process read at least 20 times from connections that it had itself made to one address, and these reads took 10 ms
--- or more in the median and 10 % of the window in all, threads added up and without what it waited for a CPU: high from
--- 50 % on. It needs the calls as events (`sysmon record --syscalls recvfrom,recvmsg,read`). Left out: connections that
--- are kept, fewer than 1 for each 10 reads, as those may wait for news that nobody has promised, and unix and datagram
--- sockets.
---
--- needs: finding.process, finding.span, main.sockets, main.syscall_events, unfiltered.connects
--- kept: window
+-- A process read at least 20 times from connections that it had opened to one address. The median read took 10 ms or
+-- more, and all reads 10 % of the window, summed over threads and without waits for a CPU. High from 50 % on. This
+-- needs the calls as events (`sysmon record --syscalls recvfrom,recvmsg,read`). Left out: connections that are
+-- reused, with fewer than 1 connection per 10 reads, as those may wait for news that nobody has promised; and unix
+-- and datagram sockets.
 CREATE VIEW finding.slow_service(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -84,12 +81,12 @@ SELECT
     p.pid,
     p.start,
     NULL,
-    'waits for ' || v.remote_address || FORMAT(' port {}: {:.1f} ms a read, {:.1f} s in all', v.remote_port,
+    'waits for ' || v.remote_address || FORMAT(' port {}: {:.1f} ms per read, {:.1f} s in total', v.remote_port,
         v.median_ms, v.total_s),
     FORMAT('{:,} reads from {:,} connections to ', v.reads, c.connections) || v.remote_address
     || FORMAT(' port {}: {:.3f} s in {:.1f} s, mean {:.1f} ms, median {:.1f} ms', v.remote_port, v.total_s, s.wall_s,
         1e3 * v.total_s / v.reads, v.median_ms),
-    '20 reads with a median of 10 ms, 10 % of the window, 1 connection for 10 reads',
+    '20 reads with a median of 10 ms, 10 % of the window, 1 connection per 10 reads',
     FORMAT('slow_calls --pid {}', p.pid),
     'cpu, socket, syscall'
 FROM services AS v

@@ -1,33 +1,30 @@
--- A system call of which a few take far longer than most.
+-- A system call with a slow tail.
 --
--- A call of one process whose 99th percentile is at least 50 times its median and 10 ms, over 200 calls or more, that
--- took 2 % of the window in all, without what the process waited for a CPU: medium from 10 % on. Only of calls that
--- work on files or memory, and of flock, fcntl and connect. Left out are calls that wait by their nature, as poll,
--- futex, sleeps, waits for children, and whatever may be on a pipe or socket, as read and write: how long those take
--- says what others do. For fsync there is a rule of its own (`sync_stall`), which is also about writes with O_SYNC.
---
--- needs: finding.call, finding.process, finding.span, finding.sync_stall, main.syscall_latencies, unfiltered.is_work
--- kept: window
+-- A call of one process has a 99th percentile of at least 50 times its median and 10 ms, over 200 calls or more, and
+-- took 2 % of the window in total, without waits for a CPU. Medium from 10 % on. Only calls on files or memory, and
+-- flock, fcntl and connect, count. Left out: calls that wait by nature, such as poll, futex, sleeps and waits for
+-- children, and calls that may be on a pipe or socket, such as read and write, whose latency depends on others. For
+-- fsync and for writes with O_SYNC see `sync_stall`.
 CREATE VIEW finding.slow_tail(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -73,7 +70,7 @@ SELECT
     c.start,
     NULL,
     FORMAT('has a slow tail in {}: p99 {:.1f} ms, median {:.1f} us', c.syscall, t.p99_us / 1e3, t.p50_us),
-    FORMAT('{:,.0f} calls of {}: median {:.1f} us, p99 {:.1f} us, longest {:.1f} us, {:.3f} s in all', c.calls, c.syscall,
+    FORMAT('{:,.0f} calls of {}: median {:.1f} us, p99 {:.1f} us, longest {:.1f} us, {:.3f} s in total', c.calls, c.syscall,
         t.p50_us, t.p99_us, c.max_us, c.total_s),
     'p99 50 times the median and 10 ms, 200 calls, 2 % of the window',
     FORMAT('syscalls_by_process --pid {}', c.pid),

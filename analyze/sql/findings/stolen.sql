@@ -1,32 +1,29 @@
--- The hypervisor gives the machine less than it wants.
+-- The hypervisor gives the machine less CPU time than it wants.
 --
--- Of the time in which the CPUs had something to do, the hypervisor ran something else for at least 5 %, in a window of
--- 5 s or more, and for 1 s or more: high from 20 % on. Processes are slower by as much, and none of them is the cause:
--- other virtual machines on the host are, or a limit that the provider sets. Threads do not wait for a CPU then, as
--- theirs was there, and stood still.
---
--- needs: finding.span, main.host
--- kept: window
+-- While the CPUs had work, the hypervisor ran something else for at least 5 % of that time, and for 1 s or more, in
+-- a window of 5 s or more. High from 20 % on. Processes are slower by that much, and none of them is the cause:
+-- other virtual machines on the host are, or a limit set by the provider. This time is not waiting for a CPU: the
+-- thread had its CPU, and the CPU stood still.
 CREATE VIEW finding.stolen(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH totals AS (
@@ -42,9 +39,9 @@ SELECT
     NULL,
     NULL,
     'the machine',
-    FORMAT('lost {:.0f} % of the CPU time that it wanted to the hypervisor', 100 * t.stolen_s / t.wanted_s),
-    FORMAT('{:.2f} s were stolen from {} CPUs, which had something to do for {:.2f} s of {:.1f} s', t.stolen_s, t.cpus, t.wanted_s, s.counted_s),
-    '5 % of the time that CPUs had something to do, 1 s, a window of 5 s',
+    FORMAT('lost {:.0f} % of its CPU time to the hypervisor', 100 * t.stolen_s / t.wanted_s),
+    FORMAT('{:.2f} s were stolen from {} CPUs, which had work for {:.2f} s of {:.1f} s', t.stolen_s, t.cpus, t.wanted_s, s.counted_s),
+    '5 % of the time in which CPUs had work, 1 s, a window of 5 s',
     'cpus',
     'host'
 FROM totals AS t

@@ -1,34 +1,31 @@
--- A process that waits for its writes to be on the disk.
+-- A process that waits for its writes to reach the disk.
 --
--- Calls of fsync, fdatasync, sync, syncfs, sync_file_range and msync, 10 or more with a mean of at least 0.1 ms, or one
--- of 1 s, took at least 0.5 s and 20 % of the life of a process in the window, threads added up: high from 50 % on. So
--- do write, pwrite64, writev, pwritev and pwritev2, each with the same mean, of a process that opened a file to write
--- with O_SYNC or O_DSYNC in the recording; which of its writes were to that file is not recorded, nor with what it had
--- opened before. What the process waited for a CPU may have been in these calls: where that is half of the time or more
--- the finding says so, and is one step less. Calls that were in flight at the end are left out.
---
--- needs: finding.call, finding.process, unfiltered.file_name, unfiltered.full_path, unfiltered.opens
--- kept: window
+-- Calls of fsync, fdatasync, sync, syncfs, sync_file_range and msync, 10 or more with a mean of at least 0.1 ms or
+-- one of 1 s, took at least 0.5 s and 20 % of a process's life in the window, summed over threads. High from 50 %
+-- on. The same holds for write, pwrite64, writev, pwritev and pwritev2, each with that mean, in a process that
+-- opened a file for writing with O_SYNC or O_DSYNC during the recording; which of its writes went to that file is
+-- not recorded, nor what it had opened before. Waits for a CPU may be part of these calls: if they are half of the
+-- time or more, the finding says so and is one level lower. Calls in flight at the end are left out.
 CREATE VIEW finding.sync_stall(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -77,13 +74,13 @@ SELECT
     start,
     NULL,
     FORMAT('waits for its writes: {} took {:.0f} % of its time', syscall, 100 * share)
-    || CASE WHEN opens > 0 THEN ', with files open with O_SYNC or O_DSYNC' ELSE '' END
-    || CASE WHEN without_cpu THEN ', much of it without a CPU' ELSE '' END,
+    || CASE WHEN opens > 0 THEN ', with files opened with O_SYNC or O_DSYNC' ELSE '' END
+    || CASE WHEN without_cpu THEN ', much of it waiting for a CPU' ELSE '' END,
     FORMAT('{:,.0f} calls, mostly {}: {:.3f} s in {:.3f} s of life, mean {:.2f} ms, longest {:.2f} ms', calls,
         syscall, total_s, alive_s, 1e3 * total_s / calls, max_us / 1e3)
-    || COALESCE('; open with O_SYNC or O_DSYNC: ' || COALESCE(path, 'a path that is not known')
+    || COALESCE('; opened with O_SYNC or O_DSYNC: ' || COALESCE(path, 'an unknown path')
         || CASE WHEN opens > 1 THEN FORMAT(' and {:,} more', opens - 1) ELSE '' END
-        || '; which of its writes were to that is not recorded', '')
+        || '; which of its writes went there is not recorded', '')
     || COALESCE(FORMAT('; it waited {:.3f} s for a CPU meanwhile', wait_s), ''),
     '0.5 s and 20 % of its life in the window, 10 calls of 0.1 ms or one of 1 s',
     FORMAT('syscalls_by_process --pid {}', pid),

@@ -1,35 +1,30 @@
 -- A process starts more threads than end.
 --
--- The number of its threads grew along a line, with r2 of at least 0.9, over 10 snapshots and 10 s or more since its last
--- exec, by 10 and 10 % in all, and in each half of the time by a quarter of it. High from 1,000 a minute on, medium
--- from 60 a minute on.
--- Each has a stack; when they are as many as the control group, the user or the kernel allows, none can be started
--- (EAGAIN).
--- A server that is getting busier looks like that, too: look again later. Left out is what began and ended in the window
--- with success and wanted a CPU half of its life.
---
--- needs: finding.trend
--- kept: window
+-- Its number of threads grew linearly (r2 at least 0.9) over 10 snapshots and 10 s or more since its last exec, by
+-- at least 10 and 10 %, with at least a quarter of the growth in each half of the time. High from 1,000 a minute on,
+-- medium from 60 a minute on. Each thread has a stack; at the limit of the control group, the user or the kernel
+-- none can be started (EAGAIN). A server that gets busier looks the same: check again later. Left out: processes
+-- that began and ended successfully in the window and needed a CPU for half of their life.
 CREATE VIEW finding.thread_leak(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 SELECT
@@ -42,10 +37,10 @@ SELECT
     t.pid,
     t.start,
     NULL,
-    FORMAT('has {:.0f} threads more a minute, as with a leak', t.per_min),
+    FORMAT('gains {:.0f} threads a minute, like a leak', t.per_min),
     FORMAT('from {:.0f} to {:.0f} threads in {:.1f} s and {} snapshots: {:.1f} a minute, r2 {:.3f}',
         t.first_value, t.last_value, t.span_s, t.samples, t.per_min, t.r2),
-    '10 snapshots, 10 s, 10 threads, 10 %, r2 0.9, a quarter of it in each half',
+    '10 snapshots, 10 s, 10 threads, 10 %, r2 0.9, a quarter of the growth in each half',
     FORMAT('memory_growth --pid {}', t.pid),
     'cpu, memory'
 FROM finding.trend AS t

@@ -1,32 +1,29 @@
--- A process does not ask how its children ended.
+-- A process that does not reap its children.
 --
--- At the end of the recording at least 3 of its children were zombies (state Z): they had ended, and hold their process
--- ids until it waits for them. Such as were zombies at the beginning already count, and such as ended 5 s before the end
--- of the recording or sooner: a child that has just ended is none. Medium from 100 on. Of a window it says what is so at
--- the end of the recording.
---
--- needs: unfiltered.clocks, unfiltered.exits, unfiltered.process_states
--- kept: window
+-- At the end of the recording at least 3 of its children were zombies (state Z): they had ended, and keep their
+-- process ids until the parent waits for them. Only those count that were zombies at the start of the recording, or
+-- that ended at least 5 s before its end. Medium from 100 on. With a window, this is still the state at the end of
+-- the recording.
 CREATE VIEW finding.unreaped(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -56,8 +53,8 @@ SELECT
     p.ppid,
     p.parent_start,
     NULL,
-    FORMAT('has {:,} children that ended and that it has not waited for', p.zombies),
-    FORMAT('{:,} zombies at the end of the recording, for 5 s or more, such as pid {}', p.zombies, p.example),
+    FORMAT('has not reaped {:,} children that ended', p.zombies),
+    FORMAT('{:,} zombies for 5 s or more at the end of the recording, such as pid {}', p.zombies, p.example),
     '3 zombies for 5 s',
     'processes',
     'exit, process'

@@ -1,34 +1,31 @@
--- A process that waits for a server of this machine that was not recorded.
+-- A process that waits for a local server that was not recorded.
 --
--- Of a recording of some processes, as of a command that it follows (`sysmon record -- COMMAND`): one that connected to
+-- In a recording of some processes, such as a followed command (`sysmon record -- COMMAND`), a process connected to
 -- an address of this machine (127.0.0.0/8, ::1, its own, or a unix socket) where no recorded process listened or
--- accepted, and of whose life at least 0.5 s and 50 % went by in calls that read or wait for events. What it waits for
--- is what the server does, and no row says what that is: record all processes meanwhile (`sysmon record --duration 60`).
--- Which of these calls were on that connection is not recorded. Datagram sockets are left out, and the socket of nscd,
--- which the C library always tries.
---
--- needs: finding.call, finding.process, main.sockets, unfiltered.connects, unfiltered.sockets
--- kept: window
+-- accepted, and spent at least 0.5 s and 50 % of its life in calls that read or wait for events. The trace cannot
+-- show what the server does: record all processes meanwhile (`sysmon record --duration 60`). Which of these calls
+-- were on that connection is not recorded. Left out: datagram sockets, and the socket of nscd, which the C library
+-- always tries.
 CREATE VIEW finding.unrecorded_server(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
-    -- What it weighs among those of its severity, the more the worse; of most rules its share of the window.
+    -- Rank among findings of the same severity, higher is worse; for most rules the share of the window.
     weight,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
-    -- When that process began, since boot [ns].
+    -- Start time of that process, since boot [ns].
     start,
-    -- What it is about; NULL: the process, by its name and id.
+    -- What the finding is about; NULL for the process, shown by name and id.
     subject,
-    -- What is the matter with it, in words that follow on the subject.
+    -- What is wrong, as a continuation of the subject.
     summary,
-    -- The numbers that say so.
+    -- The evidence in numbers.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold.
     threshold,
-    -- What shows more, as arguments of `sysmon report TRACE`.
+    -- Arguments of `sysmon report TRACE` that show more.
     command,
-    -- The kinds of rows that it rests on, in the order of the alphabet.
+    -- Kinds of rows it is based on, in alphabetical order.
     rests_on
 ) AS
 WITH
@@ -79,12 +76,12 @@ SELECT
     p.pid,
     p.start,
     NULL,
-    'waits, and the server at ' || v.address || ' was not recorded: record it too',
+    'waits, and the local server at ' || v.address || ' was not recorded: record it too',
     FORMAT('{:.3f} s of {:.3f} s of life in calls that read or wait for events, mostly {}; {:,} connection{} to ', w.total_s,
         p.alive_s, w.syscall, v.connections, CASE WHEN v.connections = 1 THEN '' ELSE 's' END) || v.address
-    || CASE WHEN v.addresses > 1 THEN FORMAT(' and {} more addresses of this machine', v.addresses - 1) ELSE '' END
-    || ', where no recorded process listened; `sysmon record --duration 60` records all',
-    '0.5 s and 50 % of its life, with a connection to this machine, of a recording of some processes',
+    || CASE WHEN v.addresses > 1 THEN FORMAT(' and {} more addresses on this machine', v.addresses - 1) ELSE '' END
+    || ', where no recorded process listened; `sysmon record --duration 60` records everything',
+    '0.5 s and 50 % of its life, with a connection to this machine, in a recording of some processes',
     FORMAT('connections --pid {}', p.pid),
     'socket, syscall_stats'
 FROM servers AS v

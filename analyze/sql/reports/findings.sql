@@ -1,19 +1,12 @@
--- What is worth a look, the worst first: findings, each with its evidence and what shows more of it.
+-- Findings: what is worth a look, the worst first, each with its evidence and what to look at next.
 --
--- What a process does comes before what the machine suffers from, but where it is low: the one may be the cause of the
--- other. A loss of rows that nothing here nor in the summary rests on is low.
--- A rule makes a finding where what was recorded passes its threshold. Where a rule needs what was not recorded there is
--- none, so no finding says nothing about what is missing. What is so of three or more processes of one name is one finding.
--- docs/findings.md has each rule. The recorder is never one.
---
--- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
---    finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm, finding.fork_storm,
---    finding.io_pressure, finding.killed, finding.losses, finding.memory_growth, finding.memory_pressure,
---    finding.missing_files, finding.name_lookup, finding.process, finding.restart_loop, finding.shared_memory,
---    finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
---    finding.unreaped, finding.unrecorded_server, main.losses
+-- A rule reports a finding if the recorded data exceeds its threshold. If the data it needs was not recorded, it
+-- reports nothing: the absence of a finding proves nothing about what was not recorded. Findings about a process come
+-- before findings about the machine unless they are low, as the one may cause the other. If three or more processes
+-- of one name have the same finding, it is reported once, for the worst. Losses of rows that neither a finding nor
+-- the summary uses are low. The recorder is never reported. docs/findings.md describes each rule.
 CREATE VIEW report.findings(
-    -- How much it matters: 'high', 'medium' or 'low'.
+    -- Severity: 'high', 'medium' or 'low'.
     severity,
     -- Name of the rule.
     rule,
@@ -29,9 +22,9 @@ CREATE VIEW report.findings(
     weakened_by,
     -- Process id of the process concerned; NULL: none, or several.
     pid,
-    -- Its command name, last known.
+    -- Its last known command name.
     comm,
-    -- When that process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of that process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH
@@ -135,7 +128,7 @@ judged AS (
     SELECT n.* REPLACE (
         CASE WHEN a.n IS NULL THEN n.severity ELSE 'low' END AS severity,
         CASE WHEN a.n IS NULL THEN n.weight ELSE 0 END AS weight,
-        n.evidence || CASE WHEN a.n IS NULL THEN '' ELSE '; nothing that is found rests on these' END AS evidence
+        n.evidence || CASE WHEN a.n IS NULL THEN '' ELSE '; no finding is based on these' END AS evidence
     )
     FROM named AS n
     LEFT JOIN aside AS a ON a.n = n.n
@@ -157,7 +150,7 @@ SELECT
     ) || ' ' || n.summary,
     n.evidence
     || CASE
-        WHEN n.is_one_of_many THEN FORMAT('; likewise {} more of this name, not as much: ', n.together - 1)
+        WHEN n.is_one_of_many THEN FORMAT('; also, to a lesser degree, {} more of this name: ', n.together - 1)
             || ARRAY_TO_STRING(n.others, ', ') || CASE WHEN n.together > 11 THEN ', ...' ELSE '' END
         ELSE ''
     END,

@@ -6,7 +6,7 @@
 CREATE VIEW finding.call(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns].
+    -- Start time of the process, since boot [ns].
     start,
     -- The table of system calls that the number is from.
     abi,
@@ -14,7 +14,7 @@ CREATE VIEW finding.call(
     syscall,
     -- Calls that returned.
     calls,
-    -- Calls among them whose result was an error.
+    -- Calls among them that failed.
     errors,
     -- Sum of the latencies [s].
     total_s,

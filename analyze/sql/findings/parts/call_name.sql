@@ -11,7 +11,7 @@ CREATE VIEW finding.call_name(
     nr,
     -- Name of the call; NULL if it has none.
     syscall,
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     name,
     -- The place of `name` and `abi` in the order by both.
     place

@@ -8,9 +8,9 @@ CREATE VIEW finding.everyone(
     pid,
     -- When it began, since boot [ns].
     start,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
     -- Parent's process id.
     ppid,
@@ -22,15 +22,15 @@ CREATE VIEW finding.everyone(
     ended,
     -- From its start to its end [ns].
     lifetime_ns,
-    -- What it passed to exit(2), 0 to 255; NULL if a signal ended it.
+    -- Exit code, 0 to 255; NULL if a signal ended it.
     exit_code,
-    -- The signal that ended it; NULL if it exited by itself.
+    -- Signal that ended it; NULL if it exited normally.
     signal,
     -- Whether a core was dumped.
     core_dumped,
-    -- CPU time that it used in the window [ns]; NULL if that was not counted for it.
+    -- CPU time that it used in the window [ns]; NULL if not counted for it.
     cpu_ns,
-    -- System calls that it made in the window; NULL if that was not counted for it.
+    -- System calls that it made in the window; NULL if not counted for it.
     syscalls,
     -- Whether it is the recorder itself.
     is_recorder

@@ -7,9 +7,9 @@
 CREATE VIEW finding.process(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns].
+    -- Start time of the process, since boot [ns].
     start,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- Arguments of the program that it ran last.
     command,
@@ -17,7 +17,7 @@ CREATE VIEW finding.process(
     ppid,
     -- `start` of the parent [ns].
     parent_start,
-    -- Command name of the parent, last known.
+    -- Last known command name of the parent.
     parent_comm,
     -- When it began, since 1970 [ns].
     began_ns,

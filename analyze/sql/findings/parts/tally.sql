@@ -7,13 +7,13 @@
 CREATE VIEW finding.tally(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns].
+    -- Start time of the process, since boot [ns].
     start,
     -- The place of the call in `call_name`.
     place,
-    -- Calls issued: those that returned, those that will never return, and those in flight at the end.
+    -- Calls issued: returned, never returning, and in flight at the end.
     calls,
-    -- Calls whose result was an error.
+    -- Calls that failed.
     errors,
     -- Calls that returned; NULL if none did.
     returned,

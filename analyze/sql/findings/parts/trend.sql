@@ -9,7 +9,7 @@
 CREATE VIEW finding.trend(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns].
+    -- Start time of the process, since boot [ns].
     start,
     -- What grew: 'own', 'shared', 'descriptors' or 'threads'.
     what,
