@@ -31,7 +31,7 @@ def new_file(path: Path, *, force: bool, option: str = "") -> Iterator[BinaryIO]
                 yield new.file
                 new.publish(force=force)
     except FileExistsError:
-        raise CannotWrite(f"{shown} has appeared meanwhile: choose another name, or give --force") from None
+        raise CannotWrite(f"{shown} now exists: choose another name, or give --force") from None
     except OSError as error:
         raise CannotWrite(f"cannot write {shown}: {error.strerror or error}; name another place") from None
 
@@ -57,7 +57,7 @@ def check(path: Path, *, force: bool, option: str = "") -> None:
 def _shown(path: Path) -> str:
     shown = one_line(str(path))
     if "\0" in str(path):
-        raise CannotWrite(f"cannot write {shown}: no file has a NUL in its name; choose another name")
+        raise CannotWrite(f"cannot write {shown}: file names cannot contain NUL; choose another name")
     return shown
 
 
@@ -69,6 +69,6 @@ def _check(parent: Directory, name: str, shown: str, force: bool, option: str) -
     if is_directory or (special and stat.S_ISDIR(parent.status(name).st_mode)):
         raise CannotWrite(f"{shown} is a directory: name a file{by}")
     if special:
-        raise CannotWrite(f"{shown} is no regular file: a file is written in place of a file, not into a device")
+        raise CannotWrite(f"{shown} is not a regular file: it cannot be written to a device")
     if present and not force:
         raise CannotWrite(f"{shown} exists: choose another name{by}, or overwrite it with --force")

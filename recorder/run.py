@@ -33,16 +33,16 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
     """
     if not host.in_initial_pid_namespace():
         raise CannotRecord(
-            "this is a container with pids of its own, which the kernel's programs do not see: record on the host, or "
-            "start the container in the host's pid namespace (docker run --pid=host)"
+            "this is a container with its own pid namespace, whose pids BPF programs do not see: record on the host, "
+            "or start the container in the host's pid namespace (docker run --pid=host)"
         )
     if not host.in_initial_user_namespace():
         raise CannotRecord(f"{host.USER_NAMESPACE}: record outside of it")
     if not host.in_initial_time_namespace():
-        raise CannotRecord("this is a time namespace, whose clocks are not the kernel's: record outside of it")
+        raise CannotRecord("this is a time namespace, whose clocks differ from the kernel's: record outside of it")
     for pid in options.filters.pids:
         if not procfs.lives(pid) or procfs.process_of_thread(pid) != pid:
-            raise BadRequest(f"no process has the pid {pid}")
+            raise BadRequest(f"there is no process with pid {pid}")
     command = Command(list(options.command)) if options.command else None
     if options.ring:  # which asks for a file: before there is one to write it does no harm
         signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
@@ -61,7 +61,7 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
             undo.callback(writer.abandon)
         status = Status(options)
         for left in before:
-            status.say(f"an earlier recording was cut off: `sysmon repair {shlex.quote(str(left))}` makes it a trace")
+            status.say(f"an earlier recording was interrupted: `sysmon repair {shlex.quote(str(left))}` finishes it")
         prepared = preparing.result()
         names, plan, loading = prepared.names, prepared.plan, prepared.loading
         undo.callback(loading.abandon)
@@ -139,7 +139,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted("stopped before the recording began: nothing was recorded") from None
+        raise Interrupted("stopped before recording began: nothing was recorded") from None
 
 
 class _CleanEnds:

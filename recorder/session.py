@@ -142,7 +142,7 @@ class Session:
         self._tasks, reason = Tasks.of(loaded)
         if not self._tasks:
             self._unmeasured |= {
-                "start": f"only to the tick of 10 ms: {reason}",
+                "start": f"only to a tick of 10 ms: {reason}",
                 PROCESS_IO.name: f"only of threads that ended: {reason}",
             }
         self._collector = Collector(

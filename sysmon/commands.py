@@ -141,7 +141,7 @@ def run() -> None:
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
     except MemoryError:
-        _complain("there is not enough memory; allow more, or ask for less of the trace with --since")
+        _complain("out of memory; allow more, or select less of the trace with --since")
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 

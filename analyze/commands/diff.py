@@ -107,7 +107,7 @@ def diff(
     if html_file is not None and (names or form != "table"):
         raise click.UsageError("--html writes all sections: leave out SECTION and --format")
     if force and html_file is None:
-        raise click.UsageError("--force is for the file of --html")
+        raise click.UsageError("--force needs --html")
     parts = (
         Part(since=before_since or since, until=before_until or until, pids=(), comms=(), cgroups=()),
         Part(since=after_since or since, until=after_until or until, pids=(), comms=(), cgroups=()),

@@ -83,13 +83,13 @@ def report(
         raise click.UsageError("give a trace, or --list", click.get_current_context())
     _check(names, form)
     if group_by and (not names or pids or comms or cgroups):
-        said = "--by cgroup needs the name of a report, and no --pid, --comm or --cgroup"
+        said = "--by cgroup needs a report name, and excludes --pid, --comm and --cgroup"
         raise click.UsageError(said, click.get_current_context())
     if html_file is not None and (names or group_by or form != "table"):
-        said = "--html writes every report: give no name, no --format and no --by with it"
+        said = "--html writes every report: leave out names, --format and --by"
         raise click.UsageError(said, click.get_current_context())
     if force and html_file is None:
-        raise click.UsageError("--force is for the file of --html", click.get_current_context())
+        raise click.UsageError("--force needs --html", click.get_current_context())
     with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
         if html_file is not None:
             _html(open_trace, html_file, limit, force=force)
@@ -208,7 +208,7 @@ def _losses(screen: Screen, trace: Trace) -> None:
 
     lost = losses_line(trace)
     if lost:
-        screen.line(f"{lost}; `sysmon report TRACE losses` says when", ALARM)
+        screen.line(f"{lost}; for times see `sysmon report TRACE losses`", ALARM)
 
 
 def _summary(screen: Screen, trace: Trace, form: str) -> None:

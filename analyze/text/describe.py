@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Pairs = list[tuple[str, str]]
 
 ENDS = {
-    CUT_OFF: "cut off, as the recorder was killed or could not write on",
+    CUT_OFF: "interrupted: the recorder was killed or could not write",
     RUNNING: "still being recorded",
 }
 """How recordings ended that came to no end of their own."""
@@ -61,7 +61,7 @@ def happened(trace: Trace) -> Pairs:
     if steps := trace.own(STEPS).fetchall():
         parts = [f"by {by:+.3f} s before {iso(at_ns, 3)}" for at_ns, by in steps[:NAMED]]
         more = f", and {len(steps) - NAMED} times more" if len(steps) > NAMED else ""
-        out.append(("wall clock", f"was set {', '.join(parts)}{more}; times go on by the clock of the beginning"))
+        out.append(("wall clock", f"was set {', '.join(parts)}{more}; times follow the clock as it was at the start"))
     return out
 
 
@@ -79,7 +79,7 @@ def heading(trace: Trace) -> Pairs:
         out.append(("file", file_of(info, len(trace.source.files))))
     out += happened(trace)
     if trace.source.unfinished and info["stopped_by"] != RUNNING:
-        out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes one file of it"))
+        out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes a regular trace of it"))
     if info["command"] is not None:
         out.append(("command", command(info)))
     if chosen(info):
@@ -164,10 +164,10 @@ def everything(trace: Trace) -> Pairs:
 def checksum(trace: Trace) -> str:
     """Whether the file is as it was written. One whose checksum is wrong is not opened."""
     if trace.source.unfinished:
-        return "none yet: the file is not complete, and each part of it was checked"
+        return "none yet: the file is incomplete, but each part of it was checked"
     if has_checksum(trace):
-        return "right: the file is as it was written, by whomever"
-    return "none (another program wrote the file, or it was edited): damage would not be noticed"
+        return "correct: the file is undamaged (this does not prove who wrote it)"
+    return "none (another program wrote or edited the file): damage would go unnoticed"
 
 
 def has_checksum(trace: Trace) -> bool:
@@ -217,7 +217,7 @@ def command(info: Recording) -> str:
     status = info["command_status"]
     ended = "still running at the end" if status is None else f"exit status {status}"
     if status is None and info["stopped_by"] == CUT_OFF:
-        ended = "how it ended is not known"
+        ended = "its exit status is unknown"
     return f"{shlex.join(info['command'] or [])} ({ended})"
 
 

@@ -22,7 +22,7 @@ With Python, Arrow and what a file's footer takes the process stays below 1 GB, 
 SPILL_BYTES = 2 << 30
 """The most that these may take: a file of 8 MB can ask for a sort of any size."""
 
-TOO_LARGE = f"needs more than {SPILL_BYTES >> 30} GB of temporary files, or more memory than there is"
+TOO_LARGE = f"needs more than {SPILL_BYTES >> 30} GB of temporary files, or more memory than available"
 
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
 

@@ -136,7 +136,7 @@ def left_of(path: Path) -> Iterator[Left | None]:
             found = []
         if len(found) > 1:
             names = ", ".join(one_line(str(path.with_name(first))) for first, *_ in found)
-            raise NotATrace(f"{one_line(str(path))}: several recordings were cut off; name one of them: {names}")
+            raise NotATrace(f"{one_line(str(path))}: several recordings were interrupted; name one of them: {names}")
         yield Left(parent, found[0]) if found else None
 
 
@@ -187,9 +187,9 @@ def inspect_file(file: BinaryIO, shown: str) -> Recording:
     except (pa.ArrowException, OSError, ValueError, MemoryError) as e:
         raise BrokenTrace(f"{shown}: its Parquet footer is damaged ({one_line(str(e))}); {RETRY}") from e
     if schema.METADATA_KEY not in metadata:
-        raise NotATrace(f"{shown}: a Parquet file, but not a trace of sysmon; give a file that `sysmon record` wrote")
+        raise NotATrace(f"{shown}: a Parquet file, but not a sysmon trace; give a file that `sysmon record` wrote")
     if schema.CHECKSUM_KEY in metadata and metadata[schema.CHECKSUM_KEY] != _checksum(file, metadata):
-        raise BrokenTrace(f"{shown}: it is not as it was written: its checksum is another; {RETRY}")
+        raise BrokenTrace(f"{shown}: its checksum does not match its contents; {RETRY}")
     return recording_of(shown, metadata[schema.METADATA_KEY])
 
 
@@ -245,10 +245,10 @@ def _check_frame(file: BinaryIO, shown: str) -> None:
     if head != MAGIC:
         raise NotATrace(f"{shown}: not a Parquet file; give a file that `sysmon record` wrote")
     if tail[4:] != MAGIC or size_bytes < len(MAGIC) + TAIL_BYTES:
-        raise BrokenTrace(f"{shown}: its end is missing, as after a copy that stopped half-way; {RETRY}")
+        raise BrokenTrace(f"{shown}: its end is missing, as after an incomplete copy; {RETRY}")
     footer_bytes = int.from_bytes(tail[:4], "little")
     if footer_bytes > min(size_bytes - len(MAGIC) - TAIL_BYTES, MAX_FOOTER_BYTES):
-        raise BrokenTrace(f"{shown}: says that its footer has {footer_bytes} bytes, which cannot be; {RETRY}")
+        raise BrokenTrace(f"{shown}: its footer claims an impossible {footer_bytes} bytes; {RETRY}")
 
 
 def _rotated(path: Path) -> str:
@@ -259,7 +259,7 @@ def _rotated(path: Path) -> str:
         cut_off = [one_line(str(path.with_name(name))) for name in rotated.cut_off_in(parent, path)]
     if not files + cut_off:
         return ""
-    ended = f"; {' and '.join(cut_off)} did not come to its end, and can be read as it is" if cut_off else ""
+    ended = f"; {' and '.join(cut_off)} was interrupted, and can be read as it is" if cut_off else ""
     return f"the files of a recording with --rotate are {(files + cut_off)[0]} and so on{ended}"
 
 

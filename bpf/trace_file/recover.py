@@ -155,7 +155,7 @@ def _read_log(directory: Directory) -> tuple[Partial, dict[str, Any]]:
             if len(groups) > MOST_GROUPS:
                 raise ValueError(f"more than {MOST_GROUPS:,} row groups")
     if not commit or not found.empty:
-        raise BadPartial(f"{directory.path}: the recording was cut off before anything of it was written; remove it")
+        raise BadPartial(f"{directory.path}: the recording was interrupted before anything was written; remove it")
     last = json.loads(commit)
     found.groups = groups[:committed]
     found.losses_before = found.recording["losses"]

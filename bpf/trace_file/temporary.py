@@ -17,5 +17,5 @@ def directory() -> str:
         asked = {os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")}
         if found == os.getcwd() and found not in {*asked, "/tmp", "/var/tmp", "/usr/tmp"}:
             tempfile.tempdir = None
-            raise OSError(errno.ENOSPC, "neither /tmp nor /var/tmp takes a file; make room, or set TMPDIR")
+            raise OSError(errno.ENOSPC, "cannot write to /tmp or /var/tmp; make room, or set TMPDIR")
     return tempfile.gettempdir()

@@ -128,7 +128,7 @@ class TraceWriter:
                 self._remove()
                 self._directory.close()
             raise CannotWrite(
-                f"cannot write in {self.path.parent}: {error.strerror}; name another place with -o"
+                f"cannot write in {self.path.parent}: {error.strerror}; choose another place with -o"
             ) from None
         self._journal = Journal(log, journals)
 
@@ -293,7 +293,7 @@ class TraceWriter:
         self._remove()
         self._let_go()
         if kept != self.path.name:
-            raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {self.path.with_name(kept)}")
+            raise CannotWrite(f"{self.path} now exists: the trace is in {self.path.with_name(kept)}")
         return recording
 
     @property
@@ -344,7 +344,7 @@ class TraceWriter:
         self._file.seek(0)
         with os.fdopen(fd, "wb") as copy:
             shutil.copyfileobj(self._file, copy)
-        raise CannotWrite(f"{self.directory} was removed meanwhile: the trace is in {kept}")
+        raise CannotWrite(f"{self.directory} was removed: the trace is in {kept}")
 
     def abandon(self) -> None:
         """Leaves nothing behind, unless a trace can be made of it. After `finish` or another `abandon`: nothing."""
@@ -485,7 +485,7 @@ def held(path: Path) -> Directory:
     try:
         return Directory.hold(path.parent)
     except OSError as error:
-        raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; name another place with -o") from None
+        raise CannotWrite(f"cannot write in {path.parent}: {error.strerror}; choose another place with -o") from None
 
 
 def check(parent: Directory, path: Path, force: bool) -> None:
@@ -502,7 +502,7 @@ def check(parent: Directory, path: Path, force: bool) -> None:
     if is_directory:
         raise CannotWrite(f"{path} is a directory: name a file with -o")
     if special:
-        raise CannotWrite(f"{path} is no regular file: a trace is written in place of a file, not into a device")
+        raise CannotWrite(f"{path} is not a regular file: a trace replaces a file and cannot be written to a device")
     if present and not force:
         raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
 
@@ -518,6 +518,6 @@ def telling(path: Path, journal: Journal | None = None) -> Iterator[None]:
             raise CannotWrite(reason) from None
         shown = shlex.quote(str(path))
         raise CannotWrite(
-            f"{reason}. What was recorded before is kept: `sysmon repair {shown}` makes the file when it can be "
-            f"written, or elsewhere with -o; `sysmon report {shown}` reads what there is"
+            f"{reason}. The recording so far is kept: `sysmon repair {shown}` writes the file once that is possible, "
+            f"or elsewhere with -o; `sysmon report {shown}` reads it as it is"
         ) from None

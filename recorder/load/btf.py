@@ -76,7 +76,7 @@ class Btf:
         header, types_at, types_len, names_at, names_len = unpack_from(order + "5I", data, 4)
         types_at, names_at = types_at + header, names_at + header
         if max(types_at + types_len, names_at + names_len) > len(data) or types_len % 4:
-            raise NoBtf("the BTF is cut short")
+            raise NoBtf("the BTF is truncated")
         words = array("I", data[types_at : types_at + types_len])
         if (order == "<") != (sys.byteorder == "little"):
             words.byteswap()
@@ -90,7 +90,7 @@ class Btf:
         except OSError as error:
             raise NoBtf(
                 f"cannot read {path} ({error.strerror}): recording needs a kernel built with CONFIG_DEBUG_INFO_BTF, "
-                "as the distributions' are from about 5.8 on"
+                "as distributions do since about 5.8"
             ) from None
         try:
             return cls.parse(data)
@@ -172,7 +172,7 @@ class Btf:
                 fixed, per_element = _EXTRA[kind]
                 where += _HEADER_WORDS + fixed + per_element * (info & 0xFFFFFF)
         except KeyError:
-            raise NoBtf(f"the BTF has types of a kind that sysmon does not know ({kind})") from None
+            raise NoBtf(f"the BTF has an unknown kind of type ({kind})") from None
         except IndexError:
             where = -1
         if where != end:

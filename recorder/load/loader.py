@@ -146,7 +146,7 @@ class Loading:
             self._sock.close()
             self._log.close()
             raise CannotRecord(
-                f"cannot execute {sys.executable}: {error.strerror}; who records must be able to read sysmon's Python"
+                f"cannot execute {sys.executable}: {error.strerror}; its user must be able to read sysmon's Python"
             ) from None
         self._sock.sendall(request)
         self._sock.shutdown(socket.SHUT_WR)
@@ -194,8 +194,7 @@ class Loading:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise
             raise CannotLoad(
-                f"the kernel does not make the maps that the programs fill: {error.strerror}; "
-                f"{limits.behind(error.errno)}"
+                f"the kernel cannot create the BPF maps: {error.strerror}; {limits.behind(error.errno)}"
             ) from None
         locked = privilege.READING_IS_LOCKED if privilege.reading_is_locked() else ""
         refused = {name: locked or reason for name, reason in taken.refused.items()}
@@ -221,9 +220,9 @@ class Loading:
             answer = json.loads(text)
             error, reason = answer["error"], answer["reason"]
         except (ValueError, KeyError, TypeError):
-            error, reason = "died", f"the compiler ended with status {status}"
+            error, reason = "died", f"the compiler exited with status {status}"
             if status == -signal.SIGKILL:
-                reason = "the compiler was killed, as the kernel does if there is too little memory"
+                reason = "the compiler was killed, probably because memory is short"
         memory = limits.of_memory()
         if error != "bcc" and (too_little := limits.for_recording(memory)):
             return CannotLoad(f"the programs do not compile here: {_first_line(reason)}; {too_little}")

@@ -330,5 +330,5 @@ def unmeasured(btf: Btf) -> dict[str, str]:
     if not btf.member("task_struct", "sched_info.run_delay"):
         columns["wait_ns"] = columns["runnable_ns"] = "the kernel was built without CONFIG_SCHED_INFO"
     if len(btf.tracepoint_args("sched_process_exit") or ()) < 2:
-        columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is gone"
+        columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is freed"
     return columns

@@ -190,7 +190,7 @@ class FlightWriter:
             made, _recording = self._make(path, self._over, False, stopped_by=ASKED)
             text = f"wrote {made}"
         except (SysmonError, OSError, MemoryError) as error:
-            text = f"sysmon: no file was made: {error}"
+            text = f"sysmon: no file was written: {error}"
         sys.stderr.write(f"{text}\n")
 
     def _reap(self, how: int) -> None:
@@ -208,7 +208,7 @@ class FlightWriter:
             with contextlib.suppress(OSError):
                 self._remove(part)
         if made != self.path:
-            raise CannotWrite(f"{self.path} has appeared meanwhile: the trace is in {made}")
+            raise CannotWrite(f"{self.path} now exists: the trace is in {made}")
         return whole
 
     def _make(self, path: Path, of: list[_Part], force: bool, **changes: Any) -> tuple[Path, Recording]:

@@ -190,7 +190,7 @@ def take_over(fd: int) -> None:
 def _without_a_module(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, ModuleNotFoundError):
         print(
-            f"sysmon: {error}. With privileges modules come neither from PYTHONPATH nor from another user's directory: "
+            f"sysmon: {error}. A privileged sysmon imports nothing from PYTHONPATH or another user's directory: "
             "install sysmon into a venv (docs/privileges.md)",
             file=sys.stderr,
         )

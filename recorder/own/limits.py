@@ -59,13 +59,13 @@ def of_process(records: bool) -> str:
     if files < FILES[records]:
         needed = FILES[records]
         return (
-            f"no more than {files} files may be open, {needed} are needed: `ulimit -n {needed}`, LimitNOFILE= of a unit"
+            f"at most {files} files may be open, but {needed} are needed: `ulimit -n {needed}`, LimitNOFILE= of a unit"
         )
     if space < SPACE_BYTES[records]:
         needed = SPACE_BYTES[records] >> 10
-        return f"the address space may be no larger than {_mib(space)}: `ulimit -v {needed}`, or unlimited"
+        return f"the address space is limited to {_mib(space)}: `ulimit -v {needed}`, or unlimited"
     if records and _soft(resource.RLIMIT_FSIZE) < FILE_BYTES:
-        return f"no file may be larger than {_soft(resource.RLIMIT_FSIZE)} bytes: `ulimit -f unlimited`"
+        return f"files are limited to {_soft(resource.RLIMIT_FSIZE)} bytes: `ulimit -f unlimited`"
     if not _threads_start(THREADS):
         return (
             f"{THREADS} threads cannot be started: allow more with `ulimit -u`, in pids.max of the control group, as "
@@ -146,7 +146,7 @@ def _memory(folder: Path) -> Memory | None:
 def for_recording(memory: Memory | None, buffer_bytes: int = 0) -> str:
     """Why memory is too little to record; empty: it is enough. `buffer_bytes` are what was asked for besides."""
     needed = MEMORY_BYTES + buffer_bytes
-    return f"a recording takes about {_mib(needed)}, and {said(memory)}" if memory and memory.left < needed else ""
+    return f"a recording needs about {_mib(needed)}, and {said(memory)}" if memory and memory.left < needed else ""
 
 
 def said(memory: Memory) -> str:

@@ -115,9 +115,9 @@ def check() -> None:
     """Raises CannotRecord."""
     if lacking := missing():
         raise CannotRecord(
-            "recording needs root: run it with sudo, `sudo sysmon record …`; or it needs CAP_BPF and CAP_PERFMON, of "
-            f"which {' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing: docs/privileges.md has the "
-            "commands. Reports need no privilege"
+            "recording needs root: run it with sudo, `sudo sysmon record …`; or it needs CAP_BPF and CAP_PERFMON, but "
+            f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing: see docs/privileges.md. Reports "
+            "need no privileges"
         )
 
 

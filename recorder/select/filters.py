@@ -122,13 +122,13 @@ def uid_of(user: str) -> int:
     """The uid of a user's name or number. Raises BadRequest."""
     if user.isdecimal():
         if int(user) >= NO_UID:
-            raise BadRequest(f"--uid: {user} is no user's number")
+            raise BadRequest(f"--uid: {user} is not a user id")
         return int(user)
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
         hint = did_you_mean(user, (u.pw_name for u in pwd.getpwall()), "give a name of /etc/passwd or a number")
-        raise BadRequest(f"no user is called {user!r}; {hint}") from None
+        raise BadRequest(f"there is no user {user!r}; {hint}") from None
 
 
 def cgroup_at(path: str) -> Path:
@@ -141,4 +141,4 @@ def cgroup_at(path: str) -> Path:
             return candidate
     groups = (group for _folder, group in cgroups.folders())
     hint = did_you_mean("/" + path.strip("/"), groups, f"give its path below {root}")
-    raise BadRequest(f"no cgroup of version 2 is at {path}; {hint}")
+    raise BadRequest(f"there is no cgroup (version 2) at {path}; {hint}")

@@ -51,8 +51,8 @@ class CannotRun(BadRequest):
     def __init__(self, name: str) -> None:
         exists = os.path.exists(name)
         self.exit_status = 126 if exists else 127
-        what = f"{name} is no program that can be executed" if exists else f"no such command: {name}"
-        super().__init__(f"{what}; what follows -- is a program and its arguments")
+        what = f"{name} is not an executable program" if exists else f"no such command: {name}"
+        super().__init__(f"{what}; after -- give a program and its arguments")
 
 
 class Command:
@@ -101,7 +101,7 @@ class Command:
         except OSError as error:
             if error.errno == errno.ENOEXEC:  # a script that does not say what it is for: as shells do
                 self._as_script.make()
-            script = " (or the interpreter that it names)" if error.errno == errno.ENOENT else ""
+            script = " (or the interpreter it names)" if error.errno == errno.ENOENT else ""
             sys.stderr.write(f"sysmon: cannot run {self._path}: {error.strerror}{script}\n")
         finally:
             os._exit(126)

@@ -39,9 +39,9 @@ def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> f
     chosen = _named("--only", only)
     left_out, more = _named("--without", without), _named("--with", also)
     if left_out & ALWAYS:
-        raise BadRequest(f"--without: {_listed(left_out & ALWAYS)} cannot be left out: no trace can be read without")
+        raise BadRequest(f"--without: {_listed(left_out & ALWAYS)} cannot be left out: no trace can be read without it")
     if left_out & (chosen | more):
-        raise BadRequest(f"{_listed(left_out & (chosen | more))}: asked for and left out at once")
+        raise BadRequest(f"{_listed(left_out & (chosen | more))}: both requested and left out")
     return ((chosen | ALWAYS | LIVES if chosen else DEFAULT_KINDS) | more) - left_out
 
 

@@ -19,11 +19,11 @@ from sysmon.recorder.sample import host
 TRACEFS = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")
 
 OF_USE = {
-    "CAP_SYS_PTRACE": "paths of other users' processes that are alive at either end will not be known",
-    "CAP_SYS_ADMIN": "what the programs cost will not be measured, unless sysctl kernel.bpf_stats_enabled=1",
-    "CAP_SYS_NICE": "the recorder will not go before others, and may lose events on a busy machine",
-    "CAP_SYSLOG": "peaks of memory may be exact only to a batch of each CPU",
-    "CAP_SYS_RESOURCE": "before Linux 5.11 maps need a high RLIMIT_MEMLOCK",
+    "CAP_SYS_PTRACE": "paths of other users' processes that are alive at the start or the end will be missing",
+    "CAP_SYS_ADMIN": "the cost of the BPF programs will not be measured, unless sysctl kernel.bpf_stats_enabled=1",
+    "CAP_SYS_NICE": "the recorder will run at normal priority, and may lose events on a busy machine",
+    "CAP_SYSLOG": "memory peaks may be exact only to a batch per CPU",
+    "CAP_SYS_RESOURCE": "before Linux 5.11 BPF maps need a high RLIMIT_MEMLOCK",
 }
 """What else a recording makes use of, and what it is like without."""
 
@@ -52,7 +52,7 @@ def examine() -> Iterator[Finding]:
     yield _tracefs()
     try:
         btf, names = Btf.of_kernel(), SyscallNames()
-        yield Finding("BTF", True, "the kernel describes its types")
+        yield Finding("BTF", True, "the kernel has BTF")
         plan = program.plan(btf, names)
     except SysmonError as error:
         yield Finding("BTF", False, str(error))
@@ -96,7 +96,7 @@ def _pid_namespace() -> Finding:
     if host.in_initial_pid_namespace():
         return Finding("pids", True, "those of the host")
     return Finding(
-        "pids", False, "this is a container with pids of its own", "record on the host, or use docker run --pid=host"
+        "pids", False, "a container with its own pid namespace", "record on the host, or use docker run --pid=host"
     )
 
 
@@ -111,7 +111,7 @@ def _memory() -> Finding:
     if too_little := limits.for_recording(memory):
         return Finding("memory", False, too_little)
     return Finding(
-        "memory", True, f"bounded by {memory.file}, enough is left" if memory else "no control group bounds it"
+        "memory", True, f"limited by {memory.file}, enough is left" if memory else "not limited by a control group"
     )
 
 

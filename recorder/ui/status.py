@@ -28,8 +28,8 @@ OF_THE_MACHINE = {k.name for k in KINDS if PID.name not in {c.name for c in k.co
 
 
 SHARING = (
-    "it tells of everybody on this host: command lines with what passwords are in them, paths, addresses, users; look "
-    "before you share it"
+    "the trace describes everyone on this host: command lines with any passwords in them, paths, addresses, users; "
+    "check it before you share it"
 )
 """Said of each trace that is written."""
 
@@ -57,7 +57,7 @@ class Status:
         """Says that the recording has begun, and until when it goes on."""
         until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
         if self._options.command:
-            until = "until the command and all it started have ended"
+            until = "until the command and all its descendants have ended"
         into = self._options.path
         if self._options.rotate:
             into = rotated.numbered(into, 1)
@@ -108,23 +108,23 @@ class Status:
         for column, reason in recording["unmeasured"].items():
             self.say(f"not measured: {column}: {reason}")
         if recording["stopped_by"] == "size":
-            self.say("stopped: the trace is as large as it may be (--max-size)")
+            self.say("stopped: the trace has reached --max-size")
         for file in left:
-            self.say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` makes it")
+            self.say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` finishes it")
         if command and command.status() is None:
-            self.say(f"the command still runs: pid {command.pid}")
+            self.say(f"the command is still running: pid {command.pid}")
         idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)
         if "syscall" in recording["kinds"] and not recording["rows"]["syscall"]:
-            self.say("no system call that was asked for was made")
+            self.say("none of the requested system calls was made")
         if self._options.filters.flags and idle:
-            self.say("no process that was asked for did anything: look at the filter, and at `ps`")
+            self.say("no selected process did anything: check the filter, and `ps`")
         written = path if len(files) == 1 else f"{len(files)} files, {files[0]} to {path.name}"
         counted = (
-            f"; {stepped:,} events only counted (--max-rate, or no room; sysmon report {path} losses)"
+            f"; {stepped:,} events throttled, only counted (--max-rate, or full ring; sysmon report {path} losses)"
             if stepped
             else ""
         )
-        gone = f"; {removed} older removed (--rotate-keep), whose rows are part of this" if removed else ""
+        gone = f"; {removed} older files removed (--rotate-keep); these totals include them" if removed else ""
         self.say(
             f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
             f"{size(sum(map(_bytes, files)))}, {seconds:.1f} s, "

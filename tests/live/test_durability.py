@@ -196,7 +196,7 @@ def test_a_file_system_that_is_read_only_is_one_line(small_disk: Path) -> None:
         [SYSMON, "record", "-o", small_disk / "t.parquet"], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == f"sysmon: cannot write in {small_disk}: Read-only file system; name another place with -o\n"
+    assert done.stderr == f"sysmon: cannot write in {small_disk}: Read-only file system; choose another place with -o\n"
 
 
 def test_at_a_limit_of_file_size_the_command_runs_on(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_what_was_recorded_outlives_its_directory(tmp_path: Path) -> None:
     assert process.wait() == 0
     assert running.stop() == 1
     line = running.output.splitlines()[-1]
-    assert "was removed meanwhile: the trace is in " in line and "Traceback" not in running.output
+    assert "was removed: the trace is in " in line and "Traceback" not in running.output
     kept = Path(line.rsplit(" ", 1)[1])
     try:
         with sysmon.open(kept) as trace:
@@ -255,7 +255,7 @@ def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
         running = start(tmp_path / "t.parquet", "--max-size", "4M")
         assert running.process.wait(120) == 0
         assert running.stop() == 0
-        assert "stopped: the trace is as large as it may be (--max-size)" in running.output
+        assert "stopped: the trace has reached (--max-size)" in running.output
     assert limit * 0.6 < running.path.stat().st_size <= limit
     with sysmon.open(running.path) as trace:
         assert trace.metadata["stopped_by"] == "size"

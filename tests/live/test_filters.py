@@ -138,14 +138,14 @@ def test_that_nothing_matched_is_said(tmp_path: Path) -> None:
         [SYSMON, "record", "--duration", "0.3", "--comm", "no such name", "-o", tmp_path / "t.parquet"],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    assert "no process that was asked for did anything" in done.stderr
+    assert "no selected process did anything" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--uid", "no-such-user"], "no user is called 'no-such-user'; "),
-        (["--cgroup", "no/such"], "no cgroup of version 2 is at no/such; "),
+        (["--uid", "no-such-user"], "there is no user 'no-such-user'; "),
+        (["--cgroup", "no/such"], "there is no cgroup (version 2) at no/such; "),
         (["--follow"], "--follow needs --pid, --comm, --uid or --cgroup"),
         (["--pid", "1", "--comm", "x"], "--pid cannot be combined with --comm, --uid or --cgroup"),
         (["--comm", "x", "--", "true"], "COMMAND chooses what is recorded: leave out --pid, --comm"),

@@ -74,7 +74,7 @@ def test_too_little_memory_is_one_line(tmp_path: Path, bounded: Bounded, mebibyt
 def test_doctor_says_it_too(tmp_path: Path, bounded: Bounded) -> None:
     done = bounded("memory", 64 * MIB, "doctor", cwd=tmp_path)
     assert done.returncode == 1
-    assert "no   memory: a recording takes about" in done.stdout
+    assert "no   memory: a recording needs about" in done.stdout
 
 
 def test_what_is_said_to_be_enough_is_enough(tmp_path: Path, bounded: Bounded) -> None:

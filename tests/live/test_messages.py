@@ -138,7 +138,7 @@ def test_an_interpreter_that_is_missing_is_said(tmp_path: Path) -> None:
     process = record(tmp_path / "t.parquet", "--", str(script), stderr=subprocess.PIPE)
     _out, said = process.communicate(timeout=60)
     assert process.returncode == 126
-    assert b"cannot run" in said and b"the interpreter that it names" in said and b"\x1b" not in said
+    assert b"cannot run" in said and b"the interpreter it names" in said and b"\x1b" not in said
 
 
 def test_doctor_says_by_its_status_what_nobody_reads() -> None:

@@ -235,13 +235,13 @@ def test_bad_requests_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
     for args, status, words in [
         (["-o", "/no/such/place/t.parquet"], 1, "cannot write in /no/such/place: No such file or directory"),
         (["-o", str(tmp_path)], 1, "is a directory: name a file with -o"),
-        (["-o", "/dev/null", "--force"], 1, "/dev/null is no regular file"),
+        (["-o", "/dev/null", "--force"], 1, "/dev/null is not a regular file"),
         (["-o", str(tmp_path / ("n" * 300))], 1, "File name too long"),
         (["-o", out, "--duration", "nan"], 2, "nan is not a number of seconds"),
         (["-o", out, "--interval", "inf"], 2, "inf is not a number of seconds"),
-        (["-o", out, "--pid", "4194303"], 2, "no process has the pid 4194303"),
+        (["-o", out, "--pid", "4194303"], 2, "there is no process with pid 4194303"),
         (["-o", out, "--", "no-such-command"], 127, "no such command: no-such-command"),
-        (["-o", out, "--", "/etc/passwd"], 126, "/etc/passwd is no program that can be executed"),
+        (["-o", out, "--", "/etc/passwd"], 126, "/etc/passwd is not an executable program"),
         (["-o", out, "--"], 2, "-- must be followed by a command"),
         (["-o", out, "--pid", "1", "--", "true"], 2, "COMMAND chooses what is recorded: leave out --pid"),
     ]:

@@ -100,7 +100,7 @@ def assert_what_was_cut_off_is_named(path: Path) -> None:
     assert left, "it was killed between two files"
     for file in left:
         assert str(file) in report.stderr
-        assert re.search(rf"an earlier recording was cut off: `sysmon repair \S*\.{file.name}\.", again.stderr)
+        assert re.search(rf"an earlier recording was interrupted: `sysmon repair \S*\.{file.name}\.", again.stderr)
     path.unlink()
 
 

@@ -55,7 +55,7 @@ def test_parquet_of_somebody_else(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
     error = refusal(tmp_path / "x.parquet")
     assert isinstance(error, NotATrace)
-    assert "not a trace" in str(error)
+    assert "not a sysmon trace" in str(error)
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
@@ -236,5 +236,5 @@ def test_a_file_that_takes_the_name_meanwhile_is_not_read(tmp_path: Path) -> Non
     )
     with sysmon.open(one) as trace:
         other.replace(one)
-        with pytest.raises(BrokenTrace, match="replaced or removed while it was read"), trace.reading():
+        with pytest.raises(BrokenTrace, match="replaced or removed during reading"), trace.reading():
             trace.sql("SELECT pid FROM execs").fetchall()

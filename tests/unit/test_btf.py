@@ -173,7 +173,7 @@ def test_what_loops_is_refused() -> None:
 
 
 def test_a_kind_from_the_future_is_named() -> None:
-    with pytest.raises(NoBtf, match=r"kind that sysmon does not know \(77\)"):
+    with pytest.raises(NoBtf, match=r"unknown kind of type \(77\)"):
         Btf.parse(small([0, 77 << 24, 0], b"\0"))
 
 

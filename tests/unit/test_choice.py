@@ -31,7 +31,7 @@ def test_more_and_less() -> None:
         ("files", "", r"^--only: there is no kind 'files'; did you mean open and file_op\?$"),
         ("", "xyzzy", r"^--without: there is no kind 'xyzzy'; `sysmon schema` shows them$"),
         ("", "clock", r"^--without: clock cannot be left out"),
-        ("cpu", "cpu", r"^cpu: asked for and left out at once$"),
+        ("cpu", "cpu", r"^cpu: both requested and left out$"),
     ],
 )
 def test_what_cannot_be(only: str, without: str, said: str) -> None:

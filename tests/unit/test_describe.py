@@ -29,7 +29,7 @@ def test_which_processes(asked: dict[str, Any], said: str) -> None:
 def test_a_trace_says_whether_it_has_a_checksum(sample_trace: Callable[[str], Trace], tmp_path: Path) -> None:
     """A file that another program rewrote has none."""
     whole = sample_trace("build")
-    assert dict(describe.everything(whole))["checksum"].startswith("right")
+    assert dict(describe.everything(whole))["checksum"].startswith("correct")
     table = pq.read_table(whole.source.path)
     texts = pq.read_metadata(whole.source.path).metadata
     kept = {key: text for key, text in texts.items() if key != schema.CHECKSUM_KEY}
@@ -58,6 +58,6 @@ def test_what_befell_cpus_and_clocks_is_said(tmp_path: Path) -> None:
             ("off line", "CPU 1 for 3.000 s"),
             (
                 "wall clock",
-                "was set by +3.200 s before 2023-11-14T22:13:24.000Z; times go on by the clock of the beginning",
+                "was set by +3.200 s before 2023-11-14T22:13:24.000Z; times follow the clock as it was at the start",
             ),
         ]

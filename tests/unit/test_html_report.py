@@ -388,7 +388,7 @@ def test_a_reader_that_stops_early_is_no_error(trace: Path) -> None:
         (["syscalls", "--html", "x.html"], "every report"),
         (["--html", "x.html", "--format", "json"], "every report"),
         (["--html", "x.html", "--by", "cgroup"], "--by cgroup needs"),
-        (["--force"], "--force is for"),
+        (["--force"], "--force needs"),
         (["--html", "."], "is a directory"),
         (["--html", "no/such/x.html"], "No such file"),
         (["--html", "x.html", "--pid", "4242"], "no process 4242"),

@@ -54,14 +54,14 @@ def test_a_compile_error_keeps_clangs_output(answering) -> None:  # type: ignore
 
 
 def test_a_compiler_that_dies_is_said_to_have(answering) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(CannotLoad, match="the compiler ended with status 0") as caught:
+    with pytest.raises(CannotLoad, match="the compiler exited with status 0") as caught:
         answering("").result()
     Path(str(caught.value).rsplit(" ", 1)[1]).unlink()
 
 
 def test_an_answer_that_is_none_is_said_to_be(answering) -> None:  # type: ignore[no-untyped-def]
     for answer in ("[]", "{}", '{"bcc": "0", "maps": [{}], "programs": {}}', '{"bcc": 0, "maps": [], "programs": []}'):
-        with pytest.raises(CannotLoad, match="the compiler ended with status 0") as caught:
+        with pytest.raises(CannotLoad, match="the compiler exited with status 0") as caught:
             answering(answer).result()
         Path(str(caught.value).rsplit(" ", 1)[1]).unlink()
 

@@ -55,7 +55,7 @@ def test_an_old_file_survives_a_failure(tmp_path: Path) -> None:
 
 def test_a_file_that_came_meanwhile_stays(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    with pytest.raises(CannotWrite, match="meanwhile"), new_file(path, force=False):
+    with pytest.raises(CannotWrite, match="now exists"), new_file(path, force=False):
         path.write_text("of another")
     assert path.read_text() == "of another"
     assert os.listdir(tmp_path) == ["page.html"]
@@ -80,7 +80,7 @@ def test_without_nameless_files_and_hard_links_it_is_renamed(
 def test_what_came_meanwhile_stays_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Directory, "create_nameless", lambda _: None)
     monkeypatch.delattr(os, "link")
-    with pytest.raises(CannotWrite, match="meanwhile"), new_file(tmp_path / "page.html", force=False):
+    with pytest.raises(CannotWrite, match="now exists"), new_file(tmp_path / "page.html", force=False):
         (tmp_path / "page.html").write_text("of another")
     assert os.listdir(tmp_path) == ["page.html"]
     assert (tmp_path / "page.html").read_text() == "of another"
@@ -92,7 +92,7 @@ def test_what_came_meanwhile_stays_without_hard_links(tmp_path: Path, monkeypatc
         ("", "is a directory"),
         ("no/such/page.html", "No such file"),
         ("x" * 300, "name too long"),
-        ("nul\0", "a NUL in its name"),
+        ("nul\0", "cannot contain NUL"),
         ("\x1b[31m/page.html", r"\\x1b"),
     ],
 )

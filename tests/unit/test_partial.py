@@ -168,7 +168,7 @@ def test_nothing_was_committed(tmp_path: Path) -> None:
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     out.begin(META)
     cut(tmp_path / "t.parquet", out)
-    with pytest.raises(SysmonError, match="before anything of it was written"):
+    with pytest.raises(SysmonError, match="before anything was written"):
         sysmon.open(tmp_path / "t.parquet")
 
 
@@ -179,7 +179,7 @@ def test_several_are_named(tmp_path: Path) -> None:
         out.commit({})
         out._journal.close()
         out._file.close()
-    with pytest.raises(NotATrace, match="several recordings were cut off"):
+    with pytest.raises(NotATrace, match="several recordings were interrupted"):
         sysmon.open(tmp_path / "t.parquet")
     with sysmon.open(partial.of(tmp_path / "t.parquet")[0][0]):
         pass
