@@ -4,28 +4,28 @@ from dataclasses import replace
 
 from sysmon.bpf.kind import Col
 
-TS = Col("ts", "time", "When it happened; for a row of a snapshot, the moment the snapshot was taken.", "UTC")
+TS = Col("ts", "time", "When it happened; for rows of a snapshot, when the snapshot was taken.", "UTC")
 OTHER_PID = 0
 """In counts: all processes that found no room in a full map. No process has it; the idle threads are in no count."""
 
 PID = Col(
     "pid",
     "u32",
-    "Process id (thread group id) in the initial pid namespace. 0, in counts: all processes together that found no "
-    "room in a full map.",
+    "Process id (thread group id) in the initial pid namespace. In counts, 0 stands for all processes that found "
+    "no room in a full map.",
 )
 START = Col(
     "start",
     "start",
-    "When the process began, since boot (CLOCK_BOOTTIME), as the kernel has it. A process is the pair (pid, start): a "
-    "pid that is used again is another process. In traces of schema version 1, and where one says that `start` is not "
-    "measured, rounded down to a tick of 10 ms, as /proc shows it.",
+    "Start time of the process, since boot (CLOCK_BOOTTIME), as the kernel has it. (pid, start) identifies a "
+    "process; a reused pid is another process. In traces of schema version 1, and of those that list `start` as "
+    "not measured, rounded down to a tick of 10 ms, as in /proc.",
     "ns",
 )
 NS_PID = Col(
     "ns_pid",
     "u32",
-    "Process id in its own pid namespace, as it sees itself: in a container another than `pid`. NULL if not known.",
+    "Process id in its own pid namespace; differs from `pid` in a container. NULL if unknown.",
     null=0,
 )
 THREADS = Col("threads", "u32", "Threads of the process.", derived=True)
@@ -36,42 +36,41 @@ UID = Col("uid", "u32", "Real user id in the initial user namespace.")
 EUID = Col("euid", "u32", "Effective user id in the initial user namespace.")
 GID = Col("gid", "u32", "Real group id in the initial user namespace.")
 EGID = Col("egid", "u32", "Effective group id in the initial user namespace.")
-COMM = Col("comm", "comm", "Command name, at most 15 bytes, as the kernel holds it at that moment.")
-EDGE = Col("edge", "text", "The end of the recording concerned: 'start', 'end', or 'both'.", derived=True)
+COMM = Col("comm", "comm", "Command name at that moment, at most 15 bytes.")
+EDGE = Col("edge", "text", "When it existed: at the 'start' of the recording, its 'end', or 'both'.", derived=True)
 PATH = Col(
     "path",
     "bytes",
-    "Path as it was passed to the system call; NULL if a descriptor was. Of a process, that of the file that it runs. "
-    "Bytes that are not UTF-8 are written as \\xNN.",
+    "Path as passed to the system call; NULL if a descriptor was passed. For a process, the path of the file it "
+    "runs. Bytes that are not UTF-8 are written as \\xNN.",
     sizes=(128, 4096),
 )
 ARGV = Col(
     "argv",
     "argv",
-    "Arguments of the program, the first being the name it was called by. Bytes that are not UTF-8 are "
-    "written as \\xNN.",
+    "Arguments of the program, starting with the name it was called by. Bytes that are not UTF-8 are written as \\xNN.",
     sizes=(256, 4096),
 )
-ARGV_TRUNCATED = Col("argv_truncated", "bool", "Whether `argv` was longer than what was recorded.")
+ARGV_TRUNCATED = Col("argv_truncated", "bool", "Whether `argv` was truncated.")
 RESULT = Col(
     "result",
     "s64",
-    "What the call returned: -4095 to -1 is an error's number. NULL: it never returned, as exit_group.",
+    "Return value; -4095 to -1 are negative error numbers. NULL if the call never returns, such as exit_group.",
     null=-(1 << 63),
 )
-ERROR = Col("error", "text", "Name of the error that it failed with, such as 'ENOENT'; NULL: a success.", derived=True)
+ERROR = Col("error", "text", "Name of the error, such as 'ENOENT'; NULL on success.", derived=True)
 LATENCY_NS = Col("latency_ns", "u64", "From the call's entry to its return.", "ns", null=(1 << 64) - 1)
 CGROUP_ID = Col(
     "cgroup_id",
     "u64",
-    "Id of the control group that it is in at that moment, in the unified hierarchy (version 2); NULL if not known.",
+    "Id of its control group at that moment, in the unified hierarchy (version 2); NULL if unknown.",
     null=0,
 )
 PEAK_RSS = Col(
     "peak_rss_bytes",
     "u64",
-    "The most resident memory that it has had since its last exec; NULL if the kernel does not say. At an exit, on a "
-    "kernel without CONFIG_KALLSYMS_ALL, within max(32, 2 * CPUs) pages for each CPU, as getrusage(2).",
+    "Peak resident memory since its last exec; NULL if the kernel does not report it. At an exit, on a kernel "
+    "without CONFIG_KALLSYMS_ALL, it is within max(32, 2 * CPUs) pages per CPU, as in getrusage(2).",
     "bytes",
     null=0,
 )

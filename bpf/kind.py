@@ -102,7 +102,7 @@ class Map:
 class Kind:
     """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order.
 
-    A row `of_interval` counts what happened since the snapshot before, and so belongs to the time before its `ts`.
+    A row `of_interval` counts what happened since the previous snapshot, and so belongs to the time before its `ts`.
     Neither rings, maps nor programs of a kind that is `opt_in` are there unless it is asked for.
     """
 

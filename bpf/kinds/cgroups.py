@@ -6,8 +6,8 @@ from sysmon.bpf.kind import Col, Kind, Ring
 CGROUP = Kind(
     "cgroup",
     "cgroup_paths",
-    "A control group of the unified hierarchy (version 2) that was there when the recording began, or was made "
-    "meanwhile.",
+    "A control group of the unified hierarchy (version 2) that existed at the start of the recording or was "
+    "created during it.",
     cols=(
         TS,
         CGROUP_ID,

@@ -6,8 +6,8 @@ from sysmon.bpf.kind import Col, Kind, Map
 CPU = Kind(
     "cpu",
     "cpu",
-    "CPU time, waiting and page faults of one process since the snapshot before. What runs at a snapshot is counted up "
-    "to that moment; a wait is counted when it is over.",
+    "CPU time, waits and page faults of one process since the previous snapshot. A running thread is counted up to"
+    " the snapshot; a wait is counted when it ends.",
     cols=(
         TS,
         key(PID),
@@ -15,30 +15,29 @@ CPU = Kind(
         Col(
             "oncpu_ns",
             "u64",
-            "CPU time of its threads, as the kernel accounts it (sum_exec_runtime, which getrusage(2) shows, too): "
-            "without what a hypervisor took meanwhile and without interrupts, where the kernel keeps them apart "
-            "(CONFIG_PARAVIRT_TIME_ACCOUNTING, CONFIG_IRQ_TIME_ACCOUNTING). Of what runs at a snapshot, what came "
-            "since the kernel's last tick is an estimate, which the next row makes up for. Of a thread that ends it "
-            "has the last 2 to 10 us, which getrusage leaves out. In traces of schema version 1 it is what "
-            "`occupied_ns` is.",
+            "CPU time of its threads, as the kernel accounts it (sum_exec_runtime, as in getrusage(2)), without "
+            "stolen time and interrupts if the kernel separates them (CONFIG_PARAVIRT_TIME_ACCOUNTING, "
+            "CONFIG_IRQ_TIME_ACCOUNTING). For a thread running at a snapshot, the time since the kernel's last "
+            "tick is an estimate, which the next row corrects. For a thread that ends it includes the last 2 to 10"
+            " us, which getrusage leaves out. In traces of schema version 1 it equals `occupied_ns`.",
             "ns",
             role="sum",
         ),
         Col(
             "occupied_ns",
             "u64",
-            "Time that its threads had a CPU, by the clock, from switch to switch. What it is more than `oncpu_ns` was "
-            "taken from them: by a hypervisor (stolen), or for interrupts. Of many short stays it is less, as the "
-            "kernel's account begins some us before the switch, where the thread was woken up.",
+            "Wall time that its threads occupied a CPU, from switch to switch. The excess over `oncpu_ns` was "
+            "stolen by a hypervisor or taken by interrupts. With many short stays it is smaller, as the kernel's "
+            "account begins some us before the switch, at the wakeup.",
             "ns",
             role="sum",
         ),
         Col(
             "user_ns",
             "u64",
-            "Part of `oncpu_ns` in user mode, as the kernel samples it: unless it accounts exactly "
-            "(CONFIG_VIRT_CPU_ACCOUNTING), it charges a whole tick to what it finds running there. So it is an "
-            "estimate, and only its share of `user_ns + system_ns` means something, over many ticks.",
+            "Part of `oncpu_ns` in user mode. Unless the kernel accounts it exactly (CONFIG_VIRT_CPU_ACCOUNTING), "
+            "it charges a whole tick to the mode it finds. So it is an estimate: only its share of `user_ns + "
+            "system_ns`, over many ticks, is meaningful.",
             "ns",
             role="sum",
         ),
@@ -46,25 +45,26 @@ CPU = Kind(
         Col(
             "wait_ns",
             "u64",
-            "Time that its threads were ready to run and waited for a CPU, summed over threads, as /proc/PID/schedstat "
-            "counts it; NULL if the kernel does not (CONFIG_SCHED_INFO). Since Linux 6.12 the kernel now and then "
-            "counts a sleep as a wait: a thread that has used more than its share stays queued when it falls asleep.",
+            "Time that its threads were ready to run and waited for a CPU, summed over threads, as in "
+            "/proc/PID/schedstat; NULL if the kernel does not count it (CONFIG_SCHED_INFO). Since Linux 6.12 the "
+            "kernel sometimes counts a sleep as a wait: a thread that has used more than its share stays queued "
+            "when it falls asleep.",
             "ns",
             role="sum",
         ),
         Col(
             "voluntary_switches",
             "u64",
-            "Times that one of its threads left a CPU because it had nothing to do there: it slept, blocked or ended.",
+            "Switches at which one of its threads gave up the CPU: it slept, blocked or ended.",
             role="sum",
         ),
         Col(
             "involuntary_switches",
             "u64",
-            "Times that one of its threads left a CPU though it could have gone on: another was given it.",
+            "Switches at which one of its threads was preempted.",
             role="sum",
         ),
-        Col("migrations", "u64", "Times that one of its threads ran on another CPU than before.", role="sum"),
+        Col("migrations", "u64", "Times that one of its threads moved to another CPU.", role="sum"),
         Col("minor_faults", "u64", "Page faults that needed nothing from a disk.", role="sum"),
         Col("major_faults", "u64", "Page faults that had to wait for a disk.", role="sum"),
     ),
@@ -74,7 +74,7 @@ CPU = Kind(
 HOST = Kind(
     "host",
     "host",
-    "What one CPU did since the snapshot before: idle, busy, stolen and offline time add up to the time between the "
+    "What one CPU did since the previous snapshot: idle, busy, stolen and offline time add up to the time between the "
     "snapshots.",
     cols=(
         TS,
@@ -83,28 +83,27 @@ HOST = Kind(
         Col(
             "busy_ns",
             "u64",
-            "Time that it ran threads, of any process, recorded or not. In traces of schema version 1 with what was "
-            "stolen meanwhile.",
+            "Time that it ran threads of any process, recorded or not. In traces of schema version 1 this includes"
+            " stolen time.",
             "ns",
             derived=True,
         ),
         Col(
             "stolen_ns",
             "u64",
-            "Time that it had something to do, while the hypervisor ran something else: as /proc/stat says it, in "
-            "ticks of 10 ms.",
+            "Time that it had work while the hypervisor ran something else, from /proc/stat, in ticks of 10 ms.",
             "ns",
             derived=True,
         ),
         Col(
             "interrupt_ns",
             "u64",
-            "Part of its idle and busy time in interrupts, hard and soft: as /proc/stat says it, in ticks of 10 ms, "
-            "and unless the kernel accounts it exactly (CONFIG_IRQ_TIME_ACCOUNTING) from samples.",
+            "Part of its idle and busy time in hard and soft interrupts, from /proc/stat, in ticks of 10 ms; "
+            "sampled unless the kernel accounts it exactly (CONFIG_IRQ_TIME_ACCOUNTING).",
             "ns",
             derived=True,
         ),
-        Col("offline_ns", "u64", "Time that it was off line: it could run nothing.", "ns", derived=True),
+        Col("offline_ns", "u64", "Time that it was offline.", "ns", derived=True),
     ),
     of_interval=True,
 )

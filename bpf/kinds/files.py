@@ -17,25 +17,23 @@ NO_WORD = (1 << 64) - 1
 DIRFD = Col(
     "dirfd",
     "s32",
-    "The descriptor that `path` starts from, as it was passed, or of the file itself where the call takes no path; "
-    "NULL: the current directory.",
+    "The descriptor that `path` is relative to, as passed, or the descriptor of the file if the call takes no "
+    "path; NULL for the current directory.",
     null=AT_FDCWD,
 )
 FLAGS = Col(
     "flags",
     "u64",
-    "Flags as they were passed, numbers of the recorded machine; NULL if the call takes none.",
+    "Flags as passed, with the recorded machine's values; NULL if the call takes none.",
     null=NO_WORD,
 )
-MODE = Col(
-    "mode", "u32", "Permissions as they were passed, before the umask; NULL if the call takes none.", null=NO_MODE
-)
+MODE = Col("mode", "u32", "Permissions as passed, before the umask; NULL if the call takes none.", null=NO_MODE)
 
 OPEN = Kind(
     "open",
     "opens",
-    "A call that opens a file, when it returned: open, openat, openat2 and creat. Not those of 32-bit programs, nor "
-    "opens by io_uring, which are no system calls: `syscall_stats` counts io_uring_enter.",
+    "A call that opens a file, when it returned: open, openat, openat2 or creat. Without calls of 32-bit programs "
+    "and opens by io_uring, which are not system calls; `syscall_stats` counts io_uring_enter.",
     cols=(
         *RETURNED,
         FLAGS,
@@ -50,25 +48,25 @@ OPEN = Kind(
 FILE_OP = Kind(
     "file_op",
     "file_ops",
-    "A call that makes, renames, removes or changes a file by its path or descriptor, when it returned: unlink, "
-    "rename, mkdir, rmdir, link, symlink, mknod, truncate, chmod, chown and their variants. Not those of 32-bit "
-    "programs, nor those by io_uring. The text of a symbolic link is `path`, the link `path2`.",
+    "A call that creates, renames, removes or changes a file by path or descriptor, when it returned: unlink, "
+    "rename, mkdir, rmdir, link, symlink, mknod, truncate, chmod, chown and their variants. Without calls of "
+    "32-bit programs and io_uring operations. For a symbolic link `path` is its target and `path2` the link.",
     cols=(
         *RETURNED,
         FLAGS,
         MODE,
-        Col("owner", "u32", "User id that the file was to have; NULL: none, or as it is.", null=NO_MODE),
-        Col("owner_group", "u32", "Group id that the file was to have; NULL: none, or as it is.", null=NO_MODE),
+        Col("owner", "u32", "Requested user id of the file; NULL if none, or unchanged.", null=NO_MODE),
+        Col("owner_group", "u32", "Requested group id of the file; NULL if none, or unchanged.", null=NO_MODE),
         Col("size_bytes", "u64", "Size that the file was to have; NULL if the call takes none.", "bytes", null=NO_WORD),
         DIRFD,
         *path_cols("", (128, 512, 4096), (96, 512, 4096), PATH.doc),
         Col(
             "dirfd2",
             "s32",
-            "The descriptor that `path2` starts from, as it was passed; NULL: the current directory.",
+            "The descriptor that `path2` is relative to, as passed; NULL for the current directory.",
             null=AT_FDCWD,
         ),
-        *path_cols("2", (8, 512, 4096), (8, 512, 4096), "The second path as it was passed; NULL if there is none."),
+        *path_cols("2", (8, 512, 4096), (8, 512, 4096), "The second path as passed; NULL if there is none."),
     ),
     source=Ring((1 * MIB, 1 * MIB, 1 * MIB)),
 )

@@ -13,26 +13,26 @@ def _sum(name: str, doc: str, unit: str = "") -> Col:
 KERNEL_MEMORY = Kind(
     "kernel_memory",
     "kernel_memory",
-    "Memory that the kernel allocated and freed while one process ran, since the snapshot before: gross, not what the "
-    "process holds. What one process allocates another may free, or an interrupt. What interrupts did is a row "
-    "without `pid`.",
+    "Memory that the kernel allocated and freed while one process ran, since the previous snapshot. These are "
+    "gross figures, not what the process holds: another process or an interrupt may free it. Interrupts have a row"
+    " without `pid`.",
     cols=(
         TS,
         key(replace(PID, null=(1 << 32) - 1)),
         key(replace(START, null=(1 << 64) - 1)),
-        _sum("allocations", "Objects that kmalloc and the slab caches handed out."),
-        _sum("allocated_bytes", "Bytes of these objects, as the allocator rounded them up.", "bytes"),
-        _sum("frees", "Objects that were given back by kfree and kmem_cache_free."),
+        _sum("allocations", "Objects allocated by kmalloc and from slab caches."),
+        _sum("allocated_bytes", "Bytes of these objects, as rounded up by the allocator.", "bytes"),
+        _sum("frees", "Objects freed by kfree and kmem_cache_free."),
         _sum("freed_bytes", "Bytes of those of them whose size is known.", "bytes"),
         _sum(
             "frees_of_unknown_size",
-            "Those of them whose size is not known: kmalloc handed them out before the recording began, or more were "
-            "in use than sysmon keeps count of.",
+            "Freed objects of unknown size: allocated by kmalloc before the recording, or beyond the number that "
+            "sysmon tracks.",
         ),
         _sum(
             "pages_allocated_bytes",
-            "Bytes of whole pages that were allocated: for user memory, the page cache, page tables and the slabs that "
-            "objects come from.",
+            "Bytes of whole pages allocated: user memory, page cache, page tables, and the slabs that objects come"
+            " from.",
             "bytes",
         ),
         _sum("pages_freed_bytes", "Bytes of whole pages that were freed.", "bytes"),

@@ -14,7 +14,7 @@ CLOCK = Kind(
         Col(
             "boottime_ns",
             "u64",
-            "CLOCK_BOOTTIME: with it. `ts` is this plus one offset for the whole trace.",
+            "CLOCK_BOOTTIME: including suspended time. `ts` is this plus one offset for the whole trace.",
             "ns",
             derived=True,
         ),
@@ -26,21 +26,20 @@ CLOCK = Kind(
 LOSS = Kind(
     "loss",
     "losses",
-    "Something that should be in the trace and is not, counted since the snapshot before.",
+    "Data lost from the trace since the previous snapshot.",
     cols=(
         TS,
         Col(
             "cause",
             "text",
-            "'ring full': events came faster than they were read. 'map full': more processes, threads or "
-            "cells than a map holds; what had no room in a kind's map is counted under pid 0, but for what is lost "
-            "'of others'. 'unreadable': a string was not in memory. 'refused': a call that seccomp refused "
-            "before the kernel traced its entry. 'stepped down': events beyond `record --max-rate`, which are counted "
-            "in `syscall_stats` but made no rows; `steps` says when. 'recursion': a program was running on the CPU "
-            "already, and so was its copy, if it has one.",
+            "'ring full': events came faster than they were read. 'map full': more processes, threads or cells "
+            "than a map holds; they are counted under pid 0, except for losses 'of others'. 'unreadable': a string"
+            " was not in memory. 'refused': seccomp refused the call before the kernel traced its entry. 'stepped "
+            "down': throttled by `record --max-rate`; counted in `syscall_stats`, but without a row; `steps` says "
+            "when. 'recursion': the program, and its copy if it has one, was already running on the CPU.",
             derived=True,
         ),
-        Col("place", "text", "The kind of row, the map, string or program concerned.", derived=True),
+        Col("place", "text", "The kind of row, map, string or program concerned.", derived=True),
         Col("lost", "u64", "How many.", derived=True),
     ),
     of_interval=True,
@@ -49,24 +48,26 @@ LOSS = Kind(
 OVERHEAD = Kind(
     "overhead",
     "overhead",
-    "What recording cost. A BPF program's run time is sampled: the kernel measures it in short windows only, because "
-    "measuring costs too. The recorder's own CPU time is exact, what its child processes do for it included.",
+    "What recording cost. The run time of BPF programs is measured in short windows only, because measuring has a "
+    "cost too. The recorder's own CPU time is exact and includes its child processes.",
     cols=(
         TS,
         Col(
             "part",
             "text",
-            "'recorder', or the name of a BPF program. What makes events of system calls is part of on_sys_exit.",
+            "'recorder', or the name of a BPF program. The programs that make events of system calls are part of "
+            "on_sys_exit.",
             derived=True,
         ),
         Col("window_ns", "u64", "The span that `runs` and `run_ns` cover.", "ns", derived=True),
-        Col("runs", "u64", "Times that the program ran in the window, on all CPUs.", derived=True),
-        Col("run_ns", "u64", "CPU time that it took in the window, on all CPUs.", "ns", derived=True),
+        Col("runs", "u64", "Runs of the program in the window, on all CPUs.", derived=True),
+        Col("run_ns", "u64", "CPU time used in the window, on all CPUs.", "ns", derived=True),
         Col("rss_bytes", "u64", "Resident memory, of the recorder only.", "bytes", derived=True),
         Col(
             "longest_reading_ns",
             "u64",
-            "The longest `reading_ns` of the kind `pss` in the window, of the recorder only; NULL: nothing was read.",
+            "The longest `reading_ns` of the kind `pss` in the window, for the recorder only; NULL if nothing was "
+            "read.",
             "ns",
             derived=True,
         ),

@@ -31,7 +31,7 @@ KIB, MIB = 1024, 1024 * 1024
 PROCESS = Kind(
     "process",
     "process_states",
-    "A process that was there when the recording began or ended, as /proc shows it: alive or, in state 'Z', dead.",
+    "A process that existed at the start or the end of the recording, as /proc shows it; in state 'Z' it is dead.",
     cols=(
         TS,
         PID,
@@ -44,21 +44,21 @@ PROCESS = Kind(
         Col(
             "state",
             "text",
-            "State of its first thread that lives, as proc_pid_stat(5) has it: 'R' runs or could, 'S' sleeps, 'D' "
-            "waits and cannot be interrupted, 'T' or 't' is stopped, 'I' is an idle thread of the kernel. 'Z': all "
-            "have ended, and its parent has not asked for its status.",
+            "State of its first living thread, as in proc_pid_stat(5): 'R' running or runnable, 'S' sleeping, 'D' "
+            "uninterruptible sleep, 'T' or 't' stopped, 'I' idle kernel thread. 'Z': all threads have ended, and "
+            "its parent has not waited for it.",
             derived=True,
         ),
         PATH,
         ARGV,
         ARGV_TRUNCATED,
-        Col("kernel_thread", "bool", "Whether it is a thread of the kernel, with no program of its own.", derived=True),
+        Col("kernel_thread", "bool", "Whether it is a kernel thread, without a program of its own.", derived=True),
         THREADS,
         Col(
             "cpu_ns",
             "u64",
-            "CPU time since the process began, user and system, of all its threads, as the kernel accounts it: of what "
-            "runs, up to its last tick. In traces of schema version 1 in ticks of 10 ms.",
+            "User and system CPU time of all its threads since it started, as the kernel accounts it; for running "
+            "threads up to the last tick. In traces of schema version 1 in ticks of 10 ms.",
             "ns",
             derived=True,
         ),
@@ -79,7 +79,7 @@ FORK = Kind(
 EXEC = Kind(
     "exec",
     "execs",
-    "A successful execve(2) or execveat(2): the process now runs another program. `comm` is the name after it.",
+    "A successful execve(2) or execveat(2). `comm` is the name after the exec.",
     cols=(
         TS,
         PID,
@@ -89,9 +89,9 @@ EXEC = Kind(
         Col(
             "executable",
             "names",
-            "The file that runs, absolute in its mount namespace, behind all symbolic links: the program itself or, of "
-            "a script, its interpreter. One that was removed ends in ' (deleted)'; one that is in no directory is as "
-            "'memfd:NAME'. NULL if not known.",
+            "The file that runs, as an absolute path in its mount namespace, after following all symbolic links: "
+            "the program, or the interpreter of a script. Ends in ' (deleted)' if removed; a file in no directory "
+            "is shown as 'memfd:NAME'. NULL if unknown.",
             sizes=(128, 4096),
             null=NO_LENGTH,
         ),
@@ -102,8 +102,8 @@ EXEC = Kind(
         Col(
             "interpreter",
             "bytes",
-            "What runs `path`, as its first line (#!) or binfmt_misc has it, of several the last; NULL if it runs by "
-            "itself.",
+            "The interpreter that runs `path`, from its first line (#!) or binfmt_misc; of several, the last. NULL"
+            " if there is none.",
             sizes=(64, 256),
             null=NO_LENGTH,
         ),
@@ -131,9 +131,9 @@ EXIT = Kind(
         PPID,
         UID,
         COMM,
-        Col("exit_code", "s32", "What the process passed to exit(2), 0 to 255; NULL if a signal ended it.", null=-1),
-        Col("signal", "u8", "The signal that ended the process; NULL if it exited by itself.", null=0),
-        Col("core_dumped", "bool", "Whether the kernel marked that a core was dumped."),
+        Col("exit_code", "s32", "Exit code, 0 to 255; NULL if a signal ended it.", null=-1),
+        Col("signal", "u8", "Signal that ended the process; NULL if it exited normally.", null=0),
+        Col("core_dumped", "bool", "Whether a core was dumped, according to the kernel."),
         Col("lifetime_ns", "u64", "From the process's start to its end.", "ns"),
         PEAK_RSS,
         CGROUP_ID,
@@ -144,8 +144,8 @@ EXIT = Kind(
 RENAME = Kind(
     "rename",
     "renames",
-    "A thread was given another name, other than by exec: prctl(PR_SET_NAME) or a write to /proc/PID/comm. "
-    "The process's own name is that of the thread whose tid equals pid.",
+    "A thread was renamed other than by exec: prctl(PR_SET_NAME) or a write to /proc/PID/comm. The process's name "
+    "is that of the thread whose tid equals pid.",
     cols=(
         TS,
         PID,

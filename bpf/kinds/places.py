@@ -13,20 +13,19 @@ ORIGINS = ("absolute", "cwd", "dirfd", "unresolved", "fd")
 NO_LENGTH = 0xFFFFFFFF
 
 _ORIGIN_DOC = (
-    "Where {} starts: 'absolute', at the root of the process; 'cwd', in its current directory; 'dirfd', in the "
-    "directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself; 'unresolved', not "
-    "known."
+    "What {} is relative to: 'absolute', the root of the process; 'cwd', its current directory; 'dirfd', the "
+    "directory of a descriptor; 'fd', there is no path, the descriptor is the file itself; 'unresolved', unknown."
 )
 _DIRECTORY_DOC = (
-    "The directory that {} starts from, when the call returned, absolute in its mount namespace, whatever the root of "
-    "the process; of origin 'fd' the file itself. One that was removed ends in ' (deleted)'. Of an absolute path the "
-    "root of the process; NULL if that is the root of the namespace. Else NULL if it is not known."
+    "The directory that {} is relative to, at the return, as an absolute path in its mount namespace, whatever "
+    "the root of the process; with origin 'fd' the file itself. Ends in ' (deleted)' if removed. For an absolute path, "
+    "the root of the process; NULL if that is the root of the namespace. NULL if unknown."
 )
 _MOUNT_NAMESPACE_DOC = (
-    "Mount namespace that the {}path is in, by the inode of /proc/PID/ns/mnt: it is another file in another one. NULL "
-    "if not known."
+    "Mount namespace of the {}path, as the inode of /proc/PID/ns/mnt: the same path may be another file in another "
+    "namespace. NULL if unknown."
 )
-_BYTES_DOC = "The bytes of `{}` where they are not UTF-8; NULL where the text is exactly what it was."
+_BYTES_DOC = "The bytes of `{}` if they are not UTF-8; NULL if the text is exact."
 
 
 def path_cols(n: str, sizes: tuple[int, ...], directory_sizes: tuple[int, ...], doc: str) -> tuple[Col, ...]:
@@ -38,7 +37,7 @@ def path_cols(n: str, sizes: tuple[int, ...], directory_sizes: tuple[int, ...], 
         bytes_col(directory),
         Col(path, "bytes", doc, sizes=sizes, null=NO_LENGTH),
         bytes_col(path),
-        Col(f"{path}_truncated", "bool", f"Whether `{path}` was longer than what was recorded."),
+        Col(f"{path}_truncated", "bool", f"Whether `{path}` was truncated."),
         Col(f"mount_namespace{n}", "u32", _MOUNT_NAMESPACE_DOC.format("second " if n else ""), null=0),
     )
 
@@ -54,17 +53,18 @@ IDENTITY = (
     Col(
         "device",
         "u32",
-        "Device of the file that was opened or executed, as stat(2) shows it (st_dev), the subvolume's on btrfs; NULL "
-        "if there is none, or what stat shows is not known. In traces of version 1: of its superblock, as the kernel "
-        "numbers it, major·2^20 + minor.",
+        "Device of the opened or executed file (st_dev of stat(2); on btrfs that of the subvolume); NULL if there "
+        "is none, or it is unknown. In traces of version 1 the device of the superblock, in the kernel's encoding "
+        "major·2^20 + minor.",
         null=0,
     ),
-    Col("inode", "u64", "Its inode (st_ino), behind all symbolic links; NULL as `device` is.", null=0),
+    Col(
+        "inode", "u64", "Inode of the file (st_ino), after following all symbolic links; NULL when `device` is.", null=0
+    ),
     Col(
         "generation",
         "u32",
-        "What tells it from other files that had the inode before or have it after; NULL if its file system does not "
-        "say.",
+        "Generation: distinguishes files that used the same inode one after another; NULL if the file system has none.",
         null=0,
     ),
 )

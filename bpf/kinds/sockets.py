@@ -29,10 +29,12 @@ TYPES = (
 """`socket_type` by its number (include/linux/net.h), the same on every architecture but MIPS."""
 
 _ADDRESS = (
-    "{} address: of IPv4 and IPv6 as text; of a unix socket its path as it was bound, an abstract name with @ for "
-    "the NUL that it begins with. NULL: none, or of another family."
+    "{} address: IPv4 and IPv6 as text; for a unix socket the path as bound, or an abstract name with @ for its "
+    "leading NUL. NULL if none, or of another family."
 )
-_BYTES = "The bytes of a unix {}_address whose text is not exactly them: an abstract name, or one that is not UTF-8."
+_BYTES = (
+    "The bytes of a unix {}_address that the text does not show exactly: an abstract name, or one that is not UTF-8."
+)
 
 
 def _address(end: str) -> tuple[Col, ...]:
@@ -47,22 +49,22 @@ def _address(end: str) -> tuple[Col, ...]:
 SOCKET = Kind(
     "socket",
     "sockets",
-    "A call that makes, connects, accepts, binds, listens on or shuts down a socket, when it returned: socket, "
-    "connect, accept, accept4, bind, listen and shutdown; and sendto, sendmsg and sendmmsg with MSG_FASTOPEN on a "
-    "stream over IP, which connect. Not those of 32-bit programs, nor those by io_uring; nor closing one.",
+    "A call that creates, connects, accepts, binds, listens on or shuts down a socket, when it returned: socket, "
+    "connect, accept, accept4, bind, listen or shutdown; or sendto, sendmsg and sendmmsg with MSG_FASTOPEN on a "
+    "stream over IP, which connect. Without calls of 32-bit programs, io_uring operations and closes.",
     cols=(
         *RETURNED,
-        Col("fd", "s32", "The descriptor that was passed; NULL for socket. A new one is `result`.", null=-1),
-        Col("family", "choice", "Family of the socket, as asked for if it was not made.", names=FAMILIES),
+        Col("fd", "s32", "The descriptor passed; NULL for socket. A new descriptor is in `result`.", null=-1),
+        Col("family", "choice", "Family of the socket, or the requested one if it was not created.", names=FAMILIES),
         Col("socket_type", "choice", "Type of the socket, such as SOCK_STREAM.", names=TYPES),
-        Col("protocol", "u16", "Protocol of the socket: of IP, the number in the packets' headers."),
+        Col("protocol", "u16", "Protocol of the socket; for IP, the number in the packet header."),
         FLAGS,
         # The walk to it may run into the addresses, which are filled after it.
         Col(
             "unix_path",
             "names",
-            "Of a unix socket with a path: that path, absolute in its mount namespace, of the one connected to or, of "
-            "other calls, of the socket itself. One that was removed ends in ' (deleted)'. NULL: none, or not known.",
+            "For unix sockets with a path: the absolute path, in its mount namespace, of the socket connected to "
+            "or, for other calls, of the socket itself. Ends in ' (deleted)' if removed. NULL if none, or unknown.",
             sizes=(512,),
             null=NO_LENGTH,
         ),
@@ -70,8 +72,8 @@ SOCKET = Kind(
         MOUNT_NAMESPACE,
         *_address("local"),
         *_address("remote"),
-        Col("backlog", "s32", "Length of the queue that listen asked for.", null=-(1 << 31)),
-        Col("how", "choice", "What shutdown ended.", names=("reading", "writing", "both")),
+        Col("backlog", "s32", "Queue length passed to listen.", null=-(1 << 31)),
+        Col("how", "choice", "What shutdown shut down.", names=("reading", "writing", "both")),
     ),
     source=Ring((2 * MIB,)),
 )

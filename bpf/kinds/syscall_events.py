@@ -33,8 +33,8 @@ def _arg(position: int) -> Col:
     return Col(
         f"arg{position}",
         "u64",
-        f"{ordinal} argument, as its register holds it when the call returns, also if the call has fewer arguments. "
-        "NULL: not known, as of a call in which its thread ended.",
+        f"{ordinal} argument: its register when the call returns, even if the call has fewer arguments. NULL if "
+        "unknown, such as for a call in which the thread ended.",
         null=NO_ARG,
     )
 
@@ -43,7 +43,7 @@ def _string(name: str, doc: str, small: int) -> Col:
     return Col(
         name,
         "bytes",
-        f"{doc} At most 4,095 bytes; those that are not UTF-8 are written as \\xNN. NULL: the call has none, or it "
+        f"{doc} At most 4,095 bytes; those that are not UTF-8 are written as \\xNN. NULL if the call has none, or it "
         "could not be read.",
         sizes=(0, small, 4096),
         null=NO_LENGTH,
@@ -53,8 +53,8 @@ def _string(name: str, doc: str, small: int) -> Col:
 SYSCALL = Kind(
     "syscall",
     "syscall_events",
-    "One system call that returned in the recording, or never will, if `record --syscalls` asked for it. "
-    "`ts` is when it was entered.",
+    "One system call that returned in the recording, or never returns; only with `record --syscalls`. `ts` is its "
+    "entry.",
     cols=(
         TS,
         PID,
@@ -67,13 +67,13 @@ SYSCALL = Kind(
         ERROR,
         LATENCY_NS,
         *(_arg(position) for position in range(1, 7)),
-        _string("string1", "The first path, or other text that ends at a NUL, that an argument points to.", 256),
-        _string("string2", "The second such text.", 128),
+        _string("string1", "The first path or other NUL-terminated string that an argument points to.", 256),
+        _string("string2", "The second such string.", 128),
         Col(
             "sockaddr",
             "binary",
-            "The socket address that an argument points to, as struct sockaddr. NULL: the call has none, or it could "
-            "not be read.",
+            "The socket address that an argument points to, as struct sockaddr. NULL if the call has none, or it "
+            "could not be read.",
             sizes=(0, 128, 128),
             null=NO_LENGTH,
         ),

@@ -20,21 +20,21 @@ UNKNOWN_NR = (1 << ABI_SHIFT) - 1
 NR = Col(
     "nr",
     "u16",
-    "System call number, in the table of `abi`; NULL if it was in no table, or 16,383 or more.",
+    "System call number, in the table `abi`; NULL if it is in no table, or 16,383 or more.",
     null=UNKNOWN_NR,
 )
 ABI = Col(
     "abi",
     "text",
-    "The table that the number is from: an architecture's name, such as 'x86_64' or 'i386'.",
+    "System call table of the number, named by architecture, such as 'x86_64' or 'i386'.",
     derived=True,
 )
 SYSCALL = Col("syscall", "text", "Name of the system call, looked up on the recording machine.", derived=True)
 
-ERRNO = Col("errno", "u16", "Number of the error that they failed with: 1 to 4095.", role="key")
+ERRNO = Col("errno", "u16", "Error number: 1 to 4095.", role="key")
 
-CALLS = Col("calls", "u64", "Calls that returned, or will never return, in the interval.", role="sum")
-TOTAL_NS = Col("total_ns", "u64", "Sum of their latencies.", "ns", role="sum")
+CALLS = Col("calls", "u64", "Calls that returned, or never return, in the interval.", role="sum")
+TOTAL_NS = Col("total_ns", "u64", "Sum of latencies.", "ns", role="sum")
 
 RETURNED = (TS, PID, START, TID, UID, COMM, NR, ABI, SYSCALL, RESULT, ERROR, LATENCY_NS)
 """What every row says of a call that is an event for what it did."""
@@ -42,9 +42,9 @@ RETURNED = (TS, PID, START, TID, UID, COMM, NR, ABI, SYSCALL, RESULT, ERROR, LAT
 BYTES = Col(
     "bytes",
     "u64",
-    "Bytes that they read, wrote or copied. Not what a MSG_PEEK only looked at, nor the rest of a message that was "
-    "longer than its room; of recvmmsg and sendmmsg the lengths of their messages. NULL for a call that moves none, "
-    "and for 32-bit calls.",
+    "Bytes read, written or copied. Without data only looked at with MSG_PEEK, and without the truncated rest of "
+    "messages; for recvmmsg and sendmmsg the lengths of their messages. NULL for calls that move no data, and for "
+    "32-bit calls.",
     "bytes",
     role="sum",
 )
@@ -52,23 +52,22 @@ BYTES = Col(
 BLOCKED_NS = Col(
     "blocked_ns",
     "u64",
-    "How much of `total_ns` their threads slept: off a CPU, and nothing to do there until something happened. "
-    "0: none of them waited.",
+    "Part of `total_ns` in which the threads slept, waiting for an event. 0 if none did.",
     "ns",
     role="sum",
 )
 UNINTERRUPTIBLE_NS = Col(
     "uninterruptible_ns",
     "u64",
-    "How much of `blocked_ns` no signal could have ended, as in waiting for a disk.",
+    "Part of `blocked_ns` in uninterruptible sleep, such as for a disk.",
     "ns",
     role="sum",
 )
 RUNNABLE_NS = Col(
     "runnable_ns",
     "u64",
-    "How much of `total_ns` their threads were ready to run and waited for a CPU: after a sleep, or because another "
-    "was given theirs. NULL if the kernel does not count it (CONFIG_SCHED_INFO); what came after a sleep is then in "
+    "Part of `total_ns` in which the threads were ready to run and waited for a CPU, after a sleep or a "
+    "preemption. NULL if the kernel does not count it (CONFIG_SCHED_INFO); waits after a sleep are then in "
     "`blocked_ns`.",
     "ns",
     role="sum",
@@ -77,7 +76,7 @@ RUNNABLE_NS = Col(
 SYSCALL_STATS = Kind(
     "syscall_stats",
     "syscall_stats",
-    "System calls of one process, by call and latency, since the snapshot before. Sums over rows are exact totals.",
+    "System calls of one process, by call and latency, since the previous snapshot. Sums over rows are exact totals.",
     cols=(
         TS,
         key(PID),
@@ -88,15 +87,15 @@ SYSCALL_STATS = Kind(
         Col(
             "bucket",
             "u16",
-            "Latency bucket: below 8 the latency in ns itself; else with o = bucket/8 and s = bucket%8 "
-            "from (8+s)·2^(o-1) ns to (9+s)·2^(o-1) ns. NULL: the call never returned, as exit_group.",
+            "Latency bucket. Below 8 it is the latency in ns; otherwise, with o = bucket/8 and s = bucket%8, it "
+            "covers (8+s)·2^(o-1) ns to (9+s)·2^(o-1) ns. NULL if the call never returns, such as exit_group.",
             role="key",
             null=NO_RETURN,
         ),
         CALLS,
-        Col("errors", "u64", "Calls among them whose result was an error: -4095 to -1.", role="sum"),
+        Col("errors", "u64", "Calls among them that failed: -4095 to -1.", role="sum"),
         TOTAL_NS,
-        Col("max_ns", "u64", "The largest of their latencies.", "ns", role="max"),
+        Col("max_ns", "u64", "Largest latency.", "ns", role="max"),
         BYTES,
         BLOCKED_NS,
         UNINTERRUPTIBLE_NS,
@@ -108,8 +107,8 @@ SYSCALL_STATS = Kind(
 SYSCALL_ERRORS = Kind(
     "syscall_errors",
     "syscall_errors",
-    "System calls of one process that failed, by call and error, since the snapshot before. They are among the calls "
-    "of `syscall_stats`.",
+    "Failed system calls of one process, by call and error, since the previous snapshot. `syscall_stats` counts "
+    "them too.",
     cols=(
         TS,
         key(PID),
@@ -128,8 +127,8 @@ SYSCALL_ERRORS = Kind(
 SYSCALL_INFLIGHT = Kind(
     "syscall_inflight",
     "syscalls_in_flight",
-    "A system call that an end of the recording cut: it began before, or had not returned by the end. "
-    "It is in no other row.",
+    "A system call in flight at the start or the end of the recording: it began before, or had not returned by the"
+    " end. It is in no other row.",
     cols=(
         TS,
         PID,
@@ -140,7 +139,7 @@ SYSCALL_INFLIGHT = Kind(
         ABI,
         SYSCALL,
         EDGE,
-        Col("elapsed_ns", "u64", "How much of the call lies in the recording: a lower bound of its latency.", "ns"),
+        Col("elapsed_ns", "u64", "Part of the call that is inside the recording: a lower bound of its latency.", "ns"),
     ),
     source=Ring((1 * MIB,)),
 )

@@ -21,19 +21,19 @@ FULL_NS = 200_000_000
 STEP = Kind(
     "step",
     "steps",
-    "A kind of events stepped down, as `record --max-rate` asked for: from then on its calls were counted in "
-    f"`syscall_stats`, but made no rows. How many that were is in `losses`, cause '{CAUSE}'.",
+    "A kind of events was throttled by `record --max-rate`: from then on its calls were counted in "
+    f"`syscall_stats`, but made no rows. Their number is in `losses`, cause '{CAUSE}'.",
     cols=(
         TS,
-        Col("stepped", "text", "The kind that stepped down: 'open', 'file_op', 'socket' or 'syscall'.", derived=True),
+        Col("stepped", "text", "The throttled kind: 'open', 'file_op', 'socket' or 'syscall'.", derived=True),
         Col(
             "reason",
             "text",
-            "'rate': more events of the kind came in a second than `record --max-rate` has. 'ring full': they came "
+            "'rate': more events of the kind in a second than `record --max-rate` allows. 'ring full': they came "
             "faster than they were read or written.",
             derived=True,
         ),
-        Col("down_ns", "u64", "After so long it stepped up again.", "ns", derived=True),
+        Col("down_ns", "u64", "How long it was throttled.", "ns", derived=True),
     ),
     opt_in=True,  # with --max-rate
 )
