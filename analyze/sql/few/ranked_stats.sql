@@ -6,7 +6,7 @@
 CREATE VIEW finding.ranked_stats(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns].
+    -- Start time of the process, since boot [ns].
     start,
     -- The place of the call in `call_name`.
     place,

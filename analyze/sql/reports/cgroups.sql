@@ -1,12 +1,11 @@
--- Control groups: what the processes of each used, and the container that it is.
+-- Control groups: what the processes of each used, and its container.
 --
--- A process counts for the group that it was last seen in: at its fork, its exec, its end, or an end of the recording.
--- Only the unified hierarchy (version 2). Names are kept of groups that were removed before the end. Container and
--- runtime are read off the path, by the conventions of Docker, containerd, CRI-O, Podman and Kubernetes.
---
--- needs: main.cpu, main.processes
+-- A process counts for the control group it was last seen in: at its fork, exec or exit, or at the start or end of
+-- the recording. Only the unified hierarchy (version 2) is covered. Groups that were removed before the end keep
+-- their names. Container and runtime are derived from the path, by the conventions of Docker, containerd, CRI-O,
+-- Podman and Kubernetes.
 CREATE VIEW report.cgroups(
-    -- Path of the group; NULL if its name is not known.
+    -- Path of the group; NULL if its name is unknown.
     cgroup,
     -- CPU time of its processes [s].
     cpu_s,
@@ -14,9 +13,9 @@ CREATE VIEW report.cgroups(
     wait_s,
     -- Processes seen in it.
     processes,
-    -- Runtime of the container: 'docker', 'containerd', 'cri-o', 'podman', 'kubernetes'; NULL if it is none.
+    -- Runtime of the container: 'docker', 'containerd', 'cri-o', 'podman', 'kubernetes'; NULL if it is not one.
     runtime,
-    -- Id of the container; NULL if it is none.
+    -- Id of the container; NULL if it is not one.
     container,
     -- Id of the group, its inode in the cgroup file system.
     cgroup_id

@@ -1,11 +1,9 @@
--- Connections: who connected to whom, and who was accepted, when and with what success.
+-- Connections: who connected to whom, who was accepted, when, and whether it succeeded.
 --
--- One row for each connect and accept that returned, in order, and for each send with MSG_FASTOPEN, which connects,
--- too. A connect that is not waited for ends with EINPROGRESS, or with TCP_FASTOPEN_CONNECT at once, and what becomes
--- of it is not seen. Datagram sockets connect too: that only sets an address. One that takes its peer away again
--- (AF_UNSPEC) is none. With whom they exchange datagrams, connected or not, is in the report `peers`.
---
--- needs: main.sockets, unfiltered.connects, unfiltered.dissolves, unfiltered.file_name
+-- One row per connect and accept that returned, in order, and per send with MSG_FASTOPEN, which also connects. A
+-- non-blocking connect ends with EINPROGRESS, or at once with TCP_FASTOPEN_CONNECT; its outcome is not recorded.
+-- Connecting a datagram socket only sets its peer; removing the peer (AF_UNSPEC) is left out. For datagrams,
+-- connected or not, see the report `peers`.
 CREATE VIEW report.connections(
     -- When the call returned.
     ts,
@@ -23,18 +21,18 @@ CREATE VIEW report.connections(
     local_address,
     -- Local port.
     local_port,
-    -- Remote address, as the kernel has it; of an attempt that failed as it was passed.
+    -- Remote address in the kernel; for a failed attempt, the address passed.
     remote_address,
     -- Remote port.
     remote_port,
-    -- Name of the error; NULL: a success.
+    -- Name of the error; NULL on success.
     error,
     -- From the call's entry to its return, waiting included [us].
     latency_us,
     -- Of a unix socket with a path: that of the one connected to or accepted by, from the root. In another mount
     -- namespace than the recorder's it begins with that.
     unix_path,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

@@ -1,19 +1,17 @@
 -- CPU time of each process, and its share of the machine.
 --
--- As the kernel accounts it, all threads of a process together, up to each snapshot. Only of processes that were
--- recorded; what a CPU did in all is in the report `cpus`.
---
--- needs: main.cpu, main.host, unfiltered.processes
+-- As the kernel accounts it, summed over the threads of a process, up to the last snapshot. Only recorded processes
+-- are shown; for all that a CPU did see the report `cpus`.
 CREATE VIEW report.cpu(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- CPU time [s].
     cpu_s,
-    -- CPU time as a share of one CPU for the whole time [%]; over 100 if several threads ran at once.
+    -- CPU time as a share of one CPU [%]; above 100 if several threads ran at once.
     cpu_pct,
-    -- CPU time as a share of what all CPUs had together [%].
+    -- CPU time as a share of all CPUs together [%].
     machine_pct,
     -- Part of `cpu_s` in user mode [s]: an estimate from the kernel's samples, one a tick; NULL if none fell on it.
     user_s,
@@ -27,13 +25,13 @@ CREATE VIEW report.cpu(
     wait_s,
     -- Times that one of its threads left a CPU.
     switches,
-    -- Times that one of its threads ran on another CPU than before.
+    -- Times that one of its threads moved to another CPU.
     migrations,
     -- Snapshots in which it used CPU time.
     snapshots,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

@@ -1,26 +1,24 @@
--- CPU time of each process from snapshot to snapshot.
+-- CPU time of each process per snapshot.
 --
--- One row for each snapshot and process that ran since the snapshot before; a process without a row used no CPU time
--- then. The report `cpu` has the sums.
---
--- needs: main.cpu, main.snapshots, unfiltered.processes
+-- One row per snapshot and process that ran since the previous snapshot; no row means no CPU time. The report `cpu`
+-- has the sums.
 CREATE VIEW report.cpu_timeline(
     -- When the snapshot was taken.
     ts,
-    -- Time since the snapshot before [s].
+    -- Time since the previous snapshot [s].
     interval_s,
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- CPU time in that interval, all threads together [s].
     cpu_s,
-    -- Its share of one CPU in that interval [%]; over 100 if several threads ran at once.
+    -- Share of one CPU in that interval [%]; above 100 if several threads ran at once.
     cpu_pct,
     -- Time that its threads were ready to run and waited for a CPU, of waits that ended then [s]; NULL if the kernel does
     -- not count it.
     wait_s,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

@@ -1,10 +1,8 @@
--- What each CPU did: how long it was idle, and how long it ran anything.
+-- Idle, busy and stolen time of each CPU.
 --
--- Busy is whatever is not the CPU's idle thread, of any process, recorded or not, interrupts included. Interrupts that
--- come while the CPU is idle count as idle. A CPU that is off line is neither, and so is one that the hypervisor took away
--- while it had something to do: busy, idle and stolen time are all of the time on line.
---
--- needs: main.host
+-- Busy is everything except the CPU's idle thread: any process, recorded or not, and interrupts. Interrupts that
+-- arrive while the CPU is idle count as idle. A CPU that is offline is neither idle nor busy, and neither is one
+-- that the hypervisor took away while it had work: busy, idle and stolen time together are all of the time online.
 CREATE VIEW report.cpus(
     -- Number of the CPU.
     cpu,
@@ -16,11 +14,11 @@ CREATE VIEW report.cpus(
     stolen_s,
     -- Time that it was off line [s]; NULL: an older recorder did not look.
     offline_s,
-    -- Its busy time as a share of the time that it was on line [%].
+    -- Busy time as a share of the time it was online [%].
     busy_pct,
     -- The largest such share of one snapshot [%].
     max_busy_pct,
-    -- Its stolen time as a share of the time that it was on line [%].
+    -- Stolen time as a share of the time it was online [%].
     stolen_pct,
     -- Part of its idle and busy time in interrupts, hard and soft [s], mostly from samples of the kernel's ticks.
     interrupt_s

@@ -1,9 +1,7 @@
--- Programs executed: who ran what, when.
+-- Programs executed: who ran what, and when.
 --
--- One row for each successful execve(2), in order. Attempts that failed, as of a shell that looks for a program along
--- its PATH, are not recorded here; `syscalls` counts them as errors of execve.
---
--- needs: main.execs
+-- One row per successful execve(2), in order. Failed attempts, such as a shell's search along PATH, are not recorded
+-- here; `syscalls` counts them as errors of execve.
 CREATE VIEW report.execs(
     -- When the call succeeded.
     ts,
@@ -24,7 +22,7 @@ CREATE VIEW report.execs(
     uid,
     -- Effective user id.
     euid,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

@@ -1,9 +1,7 @@
--- Processes that failed: that exited with another code than 0, or were ended by a signal.
+-- Processes that failed: a non-zero exit code, or killed by a signal.
 --
--- Those that ended in the window, in the order of their ends. A code that is not 0 is a failure by convention only:
--- grep(1) exits with 1 where it finds nothing. CPU time is that of the window.
---
--- needs: main.processes, main.recording, unfiltered.signal_name
+-- Processes that ended in the window, in order of their ends. A non-zero code means failure only by convention:
+-- grep(1) exits with 1 if it finds nothing. CPU time is that of the window.
 CREATE VIEW report.failures(
     -- Process id (thread group id).
     pid,
@@ -13,7 +11,7 @@ CREATE VIEW report.failures(
     ended,
     -- What it passed to exit(2), 1 to 255; NULL if a signal ended it.
     exit_code,
-    -- The signal that ended it; NULL if it exited by itself.
+    -- Signal that ended it; NULL if it exited normally.
     signal,
     -- Name of that signal, by the numbers that all architectures but Alpha, MIPS, PA-RISC and SPARC have.
     signal_name,
@@ -21,17 +19,18 @@ CREATE VIEW report.failures(
     core_dumped,
     -- From its start to its end [s].
     lifetime_s,
-    -- CPU time used [s]; NULL if that was not counted for it.
+    -- CPU time used [s]; NULL if not counted for it.
     cpu_s,
-    -- Command name of its parent, last known.
+    -- Last known command name of its parent.
     parent_comm,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- Process id of the parent that forked it or, if it is older than the recording, that it had when first seen.
+    -- Process id of its parent: the process that forked it or, if older than the recording, its parent when first
+    -- seen.
     ppid,
     -- `start` of that parent [ns].
     parent_start,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

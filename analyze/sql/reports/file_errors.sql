@@ -1,24 +1,22 @@
--- Files that could not be opened or changed: which path, which error, how often.
+-- Files that could not be opened or changed: path, error and count.
 --
--- Over the kinds `open` and `file_op`, by call, path and error, the commonest first. Many are harmless: a program that
--- looks for a library along a list of directories fails in all but the last.
---
--- needs: main.file_ops, main.opens
+-- From the kinds `open` and `file_op`, by call, path and error, most frequent first. Many are harmless: a program
+-- that searches a list of directories for a library fails in all but the last.
 CREATE VIEW report.file_errors(
     -- Name of the error, such as 'ENOENT'.
     error,
     -- Name of the system call.
     syscall,
-    -- The path from the root, or as it was passed if that is not known; ends in ' ...' if cut. In another mount
-    -- namespace than the recorder's it begins with that.
+    -- The absolute path, or the path as passed if that is unknown; ends in ' ...' if cut. Starts with the mount
+    -- namespace if it is not the recorder's.
     path,
     -- The second path of a call that has two.
     path2,
-    -- Calls that failed so.
+    -- Calls that failed with this error.
     calls,
     -- Processes that made them.
     processes,
-    -- Command name of one of them, the first in the alphabet.
+    -- Command name of one of them, the alphabetically first.
     comm,
     -- When it happened first.
     first

@@ -1,9 +1,7 @@
--- Files made, renamed, removed and changed: who did what, when.
+-- Files created, renamed, removed and changed: who did what, and when.
 --
--- One row for each call that returned, in order. For a symbolic link `path` is its text and `path2` the link itself. Not
--- seen: calls of 32-bit programs and what io_uring does.
---
--- needs: main.file_ops
+-- One row per call that returned, in order. For a symbolic link `path` is its target and `path2` the link. Calls of
+-- 32-bit programs and io_uring operations are not seen.
 CREATE VIEW report.file_ops(
     -- When the call returned.
     ts,
@@ -13,18 +11,18 @@ CREATE VIEW report.file_ops(
     comm,
     -- Name of the system call.
     syscall,
-    -- The path from the root, or as it was passed if that is not known; ends in ' ...' if cut. In another mount
-    -- namespace than the recorder's it begins with that.
+    -- The absolute path, or the path as passed if that is unknown; ends in ' ...' if cut. Starts with the mount
+    -- namespace if it is not the recorder's.
     path,
     -- The second path, likewise, of a call that has two.
     path2,
-    -- Name of the error; NULL: a success.
+    -- Name of the error; NULL on success.
     error,
     -- From the call's entry to its return [us].
     latency_us,
     -- Real user id.
     uid,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

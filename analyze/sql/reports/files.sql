@@ -1,12 +1,10 @@
 -- Files opened: how often, by how many processes, with what success, and how long it took.
 --
--- Over the calls open, openat, openat2 and creat that returned, by file, the busiest first. All names of a file are one
--- row: hard links, symbolic links, other ways to it. A name that was one file and then another is two. Failed calls are
--- with the file that was opened by the same name, the one that was oftenest, else in a row of that name. What is below
--- /proc, and in traces of version 1 all, is by name, `..` left as it is; a path that is relative to a directory that is
--- not known stands as it was passed. Not seen: opens by 32-bit programs and by io_uring.
---
--- needs: main.opens, unfiltered.file_key, unfiltered.file_name, unfiltered.full_path
+-- Calls of open, openat, openat2 and creat that returned, by file, busiest first. All names of a file share one row:
+-- hard links, symbolic links and other paths to it. A name that was used for two files in turn has two rows. Failed
+-- calls count for the file that was opened most often by that name, or have a row of that name if there is none.
+-- Files below /proc, and all files in traces of version 1, are grouped by name, with `..` kept; a path relative to
+-- an unknown directory is shown as it was passed. Opens by 32-bit programs and io_uring are not seen.
 CREATE VIEW report.files(
     -- The path from the root, of several that by which it was opened oftenest; ends in ' ...' if cut, NULL if it was not
     -- in memory. In another mount namespace than the recorder's it begins with that.

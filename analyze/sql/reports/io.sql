@@ -1,18 +1,16 @@
 -- Reads and writes of each process: calls, bytes, errors and time.
 --
--- Of files, pipes, sockets, message queues and all else that has a descriptor, by what the calls say that they moved. A
--- sendfile, copy_file_range, splice, tee, vmsplice or process_vm_readv is a copy, and neither a read nor a write. Calls do
--- not tell of I/O by mapped memory, io_uring, libaio and of 32-bit programs. What a disk is concerned with the kernel
--- accounts in any of these ways: a process of which the storage columns say more than the others did I/O in one that
--- calls do not tell of. Time is wall time, waiting included.
---
--- needs: main.process_io, main.syscall_stats, unfiltered.io_way, unfiltered.processes
+-- On files, pipes, sockets, message queues and everything else with a descriptor, by the bytes that calls returned.
+-- sendfile, copy_file_range, splice, tee, vmsplice and process_vm_readv count as copies, neither reads nor writes.
+-- Calls do not show I/O by mapped memory, io_uring, libaio and 32-bit programs. The storage columns come from the
+-- kernel's accounting and cover all of these: if they are larger than the others, the process did I/O that calls do
+-- not show. Time is wall time, waiting included.
 CREATE VIEW report.io(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Bytes that came in.
+    -- Bytes read.
     read_bytes,
     -- Calls that read.
     reads,
@@ -20,7 +18,7 @@ CREATE VIEW report.io(
     read_errors,
     -- Sum of their latencies [s].
     read_s,
-    -- Bytes that went out.
+    -- Bytes written.
     written_bytes,
     -- Calls that write.
     writes,
@@ -28,7 +26,7 @@ CREATE VIEW report.io(
     write_errors,
     -- Sum of their latencies [s].
     write_s,
-    -- Bytes that went from one descriptor to another, or to or from memory, in the kernel.
+    -- Bytes copied inside the kernel between descriptors, or between a descriptor and memory.
     copied_bytes,
     -- Calls that copy.
     copies,
@@ -36,16 +34,16 @@ CREATE VIEW report.io(
     copy_errors,
     -- Sum of their latencies [s].
     copy_s,
-    -- Bytes that were fetched from storage for it, read-ahead included; what was in the page cache is not. NULL if the
-    -- kernel does not account it, or an older recorder did not look.
+    -- Bytes fetched from storage for it, including read-ahead and excluding what was in the page cache. NULL if the
+    -- kernel does not account it, or an older recorder did not read it.
     storage_read_bytes,
-    -- Bytes that it caused to be written to storage, in whole pages, counted when a page of the cache becomes dirty or is
+    -- Bytes it caused to be written to storage, in whole pages, counted when a page of the cache becomes dirty or is
     -- written directly; NULL as for `storage_read_bytes`.
     storage_written_bytes,
-    -- Bytes of such, its own or others', that were not written after all as it truncated or removed the file; NULL as for
+    -- Of these, its own or others', bytes never written because it truncated or removed the file; NULL as for
     -- `storage_read_bytes`.
     cancelled_bytes,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH moves AS (

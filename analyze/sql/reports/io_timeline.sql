@@ -1,26 +1,24 @@
--- Bytes that each process read and wrote from snapshot to snapshot.
+-- Bytes read and written by each process per snapshot.
 --
--- As the report `io`, which has the sums: of files, pipes, sockets and all else that has a descriptor, by the results of
--- the calls. A call counts in the interval in which it returned. One row for each snapshot and process that made such a
--- call since the snapshot before.
---
--- needs: main.snapshots, main.syscall_stats, unfiltered.io_way, unfiltered.processes
+-- As in the report `io`, which has the sums: on files, pipes, sockets and everything else with a descriptor, by the
+-- results of the calls. A call counts in the interval in which it returned. One row per snapshot and process that
+-- made such a call since the previous snapshot.
 CREATE VIEW report.io_timeline(
     -- When the snapshot was taken.
     ts,
-    -- Time since the snapshot before [s].
+    -- Time since the previous snapshot [s].
     interval_s,
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Bytes that came in.
+    -- Bytes read.
     read_bytes,
-    -- Bytes that went out.
+    -- Bytes written.
     written_bytes,
-    -- Bytes that went from one descriptor to another, or to or from memory, in the kernel.
+    -- Bytes copied inside the kernel between descriptors, or between a descriptor and memory.
     copied_bytes,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

@@ -1,15 +1,13 @@
--- Memory that the kernel allocated and freed, by the process that ran: gross figures, of `record --with kernel_memory`.
+-- Kernel memory allocated and freed while each process ran; needs `record --with kernel_memory`.
 --
--- Not what a process holds: what one allocates another may free, or an interrupt after it, and what is freed in bulk by
--- RCU (kfree_rcu) the kernel does not trace. What grows with the time is worth a look, not the difference of a moment.
---
--- needs: main.kernel_memory, unfiltered.processes
+-- This is not what a process holds: what one process allocates, another or an interrupt may free, and the kernel
+-- does not trace bulk frees by RCU (kfree_rcu). Look at what grows over time, not at the difference at one moment.
 CREATE VIEW report.kernel_memory(
     -- Process id (thread group id); NULL: in interrupts, whoever ran.
     pid,
     -- Command name, last known; of interrupts '(interrupts)'.
     comm,
-    -- Objects that kmalloc and the slab caches handed out.
+    -- Objects allocated by kmalloc and from slab caches.
     allocations,
     -- Size of these objects [MiB].
     allocated_mib,
@@ -25,7 +23,7 @@ CREATE VIEW report.kernel_memory(
     pages_allocated_mib,
     -- Whole pages that were freed [MiB].
     pages_freed_mib,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

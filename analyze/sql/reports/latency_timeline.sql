@@ -1,23 +1,22 @@
--- Latency histogram of each system call from snapshot to snapshot: a heat map of latency over time.
+-- Latency histogram of each system call per snapshot: a heat map over time.
 --
--- One row for each snapshot, call and bucket in use, 8 buckets to a doubling of latency. A call counts in the interval in
--- which it returned. Calls that never returned, or that an end of the recording cut, have no latency and are left out.
---
--- needs: finding.call_name, main.snapshots, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns
+-- One row per snapshot, call and bucket in use, with 8 buckets per doubling of latency. A call counts in the
+-- interval in which it returned. Calls that never returned, or were in flight at the start or end of the recording,
+-- have no latency and are left out.
 CREATE VIEW report.latency_timeline(
     -- When the snapshot was taken.
     ts,
-    -- Time since the snapshot before [s].
+    -- Time since the previous snapshot [s].
     interval_s,
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
-    -- Smallest latency of the bucket [ns].
+    -- Lower limit of the bucket [ns].
     low_ns,
-    -- Smallest latency of the next bucket [ns].
+    -- Upper limit of the bucket [ns], exclusive.
     high_ns,
     -- Calls with a latency from `low_ns` to below `high_ns`.
     calls,
-    -- The table of system calls that the number is from, such as 'x86_64'.
+    -- System call table of the number, such as 'x86_64'.
     abi
 ) AS
 WITH

@@ -1,19 +1,16 @@
 -- Lives: what each process ran, from when to when, and how it ended.
 --
--- A life is of one program in one process: from the exec to the next exec, or to the end of the process. A process that
--- ran what it had from its parent all its life has one life, from its fork. What the recording did not see begin has no
--- `began`: the programs that ran when it started. What it did not see end has no `ended`. Both have no lifetime.
---
--- needs: main.processes, main.recording, unfiltered.execs, unfiltered.forks, unfiltered.process_states,
---    unfiltered.renames
+-- A life is one program in one process: from its exec to the next exec or the end of the process. A process that
+-- never calls exec has one life, from its fork. `began` is NULL if the program already ran when the recording
+-- started, `ended` is NULL if its end was not recorded; in both cases so is the lifetime.
 CREATE VIEW report.lives(
     -- Process id (thread group id).
     pid,
-    -- Command name, the last that it had in this life.
+    -- Last command name in this life.
     comm,
-    -- When the program was executed, or the process forked if it never executed one; NULL if that is not known.
+    -- When the program was executed, or the process forked if it never executed one; NULL if unknown.
     began,
-    -- When this life ended; NULL while it goes on at the end of the recording, or if its end was not recorded.
+    -- When this life ended; NULL if it continued at the end of the recording, or its end was not recorded.
     ended,
     -- From `began` to `ended` [s]; NULL if one of them is.
     lifetime_s,
@@ -28,17 +25,18 @@ CREATE VIEW report.lives(
     cpu_s,
     -- From the fork of the process to the exec that began its first life [s]; NULL for others.
     before_exec_s,
-    -- Process id of the parent that forked it or, if it is older than the recording, that it had when first seen.
+    -- Process id of its parent: the process that forked it or, if older than the recording, its parent when first
+    -- seen.
     ppid,
-    -- Command name of that parent, last known.
+    -- Last known command name of that parent.
     parent_comm,
-    -- Arguments of the program, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of the program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- Which life of the process it is: execs that were recorded of it until then.
+    -- Number of this life: recorded execs of the process until then.
     execs,
     -- `start` of the parent [ns].
     parent_start,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

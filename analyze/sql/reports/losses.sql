@@ -1,13 +1,11 @@
 -- What is missing from the trace, and why.
 --
--- Empty if nothing was lost. Losses are of the whole machine: they cannot be told apart by process, so a filter by
--- process does not change them. `sysmon schema loss` says what each cause means.
---
--- needs: main.losses, unfiltered.clocks
+-- Empty if nothing was lost. Losses are for the whole machine: they are not known per process, so a process filter
+-- does not change them. `sysmon schema loss` explains each cause.
 CREATE VIEW report.losses(
     -- Why, such as 'ring full' or 'map full'.
     cause,
-    -- The kind of row, the map, string or program concerned.
+    -- The kind of row, map, string or program concerned.
     place,
     -- How many.
     lost,

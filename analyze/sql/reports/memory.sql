@@ -1,38 +1,36 @@
--- Resident memory of each process: what it had when last seen, and the most that it ever had.
+-- Resident memory of each process: when last seen, and its peak.
 --
--- Looked at in each snapshot in which the process ran; between two of them it has what it had. What processes share
--- counts for each of them, so the sum over processes is more than the machine uses; that of `pss_mib` is not, but not
--- every process was read for that (report `pss`). A process that lived between two snapshots has its peak only.
---
--- needs: main.exits, main.memory, report.pss, unfiltered.processes, unfiltered.rss
+-- Read at each snapshot at which the process had run; in between it keeps its last value. Shared memory counts for
+-- each process that shares it, so the sum over processes exceeds what the machine uses. `pss_mib` adds up correctly,
+-- but was not read for every process (report `pss`). A process that lived between two snapshots has only a peak.
 CREATE VIEW report.memory(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- The most resident memory that it has had since its last exec, also before the recording [MiB]; NULL if not known.
+    -- Peak resident memory since its last exec, including before the recording [MiB]; NULL if unknown.
     peak_rss_mib,
     -- Resident memory when last seen in the window [MiB].
     rss_mib,
     -- Of that, anonymous memory: heap, stacks, what was written to private mappings, by its parent before a fork, too [MiB].
     rss_anon_mib,
-    -- Of that, pages of files that it has mapped [MiB].
+    -- Of that, pages of mapped files [MiB].
     rss_file_mib,
     -- Of that, shared memory [MiB].
     rss_shmem_mib,
-    -- Its share of resident memory when it was last read for that: of each page its part [MiB]; NULL: it was not read.
+    -- Proportional set size (PSS) when last read [MiB]; NULL if it was not read.
     pss_mib,
-    -- Of that, what no other process maps, and its end would give back [MiB].
+    -- Of that, private memory, which its end would free [MiB].
     private_mib,
-    -- Its memory that was in swap space then [MiB].
+    -- Memory in swap at that time [MiB].
     swap_mib,
-    -- Huge pages of hugetlbfs that it had mapped then, which are no part of its resident memory [MiB].
+    -- Mapped huge pages of hugetlbfs at that time, which are not part of resident memory [MiB].
     hugetlb_mib,
-    -- By how much its resident memory had grown since it was first seen in the window [MiB].
+    -- Growth of its resident memory since it was first seen in the window [MiB].
     growth_mib,
     -- When it was last seen.
     seen,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

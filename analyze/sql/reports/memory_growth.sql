@@ -1,38 +1,36 @@
--- Growth of each process's resident memory: a straight line through its samples, in bytes a minute.
+-- Growth of each process's resident memory: a linear fit, in bytes per minute.
 --
--- A sample is a snapshot in which the process ran, since its last exec in the window. The line is by least squares; with
--- fewer than three samples there is none. Memory that is given back, or a step, shows in `r2`: near 1 the growth is
--- steady, near 0 there is no line in it.
---
--- needs: main.execs, main.memory, unfiltered.processes, unfiltered.rss
+-- Samples are the snapshots at which the process had run, since its last exec in the window. The fit is by least
+-- squares and needs at least three samples. `r2` tells steady growth (near 1) from steps, or from memory that is
+-- given back (near 0).
 CREATE VIEW report.memory_growth(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- Resident memory in the first sample [bytes].
     first_rss_bytes,
     -- Resident memory in the last sample [bytes].
     last_rss_bytes,
-    -- The most resident memory that it has had since its last exec, also between samples and before the recording
-    -- [bytes]; NULL if not known.
+    -- Peak resident memory since its last exec, including between samples and before the recording [bytes]; NULL if
+    -- unknown.
     peak_rss_bytes,
     -- Slope of the line [bytes a minute]; below 0 if it shrank, NULL with fewer than three samples.
     growth_bytes_per_min,
-    -- Of that, by anonymous memory alone, which is the process's own but for what it shares since a fork [bytes a minute].
+    -- Of that, anonymous memory, which is private except for what is shared since a fork [bytes a minute].
     anon_bytes_per_min,
-    -- Of that, by shared memory alone, which it may be touching for the first time only [bytes a minute].
+    -- Of that, shared memory, which it may just be touching for the first time [bytes a minute].
     shmem_bytes_per_min,
-    -- How much of the variance the line explains, from 0 to 1; NULL with fewer than three samples, and if the memory never
-    -- changed, as there is none.
+    -- Share of the variance that the fit explains, 0 to 1; NULL with fewer than three samples, or if the memory never
+    -- changed.
     r2,
     -- Samples in the window.
     samples,
     -- From the first sample to the last [s].
     span_s,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

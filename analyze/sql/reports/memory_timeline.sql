@@ -1,27 +1,25 @@
--- Resident memory of each process at each snapshot.
+-- Resident memory of each process per snapshot.
 --
--- Looked at in each snapshot in which the process ran; without a row it has what it had in the row before, as long as it
--- lives. What processes share counts for each of them.
---
--- needs: main.memory, unfiltered.processes, unfiltered.rss
+-- Read at each snapshot at which the process had run; without a row it keeps the value of the previous row, as long
+-- as it lives. Shared memory counts for each process that shares it.
 CREATE VIEW report.memory_timeline(
     -- When the snapshot was taken.
     ts,
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- Resident memory: the sum of the three kinds [bytes].
     rss_bytes,
     -- Of that, anonymous memory: heap, stacks, what was written to private mappings [bytes].
     rss_anon_bytes,
-    -- Of that, pages of files that it has mapped [bytes].
+    -- Of that, pages of mapped files [bytes].
     rss_file_bytes,
     -- Of that, shared memory [bytes].
     rss_shmem_bytes,
-    -- Its memory that was in swap space [bytes].
+    -- Memory in swap [bytes].
     swap_bytes,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

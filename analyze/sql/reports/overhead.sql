@@ -1,15 +1,16 @@
 -- What recording cost: the recorder, and each BPF program.
 --
--- A program's run time is measured in short windows only, because measuring costs too, so the rates are of those
+-- A program's run time is measured in short windows only, because measuring has a cost too; the rates are for these
 -- windows. The recorder's own CPU time is exact. Percentages are of one CPU.
 --
 -- needs: main.overhead
 CREATE VIEW report.overhead(
-    -- 'recorder', or the name of a BPF program. What makes events of system calls is part of on_sys_exit.
+    -- 'recorder', or the name of a BPF program. The programs that make events of system calls are part of
+    -- on_sys_exit.
     part,
     -- CPU time as a share of one CPU [%].
     cpu_pct,
-    -- Runs in a second, on all CPUs; NULL for the recorder.
+    -- Runs per second, on all CPUs; NULL for the recorder.
     runs_per_s,
     -- Mean run time [us]; NULL for the recorder.
     mean_us,

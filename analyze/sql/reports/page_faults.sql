@@ -1,13 +1,11 @@
--- Page faults of each process: how often it touched memory that was not there yet.
+-- Page faults of each process.
 --
--- A minor fault needed nothing from a disk; a major one waited for it. Counted when a thread leaves its CPU and at each
--- snapshot. A process that caused none is not shown.
---
--- needs: main.cpu, unfiltered.processes
+-- A minor fault needed nothing from a disk; a major fault waited for the disk. Counted when a thread leaves its CPU
+-- and at each snapshot. Processes without faults are not shown.
 CREATE VIEW report.page_faults(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- Minor page faults.
     minor_faults,
@@ -15,7 +13,7 @@ CREATE VIEW report.page_faults(
     major_faults,
     -- Both, for each second of its CPU time; NULL if it used none.
     faults_per_cpu_s,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

@@ -1,11 +1,9 @@
--- Peers: with whom each process exchanged datagrams, and how many.
+-- Peers: datagrams that each process exchanged with each peer.
 --
--- UDP, other datagrams over IP, and those of unix sockets, whether the socket was connected or not: one row for each
--- process and peer, however many sockets it used. Streams, as of TCP, are in the report `connections`. A datagram counts
--- when the call returned that sent or received it; whether it arrived is not known. Before Linux 6.3 those that read and
--- write move on a connected socket are not seen, nor are those of 32-bit programs and io_uring.
---
--- needs: main.peers, unfiltered.processes
+-- UDP, other datagrams over IP, and datagrams of unix sockets, on connected and unconnected sockets: one row per
+-- process and peer, however many sockets it used. For streams such as TCP see `connections`. A datagram counts when
+-- the call that sent or received it returned; whether it arrived is unknown. Not seen: before Linux 6.3 datagrams
+-- moved by read and write on a connected socket, and those of 32-bit programs and io_uring.
 CREATE VIEW report.peers(
     -- Process id (thread group id).
     pid,
@@ -31,7 +29,7 @@ CREATE VIEW report.peers(
     received_bytes,
     -- Calls to send or receive that failed, as with ECONNREFUSED; not those that were to come again (EAGAIN, EINTR).
     errors,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH totals AS (

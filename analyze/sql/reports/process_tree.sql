@@ -1,9 +1,7 @@
 -- Process tree: who started whom.
 --
--- Children stand below their parent, two columns further in, in the order of their start. A process whose parent is not
--- in the answer is a root. Below 100 levels the tree is cut: what is deeper stands at the end, as roots.
---
--- needs: main.processes
+-- Children are listed below their parent, indented by two columns, in order of their start. A process whose parent
+-- is not included is a root. The tree is cut at 100 levels: deeper processes are listed at the end as roots.
 CREATE VIEW report.process_tree(
     -- Command name, indented by depth.
     tree,
@@ -13,19 +11,19 @@ CREATE VIEW report.process_tree(
     ppid,
     -- When it began.
     started,
-    -- From its start to its end [s]; NULL while it lives at the end of the recording, or if its end was not recorded.
+    -- Lifetime [s]; NULL if it was alive at the end of the recording, or its end was not recorded.
     lifetime_s,
-    -- What it passed to exit(2), 0 to 255; NULL if a signal ended it.
+    -- Exit code, 0 to 255; NULL if a signal ended it.
     exit_code,
-    -- The signal that ended it; NULL if it exited by itself.
+    -- Signal that ended it; NULL if it exited normally.
     signal,
-    -- CPU time used, without its children's [s]; NULL if that was not counted for it.
+    -- CPU time used, without its children's [s]; NULL if not counted for it.
     cpu_s,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- How many ancestors are above it.
+    -- Number of ancestors.
     depth,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH RECURSIVE

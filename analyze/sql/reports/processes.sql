@@ -1,45 +1,44 @@
 -- Processes: when each lived, how it ended, and what it used.
 --
--- Every process that was there in the window, in the order of their start. CPU time and system calls are those of the
--- window. How long a process that is still alive will live is not known, so its lifetime is NULL.
---
--- needs: main.processes
+-- Every process that existed in the window, in order of start. CPU time and system calls are those of the window.
+-- The lifetime of a process that is still alive is NULL.
 CREATE VIEW report.processes(
     -- Process id (thread group id).
     pid,
-    -- Process id of the parent that forked it or, if it is older than the recording, that it had when first seen.
+    -- Process id of its parent: the process that forked it or, if older than the recording, its parent when first
+    -- seen.
     ppid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- When it began.
     started,
-    -- When it ended; NULL while it lives at the end of the recording, or if its end was not recorded.
+    -- When it ended; NULL if it was alive at the end of the recording, or its end was not recorded.
     ended,
     -- From its start to its end [s]; NULL if `ended` is.
     lifetime_s,
-    -- What it passed to exit(2), 0 to 255; NULL if a signal ended it.
+    -- Exit code, 0 to 255; NULL if a signal ended it.
     exit_code,
-    -- The signal that ended it; NULL if it exited by itself.
+    -- Signal that ended it; NULL if it exited normally.
     signal,
-    -- CPU time used [s]; NULL if that was not counted for it.
+    -- CPU time used [s]; NULL if not counted for it.
     cpu_s,
-    -- System calls made; NULL if that was not counted for it.
+    -- System calls made; NULL if not counted for it.
     syscalls,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- Real user id, last known.
+    -- Last known real user id.
     uid,
     -- Whether a core was dumped.
     core_dumped,
-    -- Whether it was alive when the recording began.
+    -- Whether it was alive at the start of the recording.
     alive_at_start,
-    -- Whether it was alive when the recording ended.
+    -- Whether it was alive at the end of the recording.
     alive_at_end,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start,
-    -- Path of the control group that it was last seen in; NULL if not known.
+    -- Path of the control group that it was last seen in; NULL if unknown.
     cgroup,
-    -- Process id in its own pid namespace, as it sees itself; NULL if not known.
+    -- Process id in its own pid namespace, as it sees itself; NULL if unknown.
     ns_pid
 ) AS
 SELECT

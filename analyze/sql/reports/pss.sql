@@ -1,16 +1,14 @@
--- How much of each process's memory is its own, and its part of what it shares (PSS).
+-- Private memory of each process, and its share of shared memory (PSS).
 --
--- As it was when it was last read. The sum of PSS over all processes is what they use of the machine together, each page
--- once; what is private comes back if the process ends. To read it takes the kernel long, so not every process was read:
--- `unread` says why. A process that had no memory any more counts as ended.
---
--- needs: main.pss, unfiltered.processes
+-- As last read. The sum of PSS over all processes counts each page once; private memory is freed when the process
+-- ends. Reading it is expensive for the kernel, so not every process was read: `unread` says why. A process without
+-- any memory left counts as ended.
 CREATE VIEW report.pss(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Proportional set size: of each resident page its part, a half of one that two processes map [MiB].
+    -- Proportional set size: each resident page divided by the number of processes that map it [MiB].
     pss_mib,
     -- Of that, anonymous memory [MiB].
     pss_anon_mib,
@@ -22,21 +20,21 @@ CREATE VIEW report.pss(
     private_mib,
     -- Of that, what was written to [MiB].
     private_dirty_mib,
-    -- Resident pages that other processes map as well [MiB].
+    -- Resident pages that other processes map too [MiB].
     shared_mib,
     -- Of the anonymous memory, the part of others: of pages that nobody has written to since a fork [MiB].
     shared_anon_mib,
-    -- Its part of what is in swap space [MiB].
+    -- Its share of what is in swap [MiB].
     swap_pss_mib,
     -- Times that it was read in the window.
     readings,
-    -- How long that took at the most, in which a change to its mappings may have had to wait [ms].
+    -- Longest reading, during which changes to its mappings may have waited [ms].
     longest_ms,
     -- When it was last read.
     read,
-    -- Why it was not read, in the end; NULL: it was.
+    -- Why it was not read; NULL if it was.
     unread,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

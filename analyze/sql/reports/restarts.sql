@@ -1,19 +1,17 @@
--- Restart loops: the same command line, started again and again by one parent after it had ended.
+-- Restart loops: the same command line, started again by one parent each time it has ended.
 --
--- Listed from three starts on. A start counts if all that the parent had started with that command line before had ended
--- by then, so workers side by side are none. Processes whose name is not known are left out.
---
--- needs: main.processes
+-- Listed from three starts on. A start counts if everything the parent had started with that command line had ended
+-- by then, so parallel workers do not count. Processes with unknown names are left out.
 CREATE VIEW report.restarts(
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Command name of the parent, last known.
+    -- Last known command name of the parent.
     parent_comm,
     -- Process id of the parent.
     parent_pid,
     -- Starts, the first included.
     starts,
-    -- Of these, processes that exited with another code than 0 or were ended by a signal.
+    -- Of these, processes that exited with a non-zero code or were killed by a signal.
     failed,
     -- Median of their lifetimes [ms]; NULL if none has ended.
     median_lifetime_ms,
@@ -23,7 +21,7 @@ CREATE VIEW report.restarts(
     first_started,
     -- When the last began.
     last_started,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
     -- The program that it ran last, from the root.
     path,

@@ -1,23 +1,20 @@
--- Waiting for a CPU: how long the threads of each process were ready to run and had none.
+-- Waiting for a CPU: how long the threads of each process were ready to run without one.
 --
--- From a wakeup, a fork or the loss of the CPU to another thread until the thread runs, as /proc/PID/schedstat counts it.
--- A wait is counted in the snapshot in which it is over; one that the end of the recording cuts is left out, and so is,
--- of a thread that is older than the recording, what it waited before it first left a CPU.
---
--- Since Linux 6.12 the kernel now and then counts a sleep as a wait, in /proc/PID/schedstat too: a thread that has used
--- more than its share of a CPU stays queued when it falls asleep. Findings ignore intervals with over 0.2 s a switch.
---
--- needs: main.cpu, unfiltered.processes
+-- From a wakeup, a fork or a preemption until the thread runs, as counted in /proc/PID/schedstat. A wait counts in
+-- the snapshot in which it ends. Left out: waits that were not over at the end of the recording, and, for threads
+-- older than the recording, what they waited before they first left a CPU. Since Linux 6.12 the kernel sometimes
+-- counts a sleep as a wait, in /proc/PID/schedstat too: a thread that has used more than its share of a CPU stays
+-- queued when it falls asleep. Findings ignore intervals with more than 0.2 s per switch.
 CREATE VIEW report.runqueue(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- Time waited, all threads together [s]; NULL if the kernel does not count it.
     wait_s,
-    -- Its share of the time that the threads wanted to run, waiting and running [%].
+    -- Share of the time its threads could run, waiting or running [%].
     wait_pct,
-    -- Mean wait for each time that a thread was given a CPU [us].
+    -- Mean wait each time a thread got a CPU [us].
     mean_wait_us,
     -- CPU time [s].
     cpu_s,
@@ -27,7 +24,7 @@ CREATE VIEW report.runqueue(
     involuntary_switches,
     -- Times that a thread ran on another CPU than before.
     migrations,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

@@ -1,15 +1,13 @@
--- The slowest system calls, with their arguments, if the trace was recorded with --syscalls.
+-- The slowest system calls, with their arguments (needs `record --syscalls`).
 --
--- The 1,000 calls that took longest, among those that returned; `syscall_events` has all. A call that waits for
--- something to happen (poll, futex, nanosleep, wait4) is slow by nature.
---
--- needs: main.syscall_events, unfiltered.processes
+-- The 1,000 longest calls that returned; `syscall_events` has all. Calls that wait for an event (poll, futex,
+-- nanosleep, wait4) are slow by nature.
 CREATE VIEW report.slow_calls(
     -- When the call was entered.
     ts,
     -- Process id (thread group id).
     pid,
-    -- Command name of the process, last known.
+    -- Last known command name of the process.
     comm,
     -- Thread id.
     tid,
@@ -19,7 +17,7 @@ CREATE VIEW report.slow_calls(
     latency_ms,
     -- What it returned.
     result,
-    -- Name of the error that `result` is; NULL: a success.
+    -- Name of the error in `result`; NULL on success.
     error,
     -- Its arguments as strace shows them. Memory is shown by its address, but for paths and socket addresses.
     arguments

@@ -1,13 +1,12 @@
--- Sockets of each process, by family and type: how many were made, connected and accepted.
+-- Sockets of each process, by family and type: how many were created, connected and accepted.
 --
--- Over the calls socket, connect, accept, bind and listen that returned, and sends that connect (MSG_FASTOPEN). A pair of sockets made by socketpair, and a
--- socket that was passed on or inherited, was made by no such call. Not seen: calls of 32-bit programs and io_uring.
---
--- needs: main.sockets, unfiltered.connects, unfiltered.dissolves
+-- From the calls socket, connect, accept, bind and listen that returned, and sends that connect (MSG_FASTOPEN).
+-- Sockets from socketpair, and sockets that were passed on or inherited, were not created by these calls. Calls of
+-- 32-bit programs and io_uring operations are not seen.
 CREATE VIEW report.sockets(
     -- Process id (thread group id).
     pid,
-    -- Command name, the first in the alphabet of those it had.
+    -- Alphabetically first of its command names.
     comm,
     -- Family, such as AF_INET; NULL if the descriptor was of no socket.
     family,
@@ -27,7 +26,7 @@ CREATE VIEW report.sockets(
     listening,
     -- Calls that failed, of all these.
     errors,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

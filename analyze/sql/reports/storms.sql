@@ -1,14 +1,12 @@
--- Storms of short-lived processes: which command, started by whom, how many.
+-- Storms of short-lived processes: which command, started by whom, and how many.
 --
--- A process is short-lived if it lived less than 1 s; 20 of one name with one parent are a storm. The parent is the
--- process behind it: the nearest ancestor that is not short-lived itself, so that what a build starts by way of shells
--- and compiler drivers counts for the build. CPU time is that of the window, and of short-lived processes only.
---
--- needs: main.processes, unfiltered.processes
+-- A process is short-lived if it lived less than 1 s; 20 with one name and one parent are a storm. The parent is the
+-- nearest ancestor that is not short-lived itself, so that what a build starts through shells and compiler drivers
+-- counts for the build. CPU time is that of the window, and of short-lived processes only.
 CREATE VIEW report.storms(
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Command name of the process behind it, last known; NULL if not known.
+    -- Command name of the process behind it, last known; NULL if unknown.
     parent_comm,
     -- Process id of the process behind it.
     parent_pid,
@@ -22,9 +20,9 @@ CREATE VIEW report.storms(
     peak_per_s,
     -- Median of their lifetimes [ms].
     median_lifetime_ms,
-    -- CPU time of all [s]; NULL if that was not counted for any.
+    -- CPU time of all [s]; NULL if not counted for any.
     cpu_s,
-    -- Of these, processes that exited with another code than 0 or were ended by a signal.
+    -- Of these, processes that exited with a non-zero code or were killed by a signal.
     failed,
     -- `start` of the process behind it [ns].
     parent_start

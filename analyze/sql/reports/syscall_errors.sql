@@ -1,20 +1,18 @@
--- Errors of system calls: which call of which process failed, how often, and with what error.
+-- Errors of system calls: which call of which process failed, how often, and with which error.
 --
--- All calls that failed, counted in the kernel. Some failures are part of a program's way: EAGAIN where nothing is there
--- yet, ENOENT while it searches a path. What the kernel shows a program as EINTR, or hides by a restart, is here under
--- the kernel's own name, such as ERESTARTSYS.
---
--- needs: main.syscall_errors, main.syscall_stats, unfiltered.call_name, unfiltered.processes
+-- All calls that failed, counted in the kernel. Some failures are normal: EAGAIN when there is no data yet, ENOENT
+-- while searching a path. Errors that a program sees as EINTR, or that the kernel hides by restarting the call, have
+-- the kernel's own names here, such as ERESTARTSYS.
 CREATE VIEW report.syscall_errors(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
     -- Name of the error; 'errno_N' if number N has none.
     error,
-    -- Calls that failed so.
+    -- Calls that failed with this error.
     calls,
     -- Share of all calls that this process made of this one [%].
     share_pct,
@@ -22,9 +20,9 @@ CREATE VIEW report.syscall_errors(
     total_s,
     -- Number of the error.
     errno,
-    -- The table of system calls that the number is from, such as 'x86_64'.
+    -- System call table of the number, such as 'x86_64'.
     abi,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

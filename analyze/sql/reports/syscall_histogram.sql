@@ -1,19 +1,17 @@
 -- Latency histogram of each system call.
 --
--- One row for each bucket in use, 8 buckets to a doubling of latency. Calls that never returned, or that an end of the
--- recording cut, have no latency and are left out.
---
--- needs: main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns, unfiltered.call_name
+-- One row per bucket in use, with 8 buckets per doubling of latency. Calls that never returned, or were in flight at
+-- the start or end of the recording, have no latency and are left out.
 CREATE VIEW report.syscall_histogram(
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
-    -- Smallest latency of the bucket [ns].
+    -- Lower limit of the bucket [ns].
     low_ns,
-    -- Smallest latency of the next bucket [ns].
+    -- Upper limit of the bucket [ns], exclusive.
     high_ns,
     -- Calls with a latency from `low_ns` to below `high_ns`.
     calls,
-    -- The table of system calls that the number is from, such as 'x86_64'.
+    -- System call table of the number, such as 'x86_64'.
     abi
 ) AS
 -- Added up first, and then named: named row by row, it takes three times as long.

@@ -1,25 +1,22 @@
 -- Latency histogram of each system call of each process.
 --
--- As the report `syscall_histogram`, for each process apart. A pid that was used again is two processes.
---
--- needs: finding.call_name, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.processes
+-- As `syscall_histogram`, per process. A pid that was reused is two processes.
 CREATE VIEW report.syscall_histogram_by_process(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
-    -- Smallest latency of the bucket [ns].
+    -- Lower limit of the bucket [ns].
     low_ns,
-    -- Smallest latency of the next bucket [ns].
+    -- Upper limit of the bucket [ns], exclusive.
     high_ns,
     -- Calls with a latency from `low_ns` to below `high_ns`.
     calls,
-    -- The table of system calls that the number is from, such as 'x86_64'.
+    -- System call table of the number, such as 'x86_64'.
     abi,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

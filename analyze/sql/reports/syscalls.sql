@@ -1,18 +1,15 @@
--- System calls: how often each was made, how often it failed, and how long it took.
+-- System calls: how often each was made and failed, and how long it took.
 --
--- Over all processes, by name and table of calls. Latency is wall time from entry to return, waiting included, so a
--- sleep counts as much as work. It covers calls that returned; percentiles are within 6.25 % of the true value.
--- A call that was in flight when the recording began is in `in_flight` only. How long calls slept, and were kept from a
--- CPU, is measured; NULL in a trace of version 1.
---
--- needs: main.syscall_stats, main.syscalls_in_flight, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.call_name
+-- Over all processes, by name and call table. Latency is wall time from entry to return, waiting included, so
+-- sleeping counts like work. It covers calls that returned; percentiles are within 6.25 % of the true value. Calls
+-- in flight when the recording started are in `in_flight` only. How long calls slept or waited for a CPU is
+-- measured; NULL in traces of version 1.
 CREATE VIEW report.syscalls(
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
-    -- Calls issued: those that returned, those that will never return, and those in flight at the end.
+    -- Calls issued: returned, never returning, and in flight at the end.
     calls,
-    -- Calls whose result was an error.
+    -- Calls that failed.
     errors,
     -- Sum of the latencies [s].
     total_s,
@@ -28,17 +25,17 @@ CREATE VIEW report.syscalls(
     p999_us,
     -- Largest latency [us].
     max_us,
-    -- How much of `total_s` their threads slept until something happened: an event, data, a time, a lock, a child [s].
+    -- Part of `total_s` spent asleep, waiting for an event, data, a timer, a lock or a child [s].
     slept_s,
-    -- How much of `total_s` they slept so that no signal could have woken them, as for a disk [s].
+    -- Part of `total_s` spent in uninterruptible sleep, such as for a disk [s].
     disk_s,
-    -- How much of `total_s` they were ready to run and waited for a CPU [s].
+    -- Part of `total_s` spent ready to run, waiting for a CPU [s].
     runnable_s,
-    -- Calls among `calls` that will never return, as exit_group.
+    -- Calls among `calls` that never return, such as exit_group.
     no_return,
     -- Calls that were in flight when the recording began, when it ended, or both.
     in_flight,
-    -- The table of system calls that the number is from, such as 'x86_64'.
+    -- System call table of the number, such as 'x86_64'.
     abi
 ) AS
 WITH

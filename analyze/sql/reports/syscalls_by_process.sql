@@ -1,20 +1,16 @@
 -- System calls of each process: how often, with what success, and how long.
 --
--- As the report `syscalls`, for each process apart. A pid that was used again is two processes.
---
--- needs: finding.call_name, finding.ranked_stats, finding.tally, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.processes
--- first rows: finding.tally, finding.ranked_stats
+-- As `syscalls`, per process. A pid that was reused is two processes.
 CREATE VIEW report.syscalls_by_process(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
-    -- Calls issued: those that returned, those that will never return, and those in flight at the end.
+    -- Calls issued: returned, never returning, and in flight at the end.
     calls,
-    -- Calls whose result was an error.
+    -- Calls that failed.
     errors,
     -- Sum of the latencies [s].
     total_s,
@@ -30,19 +26,19 @@ CREATE VIEW report.syscalls_by_process(
     p999_us,
     -- Largest latency [us].
     max_us,
-    -- How much of `total_s` their threads slept until something happened: an event, data, a time, a lock, a child [s].
+    -- Part of `total_s` spent asleep, waiting for an event, data, a timer, a lock or a child [s].
     slept_s,
-    -- How much of `total_s` they slept so that no signal could have woken them, as for a disk [s].
+    -- Part of `total_s` spent in uninterruptible sleep, such as for a disk [s].
     disk_s,
-    -- How much of `total_s` they were ready to run and waited for a CPU [s].
+    -- Part of `total_s` spent ready to run, waiting for a CPU [s].
     runnable_s,
-    -- Calls among `calls` that will never return, as exit_group.
+    -- Calls among `calls` that never return, such as exit_group.
     no_return,
     -- Calls that were in flight when the recording began, when it ended, or both.
     in_flight,
-    -- The table of system calls that the number is from, such as 'x86_64'.
+    -- System call table of the number, such as 'x86_64'.
     abi,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 WITH

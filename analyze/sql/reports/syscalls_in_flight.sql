@@ -1,9 +1,7 @@
--- System calls that an end of the recording cut, longest first.
+-- System calls in flight at the start or end of the recording, longest first.
 --
--- What a process was waiting in when the recording began or ended. How long such a call took in all is not known: it
--- was at least the part that lies in the recording.
---
--- needs: main.syscalls_in_flight
+-- What each process was waiting in when the recording started or ended. The total duration of such a call is
+-- unknown: it is at least the part inside the recording.
 CREATE VIEW report.syscalls_in_flight(
     -- Process id (thread group id).
     pid,
@@ -11,15 +9,15 @@ CREATE VIEW report.syscalls_in_flight(
     comm,
     -- Thread id.
     tid,
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
     -- The end of the recording that cut it: 'start', 'end', or 'both'.
     edge,
-    -- How much of the call lies in the recording [s].
+    -- Part of the call that is inside the recording [s].
     elapsed_s,
-    -- The table of system calls that the number is from, such as 'x86_64'.
+    -- System call table of the number, such as 'x86_64'.
     abi,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
 SELECT

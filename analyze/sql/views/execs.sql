@@ -1,59 +1,57 @@
 -- Programs executed: each successful execve(2) or execveat(2).
 --
--- `comm` is the name after it. Attempts that failed are not here.
---
--- needs: unfiltered.full_path, unfiltered.program_name, windowed.execs
+-- `comm` is the name after the exec. Failed attempts are not included.
 CREATE VIEW execs(
-    -- When it happened; for a row of a snapshot, the moment the snapshot was taken.
+    -- When it happened; for rows of a snapshot, when the snapshot was taken.
     ts,
     -- Process id (thread group id) in the initial pid namespace.
     pid,
     -- Process id of the parent at that moment.
     ppid,
-    -- Command name, at most 15 bytes, as the kernel holds it at that moment.
+    -- Command name at that moment, at most 15 bytes.
     comm,
     -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
     -- \xNN.
     path,
-    -- Arguments of the program, the first being the name it was called by. Bytes that are not UTF-8 are written as
+    -- Arguments of the program, starting with the name it was called by. Bytes that are not UTF-8 are written as
     -- \xNN.
     argv,
-    -- Where `path` starts: 'absolute', at the root of the process; 'cwd', in its current directory; 'dirfd', in
-    -- the directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself;
-    -- 'unresolved', not known.
+    -- What `path` is relative to: 'absolute', the root of the process; 'cwd', its current directory; 'dirfd', the
+    -- directory of a descriptor; 'fd', there is no path, the descriptor is the file itself; 'unresolved', unknown.
     origin,
-    -- The directory that `path` starts from, when the call returned, absolute in its mount namespace, whatever the
-    -- root of the process; of origin 'fd' the file itself. One that was removed ends in ' (deleted)'. Of an absolute
-    -- path the root of the process; NULL if that is the root of the namespace. Else NULL if it is not known.
+    -- The directory that `path` is relative to, at the return, as an absolute path in its mount namespace,
+    -- whatever the root of the process; with origin 'fd' the file itself. Ends in ' (deleted)' if removed. For an
+    -- absolute path, the root of the process; NULL if that is the root of the namespace. NULL if unknown.
     directory,
-    -- The bytes of `directory` where they are not UTF-8; NULL where the text is exactly what it was.
+    -- The bytes of `directory` if they are not UTF-8; NULL if the text is exact.
     directory_bytes,
-    -- The bytes of `path` where they are not UTF-8; NULL where the text is exactly what it was.
+    -- The bytes of `path` if they are not UTF-8; NULL if the text is exact.
     path_bytes,
-    -- Whether `path` was longer than what was recorded.
+    -- Whether `path` was truncated.
     path_truncated,
-    -- Mount namespace that the path is in, by the inode of /proc/PID/ns/mnt: it is another file in another one. NULL
-    -- if not known.
+    -- Mount namespace of the path, as the inode of /proc/PID/ns/mnt: the same path may be another file in another
+    -- namespace. NULL if unknown.
     mount_namespace,
-    -- The file that runs, absolute in its mount namespace, behind all symbolic links: the program itself or, of a
-    -- script, its interpreter. One that was removed ends in ' (deleted)'; one that is in no directory is as
-    -- 'memfd:NAME'. NULL if not known.
+    -- The file that runs, as an absolute path in its mount namespace, after following all symbolic links: the
+    -- program, or the interpreter of a script. Ends in ' (deleted)' if removed; a file in no directory is shown as
+    -- 'memfd:NAME'. NULL if unknown.
     executable,
-    -- The bytes of `executable` where they are not UTF-8; NULL where the text is exactly what it was.
+    -- The bytes of `executable` if they are not UTF-8; NULL if the text is exact.
     executable_bytes,
     -- Device of `executable`, as stat(2) shows it (st_dev), the subvolume's on btrfs; NULL if what stat shows is not
     -- known.
     device,
     -- Its inode (st_ino); NULL as `device` is.
     inode,
-    -- What tells it from other files that had the inode before or have it after; NULL if its file system does not say.
+    -- Generation: distinguishes files that used the same inode one after another; NULL if the file system has none.
     generation,
-    -- Whether `argv` was longer than what was recorded.
+    -- Whether `argv` was truncated.
     argv_truncated,
-    -- What runs `path`, as its first line (#!) or binfmt_misc has it, of several the last; NULL if it runs by itself.
+    -- The interpreter that runs `path`, from its first line (#!) or binfmt_misc; of several, the last. NULL if there
+    -- is none.
     interpreter,
     -- When the process began, since boot (CLOCK_BOOTTIME), rounded down to a 10 ms clock tick as /proc shows it.
-    -- A process is the pair (pid, start): a pid that is used again is another process [ns].
+    -- (pid, start) identifies a process: a reused pid is another process [ns].
     start,
     -- `start` of the parent, so that (ppid, parent_start) is one process [ns].
     parent_start,
@@ -67,9 +65,9 @@ CREATE VIEW execs(
     gid,
     -- Effective group id in the initial user namespace.
     egid,
-    -- Id of the control group that it is in at that moment, in the unified hierarchy (version 2); NULL if not known.
+    -- Id of its control group at that moment, in the unified hierarchy (version 2); NULL if unknown.
     cgroup_id,
-    -- Process id in its own pid namespace, as it sees itself: in a container another than `pid`. NULL if not known.
+    -- Process id in its own pid namespace; differs from `pid` in a container. NULL if unknown.
     ns_pid,
     -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if that is
     -- not known.

@@ -1,8 +1,6 @@
 -- The end of a process, which is the end of its last thread, and what it had used by then.
 --
--- The totals are of the whole recording, also when a window was asked for, and of no time before the recording.
---
--- needs: main.recording, unfiltered.callers, unfiltered.cpu, windowed.exits
+-- The totals are for the whole recording even if a window is selected, and exclude the time before the recording.
 CREATE VIEW exits(
     -- When it happened.
     ts,
@@ -10,27 +8,27 @@ CREATE VIEW exits(
     pid,
     -- Command name when it ended.
     comm,
-    -- What the process passed to exit(2), 0 to 255; NULL if a signal ended it.
+    -- Exit code, 0 to 255; NULL if a signal ended it.
     exit_code,
-    -- The signal that ended the process; NULL if it exited by itself.
+    -- Signal that ended the process; NULL if it exited normally.
     signal,
     -- From the process's start to its end [ns].
     lifetime_ns,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start,
     -- Process id of the parent when it ended.
     ppid,
     -- Real user id.
     uid,
-    -- Whether the kernel marked that a core was dumped.
+    -- Whether a core was dumped, according to the kernel.
     core_dumped,
-    -- CPU time that it used in the recording [ns]; NULL if that was not counted for it.
+    -- CPU time that it used in the recording [ns]; NULL if not counted for it.
     cpu_ns,
-    -- System calls that it made in the recording; NULL if that was not counted for it.
+    -- System calls that it made in the recording; NULL if not counted for it.
     syscalls,
     -- The most resident memory that it had had since its last exec [bytes]; NULL if the kernel does not say.
     peak_rss_bytes,
-    -- Id of the control group that it was in when it ended; NULL if not known.
+    -- Id of the control group that it was in when it ended; NULL if unknown.
     cgroup_id
 ) AS
 WITH

@@ -1,4 +1,4 @@
--- What one CPU did since the snapshot before.
+-- What one CPU did since the previous snapshot.
 --
 -- Idle, busy, stolen and offline time add up to the time between the snapshots.
 --

@@ -1,71 +1,69 @@
 -- Calls that open a file, when they returned.
 --
--- Calls open, openat, openat2 and creat of 64-bit programs. Opens by io_uring are no system calls and are not here;
--- `syscall_stats` counts io_uring_enter.
---
--- needs: unfiltered.file_name, unfiltered.full_path, windowed.opens
+-- Calls of open, openat, openat2 and creat by 64-bit programs. Opens by io_uring are not system calls and not
+-- included; `syscall_stats` counts io_uring_enter.
 CREATE VIEW opens(
-    -- When it happened; for a row of a snapshot, the moment the snapshot was taken.
+    -- When it happened; for rows of a snapshot, when the snapshot was taken.
     ts,
     -- Process id (thread group id) in the initial pid namespace.
     pid,
-    -- When the process began, since boot [ns].
-    -- A process is the pair (pid, start): a pid that is used again is another process [ns].
+    -- Start time of the process, since boot [ns].
+    -- (pid, start) identifies a process: a reused pid is another process [ns].
     start,
     -- Thread id in the initial pid namespace.
     tid,
     -- Real user id in the initial user namespace.
     uid,
-    -- Command name, at most 15 bytes, as the kernel holds it at that moment.
+    -- Command name at that moment, at most 15 bytes.
     comm,
     -- System call number, in the table of `abi`; NULL if it was in no table.
     nr,
-    -- The table that the number is from: an architecture's name, such as 'x86_64' or 'i386'.
+    -- System call table of the number, named by architecture, such as 'x86_64' or 'i386'.
     abi,
     -- Name of the system call, looked up on the recording machine.
     syscall,
-    -- What the call returned: 0 or more is a success, below 0 an error's number.
+    -- Return value: 0 or more is success, below 0 a negative error number.
     result,
-    -- Name of the error that `result` is, such as 'ENOENT'; NULL: a success.
+    -- Name of the error in `result`, such as 'ENOENT'; NULL on success.
     error,
     -- From the call's entry to its return [ns].
     latency_ns,
-    -- Flags as they were passed, numbers of the recorded machine; NULL if the call takes none.
+    -- Flags as passed, with the recorded machine's values; NULL if the call takes none.
     flags,
-    -- Permissions as they were passed, before the umask; NULL if the call takes none.
+    -- Permissions as passed, before the umask; NULL if the call takes none.
     mode,
-    -- The descriptor that `path` starts from, as it was passed, or of the file itself where the call takes no
-    -- path; NULL: the current directory.
+    -- The descriptor that `path` is relative to, as passed, or the descriptor of the file if the call takes no path;
+    -- NULL for the current directory.
     dirfd,
-    -- Where `path` starts: 'absolute', at the root of the process; 'cwd', in its current directory; 'dirfd', in
-    -- the directory of a descriptor; 'fd', there is no path, and the descriptor is of the file itself;
-    -- 'unresolved', not known.
+    -- What `path` is relative to: 'absolute', the root of the process; 'cwd', its current directory; 'dirfd', the
+    -- directory of a descriptor; 'fd', there is no path, the descriptor is the file itself; 'unresolved', unknown.
     origin,
-    -- The directory that `path` starts from, when the call returned, absolute in its mount namespace, whatever the
-    -- root of the process; of origin 'fd' the file itself. One that was removed ends in ' (deleted)'. Of an absolute
-    -- path the root of the process; NULL if that is the root of the namespace. Else NULL if it is not known.
+    -- The directory that `path` is relative to, at the return, as an absolute path in its mount namespace,
+    -- whatever the root of the process; with origin 'fd' the file itself. Ends in ' (deleted)' if removed. For an
+    -- absolute path, the root of the process; NULL if that is the root of the namespace. NULL if unknown.
     directory,
-    -- The bytes of `directory` where they are not UTF-8; NULL where the text is exactly what it was.
+    -- The bytes of `directory` if they are not UTF-8; NULL if the text is exact.
     directory_bytes,
     -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
     -- \xNN.
     path,
-    -- The bytes of `path` where they are not UTF-8; NULL where the text is exactly what it was.
+    -- The bytes of `path` if they are not UTF-8; NULL if the text is exact.
     path_bytes,
-    -- Whether `path` was longer than what was recorded.
+    -- Whether `path` was truncated.
     path_truncated,
-    -- Mount namespace that the path is in, by the inode of /proc/PID/ns/mnt: it is another file in another one. NULL
-    -- if not known.
+    -- Mount namespace of the path, as the inode of /proc/PID/ns/mnt: the same path may be another file in another
+    -- namespace. NULL if unknown.
     mount_namespace,
     -- Device of the opened file, as stat(2) shows it (st_dev), the subvolume's on btrfs; NULL if there is none, or
     -- what stat shows is not known. In traces of version 1: of its superblock, as the kernel numbers it,
     -- major·2^20 + minor.
     device,
-    -- Its inode (st_ino), behind all symbolic links; NULL as `device` is.
+    -- Inode of the file (st_ino), after following all symbolic links; NULL when `device` is.
     inode,
-    -- What tells it from other files that had the inode before or have it after; NULL if its file system does not say.
+    -- Generation: distinguishes files that used the same inode one after another; NULL if the file system has none.
     generation,
-    -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if that is not known.
+    -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if
+    -- unknown.
     full_path,
     -- `full_path`, or `path` if that is not known; in another mount namespace than the recorder's with that before it,
     -- as 'mnt:[4026532208]:/etc/passwd'.

@@ -1,61 +1,58 @@
--- Every process that was there in the window, with what it used and called in the window.
+-- Every process that existed in the window, with what it used and called in the window.
 --
--- One row for each (pid, start). A process that began and ended outside the window is left out. CPU time and system
--- calls are counted from snapshot to snapshot, so a window counts the snapshots that lie in it.
---
--- needs: main.cpu, main.recording, main.syscalls_in_flight, unfiltered.selected, windowed.callers
--- kept: window
+-- One row per (pid, start). Processes that began and ended outside the window are left out. CPU time and system
+-- calls are counted per snapshot, so a window covers the snapshots inside it.
 CREATE VIEW processes(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start,
-    -- Parent's process id: who forked it or, if it is older than the recording, its parent when first seen.
+    -- Parent's process id: the process that forked it or, if older than the recording, its parent when first seen.
     ppid,
     -- `start` of that parent [ns].
     parent_start,
-    -- Command name of that parent, last known.
+    -- Last known command name of that parent.
     parent_comm,
-    -- Real user id, last known.
+    -- Last known real user id.
     uid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- The program that it ran last, as `program` of the view `execs`; of a script that was running when the recording
     -- began its interpreter; NULL if it ran that of its parent all its life.
     path,
     -- Arguments of that program.
     argv,
-    -- Whether `argv` was longer than what was recorded.
+    -- Whether `argv` was truncated.
     argv_truncated,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- When it began: exact if its fork was recorded, else `start` as wall clock.
+    -- When it began: exact if its fork was recorded, otherwise `start` as wall clock time.
     started,
-    -- When it ended; NULL while it lives at the end of the recording, or if its end was not recorded.
+    -- When it ended; NULL if it was alive at the end of the recording, or its end was not recorded.
     ended,
     -- From its start to its end [ns]; NULL if `ended` is.
     lifetime_ns,
-    -- What it passed to exit(2), 0 to 255; NULL if a signal ended it.
+    -- Exit code, 0 to 255; NULL if a signal ended it.
     exit_code,
-    -- The signal that ended it; NULL if it exited by itself.
+    -- Signal that ended it; NULL if it exited normally.
     signal,
     -- Whether a core was dumped.
     core_dumped,
-    -- CPU time that it used in the window [ns]; NULL if that was not counted for it.
+    -- CPU time that it used in the window [ns]; NULL if not counted for it.
     cpu_ns,
-    -- System calls that it made in the window, those in flight at the end included; NULL if that was not counted for it.
+    -- System calls it made in the window, including those in flight at the end; NULL if not counted for it.
     syscalls,
-    -- Whether it was alive when the recording began.
+    -- Whether it was alive at the start of the recording.
     alive_at_start,
-    -- Whether it was alive when the recording ended.
+    -- Whether it was alive at the end of the recording.
     alive_at_end,
-    -- Whether it is a thread of the kernel; NULL if it was alive at neither end.
+    -- Whether it is a kernel thread; NULL if it was alive neither at the start nor at the end.
     kernel_thread,
     -- Whether it is the recorder itself.
     is_recorder,
     -- Id of the control group that it was last seen in, in the unified hierarchy.
     cgroup_id,
-    -- Path of that group; NULL if its name is not known.
+    -- Path of that group; NULL if its name is unknown.
     cgroup,
     -- Process id in its own pid namespace, as it sees itself: in a container another than `pid`.
     ns_pid

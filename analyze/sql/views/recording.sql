@@ -1,6 +1,6 @@
 -- The recording itself, in one row.
 --
--- What the trace's metadata says that other views need, and the window that was asked for.
+-- What other views need from the trace's metadata, and the selected window.
 CREATE VIEW recording(
     -- First instant of the recording.
     started,

@@ -1,13 +1,11 @@
--- Each snapshot: when it was taken, and how long after the one before.
+-- Each snapshot: when it was taken, and how long after the previous one.
 --
--- The first is counted from the start of the recording, and its end is a snapshot too. What `cpu`, `syscall_stats` and
--- other kinds count at `ts` they counted in that time.
---
--- needs: main.recording, unfiltered.clocks
+-- The first interval begins at the start of the recording, and the end of the recording is a snapshot too. Counts of
+-- `cpu`, `syscall_stats` and other kinds at `ts` are for that interval.
 CREATE VIEW snapshots(
     -- When it was taken.
     ts,
-    -- Time since the snapshot before [ns].
+    -- Time since the previous snapshot [ns].
     interval_ns
 ) AS
 WITH

@@ -1,28 +1,26 @@
 -- The rows of `syscall_stats` with a name for every call and the limits of every bucket.
 --
--- A bucket of more than 273 years (487 and above) is damage and has no limits.
---
--- needs: main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns, unfiltered.call_name
+-- A bucket above 273 years (487 and above) is damage and has no limits.
 CREATE VIEW syscall_latencies(
     -- When the snapshot was taken.
     ts,
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns].
+    -- Start time of the process, since boot [ns].
     start,
-    -- The table of system calls that the number is from, such as 'x86_64'.
+    -- System call table of the number, such as 'x86_64'.
     abi,
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
     -- Whether the calls returned.
     returned,
-    -- Smallest latency of the bucket [ns].
+    -- Lower limit of the bucket [ns].
     low_ns,
-    -- Smallest latency of the next bucket [ns].
+    -- Upper limit of the bucket [ns], exclusive.
     high_ns,
-    -- Calls that returned, or will never return.
+    -- Calls that returned, or never return.
     calls,
-    -- Calls among them whose result was an error.
+    -- Calls among them that failed.
     errors,
     -- Sum of their latencies [ns].
     total_ns,

@@ -1,6 +1,6 @@
--- Every process that the trace knows of, whatever window or process was asked for.
+-- Every process in the trace, whatever window or process is selected.
 --
--- One row for each (pid, start) of any row. What was lost is NULL. Pid 0, '(other)', is all processes together that found
+-- One row per (pid, start) of any row. Lost values are NULL. Pid 0, '(other)', stands for all processes that found
 -- no room in a full map.
 --
 -- needs: main.recording, unfiltered.callers, unfiltered.cgroup_paths, unfiltered.cpu, unfiltered.execs,
@@ -10,50 +10,50 @@
 CREATE VIEW unfiltered.processes(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns].
+    -- Start time of the process, since boot [ns].
     start,
-    -- Parent's process id: who forked it or, if it is older than the recording, its parent when first seen.
+    -- Parent's process id: the process that forked it or, if older than the recording, its parent when first seen.
     ppid,
     -- `start` of that parent [ns]; of the youngest process with its pid that is not younger than the child, where no fork says it.
     parent_start,
-    -- Command name of that parent, last known.
+    -- Last known command name of that parent.
     parent_comm,
-    -- Real user id, last known.
+    -- Last known real user id.
     uid,
-    -- Command name, last known.
+    -- Last known command name.
     comm,
     -- The program that it ran last, as `program` of the view `execs`; of a script that was running when the recording
     -- began its interpreter; NULL if it ran that of its parent all its life.
     path,
     -- Arguments of that program.
     argv,
-    -- Whether `argv` was longer than what was recorded.
+    -- Whether `argv` was truncated.
     argv_truncated,
-    -- Arguments of the program that it ran last, else its path, else its name in brackets; ends in ' ...' if cut.
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- When it began: exact if its fork was recorded, else `start` as wall clock.
+    -- When it began: exact if its fork was recorded, otherwise `start` as wall clock time.
     started,
-    -- When it ended; NULL while it lives at the end of the recording, or if its end was not recorded.
+    -- When it ended; NULL if it was alive at the end of the recording, or its end was not recorded.
     ended,
     -- From its start to its end [ns]; NULL if `ended` is.
     lifetime_ns,
-    -- What it passed to exit(2), 0 to 255; NULL if a signal ended it.
+    -- Exit code, 0 to 255; NULL if a signal ended it.
     exit_code,
-    -- The signal that ended it; NULL if it exited by itself.
+    -- Signal that ended it; NULL if it exited normally.
     signal,
     -- Whether a core was dumped.
     core_dumped,
-    -- Whether it was alive when the recording began.
+    -- Whether it was alive at the start of the recording.
     alive_at_start,
-    -- Whether it was alive when the recording ended.
+    -- Whether it was alive at the end of the recording.
     alive_at_end,
-    -- Whether it is a thread of the kernel; NULL if it was alive at neither end.
+    -- Whether it is a kernel thread; NULL if it was alive neither at the start nor at the end.
     kernel_thread,
     -- Whether it is the recorder itself.
     is_recorder,
     -- Id of the control group that it was last seen in, in the unified hierarchy.
     cgroup_id,
-    -- Path of that group; NULL if its name is not known.
+    -- Path of that group; NULL if its name is unknown.
     cgroup,
     -- Process id in its own pid namespace, as it sees itself: in a container another than `pid`.
     ns_pid
