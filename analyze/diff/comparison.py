@@ -99,7 +99,7 @@ class Comparison:
         said = missing(section, self.before["kinds"], self.after["kinds"])
         in_both, commands = self.commands(section.name)
         if not said and commands and not in_both:
-            return "no command that it is about is in both recordings"
+            return "none of its commands is in both recordings"
         return said
 
     def commands(self, name: str) -> tuple[int, int]:
@@ -243,7 +243,7 @@ def _tables(trace: Trace) -> dict[str, pa.Table]:
                 room -= batch.nbytes
                 if room < 0:
                     raise BrokenTrace(
-                        f"{one_line(str(trace.source.path))}: has more than can be compared in memory; "
+                        f"{one_line(str(trace.source.path))}: is too large to compare in memory; "
                         "compare a part of it with --since and --until"
                     )
             found[name] = pa.Table.from_batches(batches, reader.schema)

@@ -54,9 +54,9 @@ def _empty(before: Trace, after: Trace, length_s: tuple[float, float]) -> list[s
     out = []
     for name, trace, length in (("BEFORE", before, length_s[0]), ("AFTER", after, length_s[1])):
         if not sum(trace.metadata["rows"].values()):
-            out.append(f"{name} holds no rows")
+            out.append(f"{name} has no rows")
         elif length <= 0:
-            out.append(f"{name} holds nothing in the window that was asked for: no rate can be known")
+            out.append(f"{name} has no rows in the selected window: rates are unknown")
     return out
 
 
@@ -66,7 +66,7 @@ def _losses(before: Recording, after: Recording) -> list[str]:
         if info["losses"]:
             parts = [f"{loss['cause']} {loss['place']} {loss['lost']:,}" for loss in info["losses"][:4]]
             more = f" and {len(info['losses']) - 4} more" if len(info["losses"]) > 4 else ""
-            out.append(f"{name} lost {', '.join(parts)}{more}: what is missing may look like a difference")
+            out.append(f"{name} lost {', '.join(parts)}{more}: missing rows may look like a difference")
     return out
 
 
@@ -80,10 +80,10 @@ def _asked(before: Recording, after: Recording) -> list[str]:
         out += _pair("processes recorded", describe.chosen(before) or "all", describe.chosen(after) or "all")
     if followed_to_the_end(before) != followed_to_the_end(after):
         which = "BEFORE" if followed_to_the_end(before) else "AFTER"
-        out.append(f"only {which} is one run of a command: rates are for each second")
+        out.append(f"only {which} is one run of a command: rates are per second")
     elif before["command"] is not None and after["command"] is not None:
         if before["command"] != after["command"]:
-            out.append("the commands that were followed are not the same")
+            out.append("the followed commands differ")
         out += _pair("exit status", before["command_status"], after["command_status"])
     return out + _pair("interval", f"{before['interval_s']:g} s", f"{after['interval_s']:g} s")
 
@@ -120,9 +120,7 @@ def _busy(busy_pct: tuple[float | None, float | None]) -> list[str]:
     names = [n for n, pct in zip(("BEFORE", "AFTER"), busy_pct, strict=True) if pct is not None and pct >= BUSY_PCT]
     if not names:
         return []
-    return [
-        f"the CPUs were hardly idle in {' and '.join(names)}: latencies hold waiting for a CPU, for whatever else ran"
-    ]
+    return [f"the CPUs were hardly idle in {' and '.join(names)}: latencies include waits for a CPU"]
 
 
 def _time(before: Recording, after: Recording, length_s: tuple[float, float]) -> list[str]:
@@ -130,7 +128,7 @@ def _time(before: Recording, after: Recording, length_s: tuple[float, float]) ->
     short, long = sorted(length_s)
     if short > 0 and long / short > SPAN_RATIO and not (followed_to_the_end(before) and followed_to_the_end(after)):
         out.append(
-            f"spans: {length_s[0]:.3g} s before, {length_s[1]:.3g} s after: what is rare may be in the longer one only"
+            f"spans: {length_s[0]:.3g} s before, {length_s[1]:.3g} s after: rare events may be in the longer one only"
         )
     few = [
         name

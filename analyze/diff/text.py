@@ -147,10 +147,10 @@ def write_json(found: Comparison, chosen: tuple[Section, ...], limit: int | None
 def method(found: Comparison) -> str:
     """The line that says what counts as a change."""
     return (
-        f"Changed: by {found.options.min_change_pct:g} % or more, and more than what varies inside of these recordings "
-        f"(of all changes at most {100 * found.level:g} % by chance). {UNPROVEN} after a ratio: not proven, it may be "
-        f"chance; {SAME}: alike on both sides, as far as it is shown. Rates and times are for each "
-        f"{'second' if found.per == 's' else 'run'}. How much runs vary, two recordings cannot tell: record more."
+        f"A change is {found.options.min_change_pct:g} % or more, and beyond the variation inside these recordings "
+        f"(at most {100 * found.level:g} % of all changes are chance). {UNPROVEN} after a ratio: not significant; "
+        f"{SAME}: the same on both sides, as printed. Rates and times are per "
+        f"{'second' if found.per == 's' else 'run'}. Two recordings cannot show how much runs vary: record more."
     )
 
 
@@ -170,9 +170,9 @@ def table_of(found: Comparison, section: Section, limit: int | None) -> tuple[st
         in_both, commands = found.commands(section.name)
         are = "is" if in_both == 1 else "are"
         part = f"; {in_both:,} of {commands:,} commands {are} in both" if in_both < commands else ""
-        told = f"no difference{' that is proven' if total and section.name in CALLED else ''}{part}"
+        told = f"no {'significant ' if total and section.name in CALLED else ''}difference{part}"
     elif section.name in CALLED and total > changes:
-        told += f", {total - changes} more not proven"
+        told += f", {total - changes} more not significant"
     rows = found.rows(section.name) if limit is None else found.rows(section.name).limit(limit)
     table: list[tuple[Value, ...]] = [cells(row, found.per) for row in Result.of(rows).records()]
     whole = tuple(isinstance(cell, Change) for cell in table[0]) if table else ()

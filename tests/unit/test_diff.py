@@ -92,13 +92,13 @@ def test_an_empty_trace_and_one_of_one_row(tmp_path: Path, rows: list[Row]) -> N
         for comparison in (other, back):
             for section in sections():
                 comparison.rows(section.name).fetchall()
-        assert any("BEFORE holds no rows" in n for n in other.notes) == (not rows)
-        assert any("AFTER holds no rows" in n for n in back.notes) == (not rows)
+        assert any("BEFORE has no rows" in n for n in other.notes) == (not rows)
+        assert any("AFTER has no rows" in n for n in back.notes) == (not rows)
 
 
 def test_a_window_with_nothing_in_it(tmp_path: Path) -> None:
     with found(tmp_path, everything(), everything(), part_after={"since": "+50"}) as nothing:
-        assert any("AFTER holds nothing in the window" in n for n in nothing.notes)
+        assert any("AFTER has no rows in the selected window" in n for n in nothing.notes)
         (read,) = [r for r in records(nothing, "syscalls") if r["syscall"] == "read"] or [None]
         assert read is None  # of no time there is no rate, and so no change of it
         for section in sections():
@@ -181,10 +181,10 @@ def test_what_is_not_proven_is_shown_apart(
         rows = [process(7, "db"), *steady(7, "read", 100), calls(at(5), 7, born(0), "fdatasync", SLOW, count)]
         paths.append(str(traces.write(tmp_path / f"{name}.parquet", rows)))
     _, out, _ = in_process(monkeypatch, capsys, "diff", *paths, "syscalls_by_command")
-    assert "System calls by command: no difference that is proven\n" in out
+    assert "System calls by command: no significant difference\n" in out
     (line,) = [line for line in out.splitlines() if line.startswith("db ")]
     assert line.split()[1] == "fdatasync" and " 4 → 16 ×4.0?" in line
-    assert "? after a ratio: not proven" in out
+    assert "? after a ratio: not significant" in out
     status, out, _ = in_process(monkeypatch, capsys, "diff", *paths, "--exit-code", "--format", "json")
     assert (status, json.loads(out)["changes"]["syscalls"]) == (0, 0)
 
@@ -750,7 +750,7 @@ def test_what_shares_no_command_is_not_compared(tmp_path: Path) -> None:
     before = [process(7, "app"), *steady(7, "read", 10)]
     after = [process(9, "other"), *steady(9, "read", 10)]
     with found(tmp_path, before, after) as comparison:
-        reason = "no command that it is about is in both recordings"
+        reason = "none of its commands is in both recordings"
         assert comparison.missing("syscalls_by_command") == reason
         title, _, rows = text.table_of(comparison, next(s for s in sections() if s.name == "syscalls_by_command"), None)
         assert (title, rows) == (f"System calls by command: not compared, {reason}", 0)

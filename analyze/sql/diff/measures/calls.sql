@@ -14,7 +14,7 @@ CREATE VIEW measures.calls(
     calls_before,
     -- The same, after.
     calls_after,
-    -- Calls among them whose result was an error.
+    -- Calls among them that failed.
     errors_before,
     -- The same, after.
     errors_after,

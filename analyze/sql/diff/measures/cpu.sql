@@ -2,13 +2,13 @@
 --
 -- Of the commands that are in both recordings.
 CREATE VIEW measures.cpu(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
     -- CPU time [s].
     cpu_before_s,
     -- The same, after.
     cpu_after_s,
-    -- Time ready to run and waiting for a CPU [s]; NULL if the kernel does not count it.
+    -- Time waiting for a CPU [s]; NULL if the kernel does not count it.
     wait_before_s,
     -- The same, after.
     wait_after_s,

@@ -2,17 +2,17 @@
 --
 -- Of the commands of which processes ended in both recordings.
 CREATE VIEW measures.exits(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
-    -- What they passed to exit(2); NULL if a signal ended them.
+    -- Exit code; NULL if a signal ended them.
     exit_code,
-    -- The signal that ended them; NULL if they exited by themselves.
+    -- Signal that ended them; NULL if they exited normally.
     signal,
-    -- Processes that ended so.
+    -- Processes that ended this way.
     processes_before,
     -- The same, after.
     processes_after,
-    -- Processes that ended at all.
+    -- All processes that ended.
     ended_before,
     -- The same, after.
     ended_after

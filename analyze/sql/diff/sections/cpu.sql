@@ -1,26 +1,26 @@
 -- CPU time by command
 --
--- Of the commands that are in both recordings, that which changed most first. A change counts from 5 ms in a second or
--- 10 ms in a run. Of one run no significance is known, and the size of the change decides; so it is in a recording of less than two
+-- Commands in both recordings, largest change first. A change must be at least 5 ms per second or 10 ms per run. For
+-- single runs significance is unknown, so the size of the change decides; likewise for recordings of less than two
 -- intervals, where only a factor of two counts.
 CREATE VIEW diff.cpu(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
     -- Whether it changed.
     changed,
-    -- CPU time for each second, or for each run [s].
+    -- CPU time per second, or per run [s].
     cpu_before_s,
     -- The same, after.
     cpu_after_s,
-    -- Time ready to run and waiting for a CPU, for each second or each run [s]; NULL if the kernel does not count it.
+    -- Time waiting for a CPU, per second or per run [s]; NULL if the kernel does not count it.
     wait_before_s,
     -- The same, after.
     wait_after_s,
-    -- Processes that were there.
+    -- Processes that existed.
     processes_before,
     -- The same, after.
     processes_after,
-    -- False discovery rate at which the change of CPU time counts; NULL if it cannot be known.
+    -- False discovery rate at which the change in CPU time counts; NULL if unknown.
     cpu_q
 ) AS
 WITH

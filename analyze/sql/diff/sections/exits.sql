@@ -1,23 +1,23 @@
 -- Exit codes
 --
--- How processes ended, of commands of which some ended in both recordings: ways to end that are in one recording only, and
--- ways of which the share changed.
+-- How processes ended, for commands of which some ended in both recordings: ways to end that only one recording has,
+-- and ways whose share changed.
 CREATE VIEW diff.exits(
     -- 'new', 'gone', 'more' or 'fewer'; NULL if none of them.
     changed,
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
-    -- What they passed to exit(2); NULL if a signal ended them.
+    -- Exit code; NULL if a signal ended them.
     exit_code,
-    -- The signal that ended them; NULL if they exited by themselves.
+    -- Signal that ended them; NULL if they exited normally.
     signal,
-    -- Processes that ended so.
+    -- Processes that ended this way.
     processes_before,
-    -- Processes of the command that ended at all.
+    -- All processes of the command that ended.
     ended_before,
-    -- Processes that ended so, after.
+    -- Processes that ended this way, after.
     processes_after,
-    -- Processes of the command that ended at all, after.
+    -- All processes of the command that ended, after.
     ended_after,
     -- False discovery rate at which the change of the share counts.
     exits_q

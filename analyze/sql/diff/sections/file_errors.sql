@@ -1,16 +1,16 @@
 -- Failing files
 --
--- Paths that could not be opened or changed in one recording and did not fail so in the other, by commands that are in
--- both; first those that could be opened in the other, last what is a view into the kernel, as below /proc. Paths that differ only in numbers, or in the letters of a temporary
--- file's name, are one line.
+-- Paths that could not be opened or changed in one recording and did not fail this way in the other, by commands in
+-- both. Paths that the other recording could open come first, views into the kernel, such as /proc, last. Paths that
+-- differ only in digits, or in the letters of a temporary file's name, share a line.
 CREATE VIEW diff.file_errors(
     -- 'new' or 'gone'.
     changed,
-    -- The path, or one of those that differ only in numbers, the first in the alphabet.
+    -- The path, or the alphabetically first of those that differ only in digits.
     path,
     -- Name of the error.
     error,
-    -- Calls that failed so.
+    -- Calls that failed with this error.
     failed_before,
     -- The same, after.
     failed_after,
@@ -20,7 +20,7 @@ CREATE VIEW diff.file_errors(
     succeeded_after,
     -- Paths in this line.
     paths,
-    -- A command that made the calls, the first in the alphabet.
+    -- A command that made the calls, the alphabetically first.
     command,
     -- Commands that made them.
     commands

@@ -1,12 +1,12 @@
 -- Files
 --
--- Files that were opened or changed in one recording only, by commands that are in both, the busiest first. Paths that
--- differ only in numbers, or in the letters of a temporary file's name, are one line. What is no file, but a view into
--- the kernel, as below /proc and /sys, terminals and /dev/null, is left out.
+-- Files that were opened or changed in only one recording, by commands in both, busiest first. Paths that differ only
+-- in digits, or in the letters of a temporary file's name, share a line. Views into the kernel, such as /proc and
+-- /sys, terminals and /dev/null are left out.
 CREATE VIEW diff.files(
     -- 'new' or 'gone'.
     changed,
-    -- The path, or one of those that differ only in numbers, the first in the alphabet.
+    -- The path, or the alphabetically first of those that differ only in digits.
     path,
     -- Calls that opened or changed it.
     calls_before,
@@ -14,7 +14,7 @@ CREATE VIEW diff.files(
     calls_after,
     -- Paths in this line.
     paths,
-    -- A command that made the calls, the first in the alphabet.
+    -- A command that made the calls, the alphabetically first.
     command,
     -- Commands that made them.
     commands

@@ -1,17 +1,17 @@
 -- Memory by command
 --
--- The most resident memory that one process of the command had: at a snapshot or, of a process that began and ended in
--- the recording, ever. Of the commands of which it is known in both recordings; a change counts from 1 MiB.
+-- Largest resident memory of one process of the command: at a snapshot or, for a process that began and ended in the
+-- recording, its peak. Commands for which it is known in both recordings; a change must be at least 1 MiB.
 CREATE VIEW diff.memory(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
     -- Whether it changed.
     changed,
-    -- The most resident memory of one process [MiB].
+    -- Largest resident memory of one process [MiB].
     peak_before_mib,
     -- The same, after.
     peak_after_mib,
-    -- Processes of which it is known.
+    -- Processes for which it is known.
     processes_before,
     -- The same, after.
     processes_after

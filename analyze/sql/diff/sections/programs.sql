@@ -1,21 +1,21 @@
 -- Programs
 --
--- Commands that are in one recording only, and those whose program was executed from another place, that with most CPU
--- time first. Threads of the kernel are left out.
+-- Commands that only one recording has, and those executed from a different path, by CPU time. Kernel threads are
+-- left out.
 CREATE VIEW diff.programs(
     -- 'new', 'gone' or 'moved'; NULL if neither.
     changed,
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
-    -- Processes that were there; 0 if there were none.
+    -- Processes that existed; 0 if there were none.
     processes_before,
     -- The same, after.
     processes_after,
-    -- CPU time for each second, or for each run [s]; NULL if that was not counted, or there were no processes.
+    -- CPU time per second, or per run [s]; NULL if that was not counted, or there were no processes.
     cpu_before_s,
     -- The same, after.
     cpu_after_s,
-    -- The first path in the alphabet from which it was executed in the recording; NULL if it was not, or
+    -- Alphabetically first path from which it was executed in the recording; NULL if it was not, or
     -- not by a path from the root.
     path_before,
     -- The same, after.

@@ -1,24 +1,24 @@
 -- System calls by command
 --
--- Of the commands that are in both recordings. The time that calls took changed most in the first line. Calls that
--- receive from a socket come after the others, then those that mostly wait, and last a wait for a child: how long they take
--- says what others do, which has lines of its own. Below what changed are calls that took twice as long in all or half, by
--- 10 ms in a second or run, of which nothing is proven. Latency is wall time, waiting included; a change of it counts if
--- the calls took 0.1 ms more or less in a second, or in a run. Percentiles are within 6.25 % of the true value.
+-- Commands in both recordings. The largest change in total time comes first. Calls that receive from a socket come
+-- after the others, then those that mostly wait, and waits for children last: their time depends on others, which
+-- have lines of their own. Below the changes are calls whose total time doubled or halved, by at least 10 ms per
+-- second or run, but not significantly. Latency is wall time, waiting included; a change must be at least 0.1 ms per
+-- second or per run. Percentiles are within 6.25 % of the true value.
 CREATE VIEW diff.syscalls_by_command(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
-    -- Name of the call: 'syscall_N' if number N has none, 'unknown' if there was no number.
+    -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
-    -- What changed, of 'rate', 'p50', 'p99' and 'errors'; empty if nothing did.
+    -- Which of 'rate', 'p50', 'p99' and 'errors' changed; empty if none.
     changed,
-    -- What differs by as much, but is not proven to be more than chance, of the same four.
+    -- Which of these differ as much, but not significantly.
     unproven,
-    -- Sum of the latencies for each second, or for each run [s].
+    -- Sum of the latencies per second, or per run [s].
     time_before_s,
     -- The same, after.
     time_after_s,
-    -- Calls for each second, or for each run.
+    -- Calls per second, or per run.
     rate_before,
     -- The same, after.
     rate_after,
@@ -30,25 +30,25 @@ CREATE VIEW diff.syscalls_by_command(
     p99_before_us,
     -- The same, after.
     p99_after_us,
-    -- Calls whose result was an error [%]; NULL if there were no calls.
+    -- Share of calls that failed [%]; NULL if there were no calls.
     errors_before_pct,
     -- The same, after.
     errors_after_pct,
-    -- Calls that returned or never will.
+    -- Calls that returned or never return.
     calls_before,
     -- The same, after.
     calls_after,
-    -- Probability that a call of AFTER is slower than one of BEFORE, a tie counting half; NULL if there is none.
+    -- Probability that a call of AFTER is slower than one of BEFORE, ties counting half; NULL if there are no calls.
     slower,
-    -- False discovery rate at which the change of the rate counts; NULL if it cannot be known.
+    -- False discovery rate at which the change in rate counts; NULL if unknown.
     rate_q,
-    -- The same of the order of latencies, which decides on p50.
+    -- Same, for the order of latencies, which decides on p50.
     p50_q,
-    -- The same of the share of calls above the lesser p99, which decides on p99.
+    -- Same, for the share of calls above the lower p99, which decides on p99.
     p99_q,
-    -- The same of the share of errors.
+    -- Same, for the share of errors.
     errors_q,
-    -- The table of system calls that it is from, of others than 64-bit programs such as 'i386'; NULL for theirs.
+    -- System call table if not that of 64-bit programs, such as 'i386'; NULL otherwise.
     abi
 ) AS
 WITH

@@ -1,26 +1,22 @@
 -- System calls of a side, by command, call, block of time and latency bucket.
 --
--- Calls that returned or never will. Those that an end of the recording cut are not in it.
---
--- needs: diff.named, diff.span, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.call_name
--- kept: window
+-- Calls that returned or never return. Those that an end of the recording cut are not in it.
 CREATE VIEW diff.cells(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
     -- Name of the call.
     syscall,
-    -- The table of system calls that it is from, of others than 64-bit programs such as 'i386'; NULL for theirs.
+    -- System call table if not that of 64-bit programs, such as 'i386'; NULL otherwise.
     abi,
     -- The block of time.
     block,
-    -- Smallest latency of the bucket [ns]; NULL: the calls never returned.
+    -- Lower limit of the bucket [ns]; NULL: the calls never returned.
     low_ns,
-    -- Smallest latency of the next bucket [ns].
+    -- Upper limit of the bucket [ns], exclusive.
     high_ns,
     -- Calls.
     calls,
-    -- Calls among them whose result was an error.
+    -- Calls among them that failed.
     errors,
     -- Sum of the latencies [ns].
     total_ns,

@@ -5,13 +5,13 @@
 -- needs: diff.named, diff.span, main.cpu
 -- kept: window
 CREATE VIEW diff.cpu(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
     -- The block of time.
     block,
     -- CPU time [s].
     cpu_s,
-    -- Time ready to run and waiting for a CPU [s]; NULL if the kernel does not count it.
+    -- Time waiting for a CPU [s]; NULL if the kernel does not count it.
     wait_s
 ) AS
 SELECT

@@ -5,13 +5,13 @@
 -- needs: diff.named, main.exits
 -- kept: window
 CREATE VIEW diff.exits(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
-    -- What they passed to exit(2); NULL if a signal ended them.
+    -- Exit code; NULL if a signal ended them.
     exit_code,
-    -- The signal that ended them; NULL if they exited by themselves.
+    -- Signal that ended them; NULL if they exited normally.
     signal,
-    -- Processes that ended so.
+    -- Processes that ended this way.
     processes
 ) AS
 SELECT n.command, e.exit_code, e.signal, COUNT(*)

@@ -10,9 +10,9 @@ CREATE VIEW diff.files(
     path,
     -- Whether the call opens the file, else it changes it.
     is_open,
-    -- Name of the error; NULL: a success.
+    -- Name of the error; NULL on success.
     error,
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
     -- Calls.
     calls

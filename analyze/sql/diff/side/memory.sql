@@ -6,9 +6,9 @@
 -- needs: diff.named, main.exits, main.memory, unfiltered.execs, unfiltered.forks, unfiltered.rss
 -- kept: window
 CREATE VIEW diff.memory(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
-    -- Processes of which it is known.
+    -- Processes for which it is known.
     processes,
     -- The most of one of them [MiB].
     peak_mib

@@ -8,11 +8,11 @@
 CREATE VIEW diff.named(
     -- Process id (thread group id).
     pid,
-    -- When the process began, since boot [ns]. A process is the pair (pid, start).
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start,
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
-    -- Whether it is a thread of the kernel.
+    -- Whether it is a kernel thread.
     is_kernel,
     -- Whether it is the recorder itself, which is left out of comparisons.
     is_recorder

@@ -5,11 +5,11 @@
 -- needs: diff.named, main.execs, main.processes
 -- kept: window
 CREATE VIEW diff.programs(
-    -- The command; NULL if no name is known.
+    -- Command name; NULL if unknown.
     command,
-    -- Whether all its processes are threads of the kernel.
+    -- Whether all its processes are kernel threads.
     is_kernel,
-    -- Processes that were there.
+    -- Processes that existed.
     processes,
     -- Their CPU time [s]; NULL if that was not counted.
     cpu_s,
