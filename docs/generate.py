@@ -33,24 +33,24 @@ CHARTS_HEAD = """\
 
 # Charts
 
-`sysmon chart TRACE NAME` draws a chart as a PNG, an SVG or a PDF, 16 cm wide, fit for a report as it is. In a notebook
-`trace.chart("cpu", pid=1234)` shows it, and `.figure` of what it gives is matplotlib's, for changes. The page that
+`sysmon chart TRACE NAME` draws a chart as PNG, SVG or PDF, 16 cm wide, ready to put into a report. In a notebook,
+`trace.chart("cpu", pid=1234)` shows it, and its `.figure` is a matplotlib figure that you can change. The page that
 `sysmon report --html` writes has the same charts.
 
-What holds for all of them:
+All charts follow these rules:
 
-- The processes that are largest by what the chart shows have a colour each, and all others are one layer, so that the
-  height of a stack is the sum of the report. A process has the same colour in every chart of a trace, whatever part of
-  it is asked for. The colours are those of Okabe and Ito first, which people of any colour vision tell apart.
-- A step is the time between two snapshots (`sysmon record --interval`), and its height the mean over that time. Of a
-  long recording several snapshots make a step, 180 at the most; an interval far shorter than the others, as the last
-  is, belongs to the step before. Sums stay what they were.
-- With `--since` and `--until`, what is counted between snapshots is that of the snapshots in the window.
-- Time is that since the start of the recording, as `--since` takes it; the start, in UTC, stands at the axis.
-- Where something was lost that the chart would show, it is hatched, and a note says what was lost. What is not known
-  stays open and is not drawn as nothing.
-- A name is shown as text: control characters, and letters that the font does not have, as `\\xNN` or `\\uNNNN`.
-- Where there is nothing to draw, a line says why, and no file is written.
+- The largest processes have a colour each and all others share a layer, so the height of a stack is the sum in the
+  report. A process has the same colour in every chart of a trace, whichever part is drawn. The palette starts with
+  Okabe and Ito's colours, which people of any colour vision can tell apart.
+- A step is the time between two snapshots (`sysmon record --interval`), and its height the mean over that time. In long
+  recordings a step covers several snapshots, so that there are at most 180. An interval far shorter than the others,
+  such as the last one, joins the step before it. Sums are preserved.
+- `--since` and `--until` select whole snapshots of counted values.
+- Time is relative to the start of the recording, as in `--since`; the axis shows the start in UTC.
+- Times with losses of what the chart shows are hatched, and a note says what was lost. Unknown values are left blank,
+  not drawn as zero.
+- Names are shown as text: control characters, and letters missing in the font, as `\\xNN` or `\\uNNNN`.
+- If there is nothing to draw, a line says why, and no file is written.
 """
 
 

@@ -39,53 +39,53 @@ CHARTS: dict[str, Chart] = {
         Chart(
             "cpu",
             "CPU time by process",
-            "CPU time of the processes that used most of it, of all others, and of the rest of the machine, from "
-            "snapshot to snapshot, under what the machine has: what is open up to the line was idle. Under it how "
-            "many threads were ready to run and waited for a CPU, on average; a wait counts when it is over.",
+            "CPU time per snapshot of the processes that used most, of all others, and of the rest of the machine. The "
+            "line is the machine's capacity; the gap below it was idle. The lower panel shows how many threads on "
+            "average were ready to run and waited for a CPU; a wait counts when it ends.",
             ("cpu",),
             SWITCHES,
         ),
         Chart(
             "memory",
             "Resident memory by process",
-            "Resident memory of the processes that had most of it, and of all others, from snapshot to snapshot, with "
-            "the rate at which each grows; under it what the machine uses of its memory. A process is in it from when "
-            "it first ran in the recording to its end. What processes share counts for each of them.",
+            "Resident memory per snapshot of the largest processes and of all others, with the rate at which each "
+            "grows. The lower panel shows the machine's memory in use. A process is included from when it first ran in "
+            "the recording to its end. Shared memory counts for each process that shares it.",
             ("memory",),
             ("followed",),
         ),
         Chart(
             "growth",
             "Growth of memory by process",
-            "By how much the resident memory of each process changed since it was first seen in the recording, or "
-            "since its last exec: those that changed most in colour, the others in grey. All begin at 0, so that a "
-            "small process that grows stands out beside a large one that does not.",
+            "Change in the resident memory of each process since it was first seen in the recording, or since its last "
+            "exec: the largest changes in colour, the others in grey. All start at 0, so a small process that grows "
+            "stands out from a large one that does not.",
             ("memory",),
             ("followed",),
         ),
         Chart(
             "kernel_memory",
             "Kernel memory by process",
-            "Objects that the kernel allocated while each process ran, from snapshot to snapshot; under it what all "
-            "objects of the kernel take. Gross: what one process allocates another may free. Of a recording "
-            "`--with kernel_memory`.",
+            "Objects that the kernel allocated while each process ran, per snapshot. The lower panel shows the size of "
+            "all kernel objects. These are gross figures: what one process allocates, another may free. Needs `record "
+            "--with kernel_memory`.",
             ("kernel_memory",),
             ALLOCATIONS,
         ),
         Chart(
             "io",
             "Bytes read and written by process",
-            "What the processes that moved most read and wrote, and all others, from snapshot to snapshot: of files, "
-            "pipes, sockets and all else that has a descriptor. Not in it: memory that is mapped, io_uring.",
+            "Bytes read and written per snapshot by the busiest processes and all others, on files, pipes, sockets and "
+            "everything else with a descriptor. Mapped memory and io_uring are not included.",
             ("syscall_stats",),
             CALLS,
         ),
         Chart(
             "latency",
             "Latency of system calls",
-            "How long calls took: for those that took most time together, those that only wait last, as in the "
-            "summary, how many calls by latency, with the median and the 99th percentile. Both axes are logarithmic. "
-            "With --pid for each process apart.",
+            "Number of calls by latency, with the median and the 99th percentile, for the calls with the largest total "
+            "time; calls that mostly wait come last, as in the summary. Both axes are logarithmic. With --pid, each "
+            "process is drawn separately.",
             ("syscall_stats",),
             CALLS,
             takes_syscall=True,
@@ -93,8 +93,8 @@ CHARTS: dict[str, Chart] = {
         Chart(
             "heatmap",
             "Latency of system calls over time",
-            "How long calls took over time: a column for each snapshot, a row for each quarter of a doubling of "
-            "latency, the colour by calls a second. The lines are the median and the 99th percentile.",
+            "Latency over time: one column per snapshot, four rows per doubling of latency, coloured by calls per "
+            "second. The lines are the median and the 99th percentile.",
             ("syscall_stats",),
             CALLS,
             takes_syscall=True,
@@ -102,16 +102,16 @@ CHARTS: dict[str, Chart] = {
         Chart(
             "lifetimes",
             "Lives of processes",
-            "When each process lived that began or ended in the recording, under its parent, coloured by how it ended; "
-            "a process that executes another program begins a new bar. Where they are too many, those of one name "
-            "under one parent share a line.",
+            "Lifetimes of the processes that began or ended in the recording, below their parents, coloured by how they"
+            " ended; an exec starts a new bar. If there are too many, processes with one name and one parent share a "
+            "line.",
             ("fork",),
             LIVES,
         ),
         Chart(
             "errors",
             "Failed system calls",
-            "How many calls failed in a second, by error and call, from snapshot to snapshot.",
+            "Failed calls per second, by error and call, per snapshot.",
             ("syscall_stats",),
             (*CALLS, "syscall_errors"),
             takes_syscall=True,

@@ -40,7 +40,7 @@ MAP_ROWS = 12
 MOST_MAPS = 1_000
 """Heat maps of a table at most, each of half a megabyte. A kernel has some 400 system calls."""
 
-LEGEND = "shade: calls/s, of the most in its map: {3} from 1/4, {2} from 1/16, {1} from 1/64, {0} less"
+LEGEND = "shade: calls/s relative to the maximum of the map: {3} from 1/4, {2} from 1/16, {1} from 1/64, {0} less"
 
 WIDTH = 100
 """Width of a drawing where lines are not cut [terminal cells]."""
@@ -110,7 +110,7 @@ def heat_map(result: Result, paper: Paper) -> Result:
     for (when, length), snapshot in groupby(result.rows, key=itemgetter(ts, interval_s)):
         spread = _spread(when, length, paper, slots)
         if len(maps) > MOST_MAPS:
-            raise BadRequest("there are more system calls than can be drawn; --format csv has the numbers of all")
+            raise BadRequest("more system calls than can be drawn; --format csv has all numbers")
         for row in snapshot:
             maps[which(row)].add(int(_number(row[octave])), int(_number(row[calls])), _number(row[time_ns]), spread)
 

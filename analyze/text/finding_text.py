@@ -40,7 +40,7 @@ def write(result: Result, screen: Screen, width: int, limit: int | None) -> None
     if not written and not left_out:
         screen.line("(no rows)", QUIET)
     if left_out:
-        screen.line(f"({left_out} more; --limit sets how many are shown)", QUIET)
+        screen.line(f"({left_out} more; see --limit)", QUIET)
 
 
 def _write_one(row: dict[str, Value], screen: Screen, width: int) -> None:

@@ -62,7 +62,7 @@ WAIT = "unfiltered.waits(syscall, total_s, slept_s)"
 SECTIONS = (
     Section(
         "syscalls_by_time",
-        "System calls by total time, those that mostly wait last",
+        "System calls by total time; those that mostly wait come last",
         f"{CALLS} ORDER BY {WAIT}, total_s DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST",
     ),
     Section(
@@ -117,7 +117,7 @@ def losses_line(trace: Trace) -> str:
         texts.append(f"LOST {total}: {', '.join(parts)}{more}")
     if counted:
         places = (f"{where} {'?' if lost is None else lost}" for _, where, lost in counted)
-        texts.append(f"STEPPED DOWN, so that calls are only counted (--max-rate, or no room): {', '.join(places)}")
+        texts.append(f"THROTTLED: calls are counted, but are not rows (--max-rate, or full ring): {', '.join(places)}")
     return shown("; ".join(texts))
 
 
@@ -164,7 +164,9 @@ def _write_findings(found: list[Finding], screen: Screen, width: int) -> int:
     few = worst(found)
     more = " and more" if len(found) == MOST else ""
     count = f"{len(few)} of {len(found)}{more}" if len(few) < len(found) else f"{len(few)}"
-    screen.line(f"Findings ({count}): after `sysmon report TRACE` type what stands on the right, or `findings`", BOLD)
+    screen.line(
+        f"Findings ({count}); for details, `sysmon report TRACE` and the name on the right, or `findings`", BOLD
+    )
     written = 0
     for f in few:
         for line in finding_lines(f, width):

@@ -16,9 +16,9 @@ from sysmon.bpf.trace_file.directory import OWN_DESCRIPTORS
 from sysmon.errors import BrokenTrace, CannotWrite
 from sysmon.safe_text import one_line
 
-LESS = "ask for less of it, with --since and --until, --pid or --limit"
+LESS = "select less of it with --since and --until, --pid or --limit"
 
-ROOM = "free some, or name another directory for them with TMPDIR"
+ROOM = "free some, or choose another directory with TMPDIR"
 
 DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 """Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
@@ -69,7 +69,7 @@ def reading(shown: str) -> Iterator[None]:
         if OWN_DESCRIPTORS not in str(e):
             raise
         # DuckDB lets itself be told one name only, and takes the one that the open file has by now.
-        raise BrokenTrace(f"{shown}: was renamed, replaced or removed while it was read; try again") from e
+        raise BrokenTrace(f"{shown}: was renamed, replaced or removed during reading; try again") from e
     except duckdb.IOException as e:
         if "Could not write" in str(e):  # a temporary file: no other is written
             raise CannotWrite(f"no room for temporary files ({one_line(str(e))}); {ROOM}") from e

@@ -230,9 +230,9 @@ class Trace:
         if len(statements) != 1:
             raise BadRequest(f"give one SQL statement, not {len(statements)}")
         if statements[0].type != duckdb.StatementType.SELECT:  # also DESCRIBE, SUMMARIZE, SHOW, VALUES
-            raise BadRequest(f"only queries that read can be run, such as SELECT; this is {statements[0].type.name}")
+            raise BadRequest(f"only queries that read are allowed, such as SELECT; this is {statements[0].type.name}")
         if statements[0].named_parameters:
-            raise BadRequest("the query has a parameter ($1 or ?) and there is no value for it; write the value")
+            raise BadRequest("the query has a parameter ($1 or ?) without a value; write the value")
         if LOOKS_AT_VIEWS.search(query):
             self._make_all()
         words = (f"{space or 'main'}.{name}".lower() for space, name in WORD.findall(query))

@@ -45,7 +45,7 @@ def instant_ns(text: str, started_ns: int) -> int:
     else:
         ns = _iso_ns(text.strip())
     if not -LIMIT_NS <= ns < LIMIT_NS:
-        raise BadRequest(f"{one_line(text)} is outside of the years that a trace can hold")
+        raise BadRequest(f"{one_line(text)} is outside the years that a trace can hold")
     return ns
 
 

@@ -88,7 +88,7 @@ def test_events_and_what_stepped_down_are_the_calls_that_are_counted(tmp_path: P
         assert trace.sql(during).fetchall() == [(0,)], "there are none where it says so"
     assert "nothing lost; " in r.output and "events throttled, only counted (--max-rate, or no room" in r.output
     report = subprocess.run([SYSMON, "report", r.path, "files"], capture_output=True, text=True, check=True)
-    assert "STEPPED DOWN, so that calls are only counted (--max-rate, or no room): open " in report.stdout
+    assert "THROTTLED: calls are counted, but are not rows (--max-rate, or full ring): open " in report.stdout
 
 
 def test_a_kind_whose_ring_is_full_steps_down_before_more_is_lost(tmp_path: Path) -> None:

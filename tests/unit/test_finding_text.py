@@ -57,4 +57,4 @@ def test_a_terminal_shows_all_of_a_finding(capsys: pytest.CaptureFixture[str]) -
     assert (out.count("word"), out.count("proof"), out.count("limit\n")) == (60, 60, 2)
     assert out.count("  losses    ring full exec 7\n") == 1
     assert out.count("  more      sysmon report T losses\n") == 2
-    assert out.endswith("(1 more; --limit sets how many are shown)\n")
+    assert out.endswith("(1 more; see --limit)\n")

@@ -124,7 +124,7 @@ def test_without_room_for_it_queries_that_need_none_run(place: Path, trace: Path
 def test_a_query_that_needs_too_much_says_what_to_do(place: Path, trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "SPILL_BYTES", 20 << 20)
     monkeypatch.setattr(database, "MEMORY_BYTES", 100 << 20)
-    said = pytest.raises(BrokenTrace, match=r"temporary files.*ask for less")
+    said = pytest.raises(BrokenTrace, match=r"temporary files.*select less")
     with sysmon.open(trace) as opened, said, opened.reading():
         next(Result.of(opened.sql(LONG)).rows)
     assert not os.listdir(place)

@@ -49,11 +49,11 @@ def test_each_step_is_a_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("causes", "line"),
     [
-        (("stepped down",), "STEPPED DOWN, so that calls are only counted (--max-rate, or no room): open 11"),
+        (("stepped down",), "THROTTLED: calls are counted, but are not rows (--max-rate, or full ring): open 11"),
         (
             ("stepped down", "ring full"),
             "LOST 11: ring full open 11; "
-            "STEPPED DOWN, so that calls are only counted (--max-rate, or no room): open 11",
+            "THROTTLED: calls are counted, but are not rows (--max-rate, or full ring): open 11",
         ),
     ],
 )
