@@ -39,10 +39,9 @@ print(made, time.monotonic() - began)
 CPUS = 2
 
 TEXT = """\
-`record --syscalls` with the buffer that it has by default. The steady load is {cpus} processes that call getppid(2) at
-{rate:,} calls a second together; it says itself how many calls it made. The others are what real rows cost: they have
-different calls, processes and paths. The recorder's CPU time is that of all its processes, loading, file and end
-included."""
+`record --syscalls` with the default buffer. The steady load is {cpus} processes that call getppid(2), {rate:,} times a
+second together, and count their calls themselves. The other loads have realistic rows: different calls, processes and
+paths. The recorder's CPU time covers all its processes, including loading, writing and finishing."""
 
 HEAD = ("load", "calls/s", "rows", "lost", "bytes a row", "recorder CPU a million rows")
 

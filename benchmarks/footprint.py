@@ -39,11 +39,11 @@ LATE = 0.1
 """A snapshot is late if its interval is longer by more than this share."""
 
 TEXT = f"""\
-The default recording, with a snapshot each second, of this machine with {PROCESSES} processes more than it had, which
-sleep. What else runs here is recorded, too, so it is part of the recorder's CPU time: the rows say how much it was.
-Start and stop are with all files in the page cache; the first event is the first file that is seen to be opened by a
-process that opens one all the time, and the start that of the command `sysmon`. A map is filled with as many entries as
-the last lines say, which are read, decoded and written to a file."""
+The default recording, with a snapshot every second, of this machine and {PROCESSES} additional sleeping processes.
+Everything else that runs here is recorded too and is part of the recorder's CPU time: the rows show how much that was.
+Start and stop are measured with all files in the page cache, from the start of the command `sysmon` to the first
+recorded open of a process that keeps opening a file. For the last lines a map is filled with that many entries, which
+are read, decoded and written to a file."""
 
 HEAD = ("what", "measured", "spread")
 

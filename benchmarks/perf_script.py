@@ -20,9 +20,9 @@ REPORT = "syscalls"
 COUNT = "{ calls[$5]++ } END { for (name in calls) print name, calls[name] }"
 
 TEXT = """\
-`report syscalls` on traces of `--syscalls`, a recording of this machine many times over, read to the end; the time
-is that of a whole process, its start included. perf script turns what perf record has of the same `dd` into text, which
-awk counts; its events are the entry and the return of each call, so it has two where sysmon has one row."""
+`report syscalls` on traces with `--syscalls`, made of a recording of this machine repeated many times. The time is that
+of the whole process, including its start. perf script turns perf's recording of the same `dd` into text, which awk
+counts; its events are the entry and the return of each call, so it has two where sysmon has one row."""
 
 HEAD = ("what", "rows or events", "time", "spread", "ns each", "memory")
 

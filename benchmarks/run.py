@@ -26,15 +26,15 @@ from sysmon.version import version
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 HEAD = """\
-<!-- Written by `script/benchmarks` on the machine that it names; run it to have the page of yours. -->
+<!-- Written by `script/benchmarks` on the machine named below; run it to measure yours. -->
 
 # Performance
 
-What recording and reading cost, beside what others cost in the same run, and beside a floor: empty programs on the
-same raw tracepoints, which no tool that uses them can go below. `script/benchmarks` measures on the machine where it
-runs and writes this page. Runs of all that is compared take turns. What is added is the fastest run less the fastest
-without any recording, as other load, and neighbours on the same hardware, only ever make a run slower; median and
-spread, the smallest and the largest, are of a run less the run without any recording in the same round. {rounds}
+What recording and reading cost, compared with other tools in the same run, and with a floor: empty programs on the same
+raw tracepoints, which no tool that uses them can undercut. `script/benchmarks` measures on the machine where it runs
+and writes this page. The tools take turns. The added cost is the fastest run minus the fastest run without recording,
+as other load and neighbours on the same hardware only ever slow a run down. Median and spread (minimum and maximum) are
+of each run minus the run without recording in the same round. {rounds}
 
 {machine}
 
@@ -42,7 +42,7 @@ spread, the smallest and the largest, are of a run less the run without any reco
 
 """
 
-QUICK_NOTE = "**This was a quick run, for trying: few rounds of little work. Its figures are no result.**"
+QUICK_NOTE = "**This was a quick trial run: few rounds of little work. Do not use its figures.**"
 
 Parts = dict[str, Callable[[], Section]]
 

@@ -36,11 +36,11 @@ CALLS = 20_000
 FEW_CALLS = {PERF_TRACE: 1_000, STRACE: 1_000}
 
 TEXT = """\
-A loop of getppid(2) in Python, on one CPU. `added` is more than without any recording, per call, and `× floor` what
-that is of the cost of two empty programs on the same raw tracepoints, sys_enter and sys_exit. Two that only read the
-clock, once each, are what no tool that knows how long a call took can go below: `× clock` is what each adds of that.
-CPU time is what the loop itself takes; strace and perf trace make it wait, too, so of these two the ratios are those of
-wall time. sysmon is the whole of it, with the recorder that reads and writes on the same machine."""
+A loop of getppid(2) in Python, on one CPU. `added` is the cost per call compared with no recording, and `× floor` its
+ratio to two empty programs on the same raw tracepoints, sys_enter and sys_exit. `× clock` is its ratio to two programs
+that only read the clock once each, which no tool that measures latency can undercut. CPU time is that of the loop;
+strace and perf trace make it wait too, so their ratios are of wall time. sysmon includes the recorder, which reads and
+writes on the same machine."""
 
 
 def section(rounds: int) -> Section:

@@ -24,11 +24,11 @@ FULL, QUICK, SMALL = 1.0, 0.25, 0.05
 FILES, FUNCTIONS = 2, 250
 
 TEXT = """\
-How much longer each workload takes than without any recording, in wall time and in CPU time of the workload's own
-processes, which other load disturbs less; median and spread are of the first. The floor is empty programs on all
-{tracepoints} raw tracepoints that the default recording uses, so `× floor` is what sysmon does with what it is told, by
-what being told costs, and `× clock` of what it costs to read the clock once in each of them. Both are left out if these
-seemed to cost nothing. perf trace is measured with a twentieth of each workload.
+How much longer each workload takes than without recording, in wall time and in CPU time of the workload's own
+processes, which other load disturbs less. Median and spread are of wall time. The floor is empty programs on all
+{tracepoints} raw tracepoints that the default recording uses; `× floor` is the ratio to it, and `× clock` the ratio to
+programs that only read the clock once each. Both are left out if these seemed to cost nothing. perf trace is measured
+with a twentieth of each workload.
 
 {workloads}"""
 

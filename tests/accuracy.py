@@ -23,12 +23,12 @@ from tests.live.oracles.tools import find
 PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
 
 HEAD = """\
-<!-- Written by `script/accuracy` on the machine that it names; run it to have the page of yours. -->
+<!-- Written by `script/accuracy` on the machine named below; run it to measure yours. -->
 
 # Accuracy
 
-What sysmon says, beside what somebody else says of the same thing. `script/accuracy` makes the comparisons on the
-machine where it runs and writes this page; `script/test` makes them too, and fails if one does not hold.
+sysmon's figures compared with those of independent oracles. `script/accuracy` makes the comparisons on the machine
+where it runs and writes this page; `script/test` makes them too, and fails if one does not hold.
 
 {machine}
 
@@ -37,37 +37,36 @@ machine where it runs and writes this page; `script/test` makes them too, and fa
 
 SECTIONS = {
     "System calls": """\
-strace and perf watch the same run as sysmon, so nothing may differ, to the last call. strace's figures are the lines of
-its log for each call. exit and exit_group never return; they are calls like others in the counts, and their sum stands
-apart. perf counts the entries into all calls of the command and of the strace above it; sysmon's figure for that is the
-sum of calls that returned, of those that never will, and of one in flight at the end. `strace -c`, which is not used
-here, leaves out what never returns.""",
+strace and perf watch the same run as sysmon, so the counts must agree exactly. strace's figures are the lines of its
+log per call. exit and exit_group never return; they count like other calls, and their sum is listed separately. perf
+counts the entries into all calls of the command and of the strace above it; sysmon's figure for that is the sum of the
+calls that returned, those that never return, and one in flight at the end. `strace -c` is not used here, as it leaves
+out calls that never return.""",
     "Processes of a build": """\
-`make -j4` of a C project, with strangers beside it and processes that outlive make and their parents. strace, around
-the recorder, sees each process begin, and who began it.""",
+`make -j4` of a C project, with unrelated processes running and with processes that outlive make and their parents.
+strace, wrapped around the recorder, sees each process start, and its parent.""",
     "CPU time, waits and switches": """\
-CPU time is the kernel's own account, which getrusage has, too: 0.5 % and 0.1 ms are allowed, idle and under load. The
-spinner's is the time by the clock, and a wait is counted when it ends, so it may lack one that goes on. How CPU time is
-split into user and system is the kernel's estimate. Stolen time has ticks of 10 ms, and the readings of /proc/stat lie
-within the recording.""",
-    "Storage": """What some processes say of themselves at their end (/proc/self/io), by whatever way each read and
-wrote. After that it still prints it and closes files.""",
-    "Threads and descriptors": """What a process counts in /proc/self, and what the snapshots of the recording have.""",
-    "Filters that change": """A process that comes under a filter while it is recorded: the calls that it made then.""",
+CPU time is the kernel's own account, as in getrusage: 0.5 % and 0.1 ms are allowed, idle and under load. The spinner is
+compared with the clock; a wait counts when it ends, so one that continues is missing. The split into user and system
+time is the kernel's estimate. Stolen time has ticks of 10 ms, and /proc/stat is read during the recording.""",
+    "Storage": """What some processes report about themselves at their end (/proc/self/io), for several ways to read
+and write. After that they still print the result and close files.""",
+    "Threads and descriptors": """What a process counts in /proc/self, and what the snapshots say.""",
+    "Filters that change": """A process that starts to match a filter while it is recorded: its calls from then on.""",
     "Memory that is shared": """\
-What is a process's own and its part of the rest, of layouts whose answer is known: four processes that touch all of one
-mapping, and a fork after which the child writes to a quarter. Besides that each has Python.""",
+Private memory and PSS of layouts with a known answer: four processes that touch all of one mapping, and a fork after
+which the child writes to a quarter. Each also has Python's own memory.""",
     "Memory": """\
-The peaks are those of processes that no snapshot has seen: they were read as each ended, from counters of the
-kernel that lag by up to a batch of pages for each CPU.""",
+The peaks are of processes that no snapshot has seen: they were read as each process ended, from kernel counters that
+lag by up to a batch of pages per CPU.""",
 }
 
 
 TAIL = """
-## What is no figure
+## Beyond figures
 
-Paths, addresses, results, names of control groups, 32-bit calls and ends of processes are either right or not. The live
-tests make each case and know its answer: `tests/live`, which `script/test` runs.
+Paths, addresses, results, names of control groups, 32-bit calls and ends of processes are either right or wrong. The
+live tests create each case and know its answer: `tests/live`, which `script/test` runs.
 """
 
 
