@@ -13,17 +13,19 @@ CREATE VIEW report.cpu(
     cpu_pct,
     -- CPU time as a share of all CPUs together [%].
     machine_pct,
-    -- Part of `cpu_s` in user mode [s]: an estimate from the kernel's samples, one a tick; NULL if none fell on it.
+    -- Part of `cpu_s` in user mode [s], estimated from the kernel's samples, one per tick; NULL if it was never
+    -- sampled.
     user_s,
     -- The same in the kernel.
     system_s,
-    -- Time that its threads had a CPU, but what a hypervisor took away meanwhile, or interrupts that the kernel keeps
-    -- apart [s]. Differences of some us a switch are in it, so that little means nothing; NULL: an older recorder.
+    -- Part of the time on a CPU that was stolen by a hypervisor or taken by interrupts that the kernel accounts
+    -- separately [s]. It is off by some us per switch, so small values mean nothing; NULL if recorded by an older
+    -- version.
     taken_s,
-    -- Time that its threads were ready to run and waited for a CPU [s]; NULL if the kernel does not count it. Since Linux
-    -- 6.12 it now and then counts a sleep as one; see the report `runqueue`.
+    -- Time that its threads were ready to run and waited for a CPU [s]; NULL if the kernel does not count it. Since
+    -- Linux 6.12 it sometimes includes sleeps; see the report `runqueue`.
     wait_s,
-    -- Times that one of its threads left a CPU.
+    -- Context switches away from a CPU.
     switches,
     -- Times that one of its threads moved to another CPU.
     migrations,

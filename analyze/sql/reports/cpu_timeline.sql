@@ -15,8 +15,8 @@ CREATE VIEW report.cpu_timeline(
     cpu_s,
     -- Share of one CPU in that interval [%]; above 100 if several threads ran at once.
     cpu_pct,
-    -- Time that its threads were ready to run and waited for a CPU, of waits that ended then [s]; NULL if the kernel does
-    -- not count it.
+    -- Time that its threads waited for a CPU, for waits that ended in that interval [s]; NULL if the kernel does not
+    -- count it.
     wait_s,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start

@@ -8,11 +8,11 @@ CREATE VIEW report.cpus(
     cpu,
     -- Time that it ran threads [s].
     busy_s,
-    -- Time that it was idle [s].
+    -- Idle time [s].
     idle_s,
     -- Time that the hypervisor took while it had something to do [s], to 0.01 s; NULL: an older recorder did not look.
     stolen_s,
-    -- Time that it was off line [s]; NULL: an older recorder did not look.
+    -- Time offline [s]; NULL if recorded by an older version.
     offline_s,
     -- Busy time as a share of the time it was online [%].
     busy_pct,
@@ -20,7 +20,7 @@ CREATE VIEW report.cpus(
     max_busy_pct,
     -- Stolen time as a share of the time it was online [%].
     stolen_pct,
-    -- Part of its idle and busy time in interrupts, hard and soft [s], mostly from samples of the kernel's ticks.
+    -- Part of its idle and busy time in hard and soft interrupts [s], mostly sampled at the kernel's ticks.
     interrupt_s
 ) AS
 SELECT

@@ -16,7 +16,7 @@ CREATE VIEW report.execs(
     path,
     -- Arguments of the program, the name it was called by first; ends in ' ...' if cut.
     command,
-    -- What runs it, if it is a script or the like.
+    -- Its interpreter, if it is a script or the like.
     interpreter,
     -- Real user id.
     uid,

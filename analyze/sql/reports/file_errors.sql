@@ -10,7 +10,7 @@ CREATE VIEW report.file_errors(
     -- The absolute path, or the path as passed if that is unknown; ends in ' ...' if cut. Starts with the mount
     -- namespace if it is not the recorder's.
     path,
-    -- The second path of a call that has two.
+    -- The second path, of calls that have two.
     path2,
     -- Calls that failed with this error.
     calls,

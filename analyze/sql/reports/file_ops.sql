@@ -14,7 +14,7 @@ CREATE VIEW report.file_ops(
     -- The absolute path, or the path as passed if that is unknown; ends in ' ...' if cut. Starts with the mount
     -- namespace if it is not the recorder's.
     path,
-    -- The second path, likewise, of a call that has two.
+    -- The second path, in the same form, of calls that have two.
     path2,
     -- Name of the error; NULL on success.
     error,

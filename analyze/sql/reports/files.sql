@@ -6,8 +6,8 @@
 -- Files below /proc, and all files in traces of version 1, are grouped by name, with `..` kept; a path relative to
 -- an unknown directory is shown as it was passed. Opens by 32-bit programs and io_uring are not seen.
 CREATE VIEW report.files(
-    -- The path from the root, of several that by which it was opened oftenest; ends in ' ...' if cut, NULL if it was not
-    -- in memory. In another mount namespace than the recorder's it begins with that.
+    -- The absolute path by which it was opened most often; ends in ' ...' if cut, NULL if it was not in memory.
+    -- Starts with the mount namespace if it is not the recorder's.
     path,
     -- Calls, failed ones included.
     opens,
@@ -25,7 +25,7 @@ CREATE VIEW report.files(
     max_us,
     -- Names by which it was opened.
     names,
-    -- Device of the file, as stat(2) shows it; NULL if it was never opened, or not known.
+    -- Device of the file (st_dev of stat(2)); NULL if it was never opened, or unknown.
     device,
     -- Its inode.
     inode

@@ -20,7 +20,7 @@ CREATE VIEW report.findings(
     command,
     -- What was lost in the window that could change it; NULL: nothing.
     weakened_by,
-    -- Process id of the process concerned; NULL: none, or several.
+    -- Process id of the process concerned; NULL if there is none or there are several.
     pid,
     -- Its last known command name.
     comm,

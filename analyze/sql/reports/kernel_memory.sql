@@ -11,17 +11,17 @@ CREATE VIEW report.kernel_memory(
     allocations,
     -- Size of these objects [MiB].
     allocated_mib,
-    -- Objects that were given back.
+    -- Objects freed.
     frees,
-    -- Size of those of them whose size is known [MiB].
+    -- Size of the freed objects whose size is known [MiB].
     freed_mib,
     -- Those of them whose size is not known: allocated before the recording began.
     frees_of_unknown_size,
     -- Allocated minus freed objects' size, as far as sizes are known [MiB].
     net_mib,
-    -- Whole pages that were allocated: user memory, page cache, page tables, slabs [MiB].
+    -- Whole pages allocated: user memory, page cache, page tables, slabs [MiB].
     pages_allocated_mib,
-    -- Whole pages that were freed [MiB].
+    -- Whole pages freed [MiB].
     pages_freed_mib,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start

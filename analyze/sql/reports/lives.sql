@@ -16,9 +16,9 @@ CREATE VIEW report.lives(
     lifetime_s,
     -- What ended it: 'exec', the process went on with another program; 'exit'; 'signal'; NULL if `ended` is.
     ended_by,
-    -- What the process passed to exit(2), 0 to 255; NULL if something else ended this life.
+    -- Exit code, 0 to 255; NULL if this life ended otherwise.
     exit_code,
-    -- The signal that ended the process; NULL if something else ended this life.
+    -- Signal that ended the process; NULL if this life ended otherwise.
     signal,
     -- CPU time in the window [s]. It is counted by process: NULL if the process had several lives in the window. The
     -- first has what the process used from its fork to its exec.

@@ -9,11 +9,11 @@ CREATE VIEW report.losses(
     place,
     -- How many.
     lost,
-    -- Snapshot at which the loss was first seen; it came between the one before and this one.
+    -- Snapshot at which the loss was first seen; it occurred between the previous snapshot and this one.
     first_seen,
     -- Snapshot at which it was last seen.
     last_seen,
-    -- The snapshot, or the start of the recording, before the first: nothing of it was lost until then.
+    -- The previous snapshot, or the start of the recording: nothing was lost before it.
     not_before
 ) AS
 SELECT

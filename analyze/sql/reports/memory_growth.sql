@@ -15,7 +15,7 @@ CREATE VIEW report.memory_growth(
     -- Peak resident memory since its last exec, including between samples and before the recording [bytes]; NULL if
     -- unknown.
     peak_rss_bytes,
-    -- Slope of the line [bytes a minute]; below 0 if it shrank, NULL with fewer than three samples.
+    -- Slope of the fit [bytes a minute]; negative if it shrank, NULL with fewer than three samples.
     growth_bytes_per_min,
     -- Of that, anonymous memory, which is private except for what is shared since a fork [bytes a minute].
     anon_bytes_per_min,

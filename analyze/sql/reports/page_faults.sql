@@ -11,7 +11,7 @@ CREATE VIEW report.page_faults(
     minor_faults,
     -- Major page faults.
     major_faults,
-    -- Both, for each second of its CPU time; NULL if it used none.
+    -- Both, per second of its CPU time; NULL if it used none.
     faults_per_cpu_s,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start

@@ -15,7 +15,8 @@ CREATE VIEW report.peers(
     socket_type,
     -- Protocol in the packets' headers: 'udp', 'icmp', 'icmpv6', 'udplite', or its number; NULL for unix sockets.
     protocol,
-    -- Address of the peer; an abstract unix name begins with @. NULL: it has none, or the process did not ask who it was.
+    -- Address of the peer; an abstract unix name begins with @. NULL if it has none, or the process did not ask for
+    -- it.
     remote_address,
     -- Port of the peer.
     remote_port,
@@ -27,7 +28,7 @@ CREATE VIEW report.peers(
     received,
     -- Bytes of them that came in.
     received_bytes,
-    -- Calls to send or receive that failed, as with ECONNREFUSED; not those that were to come again (EAGAIN, EINTR).
+    -- Send and receive calls that failed, such as with ECONNREFUSED; not those to be retried (EAGAIN, EINTR).
     errors,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start

@@ -38,7 +38,7 @@ CREATE VIEW report.processes(
     start,
     -- Path of the control group that it was last seen in; NULL if unknown.
     cgroup,
-    -- Process id in its own pid namespace, as it sees itself; NULL if unknown.
+    -- Process id in its own pid namespace; NULL if unknown.
     ns_pid
 ) AS
 SELECT

@@ -26,7 +26,7 @@ CREATE VIEW report.pss(
     shared_anon_mib,
     -- Its share of what is in swap [MiB].
     swap_pss_mib,
-    -- Times that it was read in the window.
+    -- Number of readings in the window.
     readings,
     -- Longest reading, during which changes to its mappings may have waited [ms].
     longest_ms,

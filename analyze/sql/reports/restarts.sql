@@ -23,7 +23,7 @@ CREATE VIEW report.restarts(
     last_started,
     -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
-    -- The program that it ran last, from the root.
+    -- Absolute path of its last program.
     path,
     -- `start` of the parent [ns].
     parent_start

@@ -34,7 +34,7 @@ CREATE VIEW report.syscalls_by_process(
     runnable_s,
     -- Calls among `calls` that never return, such as exit_group.
     no_return,
-    -- Calls that were in flight when the recording began, when it ended, or both.
+    -- Calls in flight at the start of the recording, its end, or both.
     in_flight,
     -- System call table of the number, such as 'x86_64'.
     abi,

@@ -19,7 +19,7 @@ CREATE VIEW finding.tally(
     returned,
     -- Calls that will never return, as exit_group.
     no_return,
-    -- Calls that were in flight when the recording began, when it ended, or both.
+    -- Calls in flight at the start of the recording, its end, or both.
     in_flight,
     -- Calls that were in flight when it ended.
     at_end,
