@@ -6,6 +6,9 @@
 -- used 50 % of a CPU. Servers that find work at once make other calls to do it, so they are left out, and so is a
 -- process that computes for 100 us of CPU time or more per such call. The result of a poll is not recorded; one
 -- below 20 us is assumed not to have waited.
+--
+-- needs: finding.call, finding.process
+-- kept: window
 CREATE VIEW finding.busy_poll(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,9 @@
 -- in use. A client has closed its end if it has ended, or if its descriptor number is used again. So only clients
 -- that were recorded, on the same machine, are seen. Left out: connections that were shut down, and those accepted
 -- after the last descriptor.
+--
+-- needs: finding.process, main.sockets, unfiltered.connects, unfiltered.exits, unfiltered.opens, unfiltered.sockets
+-- kept: window
 CREATE VIEW finding.close_wait(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

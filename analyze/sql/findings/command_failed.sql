@@ -4,6 +4,9 @@
 -- If another process failed in the second before its end, the last one is named, as it is often the reason. Left
 -- out: signals that the rule `killed` reports, and SIGINT, SIGTERM and SIGHUP if one of them ended the recording. If
 -- the command's end is not in the trace, because it could not be run, its status is used.
+--
+-- needs: finding.process, finding.span, main.recording, unfiltered.is_killing, unfiltered.signal_name
+-- kept: window
 CREATE VIEW finding.command_failed(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,9 @@
 -- % of their attempts: refused, timed out, unreachable, or no such unix socket. High from 10 a second on. Left out:
 -- non-blocking connects, which end with EINPROGRESS and whose outcome is not recorded; datagram sockets; and the
 -- socket of nscd, which the C library always tries.
+--
+-- needs: finding.process, main.sockets, unfiltered.connects, unfiltered.file_name
+-- kept: window
 CREATE VIEW finding.connect_retry(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

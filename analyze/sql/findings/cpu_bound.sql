@@ -3,6 +3,9 @@
 -- A process ran, or waited for a CPU, for at least 80 % of its life in the window, and used at least 3 s of CPU
 -- time, which is at least 25 % of its life and of the window. Only less work or a faster CPU makes it faster. Left
 -- out: groups of many short processes, and busy loops (`busy_poll`), which have nothing to compute.
+--
+-- needs: finding.busy_poll, finding.process, finding.span
+-- kept: window
 CREATE VIEW finding.cpu_bound(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

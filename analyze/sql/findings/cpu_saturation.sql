@@ -3,6 +3,9 @@
 -- The CPUs were busy for at least 90 % of a window of 5 s or more, while on average at least 1 thread per CPU waited
 -- for one. High from 3 on. Only waits of recorded processes count, so if only some processes were recorded the real
 -- number is higher. The three processes that waited most are named.
+--
+-- needs: finding.process, finding.span, main.cpu, main.host, unfiltered.likely_wait
+-- kept: window
 CREATE VIEW finding.cpu_saturation(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,9 @@
 -- 75 % on. Otherwise all such processes share one cause, so there is one finding, about the process that waited
 -- most. There is none if the machine has too few CPUs: `cpu_saturation` names them. A process with a low priority
 -- waits by design; priorities are not recorded.
+--
+-- needs: finding.cpu_saturation, finding.process, finding.span, main.host
+-- kept: window
 CREATE VIEW finding.cpu_wait(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

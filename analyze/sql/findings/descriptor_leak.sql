@@ -5,6 +5,9 @@
 -- on, medium from 60 a minute on. When the limit is reached (`ulimit -n`, often 1024), it can open neither files nor
 -- connections (EMFILE). A server that gets busier looks the same: check again later. Left out: processes that began
 -- and ended successfully in the window and needed a CPU for half of their life.
+--
+-- needs: finding.trend
+-- kept: window
 CREATE VIEW finding.descriptor_leak(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

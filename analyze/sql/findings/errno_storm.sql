@@ -5,6 +5,9 @@
 -- 25 % on, medium from 5 % on; failures that take less time do no harm. Left out: errors that mean "not yet"
 -- (EAGAIN, EINTR, EINPROGRESS, EALREADY, ETIMEDOUT, and those that the kernel restarts), opens of missing files
 -- (`missing_files`) and connections (`connect_retry`).
+--
+-- needs: finding.call, finding.process, main.syscall_errors
+-- kept: window
 CREATE VIEW finding.errno_storm(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

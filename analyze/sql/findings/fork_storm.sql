@@ -4,6 +4,9 @@
 -- 100 ms, at 10 a second or more. Each parent process started at least 5 of them, and 90 % of them started no
 -- process themselves, which leaves out compilers and other tools that a build starts once per file. High if they
 -- used 25 % of a CPU meanwhile, medium from 5 % on.
+--
+-- needs: finding.process, finding.span
+-- kept: window
 CREATE VIEW finding.fork_storm(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

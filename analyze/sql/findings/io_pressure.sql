@@ -2,6 +2,9 @@
 --
 -- For at least 20 % of a window of 5 s or more, all tasks that had work waited for I/O (pressure, /proc/pressure/io,
 -- "full"). High from 50 % on.
+--
+-- needs: finding.span, main.machine
+-- kept: window
 CREATE VIEW finding.io_pressure(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,9 @@
 -- SIGXCPU or SIGXFSZ (killed, or over a limit; medium). There is one finding per name, parent and signal, from 1
 -- process on. The kernel also sends SIGKILL when it runs out of memory. Other signals, such as SIGTERM, SIGINT,
 -- SIGHUP and SIGPIPE, are the usual way to end a process and are left out.
+--
+-- needs: finding.process, unfiltered.is_killing, unfiltered.signal_name
+-- kept: window
 CREATE VIEW finding.killed(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -5,6 +5,9 @@
 -- if a program was skipped because it already ran, or if --max-rate throttled the kind. Left out: 0.1 % and less,
 -- strings that were not in memory, and calls that seccomp refused, as nothing else of these is missing. Findings
 -- that a loss could change say so.
+--
+-- needs: main.losses, main.recording, unfiltered.stored
+-- kept: window
 CREATE VIEW finding.losses(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,9 @@
 -- on, medium from 32 MiB a minute on. A leak looks like this, but so does a program that fills a cache or reads its
 -- input: check again later. Left out: processes that began and ended successfully in the window and needed a CPU for
 -- half of their life, such as compilers. Shared memory has its own rule (`shared_memory`).
+--
+-- needs: finding.trend
+-- kept: window
 CREATE VIEW finding.memory_growth(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

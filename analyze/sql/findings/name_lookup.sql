@@ -6,6 +6,10 @@
 -- these connects failed, or reads failed with ECONNREFUSED in a process that connected no datagram socket to another
 -- port. High if the waits took 50 % of its life. Not recorded: which name was looked up, whether it was found in the
 -- end, and waits of resolvers that do not connect their sockets.
+--
+-- needs: finding.process, main.sockets, main.syscall_errors, main.syscall_latencies, main.syscall_stats,
+--    unfiltered.waits
+-- kept: window
 CREATE VIEW finding.name_lookup(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

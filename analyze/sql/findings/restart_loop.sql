@@ -5,6 +5,9 @@
 -- other than 0, or a signal other than SIGPIPE, which is normal for a program whose reader has seen enough. Status 1
 -- counts only if one process started all runs, and not for programs that use it to say no: grep, test, diff, cmp,
 -- expr, pgrep, pidof, which, readlink and the like. High if a run began at least every 2 s on average.
+--
+-- needs: finding.process
+-- kept: window
 CREATE VIEW finding.restart_loop(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

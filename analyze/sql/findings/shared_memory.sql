@@ -6,6 +6,9 @@
 -- the page, such as a database worker with a buffer that exists anyway, and this growth ends at the size of the
 -- segment. It continues only if segments, or files in tmpfs, are created again: check again later. Left out:
 -- processes that began and ended successfully in the window and needed a CPU for half of their life.
+--
+-- needs: finding.trend, report.pss
+-- kept: window
 CREATE VIEW finding.shared_memory(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

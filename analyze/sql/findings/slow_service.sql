@@ -5,6 +5,9 @@
 -- needs the calls as events (`sysmon record --syscalls recvfrom,recvmsg,read`). Left out: connections that are
 -- reused, with fewer than 1 connection per 10 reads, as those may wait for news that nobody has promised; and unix
 -- and datagram sockets.
+--
+-- needs: finding.process, finding.span, main.sockets, main.syscall_events, unfiltered.connects
+-- kept: window
 CREATE VIEW finding.slow_service(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

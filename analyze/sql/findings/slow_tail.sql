@@ -5,6 +5,9 @@
 -- flock, fcntl and connect, count. Left out: calls that wait by nature, such as poll, futex, sleeps and waits for
 -- children, and calls that may be on a pipe or socket, such as read and write, whose latency depends on others. For
 -- fsync and for writes with O_SYNC see `sync_stall`.
+--
+-- needs: finding.call, finding.process, finding.span, finding.sync_stall, main.syscall_latencies, unfiltered.is_work
+-- kept: window
 CREATE VIEW finding.slow_tail(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,9 @@
 -- a window of 5 s or more. High from 20 % on. Processes are slower by that much, and none of them is the cause:
 -- other virtual machines on the host are, or a limit set by the provider. This time is not waiting for a CPU: the
 -- thread had its CPU, and the CPU stood still.
+--
+-- needs: finding.span, main.host
+-- kept: window
 CREATE VIEW finding.stolen(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,9 @@
 -- opened a file for writing with O_SYNC or O_DSYNC during the recording; which of its writes went to that file is
 -- not recorded, nor what it had opened before. Waits for a CPU may be part of these calls: if they are half of the
 -- time or more, the finding says so and is one level lower. Calls in flight at the end are left out.
+--
+-- needs: finding.call, finding.process, unfiltered.file_name, unfiltered.full_path, unfiltered.opens
+-- kept: window
 CREATE VIEW finding.sync_stall(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -5,6 +5,9 @@
 -- medium from 60 a minute on. Each thread has a stack; at the limit of the control group, the user or the kernel
 -- none can be started (EAGAIN). A server that gets busier looks the same: check again later. Left out: processes
 -- that began and ended successfully in the window and needed a CPU for half of their life.
+--
+-- needs: finding.trend
+-- kept: window
 CREATE VIEW finding.thread_leak(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

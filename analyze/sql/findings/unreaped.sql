@@ -4,6 +4,9 @@
 -- process ids until the parent waits for them. Only those count that were zombies at the start of the recording, or
 -- that ended at least 5 s before its end. Medium from 100 on. With a window, this is still the state at the end of
 -- the recording.
+--
+-- needs: unfiltered.clocks, unfiltered.exits, unfiltered.process_states
+-- kept: window
 CREATE VIEW finding.unreaped(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,9 @@
 -- show what the server does: record all processes meanwhile (`sysmon record --duration 60`). Which of these calls
 -- were on that connection is not recorded. Left out: datagram sockets, and the socket of nscd, which the C library
 -- always tries.
+--
+-- needs: finding.call, finding.process, main.sockets, unfiltered.connects, unfiltered.sockets
+-- kept: window
 CREATE VIEW finding.unrecorded_server(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -4,6 +4,8 @@
 -- the recording. Only the unified hierarchy (version 2) is covered. Groups that were removed before the end keep
 -- their names. Container and runtime are derived from the path, by the conventions of Docker, containerd, CRI-O,
 -- Podman and Kubernetes.
+--
+-- needs: main.cpu, main.processes
 CREATE VIEW report.cgroups(
     -- Path of the group; NULL if its name is unknown.
     cgroup,

@@ -4,6 +4,8 @@
 -- non-blocking connect ends with EINPROGRESS, or at once with TCP_FASTOPEN_CONNECT; its outcome is not recorded.
 -- Connecting a datagram socket only sets its peer; removing the peer (AF_UNSPEC) is left out. For datagrams,
 -- connected or not, see the report `peers`.
+--
+-- needs: main.sockets, unfiltered.connects, unfiltered.dissolves, unfiltered.file_name
 CREATE VIEW report.connections(
     -- When the call returned.
     ts,

@@ -2,6 +2,8 @@
 --
 -- As the kernel accounts it, summed over the threads of a process, up to the last snapshot. Only recorded processes
 -- are shown; for all that a CPU did see the report `cpus`.
+--
+-- needs: main.cpu, main.host, unfiltered.processes
 CREATE VIEW report.cpu(
     -- Process id (thread group id).
     pid,

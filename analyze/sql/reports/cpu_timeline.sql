@@ -2,6 +2,8 @@
 --
 -- One row per snapshot and process that ran since the previous snapshot; no row means no CPU time. The report `cpu`
 -- has the sums.
+--
+-- needs: main.cpu, main.snapshots, unfiltered.processes
 CREATE VIEW report.cpu_timeline(
     -- When the snapshot was taken.
     ts,

@@ -3,6 +3,8 @@
 -- Busy is everything except the CPU's idle thread: any process, recorded or not, and interrupts. Interrupts that
 -- arrive while the CPU is idle count as idle. A CPU that is offline is neither idle nor busy, and neither is one
 -- that the hypervisor took away while it had work: busy, idle and stolen time together are all of the time online.
+--
+-- needs: main.host
 CREATE VIEW report.cpus(
     -- Number of the CPU.
     cpu,

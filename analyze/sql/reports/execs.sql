@@ -2,6 +2,8 @@
 --
 -- One row per successful execve(2), in order. Failed attempts, such as a shell's search along PATH, are not recorded
 -- here; `syscalls` counts them as errors of execve.
+--
+-- needs: main.execs
 CREATE VIEW report.execs(
     -- When the call succeeded.
     ts,

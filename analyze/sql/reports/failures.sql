@@ -2,6 +2,8 @@
 --
 -- Processes that ended in the window, in order of their ends. A non-zero code means failure only by convention:
 -- grep(1) exits with 1 if it finds nothing. CPU time is that of the window.
+--
+-- needs: main.processes, main.recording, unfiltered.signal_name
 CREATE VIEW report.failures(
     -- Process id (thread group id).
     pid,

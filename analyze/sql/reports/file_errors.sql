@@ -2,6 +2,8 @@
 --
 -- From the kinds `open` and `file_op`, by call, path and error, most frequent first. Many are harmless: a program
 -- that searches a list of directories for a library fails in all but the last.
+--
+-- needs: main.file_ops, main.opens
 CREATE VIEW report.file_errors(
     -- Name of the error, such as 'ENOENT'.
     error,

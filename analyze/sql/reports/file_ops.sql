@@ -2,6 +2,8 @@
 --
 -- One row per call that returned, in order. For a symbolic link `path` is its target and `path2` the link. Calls of
 -- 32-bit programs and io_uring operations are not seen.
+--
+-- needs: main.file_ops
 CREATE VIEW report.file_ops(
     -- When the call returned.
     ts,

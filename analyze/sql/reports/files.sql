@@ -5,6 +5,8 @@
 -- calls count for the file that was opened most often by that name, or have a row of that name if there is none.
 -- Files below /proc, and all files in traces of version 1, are grouped by name, with `..` kept; a path relative to
 -- an unknown directory is shown as it was passed. Opens by 32-bit programs and io_uring are not seen.
+--
+-- needs: main.opens, unfiltered.file_key, unfiltered.file_name, unfiltered.full_path
 CREATE VIEW report.files(
     -- The absolute path by which it was opened most often; ends in ' ...' if cut, NULL if it was not in memory.
     -- Starts with the mount namespace if it is not the recorder's.

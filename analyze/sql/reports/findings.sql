@@ -5,6 +5,13 @@
 -- before findings about the machine unless they are low, as the one may cause the other. If three or more processes
 -- of one name have the same finding, it is reported once, for the worst. Losses of rows that neither a finding nor
 -- the summary uses are low. The recorder is never reported. docs/findings.md describes each rule.
+--
+-- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
+--    finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm, finding.fork_storm,
+--    finding.io_pressure, finding.killed, finding.losses, finding.memory_growth, finding.memory_pressure,
+--    finding.missing_files, finding.name_lookup, finding.process, finding.restart_loop, finding.shared_memory,
+--    finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
+--    finding.unreaped, finding.unrecorded_server, main.losses
 CREATE VIEW report.findings(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -5,6 +5,8 @@
 -- Calls do not show I/O by mapped memory, io_uring, libaio and 32-bit programs. The storage columns come from the
 -- kernel's accounting and cover all of these: if they are larger than the others, the process did I/O that calls do
 -- not show. Time is wall time, waiting included.
+--
+-- needs: main.process_io, main.syscall_stats, unfiltered.io_way, unfiltered.processes
 CREATE VIEW report.io(
     -- Process id (thread group id).
     pid,

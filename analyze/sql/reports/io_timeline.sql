@@ -3,6 +3,8 @@
 -- As in the report `io`, which has the sums: on files, pipes, sockets and everything else with a descriptor, by the
 -- results of the calls. A call counts in the interval in which it returned. One row per snapshot and process that
 -- made such a call since the previous snapshot.
+--
+-- needs: main.snapshots, main.syscall_stats, unfiltered.io_way, unfiltered.processes
 CREATE VIEW report.io_timeline(
     -- When the snapshot was taken.
     ts,

@@ -2,6 +2,8 @@
 --
 -- This is not what a process holds: what one process allocates, another or an interrupt may free, and the kernel
 -- does not trace bulk frees by RCU (kfree_rcu). Look at what grows over time, not at the difference at one moment.
+--
+-- needs: main.kernel_memory, unfiltered.processes
 CREATE VIEW report.kernel_memory(
     -- Process id (thread group id); NULL: in interrupts, whoever ran.
     pid,

@@ -3,6 +3,8 @@
 -- One row per snapshot, call and bucket in use, with 8 buckets per doubling of latency. A call counts in the
 -- interval in which it returned. Calls that never returned, or were in flight at the start or end of the recording,
 -- have no latency and are left out.
+--
+-- needs: finding.call_name, main.snapshots, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns
 CREATE VIEW report.latency_timeline(
     -- When the snapshot was taken.
     ts,

@@ -3,6 +3,9 @@
 -- A life is one program in one process: from its exec to the next exec or the end of the process. A process that
 -- never calls exec has one life, from its fork. `began` is NULL if the program already ran when the recording
 -- started, `ended` is NULL if its end was not recorded; in both cases so is the lifetime.
+--
+-- needs: main.processes, main.recording, unfiltered.execs, unfiltered.forks, unfiltered.process_states,
+--    unfiltered.renames
 CREATE VIEW report.lives(
     -- Process id (thread group id).
     pid,

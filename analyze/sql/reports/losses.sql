@@ -2,6 +2,8 @@
 --
 -- Empty if nothing was lost. Losses are for the whole machine: they are not known per process, so a process filter
 -- does not change them. `sysmon schema loss` explains each cause.
+--
+-- needs: main.losses, unfiltered.clocks
 CREATE VIEW report.losses(
     -- Why, such as 'ring full' or 'map full'.
     cause,

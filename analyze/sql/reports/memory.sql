@@ -3,6 +3,8 @@
 -- Read at each snapshot at which the process had run; in between it keeps its last value. Shared memory counts for
 -- each process that shares it, so the sum over processes exceeds what the machine uses. `pss_mib` adds up correctly,
 -- but was not read for every process (report `pss`). A process that lived between two snapshots has only a peak.
+--
+-- needs: main.exits, main.memory, report.pss, unfiltered.processes, unfiltered.rss
 CREATE VIEW report.memory(
     -- Process id (thread group id).
     pid,

@@ -3,6 +3,8 @@
 -- Samples are the snapshots at which the process had run, since its last exec in the window. The fit is by least
 -- squares and needs at least three samples. `r2` tells steady growth (near 1) from steps, or from memory that is
 -- given back (near 0).
+--
+-- needs: main.execs, main.memory, unfiltered.processes, unfiltered.rss
 CREATE VIEW report.memory_growth(
     -- Process id (thread group id).
     pid,

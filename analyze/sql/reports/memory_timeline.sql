@@ -2,6 +2,8 @@
 --
 -- Read at each snapshot at which the process had run; without a row it keeps the value of the previous row, as long
 -- as it lives. Shared memory counts for each process that shares it.
+--
+-- needs: main.memory, unfiltered.processes, unfiltered.rss
 CREATE VIEW report.memory_timeline(
     -- When the snapshot was taken.
     ts,

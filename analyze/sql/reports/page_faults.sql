@@ -2,6 +2,8 @@
 --
 -- A minor fault needed nothing from a disk; a major fault waited for the disk. Counted when a thread leaves its CPU
 -- and at each snapshot. Processes without faults are not shown.
+--
+-- needs: main.cpu, unfiltered.processes
 CREATE VIEW report.page_faults(
     -- Process id (thread group id).
     pid,

@@ -4,6 +4,8 @@
 -- process and peer, however many sockets it used. For streams such as TCP see `connections`. A datagram counts when
 -- the call that sent or received it returned; whether it arrived is unknown. Not seen: before Linux 6.3 datagrams
 -- moved by read and write on a connected socket, and those of 32-bit programs and io_uring.
+--
+-- needs: main.peers, unfiltered.processes
 CREATE VIEW report.peers(
     -- Process id (thread group id).
     pid,

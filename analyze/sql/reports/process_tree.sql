@@ -2,6 +2,8 @@
 --
 -- Children are listed below their parent, indented by two columns, in order of their start. A process whose parent
 -- is not included is a root. The tree is cut at 100 levels: deeper processes are listed at the end as roots.
+--
+-- needs: main.processes
 CREATE VIEW report.process_tree(
     -- Command name, indented by depth.
     tree,

@@ -2,6 +2,8 @@
 --
 -- Every process that existed in the window, in order of start. CPU time and system calls are those of the window.
 -- The lifetime of a process that is still alive is NULL.
+--
+-- needs: main.processes
 CREATE VIEW report.processes(
     -- Process id (thread group id).
     pid,

@@ -3,6 +3,8 @@
 -- As last read. The sum of PSS over all processes counts each page once; private memory is freed when the process
 -- ends. Reading it is expensive for the kernel, so not every process was read: `unread` says why. A process without
 -- any memory left counts as ended.
+--
+-- needs: main.pss, unfiltered.processes
 CREATE VIEW report.pss(
     -- Process id (thread group id).
     pid,

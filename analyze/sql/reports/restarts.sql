@@ -2,6 +2,8 @@
 --
 -- Listed from three starts on. A start counts if everything the parent had started with that command line had ended
 -- by then, so parallel workers do not count. Processes with unknown names are left out.
+--
+-- needs: main.processes
 CREATE VIEW report.restarts(
     -- Last known command name.
     comm,

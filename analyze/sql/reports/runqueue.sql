@@ -5,6 +5,8 @@
 -- older than the recording, what they waited before they first left a CPU. Since Linux 6.12 the kernel sometimes
 -- counts a sleep as a wait, in /proc/PID/schedstat too: a thread that has used more than its share of a CPU stays
 -- queued when it falls asleep. Findings ignore intervals with more than 0.2 s per switch.
+--
+-- needs: main.cpu, unfiltered.processes
 CREATE VIEW report.runqueue(
     -- Process id (thread group id).
     pid,

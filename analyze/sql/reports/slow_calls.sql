@@ -2,6 +2,8 @@
 --
 -- The 1,000 longest calls that returned; `syscall_events` has all. Calls that wait for an event (poll, futex,
 -- nanosleep, wait4) are slow by nature.
+--
+-- needs: main.syscall_events, unfiltered.processes
 CREATE VIEW report.slow_calls(
     -- When the call was entered.
     ts,

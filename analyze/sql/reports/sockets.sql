@@ -3,6 +3,8 @@
 -- From the calls socket, connect, accept, bind and listen that returned, and sends that connect (MSG_FASTOPEN).
 -- Sockets from socketpair, and sockets that were passed on or inherited, were not created by these calls. Calls of
 -- 32-bit programs and io_uring operations are not seen.
+--
+-- needs: main.sockets, unfiltered.connects, unfiltered.dissolves
 CREATE VIEW report.sockets(
     -- Process id (thread group id).
     pid,

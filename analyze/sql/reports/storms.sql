@@ -3,6 +3,8 @@
 -- A process is short-lived if it lived less than 1 s; 20 with one name and one parent are a storm. The parent is the
 -- nearest ancestor that is not short-lived itself, so that what a build starts through shells and compiler drivers
 -- counts for the build. CPU time is that of the window, and of short-lived processes only.
+--
+-- needs: main.processes, unfiltered.processes
 CREATE VIEW report.storms(
     -- Last known command name.
     comm,

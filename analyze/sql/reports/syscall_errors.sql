@@ -3,6 +3,8 @@
 -- All calls that failed, counted in the kernel. Some failures are normal: EAGAIN when there is no data yet, ENOENT
 -- while searching a path. Errors that a program sees as EINTR, or that the kernel hides by restarting the call, have
 -- the kernel's own names here, such as ERESTARTSYS.
+--
+-- needs: main.syscall_errors, main.syscall_stats, unfiltered.call_name, unfiltered.processes
 CREATE VIEW report.syscall_errors(
     -- Process id (thread group id).
     pid,

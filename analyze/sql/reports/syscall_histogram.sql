@@ -2,6 +2,8 @@
 --
 -- One row per bucket in use, with 8 buckets per doubling of latency. Calls that never returned, or were in flight at
 -- the start or end of the recording, have no latency and are left out.
+--
+-- needs: main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns, unfiltered.call_name
 CREATE VIEW report.syscall_histogram(
     -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,

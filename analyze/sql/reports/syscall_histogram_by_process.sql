@@ -1,6 +1,9 @@
 -- Latency histogram of each system call of each process.
 --
 -- As `syscall_histogram`, per process. A pid that was reused is two processes.
+--
+-- needs: finding.call_name, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
+--    unfiltered.processes
 CREATE VIEW report.syscall_histogram_by_process(
     -- Process id (thread group id).
     pid,

@@ -4,6 +4,9 @@
 -- sleeping counts like work. It covers calls that returned; percentiles are within 6.25 % of the true value. Calls
 -- in flight when the recording started are in `in_flight` only. How long calls slept or waited for a CPU is
 -- measured; NULL in traces of version 1.
+--
+-- needs: main.syscall_stats, main.syscalls_in_flight, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
+--    unfiltered.call_name
 CREATE VIEW report.syscalls(
     -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,

@@ -1,6 +1,10 @@
 -- System calls of each process: how often, with what success, and how long.
 --
 -- As `syscalls`, per process. A pid that was reused is two processes.
+--
+-- needs: finding.call_name, finding.ranked_stats, finding.tally, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
+--    unfiltered.processes
+-- first rows: finding.tally, finding.ranked_stats
 CREATE VIEW report.syscalls_by_process(
     -- Process id (thread group id).
     pid,

@@ -2,6 +2,8 @@
 --
 -- What each process was waiting in when the recording started or ended. The total duration of such a call is
 -- unknown: it is at least the part inside the recording.
+--
+-- needs: main.syscalls_in_flight
 CREATE VIEW report.syscalls_in_flight(
     -- Process id (thread group id).
     pid,

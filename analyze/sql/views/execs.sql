@@ -1,6 +1,8 @@
 -- Programs executed: each successful execve(2) or execveat(2).
 --
 -- `comm` is the name after the exec. Failed attempts are not included.
+--
+-- needs: unfiltered.full_path, unfiltered.program_name, windowed.execs
 CREATE VIEW execs(
     -- When it happened; for rows of a snapshot, when the snapshot was taken.
     ts,

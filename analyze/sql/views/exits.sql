@@ -1,6 +1,8 @@
 -- The end of a process, which is the end of its last thread, and what it had used by then.
 --
 -- The totals are for the whole recording even if a window is selected, and exclude the time before the recording.
+--
+-- needs: main.recording, unfiltered.callers, unfiltered.cpu, windowed.exits
 CREATE VIEW exits(
     -- When it happened.
     ts,

@@ -3,6 +3,8 @@
 -- Calls of unlink, rename, mkdir, rmdir, link, symlink, mknod, truncate, chmod, chown and their variants by 64-bit
 -- programs. io_uring operations are not system calls and not included. For a symbolic link `path` is its target and
 -- `path2` the link.
+--
+-- needs: unfiltered.file_name, unfiltered.full_path, windowed.file_ops
 CREATE VIEW file_ops(
     -- When it happened; for rows of a snapshot, when the snapshot was taken.
     ts,

@@ -2,6 +2,8 @@
 --
 -- Calls of open, openat, openat2 and creat by 64-bit programs. Opens by io_uring are not system calls and not
 -- included; `syscall_stats` counts io_uring_enter.
+--
+-- needs: unfiltered.file_name, unfiltered.full_path, windowed.opens
 CREATE VIEW opens(
     -- When it happened; for rows of a snapshot, when the snapshot was taken.
     ts,

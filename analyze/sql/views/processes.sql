@@ -2,6 +2,9 @@
 --
 -- One row per (pid, start). Processes that began and ended outside the window are left out. CPU time and system
 -- calls are counted per snapshot, so a window covers the snapshots inside it.
+--
+-- needs: main.cpu, main.recording, main.syscalls_in_flight, unfiltered.selected, windowed.callers
+-- kept: window
 CREATE VIEW processes(
     -- Process id (thread group id).
     pid,

@@ -2,6 +2,8 @@
 --
 -- The first interval begins at the start of the recording, and the end of the recording is a snapshot too. Counts of
 -- `cpu`, `syscall_stats` and other kinds at `ts` are for that interval.
+--
+-- needs: main.recording, unfiltered.clocks
 CREATE VIEW snapshots(
     -- When it was taken.
     ts,

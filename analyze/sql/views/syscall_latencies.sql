@@ -1,6 +1,8 @@
 -- The rows of `syscall_stats` with a name for every call and the limits of every bucket.
 --
 -- A bucket above 273 years (487 and above) is damage and has no limits.
+--
+-- needs: main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns, unfiltered.call_name
 CREATE VIEW syscall_latencies(
     -- When the snapshot was taken.
     ts,

@@ -1,6 +1,10 @@
 -- System calls of a side, by command, call, block of time and latency bucket.
 --
 -- Calls that returned or never return. Those that an end of the recording cut are not in it.
+--
+-- needs: diff.named, diff.span, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
+--    unfiltered.call_name
+-- kept: window
 CREATE VIEW diff.cells(
     -- Command name; NULL if unknown.
     command,
