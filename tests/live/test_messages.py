@@ -114,7 +114,7 @@ def test_a_command_that_floods_the_same_pipe(tmp_path: Path) -> None:
         if time.monotonic() < until - 27:
             os.read(readable, 4096)
         time.sleep(0.01)
-    assert process.returncode in (0, 143)
+    assert process.returncode == 0
     os.close(readable)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 from collections.abc import Callable
@@ -384,8 +383,9 @@ def test_one_row_is_enough(name: str, drawn: Drawn) -> None:
 
 @pytest.mark.parametrize("name", charts.CHARTS)
 def test_a_trace_of_nothing_but_one_instant(name: str, drawn: Drawn) -> None:
-    with contextlib.suppress(NoData):
-        output.rendered(drawn(name, of_all_kinds(), ended_ns=traces.T0), "png")
+    figure = drawn(name, of_all_kinds(), ended_ns=traces.T0)
+    assert figure.axes and all(left < right for left, right in (axes.get_xlim() for axes in figure.axes))
+    assert output.rendered(figure, "png").startswith(b"\x89PNG")
 
 
 def test_a_picture_shows_itself_in_a_notebook(tmp_path: Path) -> None:

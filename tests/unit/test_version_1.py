@@ -48,10 +48,10 @@ def test_commands_answer(command: str) -> None:
 def test_two_of_them_and_charts(tmp_path: Path) -> None:
     first, second = map(str, TRACES[:2])
     assert CliRunner().invoke(sysmon.commands.cli, ["diff", first, second]).exit_code == 0
-    drawn = 0
     for name in CHARTS:
         out = str(tmp_path / f"{name}.png")
         done = CliRunner().invoke(sysmon.commands.cli, ["chart", first, name, "-o", out])
-        drawn += done.exit_code == 0
-        assert done.exit_code == 0 or isinstance(done.exception, NoData), done.exception
-    assert drawn >= 5
+        if name == "kernel_memory":
+            assert isinstance(done.exception, NoData), "it was recorded without"
+        else:
+            assert done.exit_code == 0, done.exception
