@@ -52,9 +52,10 @@ def html(trace: Path) -> str:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of two reports and no chart: a whole one takes seconds."""
+    """Pages of two reports, with neither findings nor charts: a whole one takes seconds."""
     known = {r.name: r for r in reports()}
     monkeypatch.setattr(report, "reports", lambda: (known["processes"], known["execs"]))
+    monkeypatch.setattr(report, "findings", lambda _: [])
     monkeypatch.setattr(report, "CHARTS", {})
 
 
