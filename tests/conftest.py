@@ -4,6 +4,7 @@ Unset: they are skipped where recording is not possible, with the reason. "1": t
 skip of theirs. "0": they are left out.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -52,13 +53,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def live_kernel() -> None:
-    """Proves that this machine and this user can record."""
-    doctor = subprocess.run(
-        [Path(sys.executable).with_name("sysmon"), "doctor"], capture_output=True, text=True, timeout=120, check=False
-    )
-    if doctor.returncode:
-        (pytest.fail if MUST_RUN else pytest.skip)(f"recording is not possible here:\n{doctor.stdout}{doctor.stderr}")
+def live_kernel(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Proves that this machine and this user can record: once, whoever of pytest-xdist's workers asks first."""
+    place = tmp_path_factory.getbasetemp()
+    with open((place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "doctor", "a+") as told:
+        fcntl.flock(told, fcntl.LOCK_EX)
+        told.seek(0)
+        if not (said := told.read()):
+            doctor = subprocess.run(
+                [Path(sys.executable).with_name("sysmon"), "doctor"],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
+            )  # fmt: skip
+            said = f"{doctor.returncode}\n{doctor.stdout}"
+            told.write(said)
+    status, _, text = said.partition("\n")
+    if status != "0":
+        (pytest.fail if MUST_RUN else pytest.skip)(f"recording is not possible here:\n{text}")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from sysmon.errors import SysmonError
 from tests import traces
 from tests.fuzz import mutations, seeds
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 SECONDS = 20

@@ -25,6 +25,8 @@ from sysmon.bpf.trace_file import schema
 from sysmon.errors import BrokenTrace, SysmonError
 from tests import hostile, traces
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = (
     ["report"],
     ["dump"],

@@ -9,6 +9,8 @@ import pytest
 
 from sysmon.analyze.trace.trace import Trace
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[1] / "sample_traces"
 
 MOST_BYTES = 2_000_000

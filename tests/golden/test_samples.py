@@ -21,6 +21,8 @@ from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.trace.result import Result
 from sysmon.analyze.trace.trace import Trace
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 TRACES = HERE.parents[1] / "sample_traces"
 SAMPLES = sorted(path.stem for path in TRACES.glob("*.parquet"))

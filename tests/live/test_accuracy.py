@@ -8,7 +8,7 @@ from tests.live.oracles.build import PARTS, build
 from tests.live.oracles.calls import COMMANDS, Watched, against_perf, against_strace, watch
 from tests.live.oracles.figure import assert_all_hold
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Control groups, also those that are gone."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from sysmon.recorder.sample import cgroups
 from tests.live.recording import python, recording
 
 pytestmark = pytest.mark.live
+
+ID = f"{os.getpid():064x}"
+"""Of a container that nobody else has."""
 
 
 @contextlib.contextmanager
@@ -27,7 +31,7 @@ def group(name: str) -> Iterator[Path]:
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_removed_group_keeps_its_name(tmp_path: Path, before: bool) -> None:
-    container = "docker-" + "0123456789abcdef" * 4 + ".scope"
+    container = "docker-" + ID + ".scope"
     code = "import os, sys\nopen(sys.argv[1] + '/cgroup.procs', 'w').write(str(os.getpid()))\nsum(range(10**6))"
     with contextlib.ExitStack() as undo:
         folder = undo.enter_context(group(container)) if before else None
@@ -39,6 +43,6 @@ def test_a_removed_group_keeps_its_name(tmp_path: Path, before: bool) -> None:
             undo.close()
     (row,) = r.rows(f"SELECT * FROM report.cgroups WHERE cgroup_id = {inode}")
     path, cpu_s, _wait_s, processes, runtime, found, _id = row
-    assert (path, processes, runtime, found) == (f"/{container}", 1, "docker", "0123456789abcdef" * 4)
+    assert (path, processes, runtime, found) == (f"/{container}", 1, "docker", ID)
     assert cpu_s > 0.005
     assert r.one(f"SELECT cgroup_id FROM exits WHERE pid = {process.pid}") == inode

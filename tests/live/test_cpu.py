@@ -12,7 +12,7 @@ from tests.live.oracles.cpu import measured, tolerance_s, window_ns
 from tests.live.oracles.figure import Figure, assert_all_hold
 from tests.live.recording import Trace, python, recording, thread_state, wait_for
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 
 def snapshot_shares(r: Trace, pid: int, what: str = "c.occupied_ns") -> list[float]:

@@ -5,5 +5,6 @@ import pytest
 pytestmark = pytest.mark.live
 
 
+@pytest.mark.quick
 def test_this_machine_can_record(live_kernel: None) -> None:
     """`sysmon doctor` finds all that recording needs."""

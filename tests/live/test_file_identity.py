@@ -202,6 +202,7 @@ opened("at/f")
     assert sorted(files) == sorted([(3, 1, *at), (1, 1, *in_tmpfs), (3, 2, *bound)])
 
 
+@pytest.mark.quick
 def test_a_directory_that_was_renamed(tmp_path: Path) -> None:
     code = """
 os.makedirs("old/sub"); os.chdir("old/sub"); opened("f", os.O_CREAT | os.O_WRONLY)

@@ -73,6 +73,7 @@ attempt(os.open, "no", os.O_RDONLY, dir_fd=99)                      # no such de
     assert [f[8] for f in found] == [(w / n).stat().st_ino for n in ("x", "a", "a/y", "a/y", "a/b")]
 
 
+@pytest.mark.alone  # a path that cannot be read is a loss in every recording
 def test_errors_and_descriptors_that_are_none(tmp_path: Path) -> None:
     code = """
 attempt(os.open, "none", os.O_RDONLY)

@@ -61,6 +61,7 @@ def seen(trace: Trace) -> set[int]:
 GETPPID = "SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'"
 
 
+@pytest.mark.quick
 def test_by_name(tmp_path: Path) -> None:
     with (
         running(NAMED + CALLS) as chosen,

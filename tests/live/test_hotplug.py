@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.recording import Trace, recording
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 SWITCH = Path("/sys/devices/system/cpu/cpu1/online")
 

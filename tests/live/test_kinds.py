@@ -36,6 +36,7 @@ def test_each_kind_can_be_left_out(tmp_path: Path) -> None:
         assert len(rows) > 5
 
 
+@pytest.mark.quick
 def test_only_one_and_the_lives_of_processes(tmp_path: Path) -> None:
     lives = {"exec": 3, "fork": 1, "exit": 2}
     ledger = {"clock", "overhead", "process"}

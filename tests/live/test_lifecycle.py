@@ -68,6 +68,7 @@ def ended(
     return r, statuses
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", ENDINGS)
 def test_how_a_process_ends(ended: tuple[Trace, dict[str, tuple[subprocess.Popen[str], int]]], name: str) -> None:
     r, statuses = ended
@@ -103,6 +104,7 @@ def test_exec_by_a_thread_that_is_not_the_leader(tmp_path: Path) -> None:
     assert r.rows(f"SELECT * FROM syscalls_in_flight WHERE pid = {process.pid}") == []
 
 
+@pytest.mark.quick
 def test_renames(tmp_path: Path) -> None:
     code = (
         CTYPES + "libc.prctl(15, b'first name'); libc.prctl(15, b'sixteen letters!'); open(sys.argv[1], 'w').write('x')"
@@ -126,6 +128,7 @@ def test_renames(tmp_path: Path) -> None:
     assert r.rows(f"SELECT comm FROM processes WHERE pid = {process.pid}") == [("sixteen letters",)]
 
 
+@pytest.mark.alone
 def test_a_pid_that_is_used_again_is_another_process(tmp_path: Path) -> None:
     last_pid = Path("/proc/sys/kernel/ns_last_pid")
     code = "import os, sys\nfor _ in range(int(sys.argv[1])): os.getppid()"

@@ -169,6 +169,7 @@ said.append([s.getsockname()[1] for s in servers])
     assert found["127.0.0.1", second][0] == 132 and found["127.0.0.1", first][0] == 132 + 1024
 
 
+@pytest.mark.quick
 def test_unix_datagrams(tmp_path: Path) -> None:
     code = r"""
 server = socket.socket(socket.AF_UNIX, DGRAM); server.bind("the server")

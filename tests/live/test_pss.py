@@ -57,6 +57,7 @@ pids = [os.getpid()]
 )
 
 
+@pytest.mark.alone
 def test_huge_pages_of_hugetlbfs_are_in_no_share(tmp_path: Path) -> None:
     pages = Path("/proc/sys/vm/nr_hugepages")
     before = pages.read_text()
@@ -71,6 +72,7 @@ def test_huge_pages_of_hugetlbfs_are_in_no_share(tmp_path: Path) -> None:
     assert r.one(f"SELECT max(hugetlb_bytes) FROM memory WHERE pid = {pid}") == 32 * MIB
 
 
+@pytest.mark.alone
 def test_default_has_the_largest_at_both_ends(tmp_path: Path) -> None:
     """Without `--with pss`: four that share 48 MiB are read at the start and once more at the end."""
     with layout(FOUR, "anonymous") as pids:
@@ -260,6 +262,7 @@ def ready_ns(found: Pss) -> int:
     return before
 
 
+@pytest.mark.alone
 def test_the_budget_holds() -> None:
     """Twelve processes of 48 MiB, for which there is no time."""
     with contextlib.ExitStack() as stack:
@@ -280,6 +283,7 @@ def test_the_budget_holds() -> None:
     assert "no time" in {row["unread"] for row in rows}
 
 
+@pytest.mark.alone
 def test_a_child_that_hangs_holds_nothing_up() -> None:
     """It is stopped, as it were in the kernel: rows are taken, the end comes, and it is said who was being read."""
     with layout(FOUR, "anonymous") as pids, reader(limited=False) as found:

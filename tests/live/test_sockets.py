@@ -32,6 +32,7 @@ def record(tmp_path: Path, code: str) -> tuple[Trace, Any]:
 ENDS = "local_address, local_port, remote_address, remote_port"
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("family", "host"), [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")])
 def test_a_connection_over_ip(tmp_path: Path, family: str, host: str) -> None:
     code = f"""

@@ -35,6 +35,7 @@ def writer(path: Path, name: str, uid: int) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.quick
 def test_what_the_kernel_accounts_is_in_the_trace(tmp_path: Path) -> None:
     assert_all_hold(storage.accounted(tmp_path))
 

@@ -51,6 +51,7 @@ def test_threads_of_one_process_are_added_up(tmp_path: Path) -> None:
     r.assert_calls("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid'", 7 * 10_007)
 
 
+@pytest.mark.quick
 def test_errors_are_counted(tmp_path: Path) -> None:
     code = "import os\nfor _ in range(211):\n try: os.rmdir('/no/such')\n except OSError: pass"
     r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", code)

@@ -142,6 +142,7 @@ for _ in range(11): os.write(f, bytes(1 << 20)); os.fsync(f)
         assert uninterruptible >= 0.5 * blocked
 
 
+@pytest.mark.alone
 def test_calls_over_snapshots_and_the_ends_of_the_recording(tmp_path: Path) -> None:
     """A thread that was there before, and sleeps in the same call at the beginning; calls that go over snapshots."""
     code = "import os, sys\nos.write(1, b'.')\nwhile os.read(0, 1): pass"

@@ -19,7 +19,9 @@ from sysmon.analyze.trace.reports import reports
 from tests import traces
 from tests.golden import sample
 
-ROOT = Path(sysmon.__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+ROOT = Path(sysmon.__file__).parent
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

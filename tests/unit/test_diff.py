@@ -15,6 +15,8 @@ from tests import traces
 from tests.traces import Row, at, born, bucket_low, bucket_of, calls, row
 from tests.unit.test_analyze_commands import in_process
 
+pytestmark = pytest.mark.slow
+
 US = 1000
 FAST, SLOW = bucket_of(10 * US), bucket_of(1000 * US)
 

@@ -21,6 +21,8 @@ from tests import traces
 from tests.golden import sample
 from tests.traces import T0, at, born, bucket_of, calls, row
 
+pytestmark = pytest.mark.slow
+
 HISTOGRAM = ("syscall", "low_ns", "high_ns", "calls", "abi")
 TIMELINE = ("ts", "interval_s", "syscall", "octave", "calls", "time_ns", "abi")
 

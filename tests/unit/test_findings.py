@@ -12,6 +12,8 @@ from sysmon.analyze.text.summary import finding_lines
 from sysmon.analyze.trace.trace import Trace
 from tests.traces import Row, at, born, bucket_of, calls, failures, row, write
 
+pytestmark = pytest.mark.slow
+
 MS, S, MEBI = 10**6, 10**9, 1 << 20
 
 RECORDER = 900

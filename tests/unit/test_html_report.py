@@ -27,7 +27,9 @@ from tests import hostile, traces
 from tests.golden import sample
 from tests.page import Reader
 
-ROOT = Path(sysmon.__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+ROOT = Path(sysmon.__file__).parent
 SAMPLES = sorted((ROOT / "sample_traces").glob("*.parquet"))
 LIMIT_BYTES = 5_000_000
 
