@@ -6,6 +6,7 @@ skip of theirs. "0": they are left out.
 
 import fcntl
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -31,13 +32,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/*.txt with what is written now")
 
 
-def pytest_configure() -> None:
+@pytest.hookimpl(tryfirst=True)  # before hypothesis looks at its seed
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.hypothesis_seed is None:  # a worker of pytest-xdist has that of the others
+        config.option.hypothesis_seed = random.randrange(2**32)
     if LIVE not in ("", "0", "1"):
         raise pytest.UsageError(f"SYSMON_LIVE is {LIVE!r}; it may be 1, 0 or unset")
     for number in (signal.SIGINT, signal.SIGHUP):
         # A shell ignores the one for a background job, nohup the other, and what the tests start would inherit that.
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if terminalreporter.stats.get("failed"):
+        terminalreporter.write_line(f"The same random cases again: --hypothesis-seed={config.option.hypothesis_seed}")
 
 
 def is_live(item: pytest.Item) -> bool:
