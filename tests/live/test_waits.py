@@ -66,10 +66,25 @@ a.setblocking(True); after(b.recv, 1 << 20); a.send(bytes(65536))""",
 }
 
 
+@pytest.fixture(scope="module")
+def waited(tmp_path_factory: pytest.TempPathFactory, live_kernel: None) -> tuple[Trace, dict[str, int]]:
+    """A recording in which a process waits in each of these calls, and the pids."""
+    code = f"""
+import subprocess
+for syscall, code in {WAITING!r}.items():
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", {PRELUDE!r} + code])
+    assert process.wait() == 0, syscall
+    said.append([syscall, process.pid])
+"""
+    trace, said = record(tmp_path_factory.mktemp("waited"), code)
+    return trace, dict(said)
+
+
+@pytest.mark.alone  # or it waits for a CPU, too
 @pytest.mark.parametrize("syscall", WAITING)
-def test_a_call_that_waits(tmp_path: Path, syscall: str) -> None:
-    trace, _said = record(tmp_path, WAITING[syscall])
-    calls, total, blocked, uninterruptible, _runnable = off_cpu(trace, syscall, LONG)
+def test_a_call_that_waits(waited: tuple[Trace, dict[str, int]], syscall: str) -> None:
+    trace, pids = waited
+    calls, total, blocked, uninterruptible, _runnable = off_cpu(trace, syscall, f"{LONG} AND pid = {pids[syscall]}")
     assert calls >= 1
     assert blocked >= 0.9 * WAIT_NS and blocked >= 0.8 * total
     assert uninterruptible < 0.2 * blocked
