@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import sysmon
 from sysmon.analyze.trace.trace import Trace
@@ -26,6 +27,9 @@ LIVE = os.environ.get("SYSMON_LIVE", "")
 MUST_RUN, LEFT_OUT = LIVE == "1", LIVE == "0"
 
 ENVIRONMENT = "test_environment.py"
+
+settings.register_profile("sysmon", deadline=None)  # how long an example takes says what else the machine does
+settings.load_profile("sysmon")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
