@@ -138,7 +138,8 @@ FINDINGS_HEAD = """\
 
 `sysmon report TRACE findings` shows what is worth a look in a trace, the worst first. The summary begins with the
 findings, and in Python they are `sysmon.analyze.trace.findings.findings(trace)`. Each finding has its evidence in
-numbers, the threshold that was exceeded, and the command that shows more. Each rule is a query, `analyze/sql/findings/NAME.sql`.
+numbers, the threshold that was exceeded, and the command that shows more. Each rule is a query,
+`analyze/sql/findings/NAME.sql`.
 
 - A rule whose data was not recorded reports nothing. Unknown is never treated as zero.
 - A part of a trace (`--since`, `--pid`) is judged by itself, and the suggested commands use the same window.

@@ -21,7 +21,7 @@ from tests.golden import sample
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(sysmon.__file__).parent
+ROOT = Path(sysmon.__file__).parents[1]
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

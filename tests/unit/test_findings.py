@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import sysmon
-from sysmon.analyze.trace.findings import Finding, findings
 from sysmon.analyze.text.summary import finding_lines
+from sysmon.analyze.trace.findings import Finding, findings
 from sysmon.analyze.trace.trace import Trace
 from tests.traces import Row, at, born, bucket_of, calls, failures, row, write
 
@@ -143,7 +143,7 @@ def test_cpu_saturation(tmp_path: Path) -> None:
 def test_cpu_wait(tmp_path: Path) -> None:
     # 3 of 10 s that it wanted to run.
     f = one(tmp_path, [alive(7), *host(9, 1), used(10, 7, 7, 3)], "cpu_wait")
-    assert (f.severity, f.summary) == ("medium", "prog (7) waited 3.0 s for a CPU, 30 % of the time it wanted one")
+    assert (f.severity, f.summary) == ("medium", "prog (7) waited 3.0 s for a CPU, 30 % of the time it could run")
     assert not finds(tmp_path, [alive(7), used(10, 7, 7.1, 3)], "cpu_wait")
     assert not finds(tmp_path, [alive(7), used(10, 7, 1, 1.99)], "cpu_wait")
     assert not finds(tmp_path, [alive(7), used(10, 7, 7, None)], "cpu_wait")
@@ -248,7 +248,7 @@ def test_writes_that_each_wait_for_the_disk(tmp_path: Path, syscall: str) -> Non
         f"wal (7) waits for its writes: {syscall} took 50 % of its time, with files opened with O_SYNC or O_DSYNC"
     )
     assert f"mostly {syscall}: 5.000 s in 10.000 s of life, mean 50.00 ms" in f.evidence
-    assert "; open with O_SYNC or O_DSYNC: /data/wal; which of its writes" in f.evidence
+    assert "; opened with O_SYNC or O_DSYNC: /data/wal; which of its writes" in f.evidence
     assert finds(tmp_path, rows(O_RDWR | O_SYNC), "sync_stall")
     assert not finds(tmp_path, rows(O_RDWR | O_CREAT), "sync_stall")
     assert not finds(tmp_path, rows(O_RDONLY | O_SYNC), "sync_stall"), "nobody writes to it"
@@ -513,7 +513,7 @@ def test_name_servers_that_refuse(tmp_path: Path) -> None:
 
     f = one(tmp_path, [alive(7, "curl"), asked(1), asked(1.1), refused(2)], "name_lookup")
     assert f.severity == "medium"
-    assert f.summary == "curl (7) looks up names in vain: 192.0.2.53 port 53 was out of reach or refused 2 times"
+    assert f.summary == "curl (7) cannot look up names: 192.0.2.53 port 53 was unreachable or refused 2 times"
     assert not finds(tmp_path, [alive(7), asked(1), refused(1)], "name_lookup")
     assert not finds(tmp_path, [alive(7), asked(1), refused(2, "sendto")], "name_lookup")
     # The refusals may be of the other socket.

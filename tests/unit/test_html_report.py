@@ -29,7 +29,7 @@ from tests.page import Reader
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(sysmon.__file__).parent
+ROOT = Path(sysmon.__file__).parents[1]
 SAMPLES = sorted((ROOT / "sample_traces").glob("*.parquet"))
 LIMIT_BYTES = 5_000_000
 
