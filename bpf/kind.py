@@ -99,6 +99,21 @@ class Map:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A BPF program that is of one kind alone: `on_NAME` in a file of `bpf/programs`, on a raw tracepoint.
+
+    `records` says what, for people; `members` are those of kernel structs that the file reads, as in
+    `programs/members.py`.
+    """
+
+    name: str
+    file: str
+    tracepoint: str
+    records: str
+    members: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order.
 
@@ -113,6 +128,7 @@ class Kind:
     source: Ring | Map | None = None
     of_interval: bool = False
     opt_in: bool = False
+    program: Program | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Map):

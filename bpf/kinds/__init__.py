@@ -1,6 +1,6 @@
 """Every kind of row, declared once: a module a subject. `KINDS` lists all of them."""
 
-from sysmon.bpf.kind import Kind, Map, Ring
+from sysmon.bpf.kind import Kind, Map, Program, Ring
 from sysmon.bpf.kinds import (
     cgroups,
     cpu,
@@ -39,6 +39,9 @@ DEFAULT_KINDS = frozenset(k.name for k in KINDS if not k.opt_in)
 """What is recorded unless something else is asked for."""
 
 RING_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Ring))
+
+PROGRAMS: tuple[tuple[Kind, Program], ...] = tuple((k, k.program) for k in KINDS if k.program)
+"""Kinds with a program of their own."""
 
 MAP_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Map))
 

@@ -9,6 +9,8 @@ question mark, and those of a file system that may be a module; without any othe
 
 from __future__ import annotations
 
+from sysmon.bpf.kinds import PROGRAMS
+
 MEMBERS: dict[str, dict[str, str]] = {
     "common.bpf.h": {
         "task_struct": "comm group_leader start_boottime",
@@ -100,6 +102,8 @@ MEMBERS: dict[str, dict[str, str]] = {
         "start_boottime state? tgid",
     },
 }
+
+MEMBERS |= {program.file: dict(program.members) for _kind, program in PROGRAMS if program.members}
 
 MODULES = {"btrfs_": "btrfs", "ovl_": "overlay"}
 """How the names of the structs of file systems begin that may be modules, and the modules. A kernel need not have them:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sysmon.bpf import programs
 from sysmon.bpf.kind import TICK_NS
-from sysmon.bpf.kinds import DEFAULT_KINDS, calls, syscall_events, syscalls
+from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, calls, syscall_events, syscalls
 from sysmon.bpf.programs import csource, members
 from sysmon.errors import CannotLoad
 from sysmon.recorder.load import kernel
@@ -40,7 +40,9 @@ FILES = (
     "sockets.bpf.c",
     "peers.bpf.c",
     "tasks.bpf.c",
+    *(program.file for _kind, program in PROGRAMS),
 )
+"""In the order in which they are compiled: each after what it uses. Those of one kind come last."""
 
 PER_CPU_OFFSETS = "__per_cpu_offset"
 """The symbol that exact peaks of memory take; a kernel with CONFIG_KALLSYMS_ALL tells where it is."""
@@ -118,6 +120,7 @@ PROBES = (
     Probe("on_cache_alloc", "kmem_cache_alloc", "kernel memory", KERNEL_MEMORY),
     Probe("on_cache_alloc_node", "kmem_cache_alloc_node", "kernel memory", KERNEL_MEMORY),
     Probe("on_pages_alloc", "mm_page_alloc", "kernel memory", KERNEL_MEMORY),
+    *(Probe(f"on_{program.name}", program.tracepoint, program.records, (kind.name,)) for kind, program in PROGRAMS),
 )
 
 HOOKS = {
