@@ -12,6 +12,7 @@ from sysmon.bpf.kinds import (
     memory,
     peers,
     process_io,
+    signals,
     sockets,
     syscall_events,
     syscalls,
@@ -20,6 +21,7 @@ from sysmon.bpf.kinds import (
 
 KINDS: tuple[Kind, ...] = (
     *lifecycle.KINDS,
+    *signals.KINDS,
     *syscall_events.KINDS,
     *syscalls.KINDS,
     *files.KINDS,

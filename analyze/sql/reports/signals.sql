@@ -1,0 +1,48 @@
+-- Signals: who sent which to whom, how often, and what became of them.
+--
+-- One row per sender, receiver and signal. Signals that the kernel sent for a reason of its own, such as a fault, a timer
+-- or the end of a child, have no sender.
+--
+-- needs: main.signals, unfiltered.processes, unfiltered.signal_name
+CREATE VIEW report.signals(
+    -- Name of the signal.
+    signal,
+    -- How often it was sent.
+    sent,
+    -- How often of these the receiver ignored it, or it was pending already, or the queue had no room.
+    dropped,
+    -- Process id of the sender; NULL: the kernel.
+    sender_pid,
+    -- Command name of the sender.
+    sender,
+    -- Process id of the receiver.
+    pid,
+    -- Command name of the receiver.
+    comm,
+    -- When it was sent first.
+    first_at,
+    -- When it was sent last.
+    last_at,
+    -- Start time of the receiver, since boot [ns]. (pid, start) identifies a process.
+    start,
+    -- Start time of the sender, since boot [ns].
+    sender_start
+) AS
+SELECT
+    COALESCE(unfiltered.signal_name(s.signo), CAST(s.signo AS VARCHAR)),
+    COUNT(*),
+    COUNT(CASE WHEN s.delivery IN ('ignored', 'pending', 'overflow') THEN 1 END),
+    s.sender_pid,
+    ANY_VALUE(sender.comm),
+    s.pid,
+    ANY_VALUE(receiver.comm),
+    MIN(s.ts),
+    MAX(s.ts),
+    s.start,
+    s.sender_start
+FROM main.signals AS s
+LEFT JOIN unfiltered.processes AS receiver ON receiver.pid = s.pid AND receiver.start IS NOT DISTINCT FROM s.start
+LEFT JOIN unfiltered.processes AS sender ON sender.pid = s.sender_pid
+    AND sender.start IS NOT DISTINCT FROM s.sender_start
+GROUP BY s.signo, s.sender_pid, s.sender_start, s.pid, s.start
+ORDER BY 2 DESC, s.signo, s.pid, s.start, s.sender_pid, s.sender_start;
