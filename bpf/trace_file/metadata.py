@@ -52,6 +52,9 @@ class Later(TypedDict, total=False):
     rotate: str | None  # when the recording goes on in another file, as it was asked for; None: it is one file
     file: int  # the number of this file of such a recording, from 1; `began_ns` is the same in all of them
     mount_namespace: int | None  # the recorder's mount namespace, by the inode of /proc/self/ns/mnt; not in version 1
+    machine_id: str | None  # tells machines apart: a UUID made of machine-id(5) for sysmon alone; None: it has none
+    boot_id: str | None  # of the boot, as /proc/sys/kernel/random/boot_id: a process is (boot_id, pid, start)
+    recording_id: str  # a random UUID, the same in all files of one recording
     began_ns: int  # when the recording began; what was before `started_ns` is not kept
 
 

@@ -1,0 +1,48 @@
+"""How a machine and a boot are told from others."""
+
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from sysmon.recorder.sample import host
+
+
+def with_id(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> str | None:
+    (folder / "machine-id").write_text(text)
+    monkeypatch.setattr(host, "MACHINE_ID", folder / "machine-id")
+    return host.machine_id()
+
+
+def test_the_id_of_a_machine_is_made_as_systemd_makes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """HMAC-SHA256 of the application's id under the machine's, as a UUID of version 4: worked out with openssl."""
+    own = "0123456789abcdef0123456789abcdef"
+    command = ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{own}"]
+    try:
+        done = subprocess.run(command, input=host.APPLICATION.bytes, capture_output=True, check=True)
+    except FileNotFoundError:
+        pytest.skip("needs openssl")
+    raw = bytearray.fromhex(done.stdout.split()[-1].decode())[:16]
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    assert with_id(monkeypatch, tmp_path, own + "\n") == str(uuid.UUID(bytes=bytes(raw)))
+
+
+def test_the_id_itself_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ids = {with_id(monkeypatch, tmp_path, f"{n:032x}\n") for n in range(1, 8)}
+    assert len(ids) == 7 and not any(
+        f"{n:032x}"[-12:] in str(made).replace("-", "") for n in range(1, 8) for made in ids
+    )
+
+
+@pytest.mark.parametrize("text", ["", "uninitialized\n", "not an id\n"])
+def test_a_machine_without_an_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    assert with_id(monkeypatch, tmp_path, text) is None
+    monkeypatch.setattr(host, "MACHINE_ID", tmp_path / "nothing")
+    monkeypatch.setattr(host, "BOOT_ID", tmp_path / "nothing")
+    assert host.machine_id() is None and host.boot_id() is None
+
+
+def test_a_boot_is_that_of_the_kernel() -> None:
+    assert host.boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
