@@ -16,16 +16,28 @@ OPEN, FILE_OP, SOCKET, MESSAGE_CALL = 1, 2, 3, 4
 
 HOOKS = 5
 
-TARGET, CREAT, OPENAT2 = 1, 2, 3
-"""Forms that C must know: FORM_… of files.bpf.c."""
+FORMS = {
+    "TARGET": 1,
+    "CREAT": 2,
+    "OPENAT2": 3,  # of a call on files: the text of a link; flags of its own; in a struct
+    "SOCKET": 1,
+    "CONNECT": 2,
+    "BIND": 3,
+    "ACCEPT": 4,
+    "LISTEN": 5,
+    "SHUTDOWN": 6,  # of a call on a socket
+    "SENDTO": 7,
+    "RECVFROM": 8,
+    "SENDMSG": 9,
+    "RECVMSG": 10,
+    "SENDMMSG": 11,
+    "RECVMMSG": 12,  # of a message
+}
+"""Forms that C must know, as FORM_…: of messages, where the address stands and the flags."""
 
-SENDTO, RECVFROM, SENDMSG, RECVMSG, SENDMMSG, RECVMMSG = 7, 8, 9, 10, 11, 12
-"""FORM_… of sockets.bpf.c: where the address of a message stands, and its flags."""
-
-
-RESULT, RECEIVED, MESSAGE, MESSAGES = 1, 2, 3, 4
+MOVES = {"RESULT": 1, "RECEIVED": 2, "MESSAGE": 3, "MESSAGES": 4}
 """How many bytes a call moved: its result; that of a recvfrom or of a recvmsg, which may say what it left or what it
-did not take; the lengths in its vector of messages. MOVES_… of calls.bpf.h."""
+did not take; the lengths in its vector of messages. MOVES_… in C."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +59,9 @@ class Shape:
 
 
 RECEIVES = {
-    "recvfrom": Shape(MESSAGE_CALL, moves_bytes=RECEIVED, form=RECVFROM, fd=1, flags=4, size=3),
-    "recvmsg": Shape(MESSAGE_CALL, moves_bytes=MESSAGE, form=RECVMSG, fd=1, flags=3, path=2),
-    "recvmmsg": Shape(MESSAGE_CALL, moves_bytes=MESSAGES, form=RECVMMSG, fd=1, flags=4, path=2),
+    "recvfrom": Shape(MESSAGE_CALL, moves_bytes=MOVES["RECEIVED"], form=FORMS["RECVFROM"], fd=1, flags=4, size=3),
+    "recvmsg": Shape(MESSAGE_CALL, moves_bytes=MOVES["MESSAGE"], form=FORMS["RECVMSG"], fd=1, flags=3, path=2),
+    "recvmmsg": Shape(MESSAGE_CALL, moves_bytes=MOVES["MESSAGES"], form=FORMS["RECVMMSG"], fd=1, flags=4, path=2),
 }
 """Calls that may only have looked (MSG_PEEK), or say how long a message was of which less came in (MSG_TRUNC). `path`
 is where the message stands."""
@@ -58,9 +70,9 @@ READS = ("read", "pread64", "readv", "preadv", "preadv2", "mq_timedreceive", "ms
 """Calls that say how many bytes came in."""
 
 SENDS = {
-    "sendto": Shape(MESSAGE_CALL, moves_bytes=RESULT, form=SENDTO, fd=1),
-    "sendmsg": Shape(MESSAGE_CALL, moves_bytes=RESULT, form=SENDMSG, fd=1, path=2),
-    "sendmmsg": Shape(MESSAGE_CALL, moves_bytes=MESSAGES, form=SENDMMSG, fd=1, path=2),
+    "sendto": Shape(MESSAGE_CALL, moves_bytes=MOVES["RESULT"], form=FORMS["SENDTO"], fd=1),
+    "sendmsg": Shape(MESSAGE_CALL, moves_bytes=MOVES["RESULT"], form=FORMS["SENDMSG"], fd=1, path=2),
+    "sendmmsg": Shape(MESSAGE_CALL, moves_bytes=MOVES["MESSAGES"], form=FORMS["SENDMMSG"], fd=1, path=2),
 }
 """Their flags are none of those that say what a receiving call did."""
 
@@ -74,9 +86,9 @@ MOVING_BYTES = frozenset((*READS, *WRITES, *COPIES))
 
 OPENS = {
     "open": Shape(OPEN, path=1, flags=2, mode=3),
-    "creat": Shape(OPEN, path=1, mode=2, form=CREAT),
+    "creat": Shape(OPEN, path=1, mode=2, form=FORMS["CREAT"]),
     "openat": Shape(OPEN, fd=1, path=2, flags=3, mode=4),
-    "openat2": Shape(OPEN, fd=1, path=2, flags=3, form=OPENAT2),
+    "openat2": Shape(OPEN, fd=1, path=2, flags=3, form=FORMS["OPENAT2"]),
 }
 
 FILE_OPS = {
@@ -92,8 +104,8 @@ FILE_OPS = {
     "renameat2": Shape(FILE_OP, fd=1, path=2, fd2=3, path2=4, flags=5),
     "link": Shape(FILE_OP, path=1, path2=2),
     "linkat": Shape(FILE_OP, fd=1, path=2, fd2=3, path2=4, flags=5),
-    "symlink": Shape(FILE_OP, path=1, path2=2, form=TARGET),
-    "symlinkat": Shape(FILE_OP, path=1, fd2=2, path2=3, form=TARGET),
+    "symlink": Shape(FILE_OP, path=1, path2=2, form=FORMS["TARGET"]),
+    "symlinkat": Shape(FILE_OP, path=1, fd2=2, path2=3, form=FORMS["TARGET"]),
     "truncate": Shape(FILE_OP, path=1, size=2),
     "ftruncate": Shape(FILE_OP, fd=1, size=2),
     "chmod": Shape(FILE_OP, path=1, mode=2),
@@ -108,17 +120,15 @@ FILE_OPS = {
 """The text of a symbolic link is no path to follow: of the form TARGET."""
 
 SOCKETS = {
-    "socket": Shape(SOCKET, form=1),
-    "connect": Shape(SOCKET, form=2, fd=1),
-    "bind": Shape(SOCKET, form=3, fd=1),
-    "accept": Shape(SOCKET, form=4, fd=1),
-    "accept4": Shape(SOCKET, form=4, fd=1, flags=4),
-    "listen": Shape(SOCKET, form=5, fd=1),
-    "shutdown": Shape(SOCKET, form=6, fd=1),
+    "socket": Shape(SOCKET, form=FORMS["SOCKET"]),
+    "connect": Shape(SOCKET, form=FORMS["CONNECT"], fd=1),
+    "bind": Shape(SOCKET, form=FORMS["BIND"], fd=1),
+    "accept": Shape(SOCKET, form=FORMS["ACCEPT"], fd=1),
+    "accept4": Shape(SOCKET, form=FORMS["ACCEPT"], fd=1, flags=4),
+    "listen": Shape(SOCKET, form=FORMS["LISTEN"], fd=1),
+    "shutdown": Shape(SOCKET, form=FORMS["SHUTDOWN"], fd=1),
 }
-"""Each is a form of its own: FORM_… of sockets.bpf.c."""
-
 SHAPES = {
-    **{name: Shape(moves_bytes=RESULT) for name in MOVING_BYTES},
+    **{name: Shape(moves_bytes=MOVES["RESULT"]) for name in MOVING_BYTES},
     **RECEIVES, **SENDS, **OPENS, **FILE_OPS, **SOCKETS,
 }  # fmt: skip

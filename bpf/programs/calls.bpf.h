@@ -5,14 +5,6 @@
 // what this kernel's table lacks is not there. The programs that make the events are tail calls of on_sys_exit: one
 // that a kernel refuses leaves the others running, and calls of no interest pay for one lookup in an array.
 
-// Positions of arguments are counted from 1; 0: the call has no such argument.
-struct shape {
-	u8 hook;         // entry of `hooks` that makes its event, 0: none
-	u8 moves_bytes;  // MOVES_…, 0: none
-	u8 form;
-	u8 fd, path, fd2, path2, flags, mode, owner, group, size;
-	u8 unused[4];
-};
 BPF_ARRAY(shapes, struct shape, SHAPES);
 BPF_PROG_ARRAY(hooks, HOOKS);
 
@@ -130,18 +122,7 @@ INLINE u64 argument(void *regs, u8 position)
 	return value;
 }
 
-#define FORM_SENDTO 7  // calls that carry messages; SENDS is in those that send
-#define FORM_RECVFROM 8
-#define FORM_SENDMSG 9
-#define FORM_RECVMSG 10
-#define FORM_SENDMMSG 11
-#define FORM_RECVMMSG 12
 #define SENDS 1
-
-#define MOVES_RESULT 1    // how many bytes its result says
-#define MOVES_RECEIVED 2  // of a recvfrom
-#define MOVES_MESSAGE 3   // of a recvmsg
-#define MOVES_MESSAGES 4  // the lengths that it has left in its vector of messages
 
 #define MSG_PEEK 0x2  // include/linux/socket.h
 #define MSG_TRUNC 0x20

@@ -99,20 +99,8 @@
 #define TREAD KREAD
 #endif
 
-struct control {
-	u64 t0;           // recording began [ns, CLOCK_BOOTTIME]
-	u32 epoch;        // which of a kind's two maps is being filled; 0: not recording
-	u32 filters;      // the conditions on a process; 0: all are recorded
-	u64 cpu_offsets;  // where the kernel has __per_cpu_offset; 0: it does not say
-	u64 cgroup;       // id of the one in `cgroups`
-};
 BPF_ARRAY(controls, struct control, 1);
 
-#define BY_PID 1     // it is in `followed`
-#define BY_COMM 2    // its name is in `comms`
-#define BY_UID 4     // its real user is in `uids`
-#define BY_CGROUP 8  // it is in or below one of `cgroups`
-#define CHILDREN 16  // or it descends from one that is recorded
 #define CONDITIONS (BY_COMM | BY_UID | BY_CGROUP)
 
 struct name {
@@ -143,25 +131,6 @@ struct tally {
 };
 BPF_PERCPU_ARRAY(tallies, struct tally, 1);
 
-// What this CPU is doing. All of it belongs to the thread that runs now: a switch takes it away.
-struct cpu_state {
-	u64 caller;    // pid_tgid of the thread that is in a system call, 0: none
-	u64 entered;   // when it entered
-	u64 known;     // pid_tgid of the thread that `start` and `wanted` describe, 0: none
-	u64 start;     // start of its process
-	u64 charged;   // CPU time is accounted up to here
-	u64 mark;      // see again.bpf.h
-	u32 switches;  // times that this CPU has switched threads; counted where programs are preemptible
-	u32 known_at;  // `switches` before `start` and `wanted` were looked for
-	u16 nr;        // of the system call
-	u16 wanted;    // whether the thread's process is recorded
-	u32 uid;       // its real user when that was decided, and `changes.count`; kept if there are conditions
-	u64 change;
-	u64 renamed;  // whether the thread has given a name since it entered its call
-	u64 leaving;  // whether the CPU goes off line, or is off line
-	u64 came;     // when the thread came onto it
-	u64 message;  // pid_tgid of the thread whose call has reached a socket of datagrams, 0: none
-};
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);
 
 INLINE u32 switches_of(struct cpu_state *cpu)

@@ -15,12 +15,6 @@ struct usage {
 	u64 runtime;  // what was charged to it of se.sum_exec_runtime, which tells of a thread that runs up to the last tick
 };
 
-// What a CPU did, by the parity of the epoch.
-struct cpu_time {
-	u64 idle_ns[2];
-	u64 busy_ns[2];
-	u64 left;  // times that the CPU went off line
-};
 BPF_PERCPU_ARRAY(cpu_times, struct cpu_time, 1);
 
 // What a thread had used, how long it had waited, and its CPU, when it was last charged. A thread may wait on one CPU

@@ -20,7 +20,7 @@ from sysmon.bpf.kinds import (
     syscalls,
     throttle,
 )
-from sysmon.bpf.programs import tasks
+from sysmon.bpf.programs import structs, tasks
 
 OTHER_LOSSES = {
     "argv_unreadable": ("unreadable", "argv"),
@@ -246,5 +246,6 @@ def declarations(sizes: Sizes) -> str:
     constants += "".join(f"#define STEP_{kind} {i}\n" for i, kind in enumerate(throttle.STEPPED))
     constants += f"#define MAX_RATE {sizes.max_rate}\n" if sizes.max_rate else ""
     constants += f"#define NO_ARG {syscall_events.NO_ARG}ULL\n"
-    constants += "".join(struct_text(layout) for layout in (tasks.TASK, tasks.HOLDING))
+    constants += "".join(struct_text(layout) for layout in (tasks.TASK, tasks.HOLDING, *structs.ALL))
+    constants += "".join(f"#define {name} {value}\n" for name, value in structs.CONSTANTS.items())
     return constants + "".join(_kind_text(k, sizes) for k in KINDS)

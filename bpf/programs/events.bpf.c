@@ -9,19 +9,7 @@
 #define NO_RESULT (1ULL << 63)
 
 // What a call's arguments are, by position from 1; 0: it has none such. User space fills this, by number.
-struct traced {
-	u8 wanted;            // whether its calls are rows
-	u8 string1, string2;  // ends at a NUL
-	u8 address;           // of a socket
-	u8 length;            // of the address
-	u8 length_at;         // pointer to the length
-	u8 out;               // the kernel fills strings and addresses, if the call succeeds
-	u8 keep;              // KEEP_…
-};
 BPF_ARRAY(traced_calls, struct traced, TRACED_CALLS);
-
-#define KEEP_EXEC 1  // from the entry, for its process: the thread may take another id inside the call
-#define KEEP_EXIT 2  // from the entry, for its thread
 
 struct call_args {
 	u64 a1, a2, a3, a4, a5, a6;

@@ -14,10 +14,6 @@
 #define NO_OWNER 0xffffffff  // leave it as it is
 #define NO_WORD (~0ULL)
 
-#define FORM_TARGET 1   // `path` is the text of a symbolic link, and no path to follow
-#define FORM_CREAT 2    // open with flags of its own
-#define FORM_OPENAT2 3  // flags and mode in a struct open_how
-
 // A path and the directory that it starts from. Returns 0 if it does not fit.
 INLINE int read_path(struct buffers *b, void *task, s32 dirfd, void *path, int follow, s64 result, int last)
 {

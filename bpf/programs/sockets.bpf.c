@@ -4,13 +4,6 @@
 // What the kernel has in the socket when the call returns is recorded. A connect that failed has left nothing there, and
 // so has a bind: their addresses are those that were passed. A send with MSG_FASTOPEN connects, too.
 
-#define FORM_SOCKET 1
-#define FORM_CONNECT 2
-#define FORM_BIND 3
-#define FORM_ACCEPT 4
-#define FORM_LISTEN 5
-#define FORM_SHUTDOWN 6
-
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10

@@ -5,19 +5,7 @@
 // nothing else is done for it: no room is taken, no path read. So it is for FULL_NS from when a ring of the kind is full.
 // All CPUs share the count: several that begin a second at once may make a few events more than that.
 
-#define RATE 0  // reasons
-#define RING_FULL 1
-
 #ifdef MAX_RATE
-struct rate {
-	u64 until;    // end of the second
-	u64 full;     // until then there is no room
-	u64 down_at;  // when the kind stepped down last
-	u64 up_at;    // and when it steps up again
-	u32 made;     // events in this second
-	u32 reason;
-	u64 unused[3];  // a cache line for each
-};
 BPF_ARRAY(steps, struct rate, STEPS);
 
 // Whether an event of a kind is not to be made, which is then counted.
@@ -37,7 +25,7 @@ INLINE int is_stepped_down(u32 kind, u32 cause)
 			return 0;
 		}
 		if (r->up_at != r->until) {
-			r->reason = RATE;
+			r->reason = REASON_rate;
 			r->down_at = now;
 			r->up_at = r->until;
 		}
@@ -52,7 +40,7 @@ INLINE void step_down(u32 kind)
 	struct rate *r = steps.lookup(&kind);
 	if (!r)
 		return;
-	r->reason = RING_FULL;
+	r->reason = REASON_ring_full;
 	r->full = now + FULL_NS;
 	r->down_at = now;
 	r->up_at = r->full;

@@ -5,22 +5,7 @@
 // switched out inside a call has it parked, by thread, until it comes back. There stands how long the thread was off a
 // CPU inside the call: whether a call waited is measured, and costs one that did not nothing.
 
-struct call {
-	u64 entered;  // 0: none; at or before t0: user space found the thread in it when the recording began; or OUTSIDE
-	u64 start;    // of its process
-	u32 nr;
-	u32 pid;        // or has REACHED_DATAGRAMS
-	u64 left;       // its thread left a CPU last; 0: it did not
-	u64 run_delay;  // of the thread then: how long it had waited for a CPU, as the kernel counts it
-	u64 state;      // of the thread then; 0: it could have gone on
-	u64 blocked_ns, uninterruptible_ns, runnable_ns;  // what came of it before
-};
 BPF_HASH(parked, u32, struct call, PARKED_ENTRIES);
-
-#define REACHED_DATAGRAMS (1U << 31)
-
-// A call that began when its process did not meet the conditions: it is not recorded, wherever it returns.
-#define OUTSIDE (~0ULL)
 
 INLINE u16 bucket_of(u64 ns)
 {

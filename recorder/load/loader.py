@@ -17,12 +17,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from struct import pack
 from typing import Any
 
 from sysmon.bpf.kinds import calls
+from sysmon.bpf.programs.structs import SHAPE, packed
 from sysmon.bpf.trace_file.metadata import Probe as ProbeStatus
 from sysmon.errors import CannotLoad, CannotRecord
 from sysmon.recorder.load import kernel, program
@@ -86,7 +87,7 @@ class Loaded:
         for name, shape in calls.SHAPES.items():
             with contextlib.suppress(KeyError):  # not on this architecture
                 key = pack("<I", names.number(name))
-                kernel.update(self.maps["shapes"], key, pack("<16B", *astuple(shape), *(0,) * 4))
+                kernel.update(self.maps["shapes"], key, packed(SHAPE, **asdict(shape)))
 
     def detach(self) -> None:
         """Detaches every program; what they have left in rings and maps can still be read."""

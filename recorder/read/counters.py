@@ -7,7 +7,6 @@ never holds more than one interval's entries, however many processes come and go
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +15,11 @@ import numpy.typing as npt
 
 from sysmon.bpf.kind import Kind, map_layouts
 from sysmon.bpf.kinds import MAP_KINDS
-from sysmon.bpf.programs import csource
+from sysmon.bpf.programs import csource, structs
 from sysmon.recorder.load import kernel, program
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.sample import clock
 
-CONTROL = struct.Struct("<QIIQQ")  # struct control of bpf/programs/common.bpf.h
 ZERO_KEY = bytes(4)
 
 
@@ -39,7 +37,14 @@ class Control:
 
     def _set(self, epoch: int) -> None:
         self.epoch = epoch
-        control = CONTROL.pack(self.t0, epoch, self._filters, self._cpu_offsets, self._cgroup)
+        control = structs.packed(
+            structs.CONTROL,
+            t0=self.t0,
+            epoch=epoch,
+            filters=self._filters,
+            cpu_offsets=self._cpu_offsets,
+            cgroup=self._cgroup,
+        )
         kernel.update(self._loaded.maps["controls"], ZERO_KEY, control)
 
     def start(self, t0: int, filters: int, cgroup: int = 0) -> None:

@@ -18,23 +18,13 @@ import numpy.typing as npt
 
 from sysmon.bpf.kind import ring_layouts
 from sysmon.bpf.kinds.syscalls import SYSCALL_INFLIGHT
+from sysmon.bpf.programs.structs import CALL, CPU_STATE, OUTSIDE, REACHED_DATAGRAMS, packed
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.read.counters import ZERO_KEY
 from sysmon.recorder.sample import procfs
 
-_CALL = struct.Struct("<QQII48x")  # struct call of syscalls.bpf.c: entered, start, nr, pid; never off a CPU
-_OUTSIDE = (1 << 64) - 1
-"""When a call entered that began before its process met the conditions."""
-
-_PID = (1 << 31) - 1  # the bit above is REACHED_DATAGRAMS
-
 _TID = struct.Struct("<I")
-CPU_STATE = np.dtype(  # struct cpu_state of bpf/programs/common.bpf.h
-    [("caller", "<u8"), ("entered", "<u8"), ("known", "<u8"), ("start", "<u8"), ("charged", "<u8"),
-     ("mark", "<u8"), ("switches", "<u4"), ("known_at", "<u4"), ("nr", "<u2"), ("wanted", "<u2"), ("uid", "<u4"),
-     ("change", "<u8"), ("renamed", "<u8"), ("leaving", "<u8"), ("came", "<u8"), ("message", "<u8")]
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,7 +44,7 @@ def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[dict[str, Any]]) -
         if process["kernel_thread"]:
             continue
         for tid, number in procfs.blocked_calls(process["pid"]):
-            call = _CALL.pack(t0, process["start"], number, process["pid"])
+            call = packed(CALL, entered=t0, start=process["start"], nr=number, pid=process["pid"])
             with contextlib.suppress(OSError):  # seen already, or more threads than the map holds
                 kernel.update(loaded.maps["parked"], _TID.pack(tid), call, kernel.NOEXIST)
 
@@ -62,7 +52,7 @@ def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[dict[str, Any]]) -
 def mark_outside(loaded: Loaded, process: int) -> None:
     """Tells the programs that the call that this process is in is no part of the recording."""
     with contextlib.suppress(OSError):  # more threads than the map holds
-        kernel.update(loaded.maps["parked"], _TID.pack(process), _CALL.pack(_OUTSIDE, 0, 0, process))
+        kernel.update(loaded.maps["parked"], _TID.pack(process), packed(CALL, entered=OUTSIDE, pid=process))
 
 
 def unfinished(loaded: Loaded, t0: int, end: int, cpus: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
@@ -86,16 +76,21 @@ def _parked(loaded: Loaded) -> dict[int, _Call]:
     found = {}
     for key in kernel.keys(loaded.maps["parked"], 4):
         with contextlib.suppress(FileNotFoundError):
-            entered, start, nr, pid = _CALL.unpack(kernel.lookup(loaded.maps["parked"], key, _CALL.size))
-            if entered not in (0, _OUTSIDE):
-                found[_TID.unpack(key)[0]] = _Call(entered, start, nr, pid & _PID)
+            raw = kernel.lookup(loaded.maps["parked"], key, CALL.dtype.itemsize)
+            (call,) = np.frombuffer(raw, CALL.dtype)
+            if call["entered"] not in (0, OUTSIDE):
+                found[_TID.unpack(key)[0]] = _call(call, int(call["pid"]) & ~REACHED_DATAGRAMS)
     return found
 
 
 def _on_cpus(loaded: Loaded, cpus: int) -> dict[int, _Call]:
-    raw = kernel.lookup(loaded.maps["cpu_states"], ZERO_KEY, CPU_STATE.itemsize * cpus)
+    raw = kernel.lookup(loaded.maps["cpu_states"], ZERO_KEY, CPU_STATE.dtype.itemsize * cpus)
     return {
-        int(s["caller"]) & 0xFFFFFFFF: _Call(int(s["entered"]), int(s["start"]), int(s["nr"]), int(s["caller"]) >> 32)
-        for s in np.frombuffer(raw, CPU_STATE)
-        if s["caller"] and s["entered"] != _OUTSIDE
+        int(state["caller"]) & 0xFFFFFFFF: _call(state, int(state["caller"]) >> 32)
+        for state in np.frombuffer(raw, CPU_STATE.dtype)
+        if state["caller"] and state["entered"] != OUTSIDE
     }
+
+
+def _call(found: np.void, pid: int) -> _Call:
+    return _Call(int(found["entered"]), int(found["start"]), int(found["nr"]), pid)

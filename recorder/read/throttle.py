@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
+import numpy as np
+
 from sysmon.bpf.kinds import throttle
+from sysmon.bpf.programs.structs import RATE
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.loader import Loaded
-
-_STEP = struct.Struct("<QQQQII24x")  # struct rate of bpf/programs/steps.bpf.h
 
 
 class Steps:
@@ -24,8 +24,9 @@ class Steps:
         found = []
         for number, kind in enumerate(throttle.STEPPED if self._fd is not None else ()):
             assert self._fd is not None
-            raw = kernel.lookup(self._fd, number.to_bytes(4, "little"), _STEP.size)
-            _until, _full, down_at, up_at, _made, reason = _STEP.unpack(raw)
+            raw = kernel.lookup(self._fd, number.to_bytes(4, "little"), RATE.dtype.itemsize)
+            (rate,) = np.frombuffer(raw, RATE.dtype)
+            down_at, up_at, reason = int(rate["down_at"]), int(rate["up_at"]), int(rate["reason"])
             if down_at > self._seen[kind]:
                 self._seen[kind] = down_at
                 why = throttle.REASONS[reason] if reason < len(throttle.REASONS) else None

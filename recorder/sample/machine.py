@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from sysmon.bpf.kind import TICK_NS
+from sysmon.bpf.programs.structs import CPU_STATE, CPU_TIME
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.loader import Loaded
-from sysmon.recorder.read.inflight import CPU_STATE
 
 MEMINFO = {
     "mem_total_bytes": b"MemTotal",
@@ -31,10 +31,6 @@ MEMINFO = {
 PRESSURES = ("cpu", "memory", "io")
 
 _STALLED = re.compile(rb"^(some|full) .* total=(\d+)$", re.MULTILINE)
-
-CPU_TIME = np.dtype([("idle_ns", "<u8", 2), ("busy_ns", "<u8", 2), ("left", "<u8")])
-"""struct cpu_time of bpf/programs/cpu.bpf.c."""
-
 
 STAT_COLUMNS = (5, 6, 7)
 """Of a CPU's line in /proc/stat: irq, softirq and steal (proc_stat(5))."""
@@ -52,7 +48,7 @@ class Machine:
         self._stolen = dict.fromkeys(self._stat, 0)  # what no row has yet
         self._since = 0
         self._online = frozenset(kernel.online_cpus())
-        states = np.zeros(cpus, CPU_STATE)
+        states = np.zeros(cpus, CPU_STATE.dtype)
         states["leaving"] = [cpu not in self._online for cpu in range(cpus)]
         kernel.update(loaded.maps["cpu_states"], bytes(4), states.tobytes())
 
@@ -102,8 +98,8 @@ class Machine:
         }
 
     def _read_times(self) -> np.ndarray[Any, np.dtype[np.void]]:
-        raw = kernel.lookup(self._fd, bytes(4), CPU_TIME.itemsize * self._cpus)
-        return np.frombuffer(raw, CPU_TIME).copy()
+        raw = kernel.lookup(self._fd, bytes(4), CPU_TIME.dtype.itemsize * self._cpus)
+        return np.frombuffer(raw, CPU_TIME.dtype).copy()
 
     def row(self, ts: int) -> dict[str, Any]:
         """The row of `machine`."""

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sysmon.bpf.kind import COMM_LEN
+from sysmon.bpf.programs.structs import BY_CGROUP, BY_COMM, BY_PID, BY_UID, CHILDREN
 from sysmon.errors import BadRequest, did_you_mean
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.program import FILTER_ENTRIES, FOLLOWED_ENTRIES
 from sysmon.recorder.read.counters import ZERO_KEY
 from sysmon.recorder.sample import cgroups, procfs
-
-BY_PID, BY_COMM, BY_UID, BY_CGROUP, CHILDREN = 1, 2, 4, 8, 16  # bpf/programs/common.bpf.h
 
 NO_UID = 0xFFFFFFFF
 """(uid_t)-1, which no user has; see setreuid(2)."""

@@ -1,0 +1,138 @@
+"""Structs and constants that the programs and the recorder both know, besides the rows of kinds: declared once.
+
+`csource` puts them in front of the programs, with a static assert on each offset; the recorder reads and writes them by
+their numpy dtypes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from sysmon.bpf.kind import Field, Layout
+from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
+from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, Traced
+from sysmon.bpf.kinds.throttle import REASONS
+
+_NUMPY = {"u8": "<u1", "u16": "<u2", "u32": "<u4", "u64": "<u8"}
+
+Member = tuple[str, str, str] | tuple[str, str, str, int]
+"""Name, C type, meaning and, of an array, its length."""
+
+
+def _struct(name: str, *members: Member) -> Layout:
+    fields = []
+    for member, c_type, _doc, *length in members:
+        count = length[0] if length else 0
+        fields.append(Field(member, c_type, f"({count},){_NUMPY[c_type]}" if count else _NUMPY[c_type], count))
+    return Layout(name, tuple(fields))
+
+
+CONTROL = _struct(
+    "control",
+    ("t0", "u64", "When the recording began [ns, CLOCK_BOOTTIME]."),
+    ("epoch", "u32", "Which of a kind's two maps is being filled; 0: not recording."),
+    ("filters", "u32", "BY_… and CHILDREN: the conditions on a process; 0: all are recorded."),
+    ("cpu_offsets", "u64", "Where the kernel has __per_cpu_offset; 0: it does not say."),
+    ("cgroup", "u64", "Id of the one in `cgroups`."),
+)
+"""What user space tells all programs."""
+
+BY_PID, BY_COMM, BY_UID, BY_CGROUP, CHILDREN = 1, 2, 4, 8, 16
+"""Of `filters`: a process is in `followed`; its name is in `comms`; its real user is in `uids`; it is in or below the
+one of `cgroups`; or it descends from one that is recorded."""
+
+CPU_STATE = _struct(
+    "cpu_state",
+    ("caller", "u64", "pid_tgid of the thread that is in a system call, 0: none."),
+    ("entered", "u64", "When it entered."),
+    ("known", "u64", "pid_tgid of the thread that `start` and `wanted` describe, 0: none."),
+    ("start", "u64", "Start of its process."),
+    ("charged", "u64", "CPU time is accounted up to here."),
+    ("mark", "u64", "See again.bpf.h."),
+    ("switches", "u32", "Times that this CPU has switched threads; counted where programs are preemptible."),
+    ("known_at", "u32", "`switches` before `start` and `wanted` were looked for."),
+    ("nr", "u16", "Number of the system call."),
+    ("wanted", "u16", "Whether the thread's process is recorded."),
+    ("uid", "u32", "Its real user when that was decided; kept if there are conditions."),
+    ("change", "u64", "`changes.count` then."),
+    ("renamed", "u64", "Whether the thread has given a name since it entered its call."),
+    ("leaving", "u64", "Whether the CPU goes off line, or is off line."),
+    ("came", "u64", "When the thread came onto it."),
+    ("message", "u64", "pid_tgid of the thread whose call has reached a socket of datagrams, 0: none."),
+)
+"""What a CPU is doing. All of it belongs to the thread that runs now: a switch takes it away."""
+
+CALL = _struct(
+    "call",
+    (
+        "entered",
+        "u64",
+        "0: none; at or before t0: user space found the thread in it when the recording began; OUTSIDE.",
+    ),
+    ("start", "u64", "Of its process."),
+    ("nr", "u32", "Number of the system call."),
+    ("pid", "u32", "Or has REACHED_DATAGRAMS."),
+    ("left", "u64", "When its thread left a CPU last; 0: it did not."),
+    ("run_delay", "u64", "Of the thread then: how long it had waited for a CPU, as the kernel counts it."),
+    ("state", "u64", "Of the thread then; 0: it could have gone on."),
+    ("blocked_ns", "u64", "What came of it before."),
+    ("uninterruptible_ns", "u64", "Likewise."),
+    ("runnable_ns", "u64", "Likewise."),
+)
+"""A call whose thread was switched out inside it."""
+
+OUTSIDE = (1 << 64) - 1
+"""`entered` of a call that began when its process did not meet the conditions: it is not recorded."""
+
+REACHED_DATAGRAMS = 1 << 31
+"""In `pid`: the call has reached a socket of datagrams."""
+
+CPU_TIME = _struct(
+    "cpu_time",
+    ("idle_ns", "u64", "By the parity of the epoch.", 2),
+    ("busy_ns", "u64", "Likewise.", 2),
+    ("left", "u64", "Times that the CPU went off line."),
+)
+"""What a CPU did."""
+
+RATE = _struct(
+    "rate",
+    ("until", "u64", "End of the second."),
+    ("full", "u64", "Until then there is no room."),
+    ("down_at", "u64", "When the kind was throttled last."),
+    ("up_at", "u64", "And when it goes on."),
+    ("made", "u32", "Events in this second."),
+    ("reason", "u32", "The place in throttle.REASONS."),
+    ("unused", "u64", "A cache line for each.", 3),
+)
+"""How many events a kind may still make."""
+
+SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 4))
+"""What to do with a call: `kinds.calls.Shape`. Positions of arguments are counted from 1; 0: the call has none such."""
+
+TRACED = _struct("traced", *((field.name, "u8", "") for field in dataclasses.fields(Traced)))
+"""What is read of a call that is a row: `kinds.syscall_events.Traced`."""
+
+ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, TRACED)
+
+CONSTANTS = {
+    **{name: globals()[name] for name in ("BY_PID", "BY_COMM", "BY_UID", "BY_CGROUP", "CHILDREN")},
+    "OUTSIDE": f"{OUTSIDE}ULL",
+    "REACHED_DATAGRAMS": f"{REACHED_DATAGRAMS}U",
+    "KEEP_EXEC": KEEP_EXEC,
+    "KEEP_EXIT": KEEP_EXIT,
+    **{f"FORM_{name}": number for name, number in FORMS.items()},
+    **{f"MOVES_{name}": number for name, number in MOVES.items()},
+    **{f"REASON_{name.replace(' ', '_')}": number for number, name in enumerate(REASONS)},
+}
+"""What is a #define in C."""
+
+
+def packed(layout: Layout, **values: int) -> bytes:
+    """The bytes of a struct; members that are not given are 0."""
+    record = np.zeros(1, layout.dtype)
+    for name, value in values.items():
+        record[name] = value
+    return record.tobytes()
