@@ -5,7 +5,7 @@ and keeps its traceback. The text says what is wrong and what to do.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class SysmonError(Exception):
@@ -20,10 +20,13 @@ class BadRequest(SysmonError):
     exit_status = 2
 
 
-def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """The end of a line about an unknown name: the names that are near or, if none is, where to find them."""
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, typed: Mapping[str, str] | None = None) -> str:
+    """The end of a line about an unknown name: the names that are near or, if none is, where to find them.
+
+    `typed`: what to type for some of the names.
+    """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else otherwise
+    return f"did you mean {' or '.join((typed or {}).get(n, n) for n in near)}?" if near else otherwise
 
 
 class CannotRecord(SysmonError):

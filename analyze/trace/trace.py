@@ -26,7 +26,7 @@ from sysmon.analyze.trace.sqlfile import View
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.metadata import Recording
-from sysmon.errors import BadRequest
+from sysmon.errors import BadRequest, did_you_mean
 from sysmon.safe_text import one_line
 
 ALL_ROWS = """
@@ -36,11 +36,13 @@ WHERE len($kinds) = 0 OR list_contains($kinds, kind)
 ORDER BY ts NULLS LAST, row_number
 """
 
-WORD = re.compile(r'\b(?:(\w+)\."?)?(\w+)')
+WORD = re.compile(r'\b(?:(\w+)"?\."?)?(\w+)')
 """What a user's query may name, with a schema or in `main`."""
 
+ABSENT = re.compile(r"Catalog Error: Table with name (?P<name>.+?) does not exist!")
+
 LOOKS_AT_VIEWS = re.compile(r"\b(duckdb_\w+|information_schema|pg_\w+|show)\b", re.IGNORECASE)
-"""What a user's query names that lists views: it is to see all of them. To make all takes a second and more."""
+"""What a user's query names that lists views: it is to see all of them. To make all takes seconds."""
 
 
 class Trace:
@@ -239,11 +241,17 @@ class Trace:
         self._require(dict.fromkeys(word for word in words if word in self._catalog))
         try:
             return self._database.connection.sql(query)
-        except (duckdb.CatalogException, duckdb.BinderException):
-            if self._documented:
-                raise
-        self._make_all()  # it may name a view in another way, and what it does not find is suggested from all
-        return self._database.connection.sql(query)
+        except duckdb.CatalogException as error:
+            if absent := ABSENT.match(str(error)):
+                raise BadRequest(f"there is no table {absent['name']}; {self._hint(absent['name'])}") from None
+            raise
+
+    def _hint(self, name: str) -> str:
+        """What a user may have meant by the name of a table that there is not."""
+        typed = {report.name: f"report.{report.name}" for report in reports()}
+        main = [full.removeprefix("main.") for full in self._catalog.names if full.startswith("main.")]
+        typed |= {bare: f"{bare} or {typed[bare]}" for bare in main if bare in typed}
+        return did_you_mean(name, {*main, *typed}, "`SHOW ALL TABLES` lists them", typed)
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
         """Every row of the file, or of some kinds, with all columns, in the order of time and then of the file."""
@@ -263,7 +271,9 @@ class Trace:
             return
         self._documented = True
         with self.reading():
-            self._catalog.require(self._catalog.names, keep=False)
+            # To compute them takes a second; to have DuckDB plan them as views of views of views takes eight.
+            self._catalog.require(["report.findings"])
+            self._catalog.require([n for n in self._catalog.names if not n.startswith("finding.")], keep=False)
             # Comments alone take 30 ms in one transaction, 85 ms in one each.
             self._database.connection.execute(";".join(["BEGIN", *_comments(), "COMMIT"]))
 

@@ -145,3 +145,20 @@ def test_the_processes_that_were_chosen_stay_chosen_when_the_window_moves() -> N
     with sysmon.open(SAMPLES / "database.parquet", pids=[pid]) as trace:
         trace.move(trace.metadata["started_ns"] + 10**9, None)
         assert {row[0] for row in trace.report("cpu").fetchall()} == {pid}
+
+
+def test_a_table_that_there_is_not_is_told_soon() -> None:
+    """Without making all views there are, as that takes seconds."""
+    with sysmon.open(SAMPLES / "web.parquet") as trace:
+        for query, near in (
+            ("FROM cpuu", "cpu"),
+            ("FROM report.syscals", "report.syscalls"),
+            ('FROM "report"."syscals"', "report.syscalls"),
+            ("FROM zzzzzz", "`SHOW ALL TABLES` lists them"),
+        ):
+            with pytest.raises(sysmon.BadRequest, match="there is no table") as told:
+                trace.sql(query)
+            assert near in str(told.value)
+        assert trace.sql('SELECT COUNT(*) > 0 FROM "report"."cpu"').fetchall() == [(True,)]
+        assert trace.sql("SELECT COUNT(*) > 0 FROM Report.CPU").fetchall() == [(True,)]
+        assert len(trace._database.connection.execute("FROM duckdb_views() WHERE NOT internal").fetchall()) < 100
