@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import sysmon
 from sysmon.analyze.edit.repair import make_whole
 from sysmon.bpf.trace_file import pages, partial, schema, thrift
+from sysmon.bpf.trace_file.parquet_thrift import FileMetaData, KeyValue
 from sysmon.errors import SysmonError
 from tests import traces
 from tests.fuzz import mutations, seeds
@@ -104,5 +105,6 @@ def test_mutations_are_what_they_say() -> None:
     for number in range(20):
         pages.footer(mutations.footer_fields(whole, random.Random(number)))
         found = pages.footer(mutations.description(whole, random.Random(number)))
-        assert any(pair[1].value == schema.METADATA_KEY for pair in found[5].items)
+        pairs = found[FileMetaData.KEY_VALUE_METADATA].items
+        assert any(pair[KeyValue.KEY].value == schema.METADATA_KEY for pair in pairs)
     assert thrift.dump(pages.footer(whole)) == whole[mutations.footer_at(whole) : -8]

@@ -18,9 +18,18 @@ import pyarrow.parquet as pq
 
 from sysmon.bpf.trace_file import pages, schema, thrift
 from sysmon.bpf.trace_file.pages import Leaf
+from sysmon.bpf.trace_file.parquet_thrift import (
+    ColumnChunk,
+    ColumnMetaData,
+    CompressionCodec,
+    DataPageHeader,
+    Encoding,
+    FileMetaData,
+    PageHeader,
+    PageType,
+    RowGroup,
+)
 from sysmon.bpf.trace_file.thrift import List, Struct, i32, i64
-
-PLAIN = 0
 
 NULLS_REMEMBERED = 64
 """Numbers of rows, times columns of lists or not, whose page of NULL is remembered."""
@@ -73,10 +82,10 @@ class Encoder:
         for leaf, null_head in self._leaves:
             found = chunks.get(leaf.path)
             if found:
-                meta = found[3]
-                first = meta[11 if 11 in meta else 9].value
-                pieces.append(data[first : first + meta[7].value])
-                uncompressed += meta[6].value
+                meta = found[ColumnChunk.META_DATA]
+                first = _first_page(meta)
+                pieces.append(data[first : first + meta[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value])
+                uncompressed += meta[ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE].value
                 said.append(thrift.dump(pages.moved_column(found, at - first)))
             else:
                 null = _null_page(rows, leaf.repeated)
@@ -85,11 +94,11 @@ class Encoder:
                 said.append(null_head + null.said + thrift.signed(at) + b"\0\0")
             at += len(pieces[-1])
         group: Struct = {
-            1: List(thrift.STRUCT, said),
-            2: i64(uncompressed),
-            3: i64(rows),
-            5: i64(begin),
-            6: i64(at - begin),
+            RowGroup.COLUMNS: List(thrift.STRUCT, said),
+            RowGroup.TOTAL_BYTE_SIZE: i64(uncompressed),
+            RowGroup.NUM_ROWS: i64(rows),
+            RowGroup.FILE_OFFSET: i64(begin),
+            RowGroup.TOTAL_COMPRESSED_SIZE: i64(at - begin),
         }
         return Encoded(b"".join(pieces), thrift.dump(group))
 
@@ -101,8 +110,19 @@ class Encoder:
         with parquet_writer(sink, columns) as writer:
             writer.write_table(table.select(columns.names).cast(columns), row_group_size=max(1, table.num_rows))
         data = memoryview(sink.getvalue()).cast("B")
-        (group,) = pages.footer(data)[4].items
-        return data, {tuple(chunk[3][3].items): chunk for chunk in group[1].items}
+        (group,) = pages.footer(data)[FileMetaData.ROW_GROUPS].items
+        return data, {_path(chunk): chunk for chunk in group[RowGroup.COLUMNS].items}
+
+
+def _path(chunk: Struct) -> tuple[bytes, ...]:
+    """Which column this is."""
+    return tuple(chunk[ColumnChunk.META_DATA][ColumnMetaData.PATH_IN_SCHEMA].items)
+
+
+def _first_page(meta: Struct) -> int:
+    """Where a column begins."""
+    begins_with = ColumnMetaData.DICTIONARY_PAGE_OFFSET
+    return int(meta[begins_with if begins_with in meta else ColumnMetaData.DATA_PAGE_OFFSET].value)
 
 
 def _stored(field: pa.Field, given: pa.DataType) -> pa.Field:
@@ -125,15 +145,24 @@ def _null_page(rows: int, repeated: bool) -> _NullPage:
     levels = _zeros(rows) * (2 if repeated else 1)  # of repetition, of definition
     packed = pa.compress(levels, codec="zstd", asbytes=True)
     head: Struct = {
-        1: i32(pages.DATA_PAGE),
-        2: i32(len(levels)),
-        3: i32(len(packed)),
-        4: i32(_as_signed(zlib.crc32(packed))),
-        5: {1: i32(rows), 2: i32(PLAIN), 3: i32(pages.RLE), 4: i32(pages.RLE)},
+        PageHeader.TYPE: i32(PageType.DATA_PAGE),
+        PageHeader.UNCOMPRESSED_PAGE_SIZE: i32(len(levels)),
+        PageHeader.COMPRESSED_PAGE_SIZE: i32(len(packed)),
+        PageHeader.CRC: i32(_as_signed(zlib.crc32(packed))),
+        PageHeader.DATA_PAGE_HEADER: {
+            DataPageHeader.NUM_VALUES: i32(rows),
+            DataPageHeader.ENCODING: i32(Encoding.PLAIN),
+            DataPageHeader.DEFINITION_LEVEL_ENCODING: i32(Encoding.RLE),
+            DataPageHeader.REPETITION_LEVEL_ENCODING: i32(Encoding.RLE),
+        },
     }
     begin = thrift.dump(head)
-    counts = {5: i64(rows), 6: i64(len(begin) + len(levels)), 7: i64(len(begin) + len(packed))}
-    said = thrift.dump({**_BEFORE_COUNTS, **counts, 9: i64(0)})
+    counts = {
+        ColumnMetaData.NUM_VALUES: i64(rows),
+        ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE: i64(len(begin) + len(levels)),
+        ColumnMetaData.TOTAL_COMPRESSED_SIZE: i64(len(begin) + len(packed)),
+    }
+    said = thrift.dump({**_BEFORE_COUNTS, **counts, ColumnMetaData.DATA_PAGE_OFFSET: i64(0)})
     return _NullPage(
         begin + packed,
         len(begin) + len(levels),
@@ -151,7 +180,7 @@ def _as_signed(number: int) -> int:
     return number - (1 << 32) if number >> 31 else number
 
 
-_BEFORE_COUNTS: Struct = {4: i32(pages.ZSTD)}
+_BEFORE_COUNTS: Struct = {ColumnMetaData.CODEC: i32(CompressionCodec.ZSTD)}
 
 _NOWHERE = thrift.signed(0) + b"\0"
 """The position of a page, which is the last member of what is said of a column, and the end of that."""
@@ -160,9 +189,9 @@ _NOWHERE = thrift.signed(0) + b"\0"
 def _null_head(leaf: Leaf) -> bytes:
     """What a footer says of a column that is NULL, up to what depends on how many rows there are."""
     meta: Struct = {
-        1: i32(leaf.type),
-        2: List(thrift.I32, [PLAIN, pages.RLE]),
-        3: List(thrift.BINARY, list(leaf.path)),
+        ColumnMetaData.TYPE: i32(leaf.type),
+        ColumnMetaData.ENCODINGS: List(thrift.I32, [Encoding.PLAIN, Encoding.RLE]),
+        ColumnMetaData.PATH_IN_SCHEMA: List(thrift.BINARY, list(leaf.path)),
         **_BEFORE_COUNTS,
     }
-    return thrift.dump({2: i64(0), 3: meta})[:-2]
+    return thrift.dump({ColumnChunk.FILE_OFFSET: i64(0), ColumnChunk.META_DATA: meta})[:-2]

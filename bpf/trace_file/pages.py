@@ -8,22 +8,32 @@ the number of rows. "File format" and parquet.thrift of apache/parquet-format.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sysmon.bpf.trace_file import thrift
+from sysmon.bpf.trace_file.parquet_thrift import (
+    ColumnChunk,
+    ColumnMetaData,
+    CompressionCodec,
+    ConvertedType,
+    DataPageHeader,
+    DictionaryPageHeader,
+    Encoding,
+    FieldRepetitionType,
+    FileMetaData,
+    KeyValue,
+    PageHeader,
+    PageType,
+    RowGroup,
+    SchemaElement,
+    Statistics,
+    Type,
+)
 from sysmon.bpf.trace_file.thrift import List, Struct, i32, i64
 
 MAGIC = b"PAR1"
-
-INT32, INT64, BYTE_ARRAY = 1, 2, 6
-REPEATED = 2
-UNSIGNED = range(11, 15)  # ConvertedType: UINT_8 to UINT_64
-DATA_PAGE, DICTIONARY_PAGE = 0, 2
-RLE = 3
-ZSTD = 6
-
 
 MOST_PAGES = 1 << 14
 """Of a row group: a column has few, and no trace has many columns."""
@@ -54,12 +64,26 @@ class Page:
 
     @property
     def is_dictionary(self) -> bool:
-        return bool(self.header[1].value == DICTIONARY_PAGE)
+        return bool(self.header[PageHeader.TYPE].value == PageType.DICTIONARY_PAGE)
 
     @property
     def values(self) -> int:
         """Values in a page of data, NULL included."""
-        return 0 if self.is_dictionary else int(self.header[5][1].value)
+        return (
+            0 if self.is_dictionary else int(self.header[PageHeader.DATA_PAGE_HEADER][DataPageHeader.NUM_VALUES].value)
+        )
+
+    @property
+    def encoding(self) -> int:
+        """Of its values, or of those that it is a dictionary of."""
+        if self.is_dictionary:
+            return int(self.header[PageHeader.DICTIONARY_PAGE_HEADER][DictionaryPageHeader.ENCODING].value)
+        return int(self.header[PageHeader.DATA_PAGE_HEADER][DataPageHeader.ENCODING].value)
+
+    @property
+    def uncompressed(self) -> int:
+        """The bytes it would take if its content were not compressed."""
+        return int(self.header[PageHeader.UNCOMPRESSED_PAGE_SIZE].value) + self.header_bytes
 
 
 def footer(data: bytes | memoryview) -> Struct:
@@ -70,23 +94,28 @@ def footer(data: bytes | memoryview) -> Struct:
 
 def leaves(of: Struct) -> list[Leaf]:
     """The columns that a footer declares, in the order of the file. Raises Malformed."""
-    elements = iter(of[2].items)
+    elements = iter(of[FileMetaData.SCHEMA].items)
 
     def below(count: int, path: tuple[bytes, ...], repeated: bool) -> Iterator[Leaf]:
         for _ in range(count):
             element = next(elements)
-            here = (*path, element[4].value)
-            often = repeated or (3 in element and element[3].value == REPEATED)
-            if 5 in element:
-                yield from below(element[5].value, here, often)
+            here = (*path, element[SchemaElement.NAME].value)
+            often = repeated or _is(element, SchemaElement.REPETITION_TYPE, (FieldRepetitionType.REPEATED,))
+            if SchemaElement.NUM_CHILDREN in element:
+                yield from below(element[SchemaElement.NUM_CHILDREN].value, here, often)
             else:
-                unsigned = 6 in element and element[6].value in UNSIGNED
-                yield Leaf(here, element[1].value, unsigned, often)
+                unsigned = _is(element, SchemaElement.CONVERTED_TYPE, ConvertedType.UNSIGNED)
+                yield Leaf(here, element[SchemaElement.TYPE].value, unsigned, often)
 
     try:
-        return list(below(next(elements)[5].value, (), False))
+        return list(below(next(elements)[SchemaElement.NUM_CHILDREN].value, (), False))
     except (KeyError, AttributeError, StopIteration, RuntimeError) as error:
         raise thrift.Malformed(f"no schema: {error!r}") from None
+
+
+def _is(element: Struct, number: int, one_of: Container[int]) -> bool:
+    """Whether the element has this field, and in it one of these values."""
+    return number in element and element[number].value in one_of
 
 
 def row_group(data: bytes, begin: int, rows: int, columns: list[Leaf]) -> Struct:
@@ -100,12 +129,16 @@ def row_group(data: bytes, begin: int, rows: int, columns: list[Leaf]) -> Struct
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise BadPages(str(error)) from None
     return {
-        1: List(thrift.STRUCT, built),
-        2: i64(sum(c[3][6].value for c in built)),
-        3: i64(rows),
-        5: i64(begin),
-        6: i64(len(data)),
+        RowGroup.COLUMNS: List(thrift.STRUCT, built),
+        RowGroup.TOTAL_BYTE_SIZE: i64(sum(_uncompressed(chunk) for chunk in built)),
+        RowGroup.NUM_ROWS: i64(rows),
+        RowGroup.FILE_OFFSET: i64(begin),
+        RowGroup.TOTAL_COMPRESSED_SIZE: i64(len(data)),
     }
+
+
+def _uncompressed(chunk: Struct) -> int:
+    return int(chunk[ColumnChunk.META_DATA][ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE].value)
 
 
 def _pages(data: bytes) -> Iterator[Page]:
@@ -116,9 +149,9 @@ def _pages(data: bytes) -> Iterator[Page]:
             raise BadPages("more pages than a row group has")
         reader = thrift.Reader(data, at)
         header = reader.struct()
-        size = header[3].value
+        size = header[PageHeader.COMPRESSED_PAGE_SIZE].value
         content = memoryview(data)[reader.at : reader.at + size]
-        if size < 0 or len(content) != size or zlib.crc32(content) != header[4].value & 0xFFFFFFFF:
+        if size < 0 or len(content) != size or zlib.crc32(content) != header[PageHeader.CRC].value & 0xFFFFFFFF:
             raise BadPages(f"the page at {at} of its row group is damaged")
         yield Page(header, at, reader.at + size - at, reader.at - at)
         at = reader.at + size
@@ -157,63 +190,73 @@ def _take(pages: list[Page], rows: int, first: bool) -> list[Page]:
 
 def _column(pages: list[Page], begin: int, leaf: Leaf) -> Struct:
     data = [page for page in pages if not page.is_dictionary]
-    encodings = {page.header[7 if page.is_dictionary else 5][2].value for page in pages} | {RLE}
+    encodings = {page.encoding for page in pages} | {Encoding.RLE}
     meta: Struct = {
-        1: i32(leaf.type),
-        2: List(thrift.I32, sorted(encodings)),
-        3: List(thrift.BINARY, list(leaf.path)),
-        4: i32(ZSTD),
-        5: i64(sum(page.values for page in data)),
-        6: i64(sum(page.header[2].value + page.header_bytes for page in pages)),
-        7: i64(sum(page.bytes for page in pages)),
-        9: i64(begin + data[0].begin),
+        ColumnMetaData.TYPE: i32(leaf.type),
+        ColumnMetaData.ENCODINGS: List(thrift.I32, sorted(encodings)),
+        ColumnMetaData.PATH_IN_SCHEMA: List(thrift.BINARY, list(leaf.path)),
+        ColumnMetaData.CODEC: i32(CompressionCodec.ZSTD),
+        ColumnMetaData.NUM_VALUES: i64(sum(page.values for page in data)),
+        ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE: i64(sum(page.uncompressed for page in pages)),
+        ColumnMetaData.TOTAL_COMPRESSED_SIZE: i64(sum(page.bytes for page in pages)),
+        ColumnMetaData.DATA_PAGE_OFFSET: i64(begin + data[0].begin),
     }
     if pages[0].is_dictionary:
-        meta[11] = i64(begin + pages[0].begin)
-    statistics = _statistics([page.header[5] for page in data], leaf)
+        meta[ColumnMetaData.DICTIONARY_PAGE_OFFSET] = i64(begin + pages[0].begin)
+    statistics = _statistics([page.header[PageHeader.DATA_PAGE_HEADER] for page in data], leaf)
     if statistics:
-        meta[12] = statistics
-    return {2: i64(0), 3: meta}
+        meta[ColumnMetaData.STATISTICS] = statistics
+    return {ColumnChunk.FILE_OFFSET: i64(0), ColumnChunk.META_DATA: meta}
+
+
+_COUNTED = {Statistics.NULL_COUNT, Statistics.MAX_VALUE, Statistics.MIN_VALUE}
 
 
 def _statistics(heads: list[Struct], leaf: Leaf) -> Struct | None:
     """Of the column, from those of its pages. None if one of them has none."""
-    if not all(5 in head and {3, 5, 6} <= head[5].keys() for head in heads):
+    found = [head.get(DataPageHeader.STATISTICS, {}) for head in heads]
+    if not all(each.keys() >= _COUNTED for each in found):
         return None
 
     def number(data: bytes) -> Any:
-        return data if leaf.type == BYTE_ARRAY else int.from_bytes(data, "little", signed=not leaf.unsigned)
+        return data if leaf.type == Type.BYTE_ARRAY else int.from_bytes(data, "little", signed=not leaf.unsigned)
 
-    if leaf.type not in (INT32, INT64, BYTE_ARRAY):
+    if leaf.type not in (Type.INT32, Type.INT64, Type.BYTE_ARRAY):
         return None
-    found = [head[5] for head in heads]
     return {
-        3: i64(sum(s[3].value for s in found)),
-        5: thrift.binary(max((s[5].value for s in found), key=number)),
-        6: thrift.binary(min((s[6].value for s in found), key=number)),
+        Statistics.NULL_COUNT: i64(sum(each[Statistics.NULL_COUNT].value for each in found)),
+        Statistics.MAX_VALUE: thrift.binary(max((each[Statistics.MAX_VALUE].value for each in found), key=number)),
+        Statistics.MIN_VALUE: thrift.binary(min((each[Statistics.MIN_VALUE].value for each in found), key=number)),
     }
 
 
 def moved_column(chunk: Struct, by: int) -> Struct:
     """The column of a row group as it is said of where it stands so many bytes further on."""
-    for number in (9, 11):
-        if number in chunk[3]:
-            chunk[3][number] = i64(chunk[3][number].value + by)
+    meta = chunk[ColumnChunk.META_DATA]
+    for number in (ColumnMetaData.DATA_PAGE_OFFSET, ColumnMetaData.DICTIONARY_PAGE_OFFSET):
+        if number in meta:
+            meta[number] = i64(meta[number].value + by)
     return chunk
 
 
 def moved(group: Struct, by: int) -> Struct:
     """The row group, likewise."""
-    for chunk in group[1].items:
+    for chunk in group[RowGroup.COLUMNS].items:
         moved_column(chunk, by)
-    if 5 in group:
-        group[5] = i64(group[5].value + by)
+    if RowGroup.FILE_OFFSET in group:
+        group[RowGroup.FILE_OFFSET] = i64(group[RowGroup.FILE_OFFSET].value + by)
     return group
 
 
 def with_row_groups(of: Struct, rows: int, groups: list[bytes], texts: dict[bytes, bytes]) -> bytes:
     """The end of a file: the footer with these row groups and texts, each in place of one of its name."""
-    kept = [pair for pair in of[5].items if pair[1].value not in texts] if 5 in of else []
-    pairs = [{1: thrift.binary(key), 2: thrift.binary(text)} for key, text in texts.items()]
-    text = thrift.dump({**of, 3: i64(rows), 4: List(thrift.STRUCT, groups), 5: List(thrift.STRUCT, kept + pairs)})
+    there = of[FileMetaData.KEY_VALUE_METADATA].items if FileMetaData.KEY_VALUE_METADATA in of else []
+    kept = [pair for pair in there if pair[KeyValue.KEY].value not in texts]
+    pairs = [{KeyValue.KEY: thrift.binary(key), KeyValue.VALUE: thrift.binary(text)} for key, text in texts.items()]
+    changed = {
+        FileMetaData.NUM_ROWS: i64(rows),
+        FileMetaData.ROW_GROUPS: List(thrift.STRUCT, groups),
+        FileMetaData.KEY_VALUE_METADATA: List(thrift.STRUCT, kept + pairs),
+    }
+    text = thrift.dump({**of, **changed})
     return text + len(text).to_bytes(4, "little") + MAGIC

@@ -20,6 +20,7 @@ import pyarrow as pa
 from sysmon.bpf.trace_file import arrowsize, encoder, pages, partial, schema, thrift
 from sysmon.bpf.trace_file.directory import Directory, Unsafe
 from sysmon.bpf.trace_file.metadata import RUNNING
+from sysmon.bpf.trace_file.parquet_thrift import RowGroup
 from sysmon.bpf.trace_file.partial import BATCH_HEAD, DAMAGED, JOURNALS, LOG, OPENING, ROWS, Group
 from sysmon.errors import SysmonError
 
@@ -298,7 +299,7 @@ def write(
         groups: list[bytes] = []
         for part in parts:
             for data, found in _row_groups(part):
-                groups.append(thrift.dump(pages.moved(found, summed.tell() - found[5].value)))
+                groups.append(thrift.dump(pages.moved(found, summed.tell() - found[RowGroup.FILE_OFFSET].value)))
                 summed.write(data)
         return _finish(parts, recording, groups, summed)
 

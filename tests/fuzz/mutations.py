@@ -19,12 +19,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sysmon.bpf.trace_file import pages, partial, schema, thrift
+from sysmon.bpf.trace_file.parquet_thrift import (
+    ColumnChunk,
+    ColumnMetaData,
+    FileMetaData,
+    KeyValue,
+    PageHeader,
+    RowGroup,
+    SchemaElement,
+)
 
 Dice = random.Random
 Mutation = Callable[[bytes, Dice], bytes]
 
 NUMBERS = (0, 1, -1, 2, 127, 255, 65536, 2**31 - 1, -(2**31), 2**32, 2**48, 2**62, 2**63 - 1, -(2**63))
 LENGTHS = (0, 1, 255, 4096, 1 << 20, 16 << 20)
+
+PAGE_OFFSETS = (ColumnMetaData.DATA_PAGE_OFFSET, ColumnMetaData.DICTIONARY_PAGE_OFFSET)
+
+LEAF = {
+    SchemaElement.TYPE: thrift.i32(1),
+    SchemaElement.REPETITION_TYPE: thrift.i32(1),
+    SchemaElement.NAME: thrift.binary(b"y"),
+}
+"""A column more."""
 
 
 def some_bytes(data: bytes, dice: Dice) -> bytes:
@@ -76,27 +94,44 @@ def footer_fields(data: bytes, dice: Dice) -> bytes:
     return with_footer(data, thrift.dump(found))
 
 
+def columns_of(found: thrift.Struct) -> list[thrift.Struct]:
+    """What a footer says of each column of each row group."""
+    groups = found[FileMetaData.ROW_GROUPS].items
+    return [chunk[ColumnChunk.META_DATA] for group in groups for chunk in group[RowGroup.COLUMNS].items]
+
+
 def footer_field_everywhere(data: bytes, dice: Dice) -> bytes:
     """One field of every column is another."""
     found = pages.footer(data)
-    number, value = dice.choice((1, 4, 5, 6, 7, 9, 11)), dice.choice(NUMBERS)
-    for group in found[4].items:
-        for chunk in group[1].items:
-            if number in chunk[3] and chunk[3][number].type in (thrift.I32, thrift.I64):
-                chunk[3][number].value = value
+    number = dice.choice(
+        (
+            ColumnMetaData.TYPE,
+            ColumnMetaData.CODEC,
+            ColumnMetaData.NUM_VALUES,
+            ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE,
+            ColumnMetaData.TOTAL_COMPRESSED_SIZE,
+            *PAGE_OFFSETS,
+        )
+    )
+    value = dice.choice(NUMBERS)
+    for meta in columns_of(found):
+        if number in meta and meta[number].type in (thrift.I32, thrift.I64):
+            meta[number].value = value
     return with_footer(data, thrift.dump(found))
 
 
 def rows_that_are_not_there(data: bytes, dice: Dice) -> bytes:
     """A footer that says of all counts alike that there are very many rows."""
     found, count = pages.footer(data), dice.choice((2**20, 2**31 - 1, 2**40, 2**62, -5))
-    found[3].value = count
-    for group in found[4].items:
-        group[3].value = count
-        for chunk in group[1].items:
-            chunk[3][5].value = count
-            if dice.random() < 0.5:
-                chunk[3][6].value = chunk[3][7].value = dice.choice((count, 2**62))
+    found[FileMetaData.NUM_ROWS].value = count
+    for group in found[FileMetaData.ROW_GROUPS].items:
+        group[RowGroup.NUM_ROWS].value = count
+    for meta in columns_of(found):
+        meta[ColumnMetaData.NUM_VALUES].value = count
+        if dice.random() < 0.5:
+            size = dice.choice((count, 2**62))
+            meta[ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE].value = size
+            meta[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value = size
     return with_footer(data, thrift.dump(found))
 
 
@@ -111,20 +146,26 @@ def schema_depth(data: bytes, dice: Dice) -> bytes:
     """Columns within columns."""
     found = pages.footer(data)
     depth = dice.choice((10, 200, 20_000, 200_000))
-    inner = [{3: thrift.i32(1), 4: thrift.binary(b"x"), 5: thrift.i32(1)} for _ in range(depth)]
-    root = found[2].items[0]
-    root[5].value += 1
-    leaf = {1: thrift.i32(1), 3: thrift.i32(1), 4: thrift.binary(b"y")}
-    found[2].items += [*inner, leaf]
+    inner = [
+        {
+            SchemaElement.REPETITION_TYPE: thrift.i32(1),
+            SchemaElement.NAME: thrift.binary(b"x"),
+            SchemaElement.NUM_CHILDREN: thrift.i32(1),
+        }
+        for _ in range(depth)
+    ]
+    elements = found[FileMetaData.SCHEMA].items
+    elements[0][SchemaElement.NUM_CHILDREN].value += 1
+    elements += [*inner, LEAF]
     return with_footer(data, thrift.dump(found))
 
 
 def many_columns(data: bytes, dice: Dice) -> bytes:
     """A hundred thousand columns, or one with as many children as it says."""
     found, count = pages.footer(data), dice.choice((1000, 100_000))
-    leaf = {1: thrift.i32(1), 3: thrift.i32(1), 4: thrift.binary(b"y")}
-    found[2].items += [leaf] * count
-    found[2].items[0][5].value = dice.choice((len(found[2].items) - 1, 2**31 - 1))
+    elements = found[FileMetaData.SCHEMA].items
+    elements += [LEAF] * count
+    elements[0][SchemaElement.NUM_CHILDREN].value = dice.choice((len(elements) - 1, 2**31 - 1))
     return with_footer(data, thrift.dump(found))
 
 
@@ -133,13 +174,15 @@ def encrypted(data: bytes, dice: Dice) -> bytes:
     found = pages.footer(data)
     inner = {1: thrift.binary(dice.randbytes(8)), 2: thrift.binary(dice.randbytes(4))}
     if dice.random() < 0.5:
-        found[8] = {dice.choice((1, 2)): inner}
-        found[9] = thrift.binary(b"key")
+        found[FileMetaData.ENCRYPTION_ALGORITHM] = {dice.choice((1, 2)): inner}
+        found[FileMetaData.FOOTER_SIGNING_KEY_METADATA] = thrift.binary(b"key")
     else:
-        chunk = dice.choice(dice.choice(found[4].items)[1].items)
-        chunk[8] = {dice.choice((1, 2)): dice.choice(({}, {1: thrift.List(thrift.BINARY, [b"kind"])}))}
+        chunk = dice.choice(dice.choice(found[FileMetaData.ROW_GROUPS].items)[RowGroup.COLUMNS].items)
+        chunk[ColumnChunk.CRYPTO_METADATA] = {
+            dice.choice((1, 2)): dice.choice(({}, {1: thrift.List(thrift.BINARY, [b"kind"])}))
+        }
         if dice.random() < 0.5:
-            chunk[9] = thrift.binary(dice.randbytes(40))
+            chunk[ColumnChunk.ENCRYPTED_COLUMN_METADATA] = thrift.binary(dice.randbytes(40))
     out = with_footer(data, thrift.dump(found))
     return b"PARE" + out[4:-4] + b"PARE" if dice.random() < 0.3 else out
 
@@ -147,32 +190,32 @@ def encrypted(data: bytes, dice: Dice) -> bytes:
 def page(data: bytes, dice: Dice) -> bytes:
     """A page whose content, or head, is another, with the lengths, checksums and places that fit."""
     found = pages.footer(data)
-    chunks = [chunk[3] for group in found[4].items for chunk in group[1].items]
+    chunks = columns_of(found)
     chosen = dice.choice(chunks)
-    begin = min(chosen[n].value for n in (9, 11) if n in chosen)
-    at = dice.choice(list(page_starts(data, begin, chosen[7].value)))
+    begin = min(chosen[n].value for n in PAGE_OFFSETS if n in chosen)
+    at = dice.choice(list(page_starts(data, begin, chosen[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value)))
     reader = thrift.Reader(data, at)
     head = reader.struct()
-    end = reader.at + head[3].value
+    end = reader.at + head[PageHeader.COMPRESSED_PAGE_SIZE].value
     content = changed_page(head, data[reader.at : end], dice)
-    head[3].value = len(content)
+    head[PageHeader.COMPRESSED_PAGE_SIZE].value = len(content)
     if dice.random() < 0.9:
         crc = zlib.crc32(content)
-        head[4].value = crc - (crc >> 31 << 32)
+        head[PageHeader.CRC].value = crc - (crc >> 31 << 32)
     if dice.random() < 0.5:
         change_struct(head, dice)
     new = thrift.dump(head) + content
     by = len(new) - (end - at)
     for chunk in chunks:
-        for number in (9, 11):
+        for number in PAGE_OFFSETS:
             if number in chunk and chunk[number].value > at:
                 chunk[number].value += by
-    chosen[7].value += by
+    chosen[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value += by
     return with_footer(data[:at] + new + data[end:], thrift.dump(found))
 
 
 def changed_page(head: thrift.Struct, content: bytes, dice: Dice) -> bytes:
-    codec, size = pa.Codec("zstd"), head[2].value
+    codec, size = pa.Codec("zstd"), head[PageHeader.UNCOMPRESSED_PAGE_SIZE].value
     match dice.randrange(5):
         case 0:
             return some_bytes(content, dice)
@@ -184,7 +227,7 @@ def changed_page(head: thrift.Struct, content: bytes, dice: Dice) -> bytes:
             size = 0
         case _:
             plain = some_bytes(codec.decompress(content, size).to_pybytes(), dice)
-    head[2].value = len(plain)
+    head[PageHeader.UNCOMPRESSED_PAGE_SIZE].value = len(plain)
     return bytes(codec.compress(plain, asbytes=True))
 
 
@@ -193,22 +236,23 @@ def page_starts(data: bytes, begin: int, length: int) -> Iterator[int]:
     while at < begin + length:
         yield at
         reader = thrift.Reader(data, at)
-        at = reader.struct()[3].value + reader.at
+        at = reader.struct()[PageHeader.COMPRESSED_PAGE_SIZE].value + reader.at
 
 
 def description(data: bytes, dice: Dice) -> bytes:
     """What the trace says of itself, with one to three values changed."""
     found = pages.footer(data)
-    pair = next(p for p in found[5].items if p[1].value == schema.METADATA_KEY)
-    pair[2].value = changed_json(pair[2].value, dice)
+    pairs = found[FileMetaData.KEY_VALUE_METADATA].items
+    text = next(p[KeyValue.VALUE] for p in pairs if p[KeyValue.KEY].value == schema.METADATA_KEY)
+    text.value = changed_json(text.value, dice)
     return with_footer(data, thrift.dump(found))
 
 
 def texts(data: bytes, dice: Dice) -> bytes:
     """Any of the texts in the footer, also those that are Arrow's or describe the kinds."""
     found = pages.footer(data)
-    pair = dice.choice(found[5].items)
-    pair[2].value = dice.choice((changed_json, some_bytes))(pair[2].value, dice)
+    text = dice.choice(found[FileMetaData.KEY_VALUE_METADATA].items)[KeyValue.VALUE]
+    text.value = dice.choice((changed_json, some_bytes))(text.value, dice)
     return with_footer(data, thrift.dump(found))
 
 
