@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import sysmon
 from sysmon.analyze.edit.repair import make_whole
-from sysmon.bpf.trace_file import pages, partial, schema, thrift
+from sysmon.bpf.trace_file import footer, partial, schema, thrift
 from sysmon.bpf.trace_file.parquet_thrift import FileMetaData, KeyValue
 from sysmon.errors import SysmonError
 from tests import traces
@@ -103,8 +103,8 @@ def test_mutations_are_what_they_say() -> None:
     """Else the fuzzer would only find that nonsense is refused."""
     whole = seeds.SAMPLE.read_bytes()
     for number in range(20):
-        pages.footer(mutations.footer_fields(whole, random.Random(number)))
-        found = pages.footer(mutations.description(whole, random.Random(number)))
+        footer.read(mutations.footer_fields(whole, random.Random(number)))
+        found = footer.read(mutations.description(whole, random.Random(number)))
         pairs = found[FileMetaData.KEY_VALUE_METADATA].items
         assert any(pair[KeyValue.KEY].value == schema.METADATA_KEY for pair in pairs)
-    assert thrift.dump(pages.footer(whole)) == whole[mutations.footer_at(whole) : -8]
+    assert thrift.dump(footer.read(whole)) == whole[mutations.footer_at(whole) : -8]

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sysmon.bpf.trace_file import pages, schema, thrift
-from sysmon.bpf.trace_file.pages import Leaf
+from sysmon.bpf.trace_file import footer, schema, thrift
+from sysmon.bpf.trace_file.footer import Leaf
 from sysmon.bpf.trace_file.parquet_thrift import (
     ColumnChunk,
     ColumnMetaData,
@@ -69,7 +69,7 @@ class Encoder:
 
     def __init__(self, empty: bytes) -> None:
         self._fields = list(pq.read_schema(pa.BufferReader(empty)))
-        self._leaves = [(leaf, _null_head(leaf)) for leaf in pages.leaves(pages.footer(empty))]
+        self._leaves = [(leaf, _null_head(leaf)) for leaf in footer.leaves(footer.read(empty))]
 
     def row_group(self, table: pa.Table, begin: int) -> Encoded:
         """The rows as a row group that stands at `begin` in the file. Columns that the table lacks are NULL."""
@@ -86,7 +86,7 @@ class Encoder:
                 first = _first_page(meta)
                 pieces.append(data[first : first + meta[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value])
                 uncompressed += meta[ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE].value
-                said.append(thrift.dump(pages.moved_column(found, at - first)))
+                said.append(thrift.dump(footer.moved_column(found, at - first)))
             else:
                 null = _null_page(rows, leaf.repeated)
                 pieces.append(null.data)
@@ -110,7 +110,7 @@ class Encoder:
         with parquet_writer(sink, columns) as writer:
             writer.write_table(table.select(columns.names).cast(columns), row_group_size=max(1, table.num_rows))
         data = memoryview(sink.getvalue()).cast("B")
-        (group,) = pages.footer(data)[FileMetaData.ROW_GROUPS].items
+        (group,) = footer.read(data)[FileMetaData.ROW_GROUPS].items
         return data, {_path(chunk): chunk for chunk in group[RowGroup.COLUMNS].items}
 
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from sysmon.bpf.trace_file import arrowsize, encoder, pages, partial, schema, thrift
+from sysmon.bpf.trace_file import arrowsize, encoder, footer, pages, partial, schema, thrift
 from sysmon.bpf.trace_file.directory import Directory, Unsafe
 from sysmon.bpf.trace_file.metadata import RUNNING
 from sysmon.bpf.trace_file.parquet_thrift import RowGroup
@@ -295,11 +295,11 @@ def write(
         raise TooLarge(f"{parts[0].directory.path}: a recording of {size >> 20:,} MiB that was cut off")
     with _understood(parts[0].directory):
         summed = _Summed(out)
-        summed.write(pages.MAGIC)
+        summed.write(footer.MAGIC)
         groups: list[bytes] = []
         for part in parts:
             for data, found in _row_groups(part):
-                groups.append(thrift.dump(pages.moved(found, summed.tell() - found[RowGroup.FILE_OFFSET].value)))
+                groups.append(thrift.dump(footer.moved(found, summed.tell() - found[RowGroup.FILE_OFFSET].value)))
                 summed.write(data)
         return _finish(parts, recording, groups, summed)
 
@@ -312,8 +312,8 @@ def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
     with _understood(part.directory):
         groups = [thrift.dump(found) for _data, found in _row_groups(part)]
     with _understood(part.directory), part.directory.changer(ROWS) as out:
-        out.write(pages.MAGIC)
-        out.truncate(max([len(pages.MAGIC), *(group.end for group in part.groups)]))
+        out.write(footer.MAGIC)
+        out.truncate(max([len(footer.MAGIC), *(group.end for group in part.groups)]))
         whole = _finish([part], recording, groups, _Summed(out))
         out.flush()
         os.fsync(out.fileno())
@@ -341,7 +341,7 @@ class _Summed:
 
 def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
     """Each row group that is whole, and what a footer says of it; the others are dropped from the part."""
-    columns = pages.leaves(_end(part))
+    columns = footer.leaves(_end(part))
     kept = []
     try:
         file = part.directory.reader(ROWS)
@@ -369,7 +369,7 @@ def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
 
 def _end(part: Partial) -> thrift.Struct:
     try:
-        return pages.footer(part.empty)
+        return footer.read(part.empty)
     except thrift.Malformed as error:
         raise BadPartial(f"{part.directory.path}: cannot be understood ({error}); remove it") from None
 
@@ -391,7 +391,7 @@ def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes]
         "losses": [*recording["losses"], *damaged],
     }
     texts = schema.texts(whole, out.tell(), out.crc)
-    out.write(pages.with_row_groups(_end(parts[0]), sum(present.values()), groups, texts))
+    out.write(footer.with_row_groups(_end(parts[0]), sum(present.values()), groups, texts))
     return whole
 
 

@@ -27,7 +27,7 @@ import pyarrow as pa
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.kinds.syscall_events import SYSCALL
-from sysmon.bpf.trace_file import encoder, heap, pages, partial, schema, temporary
+from sysmon.bpf.trace_file import encoder, footer, heap, partial, schema, temporary
 from sysmon.bpf.trace_file.directory import Directory, Exchanged, other_name
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.errors import CannotWrite
@@ -117,7 +117,7 @@ class TraceWriter:
         except BaseException:
             self._parent.close()
             raise
-        self._put(pages.MAGIC)
+        self._put(footer.MAGIC)
 
     def _begin_files(self, tokens: Iterator[str]) -> None:
         try:
@@ -285,7 +285,7 @@ class TraceWriter:
                 self._write(tables)
         with self._telling():
             texts = schema.texts(recording, self._file.tell(), self._crc)
-            end = pages.with_row_groups(pages.footer(self._empty), self.total_rows, list(self._groups), texts)
+            end = footer.with_row_groups(footer.read(self._empty), self.total_rows, list(self._groups), texts)
             _write_all(self._file, end)
             os.fsync(self._file.fileno())
             kept = self._publish()
@@ -402,7 +402,7 @@ class Journal:
         self._live_bytes = 0  # when it was begun
         self._commit = 0
         self.groups = 0  # that were written
-        self._rows_bytes = len(pages.MAGIC)  # up to the end of the last row group
+        self._rows_bytes = len(footer.MAGIC)  # up to the end of the last row group
         self.committed_bytes = 0  # of the file that belong to the last commit
         self._generations: dict[str, int] = {}
         self._noted: dict[str, int] = {}  # of each kind, the batches that are in the journal

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["sysmon"]):
     from sysmon.analyze.trace.source import _recording
-    from sysmon.bpf.trace_file import pages, partial, recover, thrift
+    from sysmon.bpf.trace_file import footer, pages, partial, recover, thrift
 
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import SysmonError
@@ -24,7 +24,7 @@ from tests.fuzz import seeds
 
 SCRATCH = Path(tempfile.mkdtemp(prefix="sysmon-fuzz-")) / ".t.parquet.0.partial"
 SEED: dict[str, bytes] = {}
-COLUMNS: list[pages.Leaf] = []
+COLUMNS: list[footer.Leaf] = []
 
 
 def one(data: bytes) -> None:
@@ -65,7 +65,7 @@ def main() -> None:
     SEED.update({path.name: path.read_bytes() for path in made.iterdir()})
     SCRATCH.mkdir()
     part = recover.read(Directory.hold(made))
-    COLUMNS.extend(pages.leaves(pages.footer(part.empty)))
+    COLUMNS.extend(footer.leaves(footer.read(part.empty)))
     corpus = Path(tempfile.mkdtemp(prefix="sysmon-fuzz-"))
     log = [kind + content for kind, content in partial.frames(SEED[partial.LOG]) if kind != partial.SCHEMA]
     batch = next(content for name in partial.JOURNALS for _, content in partial.frames(SEED.get(name, b"")))

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sysmon.bpf.trace_file import pages, partial, schema, thrift
+from sysmon.bpf.trace_file import footer, partial, schema, thrift
 from sysmon.bpf.trace_file.parquet_thrift import (
     ColumnChunk,
     ColumnMetaData,
@@ -88,7 +88,7 @@ def footer_length(data: bytes, dice: Dice) -> bytes:
 
 def footer_fields(data: bytes, dice: Dice) -> bytes:
     """One to three values of the footer are others: counts, lengths, offsets, types, names, texts, lists."""
-    found = pages.footer(data)
+    found = footer.read(data)
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
         change_struct(found, dice)
     return with_footer(data, thrift.dump(found))
@@ -102,7 +102,7 @@ def columns_of(found: thrift.Struct) -> list[thrift.Struct]:
 
 def footer_field_everywhere(data: bytes, dice: Dice) -> bytes:
     """One field of every column is another."""
-    found = pages.footer(data)
+    found = footer.read(data)
     number = dice.choice(
         (
             ColumnMetaData.TYPE,
@@ -122,7 +122,7 @@ def footer_field_everywhere(data: bytes, dice: Dice) -> bytes:
 
 def rows_that_are_not_there(data: bytes, dice: Dice) -> bytes:
     """A footer that says of all counts alike that there are very many rows."""
-    found, count = pages.footer(data), dice.choice((2**20, 2**31 - 1, 2**40, 2**62, -5))
+    found, count = footer.read(data), dice.choice((2**20, 2**31 - 1, 2**40, 2**62, -5))
     found[FileMetaData.NUM_ROWS].value = count
     for group in found[FileMetaData.ROW_GROUPS].items:
         group[RowGroup.NUM_ROWS].value = count
@@ -144,7 +144,7 @@ def footer_depth(data: bytes, dice: Dice) -> bytes:
 
 def schema_depth(data: bytes, dice: Dice) -> bytes:
     """Columns within columns."""
-    found = pages.footer(data)
+    found = footer.read(data)
     depth = dice.choice((10, 200, 20_000, 200_000))
     inner = [
         {
@@ -162,7 +162,7 @@ def schema_depth(data: bytes, dice: Dice) -> bytes:
 
 def many_columns(data: bytes, dice: Dice) -> bytes:
     """A hundred thousand columns, or one with as many children as it says."""
-    found, count = pages.footer(data), dice.choice((1000, 100_000))
+    found, count = footer.read(data), dice.choice((1000, 100_000))
     elements = found[FileMetaData.SCHEMA].items
     elements += [LEAF] * count
     elements[0][SchemaElement.NUM_CHILDREN].value = dice.choice((len(elements) - 1, 2**31 - 1))
@@ -171,7 +171,7 @@ def many_columns(data: bytes, dice: Dice) -> bytes:
 
 def encrypted(data: bytes, dice: Dice) -> bytes:
     """A footer or a column that says that it is encrypted."""
-    found = pages.footer(data)
+    found = footer.read(data)
     inner = {1: thrift.binary(dice.randbytes(8)), 2: thrift.binary(dice.randbytes(4))}
     if dice.random() < 0.5:
         found[FileMetaData.ENCRYPTION_ALGORITHM] = {dice.choice((1, 2)): inner}
@@ -189,7 +189,7 @@ def encrypted(data: bytes, dice: Dice) -> bytes:
 
 def page(data: bytes, dice: Dice) -> bytes:
     """A page whose content, or head, is another, with the lengths, checksums and places that fit."""
-    found = pages.footer(data)
+    found = footer.read(data)
     chunks = columns_of(found)
     chosen = dice.choice(chunks)
     begin = min(chosen[n].value for n in PAGE_OFFSETS if n in chosen)
@@ -241,7 +241,7 @@ def page_starts(data: bytes, begin: int, length: int) -> Iterator[int]:
 
 def description(data: bytes, dice: Dice) -> bytes:
     """What the trace says of itself, with one to three values changed."""
-    found = pages.footer(data)
+    found = footer.read(data)
     pairs = found[FileMetaData.KEY_VALUE_METADATA].items
     text = next(p[KeyValue.VALUE] for p in pairs if p[KeyValue.KEY].value == schema.METADATA_KEY)
     text.value = changed_json(text.value, dice)
@@ -250,7 +250,7 @@ def description(data: bytes, dice: Dice) -> bytes:
 
 def texts(data: bytes, dice: Dice) -> bytes:
     """Any of the texts in the footer, also those that are Arrow's or describe the kinds."""
-    found = pages.footer(data)
+    found = footer.read(data)
     text = dice.choice(found[FileMetaData.KEY_VALUE_METADATA].items)[KeyValue.VALUE]
     text.value = dice.choice((changed_json, some_bytes))(text.value, dice)
     return with_footer(data, thrift.dump(found))
@@ -350,8 +350,8 @@ def footer_at(data: bytes) -> int:
     return at if at >= 4 else 4
 
 
-def with_footer(data: bytes, footer: bytes) -> bytes:
-    return data[: footer_at(data)] + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+def with_footer(data: bytes, text: bytes) -> bytes:
+    return data[: footer_at(data)] + text + len(text).to_bytes(4, "little") + b"PAR1"
 
 
 def other_schema(data: bytes, dice: Dice) -> bytes:
@@ -482,7 +482,7 @@ def changed_frame(kind: bytes, content: bytes, dice: Dice) -> bytes:
         return changed_json(content, dice)
     if dice.random() < 0.3:
         return some_bytes(content, dice)
-    found = pages.footer(content)
+    found = footer.read(content)
     change_struct(found, dice)
     return with_footer(content, thrift.dump(found))
 

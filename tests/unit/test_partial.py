@@ -15,7 +15,7 @@ import pytest
 import sysmon
 from sysmon.analyze.edit.repair import make_whole
 from sysmon.bpf.kinds import lifecycle
-from sysmon.bpf.trace_file import pages, partial, recover, schema, thrift, writer
+from sysmon.bpf.trace_file import footer, pages, partial, recover, schema, thrift, writer
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.parquet_thrift import ColumnChunk, ColumnMetaData, FileMetaData, RowGroup
@@ -115,8 +115,8 @@ def test_damage_to_what_was_made_whole_is_found(tmp_path: Path, in_place: bool) 
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(made)
     sysmon.open(copy).close()
-    footer = len(made) - 8 - int.from_bytes(made[-8:-4], "little")
-    for at in range(4, footer, 997):
+    end = len(made) - 8 - int.from_bytes(made[-8:-4], "little")
+    for at in range(4, end, 997):
         copy.write_bytes(made[:at] + bytes([made[at] ^ 1 << at % 8]) + made[at + 1 :])
         with pytest.raises(BrokenTrace):
             sysmon.open(copy)
@@ -236,8 +236,8 @@ def test_pages_say_what_the_footer_says(tmp_path: Path) -> None:
     out, _expected = recorded(path)
     out.finish(META)
     data = path.read_bytes()
-    end = pages.footer(data)
-    columns = pages.leaves(end)
+    end = footer.read(data)
+    columns = footer.leaves(end)
     assert thrift.dump(end) == data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
     for said in end[FileMetaData.ROW_GROUPS].items:
         begin, length = said[RowGroup.FILE_OFFSET].value, said[RowGroup.TOTAL_COMPRESSED_SIZE].value

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import KINDS, lifecycle
-from sysmon.bpf.trace_file import encoder, pages, partial, schema, thrift
+from sysmon.bpf.trace_file import encoder, footer, pages, partial, schema, thrift
 
 EMPTY = partial.empty_file(schema.wide())
 CUT_AT = 5000
@@ -21,12 +21,12 @@ CUT_AT = 5000
 def file_of(*tables: pa.Table) -> bytes:
     """A file of a row group each."""
     encoding, out, groups = encoder.Encoder(EMPTY), io.BytesIO(), []
-    out.write(pages.MAGIC)
+    out.write(footer.MAGIC)
     for table in tables:
         group = encoding.row_group(table, out.tell())
         out.write(group.data)
         groups.append(group.said)
-    out.write(pages.with_row_groups(pages.footer(EMPTY), sum(t.num_rows for t in tables), groups, {}))
+    out.write(footer.with_row_groups(footer.read(EMPTY), sum(t.num_rows for t in tables), groups, {}))
     return out.getvalue()
 
 
@@ -98,15 +98,15 @@ def test_a_page_of_null_of_any_length(rows: int, repeated: bool) -> None:
 def test_what_the_footer_says_follows_from_the_pages() -> None:
     table = table_of(lifecycle.EXEC, 300)
     group = encoder.Encoder(EMPTY).row_group(table, 4)
-    rebuilt = pages.row_group(group.data, 4, 300, pages.leaves(pages.footer(EMPTY)))
-    out = pages.MAGIC + group.data + pages.with_row_groups(pages.footer(EMPTY), 300, [thrift.dump(rebuilt)], {})
+    rebuilt = pages.row_group(group.data, 4, 300, footer.leaves(footer.read(EMPTY)))
+    out = footer.MAGIC + group.data + footer.with_row_groups(footer.read(EMPTY), 300, [thrift.dump(rebuilt)], {})
     assert pq.read_table(io.BytesIO(out)).equals(pq.read_table(io.BytesIO(file_of(table))))
 
 
 def test_columns_that_are_not_there_cost_next_to_nothing() -> None:
     ts = partial.of_kind("fork", pa.table({"ts": pa.array(range(CUT_AT), pa.timestamp("ns", tz="UTC"))}))
     group = encoder.Encoder(EMPTY).row_group(ts, 4)
-    columns = len(pages.leaves(pages.footer(EMPTY)))
+    columns = len(footer.leaves(footer.read(EMPTY)))
     assert len(group.data) < 50 * columns
 
 
