@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import sysmon
 from sysmon.analyze.edit.repair import make_whole
-from sysmon.bpf.trace_file import footer, partial, schema, thrift
+from sysmon.bpf.trace_file import footer, journal, metadata, partial, schema, thrift
 from sysmon.bpf.trace_file.parquet_thrift import FileMetaData, KeyValue
 from sysmon.errors import SysmonError
 from tests import traces
@@ -60,8 +60,8 @@ def remade(cut_off: Path, place: Path, kind: bytes, change: object) -> Path:
         (made / path.name).write_bytes(path.read_bytes())
     log = made / partial.LOG
     assert callable(change)
-    found = [(k, change(c) if k == kind else c) for k, c in partial.frames(log.read_bytes())]
-    log.write_bytes(b"".join(partial.frame(k, c) for k, c in found))
+    found = [(k, change(c) if k == kind else c) for k, c in journal.frames(log.read_bytes())]
+    log.write_bytes(b"".join(journal.frame(k, c) for k, c in found))
     return made
 
 
@@ -70,16 +70,16 @@ def changed(**values: object) -> object:
 
 
 MADE_UP = {
-    "losses are gone": (partial.RECORDING, lambda c: json.dumps({"host": {}}).encode()),
-    "losses are a number": (partial.RECORDING, changed(losses=7)),
-    "losses of another shape": (partial.RECORDING, changed(losses=[{"cause": [], "place": {}, "lost": "x"}])),
-    "no journal of that number": (partial.COMMIT, changed(journal=99)),
-    "rows that are a list": (partial.COMMIT, changed(rows=[1])),
-    "a commit of lists": (partial.COMMIT, changed(commit=[], changes=[])),
-    "too deep": (partial.COMMIT, lambda c: b"[" * 100_000),
-    "no object": (partial.GROUP, lambda c: b"[1]"),
-    "rows of text": (partial.GROUP, changed(rows={"exec": "x"})),
-    "a schema that is none": (partial.SCHEMA, lambda c: b"PAR1"),
+    "losses are gone": (journal.RECORDING, lambda c: json.dumps({"host": {}}).encode()),
+    "losses are a number": (journal.RECORDING, changed(losses=7)),
+    "losses of another shape": (journal.RECORDING, changed(losses=[{"cause": [], "place": {}, "lost": "x"}])),
+    "no journal of that number": (journal.COMMIT, changed(journal=99)),
+    "rows that are a list": (journal.COMMIT, changed(rows=[1])),
+    "a commit of lists": (journal.COMMIT, changed(commit=[], changes=[])),
+    "too deep": (journal.COMMIT, lambda c: b"[" * 100_000),
+    "no object": (journal.GROUP, lambda c: b"[1]"),
+    "rows of text": (journal.GROUP, changed(rows={"exec": "x"})),
+    "a schema that is none": (journal.SCHEMA, lambda c: b"PAR1"),
 }
 
 
@@ -94,9 +94,9 @@ def test_a_log_that_was_made_up_is_one_line(cut_off: Path, tmp_path: Path, kind:
 
 
 def test_a_row_group_elsewhere_is_damage_and_takes_no_memory(cut_off: Path, tmp_path: Path) -> None:
-    made = remade(cut_off, tmp_path, partial.GROUP, changed(end=1 << 50))
+    made = remade(cut_off, tmp_path, journal.GROUP, changed(end=1 << 50))
     with sysmon.open(made) as trace:
-        assert any(loss["cause"] == partial.DAMAGED for loss in trace.metadata["losses"])
+        assert any(loss["cause"] == metadata.DAMAGED for loss in trace.metadata["losses"])
 
 
 def test_mutations_are_what_they_say() -> None:

@@ -14,7 +14,7 @@ from sysmon.analyze.text.screen import ALARM, BOLD, QUIET, Screen
 from sysmon.analyze.trace.findings import MOST, Finding, findings
 from sysmon.analyze.trace.result import Result
 from sysmon.bpf.kinds.throttle import CAUSE
-from sysmon.bpf.trace_file.partial import DAMAGED
+from sysmon.bpf.trace_file.metadata import DAMAGED
 from sysmon.safe_text import shown
 
 if TYPE_CHECKING:

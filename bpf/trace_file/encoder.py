@@ -9,6 +9,7 @@ apache/parquet-format.
 from __future__ import annotations
 
 import functools
+import io
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,15 @@ def parquet_writer(sink: Any, columns: pa.Schema) -> pq.ParquetWriter:
         write_statistics=["kind", "ts", "pid"],  # what readers look for
         write_page_checksum=True,
     )
+
+
+def empty_file(wide: pa.Schema) -> bytes:
+    """A trace without rows and without a recording, for its footer."""
+    sink = io.BytesIO()
+    writer = parquet_writer(sink, wide)
+    writer.add_key_value_metadata({schema.KINDS_KEY: schema.describe_kinds()})
+    writer.close()
+    return sink.getvalue()
 
 
 class Encoder:

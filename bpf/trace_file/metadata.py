@@ -20,6 +20,9 @@ ASKED = "request"
 ROTATED = "rotation"
 """`stopped_by` of a file after which the recording goes on in the next."""
 
+DAMAGED = "damaged"
+"""Cause of losses: rows that were written and could not be read again."""
+
 
 class Host(TypedDict):
     name: str

@@ -17,11 +17,12 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from sysmon.bpf.trace_file import arrowsize, encoder, footer, pages, partial, schema, thrift
+from sysmon.bpf.trace_file import arrowsize, encoder, footer, journal, pages, partial, schema, tables, thrift
 from sysmon.bpf.trace_file.directory import Directory, Unsafe
-from sysmon.bpf.trace_file.metadata import RUNNING
+from sysmon.bpf.trace_file.journal import BATCH_HEAD, OPENING, Group
+from sysmon.bpf.trace_file.metadata import DAMAGED, RUNNING
 from sysmon.bpf.trace_file.parquet_thrift import RowGroup
-from sysmon.bpf.trace_file.partial import BATCH_HEAD, DAMAGED, JOURNALS, LOG, OPENING, ROWS, Group
+from sysmon.bpf.trace_file.partial import JOURNALS, LOG, ROWS
 from sysmon.errors import SysmonError
 
 MOST_FRAMES = 1 << 22
@@ -142,16 +143,16 @@ def _read_log(directory: Directory) -> tuple[Partial, dict[str, Any]]:
     with directory.reader(LOG) as log:
         if os.fstat(log.fileno()).st_size > MOST_LOG_BYTES:
             raise ValueError("a log of more than 4 GiB")
-        for number, (kind, content) in enumerate(partial.frames(log)):
+        for number, (kind, content) in enumerate(journal.frames(log)):
             if number >= MOST_FRAMES:
                 raise ValueError(f"more than {MOST_FRAMES:,} frames in its log")
-            if kind == partial.SCHEMA:
+            if kind == journal.SCHEMA:
                 found.empty = content
-            elif kind == partial.RECORDING:
+            elif kind == journal.RECORDING:
                 found.recording = json.loads(content)
-            elif kind == partial.GROUP:
+            elif kind == journal.GROUP:
                 groups.append(_group(content))
-            elif kind == partial.COMMIT:
+            elif kind == journal.COMMIT:
                 commit, committed = content, len(groups)
             if len(groups) > MOST_GROUPS:
                 raise ValueError(f"more than {MOST_GROUPS:,} row groups")
@@ -201,13 +202,13 @@ def _batches(directory: Directory, used: int) -> Iterator[bytes]:
     if used not in range(len(JOURNALS)):
         raise ValueError("no journal of that number")
     try:
-        journal = directory.reader(JOURNALS[used])
+        file = directory.reader(JOURNALS[used])
     except FileNotFoundError:
         return
-    with journal:
-        if os.fstat(journal.fileno()).st_size > MOST_JOURNAL_BYTES:
+    with file:
+        if os.fstat(file.fileno()).st_size > MOST_JOURNAL_BYTES:
             raise ValueError("a journal of more than 256 MiB")
-        for _kind, content in partial.frames(journal):
+        for _kind, content in journal.frames(file):
             yield content
 
 
@@ -233,7 +234,7 @@ class _Waiting:
             if pa.types.is_dictionary(column.type):
                 self._take(arrowsize.plain_bytes(column))
         to = self.opening if kind.startswith(OPENING) else self.batches
-        to.setdefault(kind.removeprefix(OPENING), []).append(partial.without_dictionaries(table))
+        to.setdefault(kind.removeprefix(OPENING), []).append(tables.without_dictionaries(table))
 
     def _take(self, size: int) -> None:
         self._bytes += size
@@ -252,11 +253,11 @@ def _joined(batches: dict[str, list[pa.Table]]) -> dict[str, pa.Table]:
 
 
 def _merged(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
-    tables: dict[str, list[pa.Table]] = {}
+    found: dict[str, list[pa.Table]] = {}
     for part in parts:
         for kind, table in part.items():
-            tables.setdefault(kind, []).append(table)
-    return _joined(tables)
+            found.setdefault(kind, []).append(table)
+    return _joined(found)
 
 
 # -- what is there, and what is not
@@ -397,11 +398,11 @@ def _finish(parts: list[Partial], recording: dict[str, Any], groups: list[bytes]
 
 def _append(waiting: dict[str, pa.Table], encoder: encoder.Encoder, out: _Summed, groups: list[bytes]) -> None:
     """The rows as row groups; kinds of few rows share one."""
-    tables = [partial.of_kind(kind, partial.sorted_rows(table)) for kind, table in waiting.items()]
-    few = [table for table in tables if table.num_rows < partial.SHARED_ROWS]
-    rest = [table for table in tables if table.num_rows >= partial.SHARED_ROWS]
-    for table in ([partial.joined(few)] if few else []) + rest:
-        for at in range(0, table.num_rows, 2 * partial.GROUP_ROWS):
-            group = encoder.row_group(table.slice(at, 2 * partial.GROUP_ROWS), out.tell())
+    found = [tables.of_kind(kind, tables.sorted_rows(table)) for kind, table in waiting.items()]
+    few = [table for table in found if table.num_rows < tables.SHARED_ROWS]
+    rest = [table for table in found if table.num_rows >= tables.SHARED_ROWS]
+    for table in ([tables.joined(few)] if few else []) + rest:
+        for at in range(0, table.num_rows, 2 * tables.GROUP_ROWS):
+            group = encoder.row_group(table.slice(at, 2 * tables.GROUP_ROWS), out.tell())
             out.write(group.data)
             groups.append(group.said)

@@ -9,7 +9,6 @@ takes to make a whole file of it if the recorder is killed or the disk is full: 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shlex
@@ -18,16 +17,15 @@ import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.kinds.syscall_events import SYSCALL
-from sysmon.bpf.trace_file import encoder, footer, heap, partial, schema, temporary
+from sysmon.bpf.trace_file import encoder, footer, heap, journal, partial, schema, tables, temporary
 from sysmon.bpf.trace_file.directory import Directory, Exchanged, other_name
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.errors import CannotWrite
@@ -42,12 +40,8 @@ CPU time, and memory is not the first concern."""
 PENDING_BYTES = 8 << 20
 """Bytes that all other kinds together may wait with. Past it the largest becomes a row group."""
 
-MOST_ROWS = 4 * partial.GROUP_ROWS
+MOST_ROWS = 4 * tables.GROUP_ROWS
 """Rows of a row group, if very many come at a time."""
-
-SMALL_JOURNAL_BYTES = 4 << 20
-"""A journal of less is not begun anew."""
-
 
 GROUP_EXTRA_BYTES = 12 << 10
 """What a row group takes for its columns, in pages of NULL and in the footer: 10 kB and a bit."""
@@ -57,9 +51,6 @@ REST_BYTES = 200 << 10
 
 TURN_S = 0.3
 """How long a file that is one of several still grows once it is found full: what is in the rings belongs to it."""
-
-FRAME_BYTES = 16 << 20
-"""Rows of more are several frames of a journal: a reader takes frames of a certain size only."""
 
 MANY_BATCHES = 8
 """Batches of a kind that are put together."""
@@ -104,7 +95,7 @@ class TraceWriter:
         self._pending_bytes = dict.fromkeys(self._pending, 0)
         self._raw_bytes = dict.fromkeys(self._pending, 0)  # of the rows that were written
         self._small_bytes = dict.fromkeys(self._pending, 0)  # and what they became
-        self._empty = partial.empty_file(schema.wide())
+        self._empty = encoder.empty_file(schema.wide())
         self._encoder = encoder.Encoder(self._empty)
         self._groups = _Alike()  # what the footer says of each row group
         self._crc = 0  # of all of the file
@@ -130,7 +121,7 @@ class TraceWriter:
             raise CannotWrite(
                 f"cannot write in {self.path.parent}: {error.strerror}; choose another place with -o"
             ) from None
-        self._journal = Journal(log, journals)
+        self._journal = journal.Journal(log, journals)
 
     def _make_directory(self, tokens: Iterator[str]) -> Directory:
         for tries_left in reversed(range(TRIES)):
@@ -154,7 +145,7 @@ class TraceWriter:
 
     def _put(self, data: bytes) -> None:
         with self._telling():
-            _write_all(self._file, data)
+            journal.write_all(self._file, data)
         self._crc = zlib.crc32(data, self._crc)
 
     @property
@@ -208,12 +199,12 @@ class TraceWriter:
         """Puts batches that wait together. A batch takes some 5 kB for itself, and most have few rows."""
         for name, batches in self._pending.items():
             if len(batches) >= MANY_BATCHES:
-                batches[:] = partial.together(batches).combine_chunks().to_batches()
+                batches[:] = tables.together(batches).combine_chunks().to_batches()
                 self._journal.joined(name, len(batches))
 
     def open_with(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes rows that say how things stand when this part begins. They are only in the journal."""
-        self._opening.setdefault(partial.OPENING + kind.name, []).append(batch)
+        self._opening.setdefault(journal.OPENING + kind.name, []).append(batch)
 
     def leave(self, changes: dict[str, Any]) -> int:
         """Commits all that is there and closes the files: this part of a recording is over.
@@ -221,7 +212,7 @@ class TraceWriter:
         Returns what its rows take in a file, rather too much than too little [bytes].
         """
         for name, pending in self._pending.items():
-            if sum(b.num_rows for b in pending) >= partial.SHARED_ROWS:
+            if sum(b.num_rows for b in pending) >= tables.SHARED_ROWS:
                 self._write({name: self._gathered(name)})
         size = self.bytes_expected - REST_BYTES
         self.commit(changes)
@@ -238,7 +229,7 @@ class TraceWriter:
         self._pending_bytes[kind.name] += batch.nbytes
         times = TIMES.get(kind.name, 1)
         rows = sum(b.num_rows for b in pending)
-        if rows >= times * partial.GROUP_ROWS or self._pending_bytes[kind.name] >= times * GROUP_BYTES:
+        if rows >= times * tables.GROUP_ROWS or self._pending_bytes[kind.name] >= times * GROUP_BYTES:
             self._write({kind.name: self._gathered(kind.name)})
         shared = {name: size for name, size in self._pending_bytes.items() if name not in TIMES}
         while sum(shared.values()) > PENDING_BYTES:
@@ -249,17 +240,17 @@ class TraceWriter:
     def _gathered(self, name: str) -> pa.Table:
         """What is pending of a kind."""
         pending = self._pending[name]
-        table = partial.sorted_rows(partial.together(pending))
+        table = tables.sorted_rows(tables.together(pending))
         pending.clear()
         self._raw_bytes[name] += self._pending_bytes[name]
         self._pending_bytes[name] = 0
-        return partial.of_kind(name, table)
+        return tables.of_kind(name, table)
 
-    def _write(self, tables: dict[str, pa.Table]) -> None:
+    def _write(self, of: dict[str, pa.Table]) -> None:
         """Writes rows of some kinds as a row group, or as several if they are very many of one."""
-        table = partial.joined(tables.values()) if len(tables) > 1 else next(iter(tables.values()))
-        counts = {name: each.num_rows for name, each in tables.items()}
-        tables.clear()
+        table = tables.joined(of.values()) if len(of) > 1 else next(iter(of.values()))
+        counts = {name: each.num_rows for name, each in of.items()}
+        of.clear()
         for at in range(0, table.num_rows, MOST_ROWS):
             piece = table.slice(at, MOST_ROWS)
             rows = counts if piece.num_rows == table.num_rows else {next(iter(counts)): piece.num_rows}
@@ -270,7 +261,7 @@ class TraceWriter:
                 self._small_bytes[next(iter(counts))] += len(group.data)
             self._groups.append(group.said)
             with self._telling():
-                self._journal.wrote(partial.Group(begin, self._file.tell(), zlib.crc32(group.data), rows))
+                self._journal.wrote(journal.Group(begin, self._file.tell(), zlib.crc32(group.data), rows))
         del table
         heap.trim()
 
@@ -279,14 +270,14 @@ class TraceWriter:
         if self._journal.committed:
             self.commit(dict(recording))
         left = {name: self._gathered(name) for name, pending in self._pending.items() if pending}
-        few = {name: table for name, table in left.items() if table.num_rows < partial.SHARED_ROWS}
-        for tables in (few, *({name: table} for name, table in left.items() if name not in few)):
-            if tables:
-                self._write(tables)
+        few = {name: table for name, table in left.items() if table.num_rows < tables.SHARED_ROWS}
+        for these in (few, *({name: table} for name, table in left.items() if name not in few)):
+            if these:
+                self._write(these)
         with self._telling():
             texts = schema.texts(recording, self._file.tell(), self._crc)
             end = footer.with_row_groups(footer.read(self._empty), self.total_rows, list(self._groups), texts)
-            _write_all(self._file, end)
+            journal.write_all(self._file, end)
             os.fsync(self._file.fileno())
             kept = self._publish()
             self._journal.close()
@@ -392,94 +383,6 @@ class _Alike:
             yield zlib.decompressobj(zdict=self._first).decompress(packed)
 
 
-class Journal:
-    """What stands on the disk besides row groups. Raises OSError."""
-
-    def __init__(self, log: BinaryIO, journals: list[BinaryIO]) -> None:
-        self._log, self._journals = log, journals
-        self._used = 0  # which of the journals
-        self._bytes = 0  # in it
-        self._live_bytes = 0  # when it was begun
-        self._commit = 0
-        self.groups = 0  # that were written
-        self._rows_bytes = len(footer.MAGIC)  # up to the end of the last row group
-        self.committed_bytes = 0  # of the file that belong to the last commit
-        self._generations: dict[str, int] = {}
-        self._noted: dict[str, int] = {}  # of each kind, the batches that are in the journal
-        with contextlib.suppress(OSError):  # a file system without locks
-            partial.lock(log)
-
-    @property
-    def committed(self) -> bool:
-        """Whether a trace can be made of what is there."""
-        return self._commit > 0
-
-    def begin(self, empty: bytes, recording: Recording) -> None:
-        """What each trace needs."""
-        _write_all(self._log, partial.frame(partial.SCHEMA, empty))
-        _write_all(self._log, partial.frame(partial.RECORDING, json.dumps(recording).encode()))
-
-    def wrote(self, group: partial.Group) -> None:
-        """A row group has been written. It belongs to the next commit."""
-        _write_all(self._log, partial.frame(partial.GROUP, json.dumps(asdict(group)).encode()))
-        self._rows_bytes = group.end
-        self.groups += 1
-        for kind in group.rows:
-            self._generations[kind] = self._generations.get(kind, 0) + 1
-            self._noted.pop(kind, None)
-
-    def commit(self, pending: dict[str, list[pa.RecordBatch]], rows: dict[str, int], changes: dict[str, Any]) -> None:
-        """Notes the rows that wait, those that are not noted yet, and then that all is there."""
-        before = None
-        if self._bytes > max(2 * self._live_bytes, SMALL_JOURNAL_BYTES):  # most of it is of row groups by now
-            before, self._used = self._used, 1 - self._used
-            self._noted.clear()
-            self._bytes = 0
-        number = self._commit + 1
-        for kind, batches in pending.items():
-            self._note(number, kind, batches)
-        if before is not None:
-            self._live_bytes = self._bytes
-        text = {"commit": number, "journal": self._used, "rows": rows, "changes": changes}
-        _write_all(self._log, partial.frame(partial.COMMIT, json.dumps(text).encode()))
-        self._commit, self.committed_bytes = number, self._rows_bytes
-        if before is not None:
-            os.ftruncate(self._journals[before].fileno(), 0)
-            os.lseek(self._journals[before].fileno(), 0, os.SEEK_SET)
-
-    def _note(self, number: int, kind: str, batches: list[pa.RecordBatch]) -> None:
-        new = batches[self._noted.get(kind, 0) :]
-        if new:
-            generation = self._generations.get(kind, 0)
-            # As one: writing a batch takes as long for a few rows as for a thousand.
-            table = partial.together(new).combine_chunks()
-            rows = max(1, table.num_rows * FRAME_BYTES // max(1, table.nbytes))
-            for at in range(0, table.num_rows, rows):
-                for piece in partial.batch_frame(number, generation, kind, table.slice(at, rows).to_batches()):
-                    _write_all(self._journals[self._used], piece)
-                    self._bytes += len(piece)
-            self._noted[kind] = len(batches)
-
-    def joined(self, kind: str, batches: int) -> None:
-        """The batches that wait, all of which are noted, are so many now."""
-        self._noted[kind] = batches
-
-    def descriptors(self) -> list[int]:
-        """Of its files."""
-        return [file.fileno() for file in (self._log, *self._journals)]
-
-    def close(self) -> None:
-        """Writes nothing any more."""
-        for file in (self._log, *self._journals):
-            file.close()
-
-
-def _write_all(file: BinaryIO, data: Any) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) :]
-
-
 def held(path: Path) -> Directory:
     """The directory that a trace of this name goes into. Raises CannotWrite."""
     try:
@@ -508,13 +411,13 @@ def check(parent: Directory, path: Path, force: bool) -> None:
 
 
 @contextlib.contextmanager
-def telling(path: Path, journal: Journal | None = None) -> Iterator[None]:
+def telling(path: Path, about: journal.Journal | None = None) -> Iterator[None]:
     """What goes wrong inside is one line, which says what becomes of what there is."""
     try:
         yield
     except OSError as error:
         reason = f"cannot write {path}: {error.strerror or error}"
-        if (journal and not journal.committed) or not path.parent.exists():
+        if (about and not about.committed) or not path.parent.exists():
             raise CannotWrite(reason) from None
         shown = shlex.quote(str(path))
         raise CannotWrite(

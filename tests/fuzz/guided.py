@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["sysmon"]):
     from sysmon.analyze.trace.source import _recording
-    from sysmon.bpf.trace_file import footer, pages, partial, recover, thrift
+    from sysmon.bpf.trace_file import footer, journal, pages, partial, recover, thrift
 
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import SysmonError
@@ -43,14 +43,14 @@ def one(data: bytes) -> None:
         case 3:
             _cut_off({partial.LOG: _with_checksums(rest)})
         case _:
-            _cut_off({partial.JOURNALS[0]: partial.frame(partial.BATCH, rest)})
+            _cut_off({partial.JOURNALS[0]: journal.frame(journal.BATCH, rest)})
 
 
 def _with_checksums(data: bytes) -> bytes:
     """A log of the seed's schema and of what the bytes say: each line a frame, its first character the kind."""
-    first = next(c for k, c in partial.frames(SEED[partial.LOG]) if k == partial.SCHEMA)
+    first = next(c for k, c in journal.frames(SEED[partial.LOG]) if k == journal.SCHEMA)
     lines = [line for line in data.split(b"\n") if line]
-    return b"".join([partial.frame(partial.SCHEMA, first), *(partial.frame(n[:1], n[1:]) for n in lines)])
+    return b"".join([journal.frame(journal.SCHEMA, first), *(journal.frame(n[:1], n[1:]) for n in lines)])
 
 
 def _cut_off(files: dict[str, bytes]) -> None:
@@ -67,8 +67,8 @@ def main() -> None:
     part = recover.read(Directory.hold(made))
     COLUMNS.extend(footer.leaves(footer.read(part.empty)))
     corpus = Path(tempfile.mkdtemp(prefix="sysmon-fuzz-"))
-    log = [kind + content for kind, content in partial.frames(SEED[partial.LOG]) if kind != partial.SCHEMA]
-    batch = next(content for name in partial.JOURNALS for _, content in partial.frames(SEED.get(name, b"")))
+    log = [kind + content for kind, content in journal.frames(SEED[partial.LOG]) if kind != journal.SCHEMA]
+    batch = next(content for name in partial.JOURNALS for _, content in journal.frames(SEED.get(name, b"")))
     cases = (
         b"\0" + part.empty[-2000:-8], b"\1" + SEED[partial.ROWS][4 : part.groups[0].end],
         b"\2" + json.dumps(part.recording).encode(), b"\3" + b"\n".join(log), b"\4" + batch,

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sysmon.bpf.trace_file import footer, partial, schema, thrift
+from sysmon.bpf.trace_file import footer, journal, partial, schema, thrift
 from sysmon.bpf.trace_file.parquet_thrift import (
     ColumnChunk,
     ColumnMetaData,
@@ -459,7 +459,7 @@ FILE: dict[str, Mutation] = {
 def log_frames(directory: Path, dice: Dice) -> None:
     """A frame of the log changed, with a checksum that fits."""
     path = directory / partial.LOG
-    found = list(partial.frames(path.read_bytes()))
+    found = list(journal.frames(path.read_bytes()))
     for _ in range(dice.choice((1, 1, 2))):
         at = dice.randrange(len(found))
         kind, content = found[at]
@@ -474,11 +474,11 @@ def log_frames(directory: Path, dice: Dice) -> None:
                 found.insert(at, found[dice.randrange(len(found))])
             case _:
                 found[at] = (kind, changed_frame(kind, content, dice))
-    path.write_bytes(b"".join(partial.frame(kind, content) for kind, content in found))
+    path.write_bytes(b"".join(journal.frame(kind, content) for kind, content in found))
 
 
 def changed_frame(kind: bytes, content: bytes, dice: Dice) -> bytes:
-    if kind != partial.SCHEMA:
+    if kind != journal.SCHEMA:
         return changed_json(content, dice)
     if dice.random() < 0.3:
         return some_bytes(content, dice)
@@ -493,12 +493,12 @@ def journal_frames(directory: Path, dice: Dice) -> None:
     if not journals:
         return
     path = dice.choice(journals)
-    found = list(partial.frames(path.read_bytes()))
+    found = list(journal.frames(path.read_bytes()))
     if not found:
         return
     at = dice.randrange(len(found))
     kind, content = found[at]
-    head = partial.BATCH_HEAD.size
+    head = journal.BATCH_HEAD.size
     match dice.randrange(3):
         case 0:
             content = some_bytes(content[:head], dice)[:head].ljust(head, b"\0") + content[head:]
@@ -507,7 +507,7 @@ def journal_frames(directory: Path, dice: Dice) -> None:
         case _:
             content = some_bytes(content, dice)
     found[at] = (kind, content)
-    path.write_bytes(b"".join(partial.frame(k, c) for k, c in found))
+    path.write_bytes(b"".join(journal.frame(k, c) for k, c in found))
 
 
 def file_bytes(directory: Path, dice: Dice) -> None:
@@ -530,8 +530,8 @@ def files_gone(directory: Path, dice: Dice) -> None:
 def rows_moved(directory: Path, dice: Dice) -> None:
     """A row group that is said to be elsewhere, or another, with the checksum of what is there."""
     path, rows = directory / partial.LOG, (directory / partial.ROWS).read_bytes()
-    found = list(partial.frames(path.read_bytes()))
-    groups = [i for i, (kind, _) in enumerate(found) if kind == partial.GROUP]
+    found = list(journal.frames(path.read_bytes()))
+    groups = [i for i, (kind, _) in enumerate(found) if kind == journal.GROUP]
     if not groups:
         return
     at = dice.choice(groups)
@@ -546,9 +546,9 @@ def rows_moved(directory: Path, dice: Dice) -> None:
     group["crc"] = zlib.crc32(bytes(changed)[group["begin"] : group["end"]])
     if dice.random() < 0.3:
         group["rows"] = {k: dice.choice(NUMBERS) for k in group["rows"]}
-    found[at] = (partial.GROUP, json.dumps(group).encode())
+    found[at] = (journal.GROUP, json.dumps(group).encode())
     (directory / partial.ROWS).write_bytes(changed)
-    path.write_bytes(b"".join(partial.frame(k, c) for k, c in found))
+    path.write_bytes(b"".join(journal.frame(k, c) for k, c in found))
 
 
 PARTIAL: dict[str, Callable[[Path, Dice], None]] = {

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import sysmon
 from sysmon.analyze.trace.source import inspect
 from sysmon.bpf.kinds import KINDS
-from sysmon.bpf.trace_file import partial, schema, writer
+from sysmon.bpf.trace_file import journal, partial, schema, tables
 from sysmon.bpf.trace_file.writer import TraceWriter
 
 SAMPLE = Path(__file__).parents[2] / "sample_traces" / "leak.parquet"
@@ -20,12 +20,12 @@ SAMPLE = Path(__file__).parents[2] / "sample_traces" / "leak.parquet"
 def cut_off(directory: Path) -> Path:
     """Makes the directory that a killed recorder would have left, with row groups and with rows that wait."""
     path = directory / "t.parquet"
-    kept = partial.GROUP_ROWS, partial.SHARED_ROWS, writer.SMALL_JOURNAL_BYTES
-    partial.GROUP_ROWS, partial.SHARED_ROWS, writer.SMALL_JOURNAL_BYTES = 300, 50, 20_000
+    kept = tables.GROUP_ROWS, tables.SHARED_ROWS, journal.SMALL_JOURNAL_BYTES
+    tables.GROUP_ROWS, tables.SHARED_ROWS, journal.SMALL_JOURNAL_BYTES = 300, 50, 20_000
     try:
         _write(path)
     finally:
-        partial.GROUP_ROWS, partial.SHARED_ROWS, writer.SMALL_JOURNAL_BYTES = kept
+        tables.GROUP_ROWS, tables.SHARED_ROWS, journal.SMALL_JOURNAL_BYTES = kept
     ((made,),) = partial.of(path)
     return made
 

@@ -7,7 +7,7 @@ from sysmon.bpf import errnos
 from sysmon.bpf.kind import ring_layouts
 from sysmon.bpf.kinds import DEFAULT_KINDS, RING_KINDS, kind_named, syscall_events
 from sysmon.bpf.programs import csource
-from sysmon.bpf.trace_file import partial
+from sysmon.bpf.trace_file import tables
 from sysmon.errors import BadRequest
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.read.decode import Decoder
@@ -86,7 +86,7 @@ def test_events_with_and_without_strings_come_together() -> None:
     assert batch["string1"].to_pylist() == ["/etc/x", "\\xff\n", ""]
     assert batch["string2"].to_pylist() == [None] * 3
     assert batch["sockaddr"].to_pylist() == [None, b"\2\0\xff", b""]
-    both = partial.together([batch, decoder.batch(syscall_events.SYSCALL, records(0, 2))])
+    both = tables.together([batch, decoder.batch(syscall_events.SYSCALL, records(0, 2))])
     assert both["string1"].to_pylist() == ["/etc/x", "\\xff\n", "", None, None]
     assert both.schema.names == batch.schema.names
 

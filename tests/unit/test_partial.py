@@ -15,7 +15,7 @@ import pytest
 import sysmon
 from sysmon.analyze.edit.repair import make_whole
 from sysmon.bpf.kinds import lifecycle
-from sysmon.bpf.trace_file import footer, pages, partial, recover, schema, thrift, writer
+from sysmon.bpf.trace_file import footer, journal, pages, partial, recover, schema, tables, thrift
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.parquet_thrift import ColumnChunk, ColumnMetaData, FileMetaData, RowGroup
@@ -39,9 +39,9 @@ def execs(begin: int, end: int) -> pa.RecordBatch:
 
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "GROUP_ROWS", 500)
-    monkeypatch.setattr(partial, "SHARED_ROWS", 50)
-    monkeypatch.setattr(writer, "SMALL_JOURNAL_BYTES", 2000)
+    monkeypatch.setattr(tables, "GROUP_ROWS", 500)
+    monkeypatch.setattr(tables, "SHARED_ROWS", 50)
+    monkeypatch.setattr(journal, "SMALL_JOURNAL_BYTES", 2000)
 
 
 def cut(path: Path, out: TraceWriter) -> Path:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import KINDS, lifecycle
-from sysmon.bpf.trace_file import encoder, footer, pages, partial, schema, thrift
+from sysmon.bpf.trace_file import encoder, footer, pages, schema, tables, thrift
 
-EMPTY = partial.empty_file(schema.wide())
+EMPTY = encoder.empty_file(schema.wide())
 CUT_AT = 5000
 
 
@@ -44,7 +44,7 @@ def table_of(kind: Kind, rows: int) -> pa.Table:
             some = [0, 1, None, 100]
         column = [None if i % 3 == 2 else some[i % len(some)] for i in range(rows)]
         values[field.name] = pa.array(column, field.type)
-    return partial.of_kind(kind.name, pa.table(values, schema=schema.of_kind(kind)))
+    return tables.of_kind(kind.name, pa.table(values, schema=schema.of_kind(kind)))
 
 
 def widened(table: pa.Table) -> pa.Table:
@@ -66,7 +66,7 @@ def test_every_kind_is_read_as_it_was(kind: Kind, rows: int) -> None:
 
 
 def test_kinds_that_share_a_row_group(tmp_path: Path) -> None:
-    both = partial.joined([table_of(lifecycle.EXEC, 20), table_of(lifecycle.EXIT, 30)])
+    both = tables.joined([table_of(lifecycle.EXEC, 20), table_of(lifecycle.EXIT, 30)])
     data = file_of(table_of(lifecycle.FORK, 10), both)
     assert pq.read_table(io.BytesIO(data)).cast(schema.wide()).slice(10).equals(widened(both))
     path = tmp_path / "t.parquet"
@@ -104,7 +104,7 @@ def test_what_the_footer_says_follows_from_the_pages() -> None:
 
 
 def test_columns_that_are_not_there_cost_next_to_nothing() -> None:
-    ts = partial.of_kind("fork", pa.table({"ts": pa.array(range(CUT_AT), pa.timestamp("ns", tz="UTC"))}))
+    ts = tables.of_kind("fork", pa.table({"ts": pa.array(range(CUT_AT), pa.timestamp("ns", tz="UTC"))}))
     group = encoder.Encoder(EMPTY).row_group(ts, 4)
     columns = len(footer.leaves(footer.read(EMPTY)))
     assert len(group.data) < 50 * columns
@@ -118,9 +118,9 @@ def test_texts_and_dictionaries_of_texts_come_together() -> None:
     )
     bare = pa.RecordBatch.from_pylist([{"pid": 6}])
     for batches in ([plain, chosen, bare], [chosen, bare, plain], [bare, chosen, chosen]):
-        table = partial.together(batches)
+        table = tables.together(batches)
         assert table.to_pylist() == [{"comm": None, **row} for batch in batches for row in batch.to_pylist()]
-        both = partial.joined([partial.of_kind("fork", table), partial.of_kind("exit", table)])
+        both = tables.joined([tables.of_kind("fork", table), tables.of_kind("exit", table)])
         data = pq.read_table(io.BytesIO(file_of(both)), columns=["kind", "pid", "comm"])
         assert data.column("comm").to_pylist() == 2 * table.column("comm").to_pylist()
         assert data.column("kind").to_pylist() == ["fork"] * table.num_rows + ["exit"] * table.num_rows

@@ -11,7 +11,7 @@ import pytest
 
 import sysmon
 from sysmon.bpf.kinds import files, lifecycle
-from sysmon.bpf.trace_file import partial, schema
+from sysmon.bpf.trace_file import schema, tables
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.writer import TraceWriter
 from sysmon.errors import BrokenTrace, CannotWrite
@@ -26,9 +26,9 @@ def forks(*ts: int) -> pa.RecordBatch:
 
 
 def test_rows_are_sorted_in_row_groups_of_one_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "GROUP_ROWS", 4)
-    monkeypatch.setattr(partial, "SHARED_ROWS", 3)
-    monkeypatch.setattr(partial, "OUT_OF_ORDER_NS", 9)
+    monkeypatch.setattr(tables, "GROUP_ROWS", 4)
+    monkeypatch.setattr(tables, "SHARED_ROWS", 3)
+    monkeypatch.setattr(tables, "OUT_OF_ORDER_NS", 9)
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     out.add(lifecycle.FORK, forks(30, 10))
     out.add(lifecycle.EXIT, pa.RecordBatch.from_pylist([{"ts": 5}], schema=schema.of_kind(lifecycle.EXIT)))

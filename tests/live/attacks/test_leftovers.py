@@ -16,7 +16,7 @@ import pytest
 
 import sysmon
 from sysmon.analyze.edit.repair import make_whole
-from sysmon.bpf.trace_file import partial
+from sysmon.bpf.trace_file import journal, partial
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import SysmonError
 from tests.fuzz import seeds
@@ -67,15 +67,15 @@ def sparse(path: Path) -> None:
 
 
 def frames_of(path: Path, change: Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]]) -> None:
-    found = change(list(partial.frames(path.read_bytes())))
-    path.write_bytes(b"".join(partial.frame(kind, content) for kind, content in found))
+    found = change(list(journal.frames(path.read_bytes())))
+    path.write_bytes(b"".join(journal.frame(kind, content) for kind, content in found))
 
 
 def commits(path: Path, change: Callable[[dict[str, object]], dict[str, object]]) -> None:
     frames_of(
         path,
         lambda found: [
-            (kind, json.dumps(change(json.loads(content))).encode() if kind == partial.COMMIT else content)
+            (kind, json.dumps(change(json.loads(content))).encode() if kind == journal.COMMIT else content)
             for kind, content in found
         ],
     )
@@ -86,7 +86,7 @@ GROUP = json.dumps({"begin": 4, "end": 4, "crc": 0, "rows": {"cpu": 1}}).encode(
 
 def journal_of(made: Path) -> Path:
     """The one in use."""
-    commit = [content for kind, content in partial.frames((made / partial.LOG).read_bytes()) if kind == partial.COMMIT]
+    commit = [content for kind, content in journal.frames((made / partial.LOG).read_bytes()) if kind == journal.COMMIT]
     return made / partial.JOURNALS[json.loads(commit[-1])["journal"]]
 
 
@@ -97,8 +97,8 @@ def bomb(path: Path) -> None:
     schema = pa.schema([("comm", column.type)])
     with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
         stream.write_batch(pa.RecordBatch.from_arrays([column], schema=schema))
-    kind, head, content = partial.BATCH, partial.BATCH_HEAD.pack(1, 0, b"exec"), sink.getvalue().to_pybytes()
-    path.write_bytes(partial.frame(kind, head + content))
+    kind, head, content = journal.BATCH, journal.BATCH_HEAD.pack(1, 0, b"exec"), sink.getvalue().to_pybytes()
+    path.write_bytes(journal.frame(kind, head + content))
 
 
 def compressed(path: Path) -> None:
@@ -107,8 +107,8 @@ def compressed(path: Path) -> None:
     schema = pa.schema([("comm", pa.string())])
     with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
         stream.write_batch(pa.RecordBatch.from_arrays([pa.array(["x" * (1 << 30)])], schema=schema))
-    head = partial.BATCH_HEAD.pack(1, 0, b"exec")
-    path.write_bytes(partial.frame(partial.BATCH, head + sink.getvalue().to_pybytes()))
+    head = journal.BATCH_HEAD.pack(1, 0, b"exec")
+    path.write_bytes(journal.frame(journal.BATCH, head + sink.getvalue().to_pybytes()))
 
 
 def planted_losses(path: Path) -> None:
@@ -130,7 +130,7 @@ REFUSED: dict[str, Callable[[Stage, Path], object]] = {
     "a log of 20 GB": lambda s, made: sparse(made / "log"),
     "a journal of 20 GB": lambda s, made: sparse(journal_of(made)),
     "a million row groups": lambda s, made: frames_of(
-        made / "log", lambda found: [*found[:-1], *[(partial.GROUP, GROUP)] * 1_000_000, found[-1]]
+        made / "log", lambda found: [*found[:-1], *[(journal.GROUP, GROUP)] * 1_000_000, found[-1]]
     ),
     "rows without end": lambda s, made: commits(made / "log", lambda c: {**c, "rows": {"cpu": 10**30}}),
     "a journal before the first": lambda s, made: commits(made / "log", lambda c: {**c, "journal": -1}),

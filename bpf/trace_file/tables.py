@@ -1,0 +1,54 @@
+"""Rows of a kind on their way into a row group: put together of batches, put in order, and named after their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+OUT_OF_ORDER_NS = 2_000_000_000
+"""Rows of one kind come through several rings, of which some are read later than others. To move all columns for that
+takes a tenth of the time that it takes to record a row."""
+
+GROUP_ROWS = 1 << 15
+"""Rows of a kind that are gathered before they are written as a row group.
+
+More take more memory in the recorder and longer at a time; fewer make the file larger, by 10 kB a row group.
+"""
+
+SHARED_ROWS = 1 << 12
+"""Fewer rows of a kind than these do not get a row group of their own."""
+
+
+def of_kind(kind: str, table: pa.Table) -> pa.Table:
+    """The rows with the column that says their kind."""
+    index = pa.repeat(pa.scalar(0, pa.int8()), table.num_rows)
+    return table.append_column("kind", pa.DictionaryArray.from_arrays(index, [kind]))
+
+
+def joined(tables: Iterable[pa.Table]) -> pa.Table:
+    """Rows of several kinds, each with the columns of all."""
+    return pa.concat_tables(map(without_dictionaries, tables), promote_options="default")
+
+
+def without_dictionaries(table: pa.Table) -> pa.Table:
+    """The table with each value in its place."""
+    types = ((f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema)
+    return table.cast(pa.schema(list(types)))
+
+
+def together(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Rows of one kind. A batch may lack columns that are NULL in it."""
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    types: dict[str, pa.DataType] = {}
+    if any(types.setdefault(f.name, f.type) != f.type for table in tables for f in table.schema):
+        return joined(tables)  # some rows are of rings, and some were made in Python
+    return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+
+
+def sorted_rows(table: pa.Table) -> pa.Table:
+    """The rows in the order of `ts`, which serves who looks for a time: what is `OUT_OF_ORDER_NS` late may stay so."""
+    ts = table.column("ts").combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False)
+    late = np.maximum.accumulate(ts) - ts
+    return table if late.max(initial=0) <= OUT_OF_ORDER_NS else table.sort_by("ts")
