@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from sysmon.analyze.trace.source import Left, inspect, inspect_file, left_of
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.trace.wellformed import misfit
-from sysmon.bpf.trace_file import partial, recover
+from sysmon.bpf.trace_file import partial, recover, unfinished
 from sysmon.bpf.trace_file.atomic import NewFile
 from sysmon.bpf.trace_file.directory import HAS_DESCRIPTORS, MODE, OWN_DESCRIPTORS, Directory
 from sysmon.bpf.trace_file.metadata import Recording
@@ -91,7 +91,7 @@ def _telling(file: Path) -> Iterator[None]:
 
 
 def _repaired(left: Left, directories: list[Directory], place: Directory, name: str, force: bool) -> dict[str, Any]:
-    parts, recording = recover.read_parts(directories)
+    parts, recording = unfinished.read_parts(directories)
     if problem := misfit(recording, Recording):
         raise BrokenTrace(f"{one_line(str(left.path))}: its description is damaged ({one_line(problem)}); remove it")
     if partial.is_running(directories[-1]):  # which may have been begun a moment before, and be no part yet
@@ -114,7 +114,7 @@ def _is_ours(directory: Directory) -> bool:
 
 
 def _completed(
-    part: recover.Partial, recording: dict[str, Any], place: Directory, name: str, force: bool
+    part: unfinished.Partial, recording: dict[str, Any], place: Directory, name: str, force: bool
 ) -> dict[str, Any]:
     recording = recover.complete(part, recording)
     with part.directory.changer(partial.ROWS) as made:
@@ -126,7 +126,7 @@ def _completed(
 
 
 def _copied(
-    parts: list[recover.Partial], recording: dict[str, Any], place: Directory, name: str, force: bool
+    parts: list[unfinished.Partial], recording: dict[str, Any], place: Directory, name: str, force: bool
 ) -> dict[str, Any]:
     with NewFile(place, name) as new:
         recording = recover.write(parts, recording, new.file)
@@ -139,7 +139,7 @@ def _copied(
     return recording
 
 
-def _checked(made: BinaryIO, part: recover.Partial) -> None:
+def _checked(made: BinaryIO, part: unfinished.Partial) -> None:
     """Raises what a report would: nothing is called repaired that no command would open."""
     shown = one_line(str(part.directory.path))
     inspect_file(made, shown)
@@ -152,7 +152,7 @@ def _checked(made: BinaryIO, part: recover.Partial) -> None:
         raise type(error)(f"{shown}: no trace can be made of it ({str(error).removeprefix(f'{path}: ')})") from None
 
 
-def _only_owner(parts: list[recover.Partial]) -> tuple[int, int] | None:
+def _only_owner(parts: list[unfinished.Partial]) -> tuple[int, int] | None:
     """Whose all of it is, user and group; None if it is not of one. Files that are another's than theirs root does not
     read, so nobody gets what he may not read."""
     users = {(status.st_uid, status.st_gid) for status in (part.directory.status() for part in parts)}

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from sysmon.analyze.trace import scratch
 from sysmon.analyze.trace.wellformed import misfit
-from sysmon.bpf.trace_file import partial, recover, rotated, schema
+from sysmon.bpf.trace_file import partial, recover, rotated, schema, unfinished
 from sysmon.bpf.trace_file.directory import OWN_DESCRIPTORS, Directory
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.errors import BrokenTrace, NewerTrace, NotATrace
@@ -150,7 +150,7 @@ def _made_whole(left: Left) -> Source:
     try:
         copy = place / partial.wanted(left.names[0])
         with Directory.hold(place) as held, held.create(copy.name) as out, left.parts() as directories:
-            recover.write(*recover.read_parts(directories), out, MOST_COPIED_BYTES)
+            recover.write(*unfinished.read_parts(directories), out, MOST_COPIED_BYTES)
         return replace(_inspect(copy), unfinished=left.path)
     except recover.TooLarge as e:
         scratch.remove(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -52,3 +52,11 @@ def sorted_rows(table: pa.Table) -> pa.Table:
     ts = table.column("ts").combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False)
     late = np.maximum.accumulate(ts) - ts
     return table if late.max(initial=0) <= OUT_OF_ORDER_NS else table.sort_by("ts")
+
+
+def grouped(of: dict[str, pa.Table]) -> Iterator[dict[str, pa.Table]]:
+    """Tables of kinds, in what is to be a row group each: kinds of few rows share one."""
+    few = {kind: table for kind, table in of.items() if table.num_rows < SHARED_ROWS}
+    if few:
+        yield few
+    yield from ({kind: table} for kind, table in of.items() if table.num_rows >= SHARED_ROWS)

@@ -20,7 +20,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from sysmon.bpf.kind import Kind
-from sysmon.bpf.trace_file import partial, recover
+from sysmon.bpf.trace_file import partial, recover, unfinished
 from sysmon.bpf.trace_file.atomic import NewFile
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import ASKED, Recording
@@ -213,7 +213,7 @@ class FlightWriter:
 
     def _make(self, path: Path, of: list[_Part], force: bool, **changes: Any) -> tuple[Path, Recording]:
         with telling(self.path), NewFile(self._parent, path.name) as new:
-            parts, recording = recover.read_parts([part.directory for part in of])
+            parts, recording = unfinished.read_parts([part.directory for part in of])
             whole = recover.write(parts, {**recording, **changes}, new.file)
             return path.with_name(new.publish_beside(force=force)), cast(Recording, whole)
 

@@ -205,7 +205,7 @@ class RotatingWriter:
         self._file.commit(dict(recording))
         self._is_finished(0)
         self._file.finish(recording)
-        self._bytes_over += self._file.size
+        self._bytes_over += self._file.bytes_written
         self._keep(self._file.path)
         self._note(recording)
         return cast(Recording, self._over)

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["sysmon"]):
     from sysmon.analyze.trace.source import _recording
-    from sysmon.bpf.trace_file import footer, journal, pages, partial, recover, thrift
+    from sysmon.bpf.trace_file import footer, journal, pages, partial, recover, thrift, unfinished
 
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import SysmonError
@@ -57,14 +57,14 @@ def _cut_off(files: dict[str, bytes]) -> None:
     for name, content in {**SEED, **files}.items():
         (SCRATCH / name).write_bytes(content)
     with contextlib.suppress(SysmonError):
-        recover.write(*recover.read_parts([Directory.hold(SCRATCH)]), io.BytesIO())
+        recover.write(*unfinished.read_parts([Directory.hold(SCRATCH)]), io.BytesIO())
 
 
 def main() -> None:
     made = seeds.cut_off(Path(tempfile.mkdtemp(prefix="sysmon-fuzz-")))
     SEED.update({path.name: path.read_bytes() for path in made.iterdir()})
     SCRATCH.mkdir()
-    part = recover.read(Directory.hold(made))
+    part = unfinished.read(Directory.hold(made))
     COLUMNS.extend(footer.leaves(footer.read(part.empty)))
     corpus = Path(tempfile.mkdtemp(prefix="sysmon-fuzz-"))
     log = [kind + content for kind, content in journal.frames(SEED[partial.LOG]) if kind != journal.SCHEMA]

@@ -49,7 +49,7 @@ def _write(path: Path) -> None:
         out.commit({"ended_ns": recording["ended_ns"]})
         begin = end
     # As SIGKILL does: no footer, nothing is removed.
-    out._file.close()
+    out._hidden.rows.close()
     out._journal.close()
 
 

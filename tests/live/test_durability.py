@@ -21,7 +21,7 @@ import pytest
 import sysmon
 from sysmon.analyze.edit.repair import make_whole
 from sysmon.analyze.trace.trace import Trace
-from sysmon.bpf.trace_file import partial, recover
+from sysmon.bpf.trace_file import partial, unfinished
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import BadRequest
 from sysmon.recorder.session import COMMIT_S
@@ -98,7 +98,7 @@ def killed(path: Path, pid: int, after_s: float | None, whole: bool) -> tuple[fl
     """Kills a recording, without a time when it has a row group; what is missing at its end [s], and the row groups."""
     running = start(path)
     if after_s is None:
-        wait_for(lambda: recover.read(Directory.hold(partial.of(path)[0][0])).groups, 60)
+        wait_for(lambda: unfinished.read(Directory.hold(partial.of(path)[0][0])).groups, 60)
     else:
         time.sleep(after_s)
     running.process.kill()
@@ -108,7 +108,7 @@ def killed(path: Path, pid: int, after_s: float | None, whole: bool) -> tuple[fl
     running.process.stderr.close()
     assert not path.exists()
     ((directory,),) = partial.of(path)
-    groups = len(recover.read(Directory.hold(directory)).groups)
+    groups = len(unfinished.read(Directory.hold(directory)).groups)
     if whole:
         make_whole(path, None, force=False)
         assert path.exists() and not directory.exists()

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 import sysmon
-from sysmon.bpf.trace_file import partial, recover
+from sysmon.bpf.trace_file import partial, unfinished
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.rotated import numbered as numbered_file
 from sysmon.bpf.trace_file.rotated import present
@@ -124,8 +124,8 @@ def test_killed_while_it_rotates_all_files_open(tmp_path: Path) -> None:
     for file in files:
         if file == files[-1] and not (tmp_path / f".{file.name}").exists() and not file.exists():
             try:
-                recover.read(Directory.hold(next(tmp_path.glob(f".{file.name}.*"))))
-            except recover.BadPartial:  # begun a moment before
+                unfinished.read(Directory.hold(next(tmp_path.glob(f".{file.name}.*"))))
+            except unfinished.BadPartial:  # begun a moment before
                 continue
         with sysmon.open(file) as trace:
             assert not ends or trace.metadata["started_ns"] == ends[-1]

@@ -102,7 +102,7 @@ def test_a_part_that_was_only_begun(tmp_path: Path) -> None:
     assert [begun, out._part.directory] == partial.of(path)[0]
     with pytest.raises(BadRequest, match="still being recorded"):
         make_whole(path, None, force=False)
-    out._part._file.close()  # as the end of a process does
+    out._part._hidden.rows.close()  # as the end of a process does
     out._part._journal.close()
     make_whole(path, None, force=False)
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]

@@ -15,7 +15,7 @@ import pytest
 import sysmon
 from sysmon.analyze.edit.repair import make_whole
 from sysmon.bpf.kinds import lifecycle
-from sysmon.bpf.trace_file import footer, journal, pages, partial, recover, schema, tables, thrift
+from sysmon.bpf.trace_file import footer, journal, pages, partial, recover, schema, tables, thrift, unfinished
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.parquet_thrift import ColumnChunk, ColumnMetaData, FileMetaData, RowGroup
@@ -46,7 +46,7 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cut(path: Path, out: TraceWriter) -> Path:
     """Ends the writer as SIGKILL does. The directory that it leaves."""
-    out._file.close()
+    out._hidden.rows.close()
     out._journal.close()
     ((directory,),) = partial.of(path)
     return directory
@@ -81,7 +81,7 @@ def rows_of(data: bytes) -> Counter[tuple[str, int]]:
 def whole(directory: Path) -> tuple[Counter[tuple[str, int]], dict[str, int]]:
     """The rows that can be read, and how many of each kind are said to be damaged."""
     out = io.BytesIO()
-    part = recover.read(Directory.hold(directory))
+    part = unfinished.read(Directory.hold(directory))
     recording = recover.write([part], part.recording, out)
     found = rows_of(out.getvalue())
     counts = Counter(kind for kind, _ in found.elements())
@@ -93,7 +93,7 @@ def whole(directory: Path) -> tuple[Counter[tuple[str, int]], dict[str, int]]:
 def test_all_that_was_committed_is_there_and_no_more(tmp_path: Path) -> None:
     out, expected = recorded(tmp_path / "t.parquet")
     directory = cut(tmp_path / "t.parquet", out)
-    assert len(recover.read(Directory.hold(directory)).groups) == 2
+    assert len(unfinished.read(Directory.hold(directory)).groups) == 2
     assert whole(directory) == (expected, {})
 
 
@@ -102,7 +102,7 @@ def test_all_that_was_committed_is_there_and_no_more(tmp_path: Path) -> None:
 def test_damage_to_what_was_made_whole_is_found(tmp_path: Path, in_place: bool) -> None:
     out, _rows = recorded(tmp_path / "t.parquet")
     directory = cut(tmp_path / "t.parquet", out)
-    part = recover.read(Directory.hold(directory))
+    part = unfinished.read(Directory.hold(directory))
     path = tmp_path / "made.parquet"
     if in_place:
         recover.complete(part, part.recording)
@@ -179,7 +179,7 @@ def test_several_are_named(tmp_path: Path) -> None:
         out.begin(META)
         out.commit({})
         out._journal.close()
-        out._file.close()
+        out._hidden.rows.close()
     with pytest.raises(NotATrace, match="several recordings were interrupted"):
         sysmon.open(tmp_path / "t.parquet")
     with sysmon.open(partial.of(tmp_path / "t.parquet")[0][0]):

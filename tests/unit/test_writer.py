@@ -117,8 +117,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         def write(self, _data: object) -> int:
             raise OSError(28, "No space left on device")
 
-    out._file.close()
-    out._file = Full()
+    out._sink._out = Full()
     out.add(lifecycle.FORK, forks(1))
     with pytest.raises(CannotWrite, match="No space left on device"):
         out.finish(META)

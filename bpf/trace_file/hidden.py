@@ -1,0 +1,99 @@
+"""The hidden directory of a trace that is being written: made, held, and removed when the trace has its name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from sysmon.bpf.trace_file import partial, temporary
+from sysmon.bpf.trace_file.directory import Directory, Exchanged, other_name
+from sysmon.errors import CannotWrite
+
+TRIES = 20
+"""Names for the directory, if another user exchanges it as soon as it is made."""
+
+
+class Hidden:
+    """The directory and its files, all open. Raises OSError."""
+
+    def __init__(self, path: Path, parent: Directory, tokens: Iterator[str]) -> None:
+        """`path` is what the trace is to be called, `parent` where; `tokens` are to be tried one after the other."""
+        self._path, self._parent = path, parent
+        self._directory = self._make(tokens)
+        try:
+            self.rows, self.log, *self.journals = map(
+                self._directory.create, (partial.ROWS, partial.LOG, *partial.JOURNALS)
+            )
+        except OSError:
+            self.remove()
+            self._directory.close()
+            raise
+
+    def _make(self, tokens: Iterator[str]) -> Directory:
+        for tries_left in reversed(range(TRIES)):
+            self._name = f".{self._path.name}.{next(tokens)}{partial.SUFFIX}"
+            try:
+                return self._parent.make(self._name)
+            except Exchanged:
+                if not tries_left:
+                    raise
+        raise AssertionError
+
+    @property
+    def path(self) -> Path:
+        """Of the directory, for messages."""
+        return self._path.with_name(self._name)
+
+    def duplicate(self) -> Directory:
+        """The directory, held once more."""
+        return self._directory.duplicate()
+
+    def descriptors(self) -> list[int]:
+        """Of the rows and both directories."""
+        return [self.rows.fileno(), self._parent.fileno(), self._directory.fileno()]
+
+    def publish(self, *, force: bool) -> str:
+        """Gives the rows their name, or another if that is taken. Returns it. Raises CannotWrite."""
+        os.fsync(self.rows.fileno())
+        if not self._is_there():
+            self._rescue()
+        name = self._path.name
+        try:
+            self._directory.publish(partial.ROWS, self._parent, name, force)
+        except FileExistsError:
+            name = other_name(name)
+            self._directory.publish(partial.ROWS, self._parent, name, False)
+        return name
+
+    def _is_there(self) -> bool:
+        """Whether what is written still has its name in the directory."""
+        try:
+            found = self._directory.status(partial.ROWS)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(found, os.fstat(self.rows.fileno()))
+
+    def _rescue(self) -> NoReturn:
+        """Somebody removed the directory, but what is open of it can be copied."""
+        fd, kept = tempfile.mkstemp(prefix=f"{self._path.stem}-", suffix=self._path.suffix, dir=temporary.directory())
+        self.rows.seek(0)
+        with os.fdopen(fd, "wb") as copy:
+            shutil.copyfileobj(self.rows, copy)
+        raise CannotWrite(f"{self.path} was removed: the trace is in {kept}")
+
+    def remove(self) -> None:
+        """Removes it. Somebody may have done so before, or the disk takes nothing any more."""
+        with contextlib.suppress(OSError):
+            partial.remove(self._parent, self._name, self._directory)
+
+    def close(self) -> None:
+        """Closes what is open. From now on nothing is done by any name."""
+        with contextlib.suppress(OSError):  # what is still to be written does not matter any more
+            self.rows.close()
+        self._directory.close()
+        self._parent.close()
