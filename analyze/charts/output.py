@@ -11,8 +11,8 @@ from xml.sax.saxutils import quoteattr
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from sysmon.analyze import newfile
 from sysmon.analyze.charts import style
+from sysmon.bpf.trace_file import atomic
 from sysmon.errors import BadRequest
 from sysmon.safe_text import one_line
 
@@ -124,13 +124,13 @@ def ending_of(path: Path) -> str:
 def check(path: Path, *, force: bool) -> None:
     """Raises BadRequest or CannotWrite if the file cannot be written, before anything is drawn."""
     ending_of(path)
-    newfile.check(path, force=force, option="-o")
+    atomic.check(path, force=force, option="-o")
 
 
 def write(figure: Figure, path: Path, *, force: bool = False) -> int:
     """Writes the chart into a file, whole or not at all, and gives its size [bytes]."""
     check(path, force=force)
     content = rendered(figure, ending_of(path))
-    with newfile.new_file(path, force=force, option="-o") as file:
+    with atomic.new_file(path, force=force, option="-o") as file:
         file.write(content)
     return len(content)

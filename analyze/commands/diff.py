@@ -163,8 +163,8 @@ def _html(
 
     from sysmon.analyze.html.diff import write_html
     from sysmon.analyze.html.page import TABLE_ROWS
-    from sysmon.analyze.newfile import is_one_of, new_file
     from sysmon.analyze.text.describe import size
+    from sysmon.bpf.trace_file.atomic import is_one_of, new_file
     from sysmon.errors import CannotWrite
     from sysmon.safe_text import one_line
     from sysmon.streams import binary

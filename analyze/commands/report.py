@@ -105,8 +105,8 @@ def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:
 
     from sysmon.analyze.html.page import TABLE_ROWS
     from sysmon.analyze.html.report import write_html
-    from sysmon.analyze.newfile import is_one_of, new_file
     from sysmon.analyze.text.describe import size
+    from sysmon.bpf.trace_file.atomic import is_one_of, new_file
     from sysmon.errors import CannotWrite
     from sysmon.safe_text import one_line
     from sysmon.streams import binary

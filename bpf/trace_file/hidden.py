@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from sysmon.bpf.trace_file import partial, temporary
-from sysmon.bpf.trace_file.directory import Directory, Exchanged, other_name
+from sysmon.bpf.trace_file import atomic, partial
+from sysmon.bpf.trace_file.directory import Directory, Exchanged
 from sysmon.errors import CannotWrite
 
 TRIES = 20
@@ -62,13 +60,10 @@ class Hidden:
         os.fsync(self.rows.fileno())
         if not self._is_there():
             self._rescue()
-        name = self._path.name
-        try:
-            self._directory.publish(partial.ROWS, self._parent, name, force)
-        except FileExistsError:
-            name = other_name(name)
-            self._directory.publish(partial.ROWS, self._parent, name, False)
-        return name
+        return atomic.first_free(self._publish_as, self._path.name, force=force)
+
+    def _publish_as(self, name: str, force: bool) -> None:
+        self._directory.publish(partial.ROWS, self._parent, name, force)
 
     def _is_there(self) -> bool:
         """Whether what is written still has its name in the directory."""
@@ -80,10 +75,7 @@ class Hidden:
 
     def _rescue(self) -> NoReturn:
         """Somebody removed the directory, but what is open of it can be copied."""
-        fd, kept = tempfile.mkstemp(prefix=f"{self._path.stem}-", suffix=self._path.suffix, dir=temporary.directory())
-        self.rows.seek(0)
-        with os.fdopen(fd, "wb") as copy:
-            shutil.copyfileobj(self.rows, copy)
+        kept = atomic.copy_to_temporary(self.rows, self._path.name)
         raise CannotWrite(f"{self.path} was removed: the trace is in {kept}")
 
     def remove(self) -> None:

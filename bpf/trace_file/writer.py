@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shlex
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import pyarrow as pa
 
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import KINDS
-from sysmon.bpf.trace_file import encoder, heap, schema, tables
+from sysmon.bpf.trace_file import atomic, encoder, heap, schema, tables
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.hidden import Hidden
 from sysmon.bpf.trace_file.journal import OPENING, Journal
@@ -75,7 +74,7 @@ class TraceWriter:
 
     def _hide(self, parent: Directory, tokens: Iterator[str] | None) -> Hidden:
         try:
-            check(parent, self.path, self._force)
+            atomic.check_in(parent, self.path, force=self._force, option="-o")
             return Hidden(self.path, parent, tokens or iter(lambda: secrets.token_hex(4), ""))
         except OSError as error:
             parent.close()
@@ -234,25 +233,6 @@ def held(path: Path) -> Directory:
         return Directory.hold(path.parent)
     except OSError as error:
         raise _cannot_write_in(path, error) from None
-
-
-def check(parent: Directory, path: Path, force: bool) -> None:
-    """Raises CannotWrite if there cannot be a trace of this name."""
-    name = path.name
-    if not name or name == "..":
-        raise CannotWrite(f"{path} is a directory: name a file with -o")
-    try:
-        present = parent.exists(name)
-        special = present and parent.is_special(name)
-        is_directory = special and stat.S_ISDIR(parent.status(name).st_mode)
-    except OSError as error:
-        raise CannotWrite(f"cannot write {path}: {error.strerror}; choose another name with -o") from None
-    if is_directory:
-        raise CannotWrite(f"{path} is a directory: name a file with -o")
-    if special:
-        raise CannotWrite(f"{path} is not a regular file: a trace replaces a file and cannot be written to a device")
-    if present and not force:
-        raise CannotWrite(f"{path} exists: choose another name with -o, or overwrite it with --force")
 
 
 @contextlib.contextmanager

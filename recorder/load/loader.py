@@ -24,6 +24,7 @@ from typing import Any
 
 from sysmon.bpf.kinds import calls
 from sysmon.bpf.programs.structs import SHAPE, packed
+from sysmon.bpf.trace_file.atomic import copy_to_temporary
 from sysmon.bpf.trace_file.metadata import Probe as ProbeStatus
 from sysmon.errors import CannotLoad, CannotRecord
 from sysmon.recorder.load import kernel, program
@@ -232,11 +233,8 @@ class Loading:
                 f"bcc is not installed ({reason}): install the package python3-bpfcc (Debian, Ubuntu), "
                 "python3-bcc (Fedora) or python-bcc (Arch)"
             )
-        self._log.seek(0)
-        log = self._log.read().decode(errors="replace")
-        with tempfile.NamedTemporaryFile("w", prefix="sysmon-compile-", suffix=".log", delete=False) as kept:
-            kept.write(log)
-        return CannotLoad(f"the programs do not compile here: {_first_line(reason)}; clang's output is in {kept.name}")
+        kept = copy_to_temporary(self._log, "sysmon-compile.log")
+        return CannotLoad(f"the programs do not compile here: {_first_line(reason)}; clang's output is in {kept}")
 
 
 def _key(request: dict[str, Any]) -> str:

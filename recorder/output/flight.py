@@ -20,11 +20,11 @@ from typing import Any, cast
 import pyarrow as pa
 
 from sysmon.bpf.kind import Kind
-from sysmon.bpf.trace_file import partial, recover, unfinished
+from sysmon.bpf.trace_file import atomic, partial, recover, unfinished
 from sysmon.bpf.trace_file.atomic import NewFile
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import ASKED, Recording
-from sysmon.bpf.trace_file.writer import REST_BYTES, TraceWriter, check, full_at, held, telling
+from sysmon.bpf.trace_file.writer import REST_BYTES, TraceWriter, full_at, held, telling
 from sysmon.errors import CannotWrite, SysmonError
 from sysmon.recorder import durations
 from sysmon.recorder.own import priority
@@ -186,7 +186,7 @@ class FlightWriter:
 
     def _say_made(self, path: Path) -> None:
         try:
-            check(self._parent, path, force=False)
+            atomic.check_in(self._parent, path, force=False)
             made, _recording = self._make(path, self._over, False, stopped_by=ASKED)
             text = f"wrote {made}"
         except (SysmonError, OSError, MemoryError) as error:

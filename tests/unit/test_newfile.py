@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sysmon.analyze.newfile import new_file
+from sysmon.bpf.trace_file.atomic import new_file
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import CannotWrite
 

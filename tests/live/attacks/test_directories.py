@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 import sysmon
-from sysmon.analyze.newfile import new_file
 from sysmon.analyze.trace.source import inspect
 from sysmon.bpf.kinds import lifecycle
 from sysmon.bpf.trace_file import schema
+from sysmon.bpf.trace_file.atomic import new_file
 from sysmon.bpf.trace_file.writer import TraceWriter
 from sysmon.errors import SysmonError
 from sysmon.recorder.output.flight import FlightWriter, Keep
