@@ -44,9 +44,10 @@ class Pending:
         self._small_bytes = dict.fromkeys(self.batches, 0)  # and what they became
 
     def add(self, kind: str, batch: pa.RecordBatch) -> None:
-        """Takes rows."""
-        self.batches[kind].append(batch)
-        self.bytes[kind] += batch.nbytes
+        """Takes rows, if there are any."""
+        if batch.num_rows:
+            self.batches[kind].append(batch)
+            self.bytes[kind] += batch.nbytes
 
     def due(self, kind: str) -> Iterator[str]:
         """What is to be written after rows of this kind came; each is to be taken before the next is asked for."""

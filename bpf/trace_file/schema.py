@@ -92,6 +92,22 @@ def of_kind(kind: Kind) -> pa.Schema:
     return pa.schema([_field(c) for c in kind.cols])
 
 
+def check(kind: Kind, found: pa.Schema) -> None:
+    """Raises ValueError if these are not columns of the kind, as they are or as a dictionary of such values.
+
+    Those that are NULL may be left out, but for the time.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"no trace has a kind {kind.name}")
+    declared = {field.name: field.type for field in of_kind(kind)}
+    for field in found:
+        plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if declared.get(field.name) != plain:
+            raise ValueError(f"kind {kind.name} has no column {field.name} of type {field.type}")
+    if "ts" not in found.names:
+        raise ValueError(f"rows of kind {kind.name} have no time")
+
+
 def checksum(data_bytes: int, data_crc: int, texts: dict[bytes, bytes]) -> bytes:
     """The JSON value of CHECKSUM_KEY. `data_crc` is of the file's first `data_bytes`."""
     crc = data_crc

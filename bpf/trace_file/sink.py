@@ -62,7 +62,7 @@ class Sink:
         counts = {kind: table.num_rows for kind, table in of.items()}
         table = tables.joined(of.values()) if len(of) > 1 else next(iter(of.values()))
         of.clear()
-        most = MOST_ROWS if len(counts) == 1 else table.num_rows
+        most = MOST_ROWS if len(counts) == 1 else max(1, table.num_rows)
         for at in range(0, table.num_rows, most):
             piece = table.slice(at, most)
             yield self._append(piece, counts if len(counts) > 1 else dict.fromkeys(counts, piece.num_rows))

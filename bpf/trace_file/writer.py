@@ -4,6 +4,8 @@ What is left of each kind at the end is few rows: these share a row group, as ea
 
 The file has its name only when it is complete. Until then it is in a hidden directory beside, together with what it
 takes to make a whole file of it if the recorder is killed or the disk is full: see `sysmon.bpf.trace_file.partial`.
+
+What is not recorded but made of rows that there are, `write` writes: it can be made again.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -144,8 +146,6 @@ class TraceWriter:
 
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes rows of a kind. Columns that the batch lacks are NULL."""
-        if not batch.num_rows:
-            return
         self.rows[kind.name] += batch.num_rows
         self._pending.add(kind.name, batch)
         for name in self._pending.due(kind.name):
@@ -221,6 +221,50 @@ class TraceWriter:
 
     def _telling(self) -> contextlib.AbstractContextManager[None]:
         return telling(self.path, self._journal)
+
+
+def write(
+    to: Path | BinaryIO,
+    recording: Recording,
+    batches: Iterable[tuple[Kind, pa.RecordBatch]],
+    *,
+    force: bool = False,
+    option: str = "",
+) -> Recording:
+    """Writes a whole trace of batches, of whatever kinds they come. Returns what it says of itself.
+
+    That is `recording` with the numbers of rows that there are. Columns that a batch lacks are NULL. A path gets its
+    name when the trace is complete; `option` is how another is given. A file is written from its beginning, and need
+    be no regular one.
+
+    Of the rows as many wait in memory as in a recorder. Raises CannotWrite, and ValueError of a batch with columns that
+    its kind does not have.
+    """
+    if not isinstance(to, Path):
+        return _write_into(to, recording, batches)
+    with atomic.new_file(to, force=force, option=option) as file:
+        return _write_into(file, recording, batches)
+
+
+def _write_into(out: BinaryIO, recording: Recording, batches: Iterable[tuple[Kind, pa.RecordBatch]]) -> Recording:
+    pending, sink = Pending(), Sink(out, encoder.empty_file(schema.wide()))
+    rows = {k.name: 0 for k in KINDS}
+
+    def put(of: dict[str, pa.Table]) -> None:
+        for group in sink.write(of):
+            for kind, count in group.rows.items():
+                rows[kind] += count
+
+    for kind, batch in batches:
+        schema.check(kind, batch.schema)
+        pending.add(kind.name, batch)
+        for name in pending.due(kind.name):
+            put({name: pending.take(name)})
+    for of in pending.rest():
+        put(of)
+    whole: Recording = {**recording, "rows": rows}
+    sink.finish(whole)
+    return whole
 
 
 def _cannot_write_in(path: Path, error: OSError) -> CannotWrite:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import sysmon
+from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import files, lifecycle
 from sysmon.bpf.trace_file import schema, tables
 from sysmon.bpf.trace_file.metadata import Recording
-from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.bpf.trace_file.writer import TraceWriter, write
 from sysmon.errors import BrokenTrace, CannotWrite
 from tests import traces
 
@@ -85,6 +87,76 @@ def test_a_file_that_is_not_to_be_larger_ends_just_below(tmp_path: Path, random:
     out.finish(META)
     size = (tmp_path / "t.parquet").stat().st_size
     assert wanted / 2 < size <= wanted
+
+
+KINDS_AND_BATCHES = [
+    (lifecycle.FORK, forks(*range(30, 40), 10)),
+    (lifecycle.EXIT, pa.RecordBatch.from_pylist([{"ts": 5, "pid": 7}], schema=schema.of_kind(lifecycle.EXIT))),
+    (
+        lifecycle.EXEC,
+        pa.RecordBatch.from_pydict(
+            {"ts": pa.array([1, 2], schema.of_kind(lifecycle.EXEC).field("ts").type), "comm": ["a", None]}
+        ),
+    ),
+    (lifecycle.EXEC, pa.RecordBatch.from_pylist([], schema=schema.of_kind(lifecycle.EXEC))),
+    (lifecycle.FORK, forks(*range(1000, 7000))),
+]
+
+
+def test_a_trace_of_batches_is_what_the_recorder_writes_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte, the checksum and what the trace says of itself included."""
+    monkeypatch.setattr(tables, "GROUP_ROWS", 5000)
+    monkeypatch.setattr(tables, "SHARED_ROWS", 50)
+    out = TraceWriter(tmp_path / "recorded.parquet", force=False)
+    for kind, batch in KINDS_AND_BATCHES:
+        out.add(kind, batch)
+    out.finish({**META, "rows": dict(out.rows)})
+    path = tmp_path / "written.parquet"
+    said = write(path, META, iter(KINDS_AND_BATCHES))
+    assert said["rows"] == out.rows and out.rows["fork"] == 6011
+    assert path.read_bytes() == (tmp_path / "recorded.parquet").read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o600
+    with sysmon.open(path) as trace:
+        assert trace.metadata == said
+        assert trace.sql("SELECT count(*) FROM forks").fetchall() == [(6011,)]
+        assert trace.sql("SELECT pid, comm FROM execs ORDER BY ts").fetchall() == [(None, "a"), (None, None)]
+
+
+def test_a_trace_of_batches_goes_into_any_open_file_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 50,000 rows no more than two row groups wait."""
+    monkeypatch.setattr(tables, "GROUP_ROWS", 1000)
+
+    class Pipe(io.BytesIO):
+        def seek(self, *_: int) -> int:
+            raise io.UnsupportedOperation("seek")
+
+    out, sizes = Pipe(), []
+
+    def batches() -> Iterator[tuple[Kind, pa.RecordBatch]]:
+        for begin in range(0, 50_000, 500):
+            sizes.append(len(out.getvalue()))
+            yield lifecycle.FORK, forks(*range(begin, begin + 500))
+
+    said = write(out, META, batches())
+    assert said["rows"]["fork"] == pq.read_table(io.BytesIO(out.getvalue())).num_rows == 50_000
+    assert len(set(sizes)) == 50, "each second batch is written with the one before"
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "said"),
+    [
+        (lifecycle.FORK, {"path": ["x"]}, "kind fork has no column path of type string"),
+        (lifecycle.FORK, {"pid": pa.array([1], pa.uint32())}, "rows of kind fork have no time"),
+        (lifecycle.FORK, {"pid": ["x"]}, "kind fork has no column pid of type string"),
+        (Kind("nonsense", "nonsenses", "Of no trace.", ()), {}, "no trace has a kind nonsense"),
+    ],
+)
+def test_what_no_trace_has_is_not_written(tmp_path: Path, kind: Kind, columns: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        write(tmp_path / "t.parquet", META, [(kind, pa.RecordBatch.from_pydict(columns))])
+    assert os.listdir(tmp_path) == []
 
 
 def test_abandoned_it_leaves_nothing(tmp_path: Path) -> None:
