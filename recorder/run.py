@@ -12,17 +12,16 @@ from pathlib import Path
 from sysmon.bpf.kinds import syscall_events
 from sysmon.bpf.trace_file import partial, rotated
 from sysmon.bpf.trace_file.directory import Directory
-from sysmon.bpf.trace_file.writer import TraceWriter
 from sysmon.errors import BadRequest, CannotRecord, CannotWrite
 from sysmon.recorder.load import kernel, program
 from sysmon.recorder.load.prepare import Prepared
-from sysmon.recorder.output.flight import FlightWriter
-from sysmon.recorder.output.rotate import RotatingWriter
+from sysmon.recorder.options import Options
+from sysmon.recorder.output.chosen import chosen
 from sysmon.recorder.own import privilege
+from sysmon.recorder.recording import Recorder
 from sysmon.recorder.sample import host, procfs
 from sysmon.recorder.select import syscall_selection
 from sysmon.recorder.select.follow import Command
-from sysmon.recorder.session import Options, Session
 from sysmon.recorder.ui.status import Status
 
 
@@ -44,21 +43,15 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
         if not procfs.lives(pid) or procfs.process_of_thread(pid) != pid:
             raise BadRequest(f"there is no process with pid {pid}")
     command = Command(list(options.command)) if options.command else None
-    if options.ring:  # which asks for a file: before there is one to write it does no harm
+    if options.keep_last:  # which asks for a file: before there is one to write it does no harm
         signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
         # held: or one may come when the file is there and nobody is to remove it yet
         with ends.held(), privilege.acting_as(privileges.owner):
             before = _cut_off(options.path)
-            writer: TraceWriter | FlightWriter | RotatingWriter
-            if options.ring:
-                writer = FlightWriter(options.path, options.force, options.ring)
-            elif options.rotate:
-                writer = RotatingWriter(options.path, options.force, options.rotate)
-            else:
-                writer = TraceWriter(options.path, options.force)
-            undo.callback(writer.abandon)
+            output = chosen(options)
+            undo.callback(output.abandon)
         status = Status(options)
         for left in before:
             status.say(f"an earlier recording was interrupted: `sysmon repair {shlex.quote(str(left))}` finishes it")
@@ -78,20 +71,17 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
         unseen = _of_interest(
             privilege.unmeasured(privilege.effective(), kernel.hides(program.PER_CPU_OFFSETS)), options
         )
-        session = Session(options, plan.sizes, loaded, writer, names, prepared.unmeasured, privileges, unseen)
-        undo.callback(session.close)
+        recorder = Recorder(options, plan.sizes, loaded, output, names, prepared.unmeasured, privileges, unseen)
+        undo.callback(recorder.close)
         if command:
             undo.callback(command.abandon)
         with status, _fate_of(command):
-            recording = session.run(command, status)  # from here on Ctrl-C ends the recording
-    if isinstance(writer, RotatingWriter):
-        status.finished(recording, command, writer.files, writer.removed, writer.left)
-    else:
-        status.finished(recording, command, [options.path])
+            recording = recorder.run(command, status)  # from here on Ctrl-C ends the recording
+    status.finished(recording, command, output.files)
     if not command:
         return 0
     ended = command.status()
-    return ended if ended is not None else 128 + session.signal if session.signal else 0
+    return ended if ended is not None else 128 + recorder.signal if recorder.signal else 0
 
 
 def _cut_off(path: Path) -> list[Path]:

@@ -36,17 +36,6 @@ GROUP_EXTRA_BYTES = 12 << 10
 REST_BYTES = 200 << 10
 """Schema and description of a trace, and the rows of the end of a recording."""
 
-TURN_S = 0.3
-"""How long a file that is one of several still grows once it is found full: what is in the rings belongs to it."""
-
-
-def full_at(size: float, age_s: float) -> int:
-    """How large one of several files is when it is found full, so that it has this size when it ends [bytes].
-
-    It is `age_s` old and grows as fast as before.
-    """
-    return int(size / (1 + TURN_S / max(age_s, TURN_S)))
-
 
 class TraceWriter:
     """Gathers rows by kind and writes them. Raises CannotWrite, at once if the file cannot be made."""

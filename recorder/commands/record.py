@@ -277,10 +277,10 @@ def record(
         preparing = pool.submit(prepare.prepare, kinds, buffer, max_rate)
         privilege.in_thread(privileges.of_threads, heap.before_arrow)
         from sysmon.recorder import run
+        from sysmon.recorder.options import Options
         from sysmon.recorder.output import flight
         from sysmon.recorder.output import rotate as rotating
         from sysmon.recorder.select.filters import Filters, cgroup_at, uid_of
-        from sysmon.recorder.session import Options
 
     filters = Filters(
         pids=tuple(sorted(set(pids))),
@@ -294,7 +294,7 @@ def record(
         force=force,
         duration_s=duration,
         max_bytes=max_size,
-        ring=flight.keep(ring) if ring else None,
+        keep_last=flight.keep(ring) if ring else None,
         rotate=None if rotate is None else rotating.rotation(rotate, rotate_keep),
         max_rate=max_rate,
         interval_s=interval,

@@ -13,9 +13,10 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pyarrow as pa
 
@@ -24,9 +25,11 @@ from sysmon.bpf.trace_file import atomic, partial, recover, unfinished
 from sysmon.bpf.trace_file.atomic import NewFile
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import ASKED, Recording
-from sysmon.bpf.trace_file.writer import REST_BYTES, TraceWriter, full_at, held, telling
+from sysmon.bpf.trace_file.writer import REST_BYTES, TraceWriter, held, telling
 from sysmon.errors import CannotWrite, SysmonError
 from sysmon.recorder import durations
+from sysmon.recorder.output.full import full_at
+from sysmon.recorder.output.protocol import Files
 from sysmon.recorder.own import priority
 
 PARTS = 4
@@ -36,6 +39,10 @@ LEAST_S, LEAST_BYTES = 4.0, 8 << 20
 
 LEAST_PART_S = 1.0
 """How long a part is at the least: to begin one takes a moment, in which a ring can fill."""
+
+
+CHANGES: tuple[Literal["ended_ns", "losses"], ...] = ("ended_ns", "losses")
+"""What a part that is over says otherwise than when it began."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,13 @@ class _Part:
 class FlightWriter:
     """Writes as TraceWriter does, but keeps only the last. Raises CannotWrite."""
 
+    number = 1
+    each_is_whole = False
+    is_at_end = False
+
     def __init__(self, path: Path, force: bool, wanted: Keep) -> None:
         self.path, self._force, self._keep = path, force, wanted
-        self.opening = False  # whether rows that come say how things stand when a part begins
+        self._is_opening = False
         token = secrets.token_hex(4)
         self._tokens = (f"{token}-{number:06}" for number in itertools.count(1))
         self._parent = held(path)
@@ -113,23 +124,30 @@ class FlightWriter:
     def begin(self, recording: Recording) -> None:
         self._part.begin(recording)
 
+    @contextlib.contextmanager
+    def opening(self) -> Iterator[None]:
+        """Meanwhile rows come that say how things stand when a part begins: only the first that is kept needs them."""
+        self._is_opening = True
+        yield
+        self._is_opening = False
+
     def commit(self, changes: dict[str, Any]) -> None:
         self._reap(os.WNOHANG)
         self._part.commit(changes)
 
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
-        if self.opening:
+        if self._is_opening:
             self._part.open_with(kind, batch)
         else:
             self._part.add(kind, batch)
 
-    def turn(self, changes: dict[str, Any], asked: bool = False) -> None:
+    def turn(self, recording: Recording, asked: bool = False) -> None:
         """Goes on in another part, which is to be begun, and removes what need not be kept.
 
         If it was `asked` for, a file is made of the parts that are over, in a process of its own.
         """
         self._rows_over += self._part.total_rows
-        self._over.append(self._leave(changes))
+        self._over.append(self._leave({key: recording[key] for key in CHANGES}))
         self._began_s = time.monotonic()
         self._part = self._next()
         if asked:
@@ -216,6 +234,11 @@ class FlightWriter:
             parts, recording = unfinished.read_parts([part.directory for part in of])
             whole = recover.write(parts, {**recording, **changes}, new.file)
             return path.with_name(new.publish_beside(force=force)), cast(Recording, whole)
+
+    @property
+    def files(self) -> Files:
+        """The one that is made at the end."""
+        return Files([self.path])
 
     def abandon(self) -> None:
         """Leaves nothing behind, unless a trace can be made of it."""

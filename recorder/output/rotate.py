@@ -20,11 +20,13 @@ from typing import Any, cast
 import pyarrow as pa
 
 from sysmon.bpf.kind import Kind
-from sysmon.bpf.trace_file.metadata import Loss, Recording
+from sysmon.bpf.trace_file.metadata import ROTATED, Loss, Recording
 from sysmon.bpf.trace_file.rotated import numbered, present_in
-from sysmon.bpf.trace_file.writer import TraceWriter, full_at, held, telling
+from sysmon.bpf.trace_file.writer import TraceWriter, held, telling
 from sysmon.errors import CannotWrite, SysmonError
 from sysmon.recorder import durations
+from sysmon.recorder.output.full import full_at
+from sysmon.recorder.output.protocol import Files
 from sysmon.recorder.own import priority
 
 LEAST_S, LEAST_BYTES = 1.0, 1 << 20
@@ -54,6 +56,9 @@ def rotation(text: str, kept: int | None) -> Rotation:
 class RotatingWriter:
     """Writes as TraceWriter does, into one file after the other. Raises CannotWrite."""
 
+    each_is_whole = True
+    is_at_end = False
+
     def __init__(self, path: Path, force: bool, wanted: Rotation) -> None:
         self.path, self._force, self._wanted = path, force, wanted
         self._parent = held(path)
@@ -64,9 +69,9 @@ class RotatingWriter:
                 "name with --force"
             )
         self.number = 0
-        self.files: list[Path] = []  # complete and kept
-        self.removed = 0
-        self.left: list[Path] = []  # that could not be finished
+        self._complete: list[Path] = []  # complete and kept
+        self._removed = 0
+        self._left: list[Path] = []  # that could not be finished
         self._over: Recording | None = None  # what the files say that are over, summed up
         self._bytes_over = 0
         self._child = 0
@@ -126,8 +131,13 @@ class RotatingWriter:
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
         self._file.add(kind, batch)
 
-    def turn(self, recording: Recording) -> None:
+    def opening(self) -> contextlib.AbstractContextManager[None]:
+        """Meanwhile rows come that say how things stand when a file begins: they are like others."""
+        return contextlib.nullcontext()
+
+    def turn(self, recording: Recording, asked: bool = False) -> None:
         """Goes on in another file, which is to be begun; the one that is over says this of itself."""
+        recording = {**recording, "stopped_by": ROTATED}
         full = self._file
         full.commit(dict(recording))
         self._is_finished(0)
@@ -170,16 +180,16 @@ class RotatingWriter:
             if status == 0:
                 self._keep(cast(Path, self._finishing))
             else:
-                self.left.append(cast(Path, self._finishing))
+                self._left.append(cast(Path, self._finishing))
         return True
 
     def _keep(self, file: Path) -> None:
         """Counts the file to those that are complete, and removes the oldest of too many."""
-        self.files.append(file)
-        while self._wanted.kept is not None and len(self.files) > self._wanted.kept:
+        self._complete.append(file)
+        while self._wanted.kept is not None and len(self._complete) > self._wanted.kept:
             with telling(self._file.path):
-                self._parent.remove(self.files.pop(0).name)
-            self.removed += 1
+                self._parent.remove(self._complete.pop(0).name)
+            self._removed += 1
 
     def _note(self, recording: Recording) -> None:
         before = self._over
@@ -209,6 +219,11 @@ class RotatingWriter:
         self._keep(self._file.path)
         self._note(recording)
         return cast(Recording, self._over)
+
+    @property
+    def files(self) -> Files:
+        """Those that are kept, those that were removed, and those that could not be finished."""
+        return Files(self._complete, self._removed, self._left)
 
     def abandon(self) -> None:
         """Leaves nothing behind, unless a trace can be made of it."""

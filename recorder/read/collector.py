@@ -1,6 +1,6 @@
 """From the kernel to the writer: drains the rings, reads the maps at each snapshot, and hands on rows in batches.
 
-When that is done is for `session.py` to say.
+When that is done is for `schedule.py` to say.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,9 @@ from sysmon.recorder.select.follow import Command
 from sysmon.safe_text import shown
 
 if TYPE_CHECKING:
-    from sysmon.recorder.session import Options, Progress
+    from sysmon.recorder.options import Options
+    from sysmon.recorder.output.protocol import Files
+    from sysmon.recorder.ui.watcher import Progress
 
 
 OF_THE_MACHINE = {k.name for k in KINDS if PID.name not in {c.name for c in k.cols}} | {lifecycle.PROCESS.name}
@@ -90,15 +91,10 @@ class Status:
         self,
         recording: Recording,
         command: Command | None,
-        files: list[Path],
-        removed: int = 0,
-        left: Sequence[Path] = (),
+        files: Files,
     ) -> None:
-        """Says what was written into these files and what was lost, and what to type next.
-
-        So many older files were removed, and those that are left could not be finished.
-        """
-        path = files[-1]
+        """Says what was written into these files and what was lost, and what to type next."""
+        first, path = files.complete[0], files.complete[-1]
         seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
         stepped = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == throttle.CAUSE)
         lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
@@ -109,7 +105,7 @@ class Status:
             self.say(f"not measured: {column}: {reason}")
         if recording["stopped_by"] == "size":
             self.say("stopped: the trace has reached --max-size")
-        for file in left:
+        for file in files.left:
             self.say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` finishes it")
         if command and command.status() is None:
             self.say(f"the command is still running: pid {command.pid}")
@@ -118,16 +114,18 @@ class Status:
             self.say("none of the requested system calls was made")
         if self._options.filters.flags and idle:
             self.say("no selected process did anything: check the filter, and `ps`")
-        written = path if len(files) == 1 else f"{len(files)} files, {files[0]} to {path.name}"
+        written = path if first == path else f"{len(files.complete)} files, {first} to {path.name}"
         counted = (
             f"; {stepped:,} events throttled, only counted (--max-rate, or full ring; sysmon report {path} losses)"
             if stepped
             else ""
         )
-        gone = f"; {removed} older files removed (--rotate-keep); these totals include them" if removed else ""
+        gone = (
+            f"; {files.removed} older files removed (--rotate-keep); these totals include them" if files.removed else ""
+        )
         self.say(
             f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
-            f"{size(sum(map(_bytes, files)))}, {seconds:.1f} s, "
+            f"{size(sum(map(_bytes, files.complete)))}, {seconds:.1f} s, "
             f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{counted}{gone}"
         )
         self.say(SHARING)

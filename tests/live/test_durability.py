@@ -24,7 +24,7 @@ from sysmon.analyze.trace.trace import Trace
 from sysmon.bpf.trace_file import partial, unfinished
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import BadRequest
-from sysmon.recorder.session import COMMIT_S
+from sysmon.recorder.schedule import COMMIT_S
 from tests.live.recording import SYSMON, Recording, python, recording, start, wait_for
 
 pytestmark = pytest.mark.live

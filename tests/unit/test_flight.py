@@ -48,10 +48,9 @@ def test_parts_are_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             assert out.is_full
             out.turn({"losses": lost, "ended_ns": at(second)})
         out.begin(traces.recording(started_ns=at(second), losses=lost, ring="4s", began_ns=T0))
-        out.opening = True
         alive = row("process", at(second), pid=7, start=born(-5), comm="old", edge="start")
-        out.add(lifecycle.PROCESS, batch("process", alive))
-        out.opening = False
+        with out.opening():
+            out.add(lifecycle.PROCESS, batch("process", alive))
         out.commit({})
         fork = row("fork", at(second + 0.5), pid=100 + second, start=born(second), ppid=7, comm="new")
         out.add(lifecycle.FORK, batch("fork", fork))

@@ -68,11 +68,11 @@ def test_each_is_a_trace_and_what_is_said_at_the_end_is_of_all(tmp_path: Path) -
     assert said["losses"] == [{"cause": "ring full", "place": "fork", "lost": 9}]
     assert said["rows"]["fork"] == 8 and (said["started_ns"], said["ended_ns"]) == (at(0), at(10))
     assert (
-        [p.name for p in out.files]
+        [p.name for p in out.files.complete]
         == [f"t-00000{n}.parquet" for n in (1, 2, 3, 4)]
         == sorted(p.name for p in tmp_path.iterdir())
     )
-    for number, file in enumerate(out.files):
+    for number, file in enumerate(out.files.complete):
         with sysmon.open(file) as trace:
             pids = [(100 + 2 * number,), (101 + 2 * number,)]
             assert trace.sql("SELECT pid FROM forks ORDER BY pid").fetchall() == pids
@@ -83,7 +83,7 @@ def test_so_many_are_kept(tmp_path: Path) -> None:
     write(out, 5)
     finish(out)
     assert [p.name for p in present(out.path)] == ["t-000004.parquet", "t-000005.parquet"]
-    assert out.removed == 3
+    assert out.files.removed == 3
 
 
 def test_files_of_that_name_are_only_overwritten_with_force_and_not_before_there_is_another(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_one_that_cannot_be_finished_is_left_as_one_that_was_cut_off(
     out.commit({})
     finish(out)
     assert capfd.readouterr().err.startswith("sysmon: ")
-    assert [p.name for p in out.files] == ["t-000002.parquet"]
-    assert [p.name for p in out.left] == ["t-000001.parquet"]
+    assert [p.name for p in out.files.complete] == ["t-000002.parquet"]
+    assert [p.name for p in out.files.left] == ["t-000001.parquet"]
 
 
 def test_full_by_time_or_by_size_but_not_before_the_one_before_is_finished(

@@ -1,0 +1,40 @@
+"""A recording in one file."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.bpf.trace_file.writer import TraceWriter
+from sysmon.recorder.output.protocol import Files
+
+
+class SingleFile(TraceWriter):
+    """It has one part, and ends before it is larger than it may be. Raises CannotWrite."""
+
+    number = 1
+    each_is_whole = True
+    is_full = cannot_wait = False
+
+    def __init__(self, path: Path, force: bool, max_bytes: int | None = None) -> None:
+        super().__init__(path, force)
+        self._max_bytes = max_bytes
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether it may not become larger, so that the recording ends."""
+        return self._max_bytes is not None and self.reaches(self._max_bytes)
+
+    def opening(self) -> contextlib.AbstractContextManager[None]:
+        """Meanwhile rows come that say how things stand when it begins: they are like others."""
+        return contextlib.nullcontext()
+
+    def turn(self, recording: Recording, asked: bool = False) -> None:
+        """There is no other part."""
+        raise AssertionError(f"{self.path} is never full")
+
+    @property
+    def files(self) -> Files:
+        """The one."""
+        return Files([self.path])

@@ -1,0 +1,300 @@
+"""One recording, from attaching to the finished file.
+
+A single thread: it sleeps until something is due, and then has the collector drain the rings or take a snapshot. When
+that is, `schedule.py` says.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+import time
+from typing import Any
+
+import pyarrow as pa
+
+from sysmon.bpf.kind import TICK_NS, Kind
+from sysmon.bpf.kinds import ledger, lifecycle
+from sysmon.bpf.kinds.cgroups import CGROUP
+from sysmon.bpf.kinds.memory import PSS
+from sysmon.bpf.kinds.syscall_events import SYSCALL
+from sysmon.bpf.programs import csource
+from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.recorder.describe import Description, not_measured
+from sysmon.recorder.load.loader import Loaded
+from sysmon.recorder.load.syscall_names import SyscallNames
+from sysmon.recorder.options import Options
+from sysmon.recorder.output.protocol import Output
+from sysmon.recorder.own import heap, priority, privilege
+from sysmon.recorder.own.overhead import Overhead
+from sysmon.recorder.own.run_time import Stats
+from sysmon.recorder.read import inflight
+from sysmon.recorder.read.collector import Collector
+from sysmon.recorder.read.decode import Decoder
+from sysmon.recorder.sample import cgroups, clock, processes, pss
+from sysmon.recorder.sample.standing import Standing
+from sysmon.recorder.sample.tasks import Tasks
+from sysmon.recorder.schedule import Schedule
+from sysmon.recorder.select.follow import Command
+from sysmon.recorder.select.followed import Followed
+from sysmon.recorder.signals import Signals
+from sysmon.recorder.ui.watcher import Progress, Watcher
+
+GRACE_S = 0.5
+"""How long a command may take to end after the signal that ends the recording."""
+
+
+class Recorder:
+    """Records what loaded programs see into an output. `run` is all there is to do with it."""
+
+    def __init__(
+        self,
+        options: Options,
+        sizes: csource.Sizes,
+        loaded: Loaded,
+        output: Output,
+        names: SyscallNames,
+        unmeasured: dict[str, str] | None = None,
+        privileges: privilege.Privileges | None = None,
+        unseen: dict[str, str] | None = None,
+    ) -> None:
+        """`unmeasured`: columns that this kernel does not know the values of, and why; `unseen`: what we may not know.
+
+        `privileges` are given up when all is attached; None: none are.
+        """
+        self._options, self._loaded, self._output, self._names = options, loaded, output, names
+        self._ring_kinds = sizes.ring_kinds
+        self._privileges = privileges
+        self._stats = Stats()
+        self._pss = pss.Pss(limited=not options.every_pss)
+        self._tasks, reason = Tasks.of(loaded)
+        self._standing = Standing(self._tasks)
+        decoder = Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ()), 1 if self._tasks else TICK_NS)
+        self._collector = Collector(
+            loaded, sizes, output, decoder, options.kinds, options.interval_s,
+            Overhead(loaded, self._stats, self._pss), self._tasks, self._pss,
+        )  # fmt: skip
+        known = {**(unmeasured or {}), **(unseen or {}), **not_measured(options, reason)}
+        self._description = Description(options, known, self._collector.offset_ns)
+        self._span = self._description.span
+        self._stopped_by = ""
+        self._signals = Signals(lambda: self._stop("signal"))
+        self._moment = clock.Clocks(0, 0, 0)  # when the recording, or this part of it, began
+
+    @property
+    def signal(self) -> int:
+        """That ended it; 0 if none did."""
+        return self._signals.ended_by
+
+    def _stop(self, why: str) -> None:
+        self._stopped_by = self._stopped_by or why
+
+    def run(self, command: Command | None, watcher: Watcher) -> Recording:
+        """Records until it is time to stop, and finishes the file. Returns what the file says of itself."""
+        self._command = self._description.command = command
+        self._followed = Followed(self._options.filters, self._loaded, command)
+        with self._signals.noted(files=bool(self._options.keep_last)) as wakeup, select.epoll() as poll:
+            self._register(poll, wakeup)
+            schedule = self._begin()
+            if self._privileges:  # not before: the command is to have all that we had
+                self._privileges.drop(self._followed.count)
+            self._output.begin(self._recording())
+            self._commit()
+            heap.give_back()
+            watcher.began()
+            if command:
+                command.let_go()
+            self._loop(poll, schedule, watcher)
+            self._await_command()
+            return self._end()
+
+    def _register(self, poll: select.epoll, wakeup: int) -> None:
+        """A program wakes us up when all is over, or when its ring fills faster than we look at it."""
+        poll.register(wakeup, select.EPOLLIN)
+        for name in (n for kind in self._ring_kinds for n in csource.ring_names(kind)):
+            poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
+
+    # -- how it begins
+
+    def _begin(self) -> Schedule:
+        """From now on everything is recorded."""
+        heap.give_back()
+        priority.raise_own()
+        filters = self._options.filters
+        filters.install(self._loaded)
+        alive = filters.alive()
+        if alive is not None:
+            filters.follow(self._loaded, alive if filters.children else filters.pids)
+        self._loaded.tell_shapes(self._names)
+        self._delegate()
+        self._description.probes = self._loaded.attach()
+        self._collector.losses.begin()
+        before = self._standing.pids()
+        self._moment = clock.read()
+        self._span.began = self._span.started = self._moment.boottime_ns
+        self._collector.control.start(self._span.started, filters.flags, filters.cgroup_id)
+        schedule = self._schedule()
+        self._collector.begin(self._span.started)
+        self._collector.charge_running()
+        self._collector.look_at_tasks(anyway=True)
+        self._begin_with([] if self._command else alive, before)
+        return schedule
+
+    def _delegate(self) -> None:
+        """To child processes, what takes more privileges than we keep."""
+        if self._privileges and ledger.OVERHEAD.name in self._options.kinds:
+            self._stats.delegate()
+        if PSS.name in self._options.kinds:
+            self._pss.delegate(self._privileges.owner if self._privileges else None, self._stats.pids)
+
+    def _schedule(self) -> Schedule:
+        never_quiet = SYSCALL.name in self._options.kinds
+        return Schedule(time.monotonic(), self._options.interval_s, self._options.duration_s, never_quiet=never_quiet)
+
+    def _begin_with(self, alive: list[int] | None, before: frozenset[int]) -> None:
+        """Says how things stand, of these processes, or starts the command."""
+        started = self._span.started
+        rows = processes.rows("start", started, self._standing.since(started, alive, before))
+        self._open_with(rows)
+        if self._command:
+            held = self._command.start()
+            inflight.mark_outside(self._loaded, held)
+            self._options.filters.follow(self._loaded, [held])
+        else:
+            inflight.mark_blocked(self._loaded, started, rows)
+            self._collector.resident.ran((row["pid"], row["start"]) for row in rows if not row["kernel_thread"])
+            self._collector.add_memory(started)
+
+    def _open_with(self, alive: list[dict[str, Any]]) -> None:
+        with self._output.opening():
+            self._collector.add(CGROUP, cgroups.rows(self._span.started))
+            self._collector.clock_row("start", self._moment, None)
+            self._collector.add(lifecycle.PROCESS, alive)
+
+    # -- how it goes on
+
+    def _loop(self, poll: select.epoll, schedule: Schedule, watcher: Watcher) -> None:
+        while not self._stopped_by:
+            now = time.monotonic()
+            fill = self._collector.drain(schedule.drain_until(now), lazy=schedule.may_be_lazy(now))
+            self._collector.tick()
+            cells = self._collector.map_fill()
+            now = time.monotonic()
+            full, asked = self._output.cannot_wait, self._signals.was_asked()
+            if full or asked or schedule.is_snapshot_due(now, cells):
+                self._look(schedule, full, asked)
+                self._tell(watcher, schedule, now)
+                now = time.monotonic()
+            if schedule.is_commit_due(now):
+                self._commit()
+                schedule.committed(now)
+            self._stop_if_it_is_time(schedule, now)
+            if not self._stopped_by:
+                poll.poll(schedule.pause_s(now, fill, cells))
+
+    def _look(self, schedule: Schedule, full: bool, asked: bool) -> None:
+        """Takes a snapshot, and goes on in another part of the output if this one is over."""
+        schedule.took_snapshot(time.monotonic())
+        moment = self._collector.snapshot()
+        if full or asked or self._output.is_full:
+            self._turn(moment, asked)
+
+    def _tell(self, watcher: Watcher, schedule: Schedule, now: float) -> None:
+        if self._followed.chosen_are_gone():
+            self._stop("command")
+        lost, output = self._collector.losses.total, self._output
+        left_s = schedule.left_s(now)
+        watcher.goes(Progress(schedule.elapsed_s(now), left_s, output.total_rows, lost, output.bytes_written))
+        if left := self._followed.who_is_left(now):
+            watcher.waits(left)
+
+    def _stop_if_it_is_time(self, schedule: Schedule, now: float) -> None:
+        if schedule.is_over(now):
+            self._stop("duration")
+        elif self._output.is_at_end:
+            self._stop("size")
+        elif self._followed.nobody_left():
+            self._stop("command")
+
+    def _turn(self, moment: clock.Clocks, asked: bool) -> None:
+        """Goes on in another part or file, which begins where the snapshot of this moment ended all that is counted.
+
+        `asked`: a file of what is kept is wanted now.
+        """
+        later: list[tuple[Kind, pa.RecordBatch]] = []
+        ts = moment.boottime_ns
+
+        def drain() -> None:
+            self._collector.drain(after=(ts, later))
+
+        drain()
+        alive = processes.rows("start", ts, self._standing.since(ts, self._followed.pids()), drain)
+        self._end_part(ts, alive, asked)
+        drain()
+        self._span.started, self._moment = ts, moment
+        self._output.begin(self._recording())
+        self._open_with(alive)
+        for kind, batch in later:
+            self._collector.write(kind, batch)
+        self._commit()
+
+    def _end_part(self, ts: int, alive: list[dict[str, Any]], asked: bool) -> None:
+        if self._output.each_is_whole:
+            self._collector.add(lifecycle.PROCESS, [{**row, "edge": "end"} for row in alive])
+        self._span.ended = ts
+        self._output.turn(self._recording(), asked)
+        self._span.ended = 0
+        if self._output.each_is_whole:
+            self._collector.losses.begin_file()
+
+    def _commit(self) -> None:
+        """With what the trace says of itself by now that it did not when it began."""
+        ended_ns = clock.boottime_ns() + self._collector.offset_ns
+        self._output.commit({"ended_ns": ended_ns, "losses": self._collector.losses.sums()})
+
+    def _recording(self) -> Recording:
+        start = self._standing.own_start()
+        return self._description.recording(self._stopped_by, start, self._output, self._collector.losses)
+
+    # -- how it ends
+
+    def _await_command(self) -> None:
+        """After a signal the command gets a moment to end of it, so that its end is in the trace.
+
+        A terminal sends Ctrl-C to both; what was sent to the recorder alone is passed on.
+        """
+        if self._stopped_by != "signal" or not self._command:
+            return
+        if self.signal != signal.SIGINT:
+            self._command.signal(self.signal)
+        until = time.monotonic() + GRACE_S
+        while time.monotonic() < until and not self._followed.nobody_left():
+            self._collector.drain()
+            time.sleep(0.01)
+
+    def _end(self) -> Recording:
+        self._pss.end()
+        there = self._standing.now(self._followed.pids())
+        self._collector.add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), there))
+        self._collector.look_at_tasks(anyway=True)
+        self._collector.charge_running()
+        epoch, moment = self._collector.control.stop()
+        ended = self._span.ended = moment.boottime_ns
+        self._collector.losses.note_misses()
+        self._collector.drain()
+        self._collector.collect(epoch, ended)
+        self._loaded.detach()  # not before: a copy that is alone takes all for skipped
+        self._collector.unfinished(self._span.started, ended)
+        self._collector.add(PSS, self._pss.last_rows(ended))
+        overhead = self._collector.overhead
+        self._collector.add(ledger.OVERHEAD, [*overhead.close(), overhead.recorder()])
+        self._collector.clock_row("end", moment, clock.boottime_ns() - ended)
+        return self._output.finish(self._recording())
+
+    def close(self) -> None:
+        """Gives back what the recording took from the kernel."""
+        self._collector.close()
+        self._stats.close()
+        self._pss.close()
+        if self._tasks:
+            self._tasks.close()

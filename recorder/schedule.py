@@ -1,0 +1,78 @@
+"""When a recording is to drain its rings, take a snapshot, commit, and end.
+
+Nothing here reads a clock: all times are given, and are seconds of one clock that does not jump.
+"""
+
+from __future__ import annotations
+
+DRAIN_S = 0.1
+"""How often the rings are read, and looked at how full the maps are."""
+
+BUSY_DRAIN_S, BUSY_FRACTION = 0.01, 1 / 8
+"""How often while one ring is found this full."""
+
+QUIET_DRAIN_S, QUIET_FRACTION = 0.25, 1 / 64
+"""How often while none of them, and no map, is found this full: to look takes a millisecond of CPU time. Not if every
+call is an event: their ring can fill from nothing in that time."""
+
+CELLS_FRACTION = 0.5
+"""A counting map that is this full is read before the snapshot is due."""
+
+COMMIT_S = 2.0
+"""How often what was recorded is put where it outlives the recorder. At most this much, and what a snapshot takes, is
+missing if it is killed."""
+
+
+class Schedule:
+    """Of a recording that began at a time. What is due stays so until it is said that it was done."""
+
+    def __init__(self, began: float, interval_s: float, duration_s: float | None, *, never_quiet: bool = False) -> None:
+        """No duration: it never ends by itself. `never_quiet`: rings may fill from nothing at any time."""
+        self._began, self._interval_s, self._never_quiet = began, interval_s, never_quiet
+        self._deadline = float("inf") if duration_s is None else began + duration_s
+        self._next_snapshot, self._next_commit = began + interval_s, began + COMMIT_S
+
+    def drain_until(self, now: float) -> float:
+        """When a drain that begins now is to leave off."""
+        return min(self._next_snapshot, self._deadline, now + DRAIN_S)
+
+    def may_be_lazy(self, now: float) -> bool:
+        """Whether a drain may leave rings with little in them: nothing is due that is to have it."""
+        return now < min(self._next_snapshot, self._deadline, self._next_commit)
+
+    def is_snapshot_due(self, now: float, cells: float) -> bool:
+        """Also before its time, if a map is found this full."""
+        return now >= self._next_snapshot or cells > CELLS_FRACTION
+
+    def took_snapshot(self, now: float) -> None:
+        """It was begun now. One that was early does not put off the next, and what was missed is not made up for."""
+        if now >= self._next_snapshot:
+            self._next_snapshot = max(self._next_snapshot + self._interval_s, now)
+
+    def is_commit_due(self, now: float) -> bool:
+        return now >= self._next_commit
+
+    def committed(self, now: float) -> None:
+        """When it was found due."""
+        self._next_commit = max(self._next_commit + COMMIT_S, now)
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has lasted as long as it was to."""
+        return now >= self._deadline
+
+    def elapsed_s(self, now: float) -> float:
+        return now - self._began
+
+    def left_s(self, now: float) -> float | None:
+        """Until it ends by itself; None if it does not."""
+        return None if self._deadline == float("inf") else self._deadline - now
+
+    def pause_s(self, now: float, fill: float, cells: float) -> float:
+        """How long to sleep if rings and maps were found this full."""
+        return max(0.0, min(self._drain_s(fill, cells), self._next_snapshot - now, self._deadline - now))
+
+    def _drain_s(self, fill: float, cells: float) -> float:
+        if fill > BUSY_FRACTION:
+            return BUSY_DRAIN_S
+        quiet = max(fill, cells) < QUIET_FRACTION and not self._never_quiet
+        return QUIET_DRAIN_S if quiet else DRAIN_S

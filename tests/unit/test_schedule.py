@@ -1,0 +1,89 @@
+"""When a recording does what. A clock that stands where it is put: begun at 100 s, with a snapshot every 5."""
+
+import pytest
+
+from sysmon.recorder.schedule import BUSY_DRAIN_S, COMMIT_S, DRAIN_S, QUIET_DRAIN_S, Schedule
+
+T0 = 100.0
+
+
+def schedule(duration_s: float | None = None, *, never_quiet: bool = False) -> Schedule:
+    return Schedule(T0, 5.0, duration_s, never_quiet=never_quiet)
+
+
+def test_a_snapshot_each_interval_however_late_the_one_before_was_begun() -> None:
+    of = schedule()
+    assert not of.is_snapshot_due(104.9, cells=0)
+    assert of.is_snapshot_due(105.0, cells=0) and of.is_snapshot_due(107.0, cells=0)
+    of.took_snapshot(107.0)
+    assert not of.is_snapshot_due(109.9, cells=0) and of.is_snapshot_due(110.0, cells=0)
+
+
+def test_snapshots_that_were_missed_are_not_made_up_for() -> None:
+    of = schedule()
+    of.took_snapshot(131.0)
+    assert of.is_snapshot_due(131.0, cells=0)  # one at once, and from then on each interval
+    of.took_snapshot(131.1)
+    assert not of.is_snapshot_due(135.9, cells=0) and of.is_snapshot_due(136.0, cells=0)
+
+
+def test_a_map_that_is_half_full_is_read_early_which_puts_nothing_off() -> None:
+    of = schedule()
+    assert not of.is_snapshot_due(101.0, cells=0.5) and of.is_snapshot_due(101.0, cells=0.51)
+    of.took_snapshot(101.0)
+    assert not of.is_snapshot_due(104.9, cells=0.5) and of.is_snapshot_due(105.0, cells=0)
+
+
+def test_a_commit_every_two_seconds_and_one_after_a_pause() -> None:
+    of = schedule()
+    due = []
+    for tenth in range(1000, 1101):
+        now = tenth / 10
+        if 104 < now < 109:  # it could not run
+            continue
+        if of.is_commit_due(now):
+            of.committed(now)
+            due.append(now)
+    assert due == [102.0, 104.0, 109.0, 109.1]
+    assert COMMIT_S == 2.0
+
+
+def test_a_drain_leaves_off_for_what_is_due_and_takes_all_before_a_commit() -> None:
+    of = schedule(duration_s=4.95)
+    assert of.drain_until(100.0) == 100.0 + DRAIN_S
+    assert of.drain_until(104.9) == 104.95, "the end is before the snapshot"
+    assert of.may_be_lazy(101.9) and not of.may_be_lazy(102.0)
+    of.committed(102.0)
+    assert of.may_be_lazy(102.0)
+
+
+def test_it_ends_when_it_was_to_or_never() -> None:
+    of = schedule(duration_s=7.0)
+    assert not of.is_over(106.9) and of.is_over(107.0)
+    assert of.left_s(101.0) == 6.0 and of.elapsed_s(101.0) == 1.0
+    endless = schedule()
+    assert not endless.is_over(1e9) and endless.left_s(101.0) is None
+
+
+@pytest.mark.parametrize(
+    ("fill", "cells", "never_quiet", "pause_s"),
+    [
+        (0.0, 0.0, False, QUIET_DRAIN_S),
+        (0.0, 0.0, True, DRAIN_S),  # a ring of all calls fills from nothing
+        (1 / 64, 0.0, False, DRAIN_S),
+        (0.0, 1 / 64, False, DRAIN_S),
+        (1 / 8, 0.0, False, DRAIN_S),
+        (0.13, 0.0, False, BUSY_DRAIN_S),
+        (0.13, 0.0, True, BUSY_DRAIN_S),
+    ],
+)
+def test_a_pause_is_as_long_as_what_was_found_allows(
+    fill: float, cells: float, never_quiet: bool, pause_s: float
+) -> None:
+    assert schedule(never_quiet=never_quiet).pause_s(101.0, fill, cells) == pause_s
+
+
+def test_a_pause_ends_before_a_snapshot_and_before_the_end() -> None:
+    assert schedule().pause_s(104.9, 0.0, 0.0) == pytest.approx(0.1)
+    assert schedule(duration_s=1.0).pause_s(100.95, 0.0, 0.0) == pytest.approx(0.05)
+    assert schedule(duration_s=1.0).pause_s(101.5, 0.0, 0.0) == 0.0
