@@ -183,7 +183,7 @@ def has_checksum(trace: Trace) -> bool:
 def kept(info: Recording) -> str:
     """What a flight recorder kept."""
     before = seconds(info["started_ns"] - info.get("began_ns", info["started_ns"]))
-    return f"the last of a recording (--ring {info.get('ring')}); {before} s before it are not kept"
+    return f"the last of a recording (--keep-last {info.get('ring')}); {before} s before it are not kept"
 
 
 def file_of(info: Recording, files: int) -> str:

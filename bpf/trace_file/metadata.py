@@ -50,7 +50,7 @@ class Later(TypedDict, total=False):
     """What came after the first traces: a reader does without."""
 
     syscalls: list[str] | None  # the calls that are rows of kind `syscall`; empty: all; None: there are no such rows
-    ring: str | None  # how much of the recording was kept, the last, as it was asked for; None: all of it
+    ring: str | None  # how much of the recording --keep-last kept, as it was asked for; None: all of it
     max_rate: int | None  # how many events of a kind there are in a second, at most; None: all
     rotate: str | None  # when the recording goes on in another file, as it was asked for; None: it is one file
     file: int  # the number of this file of such a recording, from 1; `began_ns` is the same in all of them

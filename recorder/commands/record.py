@@ -62,6 +62,18 @@ class BufferSize(Size):
         return size
 
 
+class Renamed(click.Option):
+    """Taken by every name that it has or had; help has the first."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        names = self.opts
+        self.opts = names[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
 def _names(text: str | None) -> tuple[str, ...] | None:
     """The calls that were listed; empty: all; None: none."""
     if text is None or not text:
@@ -82,7 +94,7 @@ Examples:
   sudo sysmon record --only cpu,memory --duration 3600
   sudo sysmon record --syscalls openat,connect --duration 10
   sudo sysmon record --syscalls -- ls -l
-  sudo sysmon record --ring 5m
+  sudo sysmon record --keep-last 5m
   sudo sysmon record --rotate 100M --rotate-keep 20
   sudo sysmon record --max-rate 1000
 """,
@@ -118,7 +130,10 @@ Examples:
     help="Stop before FILE grows beyond SIZE, such as 100M or 2G; at least 1M.",
 )
 @click.option(
+    "--keep-last",
     "--ring",
+    "keep_last",
+    cls=Renamed,
     metavar="DURATION|SIZE",
     help="Keep only the last part, such as 30s, 5m or 100M, and write it at the end. SIGUSR1 also writes it at once, "
     "to a file named after the time. At least 4s or 8M; a plain number is in seconds.",
@@ -205,7 +220,7 @@ def record(
     output: Path,
     force: bool,
     max_size: int | None,
-    ring: str | None,
+    keep_last: str | None,
     rotate: str | None,
     rotate_keep: int | None,
     max_rate: int | None,
@@ -245,10 +260,10 @@ def record(
         raise BadRequest("--follow needs --pid, --comm, --uid or --cgroup")
     if buffer and syscalls is None:
         raise BadRequest("--buffer is for system calls as events: give --syscalls with it")
-    if ring and max_size:
-        raise BadRequest("--max-size ends a recording, --ring does not: give one of them")
-    if rotate is not None and (ring or max_size):
-        other = "--ring keeps only the last part" if ring else "--max-size ends a recording"
+    if keep_last and max_size:
+        raise BadRequest("--max-size ends a recording, --keep-last does not: give one of them")
+    if rotate is not None and (keep_last or max_size):
+        other = "--keep-last keeps only the last part" if keep_last else "--max-size ends a recording"
         raise BadRequest(f"{other}, --rotate starts a new file: give one of them")
     if rotate_keep and rotate is None:
         raise BadRequest("--rotate-keep needs --rotate")
@@ -294,7 +309,7 @@ def record(
         force=force,
         duration_s=duration,
         max_bytes=max_size,
-        keep_last=flight.keep(ring) if ring else None,
+        keep_last=flight.keep(keep_last) if keep_last else None,
         rotate=None if rotate is None else rotating.rotation(rotate, rotate_keep),
         max_rate=max_rate,
         interval_s=interval,

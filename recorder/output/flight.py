@@ -56,7 +56,7 @@ class Keep:
 
 def keep(text: str) -> Keep:
     """How much the text asks for. Raises BadRequest."""
-    seconds, size = durations.seconds_or_bytes("--ring", text, LEAST_S, LEAST_BYTES)
+    seconds, size = durations.seconds_or_bytes("--keep-last", text, LEAST_S, LEAST_BYTES)
     return Keep(text, seconds, size)
 
 

@@ -298,7 +298,7 @@ def assert_last_of(path: Path, pid: int, ring_s: float, missing_s: float = 0) ->
 
 def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
     with numbered(100) as process:
-        running = start(tmp_path / "t.parquet", "--ring", "4s")
+        running = start(tmp_path / "t.parquet", "--keep-last", "4s")
         wait_for(lambda: begins_later(running.path))
         running.process.send_signal(signal.SIGUSR1)
         wait_for(lambda: any(p.name.startswith("t-") for p in tmp_path.iterdir()))
@@ -324,7 +324,7 @@ def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
 
 def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
     with numbered(4000) as process:
-        running = start(tmp_path / "t.parquet", "--ring", "8M")
+        running = start(tmp_path / "t.parquet", "--keep-last", "8M")
         wait_for(lambda: begins_later(running.path), 120)
         assert len(partial.of(running.path)[0]) > 1, "it keeps more than what it writes"
         assert running.stop() == 0, running.output
@@ -336,7 +336,7 @@ def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
 def test_a_flight_recorder_that_is_killed_leaves_the_last(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with numbered(100) as process:
-        running = start(path, "--ring", "4s")
+        running = start(path, "--keep-last", "4s")
         wait_for(lambda: begins_later(path))
         running.process.kill()
         running.stop()

@@ -152,7 +152,7 @@ def test_doctor_says_by_its_status_what_nobody_reads() -> None:
 
 def test_a_file_of_what_is_kept_is_said(tmp_path: Path) -> None:
     """By the process that writes it."""
-    process = record(tmp_path / "t.parquet", "--ring", "4s", stderr=subprocess.PIPE)
+    process = record(tmp_path / "t.parquet", "--keep-last", "4s", stderr=subprocess.PIPE)
     assert process.stderr
     assert process.stderr.readline().startswith(b"recording to")
     process.send_signal(signal.SIGUSR1)

@@ -168,7 +168,7 @@ def test_a_flight_recorder_of_the_user_behind_sudo(nobodys: Path) -> None:
     """Its parts are begun when it is the user's already."""
     path = nobodys / "t.parquet"
     env = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
-    with recording(path, "--ring", "4s", "--duration", "5", env=env) as running:
+    with recording(path, "--keep-last", "4s", "--duration", "5", env=env) as running:
         running.process.wait(60)
     assert path.stat().st_uid == NOBODY
     assert os.listdir(nobodys) == ["t.parquet"]

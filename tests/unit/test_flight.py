@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import click
 import pytest
 
 import sysmon
@@ -9,6 +10,7 @@ from sysmon.analyze.edit.repair import make_whole
 from sysmon.bpf.kinds import lifecycle
 from sysmon.bpf.trace_file import partial, schema
 from sysmon.errors import BadRequest
+from sysmon.recorder.commands.record import record
 from sysmon.recorder.output import flight
 from sysmon.recorder.output.flight import FlightWriter, Keep, keep
 from tests import traces
@@ -32,7 +34,7 @@ def test_a_time_or_a_size(text: str, seconds: float | None, size: int | None) ->
 
 @pytest.mark.parametrize("text", ["", "x", "1s", "1M", "-5", "5d", "1e9"])
 def test_neither(text: str) -> None:
-    with pytest.raises(BadRequest, match="--ring"):
+    with pytest.raises(BadRequest, match="--keep-last"):
         keep(text)
 
 
@@ -107,3 +109,11 @@ def test_a_part_that_was_only_begun(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
     with sysmon.open(path) as trace:
         assert trace.sql("SELECT pid FROM forks").fetchall() == [(100,)]
+
+
+@pytest.mark.parametrize("name", ["--keep-last", "--ring"])
+def test_by_its_name_or_its_first_one(name: str) -> None:
+    with pytest.raises(BadRequest, match="--keep-last does not: give one of them"):
+        record.main([name, "5m", "--max-size", "2M"], standalone_mode=False)
+    page = record.get_help(click.Context(record))
+    assert "--keep-last DURATION|SIZE" in page and "--ring" not in page

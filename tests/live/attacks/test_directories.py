@@ -33,7 +33,7 @@ Writer = TraceWriter | FlightWriter | RotatingWriter
 
 WRITERS: dict[str, Callable[[Path], Writer]] = {
     "one file": lambda path: TraceWriter(path, True),
-    "--ring": lambda path: FlightWriter(path, True, Keep("4s", 4.0)),
+    "--keep-last": lambda path: FlightWriter(path, True, Keep("4s", 4.0)),
     "--rotate": lambda path: RotatingWriter(path, True, Rotation("1s", 1.0, None, 2)),
 }
 
@@ -172,7 +172,7 @@ def test_another_user_behind_sudo(scene: Stage, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("live_kernel")
-@pytest.mark.parametrize("options", [(), ("--ring", "4s"), ("--rotate", "1s")], ids=" ".join)
+@pytest.mark.parametrize("options", [(), ("--keep-last", "4s"), ("--rotate", "1s")], ids=" ".join)
 @pytest.mark.parametrize("where", ["sticky", "theirs"])
 def test_a_recording_under_attack_ends_well(scene: Stage, options: tuple[str, ...], where: str) -> None:
     before = scene.roots()
