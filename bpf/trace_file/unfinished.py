@@ -18,11 +18,12 @@ from typing import Any
 import pyarrow as pa
 
 from sysmon.bpf.trace_file import journal, partial
-from sysmon.bpf.trace_file.directory import Directory, Unsafe
+from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.journal import Group
 from sysmon.bpf.trace_file.metadata import RUNNING
 from sysmon.bpf.trace_file.partial import LOG
 from sysmon.bpf.trace_file.waiting import Waiting, merged
+from sysmon.bpf.trace_file.walk import Unsafe
 from sysmon.errors import SysmonError
 
 MOST_FRAMES = 1 << 22

@@ -10,7 +10,8 @@ import pytest
 
 from sysmon.bpf.trace_file import directory
 from sysmon.bpf.trace_file.atomic import NewFile
-from sysmon.bpf.trace_file.directory import Directory, Unsafe, other_name
+from sysmon.bpf.trace_file.directory import Directory, other_name
+from sysmon.bpf.trace_file.walk import Unsafe
 
 
 @pytest.fixture
