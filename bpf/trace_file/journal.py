@@ -127,35 +127,42 @@ class Journal:
 
     def commit(self, pending: dict[str, list[pa.RecordBatch]], rows: dict[str, int], changes: dict[str, Any]) -> None:
         """Notes the rows that wait, those that are not noted yet, and then that all is there."""
-        before = None
-        if self._bytes > max(2 * self._live_bytes, SMALL_JOURNAL_BYTES):  # most of it is of row groups by now
-            before, self._used = self._used, 1 - self._used
-            self._noted.clear()
-            self._bytes = 0
-        number = self._commit + 1
+        number, over = self._commit + 1, self._turn()
         for kind, batches in pending.items():
             self._note(number, kind, batches)
-        if before is not None:
+        if over:
             self._live_bytes = self._bytes
         text = {"commit": number, "journal": self._used, "rows": rows, "changes": changes}
         write_all(self._log, frame(COMMIT, json.dumps(text).encode()))
         self._commit, self.committed_bytes = number, self._rows_bytes
-        if before is not None:
-            os.ftruncate(self._journals[before].fileno(), 0)
-            os.lseek(self._journals[before].fileno(), 0, os.SEEK_SET)
+        if over:
+            os.ftruncate(over.fileno(), 0)
+            os.lseek(over.fileno(), 0, os.SEEK_SET)
+
+    def _turn(self) -> BinaryIO | None:
+        """Goes over to the other journal if most of this one is of row groups by now. Returns this one then."""
+        if self._bytes <= max(2 * self._live_bytes, SMALL_JOURNAL_BYTES):
+            return None
+        over, self._used = self._journals[self._used], 1 - self._used
+        self._noted.clear()
+        self._bytes = 0
+        return over
 
     def _note(self, number: int, kind: str, batches: list[pa.RecordBatch]) -> None:
         new = batches[self._noted.get(kind, 0) :]
-        if new:
-            generation = self._generations.get(kind, 0)
-            # As one: writing a batch takes as long for a few rows as for a thousand.
-            table = together(new).combine_chunks()
-            rows = max(1, table.num_rows * FRAME_BYTES // max(1, table.nbytes))
-            for at in range(0, table.num_rows, rows):
-                for piece in batch_frame(number, generation, kind, table.slice(at, rows).to_batches()):
-                    write_all(self._journals[self._used], piece)
-                    self._bytes += len(piece)
-            self._noted[kind] = len(batches)
+        if not new:
+            return
+        # As one: writing a batch takes as long for a few rows as for a thousand.
+        table = together(new).combine_chunks()
+        rows = max(1, table.num_rows * FRAME_BYTES // max(1, table.nbytes))
+        for at in range(0, table.num_rows, rows):
+            self._put(batch_frame(number, self._generations.get(kind, 0), kind, table.slice(at, rows).to_batches()))
+        self._noted[kind] = len(batches)
+
+    def _put(self, pieces: list[Any]) -> None:
+        for piece in pieces:
+            write_all(self._journals[self._used], piece)
+            self._bytes += len(piece)
 
     def joined(self, kind: str, batches: int) -> None:
         """The batches that wait, all of which are noted, are so many now."""

@@ -30,41 +30,61 @@ class Unsafe(PermissionError):
 
 def walk(path: Path) -> int:
     """A descriptor of the directory. Raises OSError. Each step is one name in a directory that is held."""
-    left = str(path).split("/")[::-1]  # what is still to go, the next step last
-    fd = os.open("/" if path.is_absolute() else ".", HOLD)
-    shown = "/" if path.is_absolute() else ""
-    senders: set[int] = set()  # who could have put the links that were followed
-    hosts = _others(os.fstat(fd))  # whose directories were gone through: what is below may be made up, as by FUSE
-    link = ""
-    links = 0
+    way = _Way(path)
     try:
-        while left:
-            step = left.pop()
-            if step in ("", "."):
-                continue
-            shown = os.path.join(shown, step)
-            found = os.stat(step, dir_fd=fd, follow_symlinks=False)
-            if not stat.S_ISLNK(found.st_mode):
-                fd = _stepped(fd, step)
-                hosts |= _others(os.fstat(fd))
-                continue
-            links += 1
-            if links > MAX_LINKS:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            if sent := hosts | _senders(os.fstat(fd), found):
-                senders |= sent
-                link = shown
-            target = os.readlink(step, dir_fd=fd)
-            left += target.split("/")[::-1]
-            shown = os.path.dirname(shown)
-            if target.startswith("/"):
-                fd, hosts, shown = _stepped(fd, "/"), set(), "/"
-        if senders and senders != {os.fstat(fd).st_uid}:
-            raise Unsafe(f"root does not follow {link}, a link that another user can change")
-        return fd
+        way.go()
     except BaseException:
-        os.close(fd)
+        os.close(way.fd)
         raise
+    return way.fd
+
+
+class _Way:
+    """As far as it is gone."""
+
+    def __init__(self, path: Path) -> None:
+        self._left = str(path).split("/")[::-1]  # what is still to go, the next step last
+        self._shown = "/" if path.is_absolute() else ""
+        self.fd = os.open(self._shown or ".", HOLD)
+        self._senders: set[int] = set()  # who could have put the links that were followed
+        self._hosts: set[int] = set()  # whose directories were gone through: what is below may be made up, as by FUSE
+        self._link = ""  # the last that somebody could have put
+        self._links = 0
+        self._enter()
+
+    def go(self) -> None:
+        """To its end. Raises OSError."""
+        while self._left:
+            step = self._left.pop()
+            if step not in ("", "."):
+                self._go(step)
+        if self._senders and self._senders != {os.fstat(self.fd).st_uid}:
+            raise Unsafe(f"root does not follow {self._link}, a link that another user can change")
+
+    def _go(self, step: str) -> None:
+        self._shown = os.path.join(self._shown, step)
+        found = os.stat(step, dir_fd=self.fd, follow_symlinks=False)
+        if stat.S_ISLNK(found.st_mode):
+            self._follow(step, found)
+        else:
+            self.fd = _stepped(self.fd, step)
+            self._enter()
+
+    def _enter(self) -> None:
+        self._hosts |= _others(os.fstat(self.fd))
+
+    def _follow(self, step: str, link: os.stat_result) -> None:
+        self._links += 1
+        if self._links > MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        if sent := self._hosts | _senders(os.fstat(self.fd), link):
+            self._senders |= sent
+            self._link = self._shown
+        target = os.readlink(step, dir_fd=self.fd)
+        self._left += target.split("/")[::-1]
+        self._shown = os.path.dirname(self._shown)
+        if target.startswith("/"):
+            self.fd, self._hosts, self._shown = _stepped(self.fd, "/"), set(), "/"
 
 
 def _stepped(fd: int, step: str) -> int:
