@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import os
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -28,9 +27,9 @@ from sysmon.bpf.trace_file.metadata import ASKED, Recording
 from sysmon.bpf.trace_file.writer import REST_BYTES, TraceWriter, held, telling
 from sysmon.errors import CannotWrite, SysmonError
 from sysmon.recorder import durations
+from sysmon.recorder.output import child
 from sysmon.recorder.output.full import full_at
 from sysmon.recorder.output.protocol import Files
-from sysmon.recorder.own import priority
 
 PARTS = 4
 """Into so many what is kept is divided; one more is being written."""
@@ -186,30 +185,17 @@ class FlightWriter:
         self._reap(os.WNOHANG)
         if self._child:
             return
-        path = self.path.with_name(
-            f"{self.path.stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}{self.path.suffix}"
-        )
-        self._child = os.fork()
-        if self._child == 0:
-            status = 1
-            try:
-                signal.set_wakeup_fd(-1)
-                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-                    signal.signal(number, signal.SIG_IGN)
-                priority.restore()
-                self._say_made(path)
-                status = 0
-            finally:
-                os._exit(status)
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        path = self.path.with_name(f"{self.path.stem}-{now}{self.path.suffix}")
+        self._child = child.fork(lambda: self._say_made(path))
 
     def _say_made(self, path: Path) -> None:
         try:
             atomic.check_in(self._parent, path, force=False)
             made, _recording = self._make(path, self._over, False, stopped_by=ASKED)
-            text = f"wrote {made}"
         except (SysmonError, OSError, MemoryError) as error:
-            text = f"sysmon: no file was written: {error}"
-        sys.stderr.write(f"{text}\n")
+            raise CannotWrite(f"no file was written: {error}") from None
+        sys.stderr.write(f"wrote {made}\n")
 
     def _reap(self, how: int) -> None:
         if self._child and os.waitpid(self._child, how)[0]:

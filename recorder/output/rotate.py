@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,11 +22,11 @@ from sysmon.bpf.kind import Kind
 from sysmon.bpf.trace_file.metadata import ROTATED, Loss, Recording
 from sysmon.bpf.trace_file.rotated import numbered, present_in
 from sysmon.bpf.trace_file.writer import TraceWriter, held, telling
-from sysmon.errors import CannotWrite, SysmonError
+from sysmon.errors import CannotWrite
 from sysmon.recorder import durations
+from sysmon.recorder.output import child
 from sysmon.recorder.output.full import full_at
 from sysmon.recorder.output.protocol import Files
-from sysmon.recorder.own import priority
 
 LEAST_S, LEAST_BYTES = 1.0, 1 << 20
 """Of a file. One of less than a second is not full, however large: it would be little more than how things stand."""
@@ -148,27 +147,8 @@ class RotatingWriter:
             self._next_s = max(self._next_s + self._wanted.seconds, self._began_s)
         self._finishing = full.path
         shared = full.descriptors()
-        self._child = os.fork()
-        if self._child == 0:
-            self._finish_as_child(full, recording, shared)
+        self._child = child.fork(lambda: full.finish(recording), shared)
         full.hand_over()
-
-    def _finish_as_child(self, full: TraceWriter, recording: Recording, needed: list[int]) -> None:
-        """Finishes a file, for which it needs these descriptors, and ends the process."""
-        status = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
-            # Programs are attached as long as anybody has them open, and the lock of the next file held.
-            _close_all_but(0, 1, 2, sys.stderr.fileno(), *needed)
-            priority.restore()
-            full.finish(recording)
-            status = 0
-        except (SysmonError, OSError, MemoryError) as error:
-            sys.stderr.write(f"sysmon: {error}\n")
-        finally:
-            os._exit(status)
 
     def _is_finished(self, how: int) -> bool:
         """Whether no file is being finished, after waiting for that or not."""
@@ -192,23 +172,7 @@ class RotatingWriter:
             self._removed += 1
 
     def _note(self, recording: Recording) -> None:
-        before = self._over
-        if before:
-            rows = {kind: n + before["rows"].get(kind, 0) for kind, n in recording["rows"].items()}
-            losses = {(loss["cause"], loss["place"]): loss["lost"] for loss in before["losses"]}
-            for loss in recording["losses"]:
-                where = loss["cause"], loss["place"]
-                losses[where] = losses.get(where, 0) + loss["lost"]
-            recording = cast(
-                Recording,
-                {
-                    **recording,
-                    "started_ns": before["started_ns"],
-                    "rows": rows,
-                    "losses": [Loss(cause=cause, place=place, lost=n) for (cause, place), n in losses.items()],
-                },
-            )
-        self._over = recording
+        self._over = _both(self._over, recording) if self._over else recording
 
     def finish(self, recording: Recording) -> Recording:
         """Finishes the last file. Returns what all files say of themselves, summed up."""
@@ -233,8 +197,11 @@ class RotatingWriter:
             self._is_finished(0)
 
 
-def _close_all_but(*kept: int) -> None:
-    for fd in map(int, os.listdir("/proc/self/fd")):
-        if fd not in kept:
-            with contextlib.suppress(OSError):  # the directory's own, which is closed by now
-                os.close(fd)
+def _both(before: Recording, after: Recording) -> Recording:
+    """What the files up to one and the one after it say of themselves, summed up."""
+    rows = {kind: n + before["rows"].get(kind, 0) for kind, n in after["rows"].items()}
+    losses: Counter[tuple[str, str]] = Counter()
+    for loss in (*before["losses"], *after["losses"]):
+        losses[loss["cause"], loss["place"]] += loss["lost"]
+    lost = [Loss(cause=cause, place=place, lost=n) for (cause, place), n in losses.items()]
+    return {**after, "started_ns": before["started_ns"], "rows": rows, "losses": lost}
