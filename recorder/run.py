@@ -14,6 +14,7 @@ from sysmon.bpf.trace_file import partial, rotated
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import BadRequest, CannotRecord, CannotWrite
 from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.prepare import Prepared
 from sysmon.recorder.options import Options
 from sysmon.recorder.output.chosen import chosen
@@ -30,6 +31,37 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
 
     Raises SysmonError, and then nothing is left behind.
     """
+    _refuse(options)
+    command = Command(list(options.command)) if options.command else None
+    if options.keep_last:  # which asks for a file: before there is one to write it does no harm
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
+    with contextlib.ExitStack() as undo, _interruptible():
+        ends = undo.enter_context(_CleanEnds())
+        status = Status(options)
+        # held: or one may come when the file is there and nobody is to remove it yet
+        with ends.held(), privilege.acting_as(privileges.owner):
+            before = _cut_off(options.path)
+            output = chosen(options)
+            undo.callback(output.abandon)
+        for left in before:
+            status.say(f"an earlier recording was interrupted: `sysmon repair {shlex.quote(str(left))}` finishes it")
+        prepared = preparing.result()
+        loaded = _loaded(prepared, options, undo)
+        recorder = Recorder(
+            options, prepared.plan.sizes, loaded, output, prepared.names,
+            prepared.unmeasured, privileges, _unseen(options),
+        )  # fmt: skip
+        undo.callback(recorder.close)
+        if command:
+            undo.callback(command.abandon)
+        with status, _fate_of(command):
+            recording = recorder.run(command, status)  # from here on Ctrl-C ends the recording
+    status.finished(recording, command, output.files)
+    return _exit_status(command, recorder.signal)
+
+
+def _refuse(options: Options) -> None:
+    """Raises CannotRecord where the kernel's programs would not see what is here, BadRequest if nobody has a pid."""
     if not host.in_initial_pid_namespace():
         raise CannotRecord(
             "this is a container with its own pid namespace, whose pids BPF programs do not see: record on the host, "
@@ -42,46 +74,35 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
     for pid in options.filters.pids:
         if not procfs.lives(pid) or procfs.process_of_thread(pid) != pid:
             raise BadRequest(f"there is no process with pid {pid}")
-    command = Command(list(options.command)) if options.command else None
-    if options.keep_last:  # which asks for a file: before there is one to write it does no harm
-        signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
-    with contextlib.ExitStack() as undo, _interruptible():
-        ends = undo.enter_context(_CleanEnds())
-        # held: or one may come when the file is there and nobody is to remove it yet
-        with ends.held(), privilege.acting_as(privileges.owner):
-            before = _cut_off(options.path)
-            output = chosen(options)
-            undo.callback(output.abandon)
-        status = Status(options)
-        for left in before:
-            status.say(f"an earlier recording was interrupted: `sysmon repair {shlex.quote(str(left))}` finishes it")
-        prepared = preparing.result()
-        names, plan, loading = prepared.names, prepared.plan, prepared.loading
-        undo.callback(loading.abandon)
-        loading.begin()
-        calls = (
-            syscall_selection.calls_of(names, options.syscalls)
-            if syscall_events.SYSCALL.name in options.kinds
-            else None
-        )
-        loaded = loading.result()
-        undo.callback(loaded.close)
-        if calls is not None:
-            syscall_selection.tell(loaded, calls)
-        unseen = _of_interest(
-            privilege.unmeasured(privilege.effective(), kernel.hides(program.PER_CPU_OFFSETS)), options
-        )
-        recorder = Recorder(options, plan.sizes, loaded, output, names, prepared.unmeasured, privileges, unseen)
-        undo.callback(recorder.close)
-        if command:
-            undo.callback(command.abandon)
-        with status, _fate_of(command):
-            recording = recorder.run(command, status)  # from here on Ctrl-C ends the recording
-    status.finished(recording, command, output.files)
+
+
+def _loaded(prepared: Prepared, options: Options, undo: contextlib.ExitStack) -> Loaded:
+    """The programs, which know the calls that are to be events. Raises CannotLoad, BadRequest."""
+    undo.callback(prepared.loading.abandon)
+    prepared.loading.begin()
+    every_call = syscall_events.SYSCALL.name in options.kinds
+    calls = syscall_selection.calls_of(prepared.names, options.syscalls) if every_call else None
+    loaded = prepared.loading.result()
+    undo.callback(loaded.close)
+    if calls is not None:
+        syscall_selection.tell(loaded, calls)
+    return loaded
+
+
+def _unseen(options: Options) -> dict[str, str]:
+    """What of it we may not know, and why."""
+    hidden = kernel.hides(program.PER_CPU_OFFSETS)
+    return _of_interest(privilege.unmeasured(privilege.effective(), hidden), options)
+
+
+def _exit_status(command: Command | None, ended_by: int) -> int:
+    """The command's or, if that still runs, as of a process that the signal ended."""
     if not command:
         return 0
     ended = command.status()
-    return ended if ended is not None else 128 + recorder.signal if recorder.signal else 0
+    if ended is not None:
+        return ended
+    return 128 + ended_by if ended_by else 0
 
 
 def _cut_off(path: Path) -> list[Path]:

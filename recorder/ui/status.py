@@ -94,10 +94,20 @@ class Status:
         files: Files,
     ) -> None:
         """Says what was written into these files and what was lost, and what to type next."""
-        first, path = files.complete[0], files.complete[-1]
+        path = files.complete[-1]
+        self._say_what_is_missing(recording, files)
+        if command and command.status() is None:
+            self.say(f"the command is still running: pid {command.pid}")
+        self._say_if_it_is_empty(recording)
         seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
-        stepped = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == throttle.CAUSE)
-        lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
+        self.say(
+            f"wrote {_written(files)}: {sum(recording['rows'].values()):,} rows in "
+            f"{size(sum(map(_bytes, files.complete)))}, {seconds:.1f} s, {_lost(recording, path)}{_removed(files)}"
+        )
+        self.say(SHARING)
+        self.say(f"next: sysmon report {shlex.quote(str(path))}")
+
+    def _say_what_is_missing(self, recording: Recording, files: Files) -> None:
         for probe in recording["probes"]:
             if not probe["attached"]:
                 self.say(f"not recorded: {probe['name']} on {probe['tracepoint']}: {probe['reason']}")
@@ -107,29 +117,13 @@ class Status:
             self.say("stopped: the trace has reached --max-size")
         for file in files.left:
             self.say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` finishes it")
-        if command and command.status() is None:
-            self.say(f"the command is still running: pid {command.pid}")
+
+    def _say_if_it_is_empty(self, recording: Recording) -> None:
         idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)
         if "syscall" in recording["kinds"] and not recording["rows"]["syscall"]:
             self.say("none of the requested system calls was made")
         if self._options.filters.flags and idle:
             self.say("no selected process did anything: check the filter, and `ps`")
-        written = path if first == path else f"{len(files.complete)} files, {first} to {path.name}"
-        counted = (
-            f"; {stepped:,} events throttled, only counted (--max-rate, or full ring; sysmon report {path} losses)"
-            if stepped
-            else ""
-        )
-        gone = (
-            f"; {files.removed} older files removed (--rotate-keep); these totals include them" if files.removed else ""
-        )
-        self.say(
-            f"wrote {written}: {sum(recording['rows'].values()):,} rows in "
-            f"{size(sum(map(_bytes, files.complete)))}, {seconds:.1f} s, "
-            f"{'nothing lost' if not lost else f'{lost:,} LOST (sysmon report {path} losses)'}{counted}{gone}"
-        )
-        self.say(SHARING)
-        self.say(f"next: sysmon report {shlex.quote(str(path))}")
 
     def say(self, text: str) -> None:
         """Writes a line, if anybody reads it: that nobody does is no reason to lose a recording."""
@@ -142,3 +136,22 @@ def _bytes(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return 0
+
+
+def _written(files: Files) -> str:
+    first, last = files.complete[0], files.complete[-1]
+    return str(last) if first == last else f"{len(files.complete)} files, {first} to {last.name}"
+
+
+def _removed(files: Files) -> str:
+    return f"; {files.removed} older files removed (--rotate-keep); these totals include them" if files.removed else ""
+
+
+def _lost(recording: Recording, path: Path) -> str:
+    """What is missing of the rows; what was to be counted only is not lost."""
+    stepped = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == throttle.CAUSE)
+    lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
+    said = f"{lost:,} LOST (sysmon report {path} losses)" if lost else "nothing lost"
+    if not stepped:
+        return said
+    return f"{said}; {stepped:,} events throttled, only counted (--max-rate, or full ring; sysmon report {path} losses)"
