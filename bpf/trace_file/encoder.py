@@ -2,39 +2,26 @@
 
 A kind has a tenth of the columns of the file. Arrow takes as long for a column of NULL as for any other (5 ns a row),
 and 125 bytes. So it writes a file of the columns that there are, and their pages are put between pages of NULL that are
-made once for a number of rows. How these look: parquet.thrift, "Nulls" and "Run Length Encoding" of
-apache/parquet-format.
+made once for a number of rows.
 """
 
 from __future__ import annotations
 
-import functools
 import io
-import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sysmon.bpf.trace_file import footer, schema, thrift
-from sysmon.bpf.trace_file.footer import Leaf
+from sysmon.bpf.trace_file import footer, nulls, schema, thrift
 from sysmon.bpf.trace_file.parquet_thrift import (
     ColumnChunk,
     ColumnMetaData,
-    CompressionCodec,
-    DataPageHeader,
-    Encoding,
     FileMetaData,
-    PageHeader,
-    PageType,
     RowGroup,
 )
-from sysmon.bpf.trace_file.thrift import List, Struct, i32, i64
-
-NULLS_REMEMBERED = 64
-"""Numbers of rows, times columns of lists or not, whose page of NULL is remembered."""
-
+from sysmon.bpf.trace_file.thrift import List, Struct, i64
 
 _RARELY_REPEATED = schema.rarely_repeated()
 
@@ -44,6 +31,14 @@ class Encoded:
     """A row group: its bytes, and what a footer says of it."""
 
     data: bytes
+    said: bytes
+
+
+class Column(NamedTuple):
+    """One column of it, likewise."""
+
+    data: bytes | memoryview
+    uncompressed: int  # bytes
     said: bytes
 
 
@@ -79,38 +74,28 @@ class Encoder:
 
     def __init__(self, empty: bytes) -> None:
         self._fields = list(pq.read_schema(pa.BufferReader(empty)))
-        self._leaves = [(leaf, _null_head(leaf)) for leaf in footer.leaves(footer.read(empty))]
+        self._leaves = [(leaf, nulls.head(leaf)) for leaf in footer.leaves(footer.read(empty))]
 
     def row_group(self, table: pa.Table, begin: int) -> Encoded:
         """The rows as a row group that stands at `begin` in the file. Columns that the table lacks are NULL."""
-        rows = table.num_rows
         data, chunks = self._encoded(table)
-        pieces: list[bytes | memoryview] = []
-        said: list[bytes] = []
+        columns: list[Column] = []
         at = begin
-        uncompressed = 0
         for leaf, null_head in self._leaves:
             found = chunks.get(leaf.path)
             if found:
-                meta = found[ColumnChunk.META_DATA]
-                first = _first_page(meta)
-                pieces.append(data[first : first + meta[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value])
-                uncompressed += meta[ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE].value
-                said.append(thrift.dump(footer.moved_column(found, at - first)))
+                columns.append(_moved(found, data, at))
             else:
-                null = _null_page(rows, leaf.repeated)
-                pieces.append(null.data)
-                uncompressed += null.uncompressed
-                said.append(null_head + null.said + thrift.signed(at) + b"\0\0")
-            at += len(pieces[-1])
+                columns.append(_null(null_head, nulls.page(table.num_rows, leaf.repeated), at))
+            at += len(columns[-1].data)
         group: Struct = {
-            RowGroup.COLUMNS: List(thrift.STRUCT, said),
-            RowGroup.TOTAL_BYTE_SIZE: i64(uncompressed),
-            RowGroup.NUM_ROWS: i64(rows),
+            RowGroup.COLUMNS: List(thrift.STRUCT, [column.said for column in columns]),
+            RowGroup.TOTAL_BYTE_SIZE: i64(sum(column.uncompressed for column in columns)),
+            RowGroup.NUM_ROWS: i64(table.num_rows),
             RowGroup.FILE_OFFSET: i64(begin),
             RowGroup.TOTAL_COMPRESSED_SIZE: i64(at - begin),
         }
-        return Encoded(b"".join(pieces), thrift.dump(group))
+        return Encoded(b"".join(column.data for column in columns), thrift.dump(group))
 
     def _encoded(self, table: pa.Table) -> tuple[memoryview, dict[tuple[bytes, ...], Struct]]:
         """The columns that the table has, as a Parquet file, and what that says of each, by path."""
@@ -122,6 +107,19 @@ class Encoder:
         data = memoryview(sink.getvalue()).cast("B")
         (group,) = footer.read(data)[FileMetaData.ROW_GROUPS].items
         return data, {_path(chunk): chunk for chunk in group[RowGroup.COLUMNS].items}
+
+
+def _moved(chunk: Struct, data: memoryview, at: int) -> Column:
+    """A column of the file `data`, as it is to stand at a place in another."""
+    meta = chunk[ColumnChunk.META_DATA]
+    first = _first_page(meta)
+    pages = data[first : first + meta[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value]
+    uncompressed = meta[ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE].value
+    return Column(pages, uncompressed, thrift.dump(footer.moved_column(chunk, at - first)))
+
+
+def _null(head: bytes, page: nulls.NullPage, at: int) -> Column:
+    return Column(page.data, page.uncompressed, head + page.said + thrift.signed(at) + b"\0\0")
 
 
 def _path(chunk: Struct) -> tuple[bytes, ...]:
@@ -140,68 +138,3 @@ def _stored(field: pa.Field, given: pa.DataType) -> pa.Field:
     if pa.types.is_dictionary(given) and given.value_type == field.type:
         return pa.field(field.name, given)
     return pa.field(field.name, field.type)
-
-
-@dataclass(frozen=True)
-class _NullPage:
-    data: bytes
-    uncompressed: int
-    said: bytes  # of it in a footer, between what `_null_head` gives and where it stands
-
-
-@functools.lru_cache(NULLS_REMEMBERED)
-def _null_page(rows: int, repeated: bool) -> _NullPage:
-    """A page of data of so many NULL."""
-    levels = _zeros(rows) * (2 if repeated else 1)  # of repetition, of definition
-    packed = pa.compress(levels, codec="zstd", asbytes=True)
-    head: Struct = {
-        PageHeader.TYPE: i32(PageType.DATA_PAGE),
-        PageHeader.UNCOMPRESSED_PAGE_SIZE: i32(len(levels)),
-        PageHeader.COMPRESSED_PAGE_SIZE: i32(len(packed)),
-        PageHeader.CRC: i32(_as_signed(zlib.crc32(packed))),
-        PageHeader.DATA_PAGE_HEADER: {
-            DataPageHeader.NUM_VALUES: i32(rows),
-            DataPageHeader.ENCODING: i32(Encoding.PLAIN),
-            DataPageHeader.DEFINITION_LEVEL_ENCODING: i32(Encoding.RLE),
-            DataPageHeader.REPETITION_LEVEL_ENCODING: i32(Encoding.RLE),
-        },
-    }
-    begin = thrift.dump(head)
-    counts = {
-        ColumnMetaData.NUM_VALUES: i64(rows),
-        ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE: i64(len(begin) + len(levels)),
-        ColumnMetaData.TOTAL_COMPRESSED_SIZE: i64(len(begin) + len(packed)),
-    }
-    said = thrift.dump({**_BEFORE_COUNTS, **counts, ColumnMetaData.DATA_PAGE_OFFSET: i64(0)})
-    return _NullPage(
-        begin + packed,
-        len(begin) + len(levels),
-        said[len(thrift.dump(_BEFORE_COUNTS)) - 1 : -len(_NOWHERE)],
-    )
-
-
-def _zeros(count: int) -> bytes:
-    """So many levels of 0 of at most eight bits, as one run with its length before it."""
-    run = thrift.unsigned(count << 1) + b"\0"
-    return len(run).to_bytes(4, "little") + run
-
-
-def _as_signed(number: int) -> int:
-    return number - (1 << 32) if number >> 31 else number
-
-
-_BEFORE_COUNTS: Struct = {ColumnMetaData.CODEC: i32(CompressionCodec.ZSTD)}
-
-_NOWHERE = thrift.signed(0) + b"\0"
-"""The position of a page, which is the last member of what is said of a column, and the end of that."""
-
-
-def _null_head(leaf: Leaf) -> bytes:
-    """What a footer says of a column that is NULL, up to what depends on how many rows there are."""
-    meta: Struct = {
-        ColumnMetaData.TYPE: i32(leaf.type),
-        ColumnMetaData.ENCODINGS: List(thrift.I32, [Encoding.PLAIN, Encoding.RLE]),
-        ColumnMetaData.PATH_IN_SCHEMA: List(thrift.BINARY, list(leaf.path)),
-        **_BEFORE_COUNTS,
-    }
-    return thrift.dump({ColumnChunk.FILE_OFFSET: i64(0), ColumnChunk.META_DATA: meta})[:-2]

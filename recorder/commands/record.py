@@ -2,76 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import re
 import sys
 from concurrent import futures
 from pathlib import Path
-from typing import Any
 
 import click
 
 from sysmon import streams
 from sysmon.errors import BadRequest
+from sysmon.recorder.commands.types import BufferSize, Renamed, Seconds, Size
 from sysmon.recorder.own import privilege
 
 DEFAULT_BUFFER = 64 << 20
 """What --buffer says is the default."""
-
-
-class Seconds(click.FloatRange):
-    """A finite number of seconds: click's own range lets `nan` and `inf` pass."""
-
-    name = "seconds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds = float(super().convert(value, param, ctx))
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is not a number of seconds", param, ctx)
-        return seconds
-
-
-class Size(click.ParamType[int]):
-    """A size: bytes, or with a unit K, M or G, powers of 1024."""
-
-    name = "size"
-
-    def __init__(self, least: int) -> None:
-        self._least = least
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = re.fullmatch(r"(\d{1,12})([KMG]?)(?:i?B)?", str(value), re.ASCII | re.IGNORECASE)
-        if not match:
-            self.fail(f"{value!r} is not a size; write 64K, 16M or 1G", param, ctx)
-        size = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
-        if size < self._least:
-            self.fail(f"{value} is too small: at least {self._least >> 10}K", param, ctx)
-        return size
-
-
-class BufferSize(Size):
-    """A size of a ring."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        size = super().convert(value, param, ctx)
-        if size & (size - 1) or not 1 << 16 <= size <= 1 << 30:
-            self.fail(f"{value} is not a power of two from 64K to 1G, such as 16M", param, ctx)
-        return size
-
-
-class Renamed(click.Option):
-    """Taken by every name that it has or had; help has the first."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        names = self.opts
-        self.opts = names[:1]
-        try:
-            return super().get_help_record(ctx)
-        finally:
-            self.opts = names
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -82,6 +25,31 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     if "" in names:
         raise BadRequest(f"--syscalls: {text!r} is not a list of names; separate names by commas, as openat,connect")
     return names
+
+
+def _refuse_filters(
+    comms: tuple[str, ...], pids: tuple[int, ...], command: tuple[str, ...], conditions: bool, follow: bool
+) -> None:
+    """Raises BadRequest if these do not go together; `conditions`: whether there is one on all processes."""
+    if not all(comms):
+        raise BadRequest("--comm: the name is empty")
+    if command and (pids or conditions or follow):
+        raise BadRequest("COMMAND chooses what is recorded: leave out --pid, --comm, --uid, --cgroup and --follow")
+    if pids and conditions:
+        raise BadRequest("--pid cannot be combined with --comm, --uid or --cgroup")
+    if follow and not (pids or conditions):
+        raise BadRequest("--follow needs --pid, --comm, --uid or --cgroup")
+
+
+def _refuse_outputs(max_size: int | None, keep_last: str | None, rotate: str | None, kept: int | None) -> None:
+    """Raises BadRequest if these do not go together."""
+    if keep_last and max_size:
+        raise BadRequest("--max-size ends a recording, --keep-last does not: give one of them")
+    if rotate is not None and (keep_last or max_size):
+        other = "--keep-last keeps only the last part" if keep_last else "--max-size ends a recording"
+        raise BadRequest(f"{other}, --rotate starts a new file: give one of them")
+    if kept and rotate is None:
+        raise BadRequest("--rotate-keep needs --rotate")
 
 
 @click.command(
@@ -249,24 +217,10 @@ def record(
     streams.never_wait()
     if not command and sys.argv[-1] == "--":
         raise BadRequest("-- must be followed by a command")
-    if not all(comms):
-        raise BadRequest("--comm: the name is empty")
-    conditions = bool(comms or users or cgroup)
-    if command and (pids or conditions or follow):
-        raise BadRequest("COMMAND chooses what is recorded: leave out --pid, --comm, --uid, --cgroup and --follow")
-    if pids and conditions:
-        raise BadRequest("--pid cannot be combined with --comm, --uid or --cgroup")
-    if follow and not (pids or conditions):
-        raise BadRequest("--follow needs --pid, --comm, --uid or --cgroup")
+    _refuse_filters(comms, pids, command, bool(comms or users or cgroup), follow)
+    _refuse_outputs(max_size, keep_last, rotate, rotate_keep)
     if buffer and syscalls is None:
         raise BadRequest("--buffer is for system calls as events: give --syscalls with it")
-    if keep_last and max_size:
-        raise BadRequest("--max-size ends a recording, --keep-last does not: give one of them")
-    if rotate is not None and (keep_last or max_size):
-        other = "--keep-last keeps only the last part" if keep_last else "--max-size ends a recording"
-        raise BadRequest(f"{other}, --rotate starts a new file: give one of them")
-    if rotate_keep and rotate is None:
-        raise BadRequest("--rotate-keep needs --rotate")
     listed = _names(syscalls)
     privilege.check()
     # Here and not above: --help and refusals need not wait for numpy and pyarrow.

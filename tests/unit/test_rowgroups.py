@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import KINDS, lifecycle
-from sysmon.bpf.trace_file import encoder, footer, pages, schema, tables, thrift
+from sysmon.bpf.trace_file import encoder, footer, nulls, pages, schema, tables, thrift
 
 EMPTY = encoder.empty_file(schema.wide())
 CUT_AT = 5000
@@ -83,7 +83,7 @@ def test_kinds_that_share_a_row_group(tmp_path: Path) -> None:
 
 @given(st.integers(1, 1 << 20), st.booleans())
 def test_a_page_of_null_of_any_length(rows: int, repeated: bool) -> None:
-    null = encoder._null_page(rows, repeated)
+    null = nulls.page(rows, repeated)
     (page,) = pages._pages(null.data)
     assert page.values == rows and page.bytes == len(null.data)
     levels = pa.decompress(
