@@ -145,3 +145,36 @@ def test_listing_charts_draws_none() -> None:
 
 def test_listing_reports_needs_no_charts_and_no_bcc() -> None:
     assert sorted(modules_after("report", "--list") & {"bcc", "matplotlib", "pandas", "recorder"}) == []
+
+
+def test_the_file_format_knows_no_program() -> None:
+    for name, path in MODULES.items():
+        if name.startswith("sysmon.bpf.trace_file"):
+            assert not {module for module in imports(path) if module.startswith("sysmon.bpf.programs")}, path
+
+
+MAKES_FILES = {"mkstemp", "mkdtemp", "NamedTemporaryFile", "write_text", "write_bytes", "os.O_CREAT", "os.O_TMPFILE"}
+
+MAY_MAKE_FILES = {
+    ROOT / "bpf" / "trace_file" / "directory.py",  # where all others have them made
+    ROOT / "recorder" / "own" / "isolation.py",  # writes to a memfd
+    ROOT / "recorder" / "load" / "editor.py",  # what an editor needs, into a checkout
+}
+
+
+def making(path: Path) -> Iterator[str]:
+    """What in a module makes a file, or may."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and {node.attr, ast.unparse(node)} & MAKES_FILES:
+            yield ast.unparse(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("open", "fdopen"):
+            modes = [a.value for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.Constant)]
+            if any(isinstance(mode, str) and set(mode) <= set("rwxabt+") and set(mode) & set("wxa") for mode in modes):
+                yield ast.unparse(node)
+
+
+def test_files_are_made_in_one_place() -> None:
+    """There it is seen to that they are for their owner, take no other's place and follow no link."""
+    assert set(making(ROOT / "bpf" / "trace_file" / "directory.py")) > {"os.O_CREAT", "os.O_TMPFILE"}
+    for path in set(MODULES.values()) - MAY_MAKE_FILES:
+        assert not list(making(path)), path
