@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import KINDS, lifecycle
-from sysmon.bpf.trace_file import encoder, footer, nulls, pages, schema, tables, thrift
+from sysmon.bpf.trace_file import encoder, footer, nulls, pages, schema, sink, tables, thrift
 
 EMPTY = encoder.empty_file(schema.wide())
 CUT_AT = 5000
@@ -124,3 +124,20 @@ def test_texts_and_dictionaries_of_texts_come_together() -> None:
         data = pq.read_table(io.BytesIO(file_of(both)), columns=["kind", "pid", "comm"])
         assert data.column("comm").to_pylist() == 2 * table.column("comm").to_pylist()
         assert data.column("kind").to_pylist() == ["fork"] * table.num_rows + ["exit"] * table.num_rows
+
+
+def test_very_many_rows_are_several_row_groups_but_kinds_that_share_one_stay_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sink, "MOST_ROWS", 20)
+    out = io.BytesIO()
+    writing = sink.Sink(out, EMPTY)
+    groups = [
+        *writing.write({"fork": table_of(lifecycle.FORK, 50)}),
+        *writing.write({"exec": table_of(lifecycle.EXEC, 20), "exit": table_of(lifecycle.EXIT, 30)}),
+    ]
+    writing.finish({})
+    assert [group.rows for group in groups] == [{"fork": 20}, {"fork": 20}, {"fork": 10}, {"exec": 20, "exit": 30}]
+    found = pq.ParquetFile(io.BytesIO(out.getvalue())).metadata
+    assert [found.row_group(i).num_rows for i in range(found.num_row_groups)] == [20, 20, 10, 50]
+    assert found.num_rows == 100
