@@ -66,7 +66,7 @@ def test_duration_ends_it(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == ""
-    assert [line.split()[0] for line in done.stderr.splitlines()] == ["recording", "wrote", "it", "next:"]
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["recording", "wrote", "the", "next:"]
     assert "\x1b" not in done.stderr and "\r" not in done.stderr, "nothing lives where there is no terminal"
     with sysmon.open(tmp_path / "t.parquet") as trace:
         assert trace.metadata["stopped_by"] == "duration"
@@ -96,9 +96,9 @@ def test_the_command_keeps_its_files_and_signals(tmp_path: Path) -> None:
 def test_after_the_duration_the_command_goes_on(tmp_path: Path) -> None:
     running = start(tmp_path / "t.parquet", "--duration", "1", "--", "sleep", "60")
     assert running.process.stderr
-    said = next(line for line in running.process.stderr if "still runs: pid" in line)
+    said = next(line for line in running.process.stderr if "still running: pid" in line)
     assert running.process.wait(60) == 0
-    pid = int(said.split("still runs: pid ")[1].split()[0])
+    pid = int(said.split("still running: pid ")[1].split()[0])
     assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
     os.kill(pid, signal.SIGKILL)
     running.stop()  # what it says is read to its end, now that the command does not hold it open any more
