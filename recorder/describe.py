@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import dataclass, field
 
 from sysmon.bpf.kinds import KINDS
@@ -38,6 +39,7 @@ class Description:
     probes: list[Probe] = field(default_factory=list)
     command: Command | None = None
     span: Span = field(default_factory=Span)
+    recording_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def recording(self, stopped_by: str, own_start: int, output: Output, losses: Losses) -> Recording:
         """By now; `stopped_by` is empty as long as it goes on, and `own_start` when this process began."""
@@ -64,6 +66,9 @@ class Description:
             max_rate=options.max_rate,
             rotate=options.rotate.text if options.rotate else None,
             file=output.number,
+            machine_id=host.machine_id(),
+            boot_id=host.boot_id(),
+            recording_id=self.recording_id,
             mount_namespace=procfs.mount_namespace(os.getpid()),
             began_ns=span.began + self.offset_ns,
             syscalls=list(options.syscalls) if SYSCALL.name in options.kinds else None,

@@ -139,6 +139,7 @@ def everything(trace: Trace) -> Pairs:
         ("checksum", checksum(trace)),
         ("written by", f"sysmon {info['sysmon_version']}, schema version {info['schema_version']}"),
         ("host", host(info)),
+        ("ids", ids(info)),
         ("span", span(info)),
         *happened(trace),
         ("typed", shlex.join(info["command_line"])),
@@ -192,6 +193,12 @@ def file_of(info: Recording, files: int) -> str:
     first = info.get("file", 1)
     which = str(first) if files == 1 else f"{first} to {first + files - 1}"
     return f"{which} of a recording in several (--rotate {info.get('rotate')}) that began {before} s earlier"
+
+
+def ids(info: Recording) -> str:
+    """What tells the machine, the boot and the recording from others."""
+    named = (("machine", "machine_id"), ("boot", "boot_id"), ("recording", "recording_id"))
+    return ", ".join(f"{name} {info.get(key) or 'unknown'}" for name, key in named)
 
 
 def host(info: Recording) -> str:

@@ -23,7 +23,7 @@ from sysmon.bpf.trace_file import partial
 from sysmon.bpf.trace_file.writer import TraceWriter
 from sysmon.safe_text import ACTING, for_output, json_escaped
 from tests import hostile, traces
-from tests.unit.test_partial import META, cut
+from tests.bpf.trace_file.test_partial import META, cut
 
 SYSMON = Path(sys.executable).with_name("sysmon")
 ROOT = Path(sysmon.__file__).parents[1]

@@ -7,7 +7,7 @@ import pytest
 from sysmon.bpf.kinds import calls
 from sysmon.recorder.load.syscall_names import TABLES, SyscallNames
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("machine", TABLES)

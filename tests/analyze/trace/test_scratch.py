@@ -16,8 +16,8 @@ from sysmon.analyze.trace.result import Result
 from sysmon.bpf.trace_file.writer import TraceWriter
 from sysmon.errors import BrokenTrace, CannotWrite
 from tests import traces
+from tests.bpf.trace_file.test_partial import META, cut
 from tests.traces import at, born, row
-from tests.unit.test_partial import META, cut
 
 SYSMON = Path(sys.executable).with_name("sysmon")
 

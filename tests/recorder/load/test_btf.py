@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sysmon.errors import NoBtf
 from sysmon.recorder.load.btf import Btf, Member
 
-DATA = Path(__file__).parents[1] / "data" / "btf"
+DATA = Path(__file__).parents[2] / "data" / "btf"
 KERNELS = ("5.15", "6.1", "6.8", "6.12", "6.18")
 
 

@@ -12,7 +12,7 @@ from sysmon.recorder.load import program
 from sysmon.recorder.load.btf import Btf, Member
 from sysmon.recorder.load.syscall_names import SyscallNames
 
-FILES = sorted((Path(__file__).parent.parent / "data" / "btf").glob("*.btf*"))
+FILES = sorted((Path(__file__).parents[2] / "data" / "btf").glob("*.btf*"))
 NAMES = SyscallNames("x86_64")
 
 

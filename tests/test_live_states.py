@@ -38,7 +38,7 @@ CANNOT = "import os; (pytest.fail if os.environ.get('SYSMON_LIVE') == '1' else p
     ],
 )
 def test_states(tmp_path: Path, state: str | None, kernel: str, outcome: str) -> None:
-    shutil.copy(Path(__file__).parents[1] / "conftest.py", tmp_path)
+    shutil.copy(Path(__file__).parents[0] / "conftest.py", tmp_path)
     (tmp_path / "test_suite.py").write_text(SUITE.format(kernel=kernel))
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = live\n")
     env = {k: v for k, v in os.environ.items() if k != "SYSMON_LIVE"} | ({"SYSMON_LIVE": state} if state else {})

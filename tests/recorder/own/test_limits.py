@@ -118,7 +118,7 @@ def test_so_few_files_are_never_half_enough(tmp_path: Path, number: int) -> None
 
 
 def test_enough_is_enough(tmp_path: Path) -> None:
-    sample = Path(__file__).parents[2] / "sample_traces" / "build.parquet"
+    sample = Path(__file__).parents[3] / "sample_traces" / "build.parquet"
     for which, value in ((resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_AS, 3 << 30)):
         done = under(which, value, "report", str(sample), "--html", f"{which}.html", cwd=tmp_path)
         assert done.returncode == 0, done.stderr

@@ -12,8 +12,8 @@ from sysmon.analyze.diff.comparison import Comparison, Options
 from sysmon.analyze.diff.sections import sections
 from sysmon.errors import BadRequest
 from tests import traces
+from tests.analyze.commands.test_commands import in_process
 from tests.traces import Row, at, born, bucket_low, bucket_of, calls, row
-from tests.unit.test_analyze_commands import in_process
 
 pytestmark = pytest.mark.slow
 
@@ -724,7 +724,7 @@ def test_a_page(
 def test_a_limit_cuts_every_section(
     form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    samples = Path(__file__).parents[2] / "sample_traces"
+    samples = Path(__file__).parents[3] / "sample_traces"
     pair = (str(samples / "release-1.parquet"), str(samples / "release-2.parquet"))
     status, out, err = in_process(monkeypatch, capsys, "diff", *pair, "--limit", "1", "--format", form)
     assert (status, err) == (0, "")
@@ -736,7 +736,7 @@ def test_a_limit_cuts_every_section(
 
 def test_the_next_release_of_the_sample_is_told_by_its_first_lines() -> None:
     """What sample_traces/README.md says was planted."""
-    samples = Path(__file__).parents[2] / "sample_traces"
+    samples = Path(__file__).parents[3] / "sample_traces"
     with (
         sysmon.open(samples / "release-1.parquet") as before,
         sysmon.open(samples / "release-2.parquet") as after,

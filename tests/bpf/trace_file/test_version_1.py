@@ -15,7 +15,7 @@ from sysmon.analyze.trace.reports import reports
 from sysmon.bpf.trace_file import schema
 from sysmon.errors import NoData
 
-FOLDER = Path(__file__).parents[1] / "data" / "version_1"
+FOLDER = Path(__file__).parents[2] / "data" / "version_1"
 TRACES = sorted(FOLDER.glob("*.parquet"))
 
 

@@ -15,7 +15,7 @@ from sysmon.analyze.trace.rules import few, shared_by
 from sysmon.analyze.trace.sqlfile import DIRECTORY, View, read_view
 from sysmon.analyze.trace.trace import Trace
 
-SAMPLES = Path(__file__).parents[2] / "sample_traces"
+SAMPLES = Path(__file__).parents[3] / "sample_traces"
 
 SIDES = [read_view(path) for path in sorted((DIRECTORY / "diff" / "side").glob("*.sql"))]
 

@@ -12,8 +12,8 @@ from sysmon.errors import BadRequest, CannotWrite
 from sysmon.recorder.output import rotate
 from sysmon.recorder.output.rotate import RotatingWriter, Rotation, rotation
 from tests import traces
+from tests.recorder.output.test_flight import batch
 from tests.traces import at, born, row
-from tests.unit.test_flight import batch
 
 
 @pytest.mark.parametrize(
