@@ -17,11 +17,11 @@ import pytest
 from click.testing import CliRunner
 
 import sysmon
-from sysmon import cli
 from sysmon.analyze import charts
 from sysmon.analyze.charts import data, lifetimes
 from sysmon.analyze.html.report import write_html
 from sysmon.bpf.trace_file import schema
+from sysmon.commands import cli
 from sysmon.errors import BrokenTrace, SysmonError
 from tests import hostile, traces
 

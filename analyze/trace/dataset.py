@@ -70,7 +70,7 @@ def find(what: str | os.PathLike[str] | pa.Table) -> Dataset:
     if isinstance(what, pa.Table):
         return _in_memory(what)
     path = Path(what)
-    if os.path.lexists(path) or not any(c in str(path) for c in PATTERN):
+    if os.path.lexists(path) or not any(c in str(path) for c in PATTERN) or not glob.glob(str(path)):
         source = inspect(path)
         return Dataset(source.path, source.recording, (source,))
     return _of_files(path)
@@ -86,8 +86,6 @@ def _in_memory(table: pa.Table) -> Dataset:
 def _of_files(pattern: Path) -> Dataset:
     shown = one_line(str(pattern))
     paths = sorted(glob.glob(str(pattern)))
-    if not paths:
-        raise NotATrace(f"{shown}: no file has such a name; check the pattern")
     if len(paths) > MOST_FILES:
         raise BadRequest(f"{shown}: {len(paths)} files are more than can be read together; name at most {MOST_FILES}")
     files: list[Source] = []

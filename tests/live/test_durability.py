@@ -255,7 +255,7 @@ def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
         running = start(tmp_path / "t.parquet", "--max-size", "4M")
         assert running.process.wait(120) == 0
         assert running.stop() == 0
-        assert "stopped: the trace has reached (--max-size)" in running.output
+        assert "stopped: the trace has reached --max-size" in running.output
     assert limit * 0.6 < running.path.stat().st_size <= limit
     with sysmon.open(running.path) as trace:
         assert trace.metadata["stopped_by"] == "size"

@@ -66,7 +66,7 @@ def found(tmp_path: Path, *command: str) -> list[Finding]:
 @pytest.mark.parametrize(
     ("rule", "program", "evidence"),
     [
-        ("sync_stall", SYNC, "open with O_SYNC or O_DSYNC"),
+        ("sync_stall", SYNC, "opened with O_SYNC or O_DSYNC"),
         ("busy_poll", POLL, "mostly poll"),
         ("connect_retry", RETRY, "13 of 13 attempts"),
         ("killed", CRASH, "1 ended by SIGSEGV"),

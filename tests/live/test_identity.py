@@ -122,7 +122,7 @@ def test_without_iterators_starts_are_in_ticks_and_the_trace_says_so(tmp_path: P
     assert done.returncode == 0, done.stderr
     r = Trace(path)
     unmeasured = r.opened.metadata["unmeasured"]
-    assert unmeasured["start"].startswith("only to the tick of 10 ms")
+    assert unmeasured["start"].startswith("only to a tick of 10 ms")
     assert unmeasured["process_io"].startswith("only of threads that ended")
     starts = " UNION ALL ".join(f"SELECT start FROM {view}" for view in ("forks", "exits", "cpu", "memory"))
     assert r.one(f"SELECT bool_and(start % 10000000 = 0) AND count(*) > 3 FROM ({starts})")

@@ -163,10 +163,14 @@ said.append([s.getsockname()[1] for s in servers])
 """
     trace, ((first, second),) = record(tmp_path, code)
     found = {key: value[:2] for key, value in peers(trace, "family = 'AF_INET'").items()}
-    assert set(found) == {("127.0.0.1", first), ("127.0.0.1", second), (None, None)}
     sent, bytes_ = (sum(value[i] for value in found.values()) for i in (0, 1))
     assert (sent, bytes_) == (2048, sum(i % 7 for i in range(1024)) + sum(i % 5 for i in range(1024)))
-    assert found["127.0.0.1", second][0] == 132 and found["127.0.0.1", first][0] == 132 + 1024
+    # Without loops of the kernel's a chain of programs looks at 264 messages of a call.
+    has_loops = Btf.of_kernel().enum_value("bpf_func_id", "BPF_FUNC_loop") is not None
+    looked_at = 1024 if has_loops else 264
+    named = {("127.0.0.1", first): looked_at // 2 + 1024, ("127.0.0.1", second): looked_at // 2}
+    assert {peer: value[0] for peer, value in found.items() if peer != (None, None)} == named
+    assert ((None, None) in found) != has_loops
 
 
 @pytest.mark.quick

@@ -86,7 +86,7 @@ def test_events_and_what_stepped_down_are_the_calls_that_are_counted(tmp_path: P
             "BETWEEN epoch_ns(s.ts) + 1000000 AND epoch_ns(s.ts) + s.down_ns - 1000000"
         )
         assert trace.sql(during).fetchall() == [(0,)], "there are none where it says so"
-    assert "nothing lost; " in r.output and "events throttled, only counted (--max-rate, or no room" in r.output
+    assert "nothing lost; " in r.output and "events throttled, only counted (--max-rate, or full ring" in r.output
     report = subprocess.run([SYSMON, "report", r.path, "files"], capture_output=True, text=True, check=True)
     assert "THROTTLED: calls are counted, but are not rows (--max-rate, or full ring): open " in report.stdout
 

@@ -38,6 +38,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "u16": st.integers(0, 2**16 - 1),
     "u32": st.integers(0, 2**32 - 1),
     "u64": st.integers(0, 2**64 - 1),
+    "start": st.integers(0, 2**64 - 1),
     "s32": st.integers(-(2**31), 2**31 - 1),
     "s64": st.integers(-(2**63), 2**63 - 1),
     "bool": st.booleans(),
@@ -127,7 +128,7 @@ def test_cutting_a_trace_in_two_changes_no_total(rows: list[Row], cut: int) -> N
         for kind in KINDS:
             query = f'SELECT * FROM main."{kind.view}"'
             if kind.view == "exits":
-                query = "SELECT * EXCLUDE (cpu_ns, syscalls) FROM exits"
+                query = "SELECT * EXCLUDE (cpu_ns, syscalls) FROM main.exits"
             both = before.own(query).fetchall() + after.own(query).fetchall()
             assert sorted(map(repr, both)) == sorted(map(repr, whole.own(query).fetchall())), kind.of_interval
 
