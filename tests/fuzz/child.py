@@ -141,7 +141,7 @@ def _child(commands: list[list[str]], directory: Path, writer: int) -> None:
 
 
 def _status(command: list[str]) -> int:
-    sys.argv = ["sysmon", *command]
+    sys.argv = ["fuzz", *command]
     try:
         sysmon.cli.main()
     except SystemExit as e:
