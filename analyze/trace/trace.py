@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from sysmon.analyze.strace import function
-from sysmon.analyze.trace import sandbox, views
+from sysmon.analyze.trace import sandbox, users, variables, views
 from sysmon.analyze.trace.catalog import Catalog, Entry
 from sysmon.analyze.trace.database import Database
 from sysmon.analyze.trace.dataset import Dataset, find
@@ -26,7 +24,7 @@ from sysmon.analyze.trace.sqlfile import View
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.metadata import Recording
-from sysmon.errors import BadRequest, did_you_mean
+from sysmon.errors import BadRequest
 from sysmon.safe_text import one_line
 
 ALL_ROWS = """
@@ -35,14 +33,6 @@ FROM unfiltered.trace
 WHERE len($kinds) = 0 OR list_contains($kinds, kind)
 ORDER BY ts NULLS LAST, row_number
 """
-
-WORD = re.compile(r'\b(?:(\w+)"?\."?)?(\w+)')
-"""What a user's query may name, with a schema or in `main`."""
-
-ABSENT = re.compile(r"Catalog Error: Table with name (?P<name>.+?) does not exist!")
-
-LOOKS_AT_VIEWS = re.compile(r"\b(duckdb_\w+|information_schema|pg_\w+|show)\b", re.IGNORECASE)
-"""What a user's query names that lists views: it is to see all of them. To make all takes seconds."""
 
 
 class Trace:
@@ -96,7 +86,7 @@ class Trace:
         stored = views.file_query(schema.all_columns(), sandbox.present(self._database, of, self._shown), of)
         entries = (Entry("unfiltered.stored", (), stored), *views.all_of_a_trace(), *map(Entry.of, shared_by()))
         self._catalog = Catalog(connection, entries)
-        self._set_variables()
+        variables.of_recording(connection, self.metadata, self.selection.window_words)
         self._move(self.since_ns, self.until_ns)
         self._choose()
         connection.execute("SET lock_configuration = true")
@@ -135,7 +125,7 @@ class Trace:
 
     def _move(self, since_ns: int | None, until_ns: int | None) -> None:
         self.since_ns, self.until_ns = since_ns, until_ns
-        self._set_instants({"since": since_ns, "until": until_ns})
+        variables.instants(self._database.connection, since=since_ns, until=until_ns)
         self._catalog.exchange([views.callers_here(cut=since_ns is not None or until_ns is not None)])
 
     def _choose(self) -> None:
@@ -228,30 +218,12 @@ class Trace:
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The rows of one query that only reads. Raises BadRequest if it is another, duckdb.Error if it is wrong."""
-        statements = self._database.connection.extract_statements(query)
-        if len(statements) != 1:
-            raise BadRequest(f"give one SQL statement, not {len(statements)}")
-        if statements[0].type != duckdb.StatementType.SELECT:  # also DESCRIBE, SUMMARIZE, SHOW, VALUES
-            raise BadRequest(f"only queries that read are allowed, such as SELECT; this is {statements[0].type.name}")
-        if statements[0].named_parameters:
-            raise BadRequest("the query has a parameter ($1 or ?) without a value; write the value")
-        if LOOKS_AT_VIEWS.search(query):
+        users.check(self._database.connection, query)
+        if users.looks_at_views(query):
             self._make_all()
-        words = (f"{space or 'main'}.{name}".lower() for space, name in WORD.findall(query))
-        self._require(dict.fromkeys(word for word in words if word in self._catalog))
-        try:
+        self._require(name for name in users.names_in(query) if name in self._catalog)
+        with users.absent_tables_told(self._catalog.names):
             return self._database.connection.sql(query)
-        except duckdb.CatalogException as error:
-            if absent := ABSENT.match(str(error)):
-                raise BadRequest(f"there is no table {absent['name']}; {self._hint(absent['name'])}") from None
-            raise
-
-    def _hint(self, name: str) -> str:
-        """What a user may have meant by the name of a table that there is not."""
-        typed = {report.name: f"report.{report.name}" for report in reports()}
-        main = [full.removeprefix("main.") for full in self._catalog.names if full.startswith("main.")]
-        typed |= {bare: f"{bare} or {typed[bare]}" for bare in main if bare in typed}
-        return did_you_mean(name, {*main, *typed}, "`SHOW ALL TABLES` lists them", typed)
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
         """Every row of the file, or of some kinds, with all columns, in the order of time and then of the file."""
@@ -276,33 +248,6 @@ class Trace:
             self._catalog.require([n for n in self._catalog.names if not n.startswith("finding.")], keep=False)
             # Comments alone take 30 ms in one transaction, 85 ms in one each.
             self._database.connection.execute(";".join(["BEGIN", *_comments(), "COMMIT"]))
-
-    def _set_variables(self) -> None:
-        info = self.metadata
-        everyone = not any(info[name] for name in ("pids", "comms", "uids", "cgroup", "command"))
-        full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
-        values = {
-            "clock_offset_ns": info["clock_offset_ns"],
-            "interval_ns": info["interval_s"] * 1e9,
-            "recorder_pid": info["recorder_pid"],
-            "recorder_start": info["recorder_start"],
-            "mount_namespace": info.get("mount_namespace"),
-            "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
-            "window_options": "".join(f" {word}" for word in map(shlex.quote, self.selection.window_words)),
-            "of_some": not everyone,
-            "command_status": info["command_status"],
-            "stopped_by_signal": info["stopped_by"] == "signal",
-            "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0 and "syscall_stats" not in full,
-        }
-        for name, value in values.items():
-            self._database.connection.execute(f"SET VARIABLE {name} = $1", [value])
-        self._set_instants({"started": info["started_ns"], "ended": info["ended_ns"]})
-
-    def _set_instants(self, instants: dict[str, int | None]) -> None:
-        for name, ns in instants.items():
-            self._database.connection.execute(
-                f"SET VARIABLE {name} = CAST(make_timestamp_ns(CAST($1 AS BIGINT)) AS TIMESTAMPTZ_NS)", [ns]
-            )
 
     def reading(self) -> AbstractContextManager[None]:
         """Raises BrokenTrace for what DuckDB finds wrong with the file while rows are read inside."""

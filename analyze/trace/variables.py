@@ -1,0 +1,40 @@
+"""DuckDB variables: what a trace says of its recording, and the window, as the views read them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+import duckdb
+
+from sysmon.bpf.trace_file.metadata import Recording
+
+
+def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording, window_words: Iterable[str]) -> None:
+    """Sets those that stay as they are. `window_words`: what a command line has to ask for the same window."""
+    everyone = not any(info[name] for name in ("pids", "comms", "uids", "cgroup", "command"))
+    full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
+    values = {
+        "clock_offset_ns": info["clock_offset_ns"],
+        "interval_ns": info["interval_s"] * 1e9,
+        "recorder_pid": info["recorder_pid"],
+        "recorder_start": info["recorder_start"],
+        "mount_namespace": info.get("mount_namespace"),
+        "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
+        "window_options": "".join(f" {word}" for word in map(shlex.quote, window_words)),
+        "of_some": not everyone,
+        "command_status": info["command_status"],
+        "stopped_by_signal": info["stopped_by"] == "signal",
+        "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0 and "syscall_stats" not in full,
+    }
+    for name, value in values.items():
+        connection.execute(f"SET VARIABLE {name} = $1", [value])
+    instants(connection, started=info["started_ns"], ended=info["ended_ns"])
+
+
+def instants(connection: duckdb.DuckDBPyConnection, **ns: int | None) -> None:
+    """Sets variables to instants, given as UTC ns since 1970, or to NULL."""
+    for name, value in ns.items():
+        connection.execute(
+            f"SET VARIABLE {name} = CAST(make_timestamp_ns(CAST($1 AS BIGINT)) AS TIMESTAMPTZ_NS)", [value]
+        )
