@@ -261,9 +261,14 @@ class Recorder:
     def _await_command(self) -> None:
         """After a signal the command gets a moment to end of it, so that its end is in the trace.
 
-        A terminal sends Ctrl-C to both; what was sent to the recorder alone is passed on.
+        A terminal sends Ctrl-C to both; what was sent to the recorder alone is passed on. One that has ended is seen to
+        by the programs a moment before its status can be asked for.
         """
-        if self._stopped_by != "signal" or not self._command:
+        if not self._command:
+            return
+        if self._stopped_by == "command":
+            self._command.wait(GRACE_S)
+        if self._stopped_by != "signal":
             return
         if self.signal != signal.SIGINT:
             self._command.signal(self.signal)

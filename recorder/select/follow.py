@@ -125,6 +125,12 @@ class Command:
                 self._status = code if code >= 0 else 128 - code
         return self._status
 
+    def wait(self, seconds: float) -> None:
+        """Until it has ended, for so long at most."""
+        until = time.monotonic() + seconds
+        while self.pid and self.status() is None and time.monotonic() < until:
+            time.sleep(0.001)
+
     @property
     def runs(self) -> bool:
         """Whether it was let go and has not ended."""
