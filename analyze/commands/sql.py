@@ -30,7 +30,7 @@ def sql(
 
     Each kind of row has a view, such as execs, exits, forks and syscall_stats; the view processes joins all that is
     known about each process. Every report is a view too, such as report.syscalls. The SQL is DuckDB's, and it can
-    read this one file only. Timestamps have nanoseconds: subtract them with epoch_ns(a) - epoch_ns(b), and cast
+    read this trace only. Timestamps have nanoseconds: subtract them with epoch_ns(a) - epoch_ns(b), and cast
     them with ts::TIMESTAMPTZ for functions that do not support nanoseconds.
 
     \b

@@ -1,4 +1,4 @@
-"""The reports: every `.sql` file of this package's `sql` directory is one, under the file's name."""
+"""The reports: every `.sql` file of `analyze/sql/reports` is one, under the file's name."""
 
 from __future__ import annotations
 

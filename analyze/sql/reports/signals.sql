@@ -9,7 +9,7 @@ CREATE VIEW report.signals(
     signal,
     -- How often it was sent.
     sent,
-    -- How often of these the receiver ignored it, or it was pending already, or the queue had no room.
+    -- How many of these were ignored, already pending, or did not fit into the queue.
     dropped,
     -- Process id of the sender; NULL: the kernel.
     sender_pid,
@@ -19,9 +19,9 @@ CREATE VIEW report.signals(
     pid,
     -- Command name of the receiver.
     comm,
-    -- When it was sent first.
+    -- First sent.
     first_at,
-    -- When it was sent last.
+    -- Last sent.
     last_at,
     -- Start time of the receiver, since boot [ns]. (pid, start) identifies a process.
     start,
