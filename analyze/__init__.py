@@ -7,12 +7,12 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sysmon.analyze.face import Trace
+    from sysmon.analyze.api import Trace
 
 
 def open_trace(path: str | os.PathLike[str], **chosen: Any) -> Trace:
     """`sysmon.open`, under the name that it had before: for scripts in a checkout."""
-    from sysmon.analyze.face import Trace
+    from sysmon.analyze.api import Trace
 
     warnings.warn("analyze.open_trace is sysmon.open now", DeprecationWarning, stacklevel=2)
     return Trace(path, **chosen)

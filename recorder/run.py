@@ -17,7 +17,7 @@ from sysmon.recorder.load import kernel, program
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.prepare import Prepared
 from sysmon.recorder.options import Options
-from sysmon.recorder.output.chosen import chosen
+from sysmon.recorder.output.factory import chosen
 from sysmon.recorder.own import privilege
 from sysmon.recorder.recording import Recorder
 from sysmon.recorder.sample import host, procfs

@@ -31,8 +31,8 @@ if os.path.isfile(os.path.join(os.path.dirname(__file__), "bpf")):  # a checkout
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from sysmon.analyze.api import Trace
     from sysmon.analyze.diff.comparison import Comparison
-    from sysmon.analyze.face import Trace
 
 __all__ = [
     "BadRequest",
@@ -59,11 +59,11 @@ def open(
 
     `path` may be a pattern, such as `trace-*.parquet`, for the files of one recording, or a table with the metadata of
     a trace's schema.
-    `since` is in the window and `until` is not; both take what `sysmon.analyze.trace.window.instant_ns` reads. Raises
+    `since` is in the window and `until` is not; both take what `sysmon.analyze.trace.times.instant_ns` reads. Raises
     NotATrace, NewerTrace or BrokenTrace if the file cannot be used, BadRequest if the window is empty or no
     process of the trace has one of the pids or names or is in or below one of the groups.
     """
-    from sysmon.analyze.face import Trace
+    from sysmon.analyze.api import Trace
 
     return Trace(path, since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)
 
@@ -82,8 +82,8 @@ def compare(
     these names. Changes of less than `min_change_pct` [%] are left out, and rows without a change are unless
     `unchanged`. Raises BadRequest if neither trace has one of the commands, and what `open` raises.
     """
+    from sysmon.analyze.api import Trace
     from sysmon.analyze.diff.comparison import Comparison, Options
-    from sysmon.analyze.face import Trace
 
     with contextlib.ExitStack() as opened:
         pair = [side if isinstance(side, Trace) else opened.enter_context(open(side)) for side in (before, after)]

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from sysmon.analyze.charts import style
 from sysmon.analyze.text.describe import seconds
-from sysmon.analyze.trace.window import iso
+from sysmon.analyze.trace.times import iso
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

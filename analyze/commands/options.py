@@ -93,9 +93,9 @@ def part_options(command: Command) -> Command:
 @contextmanager
 def opened(path: str, part: Part | None = None) -> Iterator[Trace]:
     """The trace, open, with damage that shows only while rows are read told as such."""
-    from sysmon.analyze.trace import ends
+    from sysmon.analyze.trace import cleanup
     from sysmon.analyze.trace.trace import Trace
 
     part = part or Part(since=None, until=None, pids=(), comms=(), cgroups=())
-    with ends.clean(), Trace(path, **part) as trace, trace.reading():
+    with cleanup.clean(), Trace(path, **part) as trace, trace.reading():
         yield trace

@@ -31,10 +31,10 @@ def repair(trace: Path, output: Path | None, force: bool) -> None:
     from sysmon.analyze.edit.repair import make_whole
     from sysmon.analyze.text.describe import seconds
     from sysmon.analyze.text.screen import Screen
-    from sysmon.analyze.trace import ends
+    from sysmon.analyze.trace import cleanup
     from sysmon.safe_text import one_line
 
-    with ends.clean():
+    with cleanup.clean():
         file, recording = make_whole(trace, output, force)
     screen, shown = Screen(), one_line(str(file))
     length = seconds(recording["ended_ns"] - recording["started_ns"])

@@ -153,7 +153,7 @@ def _reports(
     from sysmon.analyze.text import finding_text
     from sysmon.analyze.text.drawing import DRAWINGS, Paper
     from sysmon.analyze.text.formats import limited, write_json
-    from sysmon.analyze.trace.absent import absent
+    from sysmon.analyze.trace.missing_kinds import absent
     from sysmon.analyze.trace.reports import find_report
     from sysmon.analyze.trace.result import Result
 

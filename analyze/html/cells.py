@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sysmon.analyze.text.formats import json_text
 from sysmon.analyze.trace.result import Instant, Value
-from sysmon.analyze.trace.window import iso
+from sysmon.analyze.trace.times import iso
 
 UNKNOWN = "–"
 

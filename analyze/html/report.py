@@ -16,8 +16,8 @@ from sysmon.analyze.html.page import Table
 from sysmon.analyze.html.svg import inline
 from sysmon.analyze.text import describe
 from sysmon.analyze.text.summary import cost, losses_line
-from sysmon.analyze.trace.absent import absent
 from sysmon.analyze.trace.findings import Finding, findings
+from sysmon.analyze.trace.missing_kinds import absent
 from sysmon.analyze.trace.reports import Report, reports
 from sysmon.analyze.trace.result import Result
 from sysmon.errors import BrokenTrace, NoData

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from sysmon.analyze.trace.source import MAX_ELEMENTS, MAX_STRING_BYTES
-from sysmon.analyze.trace.window import iso
+from sysmon.analyze.trace.times import iso
 from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TextIO
 
 from sysmon.analyze.trace.result import Instant, Result, Value
-from sysmon.analyze.trace.window import iso
+from sysmon.analyze.trace.times import iso
 from sysmon.safe_text import ACTING, csv_cell, markdown_cell, shown
 
 FORMATS = ("table", "json", "csv", "markdown")

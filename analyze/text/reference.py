@@ -166,7 +166,7 @@ def source_of(kind: Kind) -> str:
     """Where the kind's rows come from, in words."""
     match kind.source:
         case Ring():
-            return "one row an event"
+            return "one row per event"
         case Map():
             return "counted in the kernel, read at each snapshot"
     return "written by the recorder"

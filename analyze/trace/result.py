@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sysmon.analyze.trace.presentable import presentable
-from sysmon.analyze.trace.window import iso
+from sysmon.analyze.trace.times import iso
 
 if TYPE_CHECKING:
     import duckdb

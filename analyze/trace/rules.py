@@ -26,7 +26,7 @@ def parts() -> tuple[View, ...]:
 @cache
 def few(full_name: str) -> View:
     """The view that takes the place of a part where only the first rows of a report are wanted."""
-    return read_view(DIRECTORY / "few" / f"{full_name.partition('.')[2]}.sql")
+    return read_view(DIRECTORY / "first_rows" / f"{full_name.partition('.')[2]}.sql")
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 
 from sysmon.analyze.trace import views
-from sysmon.analyze.trace.window import instant_ns
+from sysmon.analyze.trace.times import instant_ns
 from sysmon.errors import BadRequest
 from sysmon.safe_text import one_line
 

@@ -6,7 +6,7 @@ The head ends with what the file declares:
     -- kept: window                               its rows are computed once, and again if the window is moved; or
                                                   `recording`, which has no window
     -- first rows: finding.tally, finding.stats   to show a few rows less is read: the first has a row for each, and the
-                                                  second is exchanged for the view of the same name in `sql/few`
+                                                  second is exchanged for the view of the same name in `sql/first_rows`
 
 Nothing here runs SQL. The files are part of sysmon; no text of a user or of a trace becomes one.
 """

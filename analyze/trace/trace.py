@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from sysmon.analyze.strace import function
-from sysmon.analyze.trace import sandbox, users, variables, views
+from sysmon.analyze.trace import sandbox, user_sql, variables, views
 from sysmon.analyze.trace.catalog import Catalog, Entry
 from sysmon.analyze.trace.database import Database
 from sysmon.analyze.trace.dataset import Dataset, find
@@ -218,11 +218,11 @@ class Trace:
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The rows of one query that only reads. Raises BadRequest if it is another, duckdb.Error if it is wrong."""
-        users.check(self._database.connection, query)
-        if users.looks_at_views(query):
+        user_sql.check(self._database.connection, query)
+        if user_sql.looks_at_views(query):
             self._make_all()
-        self._require(name for name in users.names_in(query) if name in self._catalog)
-        with users.absent_tables_told(self._catalog.names):
+        self._require(name for name in user_sql.names_in(query) if name in self._catalog)
+        with user_sql.absent_tables_told(self._catalog.names):
             return self._database.connection.sql(query)
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:

@@ -1,4 +1,4 @@
-"""Kinds of events of which only so many are made in a second, if that was asked for (`bpf/programs/steps.bpf.h`)."""
+"""Kinds of events of which only so many are made in a second, if that was asked for (`bpf/programs/throttle.bpf.h`)."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ STUB_DIR = Path(__file__).parent / "stub"
 FILES = (
     "common.bpf.h",
     "again.bpf.h",
-    "steps.bpf.h",
+    "throttle.bpf.h",
     "calls.bpf.h",
     "paths.bpf.h",
     "events.bpf.c",

@@ -28,8 +28,8 @@ from sysmon.bpf.trace_file.writer import REST_BYTES, TraceWriter, held, telling
 from sysmon.errors import CannotWrite, SysmonError
 from sysmon.recorder import durations
 from sysmon.recorder.output import child
-from sysmon.recorder.output.full import full_at
 from sysmon.recorder.output.protocol import Files
+from sysmon.recorder.output.size_limit import full_at
 
 PARTS = 4
 """Into so many what is kept is divided; one more is being written."""

@@ -25,8 +25,8 @@ from sysmon.bpf.trace_file.writer import TraceWriter, held, telling
 from sysmon.errors import CannotWrite
 from sysmon.recorder import durations
 from sysmon.recorder.output import child
-from sysmon.recorder.output.full import full_at
 from sysmon.recorder.output.protocol import Files
+from sysmon.recorder.output.size_limit import full_at
 
 LEAST_S, LEAST_BYTES = 1.0, 1 << 20
 """Of a file. One of less than a second is not full, however large: it would be little more than how things stand."""

@@ -1,4 +1,4 @@
-"""When kinds of events stepped down: the programs do that, and note when and why (`bpf/programs/steps.bpf.h`)."""
+"""When kinds of events stepped down: the programs do that, and note when and why (`bpf/programs/throttle.bpf.h`)."""
 
 from __future__ import annotations
 

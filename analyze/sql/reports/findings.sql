@@ -17,11 +17,11 @@ CREATE VIEW report.findings(
     severity,
     -- Name of the rule.
     rule,
-    -- What is found, in a line.
+    -- One-line summary.
     summary,
-    -- The numbers that say so.
+    -- The supporting figures.
     evidence,
-    -- From what on it is a finding.
+    -- The threshold that was exceeded.
     threshold,
     -- What shows more; TRACE stands for the file.
     command,

@@ -11,7 +11,7 @@ import sysmon
 from sysmon.analyze.commands.dump import line
 from sysmon.analyze.text import formats
 from sysmon.analyze.trace.result import Instant, Result, Value
-from sysmon.analyze.trace.window import instant_ns, iso
+from sysmon.analyze.trace.times import instant_ns, iso
 from sysmon.errors import BadRequest
 from sysmon.safe_text import csv_cell, markdown_cell, one_line, shown
 from tests import traces

@@ -181,8 +181,8 @@ def test_who_imports_it_keeps_the_handlers_of_signals(place: Path, trace: Path) 
 def test_what_hears_of_no_signal_is_ended(place: Path) -> None:
     """Something else than a query, which nothing interrupts: it takes minutes, and Python hears of the signal then."""
     code = (
-        "import hashlib; from sysmon.analyze.trace import ends, scratch\n"
-        "with ends.clean():\n"
+        "import hashlib; from sysmon.analyze.trace import cleanup, scratch\n"
+        "with cleanup.clean():\n"
         " (scratch.new_directory() / 'file').touch(); print(flush=True)\n"
         " hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sysmon.analyze.trace.absent import absent
+from sysmon.analyze.trace.missing_kinds import absent
 from sysmon.analyze.trace.reports import find_report
 from sysmon.bpf.kinds import KINDS
 from sysmon.errors import BadRequest
