@@ -183,6 +183,7 @@ def test_threads_that_sleep_in_a_call_that_is_recorded(tmp_path: Path, group: Pa
             wait_for(lambda: all(thread_state(int(t.name)) == "S" for t in Path(f"/proc/{it.pid}/task").iterdir()))
             before = Path(f"/proc/{it.pid}/task")
             tids = [int(t.name) for t in before.iterdir() if int(t.name) != it.pid]
+            time.sleep(0.05)  # so that their calls last
             (group.parent / "cgroup.procs").write_text(str(it.pid))
             it.do("wake 5", "calls 3")
     assert len(tids) == 5
