@@ -307,7 +307,8 @@ def test_losses_are_shaded_where_they_happened(drawn: Drawn) -> None:
 def test_every_place_of_a_loss_is_known_to_a_chart_or_concerns_none() -> None:
     of_files = {"open", "file_op", "socket", "syscall", "peer", "rename", "syscall_inflight", "cgroup", "on_open",
                 "on_file_op", "on_socket", "on_message", "on_sock_send", "on_sock_recv", "on_rename",
-                "on_cgroup_mkdir", "on_cgroup_move", "process_io", "threads of process_io", "signal", "on_signal"}  # fmt: skip
+                "on_cgroup_mkdir", "on_cgroup_move", "process_io", "threads of process_io", "signal",
+                "on_signal"}  # fmt: skip
     known = {place.removesuffix(" of others") for _, place in csource.losses().values()}
     only_texts = {place for cause, place in csource.losses().values() if cause == "unreadable"}
     places = known | {p.program for p in (*program.PROBES, *program.HOOKS.values())}
