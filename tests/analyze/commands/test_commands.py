@@ -310,7 +310,7 @@ def test_the_reference_names_every_column(monkeypatch: pytest.MonkeyPatch, capsy
         _, out, _ = in_process(monkeypatch, capsys, "schema", "--format", form)
         assert all(c.name in out for k in KINDS for c in k.cols)
     _, out, _ = in_process(monkeypatch, capsys, "schema", "exec")
-    assert out.startswith("exec (view execs; one row an event)")
+    assert out.startswith("exec (view execs; one row per event)")
     _, out, _ = in_process(monkeypatch, capsys, "report", "--list", "--format", "json")
     assert [r["report"] for r in json.loads(out)] == [r.name for r in reports()]
 
