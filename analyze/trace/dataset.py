@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import itertools
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ import pyarrow as pa
 
 from sysmon.analyze.trace.source import Held, Source, inspect, recording_of
 from sysmon.bpf.trace_file import schema
-from sysmon.bpf.trace_file.metadata import Loss, Recording
+from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.bpf.trace_file.rotated import joined
 from sysmon.errors import BadRequest, NotATrace
 from sysmon.safe_text import one_line
 
@@ -70,10 +70,11 @@ def find(what: str | os.PathLike[str] | pa.Table) -> Dataset:
     if isinstance(what, pa.Table):
         return _in_memory(what)
     path = Path(what)
-    if os.path.lexists(path) or not any(c in str(path) for c in PATTERN) or not glob.glob(str(path)):
-        source = inspect(path)
-        return Dataset(source.path, source.recording, (source,))
-    return _of_files(path)
+    is_pattern = any(c in str(path) for c in PATTERN) and not os.path.lexists(path)
+    if is_pattern and (paths := sorted(glob.glob(str(path)))):
+        return _of_files(path, paths)
+    source = inspect(path)
+    return Dataset(source.path, source.recording, (source,))
 
 
 def _in_memory(table: pa.Table) -> Dataset:
@@ -83,17 +84,16 @@ def _in_memory(table: pa.Table) -> Dataset:
     return Dataset(Path(IN_MEMORY), recording_of(IN_MEMORY, metadata[schema.METADATA_KEY]), table=table)
 
 
-def _of_files(pattern: Path) -> Dataset:
-    shown = one_line(str(pattern))
-    paths = sorted(glob.glob(str(pattern)))
+def _of_files(pattern: Path, paths: Sequence[str]) -> Dataset:
     if len(paths) > MOST_FILES:
+        shown = one_line(str(pattern))
         raise BadRequest(f"{shown}: {len(paths)} files are more than can be read together; name at most {MOST_FILES}")
     files: list[Source] = []
     try:
         files += map(inspect, paths)
         files.sort(key=lambda file: file.recording.get("file", 1))
         _check(files)
-        return Dataset(pattern, joined([file.recording for file in files]), tuple(files))
+        return Dataset(pattern, _whole([file.recording for file in files]), tuple(files))
     except BaseException:
         for file in files:
             file.discard()
@@ -121,21 +121,7 @@ def _identity(recording: Recording) -> tuple[object, ...]:
     )
 
 
-def joined(parts: Sequence[Recording]) -> Recording:
+def _whole(parts: Sequence[Recording]) -> Recording:
     """What one file of them all would say."""
-    if len(parts) == 1:
-        return parts[0]
-    rows: Counter[str] = Counter()
-    losses: Counter[tuple[str, str]] = Counter()
-    unmeasured: dict[str, str] = {}
-    for part in parts:
-        rows.update(part["rows"])
-        losses.update({(loss["cause"], loss["place"]): loss["lost"] for loss in part["losses"]})
-        unmeasured |= part["unmeasured"]
-    whole = parts[-1].copy()
-    whole["started_ns"] = parts[0]["started_ns"]
-    whole["file"] = parts[0].get("file", 1)
-    whole["rows"] = dict(rows)
-    whole["losses"] = [Loss(cause=cause, place=place, lost=lost) for (cause, place), lost in losses.items()]
-    whole["unmeasured"] = unmeasured
-    return whole
+    unmeasured = {column: why for part in parts for column, why in part["unmeasured"].items()}
+    return {**joined(parts), "file": parts[0].get("file", 1), "unmeasured": unmeasured}

@@ -1,12 +1,15 @@
-"""How the files of one recording that goes on in another file now and then are called."""
+"""The files of one recording that goes on in another file now and then: their names, and what they say together."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from sysmon.bpf.trace_file import partial
 from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.metadata import Loss, Recording
 
 
 def numbered(path: Path, number: int) -> Path:
@@ -39,3 +42,14 @@ def cut_off_in(parent: Directory, path: Path) -> list[str]:
 
 def _names(path: Path) -> re.Pattern[str]:
     return re.compile(re.escape(path.stem) + r"-\d{6,}" + re.escape(path.suffix))
+
+
+def joined(parts: Sequence[Recording]) -> Recording:
+    """What files that follow each other say of themselves, summed up: else it is what the last says."""
+    rows: Counter[str] = Counter()
+    losses: Counter[tuple[str, str]] = Counter()
+    for part in parts:
+        rows.update(part["rows"])
+        losses.update({(loss["cause"], loss["place"]): loss["lost"] for loss in part["losses"]})
+    lost = [Loss(cause=cause, place=place, lost=n) for (cause, place), n in losses.items()]
+    return {**parts[-1], "started_ns": parts[0]["started_ns"], "rows": dict(rows), "losses": lost}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,8 +18,8 @@ from typing import Any, cast
 import pyarrow as pa
 
 from sysmon.bpf.kind import Kind
-from sysmon.bpf.trace_file.metadata import ROTATED, Loss, Recording
-from sysmon.bpf.trace_file.rotated import numbered, present_in
+from sysmon.bpf.trace_file.metadata import ROTATED, Recording
+from sysmon.bpf.trace_file.rotated import joined, numbered, present_in
 from sysmon.bpf.trace_file.writer import TraceWriter, held, telling
 from sysmon.errors import CannotWrite
 from sysmon.recorder import durations
@@ -172,7 +171,7 @@ class RotatingWriter:
             self._removed += 1
 
     def _note(self, recording: Recording) -> None:
-        self._over = _both(self._over, recording) if self._over else recording
+        self._over = joined([self._over, recording]) if self._over else recording
 
     def finish(self, recording: Recording) -> Recording:
         """Finishes the last file. Returns what all files say of themselves, summed up."""
@@ -195,13 +194,3 @@ class RotatingWriter:
         self._file.abandon()
         with contextlib.suppress(ChildProcessError):
             self._is_finished(0)
-
-
-def _both(before: Recording, after: Recording) -> Recording:
-    """What the files up to one and the one after it say of themselves, summed up."""
-    rows = {kind: n + before["rows"].get(kind, 0) for kind, n in after["rows"].items()}
-    losses: Counter[tuple[str, str]] = Counter()
-    for loss in (*before["losses"], *after["losses"]):
-        losses[loss["cause"], loss["place"]] += loss["lost"]
-    lost = [Loss(cause=cause, place=place, lost=n) for (cause, place), n in losses.items()]
-    return {**after, "started_ns": before["started_ns"], "rows": rows, "losses": lost}
