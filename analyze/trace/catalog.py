@@ -121,24 +121,26 @@ class Catalog:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def forget(self, kept: str = "window") -> None:
-        """Drops what is kept of the window: it has been moved."""
-        dropped = [self._entries[name] for name in self._kept if self._entries[name].kept == kept]
-        self._run(f"DROP VIEW {e.sql_name}; DROP TABLE kept.{name_sql(e.name)}" for e in dropped)
-        names = {entry.name for entry in dropped}
-        self._made -= names
-        self._kept -= names
+    def forget(self, kept: str) -> None:
+        """Drops what is kept of the window, if that has been moved, or of the recording."""
+        self._drop([self._entries[name] for name in self._kept if self._entries[name].kept == kept])
 
-    def exchange(self, entries: Iterable[Entry]) -> None:
-        """Puts these in place of those of the same names."""
-        entries = [entry for entry in entries if self._entries.get(entry.name) != entry]
-        made = [self._entries[entry.name] for entry in entries if entry.name in self._made]
-        self._run(f"DROP VIEW {entry.sql_name}" for entry in made)
-        self._run(f"DROP TABLE kept.{name_sql(entry.name)}" for entry in made if entry.name in self._kept)
+    def exchange(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Puts these in place of those of the same names, which are returned."""
+        others = [entry for entry in entries if self._entries.get(entry.name) != entry]
+        replaced = [self._entries[entry.name] for entry in others if entry.name in self._entries]
+        self._drop([entry for entry in replaced if entry.name in self._made])
+        self._entries.update((entry.name, entry) for entry in others)
+        return replaced
+
+    def _drop(self, made: list[Entry]) -> None:
+        views = [f"DROP VIEW {entry.sql_name}" for entry in made]
+        tables = [f"DROP TABLE kept.{name_sql(entry.name)}" for entry in made if entry.name in self._kept]
+        if made:
+            self._run([*views, *tables])
         names = {entry.name for entry in made}
         self._made -= names
         self._kept -= names
-        self._entries.update((entry.name, entry) for entry in entries)
 
     def named_in(self, query: str) -> set[str]:
         """What a query of sysmon's own names of the catalogue, as DuckDB's parser has it."""

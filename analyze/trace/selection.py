@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
 from sysmon.analyze.trace import views
-from sysmon.analyze.trace.times import instant_ns
+from sysmon.analyze.trace.times import instant_ns, iso
 from sysmon.errors import BadRequest
 from sysmon.safe_text import one_line
 
@@ -45,6 +45,11 @@ class Selection:
         asked += [("--comm", comm) for comm in self.comms]
         asked += [("--cgroup", cgroup) for cgroup in self.cgroups]
         return [*(word for pair in asked for word in pair), *self.window_words]
+
+    def moved(self, since_ns: int | None, until_ns: int | None) -> Selection:
+        """The same of another window [UTC ns since 1970]."""
+        since, until = (None if ns is None else iso(ns) for ns in (since_ns, until_ns))
+        return replace(self, since=since, until=until)
 
     def window_ns(self, started_ns: int) -> tuple[int | None, int | None]:
         """First instant in the window, and first after it [ns since 1970]. Raises BadRequest if it is empty."""

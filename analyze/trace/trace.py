@@ -24,7 +24,6 @@ from sysmon.analyze.trace.sqlfile import View
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.metadata import Recording
-from sysmon.errors import BadRequest
 from sysmon.safe_text import one_line
 
 ALL_ROWS = """
@@ -63,7 +62,7 @@ class Trace:
         self._parts: dict[tuple[int, ...], Self] = {}
         self._documented = False
         try:
-            self.since_ns, self.until_ns = self.selection.window_ns(self.metadata["started_ns"])
+            self.selection.window_ns(self.metadata["started_ns"])  # before anything is made for a window that is empty
             self._database = Database()
         except BaseException:
             self.source.discard()
@@ -86,8 +85,8 @@ class Trace:
         stored = views.file_query(schema.all_columns(), sandbox.present(self._database, of, self._shown), of)
         entries = (Entry("unfiltered.stored", (), stored), *views.all_of_a_trace(), *map(Entry.of, shared_by()))
         self._catalog = Catalog(connection, entries)
-        variables.of_recording(connection, self.metadata, self.selection.window_words)
-        self._move(self.since_ns, self.until_ns)
+        variables.of_recording(connection, self.metadata)
+        self._set_window(self.selection)
         self._choose()
         connection.execute("SET lock_configuration = true")
 
@@ -114,19 +113,20 @@ class Trace:
         What was computed of the window before is computed again when it is next asked for; relations that were not read
         yet are of the new window. Raises BadRequest if it is empty.
         """
-        if since_ns is not None and until_ns is not None and until_ns <= since_ns:
-            raise BadRequest("the window is empty: its end is not after its beginning")
+        selection = self.selection.moved(since_ns, until_ns)
+        selection.window_ns(self.metadata["started_ns"])
         for part in self._parts.values():
             part.close()
         self._parts.clear()
         with self.reading():
             self._catalog.forget("window")
-            self._move(since_ns, until_ns)
+            self._set_window(selection)
 
-    def _move(self, since_ns: int | None, until_ns: int | None) -> None:
-        self.since_ns, self.until_ns = since_ns, until_ns
-        variables.instants(self._database.connection, since=since_ns, until=until_ns)
-        self._catalog.exchange([views.callers_here(cut=since_ns is not None or until_ns is not None)])
+    def _set_window(self, selection: Selection) -> None:
+        self.selection = selection
+        self.since_ns, self.until_ns = selection.window_ns(self.metadata["started_ns"])
+        variables.of_window(self._database.connection, selection.window_words, self.since_ns, self.until_ns)
+        self._catalog.exchange([views.callers_here(cut=self.since_ns is not None or self.until_ns is not None)])
 
     def _choose(self) -> None:
         if self.selection.of_some:
@@ -190,14 +190,13 @@ class Trace:
         if total <= limit:
             return rows, 0
         run("SET VARIABLE first_rows = $1", [limit])
-        all_rows = next(view for view in shared_by() if view.full_name == exchanged)
+        all_rows = self._catalog.exchange([Entry.of(few(exchanged))])
         try:
             with self.reading():
-                self._catalog.exchange([Entry.of(few(exchanged))])
                 self._catalog.require([exchanged])
                 kept = rows.limit(limit).to_arrow_table()
         finally:
-            self._catalog.exchange([Entry.of(all_rows)])
+            self._catalog.exchange(all_rows)
         return self._database.connection.from_arrow(kept), total - limit
 
     def own(self, query: str, values: dict[str, object] | None = None) -> duckdb.DuckDBPyRelation:

@@ -10,8 +10,8 @@ import duckdb
 from sysmon.bpf.trace_file.metadata import Recording
 
 
-def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording, window_words: Iterable[str]) -> None:
-    """Sets those that stay as they are. `window_words`: what a command line has to ask for the same window."""
+def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None:
+    """Sets those that stay as they are."""
     everyone = not any(info[name] for name in ("pids", "comms", "uids", "cgroup", "command"))
     full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
     values = {
@@ -21,7 +21,6 @@ def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording, window_
         "recorder_start": info["recorder_start"],
         "mount_namespace": info.get("mount_namespace"),
         "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
-        "window_options": "".join(f" {word}" for word in map(shlex.quote, window_words)),
         "of_some": not everyone,
         "command_status": info["command_status"],
         "stopped_by_signal": info["stopped_by"] == "signal",
@@ -29,10 +28,18 @@ def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording, window_
     }
     for name, value in values.items():
         connection.execute(f"SET VARIABLE {name} = $1", [value])
-    instants(connection, started=info["started_ns"], ended=info["ended_ns"])
+    _set_instants(connection, started=info["started_ns"], ended=info["ended_ns"])
 
 
-def instants(connection: duckdb.DuckDBPyConnection, **ns: int | None) -> None:
+def of_window(
+    connection: duckdb.DuckDBPyConnection, words: Iterable[str], since_ns: int | None, until_ns: int | None
+) -> None:
+    """Sets those that the window moves. `words`: what a command line has to ask for it."""
+    connection.execute("SET VARIABLE window_options = $1", ["".join(f" {word}" for word in map(shlex.quote, words))])
+    _set_instants(connection, since=since_ns, until=until_ns)
+
+
+def _set_instants(connection: duckdb.DuckDBPyConnection, **ns: int | None) -> None:
     """Sets variables to instants, given as UTC ns since 1970, or to NULL."""
     for name, value in ns.items():
         connection.execute(

@@ -147,6 +147,22 @@ def test_the_processes_that_were_chosen_stay_chosen_when_the_window_moves() -> N
         assert {row[0] for row in trace.report("cpu").fetchall()} == {pid}
 
 
+def test_what_is_opened_or_told_of_a_trace_goes_by_the_window_that_it_has_now() -> None:
+    """A part of some processes, the words that ask for it, and what findings say to type."""
+    with sysmon.open(SAMPLES / "database.parquet", since="1") as trace:
+        ((pid,),) = trace.sql("SELECT pid FROM processes ORDER BY cpu_ns DESC LIMIT 1").fetchall()
+        start = trace.metadata["started_ns"]
+        trace.move(start + 2 * 10**9, start + 6 * 10**9)
+        with sysmon.open(SAMPLES / "database.parquet", since="2", until="6") as fresh:
+            assert trace.report("cpu", pid=pid).fetchall() == fresh.report("cpu", pid=pid).fetchall()
+        words = trace.options
+        assert words[::2] == ["--since", "--until"]
+        with sysmon.open(SAMPLES / "database.parquet", since=words[1], until=words[3]) as again:
+            assert (again.since_ns, again.until_ns) == (trace.since_ns, trace.until_ns)
+        ((said,),) = trace.own("SELECT getvariable('window_options')").fetchall()
+        assert said == f" --since {words[1]} --until {words[3]}"
+
+
 def test_a_table_that_there_is_not_is_told_soon() -> None:
     """Without making all views there are, as that takes seconds."""
     with sysmon.open(SAMPLES / "web.parquet") as trace:
