@@ -158,7 +158,6 @@ MAKES_FILES = {"mkstemp", "mkdtemp", "NamedTemporaryFile", "write_text", "write_
 MAY_MAKE_FILES = {
     ROOT / "bpf" / "trace_file" / "directory.py",  # where all others have them made
     ROOT / "recorder" / "own" / "isolation.py",  # writes to a memfd
-    ROOT / "recorder" / "load" / "editor.py",  # what an editor needs, into a checkout
 }
 
 

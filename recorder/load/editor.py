@@ -13,11 +13,15 @@ from pathlib import Path
 
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.programs import csource
+from sysmon.bpf.trace_file import atomic
 from sysmon.recorder.load import program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.syscall_names import SyscallNames
 
-ROOT = program.BPF_DIR.parent
+PROGRAMS = program.BPF_DIR.resolve()
+"""Where an editor opens them: in a checkout, and not through the package's links."""
+
+ROOT = PROGRAMS.parents[1]
 FOLDER = ".clangd"
 COMMAND = ("clang", "-xc", "-fsyntax-only", "-Wno-undefined-internal")  # what a later file defines
 
@@ -30,17 +34,22 @@ def prepare(root: Path) -> list[list[str]]:
     plan = program.plan(Btf.of_kernel(), SyscallNames(platform.machine()), kinds)
     functions = csource.functions(plan.sizes)
     before = (program.BPF_DIR / program.FILES[0]).read_text() + functions
-    (folder / "declarations.h").write_text(plan.text[: plan.text.index(before)])
-    (folder / "functions.h").write_text(functions)
+    _write(folder / "declarations.h", plan.text[: plan.text.index(before)])
+    _write(folder / "functions.h", functions)
     includes, commands = [program.STUB_DIR / "editor.h", folder / "declarations.h"], []
     for name in program.FILES:
-        header, path = folder / f"before-{name}.h", program.BPF_DIR / name
-        header.write_text("#pragma once\n" + "".join(f'#include "{file}"\n' for file in includes))
+        header, path = folder / f"before-{name}.h", PROGRAMS / name
+        _write(header, "#pragma once\n" + "".join(f'#include "{file}"\n' for file in includes))
         commands.append([*COMMAND, "-include", str(header), str(path)])
         includes += [path, folder / "functions.h"] if len(commands) == 1 else [path]
     entries = [{"directory": str(root), "file": command[-1], "arguments": command} for command in commands]
-    (root / "compile_commands.json").write_text(json.dumps(entries, indent=1) + "\n")
+    _write(root / "compile_commands.json", json.dumps(entries, indent=1) + "\n")
     return commands
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic.new_file(path, force=True) as file:
+        file.write(text.encode())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ def test_an_editor_finds_no_fault_in_any_file(tmp_path: Path) -> None:
         pytest.skip(f"none of {COMPILERS} is installed")
     commands = editor.prepare(tmp_path)
     assert [Path(command[-1]).name for command in commands] == list(program.FILES)
+    assert all(Path(command[-1]) == Path(command[-1]).resolve() for command in commands), "as an editor opens them"
     for _name, *arguments in commands:
         done = subprocess.run([compiler, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_what_is_written_for_an_editor_lies_at_the_top_of_the_checkout() -> None:
+    assert (editor.ROOT / "pyproject.toml").exists()
