@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,8 +100,7 @@ def test_a_filter_takes_those_that_it_sends_and_gets(tmp_path: Path) -> None:
     assert r.rows("SELECT pid, count(*) FROM signals GROUP BY pid") == [(receiver.pid, 3)]
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_strace_says_the_same(tmp_path: Path) -> None:
+def test_strace_says_the_same(tmp_path: Path, strace: str) -> None:
     code = (
         "import os, signal\n"
         "signal.signal(signal.SIGUSR1, lambda *_: None)\n"
@@ -111,8 +109,8 @@ def test_strace_says_the_same(tmp_path: Path) -> None:
         " os.wait()\n"
     )
     said = tmp_path / "strace"
-    strace = ["strace", "-f", "-e", "trace=none", "-o", str(said), sys.executable, "-I", "-S", "-c", code]
-    r = record_command(tmp_path / "t.parquet", *strace)
+    traced = [strace, "-f", "-e", "trace=none", "-o", str(said), sys.executable, "-I", "-S", "-c", code]
+    r = record_command(tmp_path / "t.parquet", *traced)
     found = re.findall(r"--- (SIGUSR1|SIGCHLD) \{si_signo=\w+, si_code=(\w+), si_pid=(\d+)", said.read_text())
     sent = {int(pid) for name, of, pid in found if name == "SIGUSR1" and of == "SI_USER"}
     assert len(sent) == 17

@@ -1,7 +1,5 @@
 """How a machine and a boot are told from others."""
 
-import subprocess
-import uuid
 from pathlib import Path
 
 import pytest
@@ -17,16 +15,8 @@ def with_id(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> str | N
 
 def test_the_id_of_a_machine_is_made_as_systemd_makes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """HMAC-SHA256 of the application's id under the machine's, as a UUID of version 4: worked out with openssl."""
-    own = "0123456789abcdef0123456789abcdef"
-    command = ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{own}"]
-    try:
-        done = subprocess.run(command, input=host.APPLICATION.bytes, capture_output=True, check=True)
-    except FileNotFoundError:
-        pytest.skip("needs openssl")
-    raw = bytearray.fromhex(done.stdout.split()[-1].decode())[:16]
-    raw[6] = raw[6] & 0x0F | 0x40
-    raw[8] = raw[8] & 0x3F | 0x80
-    assert with_id(monkeypatch, tmp_path, own + "\n") == str(uuid.UUID(bytes=bytes(raw)))
+    made = with_id(monkeypatch, tmp_path, "0123456789abcdef0123456789abcdef\n")
+    assert made == "466ee0cc-40bc-49d9-9f0e-4fd0c6a5b721"
 
 
 def test_the_id_itself_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
