@@ -216,17 +216,16 @@ INLINE u64 bytes_moved(struct shape *shape, void *regs, s64 result)
 	return room < result ? room : result;
 }
 
-// The struct file of a descriptor of this process.
-INLINE void *file_of(void *task, u32 fd)
+// The struct file of a descriptor of the process that runs now. NULL: there is none.
+INLINE void *own_file(u32 fd)
 {
 	void *files = NULL, *table = NULL, *slots = NULL, *file = NULL;
 	u32 slots_max = 0;
-	KREAD(files, task, task_struct, files);
-	KREAD(table, files, files_struct, fdt);
-	KREAD(slots_max, table, fdtable, max_fds);
-	if (fd >= slots_max)
-		return NULL;
-	KREAD(slots, table, fdtable, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), slots + (u64)fd * sizeof(file));
+	TREAD(files, CURRENT_TASK(), task_struct, files);
+	TREAD(table, files, files_struct, fdt);
+	TREAD(slots_max, table, fdtable, max_fds);
+	TREAD(slots, table, fdtable, fd);
+	if (fd < slots_max)
+		bpf_probe_read_kernel(&file, sizeof(file), (void *)slots + (u64)fd * sizeof(file));
 	return file;
 }

@@ -15,7 +15,7 @@
 #define NO_WORD (~0ULL)
 
 // A path and the directory that it starts from. Returns 0 if it does not fit.
-INLINE int read_path(struct buffers *b, void *task, s32 dirfd, void *path, int follow, s64 result, int last)
+INLINE int read_path(struct buffers *b, s32 dirfd, void *path, int follow, s64 result, int last)
 {
 	struct place at = {};
 	char first = 0;
@@ -29,7 +29,7 @@ INLINE int read_path(struct buffers *b, void *task, s32 dirfd, void *path, int f
 		if (first == '/')
 			*b->origin = ABSOLUTE;
 	} else if (first != '/' || follow != RESOLVE_IN_ROOT) {
-		u8 origin = find_start(&at, task, dirfd, first == '/');
+		u8 origin = find_start(&at, dirfd, first == '/');
 		u64 from = origin;
 		FORGET(from, (u64)at.dentry);
 		if (origin != UNRESOLVED && !read_directory(b, &at, from, last))
@@ -51,7 +51,7 @@ INLINE int read_path(struct buffers *b, void *task, s32 dirfd, void *path, int f
 struct open_call {
 	struct returned call;
 	struct who who;
-	void *task, *path;
+	void *path;
 	u64 flags;
 	s64 result;
 	s32 dirfd;
@@ -90,7 +90,7 @@ INLINE void read_opened(struct open_0 *e, struct open_call *o)
 {
 	struct identity id = {};
 	void *file = NULL, *inode = NULL;
-	if (o->result >= 0 && (file = file_of(o->task, o->result))) {
+	if (o->result >= 0 && (file = own_file(o->result))) {
 		KREAD(inode, file, file, f_inode);
 		identify_inode(&id, inode);
 	}
@@ -103,7 +103,7 @@ INLINE void read_opened(struct open_0 *e, struct open_call *o)
 #define FILL_OPEN(e, o, longest, last) fill_open((void *)e, o, BUFFERS(e, longest, ), last)
 INLINE int fill_open(struct open_0 *e, struct open_call *o, struct buffers b, int last)
 {
-	if (!read_path(&b, o->task, o->dirfd, o->path, o->follow, o->result, last))
+	if (!read_path(&b, o->dirfd, o->path, o->follow, o->result, last))
 		return 0;
 	e->ts = o->call.ts;
 	e->start = o->who.start;
@@ -132,7 +132,6 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	if (!c || !cpu || !shape || STEPPED_DOWN(open))
 		return 0;
 	identify(c, cpu, o.call.caller, &o.who);  // the call is recorded, whatever conditions its process meets by now
-	o.task = (void *)bpf_get_current_task();
 	o.dirfd = shape->fd ? (s32)argument(regs, shape->fd) : AT_FDCWD;
 	o.path = (void *)argument(regs, shape->path);
 	read_flags(&o, regs, shape);
@@ -156,7 +155,7 @@ struct file_call {
 	struct returned call;
 	struct who who;
 	struct shape *shape;
-	void *task, *regs;
+	void *regs;
 	s64 result;
 };
 
@@ -187,14 +186,14 @@ INLINE int first_path(struct file_op_0 *e, struct file_call *f, struct buffers b
 {
 	void *path = (void *)argument(f->regs, f->shape->path);
 	if (!f->shape->path)
-		return read_fd(&b, f->task, e->dirfd, last);
-	return read_path(&b, f->task, e->dirfd, path, f->shape->form != FORM_TARGET, f->result, last);
+		return read_fd(&b, e->dirfd, last);
+	return read_path(&b, e->dirfd, path, f->shape->form != FORM_TARGET, f->result, last);
 }
 
 INLINE int second_path(struct file_op_0 *e, struct file_call *f, struct buffers b, int last)
 {
 	void *path = (void *)argument(f->regs, f->shape->path2);
-	return read_path(&b, f->task, e->dirfd2, path, 1, f->result, last);
+	return read_path(&b, e->dirfd2, path, 1, f->result, last);
 }
 
 // The smallest record has no room for a second path.
@@ -221,7 +220,6 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 	if (!c || !cpu || !f.shape || STEPPED_DOWN(file_op))
 		return 0;
 	identify(c, cpu, f.call.caller, &f.who);
-	f.task = (void *)bpf_get_current_task();
 
 	if ((f.shape->path2 || !MADE(file_op_0, wakeup_after(&f.call, SELDOM), FILL_FILE_OP, &f, SMALL_NAME, 1, 0)) &&
 	    !MADE(file_op_1, wakeup_after(&f.call, OFTEN), FILL_FILE_OP, &f, NAME_SIZE, 2, 0) &&

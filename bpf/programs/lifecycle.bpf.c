@@ -183,7 +183,7 @@ INLINE int read_places(struct buffers *b, struct buffers *executable, struct exe
 		place_of(&at, x->file);  // its descriptor may be closed by now
 		origin = FROM_FD;
 	} else {
-		origin = find_start(&at, x->task, x->fd >= 0 ? x->fd : AT_FDCWD, first == '/' && x->fd < 0);
+		origin = find_start(&at, x->fd >= 0 ? x->fd : AT_FDCWD, first == '/' && x->fd < 0);
 		if (x->fd >= 0 && !x->after && origin == FROM_DIRFD)
 			origin = FROM_FD;
 	}

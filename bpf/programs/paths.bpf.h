@@ -372,7 +372,7 @@ INLINE void no_path(struct buffers *b, u8 origin)
 }
 
 // Where a path starts; UNRESOLVED: not known.
-INLINE u8 find_start(struct place *at, void *task, s32 dirfd, int absolute)
+INLINE u8 find_start(struct place *at, s32 dirfd, int absolute)
 {
 	if (absolute) {
 		root_of(at);
@@ -382,7 +382,7 @@ INLINE u8 find_start(struct place *at, void *task, s32 dirfd, int absolute)
 		cwd_of(at);
 		return FROM_CWD;
 	}
-	void *directory = file_of(task, dirfd);
+	void *directory = own_file(dirfd);
 	if (!directory)
 		return UNRESOLVED;
 	place_of(at, directory);
@@ -400,11 +400,11 @@ INLINE int read_directory(struct buffers *b, struct place *at, u8 origin, int la
 }
 
 // What a descriptor is open on. Returns 0 if it does not fit.
-INLINE int read_fd(struct buffers *b, void *task, s32 fd, int last)
+INLINE int read_fd(struct buffers *b, s32 fd, int last)
 {
 	struct place at = {};
 	no_path(b, UNRESOLVED);
-	void *file = file_of(task, fd);
+	void *file = own_file(fd);
 	if (!file)
 		return 1;
 	place_of(&at, file);

@@ -144,20 +144,6 @@ INLINE void unix_address(void *sk, u8 *to, u32 *length)
 }
 #endif
 
-// As file_of(), but with fewer helpers.
-INLINE void *own_file(u32 fd)
-{
-	void *files = NULL, *table = NULL, *slots = NULL, *file = NULL;
-	u32 slots_max = 0;
-	TREAD(files, CURRENT_TASK(), task_struct, files);
-	TREAD(table, files, files_struct, fdt);
-	TREAD(slots_max, table, fdtable, max_fds);
-	TREAD(slots, table, fdtable, fd);
-	if (fd < slots_max)
-		bpf_probe_read_kernel(&file, sizeof(file), (void *)slots + (u64)fd * sizeof(file));
-	return file;
-}
-
 // The struct sock behind a descriptor; NULL if that is no socket. `is_one`: no other would have let the call succeed.
 INLINE void *socket_at(s32 fd, int is_one)
 {
@@ -206,7 +192,7 @@ INLINE void read_socket(struct socket *e, s32 fd)
 // The unix socket that the call is about: the one connected to, or the descriptor's own. Has it a path, `at` is there.
 INLINE int find_unix_path(struct place *at, struct shape *shape, s32 fd)
 {
-	void *file = fd < 0 ? NULL : file_of((void *)bpf_get_current_task(), fd);
+	void *file = fd < 0 ? NULL : own_file(fd);
 	void *inode = NULL, *socket = NULL, *sk = NULL, *peer = NULL;
 	u16 mode = 0, family = 0;
 	if (!file)
