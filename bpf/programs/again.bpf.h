@@ -2,18 +2,18 @@
 // A second copy of each program that may be preempted, for the events that the kernel kept from the first.
 //
 // The kernel runs a program once at a time on a CPU (__bpf_trace_run(), kernel/trace/bpf_trace.c). While a thread is
-// preempted in a program, it skips the program for every other thread on that CPU, and counts that (recursion_misses).
-// So on_X_again is attached to the tracepoint of on_X, and after it: probes of one priority run in the order in which
-// they were attached (func_add(), kernel/tracepoint.c). Where on_X runs, it leaves a mark, which on_X_again takes away;
-// where on_X_again finds none, it does the work and counts it as recovered. An event is lost if both were skipped, so
-// what was lost is what on_X missed less what was recovered.
+// preempted in a program, the kernel skips the program for every other thread on that CPU and counts this
+// (recursion_misses). So on_X_again is attached to the same tracepoint as on_X, after it: probes of equal priority run
+// in the order in which they were attached (func_add(), kernel/tracepoint.c). When on_X runs, it sets a mark, which
+// on_X_again clears; if on_X_again finds no mark, it does the work and counts it as recovered. An event is lost if both
+// were skipped, so lost = misses of on_X - recovered.
 //
-// The mark is of one thread and one program and stands in cpu_state, as a thread runs both programs of a tracepoint one
-// after the other. It is left first of all: a program may end in a tail call. If the thread is switched out before the
-// copy has run, and maybe goes on elsewhere, on_sched_switch has put the mark into a hash. A copy that was skipped leaves
-// a mark behind, for which at most one later event of that thread and program is not recovered, and counts as lost. A
-// mark that finds no room in the hash would make an event appear twice: from then on no copy does any work, and what is
-// skipped is lost and counted.
+// A mark belongs to one thread and one program, and is kept in cpu_state, as a thread runs both programs of a
+// tracepoint one after the other. It is set before anything else, because a program may end in a tail call. If the
+// thread is switched out before the copy has run, on_sched_switch moves the mark to a hash, as the thread may continue
+// on another CPU. A skipped copy leaves its mark behind; then at most one later event of that thread and program is not
+// recovered, and counts as lost. A mark that did not fit into the hash would make an event appear twice, so from then
+// on copies do nothing, and skipped events are lost and counted.
 
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 BPF_HASH(marks, u32, u32, MARK_ENTRIES);  // by thread: the program that ran
@@ -28,7 +28,7 @@ INLINE void leave_mark(u32 copy)
 		cpu->mark = MARK(bpf_get_current_pid_tgid(), copy);
 }
 
-// A thread leaves its CPU: a mark of it goes with it.
+// A thread leaves its CPU: its mark goes with it.
 INLINE void keep_mark(struct cpu_state *cpu)
 {
 	u64 mark = cpu->mark;
@@ -37,12 +37,12 @@ INLINE void keep_mark(struct cpu_state *cpu)
 	if (!mark)
 		return;
 	cpu->mark = 0;
-	// Another's is from before on_sched_switch was attached.
+	// Another thread's mark is from before on_sched_switch was attached.
 	if (tid == (u32)bpf_get_current_pid_tgid() && marks.update(&tid, &copy))
 		marks_lost.update(&zero, &one);
 }
 
-// Whether the program was skipped for the event whose copy runs now.
+// Whether the program was skipped for the current event.
 INLINE int was_skipped(u32 copy)
 {
 	struct cpu_state *cpu = this_cpu();
@@ -73,7 +73,7 @@ INLINE int was_skipped(u32 copy)
 
 #define LEAVE_MARK(what) leave_mark(COPY_##what)
 
-// The copy of a program. These stand at the end of the text: bcc takes of one macro but one program.
+// Defines the copy of a program. Copies stand at the end of the text, as bcc takes one program per macro call.
 #define AGAIN(what)                                                                                                    \
 	int on_##what##_again(struct bpf_raw_tracepoint_args *ctx)                                                     \
 	{                                                                                                              \
@@ -85,7 +85,7 @@ INLINE int was_skipped(u32 copy)
 #define LEAVE_MARK(what)
 #endif
 
-// Begins the program of a raw tracepoint that has a copy where programs are preemptible.
+// Begins a raw tracepoint program that has a copy where programs are preemptible.
 #define PROGRAM(what)                                                                                                  \
 	int on_##what(struct bpf_raw_tracepoint_args *ctx);                                                            \
 	INLINE void record_##what(struct bpf_raw_tracepoint_args *ctx);                                                \

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Calls that become events of their own when they return, and calls that move bytes.
+// Calls that also produce events when they return, and calls that move bytes.
 //
-// What to do with a call stands in a map by its number, which user space fills: that works on every architecture, and
-// what this kernel's table lacks is not there. The programs that make the events are tail calls of on_sys_exit: one
-// that a kernel refuses leaves the others running, and calls of no interest pay for one lookup in an array.
+// A map indexed by call number, filled by user space, says what to do with each call: this works on every architecture,
+// and calls that this kernel does not have are not in it. The programs that make events are tail calls of on_sys_exit:
+// if a kernel refuses one, the others still run, and calls of no interest cost one array lookup.
 
 BPF_ARRAY(shapes, struct shape, SHAPES);
 BPF_PROG_ARRAY(hooks, HOOKS);
 
-// The call that has just returned on this CPU, for the program that makes its event.
+// The call that just returned on this CPU, for the program that makes its event.
 struct returned {
-	u64 caller;  // pid_tgid, 0: taken
+	u64 caller;  // pid_tgid; 0: consumed
 	u64 entered;
 	u64 ts;
 	u64 nr;
-	u64 bytes;    // that it moved
-	u64 counted;  // of its messages, by the program that went on in itself
+	u64 bytes;    // moved by the call
+	u64 counted;  // messages counted so far, by a program that tail-called itself
 	u64 events;   // made on this CPU
 };
 BPF_PERCPU_ARRAY(returned_calls, struct returned, 1);
@@ -26,7 +26,7 @@ INLINE struct shape *shape_of(u64 nr)
 	return shapes.lookup(&key);
 }
 
-// Goes on in the program of that place, and does not come back if there is one. `entered` is 0 if that is not known.
+// Tail-calls the program at that index; returns only if there is none. `entered` is 0 if unknown.
 INLINE void go_on(struct bpf_raw_tracepoint_args *ctx, u32 hook, struct returned call)
 {
 	int zero = 0;
@@ -34,7 +34,7 @@ INLINE void go_on(struct bpf_raw_tracepoint_args *ctx, u32 hook, struct returned
 	if (!r)
 		return;
 	r->caller = bpf_get_current_pid_tgid();
-	COMPILER_BARRIER();  // `caller` first: a call that comes between overwrites it
+	COMPILER_BARRIER();  // `caller` first: a call that comes in between overwrites it
 	r->entered = call.entered;
 	r->ts = call.ts;
 	r->nr = call.nr;
@@ -44,15 +44,15 @@ INLINE void go_on(struct bpf_raw_tracepoint_args *ctx, u32 hook, struct returned
 	hooks.call(ctx, hook);
 }
 
-// The same in the program that makes the call's event.
+// The same, from within the program that makes the call's event.
 INLINE void make_event(struct bpf_raw_tracepoint_args *ctx, struct shape *shape, struct returned call)
 {
 	if (shape && shape->hook)
 		go_on(ctx, shape->hook, call);
 }
 
-// Takes the call over from on_sys_exit; so many events are made of it. If the program was preempted meanwhile, another
-// call may stand there: then this one's latency is not known.
+// Takes the call over from on_sys_exit, to make this many events of it. If the program was preempted in between,
+// another call may be stored there: then this call's latency is unknown.
 INLINE struct returned take_returned(void *regs, u64 events)
 {
 	u64 me = bpf_get_current_pid_tgid();
@@ -76,7 +76,7 @@ INLINE struct returned take_returned(void *regs, u64 events)
 	return taken;
 }
 
-// Every so many events of a CPU the recorder is woken up: a burst fills a ring sooner than it looks by itself.
+// Wakes the recorder once per this many events of a CPU: a burst fills a ring before the recorder looks by itself.
 #define OFTEN 16
 #define SELDOM 512
 
@@ -86,7 +86,7 @@ INLINE u64 wakeup_after(struct returned *call, u32 events)
 }
 
 #define UNKNOWN_NS (~0ULL)
-#define NO_LENGTH 0xffffffff  // of a string or an address that is NULL
+#define NO_LENGTH 0xffffffff  // length of a string or address that is NULL
 
 INLINE u64 latency_of(struct returned *call)
 {
@@ -95,7 +95,7 @@ INLINE u64 latency_of(struct returned *call)
 	return call->ts > call->entered ? call->ts - call->entered : 0;
 }
 
-// An argument of the call that has just returned: its registers still hold them.
+// An argument of the call that just returned: its registers still hold them.
 INLINE u64 argument(void *regs, u8 position)
 {
 	u64 value = 0;
@@ -129,7 +129,7 @@ INLINE u64 argument(void *regs, u8 position)
 #define MSG_ERRQUEUE 0x2000
 #define MSG_FASTOPEN 0x20000000
 
-#define MOST_MESSAGES 1024  // UIO_MAXIOV: the kernel takes no more
+#define MOST_MESSAGES 1024  // UIO_MAXIOV: the kernel takes no more per call
 #define MOST_PIECES 16
 
 // struct user_msghdr, struct iovec and struct mmsghdr (include/linux/socket.h, include/uapi/linux/uio.h).
@@ -148,7 +148,7 @@ struct sent_message {
 	u32 length, unused;
 };
 
-// The room that a message has, or `most` if it has as much or more.
+// The size of a message's buffers, or `most` if they are larger.
 INLINE u64 room_of(void *at, u64 most)
 {
 	struct message message = {};
@@ -166,7 +166,7 @@ INLINE u64 room_of(void *at, u64 most)
 	return most;
 }
 
-// Where the length of the next message of a vector is, and what was added up.
+// Where the length of the vector's next message is, and the sum so far.
 struct lengths {
 	void *at;
 	u64 left, bytes;
@@ -195,8 +195,8 @@ INLINE u64 length_of_messages(void *at, u64 count)
 	return l.bytes;
 }
 
-// How many bytes came in or went out, or from one place to another. What a call only looked at stays where it was, and
-// of a message that was longer than its room, the rest is gone.
+// How many bytes the call received, sent or copied. Peeked bytes do not count: they stay in the queue. Neither does
+// what the buffers of a truncated message had no room for.
 INLINE u64 bytes_moved(struct shape *shape, void *regs, s64 result)
 {
 	if (!shape || !shape->moves_bytes || result <= 0)
@@ -216,7 +216,7 @@ INLINE u64 bytes_moved(struct shape *shape, void *regs, s64 result)
 	return room < result ? room : result;
 }
 
-// The struct file of a descriptor of the process that runs now. NULL: there is none.
+// The struct file behind a descriptor of the current process; NULL if there is none.
 INLINE void *own_file(u32 fd)
 {
 	void *files = NULL, *table = NULL, *slots = NULL, *file = NULL;

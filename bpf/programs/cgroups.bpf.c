@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Which control group a process is in, and the names of those that are made.
+// The cgroup of a process, and the names of new cgroups.
 
-// The cgroup of the unified hierarchy that a thread is in.
+// A thread's cgroup in the unified hierarchy.
 INLINE void *cgroup_of(void *task)
 {
 	void *set = NULL, *cgroup = NULL;
@@ -26,7 +26,7 @@ PROGRAM(cgroup_mkdir)
 	void *made = (void *)ctx->args[0], *path = (void *)ctx->args[1], *root = NULL, *unified = NULL;
 	if (!c)
 		return;
-	// Ids are unique in one hierarchy only.
+	// Ids are unique within one hierarchy only.
 	KREAD(root, made, cgroup, root);
 	KREAD(unified, cgroup_of((void *)bpf_get_current_task()), cgroup, root);
 	if (root != unified)
@@ -44,7 +44,7 @@ PROGRAM(cgroup_mkdir)
 #endif
 }
 
-// A process was moved to another cgroup: it may be one that is asked for, or no longer.
+// A process was moved to another cgroup: it may now match the cgroup filter, or no longer match it.
 PROGRAM(cgroup_move)
 {
 	struct control *c = recording();

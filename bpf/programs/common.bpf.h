@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What every program shares: whether to record, whose row it is, what was lost.
+// What all programs share: whether to record, whose row it is, what was lost.
 
-// clang-format off: it would put spaces around the slash, and the kernel knows this word as it is
+// clang-format off: it would put spaces around the slash, and the kernel needs this licence string exactly
 #define BPF_LICENSE Dual MIT/GPL
 // clang-format on
 
@@ -17,10 +17,10 @@
 // Since Linux 7.0 a program may be preempted between any two of its instructions, though it stays on its CPU ("tracing:
 // Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with SRCU-fast"). Then
 // - other threads add to the same counters meanwhile: ADD is atomic there;
-// - what stood in cpu_state is another thread's, or nobody's: whoever reads or writes more than one member of it looks
-//   before and after whether the CPU has switched threads (`switches_of`, `SWITCHED`);
+// - cpu_state may by now describe another thread, or none: code that reads or writes more than one of its members
+// checks before and after that the CPU has not switched threads (`switches_of`, `SWITCHED`);
 // - the kernel skips the program for other threads on the CPU: see again.bpf.h.
-// on_sched_switch is called with preemption off, and what interrupts a program here (on_snapshot) runs to its end.
+// on_sched_switch runs with preemption off, and what interrupts a program here (on_snapshot) runs to completion.
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 #define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
 #define COMPILER_BARRIER() asm volatile("" ::: "memory")
@@ -31,11 +31,11 @@
 #define SWITCHED(cpu, since) 0
 #endif
 
-// Has the verifier know nothing of a value any more. It goes through all that follows once for each state of a program
-// that it tells from others, and so for each number that a value may be. `unknown`: one that it knows nothing of.
+// Hides a value from the verifier. The verifier follows all later paths once for each program state that it
+// distinguishes, so once for each value that a number may have. `unknown`: a value about which it knows nothing.
 #define FORGET(value, unknown) asm volatile("%0 ^= %1\n\t%0 ^= %1" : "+r"(value) : "r"(unknown))
 
-// Stores a value that the verifier is to know nothing of.
+// Stores a value that the verifier is not to track.
 #define STORE_FORGOTTEN(to, value, unknown)                                                                            \
 	({                                                                                                             \
 		u64 stored = (u64)(value);                                                                             \
@@ -43,12 +43,12 @@
 		(to) = (typeof(to))stored;                                                                             \
 	})
 
-// Calls a function with a context so many times, or until it returns other than 0. The kernel does it (bpf_loop(), since
-// Linux 5.17): then the verifier goes through the function a few times only, until it meets no new state. So what changes
-// from one call to the next has to be forgotten.
+// Calls a function with a context `times` times, or until it returns non-zero. The kernel runs the loop (bpf_loop(),
+// since Linux 5.17), so the verifier follows the function only until it meets no new state. What changes from one
+// iteration to the next therefore has to be hidden from it.
 //
-// CALLBACK makes what the kernel calls. bcc takes it for a program, of which it knows but one argument, and has no place
-// for its address: its number stands there, and compiler.py puts the function behind the program.
+// CALLBACK defines the function. bcc takes it for a program, whose one argument is the context, and has no relocation
+// for its address: a number is put there instead, and compiler.py appends the function to the program.
 #ifdef LOOP_HELPER
 #define CALLBACK(function, type)                                                                                       \
 	int call_##function(void *turn)                                                                                \
@@ -71,22 +71,22 @@
 	for (u32 i = 0; i < (times) && !function(context); i++) {                                                      \
 	}
 
-// The same in a program that also goes on in others.
+// The same in a program that also makes tail calls.
 #ifdef TAIL_CALLS_BESIDE_FUNCTIONS
 #define REPEAT_BESIDE_TAIL_CALLS REPEAT
 #else
 #define REPEAT_BESIDE_TAIL_CALLS REPEAT_HERE
 #endif
 
-// Reads one member of a kernel struct, at this kernel's own offset (from BTF).
+// Reads one member of a kernel struct, at this kernel's offset (from BTF).
 #define KREAD(dst, ptr, type, member)                                                                                  \
 	({                                                                                                             \
 		_Static_assert(sizeof(dst) == SIZE_##type##__##member, #type "." #member);                             \
 		bpf_probe_read_kernel(&(dst), sizeof(dst), (void *)(ptr) + OFFSET_##type##__##member);                 \
 	})
 
-// The thread that runs now, and a member of it or of what it points to. Where the verifier knows what the pointer is of,
-// it lets that be read without a helper: 10 ns less each.
+// The current thread, and a member of it or of what it points to. Where the verifier knows the pointer's type, the
+// member can be read without a helper call, which saves 10 ns.
 #ifdef CURRENT_TASK_BTF
 #define CURRENT_TASK() (((void *(*)(void))CURRENT_TASK_BTF)())
 #define TREAD(dst, ptr, type, member)                                                                                  \
@@ -106,27 +106,27 @@ BPF_ARRAY(controls, struct control, 1);
 struct name {
 	char comm[16];
 };
-BPF_HASH(followed, u32, u8, FOLLOWED_ENTRIES);  // processes that are recorded whatever else they are
+BPF_HASH(followed, u32, u8, FOLLOWED_ENTRIES);  // processes recorded regardless of the other filters
 BPF_HASH(comms, struct name, u8, FILTER_ENTRIES);
 BPF_HASH(uids, u32, u8, FILTER_ENTRIES);
 BPF_CGROUP_ARRAY(cgroups, 1);
 
 BPF_ARRAY(alive, u64, 1);  // processes in `followed`
 
-// What may have made a process meet a condition, or no longer, without that the thread made a system call: another of
-// its threads gave it another name, or somebody moved it to another cgroup. How often that was, and when last.
+// Counts events that may have changed whether a process passes the filters without a system call of its own thread:
+// another of its threads renamed it, or somebody moved it to another cgroup. And the last of them.
 struct change {
 	u64 count;
 	u64 at;   // [ns, CLOCK_BOOTTIME]
-	u64 pid;  // whose
+	u64 pid;  // of which process
 };
 BPF_ARRAY(changes, struct change, 1);
 
 struct tally {
-	u64 lost[LOSSES];  // what each cause lost
-	u64 cells[CELLS];  // entries made in each kind's maps
+	u64 lost[LOSSES];  // lost, by cause
+	u64 cells[CELLS];  // entries created in each kind's maps
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
-	u64 recovered[COPIES];  // times that a program was skipped and its copy ran in its place
+	u64 recovered[COPIES];  // times a program was skipped and its copy ran instead
 #endif
 };
 BPF_PERCPU_ARRAY(tallies, struct tally, 1);
@@ -209,7 +209,7 @@ INLINE int follow(u32 pid)
 	u8 one = 1;
 	int failed = followed.insert(&pid, &one);
 	if (failed) {
-		if (failed != -EEXIST)  // another thread of it may have come first
+		if (failed != -EEXIST)  // another thread of the process may have been first
 			lose(LOSS_followed_map);
 		return 0;
 	}
@@ -217,7 +217,7 @@ INLINE int follow(u32 pid)
 	return 1;
 }
 
-// Whether the name of a thread's process is one that was asked for.
+// Whether the name of a thread's process is one of those chosen.
 INLINE int has_asked_name(void *task)
 {
 	struct name name = {};
@@ -227,7 +227,7 @@ INLINE int has_asked_name(void *task)
 	return comms.lookup(&name) != NULL;
 }
 
-// Whether the process that runs now meets every condition that there is.
+// Whether the current process passes all filters.
 INLINE int meets_conditions(u32 filters, void *task)
 {
 	if (!(filters & CONDITIONS))
@@ -244,7 +244,7 @@ INLINE int meets_conditions(u32 filters, void *task)
 	return 1;
 }
 
-// Whether the process that runs now is recorded.
+// Whether the current process is recorded.
 INLINE int wants(struct control *c, u32 pid, void *task)
 {
 	if (!c->filters || followed.lookup(&pid))
@@ -274,9 +274,10 @@ INLINE struct change last_change(void)
 	return last ? *last : none;
 }
 
-// Who `me`, the thread that runs now, is, and whether it is to be recorded, as it was decided last.
+// Who `me`, the current thread, is, and whether it is recorded, as last decided.
 //
-// The answer is kept until the next switch. If one came while it was looked for, `known_at` is too old for it to count.
+// The answer is cached until the next switch. If a switch came while it was computed, `known_at` is too old for it to
+// be used again.
 INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who *who)
 {
 	u32 since = switches_of(cpu);
@@ -291,7 +292,7 @@ INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who
 	void *task = CURRENT_TASK(), *leader = NULL;
 	TREAD(leader, task, task_struct, group_leader);
 	TREAD(who->start, leader, task_struct, start_boottime);
-	if (c->filters & CONDITIONS) {  // first: what changes from here on is seen the next time
+	if (c->filters & CONDITIONS) {  // first, so that a change from here on is seen next time
 		cpu->uid = bpf_get_current_uid_gid();
 		cpu->change = last_change().count;
 	}
@@ -306,8 +307,8 @@ INLINE int identify(struct control *c, struct cpu_state *cpu, u64 me, struct who
 
 INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 until);
 
-// The same as it is at this moment: a process meets conditions from one system call to the next, and what it used of a
-// CPU until then goes by what was decided before.
+// The same as of now: whether a process passes the filters may change from one system call to the next. The CPU time it
+// used so far is charged by the previous decision.
 INLINE int decide(struct control *c, struct cpu_state *cpu, u64 me, struct who *who)
 {
 	if (!(c->filters & CONDITIONS))
@@ -321,8 +322,8 @@ INLINE int decide(struct control *c, struct cpu_state *cpu, u64 me, struct who *
 			charge_as_decided(c, cpu, same_user ? last.at : bpf_ktime_get_boot_ns());
 		cpu->known = 0;
 	} else if (last.pid == me >> 32 && last.at > cpu->charged) {
-		// It has made no call since it came onto this CPU, and its name or cgroup has changed meanwhile. What it was
-		// before is not known; that it was the contrary is what a change is for.
+		// It has made no call since it came onto this CPU, and its name or cgroup has changed meanwhile. Whether it passed
+		// before is unknown; a change is assumed to have reversed it.
 		int wanted = identify(c, cpu, me, who);
 		cpu->wanted = !wanted;
 		charge_as_decided(c, cpu, last.at);
@@ -331,8 +332,9 @@ INLINE int decide(struct control *c, struct cpu_state *cpu, u64 me, struct who *
 	return identify(c, cpu, me, who);
 }
 
-// Makes an event of a record of one size: `fill` says whether it fits, and is told whether the record is the largest.
-// 0 if it does not fit, or if there is no room: then it goes into the next larger one. It is lost if all are full.
+// Makes an event with a record of one size: `fill` is told whether that is the largest, and says whether the event
+// fits. Returns 0 if it does not fit or the ring is full: then the next larger size is tried. The event is lost if all
+// are full.
 #define MADE(record, wakeup, fill, ...)                                                                                \
 	({                                                                                                             \
 		struct record *e = room_for_##record();                                                                \

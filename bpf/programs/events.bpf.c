@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Each system call as a row of its own: compiled in only if that was asked for.
+// Each system call as a row of its own: compiled in only on request.
 //
-// The arguments are read when the call returns: the registers still hold them, and a string that the kernel has just
-// read is in memory, also one that was not when the call began. Those of an execve that succeeds, and of an exit, are
-// kept from the entry, as there is nothing to read them from later.
+// Arguments are read when the call returns: the registers still hold them, and a string that the kernel has just read
+// is in memory, even if it was not when the call began. The arguments of a successful execve and of an exit are saved
+// at the entry, as nothing is left to read them from later.
 
 #ifdef RECORDS_syscall
 #define NO_RESULT (1ULL << 63)
 
-// What a call's arguments are, by position from 1; 0: it has none such. User space fills this, by number.
+// What the arguments of a call are, by position from 1; 0: it has none of that kind. Filled by user space, by call
+// number.
 BPF_ARRAY(traced_calls, struct traced, TRACED_CALLS);
 
 struct call_args {
@@ -51,12 +52,12 @@ INLINE void read_args(struct call_args *args, void *regs, u16 nr)
 	                           words[ARG_WORD_4], words[ARG_WORD_5], words[ARG_WORD_6]};
 }
 
-// All bits if both are equal, else none. Without a branch: each doubles what the verifier has to follow, and it took
-// seconds for that.
+// All bits set if both are equal, else none. Branch-free: each branch doubles the paths that the verifier follows, and
+// it took seconds.
 INLINE u64 bits_if_equal(u64 a, u64 b)
 {
 	u64 differs = a ^ b;
-	asm volatile("" : "+r"(differs));  // else the compiler makes a branch of it
+	asm volatile("" : "+r"(differs));  // otherwise the compiler makes a branch of it
 	return 0 - ((differs - 1) >> 63);
 }
 
@@ -67,7 +68,7 @@ INLINE u64 arg_at(struct call_args *args, u8 position)
 	       (args->a5 & bits_if_equal(position, 5)) | (args->a6 & bits_if_equal(position, 6));
 }
 
-// Before a call begins of which nothing can be read later.
+// At the entry of a call whose arguments cannot be read later.
 INLINE void keep_call(struct cpu_state *cpu, struct traced *t, void *regs, u16 nr, u64 me)
 {
 	u32 since = switches_of(cpu);
@@ -97,18 +98,18 @@ INLINE void call_begins(struct cpu_state *cpu, void *regs, u16 nr, u64 me)
 		keep_call(cpu, t, regs, nr, me);
 }
 
-// A call that is over.
+// A call that has ended.
 struct ended_call {
 	struct who *who;
-	struct kept *kept;  // from its entry, or NULL
+	struct kept *kept;  // saved at its entry, or NULL
 	u64 entered, ns;
 	s64 result;
 	u16 nr;
-	u16 points;  // whether arguments point to what is recorded, too
+	u16 points;  // whether any argument points to something that is recorded
 	struct call_args args;
 };
 
-// The records differ in their strings only.
+// The records differ only in their strings.
 #define FILL_EVENT(e, c)                                                                                               \
 	do {                                                                                                           \
 		(e)->ts = (c)->entered;                                                                                \

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Files opened, made, renamed, removed and changed: one row for each such call that returned.
+// Files opened, created, renamed, removed and changed: one row for each such call that returned.
 //
-// A path is read when its call returns: the kernel has read it a moment before, so its page is there, also one that
-// was not when the call began. No copy is made at entry: it would cost every call, and fail for the pages for which it
-// could matter.
+// A path is read when its call returns: the kernel has read it a moment before, so its page is present, even if it was
+// not at the entry. Copying it at the entry would cost every call, and fail for exactly the pages where it matters.
 
 #define O_WRONLY 01
 #define O_CREAT 0100
 #define O_TRUNC 01000
-#define O_TMPFILE 020000000  // its own bit; the others of the flag's value are O_DIRECTORY
+#define O_TMPFILE 020000000  // its own bit; the flag's other bits are O_DIRECTORY
 #define RESOLVE_IN_ROOT 0x10
 #define NO_MODE 0xffffffff
-#define NO_OWNER 0xffffffff  // leave it as it is
+#define NO_OWNER 0xffffffff  // leave the owner as it is
 #define NO_WORD (~0ULL)
 
-// A path and the directory that it starts from. Returns 0 if it does not fit.
+// A path and the directory it is relative to. Returns 0 if it does not fit.
 INLINE int read_path(struct buffers *b, s32 dirfd, void *path, int follow, s64 result, int last)
 {
 	struct place at = {};
@@ -85,7 +84,7 @@ INLINE void read_flags(struct open_call *o, void *regs, struct shape *shape)
 		o->mode = NO_MODE;
 }
 
-// What was opened, which a symbolic link may make another file than the one named.
+// The file that was opened; with a symbolic link it is not the one named.
 INLINE void read_opened(struct open_0 *e, struct open_call *o)
 {
 	struct identity id = {};
@@ -99,7 +98,7 @@ INLINE void read_opened(struct open_0 *e, struct open_call *o)
 	e->generation = id.generation;
 }
 
-// Records of all sizes begin alike. Returns 0 if it does not fit.
+// Records of all sizes begin with the same members. Returns 0 if it does not fit.
 #define FILL_OPEN(e, o, longest, last) fill_open((void *)e, o, BUFFERS(e, longest, ), last)
 INLINE int fill_open(struct open_0 *e, struct open_call *o, struct buffers b, int last)
 {
@@ -131,7 +130,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	struct shape *shape = shape_of(o.call.nr);
 	if (!c || !cpu || !shape || STEPPED_DOWN(open))
 		return 0;
-	identify(c, cpu, o.call.caller, &o.who);  // the call is recorded, whatever conditions its process meets by now
+	identify(c, cpu, o.call.caller, &o.who);  // recorded, even if its process no longer passes
 	o.dirfd = shape->fd ? (s32)argument(regs, shape->fd) : AT_FDCWD;
 	o.path = (void *)argument(regs, shape->path);
 	read_flags(&o, regs, shape);
@@ -196,7 +195,7 @@ INLINE int second_path(struct file_op_0 *e, struct file_call *f, struct buffers 
 	return read_path(&b, e->dirfd2, path, 1, f->result, last);
 }
 
-// The smallest record has no room for a second path.
+// The smallest record cannot hold a second path.
 #define FILL_FILE_OP(e, f, longest, paths, last)                                                                       \
 	fill_file_op((void *)e, f, BUFFERS(e, longest, ), BUFFERS(e, longest, 2), paths, last)
 INLINE int fill_file_op(struct file_op_0 *e, struct file_call *f, struct buffers b, struct buffers b2, int paths,

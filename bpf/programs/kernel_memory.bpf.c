@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Memory that the kernel allocates and frees for itself, by the process that runs: compiled in only if asked for.
+// Memory that the kernel allocates and frees for itself, by the process that is running: compiled in only on request.
 //
-// Also what an interrupt does meanwhile happens "in" the thread that runs. It is nobody's, and counted apart.
+// Interrupts also allocate while a thread runs. This is not the thread's doing, and is counted separately.
 
 #ifdef RECORDS_kernel_memory
 
-BPF_PERCPU_ARRAY(interrupts, u32, 1);              // how deep in interrupts this CPU is
-BPF_HASH(allocated, u64, u64, ALLOCATED_ENTRIES);  // size of what can be freed without saying it, by address
+BPF_PERCPU_ARRAY(interrupts, u32, 1);              // depth of nested interrupts on this CPU
+BPF_HASH(allocated, u64, u64, ALLOCATED_ENTRIES);  // size by address, where a free does not report it
 
 #define ZERO_SIZE_PTR 16  // kmalloc(0) returns this (include/linux/slab.h)
 
@@ -48,7 +48,7 @@ int on_softirq_exit(struct bpf_raw_tracepoint_args *ctx)
 	return interrupt_ends();
 }
 
-// The counters of the process that runs, or of interrupts. NULL: not recorded.
+// The counters of the running process, or of interrupts. NULL: not recorded.
 INLINE struct kernel_memory_val *kernel_memory_now(void)
 {
 	struct control *c = recording();
@@ -72,7 +72,7 @@ INLINE struct kernel_memory_val *kernel_memory_now(void)
 	return kernel_memory_cell(c, &key);
 }
 
-// Objects that are freed by a filtered recording's processes may be others': their sizes are kept whoever allocates.
+// A recorded process may free objects that another allocated, so sizes are kept whoever allocates.
 INLINE void keep_size(u64 object, u64 bytes)
 {
 	if (recording() && allocated.update(&object, &bytes))
@@ -119,7 +119,7 @@ INLINE int unsized_free(u64 object)
 	return count_free(known ? &bytes : NULL);
 }
 
-// Caches have one object size. Before 6.1 an allocation told it, and a free nothing.
+// A cache has one object size. Before 6.1 an allocation reported it, and a free did not.
 INLINE int cache_alloc(struct bpf_raw_tracepoint_args *ctx)
 {
 #ifdef CACHES_ARE_NAMED

@@ -12,7 +12,7 @@ INLINE u32 ppid_of(void *task, u64 *parent_start)
 	return ppid;
 }
 
-// The id of a process in its own namespace, the innermost that it is in (task_tgid_vnr(), include/linux/pid.h).
+// A process's id in its own namespace, the innermost one it is in (task_tgid_vnr(), include/linux/pid.h).
 INLINE u32 ns_pid_of(void *task)
 {
 	void *leader = NULL, *pid = NULL;
@@ -25,8 +25,8 @@ INLINE u32 ns_pid_of(void *task)
 	return nr;
 }
 
-// A new thread, before it first runs. It may have the task_struct of one that was looked at when it had ended, as the
-// zombies are that there were before the recording: what that one had used is not this one's.
+// A new thread, before it first runs. Its task_struct may be one that was read after its thread had ended, such as a
+// zombie from before the recording: usage kept under that address is not the new thread's.
 INLINE void begin_thread(void *task)
 {
 	u64 id = (u64)task;
@@ -45,7 +45,7 @@ PROGRAM(fork)
 	struct who who;
 	if (c)
 		begin_thread(child);
-	// The new process has its parent's name, user and cgroup; only its pid is another.
+	// The new process has its parent's name, user and cgroup; only the pid differs.
 	if (!c || !cpu || !identify(c, cpu, bpf_get_current_pid_tgid(), &who))
 		return;
 	KREAD(pid, child, task_struct, pid);
@@ -79,8 +79,8 @@ struct arguments {
 	u64 bytes;
 };
 
-// The arguments as execve has just laid them out in the new memory. Nothing has run there that could have moved or
-// changed them, and the kernel wrote the pages a moment ago, so they are resident.
+// The arguments as execve has just laid them out in the new address space. Nothing has run there that could have moved
+// or changed them, and the kernel wrote the pages a moment ago, so they are resident.
 INLINE struct arguments arguments_of(void *task)
 {
 	void *mm = NULL;
@@ -93,20 +93,20 @@ INLINE struct arguments arguments_of(void *task)
 
 #define SMALL_ARGV sizeof(((struct exec_0 *)0)->argv)
 
-// What was executed, and by which name.
+// What was executed, and under which name.
 struct executed {
 	void *task, *file, *name, *interpreter;
 	struct arguments args;
 	struct who who;  // its thread as it was before
-	s32 fd;          // that was passed in place of a name or of the directory that it starts from; -1: none
-	u32 after;       // where the name that was passed begins in `name`, which the kernel made of both
+	s32 fd;          // passed instead of a name or of the directory it is relative to; -1: none
+	u32 after;       // where the passed name begins in `name`, which the kernel built from both
 };
 
-#define FD_PREFIX 8       // "/dev/fd/", as alloc_bprm() (fs/exec.c) puts it in front
+#define FD_PREFIX 8       // "/dev/fd/", the prefix that alloc_bprm() (fs/exec.c) adds
 #define FD_PREFIX_MAX 20  // with the longest number and a slash
 
-// What execveat(2) was passed in place of an absolute or relative path. The kernel has put "/dev/fd/N" there, or
-// "/dev/fd/N/PATH".
+// The descriptor passed to execveat(2) instead of an absolute or cwd-relative path. The kernel turns it into
+// "/dev/fd/N" or "/dev/fd/N/PATH".
 INLINE void read_fd_prefix(struct executed *x)
 {
 	char prefix[FD_PREFIX_MAX] = {};
@@ -144,7 +144,7 @@ INLINE void read_bprm(struct executed *x, void *bprm)
 	x->fd = fd;
 }
 
-// The records differ in the size of their buffers only, and begin alike.
+// The records differ only in the size of their buffers, and begin alike.
 INLINE void describe_exec(struct exec_0 *e, struct executed *x)
 {
 	struct identity id = {};
@@ -170,7 +170,7 @@ INLINE void describe_exec(struct exec_0 *e, struct executed *x)
 	bpf_get_current_comm(&e->comm, sizeof(e->comm));
 }
 
-// The file that runs, and the directory that its name starts from. Returns 0 if it does not fit.
+// The file that runs, and the directory its name is relative to. Returns 0 if it does not fit.
 INLINE int read_places(struct buffers *b, struct buffers *executable, struct executed *x, int last)
 {
 	struct place at = {}, running = {};
@@ -200,7 +200,7 @@ INLINE int read_places(struct buffers *b, struct buffers *executable, struct exe
 	return last || n != DOES_NOT_FIT;
 }
 
-// Returns how many bytes of text there are, and the NUL; NO_LENGTH goes in place of what is not there.
+// Returns the number of bytes of text, including the NUL; the length of what is missing is NO_LENGTH.
 INLINE long read_text(u8 *to, u32 *length, u32 room, void *text)
 {
 	*length = NO_LENGTH;
@@ -231,13 +231,13 @@ INLINE void read_argv(u8 *to, u32 *length, u8 *truncated, struct arguments args,
 	                  .names_len = &(e)->executable_len,                                                           \
 	                  .longest = longest_})
 
-// The name that was passed; NULL: there was none.
+// The name that was passed; NULL if there was none.
 INLINE void *passed_name(struct executed *x)
 {
 	return x->fd >= 0 && !x->after ? NULL : x->name + x->after;
 }
 
-// Where a record of one size has what the others have elsewhere.
+// Offsets of what stands elsewhere in records of another size.
 struct texts {
 	u8 *path, *interpreter, *argv;
 	u32 path_size, interpreter_size, argv_size;
@@ -280,7 +280,7 @@ PROGRAM(exec)
 	struct who who;
 	if (!c || !cpu)
 		return;
-	cpu->change = ~0ULL;  // its name is another now, and maybe its user
+	cpu->change = ~0ULL;  // its name has changed, and maybe its user
 	if (!decide(c, cpu, me, &who))
 		return;
 	rename_call(cpu, old_tid, me);
@@ -296,7 +296,7 @@ PROGRAM(exec)
 
 #define SIGNAL_GROUP_EXIT 4  // include/linux/sched/signal.h
 
-// The wait status of the process (wait4(2)), as wait_task_zombie() in kernel/exit.c takes it.
+// The wait status of the process (wait4(2)), computed as wait_task_zombie() in kernel/exit.c does.
 INLINE u32 status_of(void *leader, void *signal)
 {
 	u32 flags = 0, status = 0;
@@ -318,7 +318,7 @@ INLINE int last_thread(struct bpf_raw_tracepoint_args *ctx, void *signal, struct
 #ifdef EXIT_SAYS_GROUP_DEAD
 	return ctx->args[1] & 1;
 #else
-	// Two threads that end at once may both see nobody left: the first one to get here has the row.
+	// Two threads that end at once may both see no other left: the first to get here writes the row.
 	struct process key = {.start = who->start, .pid = who->pid};
 	u32 live = 1;
 	u8 one = 1;
@@ -332,8 +332,8 @@ INLINE int last_thread(struct bpf_raw_tracepoint_args *ctx, void *signal, struct
 #define MM_ANONPAGES 1
 #define MM_SHMEMPAGES 3
 
-// One counter of the memory's pages: what stands in it and, if it is known where the CPUs' own memory is, what each CPU
-// has not yet added to it. Without that it is as near as the kernel's ru_maxrss: max(32, 2 * CPUs) pages for each CPU.
+// One of the memory's page counters: its value plus, if the address of the per-CPU parts is known, what each CPU has
+// not yet added to it. Without them it is as accurate as the kernel's ru_maxrss: max(32, 2 * CPUs) pages for each CPU.
 INLINE s64 pages_of(struct control *c, void *mm, u32 which)
 {
 	void *counter = mm + OFFSET_mm_struct__rss_stat + which * SIZEOF_percpu_counter;
@@ -354,9 +354,9 @@ INLINE s64 pages_of(struct control *c, void *mm, u32 which)
 }
 #endif
 
-// The most memory that the process had, in bytes; 0: not known. The kernel notes the mark of high water when pages go,
-// so what there is now may be more. Where a process's exit is traced after its memory is gone, there is nothing to read:
-// signal_struct.maxrss is no substitute, as it holds what the process had before an exec, too.
+// The most memory the process had, in bytes; 0: unknown. The kernel updates its high-water mark when pages go, so the
+// current value may be above it. Where a process's exit is traced after its memory is gone, there is nothing to read:
+// signal_struct.maxrss is no substitute, as it also covers what the process had before an exec.
 INLINE u64 peak_of(struct control *c, void *task)
 {
 #ifdef EXIT_SAYS_GROUP_DEAD
@@ -392,7 +392,7 @@ PROGRAM(exit)
 	end_call(c, cpu, &who, me);
 	u64 now = bpf_ktime_get_boot_ns();
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
-	if (c->filters)  // so that it is known for one of those that are recorded
+	if (c->filters)  // so that it is known for a process that is recorded
 		charge(c, cpu, now, GOES_ON);
 #endif
 	KREAD(signal, task, task_struct, signal);
@@ -437,11 +437,11 @@ PROGRAM(rename)
 	struct who who;
 	if (!c || !cpu)
 		return;
-	// Only a thread of the same process can give a name (comm_write(), fs/proc/base.c).
+	// Only a thread of the same process can rename it (comm_write(), fs/proc/base.c).
 	int wanted = identify(c, cpu, me, &who);
 	KREAD(pid, task, task_struct, tgid);
 	KREAD(tid, task, task_struct, pid);
-	if (c->filters & CONDITIONS && pid == tid) {  // it may be a name that is asked for, or no longer
+	if (c->filters & CONDITIONS && pid == tid) {  // the name may now match the filter, or no longer match it
 		changed(now, pid);
 		cpu->renamed = 1;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a file or directory is, and which file it is.
+// Where a file or directory is, and its identity.
 
 #define AT_FDCWD (-100)
 
@@ -10,15 +10,15 @@
 #define FROM_FD 4
 #define NO_ORIGIN 5
 
-#define DEPTH 64       // directories and mounts that are followed up to the root
+#define DEPTH 64       // directories and mounts walked up to the root, at most
 #define NAME_SIZE 256  // NAME_MAX and the NUL
 
-// As the kernel's struct path, but for the mount that the vfsmount is in.
+// The kernel's struct path, with the mount that contains the vfsmount.
 struct place {
 	void *mount, *dentry;
 };
 
-// The parent and the name of a dentry, which stand together.
+// A dentry's parent and name, which are adjacent.
 struct step {
 	void *parent;
 	u64 hash_and_length;
@@ -26,7 +26,7 @@ struct step {
 };
 _Static_assert(OFFSET_dentry__d_name__name == OFFSET_dentry__d_parent + __builtin_offsetof(struct step, name), "step");
 
-// What a mount is mounted on, and its own root, which stand together.
+// What a mount is mounted on, and its own root, which are adjacent.
 struct joint {
 	void *parent, *mountpoint, *root;
 };
@@ -39,7 +39,7 @@ struct hash_node {
 
 #define MOUNT_OF(vfsmount) ((void *)(vfsmount) - OFFSET_mount__mnt)
 
-#define NO_PLACE (-1)  // in no mount namespace, or deeper than is followed
+#define NO_PLACE (-1)  // in no mount namespace, or deeper than DEPTH
 #define DOES_NOT_FIT (-2)
 
 INLINE struct joint joint_of(void *mount)
@@ -49,8 +49,8 @@ INLINE struct joint joint_of(void *mount)
 	return joint;
 }
 
-// The id of the mount namespace that a mount is in. A mount that was taken out of all (umount2(2), MNT_DETACH), is of
-// the kernel's own or is not yet in one has none: 0.
+// The id of a mount's mount namespace. A mount has none (0) if it was detached (umount2(2), MNT_DETACH), is internal to
+// the kernel, or is not attached yet.
 INLINE u32 mount_namespace_of(void *mount)
 {
 	u32 id = 0;
@@ -60,7 +60,7 @@ INLINE u32 mount_namespace_of(void *mount)
 	KREAD(ns, mount, mount, mnt_ns);
 	TREAD(proxy, CURRENT_TASK(), task_struct, nsproxy);
 	TREAD(own, proxy, nsproxy, mnt_ns);
-	if (ns == own)  // as it nearly always is
+	if (ns == own)  // almost always
 		TREAD(id, own, mnt_namespace, ns__inum);
 	else
 		KREAD(id, ns, mnt_namespace, ns__inum);
@@ -78,7 +78,7 @@ INLINE int found_root(void *mount, u32 *mount_namespace, int taken)
 #endif
 }
 
-// The way up from a file or directory. Where it goes on from, where the names go, and how many bytes they may take.
+// State of a walk up from a file or directory: where it is, where names go, and how many bytes they may take.
 struct walk {
 	struct place at;
 	struct joint joint;
@@ -103,10 +103,10 @@ INLINE void goes_on_at(struct walk *w, void *mount, void *dentry)
 	STORE_FORGOTTEN(w->at.dentry, dentry, mount);
 }
 
-// Goes one step up: through a name, or from a mount to what it is mounted on. Returns 1 if it was the last.
+// Goes one step up: through a name, or from a mount to what it is mounted on. Returns 1 after the last step.
 //
-// How many bytes were taken stands in the record and not in a register, where the verifier would tell each value from the
-// next: as it is, all ways through a turn of the loop are alike to it at the end, and it goes through each turn but once.
+// The number of bytes used is kept in the record, not in a register, where the verifier would distinguish every value.
+// This way all paths through an iteration end in the same state, and the verifier follows each iteration only once.
 INLINE int go_up(struct walk *w)
 {
 	struct step step = {};
@@ -134,7 +134,7 @@ INLINE int go_up(struct walk *w)
 }
 CALLBACK(go_up, struct walk)
 
-// The names of a file that is in no directory. The bound of how many bytes they take is one that the verifier sees.
+// The name of a file that is in no directory. The verifier needs a bound on its bytes that it can see.
 INLINE int end_alone(u8 *to, volatile u32 *taken, u32 room)
 {
 	u32 used = *taken;
@@ -144,12 +144,12 @@ INLINE int end_alone(u8 *to, volatile u32 *taken, u32 room)
 	return used + 1;
 }
 
-// Puts the names of the file or directory and of the directories above it into `to`, the innermost first, each with a
-// NUL. Returns how many bytes they take: 0 is the root. What follows `to` must have room for `longest` bytes, which may
-// be overwritten. An empty name at the beginning: it was removed. One at the end: it is in no directory, as a memfd.
+// Writes the names of the file or directory and of those above it to `to`, innermost first, each with a NUL. Returns
+// how many bytes they take: 0 is the root. `to` must be followed by room for `longest` bytes, which may be overwritten.
+// An empty first name means that it was removed. An empty last name: it is in no directory, such as a memfd.
 //
-// The root is that of the mount namespace, whatever that of the process is: a file has one name there, and a directory
-// that a process holds may be outside of its root.
+// The root is that of the mount namespace, regardless of the process's root: this gives a file one name, and a
+// directory that a process has open may be outside its root.
 INLINE int read_names(u8 *to, u32 *taken, u32 room, u32 longest, struct place *at, u32 *mount_namespace)
 {
 	struct walk w = {.joint = joint_of(at->mount), .to = to, .taken = taken, .room = room, .longest = longest};
@@ -193,11 +193,11 @@ INLINE void cwd_of(struct place *at)
 	at->mount = MOUNT_OF(at->mount);
 }
 
-// A file as stat(2) shows it. A device and inode of 0: what it shows is not known.
+// A file's identity as stat(2) reports it. Device and inode 0: unknown.
 struct identity {
 	u64 inode;
 	u32 device;
-	u32 generation;  // tells it from those that had the inode before; 0: its file system does not say
+	u32 generation;  // tells it from earlier users of the inode; 0: the file system has none
 };
 
 #define BTRFS_MAGIC 0x9123683e  // include/uapi/linux/magic.h
@@ -208,14 +208,14 @@ struct identity {
 
 #define OVL_INDEX 2  // enum ovl_inode_flag, fs/overlayfs/overlayfs.h
 
-// What is known of overlays from Linux 6.5 on, and before.
+// What is known of overlays since Linux 6.5, and before.
 #ifdef HAVE_ovl_fs__xino_mode
 #ifdef HAVE_ovl_inode____upperdentry
 #define KNOWS_UPPER
 #endif
 #endif
 
-// Inodes of a btrfs are numbered in each subvolume anew, and each has a device of its own (btrfs_getattr()).
+// Each btrfs subvolume numbers its inodes from the start and has its own device (btrfs_getattr()).
 INLINE void identify_in_subvolume(struct identity *id, void *inode)
 {
 	id->device = 0;
@@ -238,8 +238,8 @@ INLINE u64 number_of(void *dentry)
 #endif
 
 #ifdef KNOWS_overlay
-// The layer whose inode stands for a file, NULL for the upper one, and its dentry there. One that was copied up keeps the
-// number that it had below, but for a hard link, which is a file of its own from then on.
+// The layer whose inode identifies a file (NULL: the upper one), and its dentry there. A copied-up file keeps the inode
+// number from the lower layer, except a hard link, which becomes a file of its own.
 INLINE void *layer_of(void *own, void *upper, void **dentry)
 {
 	void *entry = NULL, *layer = NULL, *inode = NULL;
@@ -262,8 +262,8 @@ INLINE void *layer_of(void *own, void *upper, void **dentry)
 }
 #endif
 
-// As ovl_getattr() and ovl_map_dev_ino() (fs/overlayfs/inode.c). An overlay has one device if all its layers are of one
-// file system, or if the number of the layer fits into those of inodes; else files have that of their layer there.
+// As ovl_getattr() and ovl_map_dev_ino() (fs/overlayfs/inode.c) do it. An overlay has one device if all its layers are
+// on one file system, or if the layer's number fits into the inode number; otherwise a file has its layer's device.
 INLINE void identify_in_overlay(struct identity *id, void *inode, void *sb)
 {
 	u32 device = id->device;
@@ -271,7 +271,7 @@ INLINE void identify_in_overlay(struct identity *id, void *inode, void *sb)
 	id->generation = 0;
 #ifdef KNOWS_UPPER
 	void *ofs = NULL, *upper = NULL, *own = inode - OFFSET_ovl_inode__vfs_inode;
-	s32 xino = 0;  // bits for the number of the layer; 0: all are of one file system; -1: there are none
+	s32 xino = 0;  // bits for the layer's number; 0: all layers on one file system; -1: none available
 	u16 mode = 0;
 	KREAD(mode, inode, inode, i_mode);
 	if ((mode & S_IFMT) == S_IFDIR) {
@@ -289,7 +289,7 @@ INLINE void identify_in_overlay(struct identity *id, void *inode, void *sb)
 		KREAD(fs, layer, ovl_layer, fs);
 		KREAD(fsid, layer, ovl_layer, fsid);
 	} else {
-		KREAD(fs, ofs, ovl_fs, fs);  // the first is that of the upper layer
+		KREAD(fs, ofs, ovl_fs, fs);  // the first one is the upper layer's
 	}
 	id->inode = number;
 	if (xino == 0 || (xino > 0 && !(number >> shift)))
@@ -299,21 +299,21 @@ INLINE void identify_in_overlay(struct identity *id, void *inode, void *sb)
 	if (xino > 0 && id->device == device)
 		id->inode |= (u64)fsid << ((shift + 1) & 63);
 #else
-	// What was copied up may be a hard link that is a file of its own, or not.
+	// A copied-up file may be a hard link that is now a file of its own.
 	if (xino >= 0 && (!upper || number_of(upper) == id->inode))
 		id->device = device;
 #endif
 #endif
 }
 
-// As new_encode_dev() (include/linux/kdev_t.h).
+// As new_encode_dev() (include/linux/kdev_t.h) does it.
 INLINE u32 as_stat_shows(u32 device)
 {
 	u32 minor = device & 0xfffff;
 	return (minor & 0xff) | device >> 20 << 8 | (minor & ~0xff) << 12;
 }
 
-// What is read of an inode and of its super block, each at once: a read takes some 20 ns, whatever its length.
+// What is needed of an inode and of its superblock, one read each: a read takes about 20 ns, whatever its length.
 struct of_inode {
 	void *sb;
 	u8 between[OFFSET_inode__i_ino - OFFSET_inode__i_sb - 8];
@@ -341,14 +341,14 @@ INLINE void identify_inode(struct identity *id, void *inode)
 		identify_in_subvolume(id, inode);
 	if (s.magic == OVERLAYFS_MAGIC)
 		identify_in_overlay(id, inode, i.sb);
-	if (s.magic == CEPH_MAGIC)  // a snapshot has a device of its own
+	if (s.magic == CEPH_MAGIC)  // a snapshot has its own device
 		id->device = 0;
 	id->device = as_stat_shows(id->device);
 	if (!id->device)
 		id->inode = 0;
 }
 
-// Buffers of a record: `names` for a directory, with `longest` bytes after it that are filled later, and `path`.
+// Buffers in a record: `names` for a directory, followed by `longest` bytes that are filled later, and `path`.
 struct buffers {
 	u8 *names, *path;
 	u32 names_size, path_size, longest;
@@ -371,7 +371,7 @@ INLINE void no_path(struct buffers *b, u8 origin)
 	*b->mount_namespace = 0;
 }
 
-// Where a path starts; UNRESOLVED: not known.
+// What a path is relative to; UNRESOLVED: unknown.
 INLINE u8 find_start(struct place *at, s32 dirfd, int absolute)
 {
 	if (absolute) {
@@ -399,7 +399,7 @@ INLINE int read_directory(struct buffers *b, struct place *at, u8 origin, int la
 	return last || n != DOES_NOT_FIT;
 }
 
-// What a descriptor is open on. Returns 0 if it does not fit.
+// The file behind a descriptor. Returns 0 if it does not fit.
 INLINE int read_fd(struct buffers *b, s32 fd, int last)
 {
 	struct place at = {};

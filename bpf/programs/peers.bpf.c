@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Datagrams: how many each process sent to and received from whom. And sends that connect, which are events of sockets.
+// Datagrams counted per process and peer. And sends that connect, which are socket events.
 //
-// A call that carries messages goes on here when it has returned, by its number: the peer stands in what it was given.
-// Datagrams that a read, a write or io_uring moves are seen at the socket instead (Linux 6.3), so that no other read pays
-// for them: there only the connected peer is known. Streams leave both at once.
+// A call that carries messages is dispatched here by its number when it returns: the peer is in its arguments.
+// Datagrams moved by read, write or io_uring are counted at the socket instead (Linux 6.3), so that other reads do not
+// pay for them; only a connected peer is known there. Both leave at once for stream sockets.
 
 #define EAGAIN 11
 #define RCV_SHUTDOWN 1     // include/net/sock.h
-#define TCP_ESTABLISHED 1  // a datagram socket that is connected
+#define TCP_ESTABLISHED 1  // state of a connected datagram socket
 #ifdef TAIL_CALLS_BESIDE_FUNCTIONS
 #define MESSAGES_AT_ONCE MOST_MESSAGES
 #else
-#define MESSAGES_AT_ONCE 8  // so many for each program; a chain of 33 is what the kernel lets through
+#define MESSAGES_AT_ONCE 8  // per program run; the kernel allows a chain of 33 tail calls
 #endif
 
 #ifdef RECORDS_peer
@@ -22,7 +22,7 @@ INLINE int has_datagrams(u16 family, u16 type)
 	return (family == AF_INET || family == AF_INET6) && (type == SOCK_DGRAM || type == SOCK_RAW);
 }
 
-// A key of all but the peer.
+// The key, without the peer.
 INLINE void begin_key(struct peer_key *key, void *sk, u16 family, u16 type, u64 start)
 {
 	__builtin_memset(key, 0, sizeof(*key));
@@ -34,7 +34,7 @@ INLINE void begin_key(struct peer_key *key, void *sk, u16 family, u16 type, u64 
 	key->remote_address_len = NO_LENGTH;
 }
 
-// The peer that the socket is connected to, if it is.
+// The peer that the socket is connected to, if any.
 INLINE void connected_peer(struct peer_key *key, void *sk)
 {
 	u16 port = 0;
@@ -57,7 +57,7 @@ INLINE void connected_peer(struct peer_key *key, void *sk)
 	           REMOTE_IP6);
 }
 
-// As the kernel has an IPv4 address in a socket of IPv6: ::ffff:a.b.c.d.
+// An IPv4 address as the kernel stores it in an IPv6 socket: ::ffff:a.b.c.d.
 INLINE void map_ip4(struct peer_key *key)
 {
 	u8 *a = key->remote_address;
@@ -70,8 +70,8 @@ INLINE void map_ip4(struct peer_key *key)
 	key->remote_address_len = 16;
 }
 
-// What is sent to no address goes to the own one, or to that of the loopback (ip_route_output_key_hash_rcu(),
-// net/ipv4/route.c; udpv6_sendmsg(), net/ipv6/udp.c).
+// A datagram sent to the unspecified address goes to the socket's own address, or to loopback
+// (ip_route_output_key_hash_rcu(), net/ipv4/route.c; udpv6_sendmsg(), net/ipv6/udp.c).
 INLINE void any_is_own(struct peer_key *key, void *sk)
 {
 	u8 *a = key->remote_address, bits = 0;
@@ -90,7 +90,7 @@ INLINE void any_is_own(struct peer_key *key, void *sk)
 	}
 }
 
-// The peer that a call named, or was told.
+// The peer that was passed to the call, or returned by it.
 INLINE void named_peer(struct peer_key *key, struct passed *passed, void *sk, int receives)
 {
 	passed_address(passed, key->remote_address, &key->remote_address_len, &key->remote_port);
@@ -104,7 +104,7 @@ INLINE void named_peer(struct peer_key *key, struct passed *passed, void *sk, in
 		any_is_own(key, sk);
 }
 
-// One datagram of so many bytes, or a call that failed.
+// Counts one datagram with its bytes, or a failed call.
 INLINE void count_datagram(struct control *c, struct peer_key *key, int receives, s64 bytes)
 {
 	struct peer_val *v = peer_cell(c, key);
@@ -121,7 +121,7 @@ INLINE void count_datagram(struct control *c, struct peer_key *key, int receives
 	}
 }
 
-// Whether the result is of no datagram and of no failure: it has to be asked again, or nothing will come any more.
+// Whether the result is neither a datagram nor a failure: try again, or end of input.
 INLINE int is_of_nothing(s64 result, int receives, void *sk)
 {
 	u8 shutdown = 0;
@@ -140,7 +140,7 @@ INLINE int is_receiving(struct shape *shape)
 }
 
 #ifdef RECORDS_peer
-// The messages of a call that are counted one by one.
+// State while the messages of a call are counted one by one.
 struct counting {
 	struct shape *shape;
 	void *regs, *sk;
@@ -149,14 +149,14 @@ struct counting {
 	u32 family, type;
 };
 
-// One message: whom it is to or from, and how long it is. Of a call that failed its error.
+// One message: its peer and its length, or the error of a failed call.
 INLINE s64 read_message(struct counting *m, struct passed *passed)
 {
 	u32 length = 0;
 	if (m->result < 0 || m->shape->moves_bytes != MOVES_MESSAGES) {
 		*passed = named(m->shape, m->regs, m->result);
 		if (m->result < 0 && is_receiving(m->shape))
-			passed->at = NULL;  // nothing was put there
+			passed->at = NULL;  // nothing was written there
 		return m->result < 0 ? m->result : m->bytes;
 	}
 	void *at = (void *)argument(m->regs, 2) + m->counted * sizeof(struct sent_message);
@@ -165,7 +165,7 @@ INLINE s64 read_message(struct counting *m, struct passed *passed)
 	return length;
 }
 
-// Counts the next message. Returns 1 if it was the last.
+// Counts the next message. Returns 1 after the last one.
 INLINE int count_message(struct counting *m)
 {
 	struct passed passed = {};
@@ -188,7 +188,7 @@ CALLBACK(count_message, struct counting)
 #endif
 
 #ifdef RECORDS_peer
-// What is left of a vector that is longer than a chain of programs: how much, and not from or to whom.
+// The rest of a vector that is too long for a chain of tail calls: counted without its peers.
 INLINE void count_rest(struct counting *m)
 {
 	struct control *c = recording();
@@ -264,7 +264,7 @@ int on_message(struct bpf_raw_tracepoint_args *ctx)
 #endif
 
 #ifdef RECORDS_peer
-// A socket has sent or received by another call than those.
+// A socket has sent or received through any other call.
 INLINE void moved_by_other_call(struct bpf_raw_tracepoint_args *ctx, int receives)
 {
 	void *sk = (void *)ctx->args[0];

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What the kernel itself accounts of a thread's I/O, however it was done: at each snapshot and at its end, what came
-// since the last time.
+// The kernel's own accounting of a thread's I/O, whatever the way of access: the increase, at each snapshot and when
+// the thread ends.
 
 #ifdef RECORDS_process_io
-// struct task_io_accounting (include/linux/task_io_accounting.h): the first four are there under CONFIG_TASK_XACCT, the
-// others under CONFIG_TASK_IO_ACCOUNTING.
+// struct task_io_accounting (include/linux/task_io_accounting.h): the first four members need CONFIG_TASK_XACCT, the
+// others CONFIG_TASK_IO_ACCOUNTING.
 struct io_counts {
 	u64 rchar, wchar, syscr, syscw;
 	u64 read_bytes, write_bytes, cancelled_write_bytes;
 };
 
-// What a thread had when it was last charged. By task_struct, which begin_thread() makes free for another.
+// A thread's values when it was last charged. Keyed by task_struct; begin_thread() clears the entry when one is reused.
 BPF_HASH(io_charged, u64, struct io_counts, PARKED_ENTRIES);
 
 INLINE struct io_counts io_counts_of(void *task)
@@ -31,7 +31,7 @@ INLINE int no_io(struct io_counts *is)
 	         is->cancelled_write_bytes);
 }
 
-// Adds are atomic: where this runs for an iterator, a thread that ends on the same CPU may come between.
+// Adds are atomic: while an iterator runs this, a thread that ends on the same CPU may run it too.
 INLINE void add_io(struct control *c, u32 pid, u64 start, struct io_counts *is, struct io_counts *was)
 {
 	struct io_counts came = {
@@ -58,8 +58,8 @@ INLINE void add_io(struct control *c, u32 pid, u64 start, struct io_counts *is, 
 	__sync_fetch_and_add(&v->cancelled_write_bytes, came.cancelled_write_bytes);
 }
 
-// Charges a thread that is alive, or that ends. Of one that is older than the recording, what it had when it is first
-// looked at is not of the recording.
+// Charges a thread that is alive or that ends. If it is older than the recording, what it had at the first look is not
+// charged.
 INLINE void charge_io(struct control *c, void *task, u32 pid, u64 start, int wanted, int ends)
 {
 	u64 id = (u64)task, thread_start = 0;
@@ -87,7 +87,7 @@ INLINE void charge_io(struct control *c, void *task, u32 pid, u64 start, int wan
 }
 #endif
 
-// The running thread ends. What the kernel does for it after this, as when its last files are closed, is not seen.
+// The current thread ends. What the kernel does for it afterwards, such as closing its last files, is not seen.
 INLINE void charge_io_of_end(struct control *c, void *task, struct who *who, int wanted)
 {
 #ifdef RECORDS_process_io

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Signals sent: by whom, to whom, and what the kernel did with each.
 
-// What stands in place of the address of a siginfo (include/linux/sched/signal.h).
-#define SEND_SIG_NOINFO 0  // a process sent it
-#define SEND_SIG_PRIV 1    // the kernel did
+// Special values in place of a siginfo pointer (include/linux/sched/signal.h).
+#define SEND_SIG_NOINFO 0  // sent by a process
+#define SEND_SIG_PRIV 1    // sent by the kernel
 
-// struct siginfo begins with si_signo, si_errno and si_code on every machine that we run on (asm-generic/siginfo.h).
+// struct siginfo begins with si_signo, si_errno and si_code on every supported machine (asm-generic/siginfo.h).
 #define SI_CODE_OFFSET 8
 
 #define SI_USER 0
 #define SI_QUEUE (-1)
 #define SI_TKILL (-6)
 
-// Whether the process that runs now sent it. Of those of faults, timers and children the kernel says another reason, and
-// what runs while it sends them may be anybody.
+// Whether the current process sent the signal. For faults, timers and children si_code gives another reason, and any
+// process may be running when the kernel sends them.
 INLINE int is_sent_by_current(u64 info)
 {
 	s32 code = 0;

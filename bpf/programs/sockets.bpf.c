@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Sockets made, connected, accepted, bound, listened on and shut down: one row for each such call that returned.
+// Sockets created, connected, accepted, bound, listened on and shut down: one row for each such call that returned.
 //
-// What the kernel has in the socket when the call returns is recorded. A connect that failed has left nothing there, and
-// so has a bind: their addresses are those that were passed. A send with MSG_FASTOPEN connects, too.
+// Addresses are those in the kernel's socket when the call returns. A failed connect or bind leaves nothing there: then
+// they are those that were passed. A send with MSG_FASTOPEN connects, too.
 
 #define AF_UNIX 1
 #define AF_INET 2
@@ -19,7 +19,7 @@
 #define S_IFSOCK 0140000
 #define SUN_PATH 108  // of struct sockaddr_un
 
-// Keeps clang from comparing a copy, of which the verifier learns nothing for the original.
+// Keeps clang from comparing a copy, which teaches the verifier nothing about the original.
 #define BOUND_HERE(n) asm volatile("" : "+r"(n))
 
 INLINE u16 swapped(u16 be)
@@ -27,14 +27,14 @@ INLINE u16 swapped(u16 be)
 	return be >> 8 | be << 8;
 }
 
-// The beginning of every sockaddr; port and address of both kinds of IP.
+// The beginning of every sockaddr; port and address of both IP families.
 struct address_head {
 	u16 family, port;
 	u32 ip4;
 	u8 ip6[16];
 };
 
-// Where a call was given an address, or has put one.
+// Where a call was passed an address, or returned one.
 struct passed {
 	void *at;
 	u32 bytes;
@@ -72,7 +72,7 @@ INLINE void passed_address(struct passed *p, u8 *to, u32 *length, u16 *port)
 	}
 }
 
-// A kernel without IPv6 has no such members, and no such sockets.
+// A kernel without IPv6 has neither these members nor such sockets.
 #ifdef HAVE_sock_common__skc_v6_rcv_saddr
 #define LOCAL_IP6 OFFSET_sock_common__skc_v6_rcv_saddr
 #else
@@ -84,7 +84,7 @@ INLINE void passed_address(struct passed *p, u8 *to, u32 *length, u16 *port)
 #define REMOTE_IP6 0
 #endif
 
-// Copies one of the socket's addresses, which stand at `ip4` and `ip6` in it; 0: there is none.
+// Copies one of the socket's addresses, at offsets `ip4` and `ip6`; 0: there is none.
 INLINE void ip_address(u8 *to, u32 *length, void *sk, u16 family, u32 ip4, u32 ip6)
 {
 	if (family == AF_INET) {
@@ -144,7 +144,7 @@ INLINE void unix_address(void *sk, u8 *to, u32 *length)
 }
 #endif
 
-// The struct sock behind a descriptor; NULL if that is no socket. `is_one`: no other would have let the call succeed.
+// The struct sock behind a descriptor; NULL if it is not a socket. `is_one`: the call would have failed on anything else.
 INLINE void *socket_at(s32 fd, int is_one)
 {
 	void *file = fd < 0 ? NULL : own_file(fd);
@@ -163,7 +163,7 @@ INLINE void *socket_at(s32 fd, int is_one)
 	return sk;
 }
 
-// What the kernel has of the socket behind a descriptor.
+// What the kernel knows of the socket behind a descriptor.
 INLINE void read_socket(struct socket *e, s32 fd)
 {
 	void *sk = socket_at(fd, 0);
@@ -189,7 +189,7 @@ INLINE void read_socket(struct socket *e, s32 fd)
 }
 
 #ifdef HAVE_unix_sock__path
-// The unix socket that the call is about: the one connected to, or the descriptor's own. Has it a path, `at` is there.
+// The unix socket that the call is about: the one connected to, or the descriptor's own. If it has a path, sets `at`.
 INLINE int find_unix_path(struct place *at, struct shape *shape, s32 fd)
 {
 	void *file = fd < 0 ? NULL : own_file(fd);
@@ -219,13 +219,13 @@ INLINE int find_unix_path(struct place *at, struct shape *shape, s32 fd)
 }
 #endif
 
-// The path that was passed to a connect or bind that failed, and the directory that it starts from. Returns how many
-// bytes the path takes; 0: there is none.
+// The path passed to a failed connect or bind, and the directory it is relative to. Returns the length of the path; 0:
+// there is none.
 INLINE u64 passed_unix_path(struct socket *e, struct place *at, void *regs)
 {
 	void *address = (void *)argument(regs, 2);
 	u64 bytes = (u32)argument(regs, 3);
-	u8 head[4] = {};  // the family, and the first letter
+	u8 head[4] = {};  // the family, and the first byte of the path
 	if (bytes < sizeof(head) || bpf_probe_read_user(head, sizeof(head), address))
 		return 0;
 	if (*(u16 *)head != AF_UNIX || !head[2])
@@ -245,7 +245,7 @@ INLINE u64 passed_unix_path(struct socket *e, struct place *at, void *regs)
 	return n;
 }
 
-// Where a unix socket is in the file system. To be called first: it may overwrite what follows.
+// Where a unix socket is in the file system. Must be called first: it may overwrite what follows.
 INLINE void read_unix_path(struct socket *e, struct shape *shape, void *regs)
 {
 	e->unix_path_len = NO_LENGTH;
@@ -269,7 +269,7 @@ INLINE void read_unix_path(struct socket *e, struct shape *shape, void *regs)
 #endif
 }
 
-// A struct message names whom it is to or from at its beginning.
+// The address of a struct message is its first member.
 INLINE int name_of_message(struct passed *p, void *message)
 {
 	struct {
@@ -282,7 +282,7 @@ INLINE int name_of_message(struct passed *p, void *message)
 	return failed;
 }
 
-// Where a call that carries a message, or several, names whom the first is to or from.
+// Where a call that carries messages names the peer of the first.
 INLINE struct passed named(struct shape *shape, void *regs, s64 result)
 {
 	struct passed p = {.result = result};
@@ -302,7 +302,7 @@ INLINE u32 message_flags(struct shape *shape, void *regs)
 	return argument(regs, shape->form == FORM_SENDMSG || shape->form == FORM_RECVMSG ? 3 : 4);
 }
 
-// Whether the kernel has the peer of a connect: it may still be on the way, also if the call was interrupted.
+// Whether the kernel has the peer of a connect: it may still be in progress, also if the call was interrupted.
 INLINE int is_connecting(s64 result)
 {
 	return result >= 0 || result == -EINPROGRESS || result == -EINTR || result == -ERESTARTSYS;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Every system call: one histogram cell a call, by process, call and latency.
+// Every system call: one histogram cell per call, by process, call and latency.
 //
-// A call that stays on its CPU costs no hash for its start: the start waits in cpu_state. Only a thread that is
-// switched out inside a call has it parked, by thread, until it comes back. There stands how long the thread was off a
-// CPU inside the call: whether a call waited is measured, and costs one that did not nothing.
+// A call that stays on its CPU needs no hash for its start time, which is kept in cpu_state. Only if its thread is
+// switched out during the call is the call parked in a hash, by thread, until the thread returns. The time off the CPU
+// is added up there: whether a call waited is measured, at no cost to a call that did not.
 
 BPF_HASH(parked, u32, struct call, PARKED_ENTRIES);
 
@@ -26,7 +26,7 @@ INLINE u64 run_delay(void)
 	return ns;
 }
 
-// The thread of a call is back on a CPU, since `came`. What did not sleep was ready to run all that time.
+// The thread of a call is back on a CPU, since `came`. All time that it did not sleep it was runnable.
 INLINE void came_back(struct call *call, u64 came)
 {
 	u64 ns = came > call->left ? came - call->left : 0, ready = ns;
@@ -58,7 +58,8 @@ INLINE void count_call(struct control *c, struct who *who, struct call *call, u1
 		ADD(v->uninterruptible_ns, call->uninterruptible_ns);
 		ADD(v->runnable_ns, call->runnable_ns);
 	}
-	// A thread that is preempted just here may put the maximum back; all of a cell lie in one bucket, so it stays near.
+	// A thread preempted right here may restore a lower maximum; all calls of a cell are in one bucket, so the error is
+	// small.
 	if (ns > v->max_ns)
 		v->max_ns = ns;
 #endif
@@ -76,7 +77,7 @@ INLINE void count_error(struct control *c, struct who *who, u16 nr, u16 error, u
 #endif
 }
 
-// The call that this thread is in, if any.
+// The call that the current thread is in, if any.
 INLINE struct call call_of(struct cpu_state *cpu, u64 me)
 {
 	struct call call = {};
@@ -93,7 +94,7 @@ INLINE struct call call_of(struct cpu_state *cpu, u64 me)
 	return call;
 }
 
-// The same; it is over for us then.
+// The same, and removes it.
 INLINE struct call take_call(struct cpu_state *cpu, u64 me)
 {
 	struct call call = {};
@@ -118,24 +119,24 @@ INLINE struct call take_call(struct cpu_state *cpu, u64 me)
 	return call;
 }
 
-// The same of a call that returns, with all the time that its thread was off a CPU.
+// The same for a call that returns, with all its time off the CPU.
 INLINE struct call take_returning(struct cpu_state *cpu, u64 me)
 {
 	u32 since = switches_of(cpu);
 	struct call call = take_call(cpu, me);
 	u64 came = cpu->came;
-	if (call.left && !SWITCHED(cpu, since))  // else it left a CPU in here, maybe before the call was taken
+	if (call.left && !SWITCHED(cpu, since))  // otherwise it left a CPU in here, maybe before the call was taken
 		came_back(&call, came);
 	return call;
 }
 
-// What is to be known of the running thread's call when it returns on another CPU.
+// What has to be known of the current thread's call if it returns on another CPU.
 INLINE u32 reached_datagrams(struct cpu_state *cpu)
 {
 	return cpu->message == bpf_get_current_pid_tgid() ? REACHED_DATAGRAMS : 0;
 }
 
-// A thread that has left a CPU inside its call before leaves it again.
+// A thread that was switched out during its call before is switched out again.
 INLINE void park_again(struct cpu_state *cpu, u64 now, u64 state)
 {
 	u32 tid = bpf_get_current_pid_tgid();
@@ -150,8 +151,8 @@ INLINE void park_again(struct cpu_state *cpu, u64 now, u64 state)
 	p->pid |= reached_datagrams(cpu);
 }
 
-// A thread leaves its CPU inside a call. `caller` is that thread, by the id under which it entered: an exec may have
-// given it another since. Of a thread without one it is not known whether it is in a call.
+// A thread is switched out during a call. `caller` is its id when it entered the call: an exec may have changed it
+// since. Without a `caller` it is unknown whether the thread is in a call.
 INLINE void park_call(struct control *c, struct cpu_state *cpu, u64 now, u64 state)
 {
 	u32 tid = cpu->caller, pid = cpu->caller >> 32;
@@ -178,7 +179,7 @@ INLINE void park_call(struct control *c, struct cpu_state *cpu, u64 now, u64 sta
 		lose(LOSS_thread_map);
 }
 
-// A thread ends: its call, if it is in one, will never return.
+// A thread ends: a call it is in will never return.
 INLINE void end_call(struct control *c, struct cpu_state *cpu, struct who *who, u64 me)
 {
 	struct call call = take_call(cpu, me);
@@ -191,14 +192,14 @@ INLINE void end_call(struct control *c, struct cpu_state *cpu, struct who *who, 
 	parked.delete(&tid);
 }
 
-// The same of a thread that is not recorded.
+// The same for a thread that is not recorded.
 INLINE void unpark_call(u64 me)
 {
 	u32 tid = me;
 	parked.delete(&tid);
 }
 
-// After an exec by a thread that is not the leader, the thread has the leader's id.
+// After an exec by a thread other than the leader, the thread takes the leader's id.
 INLINE void rename_call(struct cpu_state *cpu, u32 old_tid, u64 me)
 {
 	u32 tid = me;
@@ -211,8 +212,8 @@ INLINE void rename_call(struct cpu_state *cpu, u32 old_tid, u64 me)
 		lose(LOSS_thread_map);
 }
 
-// Whether this thread is in an execve. One whose call is not known is, too, if it is not the kernel's: it has just
-// taken the leader's id (de_thread(), fs/exec.c) and entered under another.
+// Whether this thread is in an execve. So is a user thread whose call is unknown: it has just taken the leader's id
+// (de_thread(), fs/exec.c) and entered under another.
 INLINE int in_exec(struct cpu_state *cpu, u64 me)
 {
 	struct call call = call_of(cpu, me);
@@ -262,14 +263,14 @@ PROGRAM(sys_enter)
 		now = bpf_ktime_get_boot_ns();
 	}
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
-	cpu->start = who.start;  // another's, if a switch came in identify
+	cpu->start = who.start;  // another thread's, if there was a switch during identify
 #endif
 	cpu->nr = nr;
 	cpu->entered = now;
 	cpu->caller = me;
 	if (!SWITCHED(cpu, since))
 		return;
-	// What stands there may be mixed with another thread's, and so may be what a switch has parked of it.
+	// What is stored there may be mixed with another thread's, and so may what a switch parked from it.
 	struct call call = {.entered = now, .start = who.start, .nr = nr, .pid = who.pid};
 	u32 tid = me;
 	if (cpu->caller == me)
@@ -279,7 +280,7 @@ PROGRAM(sys_enter)
 		lose(LOSS_thread_map);
 }
 
-// A call that began before the recording did. Its lower bound is how long it lasted since.
+// A call that began before the recording. The time since the recording began is a lower bound of its latency.
 INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
 {
 #ifdef RECORDS_syscall_inflight
@@ -299,7 +300,7 @@ INLINE void cut_call(struct control *c, struct who *who, u16 nr, u64 now)
 #endif
 }
 
-// Whether this is the return of a new thread from the call that made it.
+// Whether this is a new thread returning from the call that created it.
 INLINE int is_first_return(void *regs, s64 result)
 {
 	u64 nr = 0;
@@ -318,11 +319,11 @@ INLINE int is_first_return(void *regs, s64 result)
 #endif
 }
 
-// A call that returns and was not seen to begin. It began before the recording did, or it is a new thread's return
-// from the clone that made it, or seccomp refused it: then the kernel has traced no entry
-// (syscall_trace_enter() returns before trace_sys_enter()). A thread returns only once from a call that began before,
-// and from the clone that made it with 0. A filter may answer with any result; the call of a thread that did not sleep
-// when the recording began is over soon after.
+// A call returns whose entry was not seen. Either it began before the recording; or it is a new thread returning from
+// the clone that created it; or seccomp refused it, in which case the kernel traces no entry (syscall_trace_enter()
+// returns before trace_sys_enter()). A thread returns only once from a call that began before, and from the clone that
+// created it with 0. A filter may return any result. The call of a thread that was not sleeping when the recording
+// began ends soon after.
 #define RETURNS_SOON_NS 100000000ULL
 INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 result, u64 now)
 {
@@ -341,7 +342,7 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 r
 #endif
 	int usual = result == -EPERM || result == -EACCES || result == -ENOSYS;
 	int refused = seccomp && (usual || now > c->t0 + RETURNS_SOON_NS);
-	// The entry says that the thread was seen, so that user space does not put one there for a call that is over.
+	// The entry marks the thread as seen, so that user space does not add one for a call that has ended.
 	if (parked.insert(&who->tid, &seen) || refused) {
 		lose(LOSS_refused);
 		return;
@@ -353,16 +354,16 @@ INLINE void unmatched_exit(struct control *c, struct who *who, void *regs, s64 r
 	cut_call(c, who, call_number(nr), now);
 }
 
-// on_rename comes before the kernel has changed the name: another thread of the process may have looked at it since.
+// on_rename runs before the kernel changes the name: another thread of the process may have checked the old name since.
 INLINE void name_was_given(struct cpu_state *cpu)
 {
 	cpu->renamed = 0;
 	changed(bpf_ktime_get_boot_ns(), bpf_get_current_pid_tgid() >> 32);
 }
 
-// Whether the call is to go on in the program for its kind. One that carries a message is if it reached a socket of
-// datagrams, as that has told (on_sock_send), or may have connected: for all others, which are many, to find that out
-// would take ten times as long as this.
+// Whether to tail-call the program for this kind of call. A call that carries messages qualifies if it reached a
+// datagram socket, as on_sock_send has noted, or may have connected: finding this out for all others, which are many,
+// would take ten times as long as this test.
 INLINE int goes_on(struct cpu_state *cpu, struct call *call, struct shape *shape, void *regs)
 {
 	if (!shape || shape->hook != MESSAGE_CALL)
@@ -378,7 +379,7 @@ INLINE int goes_on(struct cpu_state *cpu, struct call *call, struct shape *shape
 	return shape->form & SENDS && argument(regs, shape->form == FORM_SENDMSG ? 3 : 4) & MSG_FASTOPEN;
 }
 
-// If the call makes an event of its own, this goes on in another program and does not come back.
+// If the call makes an event, tail-calls the program for it and does not return.
 PROGRAM(sys_exit)
 {
 	struct control *c = recording();
@@ -406,7 +407,7 @@ PROGRAM(sys_exit)
 	struct returned returned = {.ts = now, .nr = call.nr, .bytes = bytes};
 	if (call.entered <= c->t0) {
 		cut_call(c, &who, call.nr, now);
-		if (!shape || shape->hook != MESSAGE_CALL)  // what one received came in the recording
+		if (!shape || shape->hook != MESSAGE_CALL)  // what it received arrived during the recording
 			return;
 	} else {
 		u64 ns = now > call.entered ? now - call.entered : 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Programs of task iterators: the kernel calls them for each thread when user space reads (Linux 5.8).
+// Task iterator programs: the kernel runs them for each thread when user space reads (Linux 5.8).
 //
-// What they write, user space reads: struct task and struct holding of bpf/programs/tasks.py. The kernel calls a program once more
-// for a thread whose row found no room in what was read, so a second call has to change nothing.
+// User space reads what they write: struct task and struct holding of bpf/programs/tasks.py. If a thread's row does not
+// fit into the reader's buffer, the kernel runs the program for that thread again, so a second run must change nothing.
 
 #define SEQ_WRITE 127  // BPF_FUNC_seq_write, include/uapi/linux/bpf.h
 
@@ -10,7 +10,8 @@
 
 #define NOT_COUNTED 0xffffffff
 
-// struct bpf_iter__task: meta, and the thread; NULL after the last. Read by hand, as bcc would make helper calls of it.
+// struct bpf_iter__task: meta, and the thread; NULL after the last. Read by hand, as bcc would turn accesses into
+// helper calls.
 INLINE void *iterated(void *ctx)
 {
 	u64 task;
@@ -36,7 +37,7 @@ INLINE u32 uid_of(void *task)
 	return uid;
 }
 
-// How a thread stands. `state` and `exit_state` are as in task_struct.
+// One thread's state. `state` and `exit_state` are as in task_struct.
 int on_task(void *ctx)
 {
 	void *task = iterated(ctx), *leader = NULL, *signal = NULL, *cred = NULL;
@@ -76,7 +77,7 @@ int on_task(void *ctx)
 
 #define MOST_WORDS 128
 
-// The words that say which descriptors of a process are open.
+// The bitmap of a process's open descriptors.
 struct open_words {
 	void *at;
 	u64 left, found;
@@ -94,7 +95,7 @@ INLINE int count_word(struct open_words *w)
 }
 CALLBACK(count_word, struct open_words)
 
-// How many descriptors a process has open, of the first 8,192 that its table has room for; NOT_COUNTED: of more.
+// How many descriptors a process has open, if its table has room for at most 8,192; else NOT_COUNTED.
 INLINE u32 descriptors_of(void *task)
 {
 	struct open_words w = {};
@@ -137,7 +138,7 @@ INLINE int in_chosen_cgroup(struct control *c, void *task)
 	return 0;
 }
 
-// Whether a thread's process is recorded, as wants() says it of the one that runs.
+// Whether a thread's process is recorded: what wants() decides for the current one.
 INLINE int wants_other(struct control *c, u32 pid, void *task)
 {
 	u32 filters = c->filters;
@@ -155,8 +156,8 @@ INLINE int wants_other(struct control *c, u32 pid, void *task)
 	return !(filters & BY_CGROUP) || in_chosen_cgroup(c, task);
 }
 
-// At a snapshot: charges a thread's I/O and, once for its process, says how many threads and descriptors it has. Once
-// more for each thread if the first has ended.
+// At a snapshot: charges a thread's I/O and, once per process, reports its threads and descriptors. If the first thread
+// has ended, they are reported once for each thread.
 int on_holding(void *ctx)
 {
 	struct control *c = recording();
@@ -177,7 +178,7 @@ int on_holding(void *ctx)
 		keep_standing(task);
 #endif
 #ifdef RECORDS_process_io
-	if (!(flags & PF_EXITING))  // else record_exit() has charged it, or will
+	if (!(flags & PF_EXITING))  // otherwise record_exit() has charged it, or will
 		charge_io(c, task, row.pid, row.start, wanted, 0);
 #endif
 	KREAD(leader, task, task_struct, group_leader);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Kinds of events of which no more than MAX_RATE are made in a second: compiled in only if that was asked for.
+// Limits each kind of event to MAX_RATE a second: compiled in only on request.
 //
-// From the first event of a kind on a second is counted. What comes in it after so many is counted as stepped down, and
-// nothing else is done for it: no room is taken, no path read. So it is for FULL_NS from when a ring of the kind is full.
-// All CPUs share the count: several that begin a second at once may make a few events more than that.
+// A second starts with the first event of a kind. Events above the limit are counted as stepped down and cost nothing
+// else: no space is reserved, no path is read. The same applies for FULL_NS after a ring of the kind was full. All CPUs
+// share the count: CPUs that start a second at the same moment may together exceed the limit by a few events.
 
 #ifdef MAX_RATE
 BPF_ARRAY(steps, struct rate, STEPS);
 
-// Whether an event of a kind is not to be made, which is then counted.
+// Whether to drop an event of a kind, and count it as such.
 INLINE int is_stepped_down(u32 kind, u32 cause)
 {
 	u64 now = bpf_ktime_get_boot_ns();
@@ -58,7 +58,7 @@ INLINE void step_down(u32 kind)
 
 #define STEPPED_DOWN(kind) is_stepped_down(STEP_##kind, LOSS_##kind##_stepped)
 
-// An event found no room.
+// An event found its ring full.
 #define NO_ROOM(kind)                                                                                                  \
 	do {                                                                                                           \
 		lose(LOSS_##kind##_ring);                                                                              \
