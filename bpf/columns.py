@@ -6,7 +6,8 @@ from sysmon.bpf.kind import Col
 
 TS = Col("ts", "time", "When it happened; for rows of a snapshot, when the snapshot was taken.", "UTC")
 OTHER_PID = 0
-"""In counts: all processes that found no room in a full map. No process has it; the idle threads are in no count."""
+"""In counts: all processes that did not fit into a full map. No process has this pid; idle threads are never counted.
+"""
 
 PID = Col(
     "pid",
@@ -77,5 +78,5 @@ PEAK_RSS = Col(
 
 
 def key(col: Col) -> Col:
-    """The column as part of a map's key."""
+    """Returns the column as part of a map's key."""
     return replace(col, role="key")

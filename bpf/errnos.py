@@ -1,8 +1,8 @@
-"""Names of Linux's error numbers, the same on every architecture that sysmon records.
+"""Names of Linux's error numbers, which are the same on every supported architecture.
 
-From include/uapi/asm-generic/errno-base.h and errno.h of the kernel, and those of include/linux/errno.h that a call can
-return to where sysmon looks, before the kernel makes EINTR or a restart of them. Not from Python's `errno`, which
-is of the machine that it runs on.
+From include/uapi/asm-generic/errno-base.h and errno.h of the kernel, plus those of include/linux/errno.h that are
+visible where sysmon looks, before the kernel turns them into EINTR or restarts the call. Python's `errno` is not used:
+it describes the machine it runs on.
 """
 
 _BASE = """
@@ -34,7 +34,7 @@ NAMES: dict[int, str] = {n: name for n, name in enumerate(_BASE, 1) if name != "
 
 
 def name(result: int) -> str | None:
-    """The name of the error that a system call's result is, such as 'ENOENT' for -2; None for a success."""
+    """Name of the error in a system call's result, such as 'ENOENT' for -2; None for a success."""
     if not -4095 <= result < 0:
         return None
     return NAMES.get(-result, f"errno {-result}")

@@ -38,16 +38,16 @@ KINDS: tuple[Kind, ...] = (
 )
 
 DEFAULT_KINDS = frozenset(k.name for k in KINDS if not k.opt_in)
-"""What is recorded unless something else is asked for."""
+"""What is recorded by default."""
 
 RING_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Ring))
 
 PROGRAMS: tuple[tuple[Kind, Program], ...] = tuple((k, k.program) for k in KINDS if k.program)
-"""Kinds with a program of their own."""
+"""Kinds that have a program of their own."""
 
 MAP_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Map))
 
 
 def kind_named(name: str) -> Kind:
-    """The kind of this name. Raises KeyError if there is none."""
+    """The kind with this name. Raises KeyError if there is none."""
     return {k.name: k for k in KINDS}[name]

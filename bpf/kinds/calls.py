@@ -1,7 +1,7 @@
-"""Which system calls are more than counted: those that become events of their own, and those that move bytes.
+"""System calls that are more than counted: those that also produce events, and those that move bytes.
 
-Declared by name; the recorder puts them, by the numbers that this machine's table has for them, where the programs look
-(`struct shape` of calls.bpf.h). A call that a machine does not have is left out.
+Declared by name. The recorder fills the programs' map (`struct shape` of calls.bpf.h) by this machine's call numbers;
+calls that the machine does not have are left out.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NUMBERS = 512
-"""Native system call numbers are below this."""
+"""Upper bound of native system call numbers."""
 
 OPEN, FILE_OP, SOCKET, MESSAGE_CALL = 1, 2, 3, 4
 """Entries of the programs' map `hooks`."""
@@ -19,30 +19,31 @@ HOOKS = 5
 FORMS = {
     "TARGET": 1,
     "CREAT": 2,
-    "OPENAT2": 3,  # of a call on files: the text of a link; flags of its own; in a struct
+    "OPENAT2": 3,  # file calls: a symlink's text; special flags; arguments in a struct
     "SOCKET": 1,
     "CONNECT": 2,
     "BIND": 3,
     "ACCEPT": 4,
     "LISTEN": 5,
-    "SHUTDOWN": 6,  # of a call on a socket
+    "SHUTDOWN": 6,  # socket calls
     "SENDTO": 7,
     "RECVFROM": 8,
     "SENDMSG": 9,
     "RECVMSG": 10,
     "SENDMMSG": 11,
-    "RECVMMSG": 12,  # of a message
+    "RECVMMSG": 12,  # message calls
 }
-"""Forms that C must know, as FORM_…: of messages, where the address stands and the flags."""
+"""Argument layouts that C must know, FORM_… there: for messages, where the address and the flags are."""
 
 MOVES = {"RESULT": 1, "RECEIVED": 2, "MESSAGE": 3, "MESSAGES": 4}
-"""How many bytes a call moved: its result; that of a recvfrom or of a recvmsg, which may say what it left or what it
-did not take; the lengths in its vector of messages. MOVES_… in C."""
+"""How to compute the bytes that a call moved: its result; the result of a recvfrom or recvmsg, corrected for peeked or
+truncated messages; the lengths in its vector of messages. MOVES_… in C.
+"""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a call is. Arguments are given by position, from 1; 0: it has none such."""
+    """What a call is. Arguments are positions counted from 1; 0: the call has no such argument."""
 
     hook: int = 0
     moves_bytes: int = 0
@@ -63,24 +64,25 @@ RECEIVES = {
     "recvmsg": Shape(MESSAGE_CALL, moves_bytes=MOVES["MESSAGE"], form=FORMS["RECVMSG"], fd=1, flags=3, path=2),
     "recvmmsg": Shape(MESSAGE_CALL, moves_bytes=MOVES["MESSAGES"], form=FORMS["RECVMMSG"], fd=1, flags=4, path=2),
 }
-"""Calls that may only have looked (MSG_PEEK), or say how long a message was of which less came in (MSG_TRUNC). `path`
-is where the message stands."""
+"""Calls that may only peek (MSG_PEEK), or return the full length of a truncated message (MSG_TRUNC). `path` is the
+position of the message.
+"""
 
 READS = ("read", "pread64", "readv", "preadv", "preadv2", "mq_timedreceive", "msgrcv", *RECEIVES)
-"""Calls that say how many bytes came in."""
+"""Calls that return how many bytes they read."""
 
 SENDS = {
     "sendto": Shape(MESSAGE_CALL, moves_bytes=MOVES["RESULT"], form=FORMS["SENDTO"], fd=1),
     "sendmsg": Shape(MESSAGE_CALL, moves_bytes=MOVES["RESULT"], form=FORMS["SENDMSG"], fd=1, path=2),
     "sendmmsg": Shape(MESSAGE_CALL, moves_bytes=MOVES["MESSAGES"], form=FORMS["SENDMMSG"], fd=1, path=2),
 }
-"""Their flags are none of those that say what a receiving call did."""
+"""Calls whose flags have nothing to do with receiving."""
 
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", *SENDS)
-"""Calls that say how many bytes went out."""
+"""Calls that return how many bytes they wrote."""
 
 COPIES = ("sendfile", "copy_file_range", "splice", "tee", "vmsplice", "process_vm_readv", "process_vm_writev")
-"""Calls whose result is the number of bytes that went from one descriptor, or memory, to another."""
+"""Calls that return how many bytes they copied from one descriptor, or from memory, to another."""
 
 MOVING_BYTES = frozenset((*READS, *WRITES, *COPIES))
 
@@ -117,7 +119,7 @@ FILE_OPS = {
     "fchown": Shape(FILE_OP, fd=1, owner=2, group=3),
     "fchownat": Shape(FILE_OP, fd=1, path=2, owner=3, group=4, flags=5),
 }
-"""The text of a symbolic link is no path to follow: of the form TARGET."""
+"""A symlink's text is not a path to resolve: form TARGET."""
 
 SOCKETS = {
     "socket": Shape(SOCKET, form=FORMS["SOCKET"]),

@@ -1,4 +1,4 @@
-"""Control groups: the names behind the ids, also of those that are gone by the end."""
+"""Control groups: names by id, including those of groups removed before the end."""
 
 from sysmon.bpf.columns import CGROUP_ID, TS
 from sysmon.bpf.kind import Col, Kind, Ring

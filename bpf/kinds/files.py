@@ -1,10 +1,10 @@
-"""Files: each one opened, and each one made, renamed, removed or changed by path."""
+"""Files: each one opened, and each one created, renamed, removed or changed by path."""
 
 from __future__ import annotations
 
 from sysmon.bpf.columns import PATH
 from sysmon.bpf.kind import Col, Kind, Ring
-from sysmon.bpf.kinds.places import IDENTITY, path_cols
+from sysmon.bpf.kinds.path_columns import IDENTITY, path_cols
 from sysmon.bpf.kinds.syscalls import RETURNED
 
 MIB = 1024 * 1024
@@ -42,7 +42,7 @@ OPEN = Kind(
         *path_cols("", (128, 512, 4096), (96, 512, 4096), PATH.doc),
         *IDENTITY,
     ),
-    source=Ring((16 * MIB, 4 * MIB, 1 * MIB)),  # 51,000 short ones: 0.2 s of a process that opens as fast as it can
+    source=Ring((16 * MIB, 4 * MIB, 1 * MIB)),  # 51,000 short ones: 0.2 s of opening as fast as one process can
 )
 
 FILE_OP = Kind(

@@ -1,4 +1,4 @@
-"""Memory that the kernel takes for itself and gives back: opt-in, as it does so a million times a second."""
+"""Memory that the kernel allocates and frees for itself: opt-in, as this happens up to a million times a second."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Processes: what was alive at either end, and every fork, exec, exit and rename in between."""
+"""Processes: those alive at the start or the end, and every fork, exec, exit and rename in between."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ from sysmon.bpf.columns import (
     UID,
 )
 from sysmon.bpf.kind import Col, Kind, Ring
-from sysmon.bpf.kinds.places import IDENTITY, MOUNT_NAMESPACE, NO_LENGTH, bytes_col, path_cols
+from sysmon.bpf.kinds.path_columns import IDENTITY, MOUNT_NAMESPACE, NO_LENGTH, bytes_col, path_cols
 
 KIB, MIB = 1024, 1024 * 1024
 

@@ -1,4 +1,4 @@
-"""The machine as a whole: memory and pressure, so that what a process has can be set against what there is."""
+"""The machine as a whole: memory and pressure, to compare a process's share with."""
 
 from sysmon.bpf.columns import TS
 from sysmon.bpf.kind import Col, Kind

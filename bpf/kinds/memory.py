@@ -1,4 +1,4 @@
-"""Memory of processes: what each had at a snapshot, and how much of it is its own."""
+"""Memory of processes: their sizes at each snapshot, and how much of them is private."""
 
 from sysmon.bpf.columns import PEAK_RSS, PID, START, THREADS, TS
 from sysmon.bpf.kind import Col, Kind

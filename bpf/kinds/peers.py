@@ -1,4 +1,4 @@
-"""Datagrams: how many each process sent to and received from whom."""
+"""Datagrams: how many each process sent to and received from each peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What processes read and wrote by the kernel's own accounting, however they did it."""
+"""I/O of processes as the kernel accounts it, whatever the way of access."""
 
 from sysmon.bpf.columns import PID, START, TS, key
 from sysmon.bpf.kind import Col, Kind, Map

@@ -1,4 +1,4 @@
-"""Signals: each one sent, by whom, to whom, and what became of it."""
+"""Signals: each one sent, its sender and receiver, and what the kernel did with it."""
 
 from sysmon.bpf.columns import PID, START, TID, TS
 from sysmon.bpf.kind import Col, Kind, Program, Ring

@@ -1,10 +1,10 @@
-"""Sockets: each one made, connected, accepted, bound, listened on or shut down."""
+"""Sockets: each one created, connected, accepted, bound, listened on or shut down."""
 
 from __future__ import annotations
 
 from sysmon.bpf.kind import Col, Kind, Ring
 from sysmon.bpf.kinds.files import FLAGS
-from sysmon.bpf.kinds.places import MOUNT_NAMESPACE, NO_LENGTH, bytes_col
+from sysmon.bpf.kinds.path_columns import MOUNT_NAMESPACE, NO_LENGTH, bytes_col
 from sysmon.bpf.kinds.syscalls import RETURNED
 
 MIB = 1024 * 1024
@@ -59,7 +59,7 @@ SOCKET = Kind(
         Col("socket_type", "choice", "Type of the socket, such as SOCK_STREAM.", names=TYPES),
         Col("protocol", "u16", "Protocol of the socket; for IP, the number in the packet header."),
         FLAGS,
-        # The walk to it may run into the addresses, which are filled after it.
+        # The path walk may overrun into the addresses, which are filled later.
         Col(
             "unix_path",
             "names",

@@ -1,4 +1,4 @@
-"""Each system call as a row of its own, with its arguments: opt-in, as there can be millions in a second."""
+"""Each system call as a row of its own, with its arguments: opt-in, as there can be millions a second."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sysmon.bpf.kinds.syscalls import SYSCALL as NAME
 KIB, MIB = 1024, 1024 * 1024
 
 NUMBERS = 1024
-"""Numbers of each table that the programs tell apart; the last one stands for all beyond."""
+"""Call numbers that the programs tell apart in each table; the last one stands for all above."""
 
 TRACED_CALLS = 3 * NUMBERS
 """Entries of the programs' map `traced_calls`: native, ia32 and x32 calls."""
 
 NO_ARG = 0xFFFF_5CA1_AB1E_0000
-"""In C an argument that is not known. NULL in the file."""
+"""An unknown argument, in C. NULL in the file."""
 
 NO_LENGTH = 0xFFFF_FFFF
-"""In C the length of a string or address that there is none of, or that could not be read. NULL in the file."""
+"""The length, in C, of a string or address that is missing or unreadable. NULL in the file."""
 
 MIN_BUFFER, MAX_BUFFER = 64 * KIB, 1024 * MIB
-"""Least and largest size of a ring that may be asked for [bytes]."""
+"""Smallest and largest ring size that may be requested [bytes]."""
 
 
 def _arg(position: int) -> Col:
@@ -89,7 +89,7 @@ KEEP_EXEC, KEEP_EXIT = 1, 2
 
 @dataclass(frozen=True)
 class Traced:
-    """What the programs must know of a call: `struct traced` of events.bpf.c. Arguments by position from 1, 0: none."""
+    """What the programs must know of a call: `struct traced` of events.bpf.c. Argument positions: from 1; 0: none."""
 
     wanted: int = 1
     string1: int = 0
@@ -101,7 +101,7 @@ class Traced:
     keep: int = 0
 
     def raw(self, *, wanted: bool) -> bytes:
-        """The struct's bytes."""
+        """The bytes of the struct."""
         return bytes((int(wanted), *astuple(self)[1:]))
 
 
@@ -130,4 +130,4 @@ CALLS: dict[str, Traced] = {
     "recvfrom": Traced(address=5, length_at=6, out=1),
     **{name: Traced(address=2, length_at=3, out=1) for name in ("accept", "accept4", "getsockname", "getpeername")},
 }
-"""The calls of which the programs read more than the registers. A name that a machine's table lacks is left out."""
+"""Calls of which more than the registers is read. Those that a machine's table lacks are left out."""

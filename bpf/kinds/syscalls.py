@@ -1,4 +1,4 @@
-"""System calls: how often, how long, with what success, by process; and those that an end of the recording cut."""
+"""System calls: count, duration and outcome by process; and calls in flight at the start or the end."""
 
 from sysmon.bpf.columns import COMM, EDGE, ERROR, LATENCY_NS, PID, RESULT, START, TID, TS, UID, key
 from sysmon.bpf.kind import Col, Kind, Map, Ring
@@ -6,16 +6,16 @@ from sysmon.bpf.kind import Col, Kind, Map, Ring
 MIB = 1024 * 1024
 
 SUB_BITS = 3
-"""log2 of the buckets in an octave: 8 buckets, so a bucket's middle is within 6.25 % of all that is in it."""
+"""log2 of the buckets per octave: with 8, a bucket's middle is within 6.25 % of everything in it."""
 
 NO_RETURN = 0xFFFF
-"""The bucket, in C, of the calls that never returned. In the file their bucket is NULL."""
+"""The bucket, in C, of calls that never returned. NULL in the file."""
 
 ABI_SHIFT = 14
-"""In C the two high bits of a u16 system call number are its table: 0 native, 1 ia32, 2 x32."""
+"""In C the two high bits of a u16 system call number select its table: 0 native, 1 ia32, 2 x32."""
 
 UNKNOWN_NR = (1 << ABI_SHIFT) - 1
-"""In C the number of a call that is in no table, such as -1 left by seccomp or ptrace. NULL in the file."""
+"""The number, in C, of a call that is in no table, such as -1 from seccomp or ptrace. NULL in the file."""
 
 NR = Col(
     "nr",
@@ -37,7 +37,7 @@ CALLS = Col("calls", "u64", "Calls that returned, or never return, in the interv
 TOTAL_NS = Col("total_ns", "u64", "Sum of latencies.", "ns", role="sum")
 
 RETURNED = (TS, PID, START, TID, UID, COMM, NR, ABI, SYSCALL, RESULT, ERROR, LATENCY_NS)
-"""What every row says of a call that is an event for what it did."""
+"""Common columns of calls that are events because of what they did."""
 
 BYTES = Col(
     "bytes",

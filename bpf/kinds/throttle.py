@@ -1,4 +1,4 @@
-"""Kinds of events of which only so many are made in a second, if that was asked for (`bpf/programs/throttle.bpf.h`)."""
+"""Throttling: limits events of a kind per second, on request (`bpf/programs/throttle.bpf.h`)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from sysmon.bpf.columns import TS
 from sysmon.bpf.kind import Col, Kind
 
 STEPPED = ("open", "file_op", "socket", "syscall")
-"""These kinds, by their place in the programs' map `steps`. Each such call is counted all the same, in
-`syscall_stats`. The lives of processes are never among them: they say whose all other rows are."""
+"""The throttled kinds, by index in the programs' map `steps`. Each such call is still counted in `syscall_stats`.
+Process lifecycle kinds are never throttled: they say to whom all other rows belong.
+"""
 
 CAUSE = "stepped down"
-"""Cause of losses: events that were not made because of it."""
+"""Loss cause of events that were throttled."""
 
 REASONS = ("rate", "ring full")
-"""Why a kind is stepped down, by its number in C."""
+"""Why a kind was throttled, by its number in C."""
 
 FULL_NS = 200_000_000
-"""For how long a kind is stepped down when a ring of it is full: the recorder looks twice as often when that was."""
+"""How long a kind is throttled after one of its rings was full: the recorder reads the rings twice in that time."""
 
 STEP = Kind(
     "step",

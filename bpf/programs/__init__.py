@@ -1,1 +1,1 @@
-"""The BPF programs, and the C text that stands in front of them, made from the declarations."""
+"""The BPF programs, and the generated C in front of them."""

@@ -1,6 +1,6 @@
-"""The C text that stands in front of the programs: structs, maps and constants from the declarations.
+"""Generates the C in front of the programs from the declarations: structs, maps and constants.
 
-A disagreement between clang's layout and numpy's is a compile error, by a `_Static_assert` on every offset.
+A `_Static_assert` on every offset turns a disagreement between clang's layout and numpy's into a compile error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sysmon.bpf.kinds import (
     MAP_KINDS,
     RING_KINDS,
     calls,
-    places,
+    path_columns,
     syscall_events,
     syscalls,
     throttle,
@@ -36,11 +36,11 @@ OTHER_LOSSES = {
     "allocated_map": ("map full", "sizes of kernel memory"),
     "io_map": ("map full", "threads of process_io"),
 }
-"""The programs' counters of losses that are of no ring and no kind's map, with `cause` and `place` of their rows."""
+"""Loss counters that belong to no ring and to no kind's map, with `cause` and `place` of their rows."""
 
 
 def losses() -> dict[str, tuple[str, str]]:
-    """The programs' counters of losses in the order of `struct tally`, with `cause` and `place` of their rows."""
+    """All loss counters in the order of `struct tally`, with `cause` and `place` of their rows."""
     rings = {f"{k.name}_ring": ("ring full", k.name) for k in RING_KINDS}
     maps = {f"{k.name}_map": ("map full", k.name) for k in MAP_KINDS}
     others = {f"{k.name}_other": ("map full", f"{k.name} of others") for k in MAP_KINDS}
@@ -49,7 +49,7 @@ def losses() -> dict[str, tuple[str, str]]:
 
 
 def struct_text(layout: Layout) -> str:
-    """The struct with a static assert on each member's offset and on the size."""
+    """The struct with a static assert for each member's offset and for the size."""
     dtype = layout.dtype
     name = f"struct {layout.struct}"
     lines = [f"{name} {{", *(f"\t{f.declarator};" for f in layout.fields), "};"]
@@ -62,30 +62,29 @@ def struct_text(layout: Layout) -> str:
 
 
 def ring_names(kind: Kind) -> tuple[str, ...]:
-    """The names of the kind's ring maps in C."""
+    """Names of the kind's ring maps in C."""
     return tuple(f"{lay.struct}_ring" for lay in ring_layouts(kind))
 
 
 def map_names(kind: Kind) -> tuple[str, str]:
-    """The names of the kind's two maps in C: the one that is filled in odd epochs, and in even ones."""
+    """Names of the kind's two maps in C: the one filled in odd epochs, then the one filled in even ones."""
     return (f"{kind.name}_odd", f"{kind.name}_even")
 
 
 def other_names(kind: Kind) -> tuple[str, str]:
-    """The names of the maps for what finds no room in those of `map_names`."""
+    """Names of the overflow maps, for entries that do not fit into those of `map_names`."""
     return (f"{kind.name}_other_odd", f"{kind.name}_other_even")
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Which kinds are recorded, and how large their rings and maps are on a machine with that many possible CPUs.
+    """Which kinds are recorded, and how large their rings and maps are for a number of possible CPUs.
 
-    A per-CPU map takes memory for each CPU, and is read as a whole: past 32 CPUs it has fewer entries, and is read
-    the earlier. What fills a ring are the CPUs together: past 16 of them it is larger.
+    A per-CPU map needs memory for each CPU and is read as a whole: above 32 CPUs it has fewer entries, and is read
+    earlier. All CPUs together fill a ring: above 16 CPUs it is larger.
 
-    `buffer_bytes`, a power of two, is the size of the first ring of `syscall` events, if it was chosen; the others are
-    smaller in proportion. `max_rate`: how many events of each of `throttle.STEPPED` there are in a second,
-    at most.
+    `buffer_bytes`, a power of two, is the size of the first ring of `syscall` events, if chosen; the others are smaller
+    in proportion. `max_rate` is the maximum number of events per second of each of `throttle.STEPPED`.
     """
 
     cpus: int
@@ -110,11 +109,11 @@ class Sizes:
         return max(1024, min(kind.source.entries, kind.source.entries * 32 // self.cpus))
 
     def other_entries(self, kind: Kind) -> int:
-        """Entries of each of the maps for what finds no room there. Its process is no part of its key."""
+        """Entries of each of the kind's overflow maps. The process is not part of their key."""
         return 1024 if len(kind.c_cols("key")) > 2 else 1
 
     def ring_bytes(self, kind: Kind) -> tuple[int, ...]:
-        """The sizes of the kind's rings: powers of two."""
+        """Sizes of the kind's rings, powers of two."""
         assert isinstance(kind.source, Ring)
         if kind is syscall_events.SYSCALL and self.buffer_bytes:
             first = kind.source.sizes[0]
@@ -201,9 +200,9 @@ INLINE int settle_{record}(struct {record} *e, int fits, u64 wakeup)
 
 
 def functions(sizes: Sizes) -> str:
-    """Functions for each recorded kind that is counted in maps or has records of several sizes.
+    """Generates functions for each recorded kind that is counted in maps or has records of several sizes.
 
-    To stand after common.bpf.h, whose words they use.
+    Must follow common.bpf.h, whose macros they use.
     """
     maps = ("odd", "even", "other_odd", "other_even")
     cells = (
@@ -217,7 +216,7 @@ def functions(sizes: Sizes) -> str:
 
 
 def _forgets(kind: Kind) -> str:
-    """The statements that take what others are not told apart by out of a key."""
+    """Statements that remove from a key what the overflow map does not distinguish."""
     assert isinstance(kind.source, Map)
     lines = []
     for col in (c for c in kind.c_cols("key") if c.name in kind.source.forgets):
@@ -237,7 +236,7 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
     constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SOCKET_CALL {calls.SOCKET}\n"
-    constants += f"#define MESSAGE_CALL {calls.MESSAGE_CALL}\n#define SMALL_NAME {places.SMALL_NAME}\n"
+    constants += f"#define MESSAGE_CALL {calls.MESSAGE_CALL}\n#define SMALL_NAME {path_columns.SMALL_NAME}\n"
     constants += (
         f"#define TRACED_CALLS {syscall_events.TRACED_CALLS}\n#define TRACED_NUMBERS {syscall_events.NUMBERS}\n"
     )

@@ -1,10 +1,10 @@
 """The members of kernel structs that the programs read, by the file that reads them.
 
-From this come OFFSET_…, SIZE_… and HAVE_… in front of the programs, with the offsets that the running kernel's BTF has
-(recorder/load/program.py). A program that reads another member does not compile.
+They become the macros OFFSET_…, SIZE_… and HAVE_… in front of the programs, with offsets from the running kernel's BTF
+(recorder/load/program.py). A program that reads any other member does not compile.
 
-A point is in the name of a member of a struct in the struct: two underscores in C. A kernel may lack those with a
-question mark, and those of a file system that may be a module; without any other nothing can be recorded.
+A dot in a name denotes a member of a nested struct: two underscores in C. A question mark marks a member that a kernel
+may lack, as it may lack those of file systems that can be modules; if any other is missing, nothing can be recorded.
 """
 
 from __future__ import annotations
@@ -103,8 +103,9 @@ MEMBERS: dict[str, dict[str, str]] = {
 MEMBERS |= {program.file: dict(program.members) for _kind, program in PROGRAMS if program.members}
 
 MODULES = {"btrfs_": "btrfs", "ovl_": "overlay"}
-"""How the names of the structs of file systems begin that may be modules, and the modules. A kernel need not have them:
-where it has all that is read of one, KNOWS_<module> is defined."""
+"""Name prefixes of structs of file systems that may be modules, and the modules. A kernel need not have them: if it has
+every member that is read of one, KNOWS_<module> is defined.
+"""
 
 
 def declared() -> dict[tuple[str, str], bool]:
@@ -118,5 +119,5 @@ def declared() -> dict[tuple[str, str], bool]:
 
 
 def in_c(struct: str, member: str) -> str:
-    """What its macros are called, after OFFSET_ and the like."""
+    """The name of the member's macros, after OFFSET_ and the like."""
     return f"{struct}__{member.replace('.', '__')}"

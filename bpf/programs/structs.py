@@ -1,7 +1,7 @@
-"""Structs and constants that the programs and the recorder both know, besides the rows of kinds: declared once.
+"""Structs and constants that programs and recorder share, besides the rows of kinds.
 
-`csource` puts them in front of the programs, with a static assert on each offset; the recorder reads and writes them by
-their numpy dtypes.
+`csource` generates their C, with a static assert on each offset; the recorder reads and writes them with their numpy
+dtypes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sysmon.bpf.kinds.throttle import REASONS
 _NUMPY = {"u8": "<u1", "u16": "<u2", "u32": "<u4", "u64": "<u8"}
 
 Member = tuple[str, str, str] | tuple[str, str, str, int]
-"""Name, C type, meaning and, of an array, its length."""
+"""Name, C type, meaning and, for an array, its length."""
 
 
 def _struct(name: str, *members: Member) -> Layout:
@@ -40,8 +40,9 @@ CONTROL = _struct(
 """What user space tells all programs."""
 
 BY_PID, BY_COMM, BY_UID, BY_CGROUP, CHILDREN = 1, 2, 4, 8, 16
-"""Of `filters`: a process is in `followed`; its name is in `comms`; its real user is in `uids`; it is in or below the
-one of `cgroups`; or it descends from one that is recorded."""
+"""Bits of `filters`: a process is in `followed`; its name is in `comms`; its real user is in `uids`; it is in or below
+one of `cgroups`; it descends from a recorded one.
+"""
 
 CPU_STATE = _struct(
     "cpu_state",
@@ -62,7 +63,7 @@ CPU_STATE = _struct(
     ("came", "u64", "When the thread came onto it."),
     ("message", "u64", "pid_tgid of the thread whose call has reached a socket of datagrams, 0: none."),
 )
-"""What a CPU is doing. All of it belongs to the thread that runs now: a switch takes it away."""
+"""State of a CPU. All of it belongs to the running thread: a switch clears it."""
 
 CALL = _struct(
     "call",
@@ -81,13 +82,13 @@ CALL = _struct(
     ("uninterruptible_ns", "u64", "Likewise."),
     ("runnable_ns", "u64", "Likewise."),
 )
-"""A call whose thread was switched out inside it."""
+"""A call whose thread was switched out during it."""
 
 OUTSIDE = (1 << 64) - 1
-"""`entered` of a call that began when its process did not meet the conditions: it is not recorded."""
+"""`entered` of a call that began while its process did not pass the filters: it is not recorded."""
 
 REACHED_DATAGRAMS = 1 << 31
-"""In `pid`: the call has reached a socket of datagrams."""
+"""Flag in `pid`: the call has reached a datagram socket."""
 
 CPU_TIME = _struct(
     "cpu_time",
@@ -95,7 +96,7 @@ CPU_TIME = _struct(
     ("busy_ns", "u64", "Likewise.", 2),
     ("left", "u64", "Times that the CPU went off line."),
 )
-"""What a CPU did."""
+"""Time of a CPU."""
 
 RATE = _struct(
     "rate",
@@ -107,10 +108,10 @@ RATE = _struct(
     ("reason", "u32", "The place in throttle.REASONS."),
     ("unused", "u64", "A cache line for each.", 3),
 )
-"""How many events a kind may still make."""
+"""How many events a kind may still make in this second."""
 
 SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 4))
-"""What to do with a call: `kinds.calls.Shape`. Positions of arguments are counted from 1; 0: the call has none such."""
+"""What to do with a call: `kinds.calls.Shape`. Argument positions count from 1; 0: the call has no such argument."""
 
 TRACED = _struct("traced", *((field.name, "u8", "") for field in dataclasses.fields(Traced)))
 """What is read of a call that is a row: `kinds.syscall_events.Traced`."""
@@ -127,11 +128,11 @@ CONSTANTS = {
     **{f"MOVES_{name}": number for name, number in MOVES.items()},
     **{f"REASON_{name.replace(' ', '_')}": number for number, name in enumerate(REASONS)},
 }
-"""What is a #define in C."""
+"""Constants that become a #define in C."""
 
 
 def packed(layout: Layout, **values: int) -> bytes:
-    """The bytes of a struct; members that are not given are 0."""
+    """Bytes of a struct; members that are not given are 0."""
     record = np.zeros(1, layout.dtype)
     for name, value in values.items():
         record[name] = value

@@ -1,4 +1,4 @@
-"""What the task iterators pass to the recorder: structs of the programs, which are no rows of a trace by themselves."""
+"""What the task iterators send to the recorder: structs that are not rows of a trace themselves."""
 
 from sysmon.bpf.columns import (
     CGROUP_ID,
@@ -40,7 +40,7 @@ TASK = layout(
         COMM,
     ),
 )
-"""How one thread stands."""
+"""State of one thread."""
 
 HOLDING = layout(
     "holding",
@@ -51,4 +51,4 @@ HOLDING = layout(
         Col("descriptors", "u32", "Open descriptors of the process; the largest number: not counted.", null=0xFFFFFFFF),
     ),
 )
-"""What a process holds."""
+"""Threads and descriptors of a process."""

@@ -1,1 +1,1 @@
-"""The file format, whole: schema, metadata, writing, and what is left of a recording that was cut off."""
+"""The file format: schema, metadata, writing, and recovery of interrupted recordings."""

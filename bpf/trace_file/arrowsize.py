@@ -1,8 +1,8 @@
-"""How much memory an Arrow stream would take, before it is read.
+"""Computes how much memory an Arrow stream would take, before reading it.
 
-A compressed stream says of each buffer how long it becomes, and Arrow takes what it says. So that is added up first,
-from the messages themselves: "IPC buffers and messages" of Arrow's columnar format, Message.fbs and the layout of
-FlatBuffers.
+A compressed stream states the uncompressed size of each buffer, and Arrow allocates whatever it states. So these sizes
+are summed first, from the messages themselves: "IPC buffers and messages" of Arrow's columnar format, Message.fbs and
+the FlatBuffers layout.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import pyarrow.compute as pc
 
 DICTIONARY_BATCH, RECORD_BATCH = 2, 3  # MessageHeader
 HEADER_TYPE, HEADER = 1, 2  # fields of Message
-DATA = 1  # of DictionaryBatch
-BUFFERS, COMPRESSION = 2, 3  # of RecordBatch
+DATA = 1  # fields of DictionaryBatch
+BUFFERS, COMPRESSION = 2, 3  # fields of RecordBatch
 
 NOT_COMPRESSED = -1
-"""In place of the length of a buffer that stands as it is in a compressed stream."""
+"""The stated length of a buffer that is stored uncompressed in a compressed stream."""
 
 
 def stream_bytes(stream: pa.Buffer) -> int:
-    """What the buffers of the stream become [bytes]. Raises ValueError (pa.ArrowInvalid, too) or struct.error."""
+    """Total uncompressed size of the stream's buffers [bytes]. Raises ValueError (including pa.ArrowInvalid) or
+    struct.error.
+    """
     total = 0
     reader = pa.ipc.MessageReader.open_stream(stream)
     for message in iter(lambda: _next(reader), None):
@@ -40,7 +42,7 @@ def _next(reader: pa.ipc.MessageReader) -> pa.ipc.Message | None:
 
 
 def _lengths(metadata: bytes, body: pa.Buffer) -> Iterator[int]:
-    """Of each buffer of a message."""
+    """Sizes of a message's buffers [bytes]."""
     message = _indirect(metadata, 0)
     kind = _field(metadata, message, HEADER_TYPE)
     batch = _table(metadata, message, HEADER)
@@ -68,7 +70,7 @@ def _indirect(data: bytes, at: int) -> int:
 
 
 def _field(data: bytes, table: int, number: int) -> int | None:
-    """Where the field of a table stands; None if it has its default."""
+    """Position of a table's field; None if it has its default."""
     vtable = table - struct.unpack_from("<i", data, table)[0]
     (size,) = struct.unpack_from("<H", data, vtable)
     slot = 4 + 2 * number
@@ -82,7 +84,7 @@ def _table(data: bytes, table: int, number: int) -> int | None:
 
 
 def plain_bytes(column: pa.ChunkedArray) -> int:
-    """What the texts of a dictionary-encoded column take if each stands by itself [bytes]."""
+    """Size of a dictionary-encoded column's texts if each row stored its own [bytes]."""
     total = 0
     for chunk in column.chunks:
         lengths = pc.binary_length(chunk.dictionary)

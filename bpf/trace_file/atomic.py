@@ -1,7 +1,7 @@
-"""A file that is made beside what is there: it has its name only when it is complete.
+"""Creates a file next to its destination and gives it its name only when it is complete.
 
-Whoever makes a file does it here, or in a directory of `directory.py`: it is for its owner only, takes no other's place
-unasked, and no link is followed. A recording is made otherwise: it must outlive its maker.
+All files are made here or in a directory of `directory.py`: readable by the owner only, never replacing another file
+unasked, and never through a link. Recordings are the exception: they must outlive the process that writes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sysmon.safe_text import one_line
 
 
 class NewFile:
-    """Written through `file`. Without `publish` nothing is left of it. Raises OSError."""
+    """A file that is written through `file`, and that leaves nothing behind without `publish`. Raises OSError."""
 
     def __init__(self, parent: Directory, name: str) -> None:
         self._parent, self._name = parent, name
@@ -43,7 +43,7 @@ class NewFile:
                 self._parent.remove(self._hidden)
 
     def publish(self, *, force: bool) -> None:
-        """It is complete. Raises FileExistsError if the name is taken, unless it is to be taken over."""
+        """Gives the complete file its name. Raises FileExistsError if the name is taken and `force` is not set."""
         self.file.flush()
         os.fsync(self.file.fileno())
         if not self._hidden:
@@ -53,7 +53,7 @@ class NewFile:
             self._hidden = ""
 
     def publish_beside(self, *, force: bool) -> str:
-        """The same, but under another name if this one is taken. Returns the name."""
+        """The same, but under another name if this one is taken. Returns the name used."""
         self._name = first_free(self._publish_as, self._name, force=force)
         return self._name
 
@@ -63,7 +63,9 @@ class NewFile:
 
 
 def first_free(publish: Callable[[str, bool], None], name: str, *, force: bool) -> str:
-    """Publishes under this name or, if that has been taken meanwhile, another. Returns which. Raises OSError."""
+    """Publishes under this name or, if it has been taken meanwhile, under another. Returns the name used. Raises
+    OSError.
+    """
     try:
         publish(name, force)
     except FileExistsError:
@@ -74,12 +76,13 @@ def first_free(publish: Callable[[str, bool], None], name: str, *, force: bool) 
 
 @contextlib.contextmanager
 def new_file(path: Path, *, force: bool, option: str = "") -> Iterator[BinaryIO]:
-    """What is written inside is the file when the `with` ends; if it ends by an error, there is no file.
+    """Context in which a new file is written. It gets its name at the end; if an exception ends the block, there is no
+    file.
 
-    `option` is how another name is given.
+    `option` is the command's option for another name, for messages.
 
-    Raises CannotWrite if there is a file of this name already and `force` is not given, or if none can be written
-    there. An OSError that is raised inside is taken for one of the file.
+    Raises CannotWrite if the file exists and `force` is not set, or if it cannot be written there. An OSError raised in
+    the block counts as an error of the file.
     """
     with _telling(path), Directory.hold(path.parent) as parent:
         check_in(parent, path, force=force, option=option)
@@ -89,13 +92,13 @@ def new_file(path: Path, *, force: bool, option: str = "") -> Iterator[BinaryIO]
 
 
 def check(path: Path, *, force: bool, option: str = "") -> None:
-    """Raises CannotWrite if the file cannot be written, before it is known what is to be in it."""
+    """Raises CannotWrite if the file cannot be written, before its content exists."""
     with _telling(path), Directory.hold(path.parent) as parent:
         check_in(parent, path, force=force, option=option)
 
 
 def check_in(parent: Directory, path: Path, *, force: bool, option: str = "") -> None:
-    """The same in the directory of the path, which is held."""
+    """The same within the open directory of the path."""
     shown, by = _shown(path), f" with {option}" if option else ""
     with _telling(path):
         is_directory, special, present = _what_is(parent, path.name)
@@ -108,7 +111,7 @@ def check_in(parent: Directory, path: Path, *, force: bool, option: str = "") ->
 
 
 def _what_is(parent: Directory, name: str) -> tuple[bool, bool, bool]:
-    """Whether what has the name is a directory, is something else that no file may take the place of, is there."""
+    """Whether the name is a directory; is something else that cannot be replaced by a file; exists."""
     if name in ("", ".."):
         return True, False, True
     present = parent.exists(name)
@@ -135,15 +138,15 @@ def _shown(path: Path) -> str:
 
 
 def is_one_of(path: Path, others: Iterable[Path]) -> bool:
-    """Whether the path leads to one of these files now."""
+    """Whether the path now leads to one of these files."""
     try:
         return any(path.samefile(other) for other in others)
-    except OSError:  # there is nothing there
+    except OSError:  # it does not exist
         return False
 
 
 def copy_to_temporary(file: BinaryIO, name: str) -> Path:
-    """Keeps all that is in the file where temporary files go, under a name like this one. Raises OSError."""
+    """Copies the whole file to the directory for temporary files, under a similar name. Raises OSError."""
     place = Path(temporary.directory())
     with Directory.hold(place) as held, NewFile(held, other_name(name)) as new:
         file.seek(0)

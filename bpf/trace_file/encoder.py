@@ -1,8 +1,8 @@
-"""Row groups of a trace: of its many columns, Arrow encodes only those that the rows have.
+"""Encodes row groups of a trace: Arrow encodes only the columns that the rows have.
 
-A kind has a tenth of the columns of the file. Arrow takes as long for a column of NULL as for any other (5 ns a row),
-and 125 bytes. So it writes a file of the columns that there are, and their pages are put between pages of NULL that are
-made once for a number of rows.
+A kind has a tenth of the file's columns. Arrow takes as long for a column of NULL as for any other (5 ns per row), and
+125 bytes. So it writes a file with the existing columns only, and their pages are inserted between pages of NULL that
+are made once for each number of rows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RARELY_REPEATED = schema.rarely_repeated()
 
 @dataclass(frozen=True)
 class Encoded:
-    """A row group: its bytes, and what a footer says of it."""
+    """A row group: its bytes, and its entry in the footer."""
 
     data: bytes
     said: bytes
@@ -43,9 +43,9 @@ class Column(NamedTuple):
 
 
 def parquet_writer(sink: Any, columns: pa.Schema) -> pq.ParquetWriter:
-    """What encodes columns of a trace.
+    """The Parquet writer with the encodings of a trace.
 
-    Of 32,768 sums of latencies, differences take 129 kB and 0.7 ms of CPU, a dictionary 206 kB and 4.2 ms.
+    32,768 sums of latencies take 129 kB and 0.7 ms of CPU time as differences, 206 kB and 4.2 ms as a dictionary.
     """
     delta = {name: "DELTA_BINARY_PACKED" for name in columns.names if name in _RARELY_REPEATED}
     return pq.ParquetWriter(
@@ -55,13 +55,13 @@ def parquet_writer(sink: Any, columns: pa.Schema) -> pq.ParquetWriter:
         compression_level=3,
         use_dictionary=[n for n in columns.names if n not in delta],
         column_encoding=delta or None,
-        write_statistics=["kind", "ts", "pid"],  # what readers look for
+        write_statistics=["kind", "ts", "pid"],  # what readers filter by
         write_page_checksum=True,
     )
 
 
 def empty_file(wide: pa.Schema) -> bytes:
-    """A trace without rows and without a recording, for its footer."""
+    """A trace without rows and without recording metadata, for its footer."""
     sink = io.BytesIO()
     writer = parquet_writer(sink, wide)
     writer.add_key_value_metadata({schema.KINDS_KEY: schema.describe_kinds()})
@@ -70,14 +70,14 @@ def empty_file(wide: pa.Schema) -> bytes:
 
 
 class Encoder:
-    """Encodes row groups of one file. `empty` is a Parquet file of its columns, without rows."""
+    """Encodes row groups of one file. `empty` is a Parquet file with its columns and no rows."""
 
     def __init__(self, empty: bytes) -> None:
         self._fields = list(pq.read_schema(pa.BufferReader(empty)))
         self._leaves = [(leaf, nulls.head(leaf)) for leaf in footer.leaves(footer.read(empty))]
 
     def row_group(self, table: pa.Table, begin: int) -> Encoded:
-        """The rows as a row group that stands at `begin` in the file. Columns that the table lacks are NULL."""
+        """Encodes the rows as a row group at offset `begin` of the file. Columns that the table lacks are NULL."""
         data, chunks = self._encoded(table)
         columns: list[Column] = []
         at = begin
@@ -98,7 +98,7 @@ class Encoder:
         return Encoded(b"".join(column.data for column in columns), thrift.dump(group))
 
     def _encoded(self, table: pa.Table) -> tuple[memoryview, dict[tuple[bytes, ...], Struct]]:
-        """The columns that the table has, as a Parquet file, and what that says of each, by path."""
+        """The columns that the table has, as a Parquet file, and the footer's entry for each, by path."""
         given = {field.name: field.type for field in table.schema}
         columns = pa.schema([_stored(field, given[field.name]) for field in self._fields if field.name in given])
         sink = pa.BufferOutputStream()
@@ -110,7 +110,7 @@ class Encoder:
 
 
 def _moved(chunk: Struct, data: memoryview, at: int) -> Column:
-    """A column of the file `data`, as it is to stand at a place in another."""
+    """A column of the file `data`, with its positions changed for another file."""
     meta = chunk[ColumnChunk.META_DATA]
     first = _first_page(meta)
     pages = data[first : first + meta[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value]
@@ -123,18 +123,18 @@ def _null(head: bytes, page: nulls.NullPage, at: int) -> Column:
 
 
 def _path(chunk: Struct) -> tuple[bytes, ...]:
-    """Which column this is."""
+    """The column's path in the schema."""
     return tuple(chunk[ColumnChunk.META_DATA][ColumnMetaData.PATH_IN_SCHEMA].items)
 
 
 def _first_page(meta: Struct) -> int:
-    """Where a column begins."""
+    """Offset of the column's first page."""
     begins_with = ColumnMetaData.DICTIONARY_PAGE_OFFSET
     return int(meta[begins_with if begins_with in meta else ColumnMetaData.DATA_PAGE_OFFSET].value)
 
 
 def _stored(field: pa.Field, given: pa.DataType) -> pa.Field:
-    """How the writer is to take a column. It writes a dictionary of values as it does those values."""
+    """The type to give to the writer. It encodes a dictionary of values as it would the values themselves."""
     if pa.types.is_dictionary(given) and given.value_type == field.type:
         return pa.field(field.name, given)
     return pa.field(field.name, field.type)

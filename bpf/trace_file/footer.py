@@ -1,4 +1,4 @@
-"""The footer of a Parquet file: which columns it has, and where its row groups stand."""
+"""The footer of a Parquet file: its columns, and where its row groups are."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ MAGIC = b"PAR1"
 
 @dataclass(frozen=True)
 class Leaf:
-    """A column as it is stored."""
+    """A leaf column, as stored."""
 
     path: tuple[bytes, ...]
     type: int
     unsigned: bool
-    repeated: bool  # has as many values as its lists have items, which is not the number of rows
+    repeated: bool  # has one value per list item, not per row
 
 
 def read(data: bytes | memoryview) -> Struct:
-    """The footer of a Parquet file. Raises Malformed."""
+    """Parses the footer of a Parquet file. Raises Malformed."""
     length = int.from_bytes(data[-8:-4], "little")
     return thrift.Reader(data, len(data) - 8 - length).struct()
 
 
 def leaves(of: Struct) -> list[Leaf]:
-    """The columns that a footer declares, in the order of the file. Raises Malformed."""
+    """The columns that a footer declares, in file order. Raises Malformed."""
     elements = iter(of[FileMetaData.SCHEMA].items)
 
     def below(count: int, path: tuple[bytes, ...], repeated: bool) -> Iterator[Leaf]:
@@ -59,12 +59,12 @@ def leaves(of: Struct) -> list[Leaf]:
 
 
 def _is(element: Struct, number: int, one_of: Container[int]) -> bool:
-    """Whether the element has this field, and in it one of these values."""
+    """Whether the element's field is set to one of these values."""
     return number in element and element[number].value in one_of
 
 
 def moved_column(chunk: Struct, by: int) -> Struct:
-    """The column of a row group as it is said of where it stands so many bytes further on."""
+    """A column chunk's footer entry, with its positions moved by this many bytes."""
     meta = chunk[ColumnChunk.META_DATA]
     for number in (ColumnMetaData.DATA_PAGE_OFFSET, ColumnMetaData.DICTIONARY_PAGE_OFFSET):
         if number in meta:
@@ -73,7 +73,7 @@ def moved_column(chunk: Struct, by: int) -> Struct:
 
 
 def moved(group: Struct, by: int) -> Struct:
-    """The row group, likewise."""
+    """The same for a whole row group."""
     for chunk in group[RowGroup.COLUMNS].items:
         moved_column(chunk, by)
     if RowGroup.FILE_OFFSET in group:
@@ -82,7 +82,7 @@ def moved(group: Struct, by: int) -> Struct:
 
 
 def with_row_groups(of: Struct, rows: int, groups: list[bytes], texts: dict[bytes, bytes]) -> bytes:
-    """The end of a file: the footer with these row groups and texts, each in place of one of its name."""
+    """The end of a file: the footer with these row groups and key-value texts, which replace those of the same name."""
     there = of[FileMetaData.KEY_VALUE_METADATA].items if FileMetaData.KEY_VALUE_METADATA in of else []
     kept = [pair for pair in there if pair[KeyValue.KEY].value not in texts]
     pairs = [{KeyValue.KEY: thrift.binary(key), KeyValue.VALUE: thrift.binary(text)} for key, text in texts.items()]

@@ -1,4 +1,4 @@
-"""Gives free heap back to the system: a row group takes tens of MiB while it is written."""
+"""Returns free heap memory to the system: a row group takes tens of MiB while it is written."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ _trim = _malloc_trim()
 
 
 def trim() -> None:
-    """Gives it back, where that can be asked for."""
+    """Returns free heap memory, where malloc_trim(3) exists."""
     if _trim:
         _trim(0)

@@ -1,4 +1,4 @@
-"""The hidden directory of a trace that is being written: made, held, and removed when the trace has its name."""
+"""The hidden directory of a trace being written: created, held open, and removed once the trace has its name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sysmon.bpf.trace_file.directory import Directory, Exchanged
 from sysmon.errors import CannotWrite
 
 TRIES = 20
-"""Names for the directory, if another user exchanges it as soon as it is made."""
+"""How many directory names to try, should another user exchange the directory right after it is made."""
 
 
 class Hidden:
-    """The directory and its files, all open. Raises OSError."""
+    """The directory and its open files. Raises OSError."""
 
     def __init__(self, path: Path, parent: Directory, tokens: Iterator[str]) -> None:
-        """`path` is what the trace is to be called, `parent` where; `tokens` are to be tried one after the other."""
+        """`path` is the trace's destination, `parent` its directory; `tokens` are tried one after the other."""
         self._path, self._parent = path, parent
         self._directory = self._make(tokens)
         try:
@@ -44,19 +44,19 @@ class Hidden:
 
     @property
     def path(self) -> Path:
-        """Of the directory, for messages."""
+        """Path of the directory, for messages."""
         return self._path.with_name(self._name)
 
     def duplicate(self) -> Directory:
-        """The directory, held once more."""
+        """A second handle of the directory."""
         return self._directory.duplicate()
 
     def descriptors(self) -> list[int]:
-        """Of the rows and both directories."""
+        """Descriptors of the rows and both directories."""
         return [self.rows.fileno(), self._parent.fileno(), self._directory.fileno()]
 
     def publish(self, *, force: bool) -> str:
-        """Gives the rows their name, or another if that is taken. Returns it. Raises CannotWrite."""
+        """Gives the rows their name, or another if it is taken. Returns the name used. Raises CannotWrite."""
         os.fsync(self.rows.fileno())
         if not self._is_there():
             self._rescue()
@@ -66,7 +66,7 @@ class Hidden:
         self._directory.publish(partial.ROWS, self._parent, name, force)
 
     def _is_there(self) -> bool:
-        """Whether what is written still has its name in the directory."""
+        """Whether the file of rows still has its name in the directory."""
         try:
             found = self._directory.status(partial.ROWS)
         except FileNotFoundError:
@@ -74,18 +74,18 @@ class Hidden:
         return os.path.samestat(found, os.fstat(self.rows.fileno()))
 
     def _rescue(self) -> NoReturn:
-        """Somebody removed the directory, but what is open of it can be copied."""
+        """Somebody removed the directory, but what is still open can be copied."""
         kept = atomic.copy_to_temporary(self.rows, self._path.name)
         raise CannotWrite(f"{self.path} was removed: the trace is in {kept}")
 
     def remove(self) -> None:
-        """Removes it. Somebody may have done so before, or the disk takes nothing any more."""
+        """Removes the directory. It may be gone already, and the disk may be full."""
         with contextlib.suppress(OSError):
             partial.remove(self._parent, self._name, self._directory)
 
     def close(self) -> None:
-        """Closes what is open. From now on nothing is done by any name."""
-        with contextlib.suppress(OSError):  # what is still to be written does not matter any more
+        """Closes everything. After this nothing is done by any name."""
+        with contextlib.suppress(OSError):  # an unwritten rest does not matter any more
             self.rows.close()
         self._directory.close()
         self._parent.close()

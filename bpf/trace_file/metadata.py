@@ -1,7 +1,7 @@
-"""The JSON object that a trace carries in its file metadata: who recorded what, where, when and with which probes.
+"""The JSON object in a trace's file metadata: who recorded what, where, when and with which probes.
 
-Every key is always present, but for those of `Later` in older traces; what is not known is None. Durations are
-seconds, instants are ns.
+Every key is always present, except those of `Later` in older traces; unknown values are None. Durations are in seconds,
+instants in ns.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import TypedDict
 
 CUT_OFF = "cut off"
-"""`stopped_by` of a trace whose recorder was killed or could not write on."""
+"""`stopped_by` of a trace whose recorder was killed or could not continue writing."""
 
 RUNNING = "not yet"
-"""`stopped_by` of one whose recorder still runs."""
+"""`stopped_by` of a trace whose recorder is still running."""
 
 ASKED = "request"
-"""`stopped_by` of what a flight recorder wrote when it was asked to, and went on."""
+"""`stopped_by` of a file that a flight recorder wrote on request before it continued."""
 
 ROTATED = "rotation"
-"""`stopped_by` of a file after which the recording goes on in the next."""
+"""`stopped_by` of a file after which the recording continues in the next."""
 
 DAMAGED = "damaged"
-"""Cause of losses: rows that were written and could not be read again."""
+"""Loss cause: rows that were written and could not be read back."""
 
 
 class Host(TypedDict):
@@ -47,43 +47,43 @@ class Loss(TypedDict):
 
 
 class Later(TypedDict, total=False):
-    """What came after the first traces: a reader does without."""
+    """Keys that were added after the first traces: a reader must do without."""
 
-    syscalls: list[str] | None  # the calls that are rows of kind `syscall`; empty: all; None: there are no such rows
-    ring: str | None  # how much of the recording --keep-last kept, as it was asked for; None: all of it
-    max_rate: int | None  # how many events of a kind there are in a second, at most; None: all
-    rotate: str | None  # when the recording goes on in another file, as it was asked for; None: it is one file
-    file: int  # the number of this file of such a recording, from 1; `began_ns` is the same in all of them
+    syscalls: list[str] | None  # calls that are rows of kind `syscall`; empty: all; None: no such rows
+    ring: str | None  # how much --keep-last kept, as typed; None: everything
+    max_rate: int | None  # maximum events of a kind per second; None: no limit
+    rotate: str | None  # when --rotate starts a new file, as typed; None: a single file
+    file: int  # number of this file of a rotated recording, from 1; all have the same `began_ns`
     mount_namespace: int | None  # the recorder's mount namespace, by the inode of /proc/self/ns/mnt; not in version 1
-    machine_id: str | None  # tells machines apart: a UUID made of machine-id(5) for sysmon alone; None: it has none
-    boot_id: str | None  # of the boot, as /proc/sys/kernel/random/boot_id: a process is (boot_id, pid, start)
+    machine_id: str | None  # UUID derived from machine-id(5) for sysmon alone; None: the machine has none
+    boot_id: str | None  # /proc/sys/kernel/random/boot_id: a process is (boot_id, pid, start)
     recording_id: str  # a random UUID, the same in all files of one recording
-    began_ns: int  # when the recording began; what was before `started_ns` is not kept
+    began_ns: int  # when the recording began; what came before `started_ns` was not kept
 
 
 class Recording(Later):
     schema_version: int
     sysmon_version: str
     host: Host
-    started_ns: int  # UTC ns since 1970: the first instant that is in the trace
+    started_ns: int  # UTC ns since 1970: the first instant in the trace
     ended_ns: int
     stopped_by: str  # 'duration', 'signal', 'command', 'size', CUT_OFF, RUNNING, ASKED or ROTATED
     interval_s: float
     command_line: list[str]  # of sysmon itself
     command: list[str] | None  # what `record -- COMMAND` followed
     command_status: int | None  # its wait status as a shell shows it: 0-255, 128 + signal; None if it was still running
-    pids: list[int] | None  # the processes asked for; with none of the four: all
-    comms: list[str] | None  # the names asked for
-    uids: list[int] | None  # the users asked for
-    cgroup: str | None  # the cgroup asked for
-    children: bool  # whether descendants are recorded, too
-    kinds: list[str]  # kinds that were recorded; of the others there are no rows, whatever happened
+    pids: list[int] | None  # the processes chosen; with none of the four: all
+    comms: list[str] | None  # the names chosen
+    uids: list[int] | None  # the users chosen
+    cgroup: str | None  # the cgroup chosen
+    children: bool  # whether descendants are recorded too
+    kinds: list[str]  # kinds recorded; other kinds have no rows whatever happened
     recorder_pid: int
     recorder_start: int  # ns since boot, rounded down to a tick: the process is (recorder_pid, recorder_start)
     clock_offset_ns: int  # ts minus CLOCK_BOOTTIME
     probes: list[Probe]
     unmeasured: dict[
         str, str
-    ]  # columns or kinds that are NULL or not there, all or some, for kernel or privilege, and why
+    ]  # columns or kinds that are partly or wholly missing for lack of kernel support or privilege, and why
     rows: dict[str, int]  # rows of each kind
     losses: list[Loss]  # totals of the `loss` rows

@@ -1,6 +1,6 @@
-"""Columns of NULL, as a row group has them that its rows lack: one page, made once for a number of rows.
+"""Columns of NULL, which a row group needs for columns that its rows lack: one page each, made once per number of rows.
 
-How it looks: parquet.thrift, "Nulls" and "Run Length Encoding" of apache/parquet-format.
+Format: parquet.thrift, "Nulls" and "Run Length Encoding" of apache/parquet-format.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from sysmon.bpf.trace_file.parquet_thrift import (
 from sysmon.bpf.trace_file.thrift import List, Struct, i32, i64
 
 NULLS_REMEMBERED = 64
-"""Numbers of rows, times columns of lists or not, whose page of NULL is remembered."""
+"""Cached pages: numbers of rows, each for list and other columns."""
 
 
 @dataclass(frozen=True)
 class NullPage:
-    """A page, and what is said of it."""
+    """A page, and its footer entry."""
 
     data: bytes
     uncompressed: int
-    said: bytes  # of it in a footer, between what `head` gives and where it stands
+    said: bytes  # part of the footer entry, between `head` and the page's position
 
 
 @functools.lru_cache(NULLS_REMEMBERED)
 def page(rows: int, repeated: bool) -> NullPage:
-    """A page of data of so many NULL."""
-    levels = _zeros(rows) * (2 if repeated else 1)  # of repetition, of definition
+    """A data page of this many NULLs."""
+    levels = _zeros(rows) * (2 if repeated else 1)  # repetition and definition levels
     packed = pa.compress(levels, codec="zstd", asbytes=True)
     begin = thrift.dump(_page_header(rows, levels, packed))
     counts = {
@@ -69,7 +69,7 @@ def _page_header(rows: int, levels: bytes, packed: bytes) -> Struct:
 
 
 def _zeros(count: int) -> bytes:
-    """So many levels of 0 of at most eight bits, as one run with its length before it."""
+    """`count` levels of 0, at most eight bits wide, as one run preceded by its length."""
     run = thrift.unsigned(count << 1) + b"\0"
     return len(run).to_bytes(4, "little") + run
 
@@ -81,11 +81,11 @@ def _as_signed(number: int) -> int:
 _BEFORE_COUNTS: Struct = {ColumnMetaData.CODEC: i32(CompressionCodec.ZSTD)}
 
 _NOWHERE = thrift.signed(0) + b"\0"
-"""The position of a page, which is the last member of what is said of a column, and the end of that."""
+"""The page's position, the last field of the column's footer entry, and the end of that entry."""
 
 
 def head(leaf: Leaf) -> bytes:
-    """What a footer says of a column that is NULL, up to what depends on how many rows there are."""
+    """The footer entry of a NULL column, up to what depends on the number of rows."""
     meta: Struct = {
         ColumnMetaData.TYPE: i32(leaf.type),
         ColumnMetaData.ENCODINGS: List(thrift.I32, [Encoding.PLAIN, Encoding.RLE]),

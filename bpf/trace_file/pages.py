@@ -1,8 +1,8 @@
-"""Rebuilds from the pages of a Parquet file what its footer would say of them.
+"""Rebuilds a row group's footer entry from its pages.
 
-Each page says of itself how long it is, how it is coded and, for some columns, its smallest and largest value; each is
-checked by its CRC. What pages do not say is which column they are of: that follows from the order of the columns and
-the number of rows. "File format" and parquet.thrift of apache/parquet-format.
+Each page states its length, its encoding and, for some columns, its minimum and maximum, and is checked by its CRC.
+Pages do not say which column they belong to: that follows from the order of the columns and the number of rows. See
+"File format" and parquet.thrift of apache/parquet-format.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from sysmon.bpf.trace_file.parquet_thrift import (
 from sysmon.bpf.trace_file.thrift import List, Struct, i32, i64
 
 MOST_PAGES = 1 << 14
-"""Of a row group: a column has few, and no trace has many columns."""
+"""Maximum pages of a row group: a column has few, and no trace has many columns."""
 
 
 class BadPages(ValueError):
-    """The bytes are no row group, or not a whole one."""
+    """The bytes are not a row group, or not a whole one."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page in the file: what its header says, and the bytes it takes with it."""
+    """A page in the file: its header, and its size with that header."""
 
     header: Struct
     begin: int
@@ -52,28 +52,28 @@ class Page:
 
     @property
     def values(self) -> int:
-        """Values in a page of data, NULL included."""
+        """Number of values in a data page, including NULL."""
         return (
             0 if self.is_dictionary else int(self.header[PageHeader.DATA_PAGE_HEADER][DataPageHeader.NUM_VALUES].value)
         )
 
     @property
     def encoding(self) -> int:
-        """Of its values, or of those that it is a dictionary of."""
+        """Encoding of its values, or of its dictionary's."""
         if self.is_dictionary:
             return int(self.header[PageHeader.DICTIONARY_PAGE_HEADER][DictionaryPageHeader.ENCODING].value)
         return int(self.header[PageHeader.DATA_PAGE_HEADER][DataPageHeader.ENCODING].value)
 
     @property
     def uncompressed(self) -> int:
-        """The bytes it would take if its content were not compressed."""
+        """Size with uncompressed content [bytes]."""
         return int(self.header[PageHeader.UNCOMPRESSED_PAGE_SIZE].value) + self.header_bytes
 
 
 def row_group(data: bytes, begin: int, rows: int, columns: list[Leaf]) -> Struct:
-    """What a footer says of a row group whose bytes these are; `begin` is where they stand in the file.
+    """The footer entry of the row group in `data`; `begin` is its offset in the file.
 
-    Raises BadPages if they are not exactly that, or not as they were written.
+    Raises BadPages if the bytes are anything else, or damaged.
     """
     try:
         chunks = _chunks(list(_pages(data)), rows, columns)
@@ -110,7 +110,7 @@ def _pages(data: bytes) -> Iterator[Page]:
 
 
 def _chunks(pages: list[Page], rows: int, columns: list[Leaf]) -> list[list[Page]]:
-    """The pages of each column. Of lists, whose values cannot be counted on, there is one column at most."""
+    """The pages of each column. At most one column may be a list, as its number of values is unknown."""
     lists = [i for i, column in enumerate(columns) if column.repeated] or [len(columns)]
     if len(lists) > 1:
         raise BadPages("two columns of lists")
@@ -123,7 +123,7 @@ def _chunks(pages: list[Page], rows: int, columns: list[Leaf]) -> list[list[Page
 
 
 def _take(pages: list[Page], rows: int, first: bool) -> list[Page]:
-    """Takes the pages of the first or of the last column off."""
+    """Removes and returns the pages of the first or last column."""
     taken, values = 0, 0
     while values < rows or (not taken and not rows):
         taken += 1
@@ -165,7 +165,7 @@ _COUNTED = {Statistics.NULL_COUNT, Statistics.MAX_VALUE, Statistics.MIN_VALUE}
 
 
 def _statistics(heads: list[Struct], leaf: Leaf) -> Struct | None:
-    """Of the column, from those of its pages. None if one of them has none."""
+    """Statistics of the column, from those of its pages; None if a page has none."""
     found = [head.get(DataPageHeader.STATISTICS, {}) for head in heads]
     if not all(each.keys() >= _COUNTED for each in found):
         return None

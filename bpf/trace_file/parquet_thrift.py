@@ -1,7 +1,7 @@
-"""The structs of a Parquet file by the names and field numbers of parquet.thrift in apache/parquet-format.
+"""Structs of a Parquet file: names and field numbers of parquet.thrift in apache/parquet-format.
 
-A `thrift.Struct` is a dict by field number, so `chunk[ColumnChunk.META_DATA]` is what a column chunk says of itself.
-Only what is read or written here is listed; other fields pass through as they are.
+A `thrift.Struct` is a dict by field number, so `chunk[ColumnChunk.META_DATA]` is a column chunk's metadata. Only fields
+read or written here are listed; other fields pass through unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class FileMetaData:
 
 
 class SchemaElement:
-    """A column, or the group of those that follow."""
+    """A column, or the group of the following ones."""
 
     TYPE = 1
     REPETITION_TYPE = 3
@@ -29,14 +29,14 @@ class SchemaElement:
 
 
 class KeyValue:
-    """A text and its name."""
+    """A named text."""
 
     KEY = 1
     VALUE = 2
 
 
 class RowGroup:
-    """Some rows with all their columns."""
+    """A number of rows with all their columns."""
 
     COLUMNS = 1
     TOTAL_BYTE_SIZE = 2
@@ -55,7 +55,7 @@ class ColumnChunk:
 
 
 class ColumnMetaData:
-    """Where they are and how they are coded."""
+    """Position, size and encoding of a column chunk's pages."""
 
     TYPE = 1
     ENCODINGS = 2
@@ -78,7 +78,7 @@ class Statistics:
 
 
 class PageHeader:
-    """Before each page."""
+    """The header of each page."""
 
     TYPE = 1
     UNCOMPRESSED_PAGE_SIZE = 2
@@ -89,7 +89,7 @@ class PageHeader:
 
 
 class DataPageHeader:
-    """Of a page of values."""
+    """Of a page with values."""
 
     NUM_VALUES = 1
     ENCODING = 2
@@ -99,14 +99,14 @@ class DataPageHeader:
 
 
 class DictionaryPageHeader:
-    """Of a page of the values that others refer to."""
+    """Of a page with the dictionary that other pages refer to."""
 
     NUM_VALUES = 1
     ENCODING = 2
 
 
 class Type:
-    """How a value is stored."""
+    """Physical type of a value."""
 
     INT32 = 1
     INT64 = 2
@@ -114,20 +114,20 @@ class Type:
 
 
 class ConvertedType:
-    """What it means."""
+    """Meaning of a value."""
 
     UNSIGNED = range(11, 15)  # UINT_8 to UINT_64
 
 
 class FieldRepetitionType:
-    """Whether a column may be NULL, or a list."""
+    """Whether a column is required, may be NULL, or is a list."""
 
     OPTIONAL = 1
     REPEATED = 2
 
 
 class Encoding:
-    """How values, or levels, are encoded."""
+    """Encoding of values or levels."""
 
     PLAIN = 0
     RLE = 3

@@ -1,4 +1,4 @@
-"""Makes a whole file of what a recording left that was cut off: of its row groups, and of the rows that waited."""
+"""Builds a whole file from an interrupted recording: its row groups and the rows that still waited."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ MOST_GROUP_BYTES = 256 << 20
 
 
 class TooLarge(BadPartial):
-    """What would be made of it is larger than it may be."""
+    """The result would be larger than allowed."""
 
 
 def write(
     parts: list[Partial], recording: dict[str, Any], out: BinaryIO, most_bytes: int | None = None
 ) -> dict[str, Any]:
-    """Writes one whole file of parts that have the same columns; `out` is empty. Raises OSError, BadPartial.
+    """Writes one whole file of parts with the same columns; `out` is empty. Raises OSError, BadPartial.
 
-    Returns what the trace says of itself: `recording`, with the rows that there are and those that were damaged.
-    Raises TooLarge before anything is written if its row groups may take more than `most_bytes`.
+    Returns the metadata: `recording`, with the rows found and those damaged. Raises TooLarge before anything is written
+    if the row groups may take more than `most_bytes`.
     """
     size = sum(part.directory.status(ROWS).st_size for part in parts if part.directory.exists(ROWS))
     if most_bytes is not None and size > most_bytes:
@@ -42,9 +42,9 @@ def write(
 
 
 def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
-    """Makes a whole file of `rows` itself: only what waits and a footer are written. Raises OSError, BadPartial.
+    """Completes `rows` in place: writes only the waiting rows and a footer. Raises OSError, BadPartial.
 
-    If that does not come to its end, it can be done again.
+    If interrupted, it can be repeated.
     """
     with understood(part.directory):
         found = [said for _data, said in _row_groups(part)]
@@ -61,7 +61,7 @@ def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
-    """Each row group that is whole, and what a footer says of it; the others are dropped from the part."""
+    """Each intact row group with its footer entry; damaged ones are dropped from the part."""
     columns = footer.leaves(footer.read(part.empty))
     kept: list[Group] = []
     try:
@@ -80,9 +80,9 @@ def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
 
 
 def _whole(file: BinaryIO, group: Group, after: int) -> bytes:
-    """The bytes of the row group; none if they are not as they were written.
+    """The bytes of the row group; empty if they are damaged.
 
-    Each is to be after the one before, so that what is read is no more than the file has.
+    Each must come after the previous one, so that no more is read than the file has.
     """
     size = os.fstat(file.fileno()).st_size
     if not (after <= group.begin <= group.end <= size and group.end - group.begin <= MOST_GROUP_BYTES):
@@ -99,7 +99,7 @@ def _said(data: bytes, group: Group, columns: list[footer.Leaf]) -> thrift.Struc
 
 
 def _finish(parts: list[Partial], recording: dict[str, Any], sink: Sink) -> dict[str, Any]:
-    """Writes what comes after the row groups that are there."""
+    """Writes what follows the existing row groups."""
     waiting = merged([part.waiting for part in parts])
     rows = {kind: tables.of_kind(kind, tables.sorted_rows(table)) for kind, table in waiting.items()}
     for of in tables.grouped(rows):
@@ -116,6 +116,6 @@ def _finish(parts: list[Partial], recording: dict[str, Any], sink: Sink) -> dict
 
 
 def _damaged(parts: list[Partial]) -> list[dict[str, Any]]:
-    """What a part's last commit knows of and is not there."""
+    """Rows that a part's last commit counts and that are missing."""
     lost = ((kind, count) for part in parts for kind, count in missing(part.expected, present([part])).items())
     return [{"cause": DAMAGED, "place": kind, "lost": count} for kind, count in lost]

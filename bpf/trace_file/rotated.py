@@ -1,4 +1,4 @@
-"""The files of one recording that goes on in another file now and then: their names, and what they say together."""
+"""The files of a rotated recording: their names, and their combined metadata."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sysmon.bpf.trace_file.metadata import Loss, Recording
 
 
 def numbered(path: Path, number: int) -> Path:
-    """The name of a file: the next sorts after it."""
+    """The name of a file; names sort by number."""
     return path.with_name(f"{path.stem}-{number:06}{path.suffix}")
 
 
 def present(path: Path) -> list[Path]:
-    """The files that there are of a recording of this name; none if there is no such directory, or not ours to read."""
+    """Existing files of a recording with this name; empty if the directory is missing or not readable."""
     try:
         with Directory.hold(path.parent) as parent:
             return [path.with_name(name) for name in present_in(parent, path)]
@@ -27,7 +27,7 @@ def present(path: Path) -> list[Path]:
 
 
 def present_in(parent: Directory, path: Path) -> list[str]:
-    """Their names in the directory of the path; none if it is not ours to read."""
+    """Their names in the directory of the path; empty if it is not readable."""
     try:
         return sorted(filter(_names(path).fullmatch, parent.names()))
     except OSError:
@@ -35,7 +35,7 @@ def present_in(parent: Directory, path: Path) -> list[str]:
 
 
 def cut_off_in(parent: Directory, path: Path) -> list[str]:
-    """The names that files of such a recording were to have which did not come to their end. Raises OSError."""
+    """Destination names of the recording's interrupted files. Raises OSError."""
     wanted = {partial.wanted(name) for name in parent.names() if partial.is_partial(parent, name)}
     return sorted(filter(_names(path).fullmatch, wanted))
 
@@ -45,7 +45,7 @@ def _names(path: Path) -> re.Pattern[str]:
 
 
 def joined(parts: Sequence[Recording]) -> Recording:
-    """What files that follow each other say of themselves, summed up: else it is what the last says."""
+    """Combined metadata of consecutive files: sums where they add up, else the last file's values."""
     rows: Counter[str] = Counter()
     losses: Counter[tuple[str, str]] = Counter()
     for part in parts:

@@ -1,14 +1,14 @@
-"""Columns that say where a file is, and which file it is."""
+"""Columns of a file's path and identity, which several kinds share."""
 
 from __future__ import annotations
 
 from sysmon.bpf.kind import Col
 
 SMALL_NAME = 64
-"""A directory's name in the smallest record, with its NUL, is shorter than this."""
+"""Upper bound of a directory name in the smallest record, with its NUL."""
 
 ORIGINS = ("absolute", "cwd", "dirfd", "unresolved", "fd")
-"""`origin` by its number in C; the number after these says that there is no path."""
+"""`origin` by its number in C; the next number means that there is no path."""
 
 NO_LENGTH = 0xFFFFFFFF
 
@@ -29,7 +29,9 @@ _BYTES_DOC = "The bytes of `{}` if they are not UTF-8; NULL if the text is exact
 
 
 def path_cols(n: str, sizes: tuple[int, ...], directory_sizes: tuple[int, ...], doc: str) -> tuple[Col, ...]:
-    """Columns of a path, from the C buffers directory and path: in this order, as the first may run into the second."""
+    """Columns of a path. The C buffers of directory and path stand in this order, as the first may overrun into the
+    second.
+    """
     directory, path = f"directory{n}", f"path{n}"
     return (
         Col(f"origin{n}", "choice", _ORIGIN_DOC.format(f"`{path}`"), names=ORIGINS),
@@ -43,7 +45,7 @@ def path_cols(n: str, sizes: tuple[int, ...], directory_sizes: tuple[int, ...], 
 
 
 def bytes_col(name: str) -> Col:
-    """The bytes of a text that is not exactly them."""
+    """The column with the exact bytes of a text that is not UTF-8."""
     return Col(f"{name}_bytes", "binary", _BYTES_DOC.format(name), derived=True)
 
 
@@ -68,4 +70,4 @@ IDENTITY = (
         null=0,
     ),
 )
-"""The same in two rows: the same file."""
+"""Two rows with equal values mean the same file."""
