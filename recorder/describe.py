@@ -1,4 +1,4 @@
-"""What a recording says of itself, for whoever reads its trace."""
+"""The metadata of a recording."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from sysmon.recorder.options import Options
 from sysmon.recorder.output.protocol import Output
 from sysmon.recorder.read.losses import Losses
 from sysmon.recorder.sample import host, procfs, pss
-from sysmon.recorder.select.follow import Command
+from sysmon.recorder.select.command import Command
 from sysmon.version import version
 
 
 @dataclass
 class Span:
-    """Of what time it is [ns, CLOCK_BOOTTIME]."""
+    """The time it covers [ns, CLOCK_BOOTTIME]."""
 
-    began: int = 0  # the recording
-    started: int = 0  # the part of it that is being written
-    ended: int = 0  # 0: it goes on
+    began: int = 0  # start of the recording
+    started: int = 0  # start of the part that is being written
+    ended: int = 0  # 0: still running
 
 
 @dataclass
 class Description:
-    """What is known of a recording; `recording` puts it in order."""
+    """What is known of a recording; `recording` makes its metadata."""
 
     options: Options
     unmeasured: dict[str, str]  # columns or kinds, and why
@@ -42,7 +42,9 @@ class Description:
     recording_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def recording(self, stopped_by: str, own_start: int, output: Output, losses: Losses) -> Recording:
-        """By now; `stopped_by` is empty as long as it goes on, and `own_start` when this process began."""
+        """The metadata as of now. `stopped_by` is empty while the recording continues; `own_start` is this process's
+        start.
+        """
         options, command, span = self.options, self.command, self.span
         filters = options.filters
         return Recording(
@@ -83,7 +85,7 @@ class Description:
 
 
 def not_measured(options: Options, no_tasks: str) -> dict[str, str]:
-    """What this kernel does not say of columns or kinds, and why; `no_tasks`: why it has no iterator of tasks."""
+    """Columns or kinds that this kernel cannot supply, and why; `no_tasks`: why it has no task iterator."""
     found = {**pss.unmeasured()} if PSS.name in options.kinds else {}
     if no_tasks:
         found["start"] = f"only to a tick of 10 ms: {no_tasks}"

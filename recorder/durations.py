@@ -1,4 +1,4 @@
-"""A time or a size, as options take them: 30s, 5m, 100M."""
+"""Parses an amount of time or bytes, as options take it: 30s, 5m, 100M."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHIFTS = {"K": 10, "M": 20, "G": 30}
 
 
 def seconds_or_bytes(option: str, text: str, least_s: float, least_bytes: int) -> tuple[float | None, int | None]:
-    """What the text says: seconds or bytes, the other of them None. Raises BadRequest, which begins with `option`."""
+    """Seconds or bytes; the other one is None. Raises BadRequest, with a message that begins with `option`."""
     found = re.fullmatch(r"(\d{1,9})([smh]?|[KMG](?:i?B)?)", text, re.ASCII)
     if not found:
         raise BadRequest(

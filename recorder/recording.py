@@ -1,7 +1,7 @@
 """One recording, from attaching to the finished file.
 
-A single thread: it sleeps until something is due, and then has the collector drain the rings or take a snapshot. When
-that is, `schedule.py` says.
+A single thread: it sleeps until something is due, and then has the collector drain the rings or take a snapshot.
+`schedule.py` decides when.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from sysmon.recorder.read import inflight
 from sysmon.recorder.read.collector import Collector
 from sysmon.recorder.read.decode import Decoder
 from sysmon.recorder.sample import cgroups, clock, processes, pss
-from sysmon.recorder.sample.standing import Standing
+from sysmon.recorder.sample.live_processes import LiveProcesses
 from sysmon.recorder.sample.tasks import Tasks
 from sysmon.recorder.schedule import Schedule
-from sysmon.recorder.select.follow import Command
-from sysmon.recorder.select.followed import Followed
-from sysmon.recorder.signals import Signals
+from sysmon.recorder.select.command import Command
+from sysmon.recorder.select.targets import Targets
+from sysmon.recorder.stop_signals import StopSignals
 from sysmon.recorder.ui.watcher import Progress, Watcher
 
 GRACE_S = 0.5
@@ -45,7 +45,7 @@ GRACE_S = 0.5
 
 
 class Recorder:
-    """Records what loaded programs see into an output. `run` is all there is to do with it."""
+    """Records what loaded programs see into an output; call `run`."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class Recorder:
         privileges: privilege.Privileges | None = None,
         unseen: dict[str, str] | None = None,
     ) -> None:
-        """`unmeasured`: columns that this kernel does not know the values of, and why; `unseen`: what we may not know.
+        """`unmeasured`: columns that this kernel cannot supply, and why; `unseen`: what we have no permission to read.
 
-        `privileges` are given up when all is attached; None: none are.
+        `privileges` are dropped when everything is attached; None: none are.
         """
         self._options, self._loaded, self._output, self._names = options, loaded, output, names
         self._ring_kinds = sizes.ring_kinds
@@ -68,7 +68,7 @@ class Recorder:
         self._stats = Stats()
         self._pss = pss.Pss(limited=not options.every_pss)
         self._tasks, reason = Tasks.of(loaded)
-        self._standing = Standing(self._tasks)
+        self._live = LiveProcesses(self._tasks)
         decoder = Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ()), 1 if self._tasks else TICK_NS)
         self._collector = Collector(
             loaded, sizes, output, decoder, options.kinds, options.interval_s,
@@ -78,26 +78,26 @@ class Recorder:
         self._description = Description(options, known, self._collector.offset_ns)
         self._span = self._description.span
         self._stopped_by = ""
-        self._signals = Signals(lambda: self._stop("signal"))
+        self._signals = StopSignals(lambda: self._stop("signal"))
         self._moment = clock.Clocks(0, 0, 0)  # when the recording, or this part of it, began
 
     @property
     def signal(self) -> int:
-        """That ended it; 0 if none did."""
+        """The signal that ended it; 0 if none did."""
         return self._signals.ended_by
 
     def _stop(self, why: str) -> None:
         self._stopped_by = self._stopped_by or why
 
     def run(self, command: Command | None, watcher: Watcher) -> Recording:
-        """Records until it is time to stop, and finishes the file. Returns what the file says of itself."""
+        """Records until it is time to stop, and finishes the file. Returns its metadata."""
         self._command = self._description.command = command
-        self._followed = Followed(self._options.filters, self._loaded, command)
+        self._targets = Targets(self._options.filters, self._loaded, command)
         with self._signals.noted(files=bool(self._options.keep_last)) as wakeup, select.epoll() as poll:
             self._register(poll, wakeup)
             schedule = self._begin()
-            if self._privileges:  # not before: the command is to have all that we had
-                self._privileges.drop(self._followed.count)
+            if self._privileges:  # not earlier: the command gets all that we had
+                self._privileges.drop(self._targets.count)
             self._output.begin(self._recording())
             self._commit()
             heap.give_back()
@@ -109,15 +109,15 @@ class Recorder:
             return self._end()
 
     def _register(self, poll: select.epoll, wakeup: int) -> None:
-        """A program wakes us up when all is over, or when its ring fills faster than we look at it."""
+        """Registers what wakes us: the end of all chosen processes, and a ring that fills faster than we look at it."""
         poll.register(wakeup, select.EPOLLIN)
         for name in (n for kind in self._ring_kinds for n in csource.ring_names(kind)):
             poll.register(self._loaded.maps[name], select.EPOLLIN | select.EPOLLET)
 
-    # -- how it begins
+    # -- start
 
     def _begin(self) -> Schedule:
-        """From now on everything is recorded."""
+        """From here on everything is recorded."""
         heap.give_back()
         priority.raise_own()
         filters = self._options.filters
@@ -129,7 +129,7 @@ class Recorder:
         self._delegate()
         self._description.probes = self._loaded.attach()
         self._collector.losses.begin()
-        before = self._standing.pids()
+        before = self._live.pids()
         self._moment = clock.read()
         self._span.began = self._span.started = self._moment.boottime_ns
         self._collector.control.start(self._span.started, filters.flags, filters.cgroup_id)
@@ -141,7 +141,7 @@ class Recorder:
         return schedule
 
     def _delegate(self) -> None:
-        """To child processes, what takes more privileges than we keep."""
+        """Starts the child processes for what takes more privileges than we keep."""
         if self._privileges and ledger.OVERHEAD.name in self._options.kinds:
             self._stats.delegate()
         if PSS.name in self._options.kinds:
@@ -152,9 +152,9 @@ class Recorder:
         return Schedule(time.monotonic(), self._options.interval_s, self._options.duration_s, never_quiet=never_quiet)
 
     def _begin_with(self, alive: list[int] | None, before: frozenset[int]) -> None:
-        """Says how things stand, of these processes, or starts the command."""
+        """Writes the state snapshot of these processes, or starts the command."""
         started = self._span.started
-        rows = processes.rows("start", started, self._standing.since(started, alive, before))
+        rows = processes.rows("start", started, self._live.since(started, alive, before))
         self._open_with(rows)
         if self._command:
             held = self._command.start()
@@ -171,7 +171,7 @@ class Recorder:
             self._collector.clock_row("start", self._moment, None)
             self._collector.add(lifecycle.PROCESS, alive)
 
-    # -- how it goes on
+    # -- loop
 
     def _loop(self, poll: select.epoll, schedule: Schedule, watcher: Watcher) -> None:
         while not self._stopped_by:
@@ -193,19 +193,19 @@ class Recorder:
                 poll.poll(schedule.pause_s(now, fill, cells))
 
     def _look(self, schedule: Schedule, full: bool, asked: bool) -> None:
-        """Takes a snapshot, and goes on in another part of the output if this one is over."""
+        """Takes a snapshot, and continues in a new part of the output if this one is over."""
         schedule.took_snapshot(time.monotonic())
         moment = self._collector.snapshot()
         if full or asked or self._output.is_full:
             self._turn(moment, asked)
 
     def _tell(self, watcher: Watcher, schedule: Schedule, now: float) -> None:
-        if self._followed.chosen_are_gone():
+        if self._targets.chosen_are_gone():
             self._stop("command")
         lost, output = self._collector.losses.total, self._output
         left_s = schedule.left_s(now)
         watcher.goes(Progress(schedule.elapsed_s(now), left_s, output.total_rows, lost, output.bytes_written))
-        if left := self._followed.who_is_left(now):
+        if left := self._targets.who_is_left(now):
             watcher.waits(left)
 
     def _stop_if_it_is_time(self, schedule: Schedule, now: float) -> None:
@@ -213,11 +213,11 @@ class Recorder:
             self._stop("duration")
         elif self._output.is_at_end:
             self._stop("size")
-        elif self._followed.nobody_left():
+        elif self._targets.nobody_left():
             self._stop("command")
 
     def _turn(self, moment: clock.Clocks, asked: bool) -> None:
-        """Goes on in another part or file, which begins where the snapshot of this moment ended all that is counted.
+        """Continues in a new part or file, which begins at the instant of the snapshot that ended all counts.
 
         `asked`: a file of what is kept is wanted now.
         """
@@ -228,7 +228,7 @@ class Recorder:
             self._collector.drain(after=(ts, later))
 
         drain()
-        alive = processes.rows("start", ts, self._standing.since(ts, self._followed.pids()), drain)
+        alive = processes.rows("start", ts, self._live.since(ts, self._targets.pids()), drain)
         self._end_part(ts, alive, asked)
         drain()
         self._span.started, self._moment = ts, moment
@@ -248,21 +248,21 @@ class Recorder:
             self._collector.losses.begin_file()
 
     def _commit(self) -> None:
-        """With what the trace says of itself by now that it did not when it began."""
+        """Commits, with the metadata that has changed since the start."""
         ended_ns = clock.boottime_ns() + self._collector.offset_ns
         self._output.commit({"ended_ns": ended_ns, "losses": self._collector.losses.sums()})
 
     def _recording(self) -> Recording:
-        start = self._standing.own_start()
+        start = self._live.own_start()
         return self._description.recording(self._stopped_by, start, self._output, self._collector.losses)
 
-    # -- how it ends
+    # -- end
 
     def _await_command(self) -> None:
-        """After a signal the command gets a moment to end of it, so that its end is in the trace.
+        """After a signal, gives the command a moment to end, so that its exit is in the trace.
 
-        A terminal sends Ctrl-C to both; what was sent to the recorder alone is passed on. One that has ended is seen to
-        by the programs a moment before its status can be asked for.
+        A terminal sends Ctrl-C to both; a signal sent only to the recorder is passed on. The programs see the exit a
+        moment before the status is available.
         """
         if not self._command:
             return
@@ -273,13 +273,13 @@ class Recorder:
         if self.signal != signal.SIGINT:
             self._command.signal(self.signal)
         until = time.monotonic() + GRACE_S
-        while time.monotonic() < until and not self._followed.nobody_left():
+        while time.monotonic() < until and not self._targets.nobody_left():
             self._collector.drain()
             time.sleep(0.01)
 
     def _end(self) -> Recording:
         self._pss.end()
-        there = self._standing.now(self._followed.pids())
+        there = self._live.now(self._targets.pids())
         self._collector.add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), there))
         self._collector.look_at_tasks(anyway=True)
         self._collector.charge_running()
@@ -288,7 +288,7 @@ class Recorder:
         self._collector.losses.note_misses()
         self._collector.drain()
         self._collector.collect(epoch, ended)
-        self._loaded.detach()  # not before: a copy that is alone takes all for skipped
+        self._loaded.detach()  # not earlier: a copy whose program is detached takes everything for skipped
         self._collector.unfinished(self._span.started, ended)
         self._collector.add(PSS, self._pss.last_rows(ended))
         overhead = self._collector.overhead
@@ -297,7 +297,7 @@ class Recorder:
         return self._output.finish(self._recording())
 
     def close(self) -> None:
-        """Gives back what the recording took from the kernel."""
+        """Releases the recording's kernel resources."""
         self._collector.close()
         self._stats.close()
         self._pss.close()

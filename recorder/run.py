@@ -1,4 +1,4 @@
-"""From the options of a recording to its end: what must be there first, and what is given back after."""
+"""From the options of a recording to its end: checks before it, and cleanup after it."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from sysmon.recorder.own import privilege
 from sysmon.recorder.recording import Recorder
 from sysmon.recorder.sample import host, procfs
 from sysmon.recorder.select import syscall_selection
-from sysmon.recorder.select.follow import Command
+from sysmon.recorder.select.command import Command
 from sysmon.recorder.ui.status import Status
 
 
 def record(options: Options, privileges: privilege.Privileges, preparing: Future[Prepared]) -> int:
-    """Makes the recording of what was prepared. Returns the exit status: the command's, if there is one that has ended.
+    """Runs the prepared recording. Returns the exit status: the command's, if there is one and it has ended.
 
-    Raises SysmonError, and then nothing is left behind.
+    Raises SysmonError, and then leaves nothing behind.
     """
     _refuse(options)
     command = Command(list(options.command)) if options.command else None
-    if options.keep_last:  # which asks for a file: before there is one to write it does no harm
+    if options.keep_last:  # SIGUSR1 asks for a file: before there is one to write it does no harm
         signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
         status = Status(options)
-        # held: or one may come when the file is there and nobody is to remove it yet
+        # Held back: one could come when the file exists and nobody would remove it yet.
         with ends.held(), privilege.acting_as(privileges.owner):
             before = _cut_off(options.path)
             output = chosen(options)
@@ -61,7 +61,9 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
 
 
 def _refuse(options: Options) -> None:
-    """Raises CannotRecord where the kernel's programs would not see what is here, BadRequest if nobody has a pid."""
+    """Raises CannotRecord where the programs would not see this machine's processes, BadRequest if a pid does not
+    exist.
+    """
     if not host.in_initial_pid_namespace():
         raise CannotRecord(
             "this is a container with its own pid namespace, whose pids BPF programs do not see: record on the host, "
@@ -90,13 +92,13 @@ def _loaded(prepared: Prepared, options: Options, undo: contextlib.ExitStack) ->
 
 
 def _unseen(options: Options) -> dict[str, str]:
-    """What of it we may not know, and why."""
+    """What of the recording we lack permission for, and why."""
     hidden = kernel.hides(program.PER_CPU_OFFSETS)
     return _of_interest(privilege.unmeasured(privilege.effective(), hidden), options)
 
 
 def _exit_status(command: Command | None, ended_by: int) -> int:
-    """The command's or, if that still runs, as of a process that the signal ended."""
+    """The command's status or, if it is still running, that of a process ended by the signal."""
     if not command:
         return 0
     ended = command.status()
@@ -106,9 +108,9 @@ def _exit_status(command: Command | None, ended_by: int) -> int:
 
 
 def _cut_off(path: Path) -> list[Path]:
-    """What is left of recordings into this file that did not come to their end. Of which nothing is left is removed."""
+    """Interrupted recordings into this file. Those with nothing left to recover are removed."""
     left = []
-    with contextlib.suppress(OSError), Directory.hold(path.parent) as parent:  # not ours to read, or no such directory
+    with contextlib.suppress(OSError), Directory.hold(path.parent) as parent:  # not readable, or no such directory
         partial.sweep(parent, path.name)
         for name in (path.name, *rotated.cut_off_in(parent, path)):
             for parts in partial.names_of(parent, name):
@@ -119,7 +121,7 @@ def _cut_off(path: Path) -> list[Path]:
 
 
 def _of_interest(unseen: dict[str, str], options: Options) -> dict[str, str]:
-    """Of kinds that are recorded; and a command that is followed is no other user's."""
+    """Only of recorded kinds; and a followed command belongs to no other user."""
     others = not options.command
     return {
         what: why
@@ -130,7 +132,7 @@ def _of_interest(unseen: dict[str, str], options: Options) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _fate_of(command: Command | None) -> Iterator[None]:
-    """Says what becomes of the command if the trace cannot be written on; a failure of its own is its exit status."""
+    """Says what happens to the command if the trace cannot be written; a failure of the command is its exit status."""
     try:
         yield
     except CannotWrite as error:
@@ -154,7 +156,7 @@ def _interruptible() -> Iterator[None]:
 
 
 class _CleanEnds:
-    """Until the recording itself takes signals: has those that would kill the process undo what was done."""
+    """Until the recording itself handles signals: has those that would kill the process undo what was done."""
 
     def __init__(self) -> None:
         self._held = False
@@ -177,7 +179,7 @@ class _CleanEnds:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Meanwhile a signal waits. Blocking it would not do: it would come by another thread."""
+        """Context in which a signal waits. Blocking it would not do: another thread would get it."""
         self._held = True
         yield
         self._held = False

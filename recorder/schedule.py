@@ -1,30 +1,32 @@
-"""When a recording is to drain its rings, take a snapshot, commit, and end.
+"""Decides when to drain the rings, take a snapshot, commit, and end.
 
-Nothing here reads a clock: all times are given, and are seconds of one clock that does not jump.
+Nothing here reads a clock: all times are passed in, in seconds of one clock that does not jump.
 """
 
 from __future__ import annotations
 
 DRAIN_S = 0.1
-"""How often the rings are read, and looked at how full the maps are."""
+"""How often the rings are read, and the maps' fill level checked."""
 
 BUSY_DRAIN_S, BUSY_FRACTION = 0.01, 1 / 8
-"""How often while one ring is found this full."""
+"""How often while a ring is at least this full."""
 
 QUIET_DRAIN_S, QUIET_FRACTION = 0.25, 1 / 64
-"""How often while none of them, and no map, is found this full: to look takes a millisecond of CPU time. Not if every
-call is an event: their ring can fill from nothing in that time."""
+"""How often while no ring and no map is this full: looking takes a millisecond of CPU time. Not used if every call is
+an event: their ring can fill from nothing in that time.
+"""
 
 CELLS_FRACTION = 0.5
-"""A counting map that is this full is read before the snapshot is due."""
+"""A counting map this full is read before the snapshot is due."""
 
 COMMIT_S = 2.0
-"""How often what was recorded is put where it outlives the recorder. At most this much, and what a snapshot takes, is
-missing if it is killed."""
+"""How often rows are put where they survive the recorder. If it is killed, at most this much is missing, plus the
+duration of a snapshot.
+"""
 
 
 class Schedule:
-    """Of a recording that began at a time. What is due stays so until it is said that it was done."""
+    """The schedule of a recording. What is due stays due until it is reported as done."""
 
     def __init__(self, began: float, interval_s: float, duration_s: float | None, *, never_quiet: bool = False) -> None:
         """No duration: it never ends by itself. `never_quiet`: rings may fill from nothing at any time."""
@@ -33,19 +35,19 @@ class Schedule:
         self._next_snapshot, self._next_commit = began + interval_s, began + COMMIT_S
 
     def drain_until(self, now: float) -> float:
-        """When a drain that begins now is to leave off."""
+        """When a drain that begins now must stop."""
         return min(self._next_snapshot, self._deadline, now + DRAIN_S)
 
     def may_be_lazy(self, now: float) -> bool:
-        """Whether a drain may leave rings with little in them: nothing is due that is to have it."""
+        """Whether a drain may skip rings with little in them: nothing that needs their rows is due."""
         return now < min(self._next_snapshot, self._deadline, self._next_commit)
 
     def is_snapshot_due(self, now: float, cells: float) -> bool:
-        """Also before its time, if a map is found this full."""
+        """Also true early, if a map is this full."""
         return now >= self._next_snapshot or cells > CELLS_FRACTION
 
     def took_snapshot(self, now: float) -> None:
-        """It was begun now. One that was early does not put off the next, and what was missed is not made up for."""
+        """A snapshot was begun. An early one does not postpone the next, and missed ones are not made up for."""
         if now >= self._next_snapshot:
             self._next_snapshot = max(self._next_snapshot + self._interval_s, now)
 
@@ -53,22 +55,22 @@ class Schedule:
         return now >= self._next_commit
 
     def committed(self, now: float) -> None:
-        """When it was found due."""
+        """Notes when the commit was found due."""
         self._next_commit = max(self._next_commit + COMMIT_S, now)
 
     def is_over(self, now: float) -> bool:
-        """Whether it has lasted as long as it was to."""
+        """Whether the duration is over."""
         return now >= self._deadline
 
     def elapsed_s(self, now: float) -> float:
         return now - self._began
 
     def left_s(self, now: float) -> float | None:
-        """Until it ends by itself; None if it does not."""
+        """Time until it ends by itself [s]; None if it does not."""
         return None if self._deadline == float("inf") else self._deadline - now
 
     def pause_s(self, now: float, fill: float, cells: float) -> float:
-        """How long to sleep if rings and maps were found this full."""
+        """How long to sleep, given how full rings and maps were found [s]."""
         return max(0.0, min(self._drain_s(fill, cells), self._next_snapshot - now, self._deadline - now))
 
     def _drain_s(self, fill: float, cells: float) -> float:

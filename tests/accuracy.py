@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sysmon.bpf.trace_file import schema
 from sysmon.version import version
-from tests.live.oracles import build, calls, cpu, memory, shares, standing, storage
+from tests.live.oracles import build, calls, cpu, memory, process_state, shares, storage
 from tests.live.oracles.figure import Figure
 from tests.live.oracles.tools import find
 
@@ -92,8 +92,8 @@ def comparisons(folder: Path) -> Iterator[tuple[str, list[Figure]]]:
         of_cpu += compare(folder)
     yield "CPU time, waits and switches", of_cpu
     yield "Storage", storage.accounted(folder)
-    yield "Threads and descriptors", standing.held(folder)
-    yield "Filters that change", standing.filtered(folder)
+    yield "Threads and descriptors", process_state.held(folder)
+    yield "Filters that change", process_state.filtered(folder)
     yield "Memory", memory.held(folder) + (memory.peaks(folder) or [])
     of_four = [figure for how in ("anonymous", "tmpfs", "file") for figure in shares.of_four(folder, how)]
     yield "Memory that is shared", of_four + shares.after_a_fork(folder)

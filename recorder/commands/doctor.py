@@ -39,7 +39,7 @@ def doctor(context: click.Context) -> None:
 
 
 def _say(text: str, mark: str = "", style: str = "") -> None:
-    """Writes a line at once. The exit status says all to who does not read it."""
+    """Writes a line at once. Whoever does not read it has the exit status."""
     with contextlib.suppress(BrokenPipeError):
         if style and streams.colours(sys.stdout):
             streams.styled(sys.stdout, mark, style)

@@ -14,11 +14,11 @@ from sysmon.recorder.commands.types import BufferSize, Renamed, Seconds, Size
 from sysmon.recorder.own import privilege
 
 DEFAULT_BUFFER = 64 << 20
-"""What --buffer says is the default."""
+"""Shown by --help as the default of --buffer."""
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
-    """The calls that were listed; empty: all; None: none."""
+    """The calls listed; empty: all; None: none."""
     if text is None or not text:
         return None if text is None else ()
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
@@ -30,7 +30,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 def _refuse_filters(
     comms: tuple[str, ...], pids: tuple[int, ...], command: tuple[str, ...], conditions: bool, follow: bool
 ) -> None:
-    """Raises BadRequest if these do not go together; `conditions`: whether there is one on all processes."""
+    """Raises BadRequest for options that exclude each other; `conditions`: whether a filter is on all processes."""
     if not all(comms):
         raise BadRequest("--comm: the name is empty")
     if command and (pids or conditions or follow):
@@ -42,7 +42,7 @@ def _refuse_filters(
 
 
 def _refuse_outputs(max_size: int | None, keep_last: str | None, rotate: str | None, kept: int | None) -> None:
-    """Raises BadRequest if these do not go together."""
+    """Raises BadRequest for output options that exclude each other."""
     if keep_last and max_size:
         raise BadRequest("--max-size ends a recording, --keep-last does not: give one of them")
     if rotate is not None and (keep_last or max_size):
@@ -223,7 +223,7 @@ def record(
         raise BadRequest("--buffer is for system calls as events: give --syscalls with it")
     listed = _names(syscalls)
     privilege.check()
-    # Here and not above: --help and refusals need not wait for numpy and pyarrow.
+    # Imported here, so that --help and refusals do not wait for numpy and pyarrow.
     from sysmon.bpf.kinds.memory import PSS
     from sysmon.bpf.kinds.syscall_events import SYSCALL
     from sysmon.bpf.kinds.throttle import STEP, STEPPED
@@ -242,7 +242,7 @@ def record(
         raise CannotRecord(too_little)
     privileges = privilege.Privileges.of(output, bool(command))
     privilege.end_blas_threads()
-    with futures.ThreadPoolExecutor(1) as pool:  # which has ended before this process becomes another user's
+    with futures.ThreadPoolExecutor(1) as pool:  # it has ended before this process becomes another user's
         preparing = pool.submit(prepare.prepare, kinds, buffer, max_rate)
         privilege.in_thread(privileges.of_threads, heap.before_arrow)
         from sysmon.recorder import run

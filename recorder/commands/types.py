@@ -1,4 +1,4 @@
-"""What options of commands take that click does not know."""
+"""Option types that click does not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 
 class Seconds(click.FloatRange):
-    """A finite number of seconds: click's own range lets `nan` and `inf` pass."""
+    """A finite number of seconds: click's own range accepts `nan` and `inf`."""
 
     name = "seconds"
 
@@ -22,7 +22,7 @@ class Seconds(click.FloatRange):
 
 
 class Size(click.ParamType[int]):
-    """A size: bytes, or with a unit K, M or G, powers of 1024."""
+    """A size in bytes, or with the unit K, M or G (powers of 1024)."""
 
     name = "size"
 
@@ -40,7 +40,7 @@ class Size(click.ParamType[int]):
 
 
 class BufferSize(Size):
-    """A size of a ring."""
+    """The size of a ring."""
 
     def __init__(self) -> None:
         super().__init__(0)
@@ -53,7 +53,7 @@ class BufferSize(Size):
 
 
 class Renamed(click.Option):
-    """Taken by every name that it has or had; help has the first."""
+    """An option that also accepts its former names; help shows the first one only."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         names = self.opts

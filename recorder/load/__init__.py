@@ -1,1 +1,1 @@
-"""Gets the programs into the kernel: text for this kernel, compiler, cache, bpf(2)."""
+"""Loads the programs: text for this kernel, compiler, cache, bpf(2)."""

@@ -1,7 +1,7 @@
-"""Reads BTF, the kernel's description of its own types: where a struct's members are, what a tracepoint passes.
+"""Reads BTF, the kernel's description of its types: offsets of struct members, arguments of tracepoints.
 
-Nothing here needs privilege or compares kernel versions: a struct, member, tracepoint or constant that this kernel
-does not have is None. Format: Documentation/bpf/btf.rst of the kernel.
+Needs no privilege and compares no kernel versions: a struct, member, tracepoint or constant that this kernel lacks is
+None. Format: Documentation/bpf/btf.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from sysmon.errors import NoBtf
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 
-_POINTER_SIZE = 8  # BTF does not say; sysmon records 64-bit kernels only
+_POINTER_SIZE = 8  # BTF does not say; sysmon supports 64-bit kernels only
 
 INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO = range(1, 14)
 VAR, DATASEC, FLOAT, DECL_TAG, TYPE_TAG, ENUM64 = range(14, 20)
 
-_HEADER_WORDS = 3  # of each type: name, info, and size or type id
+_HEADER_WORDS = 3  # at the start of each type: name, info, and size or type id
 
-# Kind → the 32-bit words that follow the header: so many, and so many for each of the type's elements.
+# Kind → number of 32-bit words after the header: fixed, and per element of the type.
 _FIXED = {INT: 1, ARRAY: 3, VAR: 1, DECL_TAG: 1}
 _PER_ELEMENT = {STRUCT: 3, UNION: 3, ENUM: 2, FUNC_PROTO: 2, DATASEC: 3, ENUM64: 3}
 _EXTRA = {kind: (_FIXED.get(kind, 0), _PER_ELEMENT.get(kind, 0)) for kind in range(INT, ENUM64 + 1)}
@@ -33,9 +33,9 @@ _NAMES_OF = {TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG}  # the same type unde
 _SIZED = {INT, STRUCT, UNION, ENUM, FLOAT, DATASEC, ENUM64}
 _SPELLED = {STRUCT: "struct ", UNION: "union ", ENUM: "enum ", ENUM64: "enum ", FWD: "struct "}
 
-_MAX_DEPTH = 32  # of types that refer to types, as in the kernel's own check (MAX_RESOLVE_DEPTH of kernel/bpf/btf.c)
+_MAX_DEPTH = 32  # of types that refer to types; the kernel checks the same (MAX_RESOLVE_DEPTH of kernel/bpf/btf.c)
 
-_ITERATOR = "bpf_iter_"  # begins the names of the functions that stand for iterators (DEFINE_BPF_ITER_FUNC)
+_ITERATOR = "bpf_iter_"  # prefix of the functions that represent iterators (DEFINE_BPF_ITER_FUNC)
 
 _DAMAGED = "the BTF is damaged"
 
@@ -49,27 +49,27 @@ class Member:
 
 
 class Btf:
-    """The types of one kernel. Make it with `parse` or `of_kernel`.
+    """The types of one kernel, from `parse` or `of_kernel`.
 
-    Every method raises NoBtf if what it meets is damaged.
+    Every method raises NoBtf if the BTF is damaged.
     """
 
     def __init__(self, words: array[int], names: bytes, below: Btf | None = None) -> None:
-        """`words` is the section of types in this machine's byte order, `names` the section of strings.
+        """`words` is the type section in this machine's byte order, `names` the string section.
 
-        Those of a module go on where those of the kernel, `below`, end: ids of types and places of names alike.
+        A module's BTF continues the kernel's, `below`: type ids and string offsets start where those end.
         """
         self._words: array[int] = below._words + words if below else words
         self._names: bytes = below._names + names if below else names
         self._at: array[int] = below._at[:] if below else array("I", [0])  # type id → its first word; void has none
-        self._by_name: dict[tuple[int, int], int] = dict(below._by_name) if below else {}  # (kind, name's place) → id
+        self._by_name: dict[tuple[int, int], int] = dict(below._by_name) if below else {}  # (kind, name's offset) → id
         self._enums: list[int] = below._enums[:] if below else []
-        self._iterators: dict[int, int] = dict(below._iterators) if below else {}  # name's place → id of the function
+        self._iterators: dict[int, int] = dict(below._iterators) if below else {}  # name's offset → id of the function
         self._index(len(below._words) if below else 0)
 
     @classmethod
     def parse(cls, data: bytes, below: Btf | None = None) -> Btf:
-        """Reads the content of a BTF file, of either byte order; that of a module stands on the kernel's."""
+        """Parses a BTF file of either byte order; a module's is based on the kernel's, `below`."""
         order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(data[:2])
         if order is None or len(data) < 24:
             raise NoBtf("this is not BTF")
@@ -84,7 +84,7 @@ class Btf:
 
     @classmethod
     def of_kernel(cls, path: Path = VMLINUX) -> Btf:
-        """Reads the running kernel's BTF, or a file with another's."""
+        """Reads the running kernel's BTF, or a file with another kernel's."""
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -98,16 +98,16 @@ class Btf:
             raise NoBtf(f"cannot use {path}: {error}") from None
 
     def with_module(self, name: str, folder: Path = VMLINUX.parent) -> Btf:
-        """The kernel's types and those of a module; the kernel's alone if it is built in or not there (yet)."""
+        """The kernel's types plus a module's; only the kernel's if the module is built in or not loaded."""
         try:
             return self.parse((folder / name).read_bytes(), self)
         except OSError:
             return self
 
     def member(self, struct: str, path: str) -> Member | None:
-        """Where a member is, also one in a struct in the struct: `"signal.live"`.
+        """Offset and size of a member, which may be in a nested struct: `"signal.live"`.
 
-        Anonymous structs and unions are seen through. None if there is no such struct or member, or it is a bitfield.
+        Looks through anonymous structs and unions. None if there is no such struct or member, or if it is a bitfield.
         """
         bits, type_id = 0, self._struct(struct)
         for name in path.split("."):
@@ -123,7 +123,7 @@ class Btf:
         return self._size(type_id) if type_id else None
 
     def tracepoint_args(self, tracepoint: str) -> tuple[str, ...] | None:
-        """The C types of what a raw tracepoint passes to its programs, one for each argument."""
+        """The C types of the arguments that a raw tracepoint passes to its programs."""
         type_id = self._named(f"btf_trace_{tracepoint}", TYPEDEF)
         if not type_id:
             return None
@@ -131,11 +131,11 @@ class Btf:
         kind, n, _return, at = self._type(pointed)
         if kind != FUNC_PROTO or not n:
             raise NoBtf(_DAMAGED)
-        # The first parameter is the `void *__data` of whoever registered; programs do not get it.
+        # The first parameter is the registrant's `void *__data`, which programs do not get.
         return tuple(self._spell(self._word(at + 2 * i + 1)) for i in range(1, n))
 
     def enum_value(self, enum: str | None, constant: str) -> int | None:
-        """Value of a constant of this enum; of any, if `enum` is None."""
+        """Value of a constant of this enum; of any enum, if `enum` is None."""
         names = set(self._places(constant))
         for type_id in self._enums if enum is None else [self._named(enum, ENUM, ENUM64)]:
             kind, n, _size, at = self._type(type_id)
@@ -149,11 +149,11 @@ class Btf:
         return None
 
     def iterator(self, of: str) -> int | None:
-        """Type id of what a program is loaded for that is called for each `task`, `tcp` socket or the like."""
+        """Type id to load a program with that is called for each `task`, `tcp` socket or the like."""
         return next((self._iterators[at] for at in self._places(_ITERATOR + of) if at in self._iterators), None)
 
     def _index(self, where: int) -> None:
-        """One walk over all types from there, as they have no fixed size: about 120,000 in 50 ms."""
+        """Walks all types from there once, as they vary in size: about 120,000 in 50 ms."""
         words, at, by_name = self._words, self._at, self._by_name
         end = len(words)
         iterators = frozenset(self._beginning(_ITERATOR))
@@ -162,7 +162,8 @@ class Btf:
                 info = words[where + 1]
                 kind = info >> 24 & 0x7F
                 if kind in (STRUCT, UNION, TYPEDEF, ENUM, ENUM64):
-                    # The first of a name counts: pahole writes what several files define differently more than once.
+                    # The first of each name counts: pahole emits a type several times if source files define it
+                    # differently.
                     by_name.setdefault((kind, words[where]), len(at))
                     if kind in (ENUM, ENUM64):
                         self._enums.append(len(at))
@@ -185,7 +186,7 @@ class Btf:
             raise NoBtf(_DAMAGED) from None
 
     def _type(self, type_id: int) -> tuple[int, int, int, int]:
-        """Kind, number of elements, size or type id, and where what follows the header begins. Void is of kind 0."""
+        """Kind, number of elements, size or type id, and the offset after the header. Void is kind 0."""
         if not type_id:
             return 0, 0, 0, 0
         if type_id >= len(self._at):
@@ -195,11 +196,11 @@ class Btf:
         return info >> 24 & 0x7F, info & 0xFFFFFF, self._word(at + 2), at + _HEADER_WORDS
 
     def _places(self, name: str) -> Iterator[int]:
-        """Wherever in the section of strings the name stands, also as the end of a longer one."""
+        """All offsets of the name in the string section, including as the end of a longer string."""
         return self._finds(name.encode() + b"\0")
 
     def _beginning(self, name: str) -> Iterator[int]:
-        """Wherever in the section of strings a name begins like this."""
+        """All offsets of strings in the string section that begin with this."""
         return (at + 1 for at in self._finds(b"\0" + name.encode()))
 
     def _finds(self, text: bytes) -> Iterator[int]:
@@ -225,7 +226,7 @@ class Btf:
         raise NoBtf(_DAMAGED)
 
     def _find(self, type_id: int, name: str) -> tuple[int, int] | None:
-        """Offset in bits, and type, of a struct's member that is no bitfield."""
+        """Bit offset and type of a struct's member, unless it is a bitfield."""
         text = name.encode() + b"\0"
         todo, seen = [(0, self._resolve(type_id))], set()
         while todo:

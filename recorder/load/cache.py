@@ -1,6 +1,6 @@
-"""Keeps what was compiled, so that the next recording begins at once.
+"""Caches compiled programs, so that the next recording starts at once.
 
-Nothing depends on it: what cannot be read or kept is compiled.
+Nothing depends on it: what cannot be read or stored is compiled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sysmon.bpf.trace_file.atomic import NewFile
 from sysmon.bpf.trace_file.directory import Directory
 
 FILES = 16
-"""How many are kept, those that were used last. Options that change the programs make others."""
+"""Entries kept, the most recently used. Different options need different programs."""
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _MAX_BYTES = 16 << 20
@@ -30,13 +30,13 @@ def _only_we_write(found: os.stat_result) -> bool:
 
 @dataclass(frozen=True)
 class Cache:
-    """Files in a folder where only we can put any. `key` is a hexadecimal number."""
+    """Files in a folder to which only we can write. `key` is a hexadecimal number."""
 
     folder: Path
 
     @contextlib.contextmanager
     def _held(self, *, make: bool = False) -> Iterator[Directory]:
-        """The folder, no link to one. Raises OSError, also if others may write there."""
+        """The folder itself, not through a link. Raises OSError, also if others may write to it."""
         with Directory.hold(self.folder.parent) as parent:
             if make and not parent.exists(self.folder.name):
                 parent.make(self.folder.name).close()
@@ -46,13 +46,13 @@ class Cache:
                 yield folder
 
     def find(self, key: str) -> bytes | None:
-        """What was kept under this key; None if nothing was, or it is damaged."""
+        """What was stored under this key; None if nothing was, or if it is damaged."""
         try:
             with self._held() as folder, folder.reader(key) as file:
                 if not _only_we_write(os.fstat(file.fileno())):
                     return None
                 text = file.read(_MAX_BYTES)
-                with contextlib.suppress(OSError):  # a file system that is read-only
+                with contextlib.suppress(OSError):  # read-only file system
                     os.utime(file.fileno())
         except OSError:
             return None
@@ -60,8 +60,8 @@ class Cache:
         return data if hashlib.sha256(data).digest() == digest else None
 
     def keep(self, key: str, data: bytes) -> None:
-        """Keeps it, if that is possible."""
-        # Otherwise: a full disk, a file system that is read-only, another recorder that tidied up first.
+        """Stores data, if that is possible."""
+        # Fails harmlessly on a full disk, a read-only file system, or when another recorder tidies up.
         with contextlib.suppress(OSError), self._held(make=True) as folder:
             with NewFile(folder, key) as new:
                 new.file.write(hashlib.sha256(data).digest() + data)

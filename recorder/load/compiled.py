@@ -1,4 +1,4 @@
-"""Programs and maps that are compiled, and getting them into the kernel."""
+"""Compiled programs and maps, and how they get into the kernel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SOURCE_SHIFT = 4 if np.little_endian else 0
 
 @dataclass(frozen=True)
 class InKernel:
-    """What the kernel has taken, by name, as file descriptors; and why it has refused programs."""
+    """What the kernel accepted, by name, as file descriptors; and why it refused programs."""
 
     maps: dict[str, int]
     programs: dict[str, int]
@@ -33,7 +33,7 @@ class InKernel:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What `compiler` answers: maps by their places, programs by name."""
+    """What `compiler` returns: maps by index, programs by name."""
 
     bcc_version: str
     maps: tuple[kernel.MapShape, ...]
@@ -41,7 +41,7 @@ class Compiled:
 
     @classmethod
     def parse(cls, text: bytes) -> Compiled:
-        """Raises ValueError for anything else."""
+        """Raises ValueError if the text is anything else."""
         try:
             answer = json.loads(text)
             maps = tuple(kernel.MapShape(**shape) for shape in answer["maps"])
@@ -53,13 +53,15 @@ class Compiled:
             raise ValueError(f"not the answer of a compiler: {error!r}") from None
 
     def load(self, iterators: Mapping[str, int]) -> InKernel:
-        """Makes the maps and loads the programs, some for iterators. Raises OSError if a map cannot be made."""
+        """Creates the maps and loads the programs, some of them for iterators. Raises OSError if a map cannot be
+        created.
+        """
         with contextlib.ExitStack() as undo:
             fds = []
             for shape in self.maps:
                 fds.append(kernel.create_map(shape))
                 undo.callback(os.close, fds[-1])
-            # The verifier goes through each for up to half a second, through several at once if there are CPUs.
+            # The verifier takes up to half a second for each; with several CPUs it works on several at once.
             with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
                 loading = {
                     name: pool.submit(
@@ -78,7 +80,7 @@ class Compiled:
 
 
 def with_maps(code: bytes, fds: list[int]) -> bytes:
-    """The instructions with the maps' descriptors in them."""
+    """The instructions with the maps' descriptors filled in."""
     instructions = np.frombuffer(code, INSTRUCTION).copy()
     of_maps = _loads(instructions, PSEUDO_MAP_FD)
     places = instructions["number"][of_maps]
@@ -87,14 +89,14 @@ def with_maps(code: bytes, fds: list[int]) -> bytes:
 
 
 def functions(code: bytes) -> tuple[int, ...]:
-    """At which instructions the functions begin that the program has the kernel call."""
+    """The instructions at which the program's callback functions begin."""
     instructions = np.frombuffer(code, INSTRUCTION)
     (at,) = np.nonzero(_loads(instructions, PSEUDO_FUNC))
     return tuple(int(place) for place in np.unique(at + instructions["number"][at] + 1))
 
 
 def _loads(instructions: npt.NDArray[np.void], source: int) -> npt.NDArray[np.bool_]:
-    """Which of the instructions load that."""
+    """Mask of the instructions that load this kind of value."""
     sources = instructions["registers"] >> _SOURCE_SHIFT & 0x0F
     which: npt.NDArray[np.bool_] = (instructions["operation"] == LOAD_64) & (sources == source)
     return which

@@ -1,17 +1,17 @@
 """Compiles BPF programs with bcc, in a process of its own.
 
-The only module that imports bcc. `loader` runs this file as a script: the memory that LLVM takes ends with the
-process, and so do bcc's changes to the process (it changes the working directory, writes to file descriptor 2 and
-registers exit handlers). It imports nothing of sysmon.
+The only module that imports bcc. `loader` runs this file as a script: LLVM's memory is freed with the process, and so
+are bcc's side effects (it changes the working directory, writes to file descriptor 2 and registers exit handlers). It
+imports nothing of sysmon.
 
-The request comes as one JSON object on the socket whose number is argv[1], ended by shutting that side down. The
-answer is one JSON object:
+The request is one JSON object on the socket whose number is argv[1], ended by shutting down that side. The answer is
+one JSON object:
 
 - "bcc": the version of bcc
-- "maps": of each map its name and what the kernel is to make it with, as /proc/PID/fdinfo calls it; first those that
-  were asked for
-- "programs": of each its instructions (struct bpf_insn) in base64, and behind it the functions that it has the kernel
-  call; where one loads the descriptor of a map, it has the map's place in "maps" instead
+- "maps": for each map its name and the attributes to create it with, named as in /proc/PID/fdinfo; the requested ones
+  come first
+- "programs": for each its instructions (struct bpf_insn) in base64, followed by its callback functions; where an
+  instruction loads a map's descriptor, it has the map's index in "maps" instead
 
 or {"error": ..., "reason": ...}.
 """
@@ -33,15 +33,15 @@ SITE_PACKAGES = "/usr/lib/python3*/site-packages"  # Fedora, Arch
 
 INSTRUCTION = struct.Struct("=BBhi")  # struct bpf_insn of include/uapi/linux/bpf.h
 LOAD_64 = 0x18  # BPF_LD | BPF_IMM | BPF_DW
-NUMBER, PSEUDO_MAP_FD, PSEUDO_FUNC = 0, 1, 4  # what it loads, as its source register says
+NUMBER, PSEUDO_MAP_FD, PSEUDO_FUNC = 0, 1, 4  # what a 64-bit load loads, by its source register
 
 MAP_SHAPE = ("map_type", "key_size", "value_size", "max_entries", "map_flags")
 
 
 def import_bcc() -> ModuleType:
-    """The distribution's bcc, from any Python, with nothing else of the distribution's packages.
+    """Imports the distribution's bcc, from any Python, without its other packages.
 
-    The package is pure Python over libbcc.so.0. PyPI's package of the same name is another thing and is passed over.
+    The package is pure Python over libbcc.so.0. PyPI's package of the same name is something else, and is skipped.
     Raises ImportError if bcc is not installed.
     """
     for folder in (DIST_PACKAGES, *sorted(glob.glob(SITE_PACKAGES), reverse=True)):
@@ -57,14 +57,14 @@ def import_bcc() -> ModuleType:
 
 
 def map_shape(fd: int) -> dict[str, int]:
-    """What the kernel says of a map that bcc has made."""
+    """The attributes of a map that bcc has created."""
     with open(f"/proc/self/fdinfo/{fd}") as lines:
         said = dict(line.split(":", 1) for line in lines)
     return {what: int(said[what], 0) for what in MAP_SHAPE}
 
 
 def loads(code: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Of each load of 64 bits its place, its registers, what it loads, and the lower half of the number."""
+    """For each 64-bit load its index, registers, what it loads, and the lower half of its number."""
     for at in range(0, len(code), INSTRUCTION.size):
         operation, registers, _offset, number = INSTRUCTION.unpack_from(code, at)
         if operation == LOAD_64:
@@ -72,9 +72,9 @@ def loads(code: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def with_callbacks(code: bytes, callbacks: list[bytes]) -> bytes:
-    """The instructions with those functions behind them whose numbers they load in place of an address.
+    """Appends the callback functions whose numbers the instructions load in place of an address.
 
-    No other load of 64 bits is of so small a number: the compiler takes an instruction of half the size for it.
+    No other 64-bit load has so small a number: the compiler uses a shorter instruction for those.
     """
     changed, begins = bytearray(code), dict[int, int]()
     for at, registers, source, number in loads(code):
@@ -91,7 +91,7 @@ def with_callbacks(code: bytes, callbacks: list[bytes]) -> bytes:
 
 
 def with_places(code: bytes, places: dict[int, int]) -> bytes:
-    """The instructions with places of maps instead of descriptors. A descriptor that is new gets the next place."""
+    """The instructions with map indexes instead of descriptors. A new descriptor gets the next index."""
     changed = bytearray(code)
     for at, registers, source, number in loads(code):
         if source == PSEUDO_MAP_FD:
@@ -101,13 +101,13 @@ def with_places(code: bytes, places: dict[int, int]) -> bytes:
 
 
 def compile_programs(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a request."""
+    """Compiles; returns the answer to the request."""
     try:
         bcc = import_bcc()
     except (ImportError, OSError) as error:  # OSError: libbcc.so.0 does not load
         return {"error": "bcc", "reason": str(error)}
     # bcc puts -I<working directory> first on the include path: a header there would be compiled into a program that
-    # runs as root. So work in the stub tree, which is ours.
+    # runs as root. So work in our own stub tree.
     os.environ["BCC_KERNEL_SOURCE"] = request["stub"]
     os.chdir(request["stub"])
     try:

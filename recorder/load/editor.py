@@ -1,7 +1,7 @@
-"""Writes what an editor needs to understand the C of bpf/: compile_commands.json, and what stands before each file.
+"""Writes what an editor needs to understand the C in bpf/: compile_commands.json, and what precedes each file.
 
-bcc compiles all files as one text, after the declarations for the running kernel. So each file gets a header that has
-all that comes before it, with everything that can be recorded.
+bcc compiles all files as one text, after the declarations for the running kernel. So each file gets a header with
+everything that precedes it, with all kinds enabled.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.syscall_names import SyscallNames
 
 PROGRAMS = program.BPF_DIR.resolve()
-"""Where an editor opens them: in a checkout, and not through the package's links."""
+"""Where an editor opens the files: in a checkout, not through the package's links."""
 
 ROOT = PROGRAMS.parents[1]
 FOLDER = ".clangd"
-COMMAND = ("clang", "-xc", "-fsyntax-only", "-Wno-undefined-internal")  # what a later file defines
+COMMAND = ("clang", "-xc", "-fsyntax-only", "-Wno-undefined-internal")  # -W…: functions that a later file defines
 
 
 def prepare(root: Path) -> list[list[str]]:
-    """Puts the files under `root`, and returns the command that checks each of the programs' files."""
+    """Writes the files under `root`, and returns the commands that check each of the program files."""
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
     kinds = frozenset(kind.name for kind in KINDS)

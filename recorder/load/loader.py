@@ -1,4 +1,4 @@
-"""Gets the programs into the kernel: has them compiled by `compiler` in a child process, loads and attaches them.
+"""Loads and attaches the programs, which `compiler` compiles in a child process.
 
 Raw tracepoints only: they are cheaper than classic ones, are not skipped while another program runs on the CPU, and
 need no tracefs.
@@ -42,7 +42,7 @@ LIBRARIES = ("/usr/lib/libbcc.so.0", "/usr/lib64/libbcc.so.0", "/usr/lib/*-linux
 
 @dataclass
 class Loaded:
-    """The programs and maps of one recording, by name, as file descriptors. Closing it takes them off the kernel."""
+    """The programs and maps of one recording, by name, as file descriptors. Closing it removes them from the kernel."""
 
     maps: dict[str, int]
     programs: dict[str, int]
@@ -53,7 +53,7 @@ class Loaded:
     links: dict[str, int] = field(default_factory=dict)
 
     def attach(self) -> list[ProbeStatus]:
-        """Attaches every program in the order of `probes`. Says of each what became of it."""
+        """Attaches every program in the order of `probes`. Returns the outcome for each."""
         status = self._hook()
         for probe in self.probes:
             reason = self.refused.get(probe.program, "")
@@ -72,7 +72,7 @@ class Loaded:
         return status
 
     def _hook(self) -> list[ProbeStatus]:
-        """Puts the programs that make events of calls where on_sys_exit finds them."""
+        """Puts the event programs into the map from which on_sys_exit tail-calls them."""
         status = []
         for place, probe in self.hooks.items():
             reason = self.refused.get(probe.program, "")
@@ -91,13 +91,13 @@ class Loaded:
                 kernel.update(self.maps["shapes"], key, packed(SHAPE, **asdict(shape)))
 
     def detach(self) -> None:
-        """Detaches every program; what they have left in rings and maps can still be read."""
+        """Detaches every program; what is left in rings and maps can still be read."""
         for link in self.links.values():
             os.close(link)
         self.links.clear()
 
     def close(self) -> None:
-        """Leaves nothing of it in the kernel."""
+        """Removes everything from the kernel."""
         self.detach()
         for fd in (*self.maps.values(), *self.programs.values()):
             os.close(fd)
@@ -106,10 +106,10 @@ class Loaded:
 
 
 class Loading:
-    """Programs on their way into the kernel.
+    """Programs that are being loaded.
 
-    What was not compiled here before a child process compiles, from `begin` on; `result` waits for it, so that other
-    work can go on meanwhile. `anew`: it is compiled in any case.
+    What is not cached is compiled by a child process, from `begin` on; `result` waits for it, so that other work can go
+    on meanwhile. `anew`: compile in any case.
     """
 
     def __init__(self, plan: program.Plan, *, anew: bool = False) -> None:
@@ -130,12 +130,12 @@ class Loading:
         self._child: subprocess.Popen[bytes] | None = None
 
     def load_kept(self) -> None:
-        """Loads at once what was compiled before. Raises as `result`."""
+        """Loads cached programs at once. Raises as `result` does."""
         if self._compiled and not self._loaded:
             self._loaded = self._load(self._compiled)
 
     def begin(self) -> None:
-        """Starts the compiler, if there is something to compile and it was not started. Raises CannotRecord."""
+        """Starts the compiler, unless it is not needed or already started. Raises CannotRecord."""
         if not self._compiled and not self._child:
             self._ask(self._request)
 
@@ -156,7 +156,8 @@ class Loading:
     def _start(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         with theirs:
             return subprocess.Popen(
-                # -I and this environment: neither it nor the working directory decides what a root process loads
+                # -I and this environment: neither the caller's nor the working directory decides what a root process
+                # loads
                 [sys.executable, "-I", str(COMPILER), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -167,7 +168,7 @@ class Loading:
             )
 
     def _answer(self) -> Compiled:
-        """What the child answers; it is kept for the next time."""
+        """The child's answer, which is also cached."""
         assert self._child
         with self._sock, self._log:
             with self._sock.makefile("rb") as stream:
@@ -207,7 +208,7 @@ class Loading:
         return loaded
 
     def abandon(self) -> None:
-        """Ends it without its result."""
+        """Ends the compilation without its result."""
         if self._loaded:
             self._loaded.close()
         if not self._child:
@@ -238,7 +239,7 @@ class Loading:
 
 
 def _key(request: dict[str, Any]) -> str:
-    """Of all that the outcome of a compilation depends on: besides the request headers, compiler and kernel."""
+    """Digest of everything that the compilation depends on: the request, and headers, compiler and kernel."""
     digest = hashlib.sha256(json.dumps({**request, "stub": ""}).encode())
     files = [COMPILER, *sorted(path for path in program.STUB_DIR.rglob("*") if path.is_file())]
     for path in files:
@@ -252,9 +253,9 @@ def _key(request: dict[str, Any]) -> str:
 
 
 def _may_keep() -> bool:
-    """Only root keeps what was compiled: who can write there decides what is loaded into the kernel.
+    """Only root caches: whoever can write to the cache decides what is loaded into the kernel.
 
-    Who records with capabilities alone compiles each time, as whatever else runs as that user has none.
+    With capabilities alone each recording compiles, as other processes of that user have none.
     """
     return os.geteuid() == 0
 

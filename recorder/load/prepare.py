@@ -1,6 +1,6 @@
-"""What a recording needs of the kernel before it begins: its types, and programs that fit them.
+"""Prepares what a recording needs of the kernel: its types, and programs that fit them.
 
-Half of that is waiting for the kernel, so `sysmon record` has it done by a thread while it imports numpy and pyarrow.
+Half of this is waiting for the kernel, so `sysmon record` does it in a thread while it imports numpy and pyarrow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sysmon.recorder.load.syscall_names import SyscallNames
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` gives. `unmeasured` are columns that this kernel does not know the values of, and why."""
+    """The result of `prepare`. `unmeasured`: columns that this kernel cannot supply, and why."""
 
     names: SyscallNames
     plan: program.Plan
@@ -23,14 +23,14 @@ class Prepared:
 
 
 def prepare(kinds: frozenset[str], buffer_bytes: int | None, max_rate: int | None) -> Prepared:
-    """Loads the programs, too, if they were compiled before. Raises CannotRecord.
+    """Also loads the programs if they are cached. Raises CannotRecord.
 
-    It starts no process, as it must not from a thread while another imports: that one's locks would be held for ever.
+    Starts no process: a thread must not while another imports, as the child would hold that one's locks for ever.
     """
     kernel.raise_memlock_limit()
     names, btf = SyscallNames(), Btf.of_kernel()
     plan = program.plan(btf, names, kinds, buffer_bytes, max_rate)
     loading = loader.Loading(plan)
     loading.load_kept()
-    kernel.symbol(program.PER_CPU_OFFSETS)  # which takes 50 ms the first time
+    kernel.symbol(program.PER_CPU_OFFSETS)  # takes 50 ms the first time
     return Prepared(names, plan, program.unmeasured(btf), loading)

@@ -1,4 +1,4 @@
-"""The names of this machine's system calls, by table and number."""
+"""Names of this machine's system calls, by table and number."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sysmon.bpf.kinds import syscalls
 from sysmon.errors import CannotRecord
 
 TABLES = {"x86_64": ("x86_64", "i386", "x32"), "aarch64": ("arm64", "arm", ""), "riscv64": ("riscv64", "riscv32", "")}
-"""For each machine the tables of its native, compat and other system calls, as the `system_calls` package calls them.
+"""For each machine the names of its native, compat and other table in the `system_calls` package.
 
 The package's tables are generated from the kernel's sources.
 """
 
 
 class SyscallNames:
-    """Names and numbers for one machine (`os.uname().machine`). Raises CannotRecord for one that it does not know."""
+    """Names and numbers for one machine (`os.uname().machine`). Raises CannotRecord if it is unknown."""
 
     def __init__(self, machine: str | None = None) -> None:
         self.machine = machine or os.uname().machine
@@ -34,12 +34,12 @@ class SyscallNames:
         return self._table(0)[name]
 
     def numbers(self, names: Iterable[str]) -> list[int]:
-        """The native numbers of those of the calls that this machine has."""
+        """The native numbers of those calls that this machine has."""
         table = self._table(0)
         return [table[name] for name in names if name in table]
 
     def tables(self) -> tuple[dict[str, int], ...]:
-        """The native, the compat and the other table, each number by name, without bits that mark the table."""
+        """The native, compat and other table: name → number, without the bits that mark the table."""
         return tuple({name: n & syscalls.UNKNOWN_NR for name, n in self._table(i).items()} for i in range(3))
 
     def _table(self, index: int) -> dict[str, int]:
@@ -51,7 +51,7 @@ class SyscallNames:
 
     @cached_property
     def _names(self) -> npt.NDArray[np.object_]:
-        """Name by raw number: what C puts in `nr`, with the table in the two high bits."""
+        """Name by raw number: `nr` in C, with the table in the two high bits."""
         names = np.array([None] * (1 << 16), dtype=object)
         for index in range(3):
             base = index << syscalls.ABI_SHIFT
@@ -61,7 +61,7 @@ class SyscallNames:
         return names
 
     def name(self, raw: int) -> str | None:
-        """The call's name; `syscall_N` for a number that the tables lack, None for no number at all."""
+        """The call's name; `syscall_N` for a number that the tables lack, None if there is no number."""
         number = raw & syscalls.UNKNOWN_NR
         if number == syscalls.UNKNOWN_NR:
             return None
@@ -69,7 +69,7 @@ class SyscallNames:
         return known or f"syscall_{number}"
 
     def abi(self, raw: int) -> str | None:
-        """The table that a raw number is from."""
+        """The table of a raw number."""
         if raw & syscalls.UNKNOWN_NR == syscalls.UNKNOWN_NR:
             return None
         return TABLES[self.machine][raw >> syscalls.ABI_SHIFT] or None

@@ -1,1 +1,1 @@
-"""Recordings that are more than one file at a time: the flight recorder, and rotation."""
+"""Where a recording is written: one file, a flight recorder's parts, or rotated files."""

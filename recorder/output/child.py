@@ -1,4 +1,4 @@
-"""A process of our own that completes a file while the recording goes on: it has in its memory all that it takes."""
+"""Forks a process that completes a file while the recording continues: it has everything it needs in its memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sysmon.errors import SysmonError
 from sysmon.recorder.own import priority
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-"""They are for the recording."""
+"""Signals that are meant for the recording only."""
 
 
 def fork(work: Callable[[], object], kept: Collection[int] | None = None) -> int:
-    """Does the work in a process whose pid is returned. Its status is 1 if that failed, and then it says why.
+    """Does the work in a child process and returns its pid. If the work fails, the child says why and its status is 1.
 
-    `kept`: the descriptors that it takes besides those of messages, so that others are closed; None: none is.
+    `kept`: the descriptors that it keeps besides standard ones, so that all others are closed; None: closes none.
     """
     child = os.fork()
     if child == 0:
@@ -33,7 +33,7 @@ def _work(work: Callable[[], object], kept: Collection[int] | None) -> None:
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
         if kept is not None:
-            # Programs are attached as long as anybody has them open, and the lock of the next file held.
+            # Otherwise programs would stay attached, and the next file's lock held, as long as the child runs.
             _close_all_but(0, 1, 2, sys.stderr.fileno(), *kept)
         priority.restore()
         work()
@@ -47,5 +47,5 @@ def _work(work: Callable[[], object], kept: Collection[int] | None) -> None:
 def _close_all_but(*kept: int) -> None:
     for fd in map(int, os.listdir("/proc/self/fd")):
         if fd not in kept:
-            with contextlib.suppress(OSError):  # the directory's own, which is closed by now
+            with contextlib.suppress(OSError):  # the listing's own, which is closed by now
                 os.close(fd)

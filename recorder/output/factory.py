@@ -1,4 +1,4 @@
-"""Which output was asked for."""
+"""Chooses the output by the options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sysmon.recorder.output.single import SingleFile
 
 
 def chosen(options: Options) -> Output:
-    """The output of such a recording, ready to be begun. Raises CannotWrite."""
+    """The output of such a recording, not yet begun. Raises CannotWrite."""
     if options.keep_last:
         return FlightWriter(options.path, options.force, options.keep_last)
     if options.rotate:

@@ -1,7 +1,7 @@
-"""A flight recorder: keeps the last of a recording, and makes a file of it at the end or when it is asked to.
+"""The flight recorder: keeps the most recent part of a recording, and makes a file of it at the end or on request.
 
-The recording is written in parts, each into a directory of its own as `trace_file/partial.py` has it, and the oldest
-parts are removed. Each begins with how things stand, so that a trace that begins with it knows every process by name.
+The recording is written in parts, each in a directory of its own (`trace_file/partial.py`), and the oldest parts are
+removed. Each part begins with a state snapshot, so that a trace that starts with it can name every process.
 """
 
 from __future__ import annotations
@@ -32,45 +32,45 @@ from sysmon.recorder.output.protocol import Files
 from sysmon.recorder.output.size_limit import full_at
 
 PARTS = 4
-"""Into so many what is kept is divided; one more is being written."""
+"""Number of parts that what is kept is divided into; one more is being written."""
 
 LEAST_S, LEAST_BYTES = 4.0, 8 << 20
 
 LEAST_PART_S = 1.0
-"""How long a part is at the least: to begin one takes a moment, in which a ring can fill."""
+"""Minimum duration of a part: beginning one takes a moment, in which a ring can fill."""
 
 
 CHANGES: tuple[Literal["ended_ns", "losses"], ...] = ("ended_ns", "losses")
-"""What a part that is over says otherwise than when it began."""
+"""Metadata of a finished part that differs from when it began."""
 
 
 @dataclass(frozen=True)
 class Keep:
-    """How much is kept: at least so many seconds and at most a quarter more, or at most so many bytes."""
+    """How much is kept: at least this many seconds, and at most a quarter more; or at most this many bytes."""
 
-    text: str  # as it was typed
+    text: str  # as typed
     seconds: float | None = None
     bytes: int | None = None
 
 
 def keep(text: str) -> Keep:
-    """How much the text asks for. Raises BadRequest."""
+    """Parses how much to keep. Raises BadRequest."""
     seconds, size = durations.seconds_or_bytes("--keep-last", text, LEAST_S, LEAST_BYTES)
     return Keep(text, seconds, size)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A part that is over."""
+    """A finished part."""
 
-    name: str  # of its directory
-    directory: Directory  # held: nobody can put another in its place
+    name: str  # name of its directory
+    directory: Directory  # held open: nobody can put another in its place
     began_s: float  # on the monotonic clock
     bytes: int
 
 
 class FlightWriter:
-    """Writes as TraceWriter does, but keeps only the last. Raises CannotWrite."""
+    """Writes like TraceWriter, but keeps only the most recent part. Raises CannotWrite."""
 
     number = 1
     each_is_whole = False
@@ -98,17 +98,17 @@ class FlightWriter:
 
     @property
     def total_rows(self) -> int:
-        """Rows of all kinds that there were, also those that are gone."""
+        """Rows of all kinds so far, including those removed since."""
         return self._rows_over + self._part.total_rows
 
     @property
     def bytes_written(self) -> int:
-        """Size of all parts so far."""
+        """Size of all parts so far [bytes]."""
         return sum(part.bytes for part in self._over) + self._part.bytes_written
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time for another part."""
+        """Whether it is time for a new part."""
         if self._keep.bytes is not None:
             share = (self._keep.bytes - REST_BYTES) / (PARTS + 1)
             return self._part.reaches(REST_BYTES + full_at(share, time.monotonic() - self._began_s))
@@ -117,7 +117,7 @@ class FlightWriter:
 
     @property
     def cannot_wait(self) -> bool:
-        """Whether that is so before a snapshot is due: with large parts less is kept of what was asked for."""
+        """Whether it is so before a snapshot is due: with large parts less is kept than requested."""
         return self._keep.bytes is not None and time.monotonic() >= self._began_s + LEAST_PART_S and self.is_full
 
     def begin(self, recording: Recording) -> None:
@@ -125,7 +125,7 @@ class FlightWriter:
 
     @contextlib.contextmanager
     def opening(self) -> Iterator[None]:
-        """Meanwhile rows come that say how things stand when a part begins: only the first that is kept needs them."""
+        """Context for the rows of a part's initial state snapshot: only the first part that is kept needs them."""
         self._is_opening = True
         yield
         self._is_opening = False
@@ -141,9 +141,9 @@ class FlightWriter:
             self._part.add(kind, batch)
 
     def turn(self, recording: Recording, asked: bool = False) -> None:
-        """Goes on in another part, which is to be begun, and removes what need not be kept.
+        """Ends this part, so that the next can begin, and removes parts that need not be kept.
 
-        If it was `asked` for, a file is made of the parts that are over, in a process of its own.
+        If `asked`, a process of its own makes a file of the finished parts.
         """
         self._rows_over += self._part.total_rows
         self._over.append(self._leave({key: recording[key] for key in CHANGES}))
@@ -163,9 +163,9 @@ class FlightWriter:
             partial.remove(self._parent, part.name, part.directory)
 
     def _drop(self, current: int = 0) -> None:
-        """Removes what need not be kept beside the part that is not over, unless a child reads it.
+        """Removes parts that need not be kept, unless a child reads them.
 
-        `current` is what that one takes, if it is more than its share [bytes].
+        `current` is the size of the part being written, if it is above its share [bytes].
         """
         self._reap(os.WNOHANG)
         while self._over and not self._child and self._is_over(current):
@@ -202,7 +202,7 @@ class FlightWriter:
             self._child = 0
 
     def finish(self, recording: Recording) -> Recording:
-        """Makes the file of what is kept, and removes the parts. Returns what the trace says of itself."""
+        """Makes the file of what is kept, and removes the parts. Returns its metadata."""
         last = self._leave(dict(recording))
         self._reap(0)
         self._drop(last.bytes)
@@ -223,11 +223,11 @@ class FlightWriter:
 
     @property
     def files(self) -> Files:
-        """The one that is made at the end."""
+        """The file that is made at the end."""
         return Files([self.path])
 
     def abandon(self) -> None:
-        """Leaves nothing behind, unless a trace can be made of it."""
+        """Leaves nothing behind, unless it can be recovered."""
         self._parent.close()
         self._part.abandon()
         if self._child:

@@ -1,4 +1,4 @@
-"""What a recording is written into, whatever becomes of it: one file, the last of it, or one file after the other."""
+"""The interface of an output: one file, a flight recorder, or rotated files."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from sysmon.bpf.trace_file.metadata import Recording
 
 @dataclass(frozen=True)
 class Files:
-    """What a recording has left."""
+    """The files of a recording."""
 
     complete: Sequence[Path]  # in order
-    removed: int = 0  # older ones, which were complete
-    left: Sequence[Path] = ()  # that could not be finished
+    removed: int = 0  # number of older files, complete at the time
+    left: Sequence[Path] = ()  # files that could not be finished
 
 
 class Output(Protocol):
     """Raises CannotWrite.
 
-    `begin` and `commit` it before rows are kept whatever happens; `finish` or `abandon` it, whichever comes first. It
-    may be in parts: then `turn` ends one, and the next is begun and committed as the first was.
+    From `begin` and the first `commit` on rows survive whatever happens; end with `finish` or `abandon`. It may be in
+    parts: then `turn` ends one, and the next is begun and committed as the first was.
     """
 
     @property
@@ -36,56 +36,56 @@ class Output(Protocol):
 
     @property
     def total_rows(self) -> int:
-        """Rows of all kinds that there were, also those that are gone."""
+        """Rows of all kinds so far, including those removed since."""
 
     @property
     def bytes_written(self) -> int:
-        """Size of all that was written so far."""
+        """Bytes written so far."""
 
     @property
     def number(self) -> int:
-        """Of the file that is being written, from 1."""
+        """Number of the file being written, from 1."""
 
     @property
     def each_is_whole(self) -> bool:
-        """Whether each part is a trace that can be read alone, and so says how things stand at its end, too."""
+        """Whether each part is a trace that can be read alone, and so also ends with a state snapshot."""
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time for another part."""
+        """Whether it is time for a new part."""
 
     @property
     def cannot_wait(self) -> bool:
-        """Whether that is so before a snapshot is due."""
+        """Whether it is so before a snapshot is due."""
 
     @property
     def is_at_end(self) -> bool:
-        """Whether it may not become larger, so that the recording ends."""
+        """Whether the size limit is reached, which ends the recording."""
 
     def begin(self, recording: Recording) -> None:
-        """A part begins, which says this of itself."""
+        """Begins a part with this metadata."""
 
     def opening(self) -> AbstractContextManager[None]:
-        """Meanwhile rows come that say how things stand when a part begins."""
+        """Context for the rows of a part's initial state snapshot."""
 
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes rows of a kind."""
 
     def commit(self, changes: dict[str, Any]) -> None:
-        """All rows up to now are part of the trace, whatever becomes of the recorder, and so is what it says anew."""
+        """Makes all rows so far part of the trace, whatever happens to the recorder, together with changed metadata."""
 
     def turn(self, recording: Recording, asked: bool = False) -> None:
-        """Goes on in another part, which is to be begun; this is what the recording says of itself up to here.
+        """Ends this part with the recording's metadata so far, so that the next can begin.
 
         `asked`: a file of what is kept is wanted now.
         """
 
     def finish(self, recording: Recording) -> Recording:
-        """Completes what there is. Returns what all of it says of itself."""
+        """Completes the output. Returns the metadata of all of it."""
 
     def abandon(self) -> None:
-        """Leaves nothing behind, unless a trace can be made of it. After `finish`: nothing."""
+        """Leaves nothing behind, unless it can be recovered. After `finish` it does nothing."""
 
     @property
     def files(self) -> Files:
-        """What is left when it is finished."""
+        """The files there are once it is finished."""

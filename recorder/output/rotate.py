@@ -1,9 +1,9 @@
-"""A recording in several files: when one is full, it goes on in the next.
+"""Rotation: when a file is full, the recording continues in the next.
 
-Each is a whole trace: it begins with how things stand, and ends at a snapshot. A full one is finished by a forked
-process, which has all that is to be written in its memory, so that rings are read meanwhile; until it is finished it
-is as a recording that was cut off at its last row. There is one such process at a time: on a disk that cannot follow
-files get larger than asked for, and memory does not.
+Each file is a whole trace: it begins with a state snapshot, and ends at a snapshot. A full file is finished by a forked
+process, which has everything to be written in its memory, so that rings are read meanwhile; until then it looks like a
+recording interrupted at its last row. There is one such process at a time: on a disk that is too slow files get larger
+than requested, but memory use does not grow.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from sysmon.recorder.output.protocol import Files
 from sysmon.recorder.output.size_limit import full_at
 
 LEAST_S, LEAST_BYTES = 1.0, 1 << 20
-"""Of a file. One of less than a second is not full, however large: it would be little more than how things stand."""
+"""Minimum duration of a file, whatever its size: a shorter one would hold little more than its state snapshots."""
 
 
 SLACK_S = 0.1
-"""So much before its time a file is full, so that a snapshot that is due at that time is its last."""
+"""A file counts as full this much early, so that a snapshot due at that time is its last."""
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """When a file is full, and how many complete ones are kept: the newest; None: all."""
+    """When a file is full, and how many complete ones are kept, the newest; None: all."""
 
-    text: str  # as it was typed
+    text: str  # as typed
     seconds: float | None = None
     bytes: int | None = None
     kept: int | None = None
 
 
 def rotation(text: str, kept: int | None) -> Rotation:
-    """What the text asks for. Raises BadRequest."""
+    """Parses when to rotate. Raises BadRequest."""
     seconds, size = durations.seconds_or_bytes("--rotate", text, LEAST_S, LEAST_BYTES)
     return Rotation(text, seconds, size, kept)
 
 
 class RotatingWriter:
-    """Writes as TraceWriter does, into one file after the other. Raises CannotWrite."""
+    """Writes like TraceWriter, into one file after another. Raises CannotWrite."""
 
     each_is_whole = True
     is_at_end = False
@@ -69,8 +69,8 @@ class RotatingWriter:
         self.number = 0
         self._complete: list[Path] = []  # complete and kept
         self._removed = 0
-        self._left: list[Path] = []  # that could not be finished
-        self._over: Recording | None = None  # what the files say that are over, summed up
+        self._left: list[Path] = []  # could not be finished
+        self._over: Recording | None = None  # combined metadata of the finished files
         self._bytes_over = 0
         self._child = 0
         self._finishing: Path | None = None
@@ -94,12 +94,12 @@ class RotatingWriter:
 
     @property
     def bytes_written(self) -> int:
-        """Size of all files so far, those that were removed included."""
+        """Size of all files so far, including removed ones [bytes]."""
         return self._bytes_over + self._file.bytes_written
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time for another file, and the one before is finished."""
+        """Whether it is time for a new file, and the previous one is finished."""
         now = time.monotonic()
         if self._wanted.bytes is not None:
             age_s = now - self._began_s
@@ -110,7 +110,7 @@ class RotatingWriter:
 
     @property
     def cannot_wait(self) -> bool:
-        """Whether that is so before a snapshot is due: a file ends with one of its own."""
+        """Whether it is so before a snapshot is due: a file ends with one of its own."""
         return self.is_full
 
     def begin(self, recording: Recording) -> None:
@@ -118,7 +118,7 @@ class RotatingWriter:
             self._began_s = time.monotonic()
             self._next_s = self._began_s + (self._wanted.seconds or 0)
             with telling(self.path):
-                for old in self._old:  # now that there is a recording to take their place
+                for old in self._old:  # not before there is a recording to replace them
                     self._parent.remove(old)
         self._file.begin(recording)
 
@@ -130,11 +130,11 @@ class RotatingWriter:
         self._file.add(kind, batch)
 
     def opening(self) -> contextlib.AbstractContextManager[None]:
-        """Meanwhile rows come that say how things stand when a file begins: they are like others."""
+        """Context for the rows of a file's initial state snapshot: they are rows like others."""
         return contextlib.nullcontext()
 
     def turn(self, recording: Recording, asked: bool = False) -> None:
-        """Goes on in another file, which is to be begun; the one that is over says this of itself."""
+        """Ends this file with this metadata, so that the next can begin."""
         recording = {**recording, "stopped_by": ROTATED}
         full = self._file
         full.commit(dict(recording))
@@ -150,7 +150,7 @@ class RotatingWriter:
         full.hand_over()
 
     def _is_finished(self, how: int) -> bool:
-        """Whether no file is being finished, after waiting for that or not."""
+        """Whether no file is being finished; waits for that or not, by `how`."""
         if self._child:
             pid, status = os.waitpid(self._child, how)
             if not pid:
@@ -163,7 +163,7 @@ class RotatingWriter:
         return True
 
     def _keep(self, file: Path) -> None:
-        """Counts the file to those that are complete, and removes the oldest of too many."""
+        """Adds the file to the complete ones, and removes the oldest if there are too many."""
         self._complete.append(file)
         while self._wanted.kept is not None and len(self._complete) > self._wanted.kept:
             with telling(self._file.path):
@@ -174,7 +174,7 @@ class RotatingWriter:
         self._over = joined([self._over, recording]) if self._over else recording
 
     def finish(self, recording: Recording) -> Recording:
-        """Finishes the last file. Returns what all files say of themselves, summed up."""
+        """Finishes the last file. Returns the combined metadata of all files."""
         self._file.commit(dict(recording))
         self._is_finished(0)
         self._file.finish(recording)
@@ -185,11 +185,11 @@ class RotatingWriter:
 
     @property
     def files(self) -> Files:
-        """Those that are kept, those that were removed, and those that could not be finished."""
+        """The files that are kept, removed, and could not be finished."""
         return Files(self._complete, self._removed, self._left)
 
     def abandon(self) -> None:
-        """Leaves nothing behind, unless a trace can be made of it."""
+        """Leaves nothing behind, unless it can be recovered."""
         self._parent.close()
         self._file.abandon()
         with contextlib.suppress(ChildProcessError):

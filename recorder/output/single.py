@@ -11,7 +11,7 @@ from sysmon.recorder.output.protocol import Files
 
 
 class SingleFile(TraceWriter):
-    """It has one part, and ends before it is larger than it may be. Raises CannotWrite."""
+    """One part, which ends before it exceeds its size limit. Raises CannotWrite."""
 
     number = 1
     each_is_whole = True
@@ -23,18 +23,18 @@ class SingleFile(TraceWriter):
 
     @property
     def is_at_end(self) -> bool:
-        """Whether it may not become larger, so that the recording ends."""
+        """Whether the size limit is reached, which ends the recording."""
         return self._max_bytes is not None and self.reaches(self._max_bytes)
 
     def opening(self) -> contextlib.AbstractContextManager[None]:
-        """Meanwhile rows come that say how things stand when it begins: they are like others."""
+        """Context for the rows of the initial state snapshot: they are rows like others."""
         return contextlib.nullcontext()
 
     def turn(self, recording: Recording, asked: bool = False) -> None:
-        """There is no other part."""
+        """Does nothing: there is only one part."""
         raise AssertionError(f"{self.path} is never full")
 
     @property
     def files(self) -> Files:
-        """The one."""
+        """The one file."""
         return Files([self.path])

@@ -1,1 +1,1 @@
-"""The recorder about itself: privileges, limits, priority, memory, and what recording costs."""
+"""The recorder itself: privileges, limits, priority, memory, and the cost of recording."""

@@ -1,6 +1,6 @@
-"""A child process that does one thing for the recorder, with one capability, and ends with it however that ends.
+"""A child process that does one task for the recorder, with one capability, and ends when the recorder does.
 
-It keeps the recorder's nice value, the highest: what it does for the recorder is short, and others may wait for it.
+It keeps the recorder's nice value, the highest: its work is short, and others may wait for it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import NoReturn
 from sysmon.recorder.own import privilege
 
 END_MS = 200
-"""How long it may take to end by itself, and then again after SIGKILL. What hangs in the kernel is left to init."""
+"""How long it may take to end by itself, and again after SIGKILL. If it hangs in the kernel it is left to init."""
 
 
 class Child:
-    """A child that runs `serve` with its end of a socket. Its messages are whole (SOCK_SEQPACKET)."""
+    """A child that runs `serve` with its end of a socket, which keeps message boundaries (SOCK_SEQPACKET)."""
 
     def __init__(self, serve: Callable[[socket.socket], None], keep: str, owner: privilege.User | None = None) -> None:
-        """Of all capabilities it has `keep`, if we do; `owner` is who it becomes, None: nobody else."""
+        """Its only capability is `keep`, if we have it; it becomes `owner`, or stays the same user if that is None."""
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._cpu_ns = 0
         self.pid = os.fork()
@@ -34,17 +34,17 @@ class Child:
         theirs.close()
 
     def cpu_ns(self) -> int:
-        """CPU time that it has used, also when it has ended."""
-        # The clock of a process's CPU time has its pid in its number (MAKE_PROCESS_CPUCLOCK(), posix-timers.h).
+        """CPU time that it has used, including after it has ended."""
+        # The id of a process's CPU clock contains its pid (MAKE_PROCESS_CPUCLOCK(), posix-timers.h).
         with contextlib.suppress(OSError):
             self._cpu_ns = max(self._cpu_ns, time.clock_gettime_ns(~self.pid << 3 | 2))
         return self._cpu_ns
 
     def end(self) -> None:
-        """Returns when it has ended, or cannot."""
+        """Returns when it has ended, or cannot be ended."""
         self.cpu_ns()
         self.socket.close()
-        with contextlib.suppress(OSError):  # it is not there any more
+        with contextlib.suppress(OSError):  # it is gone already
             ended = os.pidfd_open(self.pid)
             try:
                 poll = select.poll()
@@ -60,13 +60,13 @@ class Child:
 def _be(
     sock: socket.socket, serve: Callable[[socket.socket], None], keep: str, owner: privilege.User | None
 ) -> NoReturn:
-    """The child, until `serve` returns, which it does when the other end is closed."""
+    """Runs in the child until `serve` returns, which it does when the other end is closed."""
     try:
-        gc.disable()  # it would write to what is the recorder's memory, and so make copies of it
+        gc.disable()  # it would write to pages shared with the recorder, and so copy them
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
-        # What the recorder has open would live on with us: programs, maps, and the lock of the trace.
+        # What the recorder has open would stay open in the child: programs, maps, the trace's lock.
         fd = sock.fileno()
         os.closerange(0, fd)
         os.closerange(fd + 1, os.sysconf("SC_OPEN_MAX"))
@@ -74,7 +74,7 @@ def _be(
             privilege.become(owner, frozenset({keep}))
         else:
             privilege.reduce(frozenset({keep}))
-        privilege.end_with_parent()  # the socket says it, too, but not to who hangs in the kernel
+        privilege.end_with_parent()  # a closed socket says so too, but not to a child that hangs in the kernel
         serve(sock)
     finally:
         os._exit(0)

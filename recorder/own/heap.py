@@ -1,7 +1,7 @@
-"""Gives back the memory that starting took and recording does not need.
+"""Returns memory that start-up used and recording does not need.
 
 Reading BTF leaves free heap behind, and importing numpy and pyarrow touches far more of their libraries than is used
-again. The library pages are clean and of files: what is needed comes back from the page cache.
+again. The library pages are clean and file-backed: they come back from the page cache when needed.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class _Absent(MetaPathFinder):
 
 
 def before_arrow() -> None:
-    """Imports pyarrow so that it takes little memory. To be called before anything else imports it."""
-    # It imports pandas only to ask of each array whether it is a pandas one: 40 MB for nothing.
+    """Imports pyarrow so that it uses little memory. Call it before anything else imports pyarrow."""
+    # pyarrow imports pandas only to check whether arrays are pandas ones: 40 MB for nothing.
     sys.meta_path.insert(0, _Absent("pandas"))
-    # Unlike its other allocators malloc gives back what is free. pyarrow.set_memory_pool() is not heard by the parts of
-    # it that are in C++, such as the writer of Parquet files; the variable is read once, and no command is to see it.
+    # Unlike pyarrow's other allocators malloc returns free memory. pyarrow.set_memory_pool() does not affect its C++
+    # parts, such as the Parquet writer; the variable is read once, and no child command may see it.
     before = os.environ.get(POOL_VARIABLE)
     os.environ[POOL_VARIABLE] = "system"
     importlib.import_module("pyarrow").default_memory_pool()
@@ -53,7 +53,7 @@ def before_arrow() -> None:
 
 
 def give_back() -> None:
-    """Gives back free heap, and pages of libraries, which come back from the page cache when they are used."""
+    """Returns free heap memory, and library pages, which come back from the page cache when they are used."""
     trim()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -62,7 +62,7 @@ def give_back() -> None:
 
 
 def _clean_mappings() -> list[tuple[int, int]]:
-    """Mappings of libraries that cannot be written and of which no page is a private copy, as relocated ones are."""
+    """Read-only library mappings without private (such as relocated) pages."""
     found: list[tuple[int, int]] = []
     candidate = None
     with open("/proc/self/smaps") as smaps:

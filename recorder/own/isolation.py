@@ -1,12 +1,13 @@
-"""What a privileged sysmon takes from its environment: how it shows things, and never what it loads.
+"""What a privileged sysmon takes from its environment: how it displays things, never what it loads.
 
-Run by sudo or with capabilities, sysmon may do more than who called it. Then libraries and modules must not come from
-where a variable says (LD_LIBRARY_PATH, PYTHONPATH, OPENSSL_CONF and their like), so only variables of KEPT stay. Those
-that work before a program's first line, or may have, take executing it again without them, once; where none is set that
-costs nothing. What they did to the first process is done: docs/threat-model.md says what that means.
+Run by sudo or with capabilities, sysmon may do more than its caller. Libraries and modules must then not come from
+where a variable says (LD_LIBRARY_PATH, PYTHONPATH, OPENSSL_CONF and the like), so only the variables in KEPT are kept.
+If one is set that takes effect before a program's first line, or may do so, sysmon executes itself again without it;
+otherwise this costs nothing. What such variables did to the first process is done: docs/threat-model.md says what
+follows from that.
 
-`sysmon` calls `begin` before it imports anything that the environment could have put in the place of another. So
-nothing but `os` and `sys` is imported here, which are in the interpreter itself.
+`sysmon` calls `begin` before it imports anything that the environment could replace. So this module imports only `os`
+and `sys`, which are part of the interpreter.
 """
 
 from __future__ import annotations
@@ -16,40 +17,41 @@ import sys
 from types import TracebackType
 
 HOME = os.path.abspath(__file__).removesuffix(os.path.join("sysmon", "recorder", "own", "isolation.py")).rstrip("/")
-"""Where the package is: site-packages, or a checkout."""
+"""The folder of the package: site-packages, or a checkout."""
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where programs are looked for, such as the fc-list that matplotlib runs."""
+"""PATH for programs, such as the fc-list that matplotlib runs."""
 
 HARMLESS = frozenset(
     "PYTHONCOERCECLOCALE PYTHONDONTWRITEBYTECODE PYTHONFAULTHANDLER PYTHONHASHSEED PYTHONIOENCODING PYTHONUNBUFFERED "
     "PYTHONUTF8".split()
 )
-"""Variables of Python that decide nothing about what is imported."""
+"""Python's variables that do not affect what is imported."""
 
 KEPT = HARMLESS | frozenset(
     "COLORTERM COLUMNS COMP_CWORD COMP_WORDS FORCE_COLOR LANG LINES NO_COLOR SOURCE_DATE_EPOCH SUDO_GID "
     "SUDO_UID TERM TMPDIR TZ _SYSMON_COMPLETE".split()
 )
-"""Besides LC_*. HOME is not among them: it leads to modules, fonts and configuration of whoever's it is; nor LANGUAGE,
-which gettext takes for a path."""
+"""Kept besides LC_*. Not HOME, which leads to its owner's modules, fonts and configuration; nor LANGUAGE, which gettext
+uses as a path.
+"""
 
 EARLY = ("PYTHON", "LD_", "GLIBC_TUNABLES", "MALLOC_", "GCONV_PATH", "LOCPATH")
-"""Beginnings of names that the dynamic linker, the C library, its malloc, or Python read before sysmon begins."""
+"""Prefixes of variables that the dynamic linker, the C library, its malloc, or Python reads before sysmon begins."""
 
 OF_IMAGES = frozenset("PYTHON_VERSION PYTHON_SHA256 PYTHON_PIP_VERSION PYTHON_SETUPTOOLS_VERSION".split())
-"""Names like those that nobody reads: they are in Docker's images of Python."""
+"""Variables with such a prefix that nothing reads: Docker's Python images set them."""
 
 FOR_CHILDREN = {"PATH": PATH, "LANG": "C.UTF-8"}
-"""The environment of a privileged child process that is sysmon's own."""
+"""The environment of sysmon's own privileged child processes."""
 
-_OPTION = "sysmon"  # python -X sysmon=FD: unlike a variable, who may only set the environment cannot give it
+_OPTION = "sysmon"  # python -X sysmon=FD: unlike a variable, it cannot be set through the environment
 
 _original: tuple[bytes, ...] | None = None
 
 
 def begin() -> None:
-    """Called first of all by the program; whoever only imports it keeps the environment as it is."""
+    """Called by the program before anything else; code that only imports sysmon keeps its environment."""
     if not is_program() or not _is_privileged():
         return
     _remember()
@@ -64,12 +66,12 @@ def begin() -> None:
 
 
 def environment() -> tuple[bytes, ...]:
-    """What whoever called sysmon gave it, as execve(2) takes it: for the command that is followed."""
+    """The caller's environment, as execve(2) takes it: for the followed command."""
     return _remember()
 
 
 def variable(name: bytes) -> bytes | None:
-    """Of that environment."""
+    """A variable of that environment."""
     found = (text[len(name) + 1 :] for text in environment() if text.startswith(name + b"="))
     return next(found, None)
 
@@ -78,30 +80,30 @@ def _remember() -> tuple[bytes, ...]:
     global _original
     if _original is None:
         try:
-            # And not os.environ: Python adds LC_CTYPE to it in the locale C, and has a name that came twice once.
+            # Not os.environ: in the C locale Python adds LC_CTYPE, and it has a duplicate name once only.
             with open("/proc/self/environ", "rb") as block:
                 text = block.read()
             _original = tuple(text.split(b"\0")[:-1])
-        except OSError:  # a Python with file capabilities may not
+        except OSError:  # not permitted to a Python with file capabilities
             _original = tuple(b"=".join(pair) for pair in os.environb.items())
     return _original
 
 
 def is_program() -> bool:
-    """Whether this process was started as sysmon, and is not another program that imports it."""
+    """Whether this process was started as sysmon, rather than by another program that imports it."""
     program = os.path.realpath(sys.argv[0])
     return os.path.basename(program) == "sysmon" or program.endswith(os.path.join("sysmon", "__main__.py"))
 
 
 def _is_privileged() -> bool:
-    """Whether it is root, or has any capability."""
+    """Whether this process is root or has any capability."""
     if os.geteuid() == 0 or os.geteuid() != os.getuid():
         return True
     try:
         with open("/proc/self/status", "rb") as status:
             return any(int(line.split()[1], 16) for line in status if line.startswith(b"CapEff:"))
     except OSError:
-        return True  # rather too careful
+        return True  # err on the side of caution
 
 
 def _is_early(name: str) -> bool:
@@ -109,7 +111,7 @@ def _is_early(name: str) -> bool:
 
 
 def _kept() -> dict[str, str]:
-    """The environment that a privileged sysmon has."""
+    """The environment of a privileged sysmon."""
     kept = {name: text for name, text in os.environ.items() if name in KEPT or name.startswith("LC_")}
     for name in [name for name, text in kept.items() if _names_a_file(name, text)]:
         del kept[name]
@@ -119,21 +121,21 @@ def _kept() -> dict[str, str]:
 
 
 def _names_a_file(name: str, text: str) -> bool:
-    """Whether the C library would open a file of this name. A time zone may be in a folder, as Europe/Rome is."""
+    """Whether the C library would open a file of this name. A time zone such as Europe/Rome may contain a slash."""
     if name == "TZ":
         return text.startswith((":", "/")) or ".." in text
     return (name == "LANG" or name.startswith("LC_")) and "/" in text
 
 
 def _is_safe(folder: str) -> bool:
-    """Whether nobody but root and who we are can put another file in the place of one that we make there."""
+    """Whether only root and the current user can replace files that we create there."""
     path = os.path.realpath(folder)
     while True:
         try:
             found = os.stat(path)
         except (OSError, ValueError):
             return False
-        others_write = found.st_mode & 0o022 and not found.st_mode & 0o1000  # and it is not sticky
+        others_write = found.st_mode & 0o022 and not found.st_mode & 0o1000  # and not sticky
         if found.st_uid not in (0, os.geteuid()) or others_write:
             return False
         if path == os.path.dirname(path):
@@ -142,9 +144,9 @@ def _is_safe(folder: str) -> bool:
 
 
 def _is_trusted(folder: str) -> bool:
-    """Whether modules there are of those whose code runs anyway: root's, ours, or who installed Python or sysmon.
+    """Whether modules there belong to someone whose code runs anyway: root, us, or whoever installed Python or sysmon.
 
-    So neither the working directory of `python -m sysmon` counts, nor packages in the home of who called sudo.
+    So neither the working directory of `python -m sysmon` counts, nor packages in the home of the user who called sudo.
     """
     owners = {0, os.geteuid()}
     try:
@@ -156,10 +158,10 @@ def _is_trusted(folder: str) -> bool:
 
 
 def _execute_again() -> None:
-    """Becomes the same Python, venv and arguments without those variables."""
+    """Executes the same Python, venv and arguments without those variables."""
     try:
         option = f"{_OPTION}={_handed_over(_remember())}"
-        isolated = "-I" if sys.flags.isolated else "-P"  # -P: no directory but what is installed
+        isolated = "-I" if sys.flags.isolated else "-P"  # -P: import only from installed directories
         arguments = [sys.executable, isolated, "-X", option, os.path.abspath(__file__), *sys.argv]
         os.execve(sys.executable, arguments, _kept())
     except OSError as error:
@@ -168,9 +170,9 @@ def _execute_again() -> None:
 
 
 def _handed_over(texts: tuple[bytes, ...]) -> int:
-    """A file in memory with these texts, which is still open after an execve."""
+    """A memory file with these texts that stays open across an execve."""
     fds = [os.memfd_create("environment", 0)]
-    while fds[-1] <= 2:  # where standard output is closed a file must not take its number
+    while fds[-1] <= 2:  # if standard output is closed the file must not take its number
         fds.append(os.memfd_create("environment", 0))
     for fd in fds[:-1]:
         os.close(fd)
@@ -180,7 +182,7 @@ def _handed_over(texts: tuple[bytes, ...]) -> int:
 
 
 def take_over(fd: int) -> None:
-    """After that execve: what was handed over is the environment that the caller gave."""
+    """After that execve: restores the caller's environment from the file."""
     global _original
     with open(fd, "rb") as file:
         file.seek(0)
@@ -198,7 +200,7 @@ def _without_a_module(kind: type[BaseException], error: BaseException, trace: Tr
     sys.__excepthook__(kind, error, trace)
 
 
-if __name__ == "__main__":  # executed again, with the first arguments as they were
+if __name__ == "__main__":  # executed again, with the original first arguments
     import runpy
 
     del sys.argv[0]

@@ -1,8 +1,9 @@
-"""Limits under which sysmon cannot work: of the process (getrlimit(2)) and of its control groups, each with what to do.
+"""Resource limits under which sysmon cannot work: the process's (getrlimit(2)) and its control groups', each with
+advice.
 
-Some have no error that could be told later: libraries abort where no thread starts or address space ends, and the
-kernel kills who takes more memory than its control group may have. So they are looked at before anything is imported,
-and nothing but the standard library is imported here.
+Some cannot be reported later: libraries abort if no thread starts or address space runs out, and the kernel kills a
+process that exceeds its control group's memory. So they are checked before anything else is imported, and this module
+imports only the standard library.
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ RECORDS = ("record", "doctor")
 """The commands that load programs."""
 
 FILES = {True: 256, False: 64}
-"""Descriptors: with all kinds a recording takes 150, a page with charts 20 and one for each thread."""
+"""Descriptors: a recording of all kinds uses 150, a page with charts 20 plus one per thread."""
 
 SPACE_BYTES = {True: 1 << 30, False: 3 << 30}
-"""Address space. Two CPUs: a recording works in 0.5 GB, a report in 2.5, as DuckDB and its threads reserve much."""
+"""Address space. With two CPUs a recording needs 0.5 GB and a report 2.5, as DuckDB and its threads reserve a lot."""
 
 MEMORY_BYTES = 200 << 20
-"""What the compiler and a recording take with the kernel's part, as maps and what the verifier keeps, with two CPUs."""
+"""Memory of the compiler and a recording, with the kernel's share (maps, verifier), with two CPUs."""
 
 FILE_BYTES = 1 << 20
-"""A trace of a few rows has 60 kB."""
+"""A trace of a few rows is 60 kB."""
 
 THREADS = 6 + min(8, os.cpu_count() or 1)
-"""At a time: DuckDB's and two, or a recorder's, that loads programs in two of them, with its child processes."""
+"""At a time: DuckDB's plus two; or a recorder's, which loads programs in two, plus its child processes."""
 
 OF_GROUPS = (
     ("memory.max", "memory.current", ("inactive_file", "active_file")),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
 )
-"""Files of a control group, version 2 and 1: what it may use, what it does, and what of that can be given back."""
+"""Files of a control group, version 2 and 1: limit, usage, and the part of usage that can be reclaimed."""
 
 
 def begin() -> None:
-    """Ends the program with one line if it cannot work. Called before modules that would abort are imported."""
+    """Exits with one line if sysmon cannot work. Called before modules that would abort are imported."""
     if not isolation.is_program():
         return
-    # OpenBLAS, which numpy brings and nothing here uses, starts a thread for each CPU, and ends us if it cannot.
+    # OpenBLAS, which comes with numpy and is not used here, starts a thread per CPU, and aborts if it cannot.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     problem = of_process(records=sys.argv[1:2] != [] and sys.argv[1] in RECORDS)
     if problem:
@@ -54,7 +55,7 @@ def begin() -> None:
 
 
 def of_process(records: bool) -> str:
-    """Why this process can do nothing; empty: it can."""
+    """Why this process cannot work; empty: it can."""
     files, space = _soft(resource.RLIMIT_NOFILE), _soft(resource.RLIMIT_AS)
     if files < FILES[records]:
         needed = FILES[records]
@@ -84,7 +85,7 @@ def _mib(size: float) -> str:
 
 
 def _threads_start(count: int) -> bool:
-    """Whether so many can live at a time. They have ended when this returns, or will at once."""
+    """Whether this many threads can run at a time. They have ended or are ending when this returns."""
     gate = _thread.allocate_lock()
     with gate:
         try:
@@ -102,7 +103,7 @@ def _pass(gate: _thread.LockType) -> None:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a control group may use [bytes], in which file that is said, and how much of it is left."""
+    """A control group's limit [bytes], the file it is from, and how much of it is left."""
 
     file: Path
     limit: int
@@ -110,13 +111,13 @@ class Memory:
 
 
 def of_memory(groups: Path = Path("/proc/self/cgroup"), mounts: Path = Path("/proc/self/mounts")) -> Memory | None:
-    """The limit of memory that leaves the least, of our control group and of those above it; None: there is none."""
+    """The tightest memory limit of our control group and those above it; None: there is none."""
     found = [memory for folder in _folders(groups, mounts) if (memory := _memory(folder))]
     return min(found, key=lambda memory: memory.left, default=None)
 
 
 def _folders(groups: Path, mounts: Path) -> Iterator[Path]:
-    """Our groups in each hierarchy that may bound memory, from the innermost."""
+    """Our groups in each hierarchy that may limit memory, innermost first."""
     try:
         lines = [line.split(":", 2) for line in groups.read_text(errors="surrogateescape").splitlines()]
         mounted = [line.split() for line in mounts.read_text(errors="surrogateescape").splitlines()]
@@ -138,19 +139,19 @@ def _memory(folder: Path) -> Memory | None:
             taken = int((folder / used).read_text()) - sum(int(stat[name]) for name in given_back)
         except (OSError, ValueError, KeyError):
             continue
-        if most < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):  # version 1 has 2^63 for none
+        if most < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):  # version 1 shows 2^63 for no limit
             return Memory(folder / limit, most, most - max(0, taken))
     return None
 
 
 def for_recording(memory: Memory | None, buffer_bytes: int = 0) -> str:
-    """Why memory is too little to record; empty: it is enough. `buffer_bytes` are what was asked for besides."""
+    """Why memory is insufficient for recording; empty: it suffices. `buffer_bytes`: size of requested buffers."""
     needed = MEMORY_BYTES + buffer_bytes
     return f"a recording needs about {_mib(needed)}, and {said(memory)}" if memory and memory.left < needed else ""
 
 
 def said(memory: Memory) -> str:
-    """Of a limit, with what to do."""
+    """Describes a limit, with advice."""
     return (
         f"of {_mib(memory.limit)} that the control group may use ({memory.file}) {_mib(memory.left)} are left: allow "
         "more (MemoryMax= of a unit, --memory of a container), or record from outside of it"
@@ -158,7 +159,7 @@ def said(memory: Memory) -> str:
 
 
 def behind(code: int | None) -> str:
-    """What stands behind an error of the kernel's for want of memory, for the end of a line; empty: nothing known."""
+    """The likely cause of a kernel's out-of-memory error, for the end of a message; empty: unknown."""
     import errno
 
     memory = of_memory()

@@ -1,4 +1,4 @@
-"""What recording costs: the programs' run time, sampled, and the recorder's own."""
+"""The cost of recording: the programs' run time, sampled, and the recorder's own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ SAMPLE_EVERY_NS = 5_000_000_000
 """How often the programs' run time is measured."""
 
 SAMPLE_NS = 50_000_000
-"""For how long. Measuring adds two clock reads to each run, hence only one per cent of the time."""
+"""For how long. Measuring adds two clock reads per run, hence only one percent of the time."""
 
 
 class Overhead:
-    """Measures in windows that `tick` opens and closes. Rows are for the kind `overhead`, with `ts` in boot time."""
+    """Measures in windows that `tick` opens and closes. Makes rows of the kind `overhead`, with `ts` in CLOCK_BOOTTIME
+    ns.
+    """
 
     def __init__(self, loaded: Loaded, stats: Stats, pss: Pss) -> None:
         self._loaded, self._stats, self._pss = loaded, stats, pss
@@ -29,7 +31,7 @@ class Overhead:
         self._own_ns = self._cpu_ns()
 
     def tick(self) -> list[dict[str, Any]]:
-        """Opens or closes a window if it is time. Returns the rows of a window that closed."""
+        """Opens or closes a window when due. Returns the rows of a window that closed."""
         now = clock.boottime_ns()
         if self._window is None:
             if now >= self._next:
@@ -39,11 +41,11 @@ class Overhead:
         return self._close(now) if now - self._window[0] >= SAMPLE_NS else []
 
     def _open(self, now: int) -> None:
-        if self._stats.on():  # else the trace has no rows of the programs
+        if self._stats.on():  # otherwise the trace has no rows of the programs
             self._window = (now, self._programs())
 
     def _programs(self) -> dict[str, kernel.ProgramStats]:
-        # The kernel counts a run where it enters BPF: a tail call is part of the program that made it.
+        # The kernel counts a run at its entry into BPF: a tail call counts for the program that made it.
         tail_called = {hook.program for hook in self._loaded.hooks.values()}
         return {name: kernel.program_stats(fd) for name, fd in self._loaded.programs.items() if name not in tail_called}
 
@@ -65,7 +67,7 @@ class Overhead:
         ]
 
     def recorder(self) -> dict[str, Any]:
-        """The recorder's own row: its CPU time since the last such row, and its memory now."""
+        """The recorder's own row: its CPU time since the previous one, and its memory now."""
         now, used = clock.boottime_ns(), self._cpu_ns()
         row = {
             "ts": now,
@@ -83,6 +85,6 @@ class Overhead:
         return self._close(clock.boottime_ns()) if self._window else []
 
     def _cpu_ns(self) -> int:
-        """Of the recorder and of the child processes that work for it."""
+        """CPU time of the recorder and of its child processes."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         return int((used.ru_utime + used.ru_stime) * 1e9) + self._stats.cpu_ns() + self._pss.cpu_ns()

@@ -1,6 +1,6 @@
-"""The recorder goes before others: it needs little of a CPU, but on a busy machine it needs it at once.
+"""The recorder's priority: it needs little CPU time, but on a busy machine it needs it at once.
 
-Late, it would find full rings, and its snapshots would not be of the moment that they say.
+If it were late, rings would be full, and its snapshots would not be of the time they state.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _before = os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def raise_own() -> None:
-    """Gives this process the highest nice value, if it may have it."""
+    """Gives this process the highest priority, if permitted."""
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, HIGHEST)
 
 
 def restore() -> None:
-    """Goes back to what the process had at its start: for a command, which is to run as it would without us."""
+    """Restores the nice value that the process started with: for a command, which runs as it would without us."""
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, _before)

@@ -1,7 +1,7 @@
-"""What a process must be allowed to do to record, and giving up what it no longer needs.
+"""The privileges that recording needs, and how they are dropped.
 
-Capabilities belong to a thread (capabilities(7)): each call here that changes them is about the one that makes it, and
-those that it starts later.
+Capabilities belong to a thread (capabilities(7)): each call here that changes them affects the calling thread, and
+threads that it starts later.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CAPABILITIES = {
 """Bits of capabilities(7)."""
 
 NEEDED = ("CAP_BPF", "CAP_PERFMON")
-"""Those without which nothing can be recorded."""
+"""Without these nothing can be recorded."""
 
 OF_FILES = ("CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER")
 
@@ -75,13 +75,13 @@ def _prctl(option: int, argument: int) -> None:
 
 
 def _held(line: str) -> int:
-    """A set of this thread, as bits."""
+    """One of this thread's sets, as bits."""
     with open("/proc/thread-self/status") as status:
         return next(int(words.split()[1], 16) for words in status if words.startswith(line))
 
 
 def _capset(effective: int, permitted: int, inheritable: int = 0) -> None:
-    """What is no longer inheritable is no longer ambient either."""
+    """What is removed from the inheritable set leaves the ambient set too."""
     sets = (effective, permitted, inheritable)
     words = (_Words * 2)(*(_Words(*(bits >> shift & 0xFFFFFFFF for bits in sets)) for shift in (0, 32)))
     _checked(_libc.capset(ctypes.byref(_Header(_VERSION_3, 0)), words))
@@ -92,7 +92,7 @@ def _bits(names: frozenset[str]) -> int:
 
 
 def effective() -> frozenset[str]:
-    """Those of CAPABILITIES that this thread has."""
+    """Which of CAPABILITIES this thread has."""
     bits = _held("CapEff:")
     return frozenset(name for name, bit in CAPABILITIES.items() if bits >> bit & 1)
 
@@ -101,7 +101,7 @@ def effective() -> frozenset[str]:
 
 
 def missing() -> list[str]:
-    """What of NEEDED is not there. CAP_SYS_ADMIN includes them (bpf_capable(), include/linux/capability.h)."""
+    """What is missing of NEEDED. CAP_SYS_ADMIN includes them (bpf_capable(), include/linux/capability.h)."""
     held = effective()
     return [] if "CAP_SYS_ADMIN" in held else [name for name in NEEDED if name not in held]
 
@@ -122,7 +122,7 @@ def check() -> None:
 
 
 def lockdown(path: Path = LOCKDOWN) -> str:
-    """The mode of kernel_lockdown(7): 'none', 'integrity' or 'confidentiality'; 'none' if the kernel has no such."""
+    """The mode of kernel_lockdown(7): 'none', 'integrity' or 'confidentiality'; 'none' if the kernel lacks it."""
     try:
         return path.read_text().split("[")[1].split("]")[0]
     except (OSError, IndexError):
@@ -135,7 +135,7 @@ def reading_is_locked(path: Path = LOCKDOWN) -> bool:
 
 
 def hides_processes(mounts: Path = MOUNTS) -> bool:
-    """Whether /proc shows a process only to who may trace it (hidepid of proc(5))."""
+    """Whether /proc shows a process only to those who may trace it (hidepid of proc(5))."""
     with open(mounts) as f:
         options = next((words[3] for words in map(str.split, f) if words[1:3] == ["/proc", "proc"]), "")
     hidden = [option for option in options.split(",") if option.startswith("hidepid=")]
@@ -143,7 +143,7 @@ def hides_processes(mounts: Path = MOUNTS) -> bool:
 
 
 def stats_are_on(path: Path = STATS_SWITCH) -> bool:
-    """Whether the kernel measures the run time of all BPF programs anyway."""
+    """Whether the kernel already measures the run time of all BPF programs."""
     try:
         return path.read_text().strip() == "1"
     except OSError:
@@ -151,9 +151,9 @@ def stats_are_on(path: Path = STATS_SWITCH) -> bool:
 
 
 def unmeasured(held: frozenset[str], peaks_are_hidden: bool = False) -> dict[str, str]:
-    """What a recording with these capabilities does not know, and why.
+    """What a recording with these capabilities cannot measure, and why.
 
-    `peaks_are_hidden`: the kernel does not show the address of what exact peaks of memory take.
+    `peaks_are_hidden`: the kernel hides the address that exact memory peaks need.
     """
     lacks = {}
     if "CAP_SYS_PTRACE" not in held:
@@ -171,12 +171,12 @@ def unmeasured(held: frozenset[str], peaks_are_hidden: bool = False) -> dict[str
     return lacks
 
 
-# -- giving up
+# -- dropping privileges
 
 
 def _never_more(kept: frozenset[str]) -> None:
-    """What this thread will execute can give it no other capabilities, also as root."""
-    with contextlib.suppress(OSError):  # without CAP_SETPCAP; after the last that this kernel has it says EINVAL
+    """Keeps this thread from gaining other capabilities by executing a program, even as root."""
+    with contextlib.suppress(OSError):  # without CAP_SETPCAP; EINVAL after the last capability that this kernel has
         for bit in range(64):
             if not _bits(kept) >> bit & 1:
                 _prctl(_CAPBSET_DROP, bit)
@@ -185,7 +185,7 @@ def _never_more(kept: frozenset[str]) -> None:
 
 
 def reduce(kept: frozenset[str]) -> None:
-    """This thread has only these from now on, of those that it has, and can never have others."""
+    """Drops all of this thread's capabilities except these, for good."""
     _never_more(kept)
     bits = _bits(kept) & _held("CapPrm:")
     _capset(bits, bits)
@@ -193,8 +193,8 @@ def reduce(kept: frozenset[str]) -> None:
 
 
 def become(user: User, kept: frozenset[str]) -> None:
-    """As `reduce`, and this process is the user's. Its other threads have no capability any more."""
-    _never_more(kept)  # while we may
+    """Does `reduce`, and makes this process the user's. Its other threads lose all capabilities."""
+    _never_more(kept)  # while still permitted
     _prctl(_SET_KEEPCAPS, 1)
     os.setgroups(user.groups)
     os.setresgid(user.gid, user.gid, user.gid)
@@ -203,19 +203,20 @@ def become(user: User, kept: frozenset[str]) -> None:
 
 
 def end_with_parent() -> None:
-    """This process gets SIGKILL when the thread that forked it ends. After `reduce`: to have less resets that."""
+    """Has this process get SIGKILL when the thread that forked it ends. Call it after `reduce`, which resets it."""
     _prctl(_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def for_compiler() -> None:
-    """In the child of root that compiles, before it executes the compiler."""
-    # bcc makes the maps, too. The code may lie in a directory that is not root's.
+    """For root's compiler child, before it executes the compiler."""
+    # bcc also creates the maps. The code may be in a directory that does not belong to root.
     reduce(frozenset({"CAP_BPF", "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE"}))
 
 
 def end_blas_threads() -> None:
-    """OpenBLAS, which numpy brings, starts threads when it is loaded. It ends them before a fork, and has new ones when
-    it computes, which nothing here has it do."""
+    """Ends OpenBLAS's threads, which it starts when numpy loads it. It ends them before a fork and starts new ones only
+    to compute, which nothing here makes it do.
+    """
     child = os.fork()
     if not child:
         os._exit(0)
@@ -223,7 +224,7 @@ def end_blas_threads() -> None:
 
 
 def in_thread(kept: frozenset[str], work: Callable[[], Any]) -> None:
-    """Does work that starts threads, such as importing numpy and pyarrow, so that they have these capabilities only."""
+    """Does work that starts threads, such as importing numpy and pyarrow, so that they have only these capabilities."""
 
     with futures.ThreadPoolExecutor(1, initializer=reduce, initargs=(kept,)) as pool:
         pool.submit(work).result()
@@ -231,7 +232,7 @@ def in_thread(kept: frozenset[str], work: Callable[[], Any]) -> None:
 
 @contextlib.contextmanager
 def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """Meanwhile this thread does not make use of them."""
+    """Context in which this thread does not use these capabilities."""
     before, permitted, inheritable = (_held(f"Cap{which}:") for which in ("Eff", "Prm", "Inh"))
     _capset(before & ~_bits(frozenset(names)), permitted, inheritable)
     try:
@@ -240,12 +241,12 @@ def _without(names: tuple[str, ...]) -> Iterator[None]:
         _capset(before, permitted, inheritable)
 
 
-# -- whose the trace is
+# -- who owns the trace
 
 
 @dataclass(frozen=True)
 class User:
-    """Who typed sudo."""
+    """The user who called sudo."""
 
     uid: int
     gid: int
@@ -253,7 +254,7 @@ class User:
 
 
 def sudo_user() -> User | None:
-    """The user behind sudo; None if there is none but root, or the process may not be another's."""
+    """The user who called sudo; None if that is root, or if the process may not change its user."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.getresuid() != (0, 0, 0) or not {"CAP_SETUID", "CAP_SETGID"} <= effective():
         return None
@@ -261,16 +262,16 @@ def sudo_user() -> User | None:
         return None
     try:
         groups = tuple(os.getgrouplist(pwd.getpwuid(int(uid)).pw_name, int(gid)))
-    except KeyError:  # no name: an id of another machine's
+    except KeyError:  # no such name: an id from another machine
         groups = (int(gid),)
     return User(int(uid), int(gid), groups)
 
 
 @contextlib.contextmanager
 def acting_as(user: User | None) -> Iterator[None]:
-    """Meanwhile files are opened and made as the user; None: as who we are.
+    """Context in which files are opened and created as this user; None: as the current one.
 
-    So the kernel refuses what the user may not do, and no owner has to be changed, whatever links are in the way.
+    So the kernel refuses what the user may not do, and no owner has to be changed, whatever links are in the path.
     """
     if user is None:
         yield
@@ -288,14 +289,14 @@ def acting_as(user: User | None) -> Iterator[None]:
 
 
 def owner(path: Path) -> User | None:
-    """Whose a trace of this name is: the user's behind sudo, if he may write it there, else root's."""
+    """Who will own a trace of this name: the user behind sudo, if permitted to write it there, else root."""
     user = sudo_user()
     with acting_as(user):
         return user if user and _may_write(path, user.uid) else None
 
 
 def _may_write(path: Path, uid: int) -> bool:
-    """Whether who we are may make a file there, and put it in the place of one that is there."""
+    """Whether the current user may create a file there, and replace one that exists."""
     try:
         folder = os.stat(path.parent)
         if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
@@ -308,7 +309,7 @@ def _may_write(path: Path, uid: int) -> bool:
 
 
 def for_files(path: Path, user: User | None) -> frozenset[str]:
-    """What it takes to finish the trace, and to import what is imported late, besides being root or that user."""
+    """What it takes to finish the trace and to import modules late, besides being root or that user."""
     code = [Path(__file__), Path(os.__file__), Path(ctypes.__file__)]
     with contextlib.ExitStack() as stack:
         if user:
@@ -322,16 +323,16 @@ def for_files(path: Path, user: User | None) -> frozenset[str]:
     return frozenset() if readable else frozenset({"CAP_DAC_READ_SEARCH"})
 
 
-# -- what a recording makes of it
+# -- during a recording
 
 
 @dataclass(frozen=True)
 class Privileges:
-    """Who a recorder is while it records, and what it may do then besides looking at other users' processes."""
+    """Who a recorder is while it records, and what it may do besides reading other users' processes."""
 
-    owner: User | None  # whose the trace is, and who the recorder becomes; None: who it is anyway
+    owner: User | None  # who owns the trace, and who the recorder becomes; None: the current user
     of_files: frozenset[str]
-    command: bool  # whether there is one to pass signals on to
+    command: bool  # whether signals have to be passed on to one
 
     @classmethod
     def of(cls, path: Path, command: bool) -> Privileges:
@@ -341,17 +342,17 @@ class Privileges:
 
     @property
     def of_threads(self) -> frozenset[str]:
-        """What other threads have from their beginning. With an owner these two end when the recorder becomes it."""
+        """What other threads have from their start. With an owner these two end when the recorder becomes that user."""
         # All threads change their user, or none (nptl(7)).
         return self.of_files | ({"CAP_SETUID", "CAP_SETGID"} if self.owner else frozenset())
 
     def drop(self, reads_maps: Callable[[], object]) -> None:
-        """Gives up what is not needed once programs are attached. `reads_maps` raises OSError if it may not."""
+        """Drops what is not needed once programs are attached. `reads_maps` raises OSError if maps cannot be read."""
         kept = self.of_files | {"CAP_SYS_PTRACE"} | ({"CAP_KILL"} if self.command else frozenset())
         with _without((*NEEDED, "CAP_SYS_ADMIN")):
             try:
                 reads_maps()
-            except PermissionError:  # before 5.19, if kernel.unprivileged_bpf_disabled is set
+            except PermissionError:  # before 5.19, with kernel.unprivileged_bpf_disabled set
                 kept |= {"CAP_BPF"}
         if self.owner:
             become(self.owner, kept)

@@ -1,7 +1,7 @@
-"""Has the kernel measure the run time of BPF programs, for a recorder that may not have it done any more.
+"""Has the kernel measure the run time of BPF programs, for a recorder that has dropped the privilege.
 
-That takes CAP_SYS_ADMIN, with which one may do nearly everything. So a process of its own has that capability and
-nothing else: it reads one byte after the other from a socket, and measures from a 1 to a 0.
+This takes CAP_SYS_ADMIN, which allows nearly everything. So a process of its own has only that capability: it reads
+bytes from a socket, and measures from a 1 to a 0.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ ON, OFF = b"1", b"0"
 
 
 class Stats:
-    """The switch. Measuring ends with the process that holds it at the latest."""
+    """The switch. Measuring ends at the latest when the process that holds it does."""
 
     def __init__(self) -> None:
         self._fd = -1
         self._child: Child | None = None
 
     def delegate(self) -> None:
-        """From now on a child process does it, if we may. To be called before CAP_SYS_ADMIN is given up."""
+        """Leaves it to a child process from now on, if permitted. Call it before CAP_SYS_ADMIN is dropped."""
         if "CAP_SYS_ADMIN" not in privilege.effective():
             return
         self._child = Child(_serve, "CAP_SYS_ADMIN")
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """That of the child."""
+        """The child's pid, if there is one."""
         return (self._child.pid,) if self._child else ()
 
     def cpu_ns(self) -> int:
@@ -39,7 +39,7 @@ class Stats:
         return self._child.cpu_ns() if self._child else 0
 
     def on(self) -> bool:
-        """Whether the kernel measures from now on."""
+        """Starts measuring. Returns whether the kernel does."""
         if self._child:
             return self._ask(ON) == ON
         try:
@@ -49,7 +49,7 @@ class Stats:
         return True
 
     def off(self) -> None:
-        """It need not any more."""
+        """Stops measuring."""
         if self._child:
             self._ask(OFF)
         elif self._fd >= 0:
@@ -61,7 +61,7 @@ class Stats:
         try:
             self._child.socket.sendall(order)
             return self._child.socket.recv(1)
-        except OSError:  # somebody ended it
+        except OSError:  # somebody killed it
             return b""
 
     def close(self) -> None:

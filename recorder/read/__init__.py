@@ -1,1 +1,1 @@
-"""Takes from the kernel what the programs wrote and counted: rings, maps, losses."""
+"""Reads what the programs wrote and counted: rings, maps, losses."""

@@ -1,6 +1,6 @@
-"""From the kernel to the writer: drains the rings, reads the maps at each snapshot, and hands on rows in batches.
+"""From the kernel to the writer: drains the rings, reads the maps at each snapshot, and passes rows on in batches.
 
-When that is done is for `schedule.py` to say.
+`schedule.py` decides when.
 """
 
 from __future__ import annotations
@@ -36,22 +36,23 @@ from sysmon.recorder.sample.rss import Resident
 from sysmon.recorder.sample.tasks import Holding, Tasks
 
 LAZY_FRACTION = 1 / 64
-"""A ring that is less full than this is left until the next snapshot or commit: a batch takes a millisecond of CPU time
-however few rows it has."""
+"""Rings less full than this wait for the next snapshot or commit: a batch takes a millisecond of CPU time however few
+rows it has.
+"""
 
 After = tuple[int, list[tuple[Kind, pa.RecordBatch]]]
-"""A time [ns, CLOCK_BOOTTIME], and what came after it."""
+"""A time [ns, CLOCK_BOOTTIME], and the batches that came after it."""
 
 
 class Writer(Protocol):
-    """Who takes the rows."""
+    """Takes the rows."""
 
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
-        """Takes rows of a kind."""
+        """Adds rows of a kind."""
 
 
 class Collector:
-    """Takes what there is of the recorded `kinds`."""
+    """Collects the recorded `kinds`."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Collector:
         tasks: Tasks | None,
         pss: Pss,
     ) -> None:
-        """`tasks`: what the kernel says of threads at a snapshot; None: it does not."""
+        """`tasks`: passes over all threads at snapshots; None: the kernel has no iterator."""
         self._loaded, self._sizes, self._writer, self._decoder, self._kinds = loaded, sizes, writer, decoder, kinds
         self.offset_ns = decoder.offset_ns  # from CLOCK_BOOTTIME to UTC
         self.control = Control(loaded)
@@ -87,22 +88,22 @@ class Collector:
         self._holding: dict[int, Holding] = {}
 
     def begin(self, t0: int) -> None:
-        """The recording begins [ns, CLOCK_BOOTTIME]."""
+        """Starts the recording at `t0` [ns, CLOCK_BOOTTIME]."""
         self._machine.begin(t0)
 
     def close(self) -> None:
-        """Gives back what it took from the kernel."""
+        """Releases kernel resources."""
         for _kind, ring in self._rings:
             ring.close()
         self.control.close()
         self.overhead.close()
 
     def drain(self, until: float = float("inf"), lazy: bool = False, after: After | None = None) -> float:
-        """Takes what is in the rings, but leaves what is left at that time for the next call.
+        """Reads the rings; what is left at time `until` stays for the next call.
 
-        If it is `lazy`, rings with little in them are left. What is `after` a time goes to its list.
-        Returns how full the fullest was that it looked at, from 0 to 1; 1 if some was left.
-        Each begins with another ring, so that none waits for ever on one that is always full.
+        If `lazy`, rings with little in them are skipped. Rows later than the time in `after` go to its list. Returns
+        how full the fullest ring it read was, from 0 to 1; 1 if something is left. Each call starts with a different
+        ring, so that a ring that is always full cannot starve the others.
         """
         fullest = 0.0
         self._rings.append(self._rings.pop(0))
@@ -125,7 +126,7 @@ class Collector:
         return fullest
 
     def map_fill(self) -> float:
-        """How full the fullest of the maps is that counts are in, from 0 to 1."""
+        """How full the fullest counting map is, from 0 to 1."""
         made = dict(zip(MAP_KINDS, self.losses.cells().tolist(), strict=True))
         return max((made[pair.kind] / self._sizes.map_entries(pair.kind) for pair in self._pairs), default=0.0)
 
@@ -134,15 +135,15 @@ class Collector:
         if on_snapshot is None:
             return
         for cpu in kernel.online_cpus():
-            with contextlib.suppress(OSError):  # a CPU that just went off has nothing to charge
+            with contextlib.suppress(OSError):  # a CPU that just went offline has nothing to charge
                 kernel.run_on_cpu(on_snapshot, cpu)
 
     def look_at_tasks(self, *, anyway: bool = False) -> None:
-        """Charges what threads have read and written, and looks what processes hold; `anyway`: also if that is dear."""
+        """Charges the threads' I/O, and counts what processes hold; `anyway`: regardless of the cost."""
         self._holding = self._tasks.holding(anyway=anyway) if self._tasks else {}
 
     def snapshot(self) -> clock.Clocks:
-        """Ends an epoch and takes its rows. Returns when it was."""
+        """Ends an epoch and reads its rows. Returns its time."""
         self.look_at_tasks()
         self.charge_running()
         moment = clock.read()
@@ -153,13 +154,13 @@ class Collector:
         return moment
 
     def tick(self) -> None:
-        """What is to be looked at oftener than at each snapshot."""
+        """Does what is due more often than snapshots."""
         self.add(throttle.STEP, self._steps.rows())
         self.add(ledger.OVERHEAD, self.overhead.tick())
         self.add(PSS, self.pss.rows())
 
     def collect(self, epoch: int, ts: int) -> None:
-        """The rows of an epoch that has ended."""
+        """Reads the rows of an epoch that has ended."""
         for pair in self._pairs:
             records = pair.drain(epoch, ts)
             if len(records):
@@ -175,13 +176,13 @@ class Collector:
         self.add(ledger.OVERHEAD, [self.overhead.recorder()])
 
     def add_memory(self, ts: int, everything: bool = False) -> None:
-        """What the processes that are due have now."""
+        """Adds the memory of processes that are due."""
         rows = self.resident.rows(ts, self._holding, everything)
         self.add(MEMORY, rows)
         self.pss.saw(rows)
 
     def add(self, kind: Kind, rows: list[dict[str, Any]]) -> None:
-        """Rows made in Python, a handful at a time. `ts` is CLOCK_BOOTTIME ns."""
+        """Adds rows made in Python, a handful at a time. `ts` is CLOCK_BOOTTIME ns."""
         if rows:
             rows = [{**row, "ts": row["ts"] + self.offset_ns} for row in rows]
             self.write(kind, pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(kind)))

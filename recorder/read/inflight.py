@@ -1,8 +1,8 @@
-"""System calls that an end of the recording cuts.
+"""System calls in flight at the start or the end of the recording.
 
-A thread that sleeps in a call when the recording begins is put into the programs' map of parked calls, as having
-entered at the beginning: when the call returns, it is known to be one of these. What is left there at the end, and
-what the CPUs are in, has not returned.
+A thread that sleeps in a call when the recording begins is entered into the programs' map of parked calls, with the
+start of the recording as its entry time: so its return is recognized. What is left there at the end, and the calls that
+CPUs are in, have not returned.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Call:
 
 
 def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[dict[str, Any]]) -> None:
-    """Tells the programs of the calls that threads are in. A thread that they have seen already is left alone.
+    """Tells the programs which calls threads are in. Threads that they have already seen are skipped.
 
     `processes` are rows of the kind `process`.
     """
@@ -45,20 +45,21 @@ def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[dict[str, Any]]) -
             continue
         for tid, number in procfs.blocked_calls(process["pid"]):
             call = packed(CALL, entered=t0, start=process["start"], nr=number, pid=process["pid"])
-            with contextlib.suppress(OSError):  # seen already, or more threads than the map holds
+            with contextlib.suppress(OSError):  # seen already, or the map is full
                 kernel.update(loaded.maps["parked"], _TID.pack(tid), call, kernel.NOEXIST)
 
 
 def mark_outside(loaded: Loaded, process: int) -> None:
-    """Tells the programs that the call that this process is in is no part of the recording."""
-    with contextlib.suppress(OSError):  # more threads than the map holds
+    """Tells the programs that the call this process is in is not part of the recording."""
+    with contextlib.suppress(OSError):  # the map is full
         kernel.update(loaded.maps["parked"], _TID.pack(process), packed(CALL, entered=OUTSIDE, pid=process))
 
 
 def unfinished(loaded: Loaded, t0: int, end: int, cpus: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
-    """Records of SYSCALL_INFLIGHT for the calls that had not returned at the end, and which began before `t0`.
+    """Records of SYSCALL_INFLIGHT for the calls that had not returned at the end, and a mask of those begun before
+    `t0`.
 
-    To be called when nothing is recorded any more. The name of a thread that has ended since is empty.
+    Call it when nothing is recorded any more. The name of a thread that has ended since is empty.
     """
     calls = sorted((_parked(loaded) | _on_cpus(loaded, cpus)).items())
     layout = ring_layouts(SYSCALL_INFLIGHT)[0]

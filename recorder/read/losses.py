@@ -1,4 +1,4 @@
-"""What was lost since the recording began, by cause and place, and how full the counting maps are."""
+"""The loss ledger: what was lost since the recording began, by cause and place; and how full the counting maps are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sysmon.recorder.read.counters import Tallies
 
 
 class Losses:
-    """Sums up what the programs count as lost and what the kernel says it skipped."""
+    """Sums what the programs count as lost and what the kernel reports as skipped."""
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
         self._loaded = loaded
@@ -25,26 +25,28 @@ class Losses:
         self._missed: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         self._lost: dict[tuple[str, str], int] = {}
-        self._before: dict[tuple[str, str], int] = {}  # this file
+        self._before: dict[tuple[str, str], int] = {}  # before this file
 
     @property
     def total(self) -> int:
-        """All that was lost up to the last call of `rows`, but for what was not to be recorded."""
+        """Everything lost up to the last call of `rows`, except what was throttled."""
         return sum(n for (cause, _place), n in self._lost.items() if cause != throttle.CAUSE)
 
     def cells(self) -> npt.NDArray[np.uint64]:
-        """Entries made in each kind's maps since the last call of `rows`."""
+        """Entries created in each kind's maps since the last call of `rows`."""
         return self._tallies.read().cells - self._tally.cells
 
     def begin(self) -> None:
-        """What programs missed up to now, while they were attached one after the other, is not lost."""
+        """Ignores what programs missed so far, while they were attached one after the other."""
         self.note_misses()
         self._skipped = self._tallies.read().skipped(self._missed)
 
     def note_misses(self) -> None:
-        """Reads what programs missed: some time before `rows`, so that what a copy is about to recover is not lost.
+        """Reads the programs' misses: some time before `rows`, so that what a copy is about to recover does not count
+        as lost.
 
-        So an interval may have too few, but the last has the rest. Both are read while all programs are attached.
+        So an interval may report too few, which the last one makes up for. Both are read while all programs are
+        attached.
         """
         self._missed = _misses(self._loaded)
 
@@ -64,15 +66,17 @@ class Losses:
         return [{"ts": ts, "cause": cause, "place": place, "lost": n} for (cause, place), n in lost.items()]
 
     def begin_file(self) -> None:
-        """What was lost up to now is in the metadata of another file."""
+        """Starts a new file: earlier losses are in another file's metadata."""
         self._before = dict(self._lost)
 
     def sums(self) -> list[metadata.Loss]:
-        """The losses of this file, or of the whole recording if it is one, for the metadata."""
+        """The losses of this file (of the whole recording, if it is one file), for the metadata."""
         lost = {where: n - self._before.get(where, 0) for where, n in self._lost.items()}
         return [metadata.Loss(cause=cause, place=place, lost=n) for (cause, place), n in lost.items() if n]
 
 
 def _misses(loaded: Loaded) -> dict[str, int]:
-    """Times since loading that the kernel did not run a program, as it was running on that CPU already (5.12)."""
+    """Runs of each program that the kernel skipped since loading, as the program was already running on that CPU
+    (5.12).
+    """
     return {name: kernel.program_stats(fd).recursion_misses for name, fd in loaded.programs.items()}

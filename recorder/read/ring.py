@@ -1,7 +1,7 @@
-"""Reads a BPF ring buffer in bulk: its memory is mapped and seen as numpy arrays, with no work per record.
+"""Reads a BPF ring buffer in bulk: maps its memory and views it as numpy arrays, with no work per record.
 
-All records of a ring have one size. The layout of a ring is that of kernel/bpf/ringbuf.c: a page with the consumer's
-position, a page with the producer's, then the data; each record has a header of 8 bytes.
+All records of a ring have one size. Layout, from kernel/bpf/ringbuf.c: a page with the consumer's position, a page with
+the producer's, then the data; each record has a header of 8 bytes.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ import numpy.typing as npt
 
 from sysmon.bpf.kind import Layout
 
-BUSY, DISCARDED = 1 << 31, 1 << 30  # in a record's header: not submitted yet, not to be read
+BUSY, DISCARDED = 1 << 31, 1 << 30  # in a record's header: not submitted yet; to be skipped
 
 PIECE_BYTES = 1 << 20
-"""What is read at a time, so that a ring that is full takes no more memory to decode than one that is not."""
+"""Read at a time, so that decoding a full ring takes no more memory than another."""
 
 _MEMBARRIER = {"aarch64": 283, "riscv64": 283}
 _MEMBARRIER_GLOBAL = 1
 
 
 def _order_reads() -> None:
-    """On machines that reorder reads, keeps what is read after this from being read before it."""
+    """On machines that reorder reads, keeps later reads from being done before this point."""
     number = _MEMBARRIER.get(platform.machine())
     if number is not None:
         ctypes.CDLL(None).syscall(ctypes.c_long(number), ctypes.c_int(_MEMBARRIER_GLOBAL), 0, 0)
 
 
 class Ring:
-    """The reading end of a ring. `pieces` gives what has come and frees its room."""
+    """The reading end of a ring. `pieces` yields what has come and frees its space."""
 
     def __init__(self, fd: int, size: int, layout: Layout) -> None:
         self._page = os.sysconf("SC_PAGE_SIZE")
@@ -51,7 +51,7 @@ class Ring:
         return int(self._written_to[0]) - int(self._read_to[0])
 
     def pieces(self) -> Iterator[npt.NDArray[np.void]]:
-        """Copies of the records that are complete by now, oldest first, without those that were discarded."""
+        """Copies of the records complete by now, oldest first, without discarded ones."""
         end = int(self._written_to[0])
         _order_reads()
         while count := min(end - int(self._read_to[0]), PIECE_BYTES) // self.record.itemsize:
@@ -69,9 +69,9 @@ class Ring:
                 return
 
     def _copy(self, at: int, length: int) -> npt.NDArray[np.uint8]:
-        """Mapped for the moment only, as mapped pages count as memory of the recorder.
+        """Maps the data only for the moment, as mapped pages count as the recorder's memory.
 
-        The kernel offers the data twice in a row, so that nothing is split at the end.
+        The kernel maps the data twice in a row, so nothing is split at the end.
         """
         first = at // self._page * self._page
         offset = 2 * self._page + first

@@ -1,4 +1,4 @@
-"""When kinds of events stepped down: the programs do that, and note when and why (`bpf/programs/throttle.bpf.h`)."""
+"""When kinds were throttled: the programs decide that, and note when and why (`bpf/programs/throttle.bpf.h`)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sysmon.recorder.load.loader import Loaded
 
 
 class Steps:
-    """What the programs note. Each kind's last only: to be read more often than every `FULL_NS`."""
+    """What the programs note. Only the latest for each kind, so read it more often than every `FULL_NS`."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._fd = loaded.maps.get("steps")
         self._seen = dict.fromkeys(throttle.STEPPED, 0)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of the kind `step` for what stepped down since the last call. `ts` is CLOCK_BOOTTIME ns."""
+        """Rows of the kind `step` for what was throttled since the last call. `ts` is CLOCK_BOOTTIME ns."""
         found = []
         for number, kind in enumerate(throttle.STEPPED if self._fd is not None else ()):
             assert self._fd is not None

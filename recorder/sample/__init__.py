@@ -1,1 +1,1 @@
-"""Looks at how things stand at a moment: processes, memory, control groups, the machine."""
+"""State snapshots: processes, memory, control groups, the machine."""

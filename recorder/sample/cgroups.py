@@ -1,4 +1,4 @@
-"""Control groups of the unified hierarchy, by id, as its file system shows them.
+"""Control groups of the unified hierarchy, by id, from its file system.
 
 The id is the inode of the group's directory (cgroup_id(), include/linux/cgroup.h).
 """
@@ -16,13 +16,13 @@ from sysmon.recorder.sample import procfs
 
 @cache
 def mount_point() -> str | None:
-    """Where the hierarchy is mounted; None if it is nowhere."""
+    """Where the hierarchy is mounted; None if nowhere."""
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as f:
         return next((words[1] for words in map(str.split, f) if words[2] == "cgroup2"), None)
 
 
 def folders() -> Iterator[tuple[str, str]]:
-    """The folder of every group that there is, and the group's path below the root."""
+    """The folder of every group, and the group's path below the root."""
     root = mount_point()
     if root is not None:
         for folder, _folders, _files in os.walk(root):
@@ -30,7 +30,7 @@ def folders() -> Iterator[tuple[str, str]]:
 
 
 def rows(ts: int) -> list[dict[str, Any]]:
-    """Rows of the kind `cgroup` for every group that there is. `ts` is CLOCK_BOOTTIME ns."""
+    """Rows of the kind `cgroup` for every existing group. `ts` is CLOCK_BOOTTIME ns."""
     found = []
     for folder, path in folders():
         try:
@@ -42,7 +42,7 @@ def rows(ts: int) -> list[dict[str, Any]]:
 
 
 def id_of(pid: int) -> int | None:
-    """Id of the group that a process is in; None if it has ended or its group cannot be seen from here."""
+    """Id of a process's group; None if it has ended or its group is not visible from here."""
     root = mount_point()
     try:
         with open(f"{procfs.living(pid)}/cgroup", "rb") as f:

@@ -21,7 +21,7 @@ class Clocks:
 
 
 def read(tries: int = 5) -> Clocks:
-    """The clocks, as close together as they were read in some tries: within about a microsecond."""
+    """Reads the clocks within about a microsecond of each other: the closest of some tries."""
 
     def attempt() -> tuple[int, Clocks]:
         before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -1,4 +1,4 @@
-"""What machine this is."""
+"""The machine: hardware, kernel, ids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sysmon.recorder.load import kernel
 MACHINE_ID = Path("/etc/machine-id")
 
 APPLICATION = uuid.UUID("6f1b8a52-6d4f-4a0e-9d0b-3a5f5e7c2b91")
-"""Ours. machine-id(5) asks that nobody passes on the id itself, but one that is made of it for an application."""
+"""sysmon's application id. machine-id(5) asks programs to publish only an id derived from it, not the id itself."""
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -43,7 +43,7 @@ INIT_TIME_NAMESPACE = 0xEFFFFFFA  # PROC_TIME_INIT_INO
 
 
 def in_initial_time_namespace() -> bool:
-    """Whether our CLOCK_BOOTTIME is that of the kernel's programs. A kernel without such namespaces has one."""
+    """Whether our CLOCK_BOOTTIME is the programs'. A kernel without time namespaces has only one."""
     try:
         return os.stat("/proc/self/ns/time").st_ino == INIT_TIME_NAMESPACE
     except OSError:
@@ -54,16 +54,16 @@ USER_NAMESPACE = "this is a user namespace, whose root may not load BPF programs
 
 
 def in_initial_user_namespace() -> bool:
-    """Whether root here is root: in another namespace of users the kernel takes no program from it."""
+    """Whether root here is really root: the kernel takes no program from root of another user namespace."""
     try:
         with open("/proc/self/uid_map") as ids:
             return ids.read().split() == ["0", "0", "4294967295"]
-    except OSError:  # a kernel without such namespaces
+    except OSError:  # a kernel without user namespaces
         return True
 
 
 def in_initial_pid_namespace() -> bool:
-    """Whether the pids that we see are those that the kernel's programs see."""
+    """Whether the pids that we see are those that the programs see."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino == INIT_PID_NAMESPACE
     except OSError:
@@ -71,17 +71,17 @@ def in_initial_pid_namespace() -> bool:
 
 
 def machine_id() -> str | None:
-    """Tells this machine from others, as sd_id128_get_machine_app_specific(3) does; None if it has no id."""
+    """Distinguishes machines, as sd_id128_get_machine_app_specific(3) does; None if the machine has no id."""
     try:
         own = uuid.UUID(MACHINE_ID.read_text().strip())
-    except (OSError, ValueError):  # none, or one that is made at the next boot: "uninitialized"
+    except (OSError, ValueError):  # missing, or "uninitialized": created at the next boot
         return None
     made = hmac.new(own.bytes, APPLICATION.bytes, hashlib.sha256).digest()
     return str(uuid.UUID(bytes=made[:16], version=4))
 
 
 def boot_id() -> str | None:
-    """Tells this boot from others, random(4); None if the kernel does not say."""
+    """Distinguishes boots, random(4); None if the kernel does not say."""
     try:
         return str(uuid.UUID(BOOT_ID.read_text().strip()))
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""The machine as a whole, at each snapshot: its CPUs, its memory, and how long work stood still for want of them.
+"""The machine as a whole, at each snapshot: its CPUs, its memory, and how long work stalled for lack of them.
 
-CPU times come from the programs, the rest from /proc, whose words proc_meminfo(5) and Documentation/accounting/psi.rst
-explain. What the kernel does not say is left out of a row.
+CPU times come from the programs, the rest from /proc, whose fields proc_meminfo(5) and Documentation/accounting/psi.rst
+explain. What the kernel does not report is left out of a row.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ PRESSURES = ("cpu", "memory", "io")
 _STALLED = re.compile(rb"^(some|full) .* total=(\d+)$", re.MULTILINE)
 
 STAT_COLUMNS = (5, 6, 7)
-"""Of a CPU's line in /proc/stat: irq, softirq and steal (proc_stat(5))."""
+"""Fields of a CPU's line in /proc/stat: irq, softirq and steal (proc_stat(5))."""
 
 
 class Machine:
-    """Makes the rows of `host` and `machine`, each of what came since the one before."""
+    """Makes the rows of `host` and `machine`, each for the time since the previous one."""
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
-        """To be made before the programs are attached."""
+        """Must be created before the programs are attached."""
         self._fd, self._cpus = loaded.maps["cpu_times"], cpus
         self._times = self._read_times()
         self._stalled = _stalled_ns()
         self._stat = _stat_ns()
-        self._stolen = dict.fromkeys(self._stat, 0)  # what no row has yet
+        self._stolen = dict.fromkeys(self._stat, 0)  # not in any row yet
         self._since = 0
         self._online = frozenset(kernel.online_cpus())
         states = np.zeros(cpus, CPU_STATE.dtype)
@@ -53,18 +53,18 @@ class Machine:
         kernel.update(loaded.maps["cpu_states"], bytes(4), states.tobytes())
 
     def begin(self, t0: int) -> None:
-        """The recording begins [ns, CLOCK_BOOTTIME]."""
+        """Starts the recording [ns, CLOCK_BOOTTIME]."""
         self._since = t0
 
     def host_rows(self, epoch: int, ts: int) -> list[dict[str, Any]]:
-        """A row for each CPU of the machine, of the epoch, which has ended."""
+        """A row for each CPU of the machine, for an epoch that has ended."""
         before, now, stat = self._times, self._read_times(), _stat_ns()
         parity = epoch & 1
         online, were_online = frozenset(kernel.online_cpus()), self._online
         rows = []
         for cpu in kernel.present_cpus():
             row = {name: int(now[cpu][name][parity] - before[cpu][name][parity]) for name in ("idle_ns", "busy_ns")}
-            # What the other epoch, which has begun, has by now is for the next snapshot.
+            # What the next epoch already has is for the next snapshot.
             for name in row:
                 now[cpu][name][1 - parity] = before[cpu][name][1 - parity]
             was_there = cpu in online & were_online and now[cpu]["left"] == before[cpu]["left"]
@@ -78,12 +78,12 @@ class Machine:
     def _less_stolen(
         self, cpu: int, row: dict[str, int], stat: Mapping[int, tuple[int, ...]], interval_ns: int
     ) -> dict[str, int]:
-        """What was stolen is no time of the CPU's: of its busy time, and what is more of its idle time.
+        """Subtracts stolen time, which is not the CPU's: from its busy time, and the rest from its idle time.
 
-        A CPU that went off line before the programs saw that has been idle for longer than there was time.
+        A CPU that went offline before the programs saw it has been idle for longer than the interval.
         """
         row["idle_ns"] = min(row["idle_ns"], max(0, interval_ns - row["busy_ns"]))
-        if cpu not in stat or cpu not in self._stat:  # one that is off line has no line
+        if cpu not in stat or cpu not in self._stat:  # an offline CPU has no line
             return row
         irq, softirq, steal = (max(0, now - before) for now, before in zip(stat[cpu], self._stat[cpu], strict=True))
         stolen = self._stolen.get(cpu, 0) + steal
@@ -115,7 +115,7 @@ def _memory() -> dict[str, int]:
 
 
 def _stat_ns() -> dict[int, tuple[int, ...]]:
-    """By CPU that is on line: totals since boot of STAT_COLUMNS."""
+    """For each online CPU: totals since boot of STAT_COLUMNS."""
     found = {}
     with open("/proc/stat", "rb") as f:
         for line in f:
@@ -126,7 +126,7 @@ def _stat_ns() -> dict[int, tuple[int, ...]]:
 
 
 def _stalled_ns() -> dict[str, int]:
-    """Column → total since boot. Without PSI, in the kernel or switched on, there is no such file or no such line."""
+    """Column → total since boot. Without PSI, in the kernel or enabled, the file or line is missing."""
     found = {}
     for resource in PRESSURES:
         try:

@@ -9,21 +9,21 @@ from sysmon.recorder.read.decode import escape
 from sysmon.recorder.sample import cgroups, procfs
 
 TITLE_REST = 3
-"""So many empty arguments and nothing else after a word are taken for what is left of a longer command line."""
+"""A word followed by only this many empty arguments is taken for what is left of a longer command line."""
 
 PIECE = 64
-"""Processes that are looked at before something else may be due: a quarter of a millisecond each."""
+"""Processes read before other work may run: a quarter of a millisecond each."""
 
 
 def rows(
     edge: str,
     ts: int,
-    standing: Iterable[procfs.Process],
+    live: Iterable[procfs.Process],
     meanwhile: Callable[[], object] = lambda: None,
 ) -> list[dict[str, Any]]:
-    """A row for each process of those that stand. `ts` is CLOCK_BOOTTIME ns. `meanwhile` is called now and then."""
+    """A row for each live process. `ts` is CLOCK_BOOTTIME ns. `meanwhile` is called now and then."""
     alive = {}
-    for n, p in enumerate(standing, 1):
+    for n, p in enumerate(live, 1):
         alive[p.pid] = p
         if n % PIECE == 0:
             meanwhile()
@@ -36,9 +36,10 @@ def rows(
 
 
 def arguments(area: bytes) -> list[bytes]:
-    """The arguments that stand in the area for them, or the title that the process has put there, as ps shows it.
+    """The arguments in a process's argument area, or the title that the process has written there, as ps shows it.
 
-    Who writes a title clears what was there, so that it looks like one argument with many empty ones after it.
+    A process that writes a title clears the rest of the area, so it looks like one argument followed by many empty
+    ones.
     """
     parts = area.removesuffix(b"\0").split(b"\0")
     first, rest = parts[0], parts[1:]

@@ -1,4 +1,4 @@
-"""What /proc knows: the processes that are alive, and the system calls that threads are in."""
+"""Reads /proc: the live processes, and the system calls that threads are in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PF_FORKNOEXEC = 0x00000040
 ARGV_BYTES = 4096
 
 ENDED = (b"Z", b"X")
-"""States of a thread that has ended, of which only its status is left (proc_pid_stat(5))."""
+"""States of a thread that has ended and left only its status (proc_pid_stat(5))."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,20 @@ class Ids:
 
 @dataclass(frozen=True)
 class Program:
-    """What a process runs, and where. What is not known is None."""
+    """The program of a process, and where it is. What is unknown is None."""
 
     path: bytes | None
     file: tuple[int, int] | None  # device and inode
-    argv: bytes | None  # the area of its arguments
+    argv: bytes | None  # its argument area
     mount_namespace: int | None
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process. What cannot be read is None. `start` is ns since boot; /proc knows it, and `cpu_ns`, in whole ticks.
+    """One process. What cannot be read is None. `start` is ns since boot; from /proc it and `cpu_ns` are in whole
+    ticks.
 
-    Its first thread may have ended while others live: then what a thread knows is one of theirs.
+    If its first thread has ended while others live, thread attributes are one of theirs.
     """
 
     pid: int
@@ -83,7 +84,7 @@ def _state(folder: str) -> bytes:
 
 
 def living(pid: int) -> str:
-    """The folder of the process or, if its first thread has ended, of a thread that lives; of a zombie its own."""
+    """The folder of the process or, if its first thread has ended, of a live thread; a zombie's own."""
     own = f"/proc/{pid}"
     if _state(own) not in ENDED:
         return own
@@ -112,7 +113,7 @@ REMOVED = b" (deleted)"
 
 
 def _program(folder: str) -> bytes | None:
-    """Path of what a process runs. The kernel shows a file that is in no directory as a removed one of the root's."""
+    """Path of a process's program. The kernel shows a file in no directory as a deleted file of the root directory."""
     path = _link(f"{folder}/exe")
     return path[1:].removesuffix(REMOVED) if path and path.startswith(MEMFD) else path
 
@@ -126,7 +127,7 @@ def _file(folder: str) -> tuple[int, int] | None:
 
 
 def mount_namespace(pid: int) -> int | None:
-    """The mount namespace of a process; None if it has ended, or we may not know."""
+    """The mount namespace of a process; None if it has ended, or without permission."""
     return _mount_namespace(f"/proc/{pid}")
 
 
@@ -136,7 +137,7 @@ def _mount_namespace(folder: str) -> int | None:
 
 
 def status(pid: int, lines: dict[bytes, str]) -> dict[str, int]:
-    """Sizes that /proc/PID/status shows in kB, in bytes, under the names that `lines` gives to its lines."""
+    """Sizes from /proc/PID/status (kB there) in bytes, by the names that `lines` gives to its lines."""
     found = _sizes(f"/proc/{pid}", lines)
     return found or ({} if (folder := living(pid)) == f"/proc/{pid}" else _sizes(folder, lines))
 
@@ -156,7 +157,7 @@ def _sizes(folder: str, lines: dict[bytes, str]) -> dict[str, int]:
 
 
 def process(pid: int) -> Process | None:
-    """The process, or None if there is none (any more)."""
+    """The process, or None if it does not exist."""
     stat = _read(f"/proc/{pid}/stat")
     if not stat:
         return None
@@ -181,7 +182,7 @@ def process(pid: int) -> Process | None:
 
 
 def program_of(folder: str, kernel_thread: bool) -> Program:
-    """What a process or thread runs, by its folder."""
+    """The program of a process or thread, from its folder."""
     if kernel_thread:
         return Program(None, None, None, _mount_namespace(folder))
     argv = _read(f"{folder}/cmdline", ARGV_BYTES + 1) or None
@@ -189,7 +190,7 @@ def program_of(folder: str, kernel_thread: bool) -> Program:
 
 
 def _fields(stat: bytes) -> list[bytes]:
-    """Of proc_pid_stat(5) from field 3 on."""
+    """The fields of proc_pid_stat(5), from field 3 on."""
     return stat[stat.rfind(b")") + 2 :].split()
 
 
@@ -199,23 +200,23 @@ def start_of(stat: bytes) -> int:
 
 
 def is_forked(pid: int) -> bool:
-    """Whether the process has made no exec since its fork, so that it may share anonymous memory with its parent."""
+    """Whether the process has not called execve since its fork, and so may share anonymous memory with its parent."""
     fields = _fields(_read(f"/proc/{pid}/stat") or b"")
     return len(fields) > 6 and bool(int(fields[6]) & PF_FORKNOEXEC)
 
 
 def lives(pid: int) -> bool:
-    """Whether there is such a process that has not ended; a zombie has, unless threads of it live."""
+    """Whether the process exists and has not ended; a zombie has, unless some of its threads live."""
     return _state(living(pid)) not in (b"", *ENDED)
 
 
 def pids() -> list[int]:
-    """Every process's pid."""
+    """The pids of all processes."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def processes(chosen: Iterable[int] | None = None) -> Iterator[Process]:
-    """The processes that are alive, all or the chosen ones. Zombies that wait for their parent are among them."""
+    """Live processes, all or the chosen ones, including zombies that wait for their parent."""
     for pid in pids() if chosen is None else chosen:
         found = process(pid)
         if found:
@@ -225,8 +226,8 @@ def processes(chosen: Iterable[int] | None = None) -> Iterator[Process]:
 def blocked_calls(pid: int) -> Iterator[tuple[int, int]]:
     """(tid, system call number) of every thread of the process that sleeps in a system call.
 
-    Reading it takes the right to trace the process. A thread that is running is left out: the kernel says only
-    "running" (proc_pid_syscall(), fs/proc/base.c). Of a kernel thread it says nonsense: do not ask.
+    Needs permission to trace the process. Running threads are left out: the kernel says only "running"
+    (proc_pid_syscall(), fs/proc/base.c). For a kernel thread it returns nonsense: do not ask.
     """
     try:
         tids = os.listdir(f"/proc/{pid}/task")
@@ -239,7 +240,7 @@ def blocked_calls(pid: int) -> Iterator[tuple[int, int]]:
 
 
 def sleeps(pid: int) -> bool:
-    """Whether the first thread of the process waits for something that a signal can interrupt."""
+    """Whether the process's first thread is in an interruptible wait."""
     stat = _read(f"/proc/{pid}/stat") or b""
     return stat[stat.rfind(b")") + 2 :][:1] == b"S"
 
@@ -259,12 +260,12 @@ def thread_comm(tid: int) -> bytes | None:
 
 
 def pids_below(cgroup: Path) -> set[int]:
-    """The pids of a cgroup and of those below it."""
+    """The pids in a cgroup and in those below it."""
     files = (Path(folder) / "cgroup.procs" for folder, _folders, _files in os.walk(cgroup))
     return {int(pid) for f in files for pid in (_read(str(f)) or b"").split()}
 
 
 def rss_bytes() -> int:
-    """Resident memory of this process."""
+    """Resident memory of this process [bytes]."""
     with open("/proc/self/statm", "rb") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,11 +1,11 @@
-"""How much memory is a process's own: which processes are read, and when. `rollup.py` reads them, in a child process.
+"""Chooses whose shared memory is read, and when. `rollup.py` reads it, in a child process.
 
-What there is to know is how much of its memory a process shares: files, shared memory and, of one that was forked and
-has made no exec, anonymous memory. The heap of another is most likely its own, and counts a quarter. Those come first
-of which most can be known for the CPU time, which are large ones that share most, and one that was never read before
-one that was, and before the recorder's own. The child bounds what that takes of a CPU.
+The question is how much of its memory a process shares: files, shared memory and, for one that was forked and has not
+called execve, anonymous memory. The heap of any other is most likely private, and counts a quarter. First come
+processes with the highest expected gain per CPU time: large ones that share most; those never read come before those
+read already, and all before the recorder's own. The child limits its use of a CPU.
 
-Nothing here waits for the child, but for a moment at the end: it may hang with a process whose mmap lock is held.
+Nothing here waits for the child, except for a moment at the end: it may hang with a process whose mmap lock is held.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from sysmon.recorder.own.delegate import Child
 from sysmon.recorder.sample import procfs, rollup
 
 LARGEST_BYTES = 8 << 30
-"""What a process that is read may have at the most: 90 ms, measured."""
+"""Maximum size of a process that is read: 90 ms, measured."""
 
 FIXED_NS, PAGE_BYTES, PAGE_NS = 100_000, 4096, 45
-"""What a reading takes, about, and for each page besides."""
+"""Approximate cost of a reading: fixed, and per page."""
 
 ENOUGH_BYTES = 1 << 30
-"""What may be shared counts up to here: else one process of a large database would have all the time there is."""
+"""Shared memory counts up to this much: otherwise one process of a large database would take all the time."""
 
 AGAIN_S, AGAIN_TIMES = 10.0, 500
-"""A process is read again after so long at the soonest, and after so many times what it took."""
+"""A process is read again no earlier than this, and than this many times the last reading's duration."""
 
 ASKED, CHOSEN = 32, 64
-"""Processes that the child is told of at a time, and that are put in order at a time."""
+"""Processes that the child is told of at a time, and that are ranked at a time."""
 
 KNOWN = 8192
-"""Processes that are remembered. If there are more, those are forgotten that come last."""
+"""Processes that are remembered. Above this the lowest-ranked are forgotten."""
 
 LAST = 4096
-"""Processes that are read at the end at the most: as many as a message has room for."""
+"""Maximum processes read at the end: as many as fit into a message."""
 
 END_S = {True: 0.1, False: 2.0}
-"""How long the end waits for the child, with a budget and without."""
+"""How long the end waits for the child, with and without a budget."""
 
 WHY = {rollup.ENDED: "ended", rollup.NOT_PERMITTED: "not permitted"}
 TOO_LARGE, NO_TIME, NO_ANSWER = "too large", "no time", "no answer"
@@ -57,44 +57,44 @@ UNKNOWN = {"pss": "the kernel has no /proc/PID/smaps_rollup (CONFIG_PROC_PAGE_MO
 class _Process:
     start: int
     total: int = 0  # resident and swapped [bytes]
-    shared: int = 0  # resident of files and shared memory [bytes]
+    shared: int = 0  # resident files and shared memory [bytes]
     anon: int = 0
-    forked: bool | None = None  # and without an exec since; None: not looked at
-    rows: int = 0  # about it
-    next: float = 0.0  # when it may be read again, on the monotonic clock
+    forked: bool | None = None  # without an exec since its fork; None: not checked
+    rows: int = 0  # rows made so far
+    next: float = 0.0  # earliest next reading, on the monotonic clock
     ours: bool = False  # the recorder, or one of its child processes
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """The larger the sooner it is read."""
+        """Higher ranks are read earlier."""
         worth = self.shared + (self.anon // 4 if self.forked is False else self.anon)
         costs_ns = FIXED_NS + self.total / PAGE_BYTES * PAGE_NS
         return not self.rows and not self.ours, min(worth, ENOUGH_BYTES) / costs_ns
 
 
 def unmeasured() -> dict[str, str]:
-    """What this kernel does not say, and why."""
+    """What this kernel cannot supply, and why."""
     return {} if os.path.exists("/proc/self/smaps_rollup") else UNKNOWN
 
 
 class Pss:
-    """Says to the child whom to read, and takes its answers. Before `delegate` it does nothing."""
+    """Tells the child whom to read, and takes its answers. Before `delegate` it does nothing."""
 
     def __init__(self, limited: bool = True, largest_bytes: int = LARGEST_BYTES) -> None:
-        """`limited`: for a share of a CPU only, and no process that has more than `largest_bytes`."""
+        """`limited`: only for a share of a CPU, and no process larger than `largest_bytes`."""
         self._limited, self._largest_bytes = limited, largest_bytes
         self._child: Child | None = None
         self._ours = {os.getpid()}
         self._reads = rollup.Place()
         self._known: dict[int, _Process] = {}
         self._due: set[int] = set()
-        self._chosen: list[int] = []  # of those that are due, the next one last
-        self._asked = 0  # that have not been answered
+        self._chosen: list[int] = []  # due, the next one last
+        self._asked = 0  # not answered yet
         self._rows: list[dict[str, Any]] = []
         self._longest: int | None = None
 
     def delegate(self, owner: privilege.User | None, ours: Iterable[int] = ()) -> None:
-        """From now on a child process reads. To be called while we have all capabilities; `owner` is who it becomes.
+        """Starts the child process that reads. Call it while we have all capabilities; the child becomes `owner`.
 
         `ours` are other child processes of the recorder.
         """
@@ -109,12 +109,12 @@ class Pss:
         return self._child.cpu_ns() if self._child else 0
 
     def longest_ns(self) -> int | None:
-        """How long the longest reading took since this was last asked; None: there was none."""
+        """Duration of the longest reading since the last call; None: there was none."""
         longest, self._longest = self._longest, None
         return longest
 
     def saw(self, rows: Iterable[dict[str, Any]]) -> None:
-        """These rows of the kind `memory` have just been made: their processes are recorded, and have run."""
+        """Notes these new rows of the kind `memory`: their processes are recorded, and have run."""
         if not self._child:
             return
         now = time.monotonic()
@@ -134,7 +134,7 @@ class Pss:
         self._forget(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
     def rows(self) -> list[dict[str, Any]]:
-        """What has been read since the last time. Tells the child who is next."""
+        """Rows read since the last call. Tells the child who is next."""
         if self._child:
             self._take()
             self._ask()
@@ -142,14 +142,14 @@ class Pss:
         return rows
 
     def end(self) -> None:
-        """The recording ends: those that come first are read once more, if there is time."""
+        """The recording ends: has the highest-ranked read once more, if there is time."""
         if self._child:
             known = ((pid, p) for pid, p in self._known.items() if not self._is_too_large(p))
             last = heapq.nlargest(LAST, known, key=lambda each: each[1].rank)
             self._send(True, [pid for pid, _process in last])
 
     def last_rows(self, ts: int) -> list[dict[str, Any]]:
-        """After `end`: what is left to say of all. Waits for the child, for a moment."""
+        """After `end`: the remaining rows of all. Waits for the child, for a moment."""
         if not self._child:
             return []
         until = time.monotonic() + END_S[self._limited]
@@ -180,7 +180,7 @@ class Pss:
 
     def _forget(self, ts: int) -> None:
         over = len(self._known) - KNOWN
-        if over > 0:  # some more, so that it is not each time
+        if over > 0:  # some more, so that it is not needed each time
             for pid, process in heapq.nsmallest(over + KNOWN // 8, self._known.items(), key=lambda each: each[1].rank):
                 if not process.rows:
                     self._not_read(pid, process, ts, NO_TIME)
@@ -188,7 +188,7 @@ class Pss:
                 self._due.discard(pid)
 
     def _take(self) -> bool:
-        """Takes the child's answers. Returns whether there will be more."""
+        """Takes the child's answers. Returns whether more will come."""
         assert self._child
         try:
             while message := self._child.socket.recv(rollup.MESSAGE_BYTES):
@@ -196,7 +196,7 @@ class Pss:
                     self._answered(*answer)
         except BlockingIOError:
             return True
-        except OSError:  # somebody ended it
+        except OSError:  # somebody killed it
             pass
         return False
 
@@ -235,12 +235,12 @@ class Pss:
         self._chosen = sorted(first, key=lambda pid: self._known[pid].rank)
 
     def _send(self, last: bool, pids: list[int]) -> bool:
-        """Whether the child has been told to read these."""
+        """Tells the child to read these. Returns whether it was told."""
         assert self._child
         orders = (rollup.ORDER.pack(pid, self._known[pid].start) for pid in pids)
         try:
             self._child.socket.send(rollup.HEAD.pack(self._limited, last) + b"".join(orders))
-        except OSError:  # it has not taken what it was told before, or somebody ended it
+        except OSError:  # it has not taken the previous message, or somebody killed it
             return False
         self._asked += len(pids)
         return True

@@ -1,14 +1,14 @@
-"""Reads /proc/PID/smaps_rollup, in a child process of the recorder: which processes, `pss.py` says.
+"""Reads /proc/PID/smaps_rollup in a child process of the recorder; `pss.py` chooses whose.
 
-The kernel goes through all page tables of the process and holds its mmap lock for reading meanwhile: some 45 ns for
-each page of 4 KiB that is mapped, 45 ms for 4 GiB, in which whoever changes a mapping of that process waits; faults do
-not, mostly, since Linux 6.4 (CONFIG_PER_VMA_LOCK). Between two mappings it lets those go first who wait (since 5.10,
-show_smaps_rollup(), fs/proc/task_mmu.c). While it waits for the lock itself only SIGKILL ends that
-(mmap_read_lock_killable()). Hence a child: it may hang.
+The kernel walks all page tables of the process with its mmap lock held for reading: about 45 ns per mapped page of 4
+KiB, 45 ms for 4 GiB. Meanwhile whoever changes a mapping of that process waits; faults mostly do not, since Linux 6.4
+(CONFIG_PER_VMA_LOCK). Between two mappings it lets waiters go first (since 5.10, show_smaps_rollup(),
+fs/proc/task_mmu.c). While it waits for the lock itself, only SIGKILL ends that (mmap_read_lock_killable()). Hence a
+child: it may hang.
 
-It has the recorder's nice value, the highest, as what is preempted with the lock held keeps others waiting. On two
-CPUs with four processes that compute, mmap(2) in a process of 2 GiB that is being read waited for at most 33 ms if the
-reader was at -20, 207 ms at 0, 4 s at 19, and 17 s under SCHED_IDLE.
+The child has the recorder's nice value, the highest, as a reader that is preempted with the lock held keeps others
+waiting. On two CPUs with four busy processes, mmap(2) in a process of 2 GiB that was being read waited at most 33 ms
+with the reader at -20, 207 ms at 0, 4 s at 19, and 17 s under SCHED_IDLE.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ORDER = struct.Struct("=IQ")
 """pid and start [ns] of a process to be read."""
 
 HEAD = struct.Struct("=B?")
-"""What a message of orders begins with: whether there is a budget, and whether these take the place of all before."""
+"""Start of a message of orders: whether there is a budget, and whether these orders replace all earlier ones."""
 
 LINES = {
     b"Pss:": "pss_bytes",
@@ -47,40 +47,41 @@ LINES = {
 }
 
 ANSWER = struct.Struct(f"=IQQQB{len(LINES)}q")
-"""pid and start of a process, when it was read [ns, CLOCK_BOOTTIME], how long that took, READ or another, sizes."""
+"""pid and start of a process, when it was read [ns, CLOCK_BOOTTIME], how long it took, READ or another outcome, sizes.
+"""
 
 READ, ENDED, NOT_PERMITTED = range(3)
 
 ANSWERS = 32
-"""So many make a message."""
+"""Answers per message."""
 
 MESSAGE_BYTES = 1 << 16
-"""More than any message has."""
+"""Larger than any message."""
 
 BUDGET, LAST_BUDGET = 0.0015, 0.002
-"""Shares of a CPU that may be used: until the recording ends, so that something is left for then, and after."""
+"""Shares of a CPU that may be used: before the recording ends, so that something is left for then, and after."""
 
 
 class Place:
-    """Who is being read, in memory that parent and child share: it tells with whom a child hangs."""
+    """Which process is being read, in memory that parent and child share: it tells with whom a child hangs."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
 
     def set(self, pid: int, start: int) -> None:
-        """Says it."""
+        """Stores the process."""
         ORDER.pack_into(self._memory, 0, pid, start)
 
     def get(self) -> tuple[int, int]:
-        """(pid, start), or (0, 0): nobody."""
+        """(pid, start), or (0, 0): none."""
         pid, start = ORDER.unpack_from(self._memory)
         return pid, start
 
 
 class Budget:
-    """CPU time of this process. One reading can be over it: what that took is waited for before the next.
+    """CPU time of this process. One reading may exceed it: then the next waits until that time is earned.
 
-    What it took to get ready, 3 ms, is no part of it: a short recording would have nothing else.
+    The 3 ms of start-up do not count: a short recording would have nothing else.
     """
 
     def __init__(self) -> None:
@@ -95,12 +96,12 @@ class Budget:
         return max(0.0, (used / share - (time.monotonic_ns() - self._began)) / 1e9)
 
     def spent(self) -> None:
-        """Something was read."""
+        """Notes that something was read."""
         self._has_read = True
 
 
 def serve(place: Place, sock: socket.socket) -> None:
-    """Reads what it is told to, until the other end is closed, or until the last orders are done."""
+    """Reads as ordered, until the other end is closed or the last orders are done."""
     poll, budget = select.poll(), Budget()
     poll.register(sock, select.POLLIN)
     orders: deque[tuple[int, int]] = deque()
@@ -128,7 +129,7 @@ def serve(place: Place, sock: socket.socket) -> None:
 
 
 def read(pid: int, start: int) -> bytes:
-    """The answer about one process."""
+    """Reads one process; returns the answer."""
     text, outcome, began = b"", READ, clock.boottime_ns()
     try:
         with _folder(pid, start) as folder:
@@ -146,7 +147,7 @@ def read(pid: int, start: int) -> bytes:
 
 @contextlib.contextmanager
 def _folder(pid: int, start: int) -> Iterator[int]:
-    """The folder of this process, whoever has its pid later. Raises OSError."""
+    """Context with the folder of this process, even if its pid is reused later. Raises OSError."""
     folder = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
     try:
         if procfs.start_of(_read(folder, "stat")) != start // TICK_NS * TICK_NS:

@@ -1,9 +1,9 @@
 """Resident memory of the processes that have run, at each snapshot.
 
-From /proc/PID/status, whose sums are exact. What a program could read of `mm_struct` at a switch lags by up to 32 pages
-for each CPU, as the kernel counts in batches, and would be of an early moment of the interval: a process that then
-sleeps would be shown with too little for as long as it sleeps. Reading takes some 10 us a process, hence a limit: a
-snapshot reads for 0.5 % of its interval, and the next one goes on.
+From /proc/PID/status, whose sums are exact. What a program could read from `mm_struct` at a switch lags by up to 32
+pages per CPU, as the kernel counts in batches, and would be from early in the interval: a process that then sleeps
+would show too little for as long as it sleeps. Reading takes about 10 us per process, hence a limit: a snapshot reads
+for 0.5 % of its interval, and the next one continues.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sysmon.recorder.sample import procfs
 from sysmon.recorder.sample.tasks import Holding
 
 BUDGET_FRACTION = 0.005
-"""How much of the time between snapshots may be spent here."""
+"""Maximum share of the time between snapshots."""
 
 LINES = {
     b"VmHWM:": "peak_rss_bytes",
@@ -29,21 +29,21 @@ LINES = {
 
 
 class Resident:
-    """Remembers which processes are due."""
+    """Keeps the processes that are due."""
 
     def __init__(self, interval_s: float) -> None:
         self._budget_s = interval_s * BUDGET_FRACTION
-        self._due: dict[int, int] = {}  # pid → start [ns]; of a pid that was used again, the last
+        self._due: dict[int, int] = {}  # pid → start [ns]; for a reused pid, the latest
 
     def ran(self, processes: Iterable[tuple[int, int]]) -> None:
-        """These (pid, start) have run, or have been found alive."""
+        """Notes that these (pid, start) have run, or were found alive."""
         for pid, start in processes:
             self._due[pid] = max(start, self._due.get(pid, 0))
 
     def rows(self, ts: int, holding: Mapping[int, Holding], everything: bool = False) -> list[dict[str, Any]]:
-        """Rows of the processes that are due and alive; those for which there was no time stay due.
+        """Rows of the processes that are due and alive; those for which there is no time stay due.
 
-        `holding`, by pid: what else they hold.
+        `holding`, by pid: their threads and descriptors.
         """
         until = time.monotonic() + self._budget_s
         rows = []
@@ -52,7 +52,7 @@ class Resident:
                 break
             del self._due[pid]
             found = procfs.status(pid, LINES)
-            if found:  # a thread of the kernel has no memory of its own, nor has one that has ended
+            if found:  # neither a kernel thread nor an ended process has memory of its own
                 held = holding.get(pid)
                 more = held and held.start == start and {"threads": held.threads, "descriptors": held.descriptors}
                 rows.append({"ts": ts, "pid": pid, "start": start, **found, **(more or {})})

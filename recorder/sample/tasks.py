@@ -1,7 +1,7 @@
-"""What the kernel itself says of every thread, in one pass: some 1 us a thread, where /proc takes 100.
+"""What the kernel knows of every thread, in one pass: about 1 us per thread, where /proc takes 100.
 
-By iterators of tasks (Linux 5.8), which see the threads of the pid namespace of whoever begins a pass: for us, all.
-Where the kernel has none or refuses them, /proc is what is left: see `sysmon.recorder.sample.procfs`.
+Uses task iterators (Linux 5.8), which see the threads of the pid namespace in which the pass begins: for us, all. Where
+the kernel has none or refuses them, /proc is used: see `sysmon.recorder.sample.procfs`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.sample import procfs
 
 BUDGET_FRACTION = 0.01
-"""How much of a CPU passes at snapshots may take. One that took longer has the next wait; only the last does not."""
+"""Share of a CPU that passes at snapshots may take. After a long pass the next one waits; only the last does not."""
 
 STATES = "RSDTtXZPI"
-"""Letters of proc_pid_stat(5) by the highest bit that is set (task_index_to_char(), include/linux/sched.h)."""
+"""Letters of proc_pid_stat(5) by highest set bit (task_index_to_char(), include/linux/sched.h)."""
 
 _REPORTED, _IDLE, _RTLOCK_WAIT, _FROZEN = 0x7F, 0x402, 0x1000, 0x8000
 _UNINTERRUPTIBLE, _REPORTED_IDLE = 0x2, 0x80
@@ -32,7 +32,7 @@ _NOT_COUNTED = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Holding:
-    """What a process holds. None: not known."""
+    """Threads and descriptors of a process. None: unknown."""
 
     start: int
     threads: int
@@ -40,10 +40,10 @@ class Holding:
 
 
 class Tasks:
-    """Passes over all threads, until it is closed."""
+    """Runs passes over all threads, until it is closed."""
 
     def __init__(self, loaded: Loaded) -> None:
-        """Raises OSError if the kernel lets nothing pass."""
+        """Raises OSError if the kernel allows no pass."""
         self.failed = ""  # why passes at snapshots ended
         self._links: list[int] = []
         self._not_before = 0.0
@@ -65,12 +65,12 @@ class Tasks:
         except OSError as error:
             return None, f"the kernel refuses an iterator of tasks: {error.strerror}"
 
-    def standing(self, chosen: Collection[int] | None = None) -> Iterator[procfs.Process]:
-        """The processes that there are, all or the chosen ones, zombies among them. Raises OSError."""
+    def processes(self, chosen: Collection[int] | None = None) -> Iterator[procfs.Process]:
+        """The live processes, all or the chosen ones, including zombies. Raises OSError."""
         rows = np.frombuffer(b"".join(kernel.iterate(self._links[0])), tasks.TASK.dtype)
         if chosen is not None:
             rows = rows[np.isin(rows["pid"], np.fromiter(chosen, "<u4"))]
-        # The first of a process: its first thread or, if that has ended, one that lives.
+        # The first row of a process is of its first thread or, if that has ended, of a live one.
         rows = rows[np.lexsort((rows["tid"] != rows["pid"], rows["exit_state"] != 0, rows["pid"]))]
         _pids, first = np.unique(rows["pid"], return_index=True)
         leaders = rows[rows["tid"] == rows["pid"]]
@@ -80,9 +80,9 @@ class Tasks:
             yield _process(row, names.get(int(row["pid"]), row["comm"]), ns + int(row["ended_cpu_ns"]))
 
     def holding(self, *, anyway: bool = False) -> dict[int, Holding]:
-        """Charges the I/O of every thread, and says by pid what processes hold that are recorded.
+        """Charges the I/O of every thread, and returns what recorded processes hold, by pid.
 
-        Nothing is done if passes take too much of the time, but `anyway`; or if they have failed.
+        Does nothing if passes take too large a share of the time (unless `anyway`), or if they have failed.
         """
         begun, cpu = time.monotonic(), time.thread_time()
         if self.failed or (begun < self._not_before and not anyway):
@@ -97,7 +97,7 @@ class Tasks:
         return {pid: Holding(start, n, _counted(pid, fds)) for pid, start, n, fds in zip(*columns, strict=True)}
 
     def close(self) -> None:
-        """Gives back what it took from the kernel."""
+        """Releases its kernel resources."""
         for link in self._links:
             os.close(link)
         self._links.clear()
@@ -123,7 +123,7 @@ def _process(row: np.void, comm: bytes, cpu_ns: int) -> procfs.Process:
 
 
 def _state(state: int, exit_state: int) -> str:
-    """As __task_state_index() of include/linux/sched.h makes it."""
+    """As __task_state_index() of include/linux/sched.h does."""
     shown = (state | exit_state) & _REPORTED
     if state & _IDLE == _IDLE:
         shown = _REPORTED_IDLE
@@ -133,7 +133,7 @@ def _state(state: int, exit_state: int) -> str:
 
 
 def _counted(pid: int, descriptors: int) -> int | None:
-    """Of a table that is too large for the program, what its directory says it has (Linux 6.2)."""
+    """For a table too large for the program, the count in its directory (Linux 6.2)."""
     if descriptors != _NOT_COUNTED:
         return descriptors
     try:

@@ -1,1 +1,1 @@
-"""What is recorded: of which processes, which kinds of rows, which system calls."""
+"""What is recorded: which processes, kinds of rows and system calls."""

@@ -1,8 +1,8 @@
-"""Which processes are recorded, as the programs know it.
+"""The process filters, as the programs apply them.
 
-The programs decide when a thread comes onto a CPU, and look at each call whether anything has changed since: a process
-meets conditions or not from one system call to the next. A call is recorded if its process met them when it began.
-Conditions narrow each other; a process that is named by its pid is recorded whatever else it is.
+The programs decide when a thread comes onto a CPU, and check at each call whether anything has changed since: whether a
+process passes may change from one call to the next. A call is recorded if its process passed when the call began.
+Filters narrow each other; a process chosen by its pid is recorded regardless.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ NO_UID = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Filters:
-    """What was asked for. Empty: everything is recorded. `cgroup` is a folder of cgroup2.
+    """The chosen processes. Empty: everything is recorded. `cgroup` is a cgroup2 folder.
 
-    Raises BadRequest if it is more than the programs can hold.
+    Raises BadRequest if there are more than the programs can hold.
     """
 
     pids: tuple[int, ...] = ()
@@ -51,7 +51,7 @@ class Filters:
 
     @property
     def flags(self) -> int:
-        """The conditions, as the programs know them."""
+        """The filters as the programs' flags."""
         return (
             (BY_PID if self.pids else 0)
             | (BY_COMM if self.comms else 0)
@@ -62,7 +62,7 @@ class Filters:
 
     @property
     def by_pid(self) -> bool:
-        """Whether the recording is over when the chosen processes are."""
+        """Whether the recording ends with the chosen processes."""
         return bool(self.pids) and not (self.comms or self.uids or self.cgroup)
 
     @property
@@ -71,7 +71,7 @@ class Filters:
         return os.stat(self.cgroup).st_ino if self.cgroup else 0
 
     def install(self, loaded: Loaded) -> None:
-        """Tells the programs, before they record."""
+        """Installs the filters, before the programs record."""
         for comm in self.comms:
             kernel.update(loaded.maps["comms"], os.fsencode(comm)[: COMM_LEN - 1].ljust(COMM_LEN, b"\0"), b"\1")
         for uid in self.uids:
@@ -84,14 +84,14 @@ class Filters:
                 os.close(fd)
 
     def follow(self, loaded: Loaded, pids: Iterable[int]) -> None:
-        """Has these processes recorded, whatever else they are."""
+        """Has these processes recorded, regardless of the other filters."""
         chosen = set(pids)
         for pid in chosen:
             kernel.update(loaded.maps["followed"], struct.pack("<I", pid), b"\1")
         kernel.update(loaded.maps["alive"], ZERO_KEY, struct.pack("<Q", len(chosen)))
 
     def alive(self) -> list[int] | None:
-        """The pids of the processes that are alive and recorded; None for all."""
+        """The pids of live processes that pass; None for all."""
         if not self.flags:
             return None
         found = {p.pid: p for p in procfs.processes()}
@@ -118,7 +118,7 @@ EVERYTHING = Filters()
 
 
 def uid_of(user: str) -> int:
-    """The uid of a user's name or number. Raises BadRequest."""
+    """The uid of a user given by name or number. Raises BadRequest."""
     if user.isdecimal():
         if int(user) >= NO_UID:
             raise BadRequest(f"--uid: {user} is not a user id")
@@ -131,7 +131,7 @@ def uid_of(user: str) -> int:
 
 
 def cgroup_at(path: str) -> Path:
-    """The folder of a cgroup, named by its path or by its path below the root of cgroup2. Raises BadRequest."""
+    """The folder of a cgroup, given by its path or by its path below the root of cgroup2. Raises BadRequest."""
     root = cgroups.mount_point()
     if root is None:
         raise BadRequest("--cgroup: no cgroup file system of version 2 is mounted here")

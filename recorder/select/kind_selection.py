@@ -1,4 +1,4 @@
-"""Which kinds of rows a recording holds."""
+"""Which kinds of rows a recording has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS, ledger, lifecycle
 from sysmon.errors import BadRequest, did_you_mean
 
 ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
-"""Kinds that a trace cannot be read without."""
+"""Kinds that every trace needs."""
 
 ALSO_CALLED = {
     "files": "open and file_op",
@@ -25,16 +25,16 @@ ALSO_CALLED = {
     "syscalls": "syscall_stats (or give --syscalls, for each call as an event)",
     "processes": "fork, exec and exit, which are always recorded",
 }
-"""What people may call some kinds together."""
+"""Names for groups of kinds."""
 
 LIVES = frozenset(k.name for k in (lifecycle.FORK, lifecycle.EXEC, lifecycle.EXIT))
-"""Kinds that say who a process is."""
+"""Kinds that identify processes."""
 
 
 def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> frozenset[str]:
-    """The kinds that `--only`, `--without` and `--with` choose, each a number of lists.
+    """The kinds that `--only`, `--without` and `--with` choose, each given as any number of lists.
 
-    With `only`, the lives of processes are recorded too, so that every row has a name. Raises BadRequest.
+    With `only`, process lifecycles are recorded too, so that every row has a name. Raises BadRequest.
     """
     chosen = _named("--only", only)
     left_out, more = _named("--without", without), _named("--with", also)
@@ -46,7 +46,7 @@ def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> f
 
 
 def is_asked_for(kind: Kind, also: Iterable[str]) -> bool:
-    """Whether `--with` names the kind: of one that is recorded anyway, without its limits."""
+    """Whether `--with` names the kind: for one that is recorded anyway, this lifts its limits."""
     return kind.name in _named("--with", also)
 
 

@@ -10,9 +10,9 @@ from sysmon.recorder.load.syscall_names import SyscallNames
 
 
 def calls_of(names: SyscallNames, asked: tuple[str, ...]) -> bytes:
-    """The contents of the programs' map `traced_calls` if these calls were asked for; empty: all.
+    """The programs' map `traced_calls` for the calls asked for; empty: all.
 
-    Raises BadRequest for a name that no table of this machine has.
+    Raises BadRequest for a name that none of this machine's tables has.
     """
     tables = names.tables()
     for name in asked:

@@ -1,1 +1,1 @@
-"""What the user sees of a recording, and of a machine that cannot record."""
+"""What the user sees of a recording, and on a machine that cannot record."""

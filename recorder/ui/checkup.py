@@ -1,4 +1,4 @@
-"""What recording needs, looked at one by one: each finding with what to do about it."""
+"""Checks what recording needs, one by one: each finding says what to do about it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ OF_USE = {
     "CAP_SYSLOG": "memory peaks may be exact only to a batch per CPU",
     "CAP_SYS_RESOURCE": "before Linux 5.11 BPF maps need a high RLIMIT_MEMLOCK",
 }
-"""What else a recording makes use of, and what it is like without."""
+"""Optional capabilities, and what a recording lacks without them."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one subject. Only a fatal one that is not good keeps sysmon from recording."""
+    """The result of one check. Only a fatal one that is not good keeps sysmon from recording."""
 
     subject: str
     good: bool
@@ -75,7 +75,7 @@ def _privilege() -> Finding:
 
 
 def _remedy() -> str:
-    """The command that gives what is needed, to this user and for this program."""
+    """The command that grants what is needed, to this user and for this program."""
     program = shlex.quote(sys.argv[0] if "/" in sys.argv[0] else "sysmon")
     caps = ",".join("+" + name.removeprefix("CAP_").lower() for name in privilege.NEEDED)
     as_me = f"--reuid {os.getuid()} --regid {os.getgid()} --init-groups --inh-caps={caps} --ambient-caps={caps}"
@@ -83,7 +83,7 @@ def _remedy() -> str:
 
 
 def _not_known() -> Iterator[Finding]:
-    """What a recording would go without."""
+    """What a recording would lack."""
     held = privilege.effective()
     for name in OF_USE:
         if name not in held:

@@ -1,6 +1,6 @@
-"""What the user sees of a recording: a line that lives while it goes on, and what came of it at the end.
+"""What the user sees of a recording: a status line while it runs, and the outcome at the end.
 
-Everything goes to standard error: standard output belongs to the command that is followed.
+Everything goes to standard error: standard output belongs to the followed command.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sysmon.bpf.columns import PID
 from sysmon.bpf.kinds import KINDS, lifecycle, throttle
 from sysmon.bpf.trace_file import rotated
 from sysmon.bpf.trace_file.metadata import Recording
-from sysmon.recorder.select.follow import Command
+from sysmon.recorder.select.command import Command
 from sysmon.safe_text import shown
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 OF_THE_MACHINE = {k.name for k in KINDS if PID.name not in {c.name for c in k.cols}} | {lifecycle.PROCESS.name}
-"""Kinds of which there are rows even if no process that was asked for did anything."""
+"""Kinds that have rows even if no chosen process did anything."""
 
 
 SHARING = (
     "the trace describes everyone on this host: command lines with any passwords in them, paths, addresses, users; "
     "check it before you share it"
 )
-"""Said of each trace that is written."""
+"""Shown for each trace that is written."""
 
 
 def size(bytes_: float) -> str:
-    """A size as people read it, in powers of 1024, as reports and --max-size have it."""
+    """A size for people, in powers of 1024, as in reports and --max-size."""
     value = bytes_
     for unit in ("bytes", "KiB", "MiB"):
         if value < 1024:
@@ -46,7 +46,7 @@ def size(bytes_: float) -> str:
 
 
 class Status:
-    """The live line, if there is a terminal and no command that writes to it."""
+    """The status line, if there is a terminal and no command that writes to it."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -55,7 +55,7 @@ class Status:
         return self
 
     def began(self) -> None:
-        """Says that the recording has begun, and until when it goes on."""
+        """Says that the recording has begun, and until when it runs."""
         until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
         if self._options.command:
             until = "until the command and all its descendants have ended"
@@ -70,7 +70,7 @@ class Status:
             streams.renew("")
 
     def goes(self, progress: Progress) -> None:
-        """Renews the line."""
+        """Updates the line."""
         if self._options.command:
             return
         left = "" if progress.left_s is None else f", {max(0.0, progress.left_s):.0f} s left"
@@ -82,7 +82,7 @@ class Status:
         )
 
     def waits(self, left: list[tuple[int, str]]) -> None:
-        """Says why the recording goes on."""
+        """Says why the recording continues."""
         (pid, name), *others = left
         more = f" and {len(others)} more" if others else ""
         self.say(f"the command has ended; recording until {name} (pid {pid}){more} that it started end, or Ctrl-C")
@@ -93,7 +93,7 @@ class Status:
         command: Command | None,
         files: Files,
     ) -> None:
-        """Says what was written into these files and what was lost, and what to type next."""
+        """Says what was written to these files, what was lost, and what to type next."""
         path = files.complete[-1]
         self._say_what_is_missing(recording, files)
         if command and command.status() is None:
@@ -126,12 +126,12 @@ class Status:
             self.say("no selected process did anything: check the filter, and `ps`")
 
     def say(self, text: str) -> None:
-        """Writes a line, if anybody reads it: that nobody does is no reason to lose a recording."""
+        """Writes a line, if anybody reads it: a missing reader is no reason to lose a recording."""
         sys.stderr.write(f"{shown(text)}\n")
 
 
 def _bytes(file: Path) -> int:
-    """Size of a file; 0 if somebody has taken it away."""
+    """Size of a file; 0 if somebody has removed it."""
     try:
         return file.stat().st_size
     except OSError:
@@ -148,7 +148,7 @@ def _removed(files: Files) -> str:
 
 
 def _lost(recording: Recording, path: Path) -> str:
-    """What is missing of the rows; what was to be counted only is not lost."""
+    """What is missing of the rows; what was only to be counted is not lost."""
     stepped = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == throttle.CAUSE)
     lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
     said = f"{lost:,} LOST (sysmon report {path} losses)" if lost else "nothing lost"

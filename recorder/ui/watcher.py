@@ -1,4 +1,4 @@
-"""Who wants to know how a recording goes, and what it tells them."""
+"""The interface through which a recording reports its progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Progress:
-    """How a recording stands."""
+    """Progress of a recording."""
 
     elapsed_s: float
     left_s: float | None
@@ -18,13 +18,13 @@ class Progress:
 
 
 class Watcher(Protocol):
-    """Who wants to know how a recording goes."""
+    """Receives the progress of a recording."""
 
     def began(self) -> None:
-        """From now on everything is recorded."""
+        """Recording has begun."""
 
     def goes(self, progress: Progress) -> None:
-        """After each snapshot."""
+        """Called after each snapshot."""
 
     def waits(self, left: list[tuple[int, str]]) -> None:
-        """The command has ended, and these processes that it started, by pid and name, have not."""
+        """The command has ended, and these processes that it started (pid, name) have not."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sysmon.recorder.sample import tasks
-from tests.live.oracles import standing
+from tests.live.oracles import process_state
 from tests.live.oracles.figure import assert_all_hold
 from tests.live.recording import Trace, python, recording, wait_for
 
@@ -71,11 +71,11 @@ def test_start_is_one_value_wherever_a_process_is_seen(tmp_path: Path) -> None:
 
 
 def test_threads_and_descriptors_are_those_of_the_moment(tmp_path: Path) -> None:
-    assert_all_hold(standing.held(tmp_path))
+    assert_all_hold(process_state.held(tmp_path))
 
 
 def test_calls_are_those_of_the_user_that_was_asked_for(tmp_path: Path) -> None:
-    assert_all_hold(standing.filtered(tmp_path))
+    assert_all_hold(process_state.filtered(tmp_path))
 
 
 def test_many_descriptors_are_counted_and_too_many_by_their_directory(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The signals that end a recording, or ask for a file of it."""
+"""Handles the signals that stop a recording, and SIGUSR1, which asks for a file of what is kept."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Signals:
-    """Notes them while a recording runs."""
+class StopSignals:
+    """Notes these signals while a recording runs."""
 
     def __init__(self, end: Callable[[], None]) -> None:
-        """`end` is called when one comes that ends the recording."""
+        """`end` is called when a signal comes that stops the recording."""
         self._end = end
-        self.ended_by = 0  # the last of those that came
+        self.ended_by = 0  # the last one that came
         self._asked = False
 
     def was_asked(self) -> bool:
-        """Whether SIGUSR1 has come since this was asked before."""
+        """Whether SIGUSR1 has come since the last call."""
         asked, self._asked = self._asked, False
         return asked
 
@@ -33,9 +33,11 @@ class Signals:
 
     @contextlib.contextmanager
     def noted(self, *, files: bool) -> Iterator[int]:
-        """Takes them, SIGUSR1 if it is for `files`, and gives a descriptor that is readable when one has come."""
+        """Context that handles them, SIGUSR1 only if it asks for `files`. Yields a descriptor that is readable when one
+        came.
+        """
         readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        # What was ignored stays so: `nohup` means it.
+        # Ignored signals stay ignored, as `nohup` intends.
         numbers = [number for number in ENDS if signal.getsignal(number) != signal.SIG_IGN]
         before = {number: signal.signal(number, self._note) for number in numbers}
         if files:

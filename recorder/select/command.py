@@ -1,7 +1,7 @@
-"""The command behind `record -- COMMAND`: started, held until the recording runs, and let go.
+"""The command behind `record -- COMMAND`: started, held until the recording runs, and released.
 
-Between being let go and its execve(2) the child makes no other system call, so the trace holds the command from its
-first instruction and nothing of what held it.
+Between its release and its execve(2) the child makes no other system call, so the trace has the command from its first
+instruction and nothing of what held it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sysmon.errors import BadRequest
 from sysmon.recorder.own import isolation, priority
 from sysmon.recorder.sample import procfs
 
-_execve = ctypes.PyDLL(None, use_errno=True).execve  # not CDLL: it gives up Python's lock, which may be a system call
+_execve = ctypes.PyDLL(None, use_errno=True).execve  # not CDLL: it releases Python's lock, which may be a system call
 _execve.restype = ctypes.c_int
 
 
@@ -28,9 +28,9 @@ def _strings(texts: list[bytes]) -> ctypes.Array[ctypes.c_char_p]:
 
 
 class Execution:
-    """An execve(2) that is ready to be made, with the environment that sysmon was given, to the byte.
+    """An execve(2) that is ready to run, with exactly the environment that sysmon was given.
 
-    Python's own takes no name twice and no text without a "=", and needs what sysmon may have changed of it.
+    os.execve passes each name only once and no text without "=", and uses an environment that sysmon may have changed.
     """
 
     def __init__(self, path: str, argv: list[str]) -> None:
@@ -46,7 +46,7 @@ class Execution:
 
 
 class CannotRun(BadRequest):
-    """What follows `--` is no program. Its status is a shell's: 126 or, if it does not exist, 127."""
+    """What follows `--` is not a program. The exit status is a shell's: 126 or, if it does not exist, 127."""
 
     def __init__(self, name: str) -> None:
         exists = os.path.exists(name)
@@ -56,7 +56,7 @@ class CannotRun(BadRequest):
 
 
 class Command:
-    """A command that `start` begins and `let_go` lets run. Raises CannotRun if there is no such program."""
+    """A command that `start` creates and `let_go` releases. Raises CannotRun if there is no such program."""
 
     def __init__(self, argv: list[str]) -> None:
         folders = isolation.variable(b"PATH")
@@ -72,7 +72,7 @@ class Command:
         self._gate = -1
 
     def start(self) -> int:
-        """Starts the child that will become the command. Returns its pid when it sleeps at the gate."""
+        """Starts the child that will become the command. Returns its pid once it sleeps at the gate."""
         gate, self._gate = os.pipe()
         ready, almost = os.pipe()
         self.pid = os.fork()
@@ -80,7 +80,7 @@ class Command:
             os.close(ready)
             self._become(gate, almost)
         os.close(almost)
-        os.read(ready, 1)  # until the child closes its end: from then on it sleeps at the gate only
+        os.read(ready, 1)  # until the child closes its end: after that it only sleeps at the gate
         os.close(ready)
         while procfs.lives(self.pid) and not procfs.sleeps(self.pid):
             time.sleep(0.0005)
@@ -88,18 +88,18 @@ class Command:
         return self.pid
 
     def _become(self, gate: int, almost: int) -> NoReturn:
-        """In the child: waits and becomes the command. Every other descriptor is closed by the execve."""
+        """Runs in the child: waits and becomes the command. The execve closes all other descriptors."""
         try:
             os.close(self._gate)
             priority.restore()
-            # Python ignores these two, and what is ignored stays so across an execve.
+            # Python ignores these two, and ignored signals stay ignored across an execve.
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             os.close(almost)
             os.read(gate, 1)
             self._execution.make()
         except OSError as error:
-            if error.errno == errno.ENOEXEC:  # a script that does not say what it is for: as shells do
+            if error.errno == errno.ENOEXEC:  # a script without an interpreter line: do as shells do
                 self._as_script.make()
             script = " (or the interpreter it names)" if error.errno == errno.ENOENT else ""
             sys.stderr.write(f"sysmon: cannot run {self._path}: {error.strerror}{script}\n")
@@ -107,7 +107,7 @@ class Command:
             os._exit(126)
 
     def let_go(self) -> None:
-        """The command begins."""
+        """Releases the command."""
         os.close(self._gate)
         self._gate = -1
 
@@ -117,7 +117,7 @@ class Command:
             os.kill(self.pid, number)
 
     def status(self) -> int | None:
-        """What a shell would show: the exit code, or 128 + signal; None while it runs."""
+        """A shell's status: the exit code, or 128 + signal; None while it runs."""
         if self._status is None and self.pid:
             ended, status = os.waitpid(self.pid, os.WNOHANG)
             if ended:
@@ -126,18 +126,18 @@ class Command:
         return self._status
 
     def wait(self, seconds: float) -> None:
-        """Until it has ended, for so long at most."""
+        """Waits until it has ended, at most this long."""
         until = time.monotonic() + seconds
         while self.pid and self.status() is None and time.monotonic() < until:
             time.sleep(0.001)
 
     @property
     def runs(self) -> bool:
-        """Whether it was let go and has not ended."""
+        """Whether it was released and has not ended."""
         return self.pid is not None and self._gate < 0 and self.status() is None
 
     def abandon(self) -> None:
-        """Ends a command that was never let go."""
+        """Ends a command that was never released."""
         if self._gate >= 0:
             if self.pid:
                 os.kill(self.pid, signal.SIGKILL)
