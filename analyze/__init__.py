@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_trace(path: str | os.PathLike[str], **chosen: Any) -> Trace:
-    """`sysmon.open`, under the name that it had before: for scripts in a checkout."""
+    """The former name of `sysmon.open`, for scripts in a checkout."""
     from sysmon.analyze.api import Trace
 
     warnings.warn("analyze.open_trace is sysmon.open now", DeprecationWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""What Python gets of a trace: all that an open trace answers, and charts, which a notebook shows."""
+"""The Python interface to a trace: everything that an open trace answers, plus charts for notebooks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sysmon.analyze.trace import trace
 
 
 class Trace(trace.Trace):
-    """An open trace that can draw."""
+    """An open trace that can draw charts."""
 
     def chart(self, name: str, pid: int | Iterable[int] | None = None, *, syscall: str | None = None) -> Picture:
-        """A chart, which a notebook shows: of all, or of one process or some, or of one system call.
+        """A chart, which a notebook displays: of everything, of one or some processes, or of one system call.
 
         Raises BadRequest if there is no such chart or process, NoData if there is nothing to draw.
         """

@@ -1,4 +1,4 @@
-"""Record what a Linux machine does into one Parquet file, and ask it questions anywhere.
+"""Record what a Linux machine does into one Parquet file, and query it anywhere.
 
     import sysmon
 
@@ -7,7 +7,7 @@
     trace.chart("cpu")
     trace.sql("SELECT path, count(*) FROM execs GROUP BY path").arrow()
 
-Importing this imports nothing that is heavy and changes nothing: no signal, no environment.
+Importing this imports nothing heavy and changes nothing: no signal, no environment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from sysmon.errors import BadRequest, BrokenTrace, NewerTrace, NoData, NotATrace, SysmonError
 
-if os.path.isfile(os.path.join(os.path.dirname(__file__), "bpf")):  # a checkout on Windows, where git makes no links
+if os.path.isfile(os.path.join(os.path.dirname(__file__), "bpf")):  # a Windows checkout, where git makes no links
     _message = (
         "this checkout has no links: `git config core.symlinks true` and `git checkout .`, or pip install a release"
     )
@@ -55,13 +55,12 @@ def open(
     comms: Iterable[str] = (),
     cgroups: Iterable[str] = (),
 ) -> Trace:
-    """Opens a trace, all of it or a part: a time window, and the processes of these pids, names or control groups.
+    """Opens a trace or part of it: a time window, and processes by pid, name or control group.
 
     `path` may be a pattern, such as `trace-*.parquet`, for the files of one recording, or a table with the metadata of
-    a trace's schema.
-    `since` is in the window and `until` is not; both take what `sysmon.analyze.trace.times.instant_ns` reads. Raises
-    NotATrace, NewerTrace or BrokenTrace if the file cannot be used, BadRequest if the window is empty or no
-    process of the trace has one of the pids or names or is in or below one of the groups.
+    a trace's schema. `since` is in the window and `until` is not; both take what
+    `sysmon.analyze.trace.times.instant_ns` reads. Raises NotATrace, NewerTrace or BrokenTrace if the file cannot be
+    used, BadRequest if the window is empty or no process of the trace matches.
     """
     from sysmon.analyze.api import Trace
 
@@ -76,10 +75,10 @@ def compare(
     min_change_pct: float = 25.0,
     unchanged: bool = False,
 ) -> Comparison:
-    """What differs between two recordings: programs, system calls, CPU time, memory, exit codes and files.
+    """Compares two recordings: programs, system calls, CPU time, memory, exit codes and files.
 
-    Of traces that are open already, the parts that were asked for; they may be closed then. `comms`: only commands of
-    these names. Changes of less than `min_change_pct` [%] are left out, and rows without a change are unless
+    If traces are already open, compares their chosen parts; they may be closed afterwards. `comms`: only commands with
+    these names. Changes of less than `min_change_pct` [%] are left out, and so are unchanged rows, except with
     `unchanged`. Raises BadRequest if neither trace has one of the commands, and what `open` raises.
     """
     from sysmon.analyze.api import Trace

@@ -1,6 +1,6 @@
-"""The table of commands, imported when chosen, and the one place where errors become a line.
+"""The table of commands, imported when used, and the one place where errors become a one-line message.
 
-Nothing here knows what a trace is. `sysmon report` must start where there is no bcc, and fast.
+Nothing here knows what a trace is. `sysmon report` must start fast, and without bcc.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("sysmon.recorder.commands.doctor", "doctor", "Check whether this machine can record."),
     "completion": ("sysmon.analyze.commands.completion", "completion", "Print the completion script for a shell."),
 }
-"""Name of a command → module, attribute in it, and the line in the list of commands."""
+"""Command name → module, attribute in it, and its line in the list of commands."""
 
 OF_THE_MACHINE = (
     errno.ENOSPC,
@@ -43,7 +43,7 @@ OF_THE_MACHINE = (
     errno.EAGAIN,
     errno.ENOMEM,
 )
-"""Errors that any write, open or fork can meet and that no code can mend: a full disk, a limit on files or forks."""
+"""Errors that any write, open or fork can meet and no code can prevent: a full disk, a limit on files or forks."""
 
 REMEDIES = {
     errno.EMFILE: "; allow more with `ulimit -n 1024`",
@@ -52,11 +52,11 @@ REMEDIES = {
 }
 
 INTERRUPTED = 128 + signal.SIGINT
-"""The exit status that shells give to a program that Ctrl-C ended."""
+"""The exit status of shells for a program ended by Ctrl-C."""
 
 
 class Commands(click.Group):
-    """The group of the table's commands. A command's module is imported when the command is chosen."""
+    """The group of all commands. A command's module is imported when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -80,7 +80,7 @@ class Commands(click.Group):
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         try:
             return super().make_context(*args, **kwargs)
-        except BrokenPipeError:  # of --help and --version, which are answered here
+        except BrokenPipeError:  # from --help and --version, which are handled here
             _drop_output()
             raise click.exceptions.Exit(0) from None
 
@@ -89,12 +89,12 @@ class Commands(click.Group):
             status = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            _drop_output()  # who read it has seen enough
+            _drop_output()  # the reader has seen enough
             return 0
         return status
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # From the table: click would import every command to ask it for this line.
+        # From the table: click would import every command to get this line.
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
 
@@ -122,7 +122,7 @@ def cli() -> None:
 
 
 def run() -> None:
-    """Runs a command. What the user can do something about is one line and an exit status, all else a traceback."""
+    """Runs a command. Errors that the user can act on become one line and an exit status, all others a traceback."""
     streams.guard()
     try:
         status = cli.main(prog_name="sysmon", standalone_mode=False)
@@ -147,7 +147,7 @@ def run() -> None:
 
 
 def _drop_output() -> None:
-    """Standard output takes no more. The interpreter flushes at its end, which must not fail again."""
+    """Standard output cannot be written any more. The interpreter flushes it at exit, which must not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

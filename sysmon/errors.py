@@ -1,7 +1,7 @@
-"""The errors that a user can do something about.
+"""The errors that a user can act on.
 
-`sysmon.main()` prints their text as one line and exits with their status; everything else is a defect
-and keeps its traceback. The text says what is wrong and what to do.
+`sysmon.main()` prints their text as one line and exits with their status; everything else is a defect and keeps its
+traceback. The text says what is wrong and what to do.
 """
 
 import difflib
@@ -9,19 +9,19 @@ from collections.abc import Iterable, Mapping
 
 
 class SysmonError(Exception):
-    """Base of every error that is the reader's situation and not a defect of sysmon."""
+    """Base of all errors caused by the user's situation rather than by a defect of sysmon."""
 
     exit_status = 1
 
 
 class BadRequest(SysmonError):
-    """What was asked for does not exist or does not fit together: an unknown report, a pid of no process."""
+    """The request contradicts itself, or names something that does not exist, such as an unknown report."""
 
     exit_status = 2
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str, typed: Mapping[str, str] | None = None) -> str:
-    """The end of a line about an unknown name: the names that are near or, if none is, where to find them.
+    """The end of a message about an unknown name: similar names or, if there are none, where to find them.
 
     `typed`: what to type for some of the names.
     """
@@ -34,7 +34,7 @@ class CannotRecord(SysmonError):
 
 
 class NoBtf(CannotRecord):
-    """The kernel does not describe its types, or not in a way that sysmon can read."""
+    """The kernel does not describe its types, or not in a form that sysmon can read."""
 
 
 class CannotLoad(CannotRecord):
@@ -42,11 +42,11 @@ class CannotLoad(CannotRecord):
 
 
 class CannotWrite(SysmonError):
-    """The file that was asked for cannot be made, or cannot be made there."""
+    """The requested file cannot be created, or not there."""
 
 
 class NotATrace(SysmonError):
-    """The file is something else, or is not there."""
+    """The file is something else, or does not exist."""
 
 
 class NewerTrace(SysmonError):
@@ -58,4 +58,4 @@ class BrokenTrace(SysmonError):
 
 
 class NoData(SysmonError):
-    """There is nothing to draw: it was not recorded, or did not happen in the part that was asked for."""
+    """There is nothing to draw: it was not recorded, or did not happen in the chosen part."""

@@ -1,8 +1,8 @@
-"""Text that a trace or a user brought, made safe to show.
+"""Makes text from a trace or a user safe to show: the escaping of names.
 
 A program may call itself anything: escape sequences that repaint the terminal, newlines that forge a row, marks that
-turn the text around. What is shown keeps its letters; what acts instead of showing becomes \\xNN or \\uNNNN.
-Formats that keep text exactly (JSON) do not come through here.
+reverse the text direction. Visible letters stay; what acts instead of showing becomes \\xNN or \\uNNNN. Formats that
+keep text exactly (JSON) do not use this.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ ACTING = re.compile(
 )
 
 FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""Starts of a cell that spreadsheets run, also in full width; "CSV Injection" of OWASP."""
+"""First characters that make a spreadsheet run a cell, including full-width ones; OWASP "CSV Injection"."""
 
 MARKUP = re.compile(r"[\\`*\[\]<>|~&]")
-"""What starts markup inside a cell. An underscore inside a word does not, and names are full of them."""
+"""Characters that start markup inside a cell. An underscore inside a word does not, and names are full of them."""
 
 
 def shown(text: str) -> str:
-    """The text with everything escaped that acts on a terminal, or that cannot be encoded."""
+    """The text with everything escaped that acts on a terminal or cannot be encoded."""
     if text.isascii() and text.isprintable():
-        return text  # as most is, in a tenth of the time
+        return text  # most text is, and this takes a tenth of the time
     return ACTING.sub(lambda match: escape(match[0]), text)
 
 
 LAYOUT = "\n\t"
-"""What acts and is in texts of ours."""
+"""Characters that act, and that our own texts contain."""
 
 _ASCII_ACTING = bytes(c for c in range(128) if ACTING.match(chr(c)) and chr(c) not in LAYOUT)
 _ASCII = bytes(range(128))
 
 
 def for_output(text: str) -> str:
-    """The text with everything escaped that acts, but line ends and tabs: as \\uNNNN, which JSON reads back.
+    """The text with everything that acts escaped as \\uNNNN, which JSON reads back; line ends and tabs stay.
 
-    A last net, for text that was made safe before. It is fast where there is nothing to do: deleting bytes of a set
-    takes an eighth of the time of a search for them.
+    A last safeguard, for text that was already made safe. It is fast when there is nothing to do: deleting a set of
+    bytes takes an eighth of the time of searching for them.
     """
     data = text.encode("utf-8", "surrogatepass")
     if len(data.translate(None, _ASCII_ACTING)) == len(data) and (
@@ -54,7 +54,7 @@ def for_output(text: str) -> str:
 
 
 def json_escaped(text: str) -> str:
-    """Each character as \\uNNNN, beyond the first 65536 as the two of its surrogates."""
+    """Each character as \\uNNNN, above 65535 as a surrogate pair."""
     units = text.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
@@ -65,13 +65,13 @@ def one_line(text: str) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet runs: after an apostrophe if it looks like a formula."""
+    """The text as a cell that no spreadsheet runs: with an apostrophe in front if it looks like a formula."""
     safe = shown(text)
     return f"'{safe}" if FORMULA.match(safe) else safe
 
 
 def markdown_cell(text: str) -> str:
-    """The text as a cell of a Markdown table: nothing in it is markup, HTML or the end of the cell."""
+    """The text as a Markdown table cell: nothing in it is markup, HTML or the end of the cell."""
     return MARKUP.sub(r"\\\g<0>", shown(text))
 
 

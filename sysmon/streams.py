@@ -1,8 +1,8 @@
-"""Standard output and standard error of a command: all that it writes as text goes through here.
+"""Standard output and standard error of a command: all its text goes through here.
 
-A trace, a partial directory and /proc hold what any program called itself, and a message repeats it. Whoever forgets to
-make it safe is caught here: what acts on a terminal is escaped, but for line ends and tabs, and the one way around that
-is `styled`. So that this is the only way out, there is no `buffer`; `binary` is for pictures and pages.
+A trace, a partial directory and /proc hold whatever programs call themselves, and messages repeat it. If some code
+forgets to make it safe, it is caught here: everything that acts on a terminal is escaped, except line ends and tabs;
+only `styled` bypasses this. There is no `buffer`, so no other way out exists; `binary` is for pictures and pages.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import BinaryIO, TextIO
 from sysmon.safe_text import for_output, json_escaped
 
 ESCAPED = "sysmon.escaped"
-"""The error handler of output streams: \\uNNNN for what the locale cannot write, which is right inside JSON too."""
+"""The error handler of output streams: \\uNNNN for what the locale cannot write, which is valid inside JSON too."""
 
 WAIT_S = 0.1
-"""How long a recorder waits for who reads its messages, before one is dropped."""
+"""How long a recorder waits for the reader of its messages before it drops one [s]."""
 
 ERASE = "\r\x1b[K"
-"""Back to the begin of the line, and Erase in Line of ECMA-48."""
+"""Carriage return, and ECMA-48's Erase in Line."""
 
 ALARM = "1;31"
-"""Bold red, as Select Graphic Rendition of ECMA-48 has it."""
+"""Bold red, in ECMA-48's Select Graphic Rendition."""
 
 
 class Output:
-    """A text stream through which nothing goes that acts on a terminal."""
+    """A text stream that escapes everything that acts on a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -40,14 +40,14 @@ class Output:
         self.errors = stream.errors
 
     def put(self, text: str) -> None:
-        """Writes text that is safe, or that is to act."""
+        """Writes text that is safe, or that is meant to act."""
         self._stream.write(text)
 
     def write(self, text: str | bytes) -> int:
-        """Writes the text, made safe. What click writes as bytes is text, too: what a shell asks for to complete."""
+        """Writes the text, made safe. What click writes as bytes is text, too: completions for a shell."""
         if isinstance(text, bytes):
             if not text:
-                raise TypeError("a stream of text")  # with no byte click tries what it is
+                raise TypeError("a stream of text")  # click writes an empty bytes object to test the stream
             text = text.decode(errors="backslashreplace")
         self.put(for_output(text))
         return len(text)
@@ -58,7 +58,7 @@ class Output:
             self.write(line)
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Flushes buffered text."""
         self._stream.flush()
 
     def fileno(self) -> int:
@@ -70,40 +70,40 @@ class Output:
         return self._stream.isatty()
 
     def writable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     @property
     def closed(self) -> bool:
-        """Whether it takes no more."""
+        """Whether it is closed."""
         return self._stream.closed
 
     def binary(self) -> BinaryIO:
-        """The stream of bytes below: for what is no text."""
+        """The underlying byte stream, for what is not text."""
         self.flush()
         return self._stream.buffer
 
 
 class Messages(Output):
-    """Standard error. Who cannot be told is not told: nothing fails because nobody reads it, or no terminal is there.
+    """Standard error. Nothing fails because nobody reads a message, or because the terminal is gone.
 
-    A recorder does not wait either for who could read and does not, such as a pager or a terminal after Ctrl-S.
+    A recorder does not wait either for a reader that does not read, such as a pager or a terminal after Ctrl-S.
     """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._fd: int | None = None
-        with contextlib.suppress(OSError):  # a stream in memory has none
+        with contextlib.suppress(OSError):  # an in-memory stream has none
             self._fd = stream.fileno()
-        self._wait_s: float | None = None  # as long as it takes
+        self._wait_s: float | None = None  # None: no limit
         self._stuck = False
         self._is_live = False
 
     def never_wait(self) -> None:
-        """From now on a message is dropped that cannot be written soon.
+        """Drops messages from now on that cannot be written soon.
 
-        What others have open, too, may be full a moment after it was not: a pipe or a terminal is opened anew, so that
-        a write to it does not block, and theirs does as before.
+        A pipe or terminal that others have open too may fill up between a check and a write. So it is opened anew: our
+        writes then do not block, and those of others still do.
         """
         self._wait_s = WAIT_S
         with contextlib.suppress(OSError):
@@ -117,7 +117,9 @@ class Messages(Output):
         self._send(text, self._wait_s)
 
     def renew(self, text: str, alarm: str) -> None:
-        """Shows a line, its end in red if there is an alarm, until the next text is written. Only on a terminal."""
+        """Shows a status line, with its end in red if there is an alarm, until the next text is written. Only on a
+        terminal.
+        """
         if self._fd is None or not self.isatty() or os.environ.get("TERM") == "dumb":
             return
         with contextlib.suppress(OSError):
@@ -127,7 +129,7 @@ class Messages(Output):
             self._send(ERASE + text + (_in_style(alarm, ALARM) if colours(self) else alarm), 0)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Does nothing: nothing is buffered."""
         if self._fd is None:
             self._stream.flush()
 
@@ -144,32 +146,32 @@ class Messages(Output):
             self._stream.write(text)
             return
         data = text.encode(self.encoding, self.errors or "strict")
-        with contextlib.suppress(OSError):  # EPIPE, EIO of a terminal that is gone, ENOSPC
+        with contextlib.suppress(OSError):  # EPIPE, EIO if the terminal is gone, ENOSPC
             self._stuck = not _sent(self._fd, data, 0 if self._stuck and wait_s else wait_s)
 
 
 def _sent(fd: int, data: bytes, wait_s: float | None) -> bool:
-    """Whether all was written before who reads it had to be waited for so long."""
+    """Whether everything was written without waiting this long for the reader."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     while data:
         if not poll.poll(None if wait_s is None else wait_s * 1000):
             return False
-        with contextlib.suppress(BlockingIOError):  # another was faster
+        with contextlib.suppress(BlockingIOError):  # another process filled it first
             data = data[os.write(fd, data[: select.PIPE_BUF]) :]
     return True
 
 
 def guard() -> None:
-    """Puts this in place of Python's streams. Those that are closed are as /dev/null."""
+    """Replaces Python's streams by these. Closed ones become /dev/null."""
     codecs.register_error(ESCAPED, _escape)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # as by `>&-`: a file that is opened must not get its number
+        if getattr(sys, name) is None:  # as after `>&-`: no other file may get its number
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - until the end
     for name, kind in (("stdout", Output), ("stderr", Messages)):
         stream = getattr(sys, name)
         if not isinstance(stream, Output):
-            # Whatever the locale can write, the rest is escaped: a name in a trace must not end the program.
+            # What the locale cannot write is escaped: a name in a trace must not end the program.
             stream.reconfigure(errors=ESCAPED)
             setattr(sys, name, kind(stream))
 
@@ -185,7 +187,7 @@ def colours(stream: TextIO | Output) -> bool:
 
 
 def styled(stream: TextIO, text: str, style: str) -> None:
-    """Writes text in a style, which is what follows ESC [ in Select Graphic Rendition of ECMA-48."""
+    """Writes text in a style, given as parameters of ECMA-48's Select Graphic Rendition (ESC [ … m)."""
     put = stream.put if isinstance(stream, Output) else stream.write
     put(_in_style(for_output(text), style))
 
@@ -195,17 +197,17 @@ def _in_style(text: str, style: str) -> str:
 
 
 def binary(stream: TextIO) -> BinaryIO:
-    """The stream of bytes below one of text."""
+    """The byte stream below a text stream."""
     return stream.binary() if isinstance(stream, Output) else stream.buffer
 
 
 def never_wait() -> None:
-    """Of a recorder: its messages are dropped rather than waited for."""
+    """For a recorder: drops messages rather than waiting."""
     if isinstance(sys.stderr, Messages):
         sys.stderr.never_wait()
 
 
 def renew(text: str, alarm: str = "") -> None:
-    """Shows a line on standard error, if that is a terminal, until the next text is written to it."""
+    """Shows a status line on standard error, if it is a terminal, until the next text is written to it."""
     if isinstance(sys.stderr, Messages):
         sys.stderr.renew(text, alarm)

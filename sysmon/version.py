@@ -5,7 +5,7 @@ from importlib.metadata import version as installed_version
 
 
 def version() -> str:
-    """As installed; 'unknown' in a checkout that is not installed."""
+    """The installed version; 'unknown' in a checkout that is not installed."""
     try:
         return installed_version("sysmon-trace")
     except PackageNotFoundError:

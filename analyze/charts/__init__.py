@@ -1,7 +1,7 @@
-"""Charts of a trace that can go into a report as they are.
+"""Charts of a trace, ready to go into a report.
 
-`CHARTS` says which there are. Nothing here imports matplotlib until a chart is drawn, and no other package imports it.
-No state of pyplot is used or changed.
+`CHARTS` lists them. matplotlib is imported only when a chart is drawn, and no other package imports it. pyplot's state
+is neither used nor changed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ALLOCATIONS = (
     "on_kmalloc_node", "on_cache_alloc", "on_cache_alloc_node", "on_pages_alloc", "on_irq_enter", "on_irq_exit",
     "on_softirq_enter", "on_softirq_exit",
 )  # fmt: skip
-"""Places of losses (column `place` of the kind `loss`) that leave a hole in a chart."""
+"""Places of losses (column `place` of the kind `loss`) that leave a gap in a chart."""
 
 
 CHARTS: dict[str, Chart] = {
@@ -118,11 +118,11 @@ CHARTS: dict[str, Chart] = {
         ),
     )
 }
-"""The charts, in the order in which they are listed."""
+"""The charts, in listing order."""
 
 
 def find_chart(name: str) -> Chart:
-    """The chart of this name. Raises BadRequest, naming those that are near."""
+    """The chart with this name. Raises BadRequest, which suggests similar names."""
     if name in CHARTS:
         return CHARTS[name]
     hint = did_you_mean(name, CHARTS, f"there are {', '.join(CHARTS)}")
@@ -130,10 +130,10 @@ def find_chart(name: str) -> Chart:
 
 
 def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None = None) -> Figure:
-    """The chart of the trace, or of some of its processes, or of one system call.
+    """Draws a chart of the trace, of some of its processes, or of one system call.
 
-    Raises BadRequest if there is no such chart, process or call, NoData if there is nothing to draw, and BrokenTrace
-    if it has numbers that cannot be drawn.
+    Raises BadRequest if there is no such chart, process or call, NoData if there is nothing to draw, and BrokenTrace if
+    it has numbers that cannot be drawn.
     """
     chart = find_chart(name)
     if syscall is not None and not chart.takes_syscall:
@@ -179,7 +179,7 @@ def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
 
 @contextmanager
 def _of_numbers(name: str) -> Iterator[None]:
-    """Raises BrokenTrace for what numpy and matplotlib say of numbers that no recording has; their warnings are mute.
+    """Raises BrokenTrace for what numpy and matplotlib say of numbers that no recording has; silences their warnings.
 
     Every value of a trace is one that its column can hold, but 2^64 - 1 calls a second have no axis.
     """
@@ -193,7 +193,7 @@ def _of_numbers(name: str) -> Iterator[None]:
 
 
 def svg(figure: Figure) -> str:
-    """The chart as an <svg> to stand in an HTML page. Its ink and paper follow the page: see `output.inline_svg`.
+    """The chart as an <svg> for an HTML page. Its colours follow the page: see `output.inline_svg`.
 
     Raises BrokenTrace.
     """
@@ -204,7 +204,7 @@ def svg(figure: Figure) -> str:
 
 
 def rendered(figure: Figure, ending: str) -> bytes:
-    """The chart as the bytes of a file with this ending. Raises BrokenTrace."""
+    """The chart as the bytes of a file with this extension. Raises BrokenTrace."""
     from sysmon.analyze.charts import output
 
     with _of_numbers(str(figure.get_label())):
@@ -212,9 +212,9 @@ def rendered(figure: Figure, ending: str) -> bytes:
 
 
 def write(figure: Figure, path: Path, *, force: bool = False) -> int:
-    """Writes the chart as the name's ending says, and gives the file's size [bytes].
+    """Writes the chart in the format of the file's extension. Returns the file's size [bytes].
 
-    Raises BadRequest for another ending than .png, .svg or .pdf, BrokenTrace, and CannotWrite.
+    Raises BadRequest for any extension but .png, .svg or .pdf, BrokenTrace, and CannotWrite.
     """
     from sysmon.analyze.charts import output
 

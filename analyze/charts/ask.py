@@ -1,4 +1,4 @@
-"""What a chart is, and what is asked for when one is drawn."""
+"""What a chart is, and the request to draw one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: its name, its title, what it shows, the kinds that it needs, and the losses that concern it."""
+    """A chart: its name, its title, what it shows, the kinds it needs, and the losses that affect it."""
 
     name: str
     title: str
@@ -23,7 +23,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked for: a chart of a trace, or of a part of one, of all system calls or of one."""
+    """A request: a chart of a trace or of part of one, for all system calls or for one."""
 
     trace: Trace
     chart: Chart

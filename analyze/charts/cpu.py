@@ -1,4 +1,4 @@
-"""CPU time of processes over time against what the machine has, and how long they waited for it."""
+"""CPU time of processes over time, compared with the machine's capacity, and how long they waited for a CPU."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ GROUP BY ts
 """
 
 LITTLE = 0.2
-"""Less than this part of the capacity, and the axis does not reach up to it: else nothing would be seen."""
+"""If use stays below this fraction of the capacity, the axis does not reach up to it: nothing would be visible."""
 
 NOTICED = 0.002
-"""What nobody accounts for is drawn from this part of the capacity on: less is the snapshot itself."""
+"""Unaccounted time is drawn above this fraction of the capacity: less is the snapshot itself."""
 
 
 def draw(ask: Ask) -> Figure:
@@ -94,7 +94,7 @@ def draw(ask: Ask) -> Figure:
 
 
 def _share(busy_s: float, shown_s: float, total_s: float) -> str:
-    """How much of the machine was used and, if that is less, how much by the processes of the chart."""
+    """How much of the machine was used and, if that is less, how much by the chart's processes."""
     busy, shown = 100 * busy_s / total_s, 100 * shown_s / total_s
     these = f", {shown:.0f} % by these processes" if shown < busy else ""
     return f"Used: {busy:.0f} % of the machine{these}"

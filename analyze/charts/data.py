@@ -1,4 +1,4 @@
-"""Rows of a trace as numpy arrays: numbers, with NaN for what is not known, and texts."""
+"""Rows of a trace as numpy arrays: numbers, with NaN for unknown, and texts."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MOST_ROWS = 3_000_000
-"""What a chart reads at most: 24 MB for each of its columns of numbers. A recording of 100 million rows has half."""
+"""Most rows that a chart reads: 24 MB per column of numbers. A recording of 100 million rows has half of that."""
 
 UNKNOWN = -1
-"""Stands for a pid or a start that is not known."""
+"""Stands for an unknown pid or start."""
 
 IDS = "CAST(COALESCE(pid, -1) AS BIGINT) AS pid, COALESCE(TRY_CAST(start AS BIGINT), -1) AS start"
-"""SQL: the two columns that are a process."""
+"""SQL: the two columns that identify a process."""
 
 
 def columns(trace: Trace, query: str, values: dict[str, object] | None = None) -> dict[str, Any]:
-    """The rows of a query of sysmon's own, an array for each column; `values` are those of its parameters.
+    """The rows of an internal query, one array per column; `values` are its parameters.
 
-    Floating point columns have NaN for NULL. Columns of integers and texts must not be NULL. Raises BrokenTrace if
-    there are more rows than `MOST_ROWS`.
+    Floating-point columns have NaN for NULL. Integer and text columns must not be NULL. Raises BrokenTrace if there are
+    more rows than `MOST_ROWS`.
     """
     found = trace.own(f"SELECT * FROM ({query}) LIMIT {MOST_ROWS + 1}", values).fetchnumpy()
     if any(len(array) > MOST_ROWS for array in found.values()):
@@ -39,7 +39,7 @@ def columns(trace: Trace, query: str, values: dict[str, object] | None = None) -
 
 
 def too_many(trace: Trace) -> BrokenTrace:
-    """What is said of a trace, or a part of one, that has more to draw than fits into memory."""
+    """The error for a trace, or part of one, with more to draw than fits into memory."""
     return BrokenTrace(
         f"{one_line(str(trace.source.path))}: has more rows than a chart can be made of; "
         "draw a part of it with --since and --until"
@@ -47,7 +47,7 @@ def too_many(trace: Trace) -> BrokenTrace:
 
 
 def is_text(texts: Any, text: str) -> npt.NDArray[np.bool_]:
-    """Which of the texts are this one. numpy would compare without NULs at their end."""
+    """Mask of the texts equal to this one. numpy would ignore NULs at their end."""
     return np.fromiter((each == text for each in texts.tolist()), bool, len(texts))
 
 

@@ -1,4 +1,4 @@
-"""System calls that failed, over time, by error and call."""
+"""Failed system calls over time, by error and call."""
 
 from __future__ import annotations
 

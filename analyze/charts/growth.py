@@ -1,4 +1,4 @@
-"""By how much the resident memory of processes changed since the recording began."""
+"""Change of processes' resident memory since the recording began."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ SELECT epoch_ns(ts) AS ts, {IDS}, rss_bytes - FIRST_VALUE(rss_bytes) OVER (PARTI
 FROM samples
 ORDER BY pid, start, ts
 """
-"""An exec gives the process new memory, so what it had before is not what it grew from."""
+"""An exec replaces a process's memory, so growth is not counted from before it."""
 
 OTHERS = 200
-"""Grey lines at the most, of those that changed most: more would be a grey area."""
+"""Most grey lines, of those that changed most: more would be a grey area."""
 
 
 def draw(ask: Ask) -> Figure:
-    """Raises NoData if no process was looked at twice."""
+    """Raises NoData if no process was sampled twice."""
     trace = ask.trace
     rows = columns(trace, SAMPLES)
     lines = changes(rows)
@@ -78,7 +78,7 @@ def draw(ask: Ask) -> Figure:
 
 
 def changes(rows: dict[str, Any]) -> dict[Key, tuple[Ints, Floats]]:
-    """When each process was looked at, and what it had more than at first [bytes]; of those looked at twice or more."""
+    """Sample times of each process, and growth since its first sample [bytes]; only processes sampled twice or more."""
     ids = list(zip(rows["pid"].tolist(), rows["start"].tolist(), strict=True))
     begins = [i for i, key in enumerate(ids) if i == 0 or key != ids[i - 1]]
     spans = zip(begins, [*begins, len(ids)][1:], strict=True)

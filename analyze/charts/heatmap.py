@@ -1,4 +1,4 @@
-"""Latency of system calls over time: time across, latency up, colour by calls."""
+"""Latency of system calls over time: time across, latency up, colour by number of calls."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ FROM counted
 """
 
 COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.12, 0.97, 256)))
-"""Without the ends of viridis, which cannot be seen on black and on white."""
+"""viridis without its ends, which are invisible on black and on white."""
 
 BAR = 0.1
-"""Width of the bar of colours [inches]."""
+"""Width of the colour bar [inches]."""
 
 
 def draw(ask: Ask) -> Figure:
@@ -85,9 +85,9 @@ def draw(ask: Ask) -> Figure:
 
 
 def matrix(over: Steps, rows: dict[str, Any]) -> tuple[Floats, Floats]:
-    """Limits of the latencies [ns], and the calls for each range of latencies and each step.
+    """Edges of the latency ranges [ns], and the calls per range and step.
 
-    A range is two buckets, four to a doubling: what a page can show.
+    A range is two buckets, four per doubling: what a page can show.
     """
     lows = np.maximum(rows["low_ns"], 1)
     octave = np.floor(np.log2(lows)).astype(int)
@@ -119,7 +119,7 @@ def _mesh(axes: Axes, over: Steps, edges: Floats, calls: Floats) -> QuadMesh:
     rates = np.ma.masked_less_equal(calls / over.widths_s, 0)
     low, high = float(rates.min()), float(rates.max())
     norm = LogNorm(low, high if high > low * 1.01 else low * 10)
-    # As an image: each cell as a path of its own would make an SVG of megabytes.
+    # As an image: an SVG with each cell as a path would be megabytes.
     return axes.pcolormesh(over.edges_s, edges, rates, cmap=COLOURS, norm=norm, rasterized=True, gid="calls")
 
 

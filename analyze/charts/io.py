@@ -1,4 +1,4 @@
-"""What processes read and wrote over time."""
+"""Bytes that processes read and wrote over time."""
 
 from __future__ import annotations
 

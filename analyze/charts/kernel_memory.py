@@ -1,4 +1,4 @@
-"""What the kernel allocated while processes ran, and what it holds."""
+"""Memory that the kernel allocated while processes ran, and that it holds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How long system calls took: a histogram for each of those that took most time, those that only wait last.
+"""Latency histograms of the system calls that took the most time; those that only wait come last.
 
-That is the order of the summary, which shows the first of the same calls.
+This is the order of the summary, which shows the first of the same calls.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from sysmon.analyze.charts.ask import Ask
 
 PANELS = 6
-"""Histograms of a chart at the most."""
+"""Most histograms in a chart."""
 
 LEAST_NS = 0.5
-"""Where an axis of latencies begins at the latest: a logarithmic one has no zero."""
+"""Upper limit of where a latency axis begins: a logarithmic one has no zero."""
 
 BOTTOM = 0.6
-"""Where a bar begins, so that one call can be seen."""
+"""Where bars begin, so that a single call is visible."""
 
 OF_BUCKETS = """
     CAST(unfiltered.bucket_low_ns(bucket) AS DOUBLE) AS low_ns,
@@ -85,7 +85,7 @@ ORDER BY name, low_ns
 
 @dataclass(frozen=True)
 class Histogram:
-    """Calls by latency: the buckets in use, with their limits, and the sum and the largest of the latencies [ns]."""
+    """Calls by latency: the buckets in use with their limits, and the sum and maximum of the latencies [ns]."""
 
     name: str
     low_ns: Floats
@@ -96,13 +96,13 @@ class Histogram:
 
     @property
     def total_ns(self) -> float:
-        """The time that they took together."""
+        """The time that all calls took together [ns]."""
         return float(np.nansum(self.sums_ns))
 
     def percentile(self, share: float) -> float:
-        """The call at this share of all, counted from the fastest [ns].
+        """The latency at this share of all calls, counted from the fastest [ns].
 
-        It is taken to be in the middle of its bucket, but no longer than the longest there, as in the reports.
+        It is taken as the middle of its bucket, but no more than the maximum there, as in the reports.
         """
         at = int(np.searchsorted(np.cumsum(self.calls), share * float(np.sum(self.calls)) - 1e-9))
         at = min(at, len(self.calls) - 1)
@@ -110,7 +110,7 @@ class Histogram:
 
     @staticmethod
     def of(name: str, rows: dict[str, Any], mine: npt.NDArray[Any]) -> Histogram:
-        """That of some of the rows."""
+        """The histogram of some of the rows."""
         return Histogram(name, *(rows[c][mine] for c in ("low_ns", "high_ns", "calls", "total_ns", "max_ns")))
 
 
@@ -144,7 +144,7 @@ def draw(ask: Ask) -> Figure:
 
 
 def histograms(rows: dict[str, Any], syscall: str | None) -> list[Histogram]:
-    """The histogram of each name in the rows, those that took most time first, and those that mostly wait last."""
+    """The histogram of each name in the rows, by time taken; those that mostly wait come last."""
     wanted = np.flatnonzero(is_text(rows["syscall"], syscall)) if syscall is not None else np.arange(len(rows["name"]))
     places: dict[str, list[int]] = {}
     for place, name in zip(wanted.tolist(), rows["name"][wanted].tolist(), strict=True):
@@ -179,7 +179,7 @@ def _histogram(axes: Axes, one: Histogram) -> None:
 
 
 def bars(one: Histogram) -> tuple[Floats, Floats]:
-    """The bars and their edges [ns], side by side, with NaN for the buckets between that are not in use."""
+    """Bars and their edges [ns], adjacent, with NaN for unused buckets in between."""
     calls: list[float] = []
     edges = [max(float(one.low_ns[0]), LEAST_NS)]
     for low, high, count in zip(one.low_ns.tolist(), one.high_ns.tolist(), one.calls.tolist(), strict=True):
@@ -197,7 +197,7 @@ def _exponents(most: float) -> list[int]:
 
 
 def latency_axis(axes: Axes, low_ns: float, high_ns: float) -> None:
-    """Makes the axis one of latency, with a mark at each power of ten."""
+    """Makes the axis a latency axis, with a tick at each power of ten."""
     low, high = max(low_ns, LEAST_NS) / 1.15, high_ns * 1.15
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(FixedLocator([10.0**e for e in range(13) if low <= 10.0**e <= high]))

@@ -1,4 +1,4 @@
-"""Lives of processes: a line for each, or for those of one name under one parent, in the order of the tree."""
+"""Lifetimes of processes: one line each, or one per name and parent, in tree order."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ ORDER BY pid, start, execs
 """
 
 MOST_LIVES = 500_000
-"""What is read at most: each takes half a kilobyte."""
+"""Most processes that are read: each takes half a kilobyte."""
 
 LINES = 34
-"""Lines of a chart at the most: as many as a page has room for."""
+"""Most lines in a chart: as many as fit on a page."""
 
 LINE_HEIGHT = 0.16
-"""Inches."""
+"""Height of a line [inches]."""
 
 HALF = 0.3
-"""Half the height of a bar, as a part of its line."""
+"""Half the height of a bar, as a fraction of its line."""
 
 LABELS = 1.75
-"""Room for names on the left [inches]."""
+"""Space for names on the left [inches]."""
 
 INDENT = 0.09
-"""How far a child's name stands to the right of its parent's [inches]."""
+"""Indentation of a child's name from its parent's [inches]."""
 
 LEAST = 0.0022
-"""Width of the narrowest bar, as a part of the axis."""
+"""Width of the narrowest bar, as a fraction of the axis."""
 
 GROUPS = (10**9, 12, 5, 2, 1)
-"""Tried one after the other until the lines fit: how many of one name under one parent have lines of their own."""
+"""Tried in turn until the lines fit: how many processes of one name and parent get a line each."""
 
 ENDS = {
     "lived on": "#56b4e9",
@@ -62,14 +62,14 @@ ENDS = {
     "another exit status": "#e69f00",
     "killed by a signal": "#d55e00",
 }
-"""How a life ended, what is seen over what, and its colour."""
+"""How a life ended, with drawing order and colour."""
 
 NS = 1e9
 
 
 @dataclass(frozen=True)
 class Life:
-    """A program in a process, from when to when [s since the recording began]; None: before, after, or not seen."""
+    """A program in a process, with begin and end [s since the recording began]; None: earlier, later, or not seen."""
 
     began: float | None
     ended: float | None
@@ -78,7 +78,7 @@ class Life:
 
 @dataclass
 class Process:
-    """A process with its lives, in their order."""
+    """A process with its lives, in order."""
 
     key: Key
     parent: Key
@@ -92,20 +92,20 @@ class Process:
 
     @cached_property
     def began(self) -> float:
-        """When it was first seen to begin something; what was there before is first."""
+        """When it was first seen to begin a program; processes from before the recording come first."""
         return min((-1.0 if life.began is None else life.began) for life in self.lives)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the chart: a process, or several of one name under one parent, and how deep in the tree."""
+    """A line of the chart: a process, or several with one name and parent, and its depth in the tree."""
 
     depth: int
     members: tuple[Process, ...]
 
     @property
     def label(self) -> str:
-        """The name, and the pid or how many they are."""
+        """The name, and the pid or the number of processes."""
         letters = int((LABELS - 0.25 - self.depth * INDENT) / page.LETTER)
         first = self.members[0]
         said = f" × {len(self.members):,}" if len(self.members) > 1 else f" {first.key[0]}"
@@ -154,7 +154,7 @@ def draw(ask: Ask) -> Figure:
 
 
 def processes(trace: Trace) -> list[Process]:
-    """All that lived in the part that was asked for, each with its last name. Raises BrokenTrace for too many."""
+    """All processes alive in the chosen part, each with its last name. Raises BrokenTrace if there are too many."""
     started_ns = trace.metadata["started_ns"]
     found: dict[Key, Process] = {}
     rows: Iterable[Any] = Result.of(trace.own(LIVES)).rows
@@ -179,9 +179,9 @@ def _end(ended_by: str | None, exit_code: int | None) -> str:
 
 
 def lines(everyone: list[Process], *, keep_all: bool = False) -> tuple[list[Line], int]:
-    """The lines of the chart, and how many processes that began or ended are in none.
+    """The chart's lines, and how many processes that began or ended are on none.
 
-    Who was there all the time is shown only as a parent of others, unless all are to be kept.
+    A process that was there all the time is shown only as a parent, unless `keep_all`.
     """
     by_key = {p.key: p for p in everyone}
     wanted = {p.key for p in everyone if keep_all or not p.stayed}
@@ -214,9 +214,9 @@ def _with_parents(by_key: dict[Key, Process], wanted: set[Key]) -> list[Process]
 
 
 def _tree(members: Iterable[Process], children: dict[Key, list[Process]], most: int, depth: int) -> Iterator[Line]:
-    """The lines of processes and of their children. Those of one name share a line if they are more than `most`.
+    """The lines of processes and their children. Those of one name share a line if there are more than `most`.
 
-    With no recursion: a chain of processes can be longer than Python's stack.
+    Not recursive: a chain of processes can be longer than Python's stack.
     """
     todo = [(depth, group) for group in reversed(_groups(members, most))]
     while todo:
@@ -238,7 +238,7 @@ def _groups(members: Iterable[Process], most: int) -> list[tuple[Process, ...]]:
 
 
 def _without_stem(found: list[Line], wanted: set[Key]) -> list[Line]:
-    """The lines without the trunk that all hang on, as init, if it did nothing itself."""
+    """The lines without the common ancestors, such as init, that did nothing themselves."""
     cut = 0
     while cut + 1 < len(found) and not any(p.key in wanted for p in found[cut].members):
         if any(line.depth <= found[cut].depth for line in found[cut + 1 :]):
@@ -248,7 +248,7 @@ def _without_stem(found: list[Line], wanted: set[Key]) -> list[Line]:
 
 
 def _largest(found: list[Line]) -> list[Line]:
-    """As many lines as there is room for: those of most processes and those above them, then the earliest."""
+    """As many lines as fit: those of most processes with their ancestors, then the earliest."""
     keep: set[int] = set()
     above = _above(found)
     for i in sorted(range(len(found)), key=lambda i: (-len(found[i].members), i)):
@@ -265,9 +265,9 @@ def _largest(found: list[Line]) -> list[Line]:
 
 
 def _above(found: list[Line]) -> list[int | None]:
-    """For each line the place of its parent's."""
+    """For each line the index of its parent's."""
     out: list[int | None] = []
-    path: list[int] = []  # the last line of each depth
+    path: list[int] = []  # the last line at each depth
     for i, line in enumerate(found):
         del path[line.depth :]
         out.append(path[-1] if path else None)

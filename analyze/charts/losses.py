@@ -1,4 +1,4 @@
-"""What was lost, and when: shaded where it happened, so that a dip in a chart is not taken for rest."""
+"""What was lost, and when: shaded in charts, so that a dip is not mistaken for idleness."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ ORDER BY l.ts, cause, place
 """
 
 NAMED = 3
-"""Places that the note names."""
+"""Most places that the note names."""
 
 LEAST = 0.004
-"""Width of the narrowest shade, as a part of the axis."""
+"""Width of the narrowest shade, as a fraction of the axis."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Spans of time in which something was lost [s since the recording began], and the line that says what."""
+    """Time spans with losses [s since the recording began], and the line that says what was lost."""
 
     spans: tuple[tuple[float, float], ...]
     note: str
 
 
 def losses(trace: Trace, chart: Chart) -> Losses:
-    """What was lost that the chart would show."""
+    """The losses that affect the chart."""
     rows = columns(trace, QUERY)
     started_ns = trace.metadata["started_ns"]
     spans: dict[tuple[float, float], None] = {}
@@ -69,23 +69,23 @@ QUERY_COLUMNS = ("began", "ended", "cause", "place", "lost")
 
 
 def concerns(chart: Chart, place: str) -> bool:
-    """Whether what was lost at the place is missing in the chart.
+    """Whether losses at this place are missing from the chart.
 
-    A program's copy is called like the program, and where those are counted that found no room like the kind, with an
-    end. What has no name may concern any chart.
+    A program's copy is named after the program, and an overflow map after its kind, each with a suffix. A place without
+    a name may affect any chart.
     """
     return place == "?" or place.removesuffix("_again").removesuffix(" of others") in chart.places
 
 
 def shade(axes: Axes, lost: Losses) -> None:
-    """Shades the spans, over whatever is drawn, as far as they are in the axis."""
+    """Shades the spans within the axis, over everything drawn."""
     low, high = axes.get_xlim()
     least = LEAST * (high - low)
     inside = [(max(began, low), min(ended, high)) for began, ended in lost.spans if began < high and ended > low]
     if not inside:
         return
     shaded = boxes(merged(inside, least), 0, 1)
-    # Hatched by another of its own: an SVG gives a hatch and what is behind it one opacity.
+    # The hatch is an artist of its own: an SVG gives a hatch and its background one opacity.
     hatched: dict[str, Any] = {"facecolor": "none", "edgecolor": (style.INK, 0.5), "hatch": "////"}
     for look in ({"facecolor": (style.INK, 0.12), "edgecolor": "none", "gid": "loss"}, hatched):
         spans = PolyCollection(shaded, transform=axes.get_xaxis_transform(), linewidth=0, zorder=4, **look)

@@ -1,4 +1,4 @@
-"""Resident memory of processes over time, and what the machine has."""
+"""Resident memory of processes over time, and the machine's memory."""
 
 from __future__ import annotations
 
@@ -37,10 +37,12 @@ WHERE growth_bytes_per_min IS NOT NULL
 """
 
 LINEAR, SOME = 0.5, 0.01
-"""A rate is told if the growth is so near to a straight line, and so much of what the process had in the end."""
+"""A rate is shown if the growth is this close to a straight line, and this large a share of the final size."""
 
 STEADY = {"r2": 0.9, "samples": 5, "bytes": 1 << 20, "share": 0.1}
-"""When growth is called steady: so near to a straight line, seen so often, and so much in all and of what it had."""
+"""Growth is called steady if it is this close to a straight line, seen this often, and this large in total and in
+share.
+"""
 
 MACHINE = """
 SELECT epoch_ns(ts) AS ts, CAST(mem_total_bytes AS DOUBLE) AS total, CAST(mem_available_bytes AS DOUBLE) AS available
@@ -51,7 +53,7 @@ ORDER BY ts
 
 
 LEAKS = 3
-"""Processes that are said to grow at the most."""
+"""Most processes that are named as growing."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Growth:
 
 
 def draw(ask: Ask) -> Figure:
-    """Raises NoData if no process was looked at."""
+    """Raises NoData if no process was sampled."""
     trace = ask.trace
     rows = columns(trace, SAMPLES)
     if not len(rows["ts"]):
@@ -136,7 +138,7 @@ def _growth(trace: Trace) -> dict[Key, Growth]:
 
 
 def _with_leak(ranked: Ranking, leaks: list[Key], growth: dict[Key, Growth]) -> list[Shown]:
-    """The largest processes and, small as it may be, the one that grows most steadily, in the colour that it has."""
+    """The largest processes and the one that grows most steadily, however small, in its usual colour."""
     top = ranked["memory"]
     if not leaks or leaks[0] in {s.key for s in top}:
         return top
@@ -152,7 +154,7 @@ def _leak_note(key: Key, growth: Growth) -> str:
 
 
 def _layers(over: Steps, rows: dict[str, Any], ends: dict[str, Any], top: list[Shown]) -> list[stack.Layer]:
-    """What each process has at the end of each step: what it had when last seen, until it ends."""
+    """What each process has at the end of each step: its last known size, until it ends."""
     order = np.lexsort((rows["ts"], rows["start"], rows["pid"]))
     pids, starts, rss = rows["pid"][order], rows["start"][order], rows["rss_bytes"][order]
     is_first = np.append(True, (pids[1:] != pids[:-1]) | (starts[1:] != starts[:-1]))
@@ -175,7 +177,7 @@ def _layers(over: Steps, rows: dict[str, Any], ends: dict[str, Any], top: list[S
 
 
 def _ended(over: Steps, ts: Ints) -> list[int]:
-    """The first step at the end of which a process that ended then is no more."""
+    """The first step at whose end a process that ended at that time is gone."""
     found: list[int] = np.searchsorted(over.edges[1:], ts, side="left").tolist()
     return found
 

@@ -1,4 +1,4 @@
-"""Charts as files, and as parts of a page of HTML."""
+"""Charts as files, and as parts of an HTML page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 200
-"""Dots per inch of a PNG, and of what is an image in the others."""
+"""Resolution of a PNG, and of images in the other formats [dots per inch]."""
 
 ENDINGS = ("png", "svg", "pdf")
 
@@ -29,13 +29,13 @@ NOTHING = {
     "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-"""No date and no program's name: the same chart is the same file."""
+"""Neither date nor program name: the same chart is the same file."""
 
 VARIABLES = {style.INK: "currentColor", style.PAPER: "var(--sheet, Canvas)"}
-"""What stands in a page for ink and paper: the colour of the text around, and `--sheet` or what browsers take."""
+"""Text and background colour in a page: the surrounding text's colour, and `--sheet` or the browser's default."""
 
 INHERITED = "stroke-linejoin: round; stroke-linecap: butt"
-"""What matplotlib says of all elements in a <style>, which in HTML would be for the whole page."""
+"""matplotlib's <style> for all elements, which in HTML would apply to the whole page."""
 
 HEAD = re.compile(r"^.*?(?=<svg )", re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
@@ -57,9 +57,9 @@ def rendered(figure: Figure, ending: str) -> bytes:
 
 
 def inline_svg(figure: Figure) -> str:
-    """An <svg> element for a page of HTML: as wide as there is room, with the page's own colours and letters.
+    """An <svg> element for an HTML page: as wide as its container, with the page's colours and fonts.
 
-    What is behind the chart stays transparent. Ids are unlike those of any other chart.
+    The background stays transparent. Ids differ from those of any other chart.
     """
     paper = figure.get_facecolor()
     figure.set_facecolor("none")
@@ -79,9 +79,9 @@ def inline_svg(figure: Figure) -> str:
 
 
 def _tag(tag: str, prefix: str, used: set[str]) -> str:
-    """The tag in fewer bytes and with the page's colours; of ids only those that are used, as no other chart has them.
+    """The tag, shortened, with the page's colours; only used ids, made unique among charts.
 
-    Only tags come here: what stands between them may be the name of a process.
+    Gets only tags: the text between them may be a process's name.
     """
     tag = ID.sub(lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", tag)
     tag = REFERENCE.sub(lambda m: m[0].replace(f"#{m[1]}", f"#{prefix}{m[1]}"), tag)
@@ -95,7 +95,9 @@ def _tag(tag: str, prefix: str, used: set[str]) -> str:
 
 
 def _path(text: str) -> str:
-    """The path with lines across and up written as such, if it has straight lines only: steps in half the bytes."""
+    """The path with horizontal and vertical lines written as such, if all lines are straight: steps take half the
+    bytes.
+    """
     if not STRAIGHT.fullmatch(text):
         return text
     out, at = [], ("", "")
@@ -113,7 +115,7 @@ def _path(text: str) -> str:
 
 
 def ending_of(path: Path) -> str:
-    """The format that the file's name asks for. Raises BadRequest."""
+    """The format of the file's extension. Raises BadRequest."""
     ending = path.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
         shown = one_line(str(path))
@@ -128,7 +130,7 @@ def check(path: Path, *, force: bool) -> None:
 
 
 def write(figure: Figure, path: Path, *, force: bool = False) -> int:
-    """Writes the chart into a file, whole or not at all, and gives its size [bytes]."""
+    """Writes the chart to a file, whole or not at all. Returns its size [bytes]."""
     check(path, force=force)
     content = rendered(figure, ending_of(path))
     with atomic.new_file(path, force=force, option="-o") as file:

@@ -1,6 +1,6 @@
-"""The sheet that a chart is drawn on: title, panels under each other, legend and notes, none over another.
+"""The sheet that a chart is drawn on: title, panels below each other, legend and notes, without overlaps.
 
-All sizes are inches: a chart is as wide as the text of a page, and as high as what is in it.
+All sizes are in inches: a chart is as wide as the text of a page, and as high as its content.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ WIDTH = 6.3
 LEFT, RIGHT = 0.62, 0.14
 HEAD, GAP, FOOT = 0.66, 0.34, 0.42
 LINE, ENTRY = 0.15, 0.139
-"""Margins; between two panels; under the last, for its axis; and a line of notes, and of a legend."""
+"""Margins; space between two panels; space below the last, for its axis; height of a line of notes, and of the legend.
+"""
 
 LETTER = 0.054
-"""How wide a letter is at the size of a legend, about."""
+"""Approximate width of a letter in the legend."""
 
 TICKS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
-"""Steps of an axis of time that people count in [s]."""
+"""Natural step sizes of a time axis [s]."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the legend: a colour and what has it."""
+    """A legend entry: a colour and its meaning."""
 
     colour: str
     text: str
@@ -47,7 +48,7 @@ class Entry:
 
 @dataclass
 class Page:
-    """What stands around the panels; `made` puts it on a figure."""
+    """Everything around the panels; `made` puts it on a figure."""
 
     title: str
     subtitle: str
@@ -94,7 +95,7 @@ def _columns(legend: Sequence[Entry]) -> int:
 
 
 def _legend(figure: Figure, entries: Sequence[Entry], columns: int, top: float) -> None:
-    # A label that begins with an underscore would be left out, so each gets its text afterwards.
+    # matplotlib leaves out labels that begin with an underscore, so texts are set afterwards.
     handles = [
         Patch(facecolor=e.colour, edgecolor=style.INK if e.colour == "none" else "none", linewidth=0.6) for e in entries
     ]
@@ -113,7 +114,7 @@ def _wrapped(note: str) -> list[str]:
 
 
 def subtitle(trace: Trace) -> str:
-    """Of which machine, when, and how long; and which part of it was asked for."""
+    """The machine, time and duration; and which part was chosen."""
     from sysmon.analyze.text.describe import asked
 
     info = trace.metadata
@@ -129,7 +130,7 @@ def subtitle(trace: Trace) -> str:
 
 
 def time_axis(axes: Axes, trace: Trace, began_s: float) -> None:
-    """Makes the axis that of time since the recording began, over all that was asked for.
+    """Makes the axis one of time since the recording began, over the chosen part.
 
     `began_s` is where the data begin: an interval that ends in the window may have begun before it.
     """
@@ -163,7 +164,7 @@ def _clock(second: float, unit: str) -> str:
 
 
 def grid(axes: Axes) -> None:
-    """Faint lines to read values by, under the data, which begin at 0, and numbers without exponents."""
+    """Faint lines behind data that begins at 0, to read values by; numbers without exponents."""
     if axes.get_yscale() == "linear":
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart that a notebook shows by itself.
+    """A chart that a notebook displays by itself.
 
-    As a PNG: a plain Figure is shown only where pyplot was set up for it, and an SVG in a notebook is put into an
-    <img>, where it cannot take the page's ink and is lost on a dark one. A PNG is the same in Jupyter, on GitHub and in
-    what nbconvert makes. `figure` is there for changes, `svg()` for HTML.
+    As a PNG: a plain Figure is shown only where pyplot is set up for it, and a notebook puts an SVG into an <img>,
+    where it cannot take on the page's colours and is invisible on a dark one. A PNG looks the same in Jupyter, on
+    GitHub and in nbconvert's output. `figure` is there for changes, `svg()` for HTML.
     """
 
     figure: Figure
@@ -27,7 +27,7 @@ class Picture:
         return charts.rendered(self.figure, "png"), {"width": round(width * 100), "height": round(height * 100)}
 
     def svg(self) -> str:
-        """The chart as an <svg> to stand in a page of HTML."""
+        """The chart as an <svg> for an HTML page."""
         from sysmon.analyze import charts
 
         return charts.svg(self.figure)

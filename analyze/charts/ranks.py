@@ -1,8 +1,9 @@
-"""Which processes a chart shows, and in what colour: one process has one colour in every chart of a trace.
+"""Which processes a chart shows, and in which colour: a process has the same colour in every chart of a trace.
 
-Each measure has its few largest processes; the others are drawn as one. Two processes that are large by one measure
-meet in a chart, so they must not look the same: colours are given like those of a map, to the processes that meet most
-others first. Those of the whole trace come before those of a part of it, so that a part does not change them.
+For each measure the largest few processes are drawn, and the others as one. Two processes that are large by one measure
+appear in the same chart, so they must not look alike: colours are assigned as on a map, starting with the processes
+that share charts with the most others. The whole trace's processes come before those of a part, so that a part does not
+change colours.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
 
 TOP = 7
-"""Processes of a chart that have a colour of their own."""
+"""Processes per chart that have a colour of their own."""
 
 Key = tuple[int, int]
-"""A process: (pid, start), -1 for what is not known."""
+"""A process: (pid, start), -1 for unknown."""
 
 MEASURES = {
     "cpu": "SELECT pid, start, SUM(oncpu_ns) AS amount FROM {part}.cpu GROUP BY pid, start",
@@ -37,7 +38,7 @@ MEASURES = {
     "io": "SELECT pid, start, SUM(bytes) AS amount FROM {part}.syscall_stats WHERE bytes > 0 GROUP BY pid, start",
     "kernel_memory": "SELECT pid, start, SUM(allocated_bytes) AS amount FROM {part}.kernel_memory GROUP BY pid, start",
 }
-"""By what processes are ranked. `part` is `unfiltered`, the whole trace, or `main`, what was asked for."""
+"""Measures by which processes are ranked. `part` is `unfiltered`, the whole trace, or `main`, the chosen part."""
 
 ONE = """
 SELECT '{measure}' AS measure, pid, start, amount,
@@ -46,7 +47,7 @@ FROM ({query})
 WHERE amount > 0 AND pid > 0
 QUALIFY rank <= {top}
 """
-"""Pid 0 is no process, but all that found no room in a full map."""
+"""Pid 0 is not a process, but all those that did not fit into a full map."""
 
 NAMED = """
 SELECT r.measure, {ids}, p.comm, COALESCE(p.is_recorder, FALSE) AS is_recorder
@@ -59,7 +60,7 @@ ORDER BY r.measure, r.rank
 
 @dataclass(frozen=True)
 class Shown:
-    """A process that has a colour of its own."""
+    """A process with a colour of its own."""
 
     key: Key
     comm: str | None
@@ -79,7 +80,7 @@ _known: WeakKeyDictionary[Trace, Ranking] = WeakKeyDictionary()
 
 
 def ranking(trace: Trace) -> Ranking:
-    """The largest processes of the part of the trace that was asked for, by each measure, the largest first."""
+    """The largest processes of the chosen part of the trace, by each measure, largest first."""
     if trace not in _known:
         _known[trace] = _ranking(trace)
     return _known[trace]
@@ -106,9 +107,9 @@ def _largest(trace: Trace, part: str) -> dict[str, list[tuple[Key, str | None, b
 
 
 def coloured(groups: list[list[Key]], first: int = 0) -> dict[Key, str]:
-    """A colour for each key, so that no two of a group have the same as long as there are colours.
+    """Assigns a colour to each key, distinct within a group as long as there are colours.
 
-    The keys of the first few groups get theirs as if the other groups were not there.
+    The keys of the first few groups get theirs independently of the other groups.
     """
     out: dict[Key, str] = {}
     for known in (groups[:first], groups):

@@ -1,6 +1,4 @@
-"""Amounts of processes over time, one on another: the few largest in colour, then all others, so that the sum is
-right.
-"""
+"""Stacked amounts of processes over time: the largest few in colour, then all others, so that the sum is right."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Layer:
-    """What one colour shows: a value for each step, NaN where it is not known."""
+    """What one colour shows: a value per step, NaN where unknown."""
 
     label: str
     colour: str
@@ -34,7 +32,7 @@ class Layer:
 
 
 def owners(pids: Ints, starts: Ints, top: Sequence[Shown]) -> Ints:
-    """For each row the place of its process in `top`, or its length for all others."""
+    """For each row its process's index in `top`, or its length for all others."""
     out = np.full(len(pids), len(top), dtype=np.int64)
     for i, shown in enumerate(top):
         out[(pids == shown.key[0]) & (starts == shown.key[1])] = i
@@ -42,7 +40,7 @@ def owners(pids: Ints, starts: Ints, top: Sequence[Shown]) -> Ints:
 
 
 def layers(over: Steps, rows: dict[str, Any], amounts: Floats, top: Sequence[Shown], known: Bools) -> list[Layer]:
-    """What each process of `top` did, and all others together, in each second of each step."""
+    """What each process of `top`, and all others together, did per second of each step."""
     owner = owners(rows["pid"], rows["start"], top)
     labels = [(shown.label, shown.colour) for shown in top]
     if (owner == len(top)).any():
@@ -56,21 +54,21 @@ def layers(over: Steps, rows: dict[str, Any], amounts: Floats, top: Sequence[Sho
 
 
 def totals(rows: dict[str, Any], amounts: Floats, top: Sequence[Shown]) -> list[float]:
-    """What each of the layers sums up to."""
+    """The sum of each layer."""
     owner = owners(rows["pid"], rows["start"], top)
     out = [float(amounts[owner == i].sum()) for i in range(len(top))]
     return [*out, float(amounts[owner == len(top)].sum())] if (owner == len(top)).any() else out
 
 
 def others_label(pids: Ints, starts: Ints, top: Sequence[Shown]) -> str:
-    """What the others are called: how many they are."""
+    """The label of the others, with their number."""
     shown = {s.key for s in top}
     count = sum(key not in shown and key[0] > 0 for key in keys(pids, starts))
     return f"{count:,} other{'s' if count != 1 else ''}" if count else "others"
 
 
 def draw(axes: Axes, steps: Steps, layers: Sequence[Layer]) -> Floats:
-    """Draws the layers, the first at the bottom, and gives their sum. Steps that are not known stay open."""
+    """Draws the layers, the first at the bottom. Returns their sum. Unknown steps stay blank."""
     base = np.zeros(len(steps))
     for layer in layers:
         top = base + layer.values
@@ -78,7 +76,7 @@ def draw(axes: Axes, steps: Steps, layers: Sequence[Layer]) -> Floats:
             patch = StepPatch(
                 top,
                 steps.edges_s,
-                baseline=base,  # type: ignore[arg-type]  # an array it may be, as of `stairs`
+                baseline=base,  # type: ignore[arg-type]  # may be an array, as in `stairs`
                 fill=True,
                 facecolor=layer.colour,
                 edgecolor=style.PAPER,
@@ -86,7 +84,7 @@ def draw(axes: Axes, steps: Steps, layers: Sequence[Layer]) -> Floats:
                 gid=layer.label,
             )
             patch.sticky_edges.y.append(np.min(base))
-            axes.add_artist(patch)  # not `stairs`, which looks for extremes of curves, 20 ms for each layer
+            axes.add_artist(patch)  # not `stairs`, which looks for extremes of curves: 20 ms per layer
             heights = np.append(top, base)
             known = heights[~np.isnan(heights)]
             axes.update_datalim([(steps.edges_s[0], known.min()), (steps.edges_s[-1], known.max())])
@@ -96,5 +94,5 @@ def draw(axes: Axes, steps: Steps, layers: Sequence[Layer]) -> Floats:
 
 
 def keys(pids: Ints, starts: Ints) -> list[Key]:
-    """The processes of the rows, each once, in the order of pid and start."""
+    """The distinct processes of the rows, ordered by pid and start."""
     return sorted(set(zip(pids.tolist(), starts.tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""How charts look: colours, letters, sizes; and texts of a trace made fit to stand in one."""
+"""The looks of charts: colours, fonts, sizes; and trace texts made fit to stand in one."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from sysmon.safe_text import escape, shown
 
 INK = "#1d2026"
 PAPER = "#fffffe"
-"""The colours of text and lines, and of what is under them. Nothing else has these two values: a page of HTML puts
-its own in their place."""
+"""Colours of text and lines, and of the background. Nothing else has these two values: an HTML page substitutes its
+own.
+"""
 
 PALETTE = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442",
     "#802828", "#b0d088", "#7c30dc",
 )  # fmt: skip
-"""Okabe and Ito's colours, which people of any colour vision tell apart ("Color Universal Design", 2008), without
-their black; the last three, for when these are taken, are as far from them as there is room."""
+"""Okabe and Ito's colours, which people with any colour vision can tell apart ("Color Universal Design", 2008), without
+their black; the last three, for when these run out, are as different from them as possible.
+"""
 
 OTHERS = "#666666"
 REST = f"{INK}30"
 STOLEN = f"{INK}f0"
-"""Greys of what is not one process: all others of a stack, what no recorded process used, what a hypervisor took."""
+"""Greys for what is not one process: all others of a stack, time not used by recorded processes, stolen time."""
 
 FONT = "DejaVu Sans"
-"""Comes with matplotlib, so that a chart is the same on every machine."""
+"""Comes with matplotlib, so charts look the same on every machine."""
 
 SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -72,7 +74,7 @@ SETTINGS: dict[Any, Any] = {
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """Everything made, measured or written inside looks so, whatever the user's matplotlibrc says."""
+    """Context in which everything made, measured or written has this style, whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
@@ -85,7 +87,7 @@ def _glyphs() -> frozenset[int]:
 
 
 def text_of(text: str | None, limit: int = 28) -> str:
-    """A text of a trace as it can stand in a chart: no more than `limit` letters, all of which the font has."""
+    """A trace's text for a chart: at most `limit` letters, all of which the font has."""
     if text is None:
         return "?"
     glyphs = _glyphs()

@@ -1,1 +1,1 @@
-"""The commands that read a trace, one file each. `sysmon.py` has the table of all commands."""
+"""The commands that read a trace, one file each. `sysmon/commands.py` has the table of all commands."""

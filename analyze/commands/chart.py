@@ -1,4 +1,4 @@
-"""`sysmon chart`: a picture of a trace, as a file."""
+"""`sysmon chart`: draws a chart of a trace to a file."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def chart(
 
 
 def _quiet() -> None:
-    """Keeps what matplotlib says of its cache of fonts off the terminal."""
+    """Keeps matplotlib's messages about its font cache off the terminal."""
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""`sysmon completion`: the lines that make a shell complete sysmon's commands and options."""
+"""`sysmon completion`: the script with which a shell completes sysmon's commands and options."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
 
 TABLE_ROWS = 10
-"""Rows of each section as a table, unless --limit says otherwise or sections are named."""
+"""Rows per section in a table, unless --limit or named sections say otherwise."""
 
 NAMED_ROWS = 30
 
 DIFFERS, TROUBLE = 1, 2
-"""Exit statuses with --exit-code, as those of diff(1)."""
+"""Exit statuses with --exit-code, like diff(1)'s."""
 
 
 @click.command()
@@ -138,7 +138,7 @@ def _chosen(names: tuple[str, ...]) -> tuple[Section, ...]:
 def _compared(
     paths: tuple[str, str], parts: tuple[Part, Part], names: tuple[str, ...], form: str, options: Options
 ) -> tuple[Comparison, list[tuple[str, str]]]:
-    """The comparison, and what is compared: a line for each trace."""
+    """The comparison, and a line for each trace."""
     from sysmon.analyze.diff import compare
     from sysmon.errors import BadRequest
 

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from sysmon.analyze.trace.result import Value
 
 NATIVE = ("x86_64", "arm64", "riscv64")
-"""Tables of system calls that need no mention: those of 64-bit programs."""
+"""System call tables that are not mentioned: those of 64-bit programs."""
 
 PAGE_ROWS = 100
-"""So many lines are written at a time."""
+"""Lines written at a time."""
 
 
 @click.command()
@@ -50,7 +50,7 @@ def dump(trace: str, kinds: tuple[str, ...]) -> None:
 
 
 def line(record: dict[str, Value]) -> str:
-    """A row of the file as a line."""
+    """A row of the file as a line of text."""
     from sysmon.analyze.text.formats import json_text
 
     ts, kind = record.pop("ts"), record.pop("kind")
@@ -69,7 +69,7 @@ def _flags(kind: Value, record: dict[str, Any]) -> str:
 
 
 def _call(record: dict[str, Any]) -> str:
-    """The text of a row of kind `syscall`; takes out of the record what it says."""
+    """The text of a row of kind `syscall`; removes from the record what it contains."""
     from sysmon.analyze.strace.calltext import Call, line
 
     args = tuple(record.pop(f"arg{position}", None) for position in range(1, 7))

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and the way to open a trace with them."""
+"""Arguments and options that several commands share, and how they open a trace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Command = Callable[..., Any]
 
 
 class _Text(click.ParamType[str]):
-    """What was typed, as a trace has it: UTF-8 whatever the locale, and a byte that is none as \\xNN."""
+    """Typed text as a trace stores it: UTF-8 whatever the locale, other bytes as \\xNN."""
 
     name = "text"
 
@@ -28,7 +28,7 @@ TEXT = _Text()
 
 
 class Part(TypedDict):
-    """The part of a trace that the options ask for."""
+    """The part of a trace that the options choose."""
 
     since: str | None
     until: str | None
@@ -38,12 +38,12 @@ class Part(TypedDict):
 
 
 def trace_argument(command: Command) -> Command:
-    """The trace's file name, or a pattern. Whether it can be opened `analyze/trace/dataset.py` says, not click."""
+    """The trace's file name, or a pattern. `analyze/trace/dataset.py` checks whether it can be opened, not click."""
     return click.argument("trace", type=click.Path())(command)
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
-    """Choice of the output; the first is the default."""
+    """Choice of the output format; the first is the default."""
     return click.option(
         "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True, help="Output format."
     )
@@ -92,7 +92,7 @@ def part_options(command: Command) -> Command:
 
 @contextmanager
 def opened(path: str, part: Part | None = None) -> Iterator[Trace]:
-    """The trace, open, with damage that shows only while rows are read told as such."""
+    """The open trace; damage that shows only while rows are read is reported as BrokenTrace."""
     from sysmon.analyze.trace import cleanup
     from sysmon.analyze.trace.trace import Trace
 

@@ -1,4 +1,4 @@
-"""`sysmon repair`: makes one file of a recording that was cut off."""
+"""`sysmon repair`: makes a regular file of an interrupted recording."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
 
 TABLE_ROWS = 30
-"""Rows of a table on a terminal, unless --limit says otherwise: what a screen holds."""
+"""Rows of a table on a terminal, unless --limit says otherwise: what fits on a screen."""
 
 
 @click.command()
@@ -194,7 +194,7 @@ def _reports(
 
 
 def _by_cgroup(trace: Trace, rows_of: Callable[[Trace], duckdb.DuckDBPyRelation]) -> Result:
-    """The rows that there are of each control group, with the group in front."""
+    """The rows of each control group, with the group as the first column."""
     from sysmon.analyze.trace.result import Result
 
     empty = Result.of(rows_of(trace).limit(0))

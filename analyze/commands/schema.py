@@ -1,4 +1,4 @@
-"""`sysmon schema`: what can be in a trace, from the declarations. No trace is read."""
+"""`sysmon schema`: what a trace can hold, from the declarations. Reads no trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sysmon sql`: any query over a trace."""
+"""`sysmon sql`: runs any query on a trace."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def sql(
         try:
             screen.rows(Result.of(open_trace.sql(query)), form, limit)
         except (duckdb.OutOfMemoryException, duckdb.IOException):
-            raise  # which `opened` has words for
+            raise  # `opened` has a message for it
         except duckdb.Error as e:
             raise BadRequest(_explain(one_line(str(e)))) from e
 
 
 def _explain(message: str) -> str:
-    """DuckDB's message without the query and the list of functions, and with what it does not know to say."""
+    """DuckDB's message without the query and the list of functions, and with advice that it lacks."""
     said = re.split(r" LINE \d+: | Candidate functions: ", message)[0]
     hint = "; a time has ns: use epoch_ns(ts), or ts::TIMESTAMPTZ to round it" if "TIMESTAMPTZ_NS" in said else ""
     return said.rstrip(".") + hint

@@ -1,1 +1,1 @@
-"""Makes a trace from what there is of one."""
+"""Makes traces from existing ones."""

@@ -1,6 +1,6 @@
-"""Makes one file of what a recording left that was cut off, in place of the directory that it left.
+"""Makes one file of an interrupted recording, in place of the directory that it left.
 
-What is ours alone is completed in its place: its rows are not copied. All else is copied.
+Rows that belong to us alone are completed in place; everything else is copied.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from sysmon.safe_text import one_line
 
 
 class CannotRepair(SysmonError):
-    """The file cannot be made where it was asked for."""
+    """The file cannot be written at the requested place."""
 
 
 def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict[str, Any]]:
-    """Makes the file. Returns where it is and what it says of itself.
+    """Makes the file. Returns its path and its metadata.
 
     Raises BadRequest if there is nothing to repair, and what `sysmon.analyze.trace.source.inspect` raises.
     """
@@ -42,7 +42,7 @@ def make_whole(path: Path, output: Path | None, force: bool) -> tuple[Path, dict
             with _held(left) as directories:
                 recording = _repaired(left, directories, place, file.name, force)
                 for name, directory in zip(left.names, directories, strict=True):
-                    with contextlib.suppress(OSError):  # a file system that cannot be written
+                    with contextlib.suppress(OSError):  # a read-only file system
                         partial.remove(left.parent, name, directory)
             partial.sweep(left.parent, partial.wanted(left.names[0]))
             return file, recording
@@ -57,7 +57,7 @@ def _nothing(path: Path) -> SysmonError:
     with contextlib.suppress(OSError), Directory.hold(path.parent) as parent:
         if partial.sweep(parent, path.name):
             return BadRequest(f"{shown}: of a recording that was cut off nothing could be read; its rest is removed")
-    inspect(path).discard()  # says what is wrong with it, if anything is
+    inspect(path).discard()  # reports what is wrong with it, if anything
     return BadRequest(f"{shown} is whole: there is nothing to repair")
 
 
@@ -67,7 +67,7 @@ def _exists(file: Path) -> BadRequest:
 
 @contextlib.contextmanager
 def _held(left: Left) -> Iterator[list[Directory]]:
-    """The parts, held. Raises CannotRepair."""
+    """The parts, held open. Raises CannotRepair."""
     with contextlib.ExitStack() as stack:
         try:
             directories = stack.enter_context(left.parts())
@@ -94,7 +94,7 @@ def _repaired(left: Left, directories: list[Directory], place: Directory, name: 
     parts, recording = unfinished.read_parts(directories)
     if problem := misfit(recording, Recording):
         raise BrokenTrace(f"{one_line(str(left.path))}: its description is damaged ({one_line(problem)}); remove it")
-    if partial.is_running(directories[-1]):  # which may have been begun a moment before, and be no part yet
+    if partial.is_running(directories[-1]):  # it may have begun a moment ago, and not be a part yet
         shown = one_line(str(left.path))
         raise BadRequest(f"{shown} is still being recorded: end that first, with Ctrl-C")
     if len(parts) == 1 and _is_ours(directories[0]) and directories[0].status().st_dev == place.status().st_dev:
@@ -103,7 +103,7 @@ def _repaired(left: Left, directories: list[Directory], place: Directory, name: 
 
 
 def _is_ours(directory: Directory) -> bool:
-    """Whether nobody else can have put anything there, so that what is in it may become the trace."""
+    """Whether nobody else can have put anything there, so that its content may become the trace."""
     if not HAS_DESCRIPTORS:
         return True
     if not directory.exists(partial.ROWS):
@@ -153,7 +153,8 @@ def _checked(made: BinaryIO, part: unfinished.Partial) -> None:
 
 
 def _only_owner(parts: list[unfinished.Partial]) -> tuple[int, int] | None:
-    """Whose all of it is, user and group; None if it is not of one. Files that are another's than theirs root does not
-    read, so nobody gets what he may not read."""
+    """The user and group that own all of it; None if there are several. Root does not read another user's files, so
+    nobody gets to read what they may not.
+    """
     users = {(status.st_uid, status.st_gid) for status in (part.directory.status() for part in parts)}
     return users.pop() if len(users) == 1 and HAS_DESCRIPTORS else None

@@ -1,1 +1,1 @@
-"""Reports as pages of HTML: one file that needs no other, and asks nothing of any other machine."""
+"""Reports as HTML pages: one self-contained file that loads nothing from elsewhere."""

@@ -1,7 +1,7 @@
-"""Values as cells of a table: what a person reads, and the exact value where that is another.
+"""Values as table cells: what a person reads, and the exact value if it differs.
 
-What a number counts is in its column's name: `p99_us`, `rss_bytes`, `cpu_pct`. A title leaves the unit out, as each
-cell has it: the same in all of a column, that of its largest value, so that they can be compared at a glance.
+The column name has the unit: `p99_us`, `rss_bytes`, `cpu_pct`. A title leaves it out, as each cell has one: the same
+throughout a column, that of its largest value, so that cells can be compared at a glance.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from sysmon.analyze.trace.times import iso
 UNKNOWN = "–"
 
 NUMBER, TIME, WIDE = "n", "t", "w"
-"""Styles: to the right, sorted as a number; sorted as a number; long text, which wraps."""
+"""Styles: right-aligned, sorted as a number; sorted as a number; long text, which wraps."""
 
 WIDE_CHARACTERS = 40
-"""Text that is longer wraps."""
+"""Longer text wraps."""
 
 TEXT_CHARACTERS = 600
 """Text is cut here: a command line may have a megabyte."""
@@ -32,10 +32,10 @@ TIMES = (("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
 SIZES = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("bytes", 1))
 
 PER = {"bytes": "", "bytes_per_s": "/s", "bytes_per_min": "/min"}
-"""Names of sizes and of their rates, and what stands behind the unit of these."""
+"""Suffixes of sizes and of their rates, and what follows their unit."""
 
 LEAST = 0.0001
-"""What is smaller in the unit of its column is shown as that."""
+"""Smaller values in the unit of their column are shown as below this."""
 
 UNIT = re.compile(r"_(?P<unit>ns|us|ms|s|bytes|pct|bytes_per_s|bytes_per_min|per_s)$")
 
@@ -44,18 +44,18 @@ FINE_PERCENTILE = re.compile(r"\bp(\d\d)(\d)\b")
 ORDINAL = re.compile(
     r"(^|_)(pid|ppid|tid|uid|gid|euid|id|port|errno|nr|fd|signal|code|cpu|mode|inode|device|depth|backlog)$"
 )
-"""Numbers that name something, in which commas would be wrong."""
+"""Numbers that are names, in which commas would be wrong."""
 
 
 class Unit(NamedTuple):
-    """The unit of a column: its name, and how much of it one of the column's own unit is."""
+    """The unit of a column: its name, and how many of the column's own units it is."""
 
     name: str
     factor: float
 
 
 class Cell(NamedTuple):
-    """A cell: its text, its style, and its exact value if the text is not it."""
+    """A cell: its text, its style, and its exact value if the text is rounded."""
 
     text: str
     style: str = ""
@@ -63,7 +63,7 @@ class Cell(NamedTuple):
 
 
 def title(name: str) -> str:
-    """A column's name as a title: without its unit, spaces for underscores, and `p99.9` for the p999 of a name."""
+    """A column name as a title: without its unit, with spaces for underscores, and `p99.9` for p999."""
     return FINE_PERCENTILE.sub(r"p\1.\2", UNIT.sub("", name).replace("_", " "))
 
 
@@ -104,7 +104,7 @@ def _number(name: str, value: int | float, style: str, unit: Unit | None) -> Cel
 
 
 def unit_of(name: str, values: Iterable[Value]) -> Unit | None:
-    """The unit in which the largest of these is short, if the column of this name holds times or sizes."""
+    """The unit in which the largest of these values is short, if the column holds times or sizes."""
     match = UNIT.search(name)
     own = match["unit"] if match else ""
     if own not in NS_PER and own not in PER:
@@ -116,7 +116,7 @@ def unit_of(name: str, values: Iterable[Value]) -> Unit | None:
 
 
 def number(name: str, value: int | float, unit: Unit | None = None) -> str:
-    """A number of the column of this name, with its unit and the digits that a person reads."""
+    """A value of this column, with its unit and a readable number of digits."""
     if name == "start":
         return f"{value / 1e9:.2f} s"
     unit = unit or unit_of(name, [value])
@@ -134,7 +134,7 @@ def number(name: str, value: int | float, unit: Unit | None = None) -> str:
 
 
 def digits(value: float) -> str:
-    """Three significant digits, more of a larger number."""
+    """Three significant digits, more for larger numbers."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
@@ -150,6 +150,6 @@ def _three(value: float) -> str:
 
 
 def instant(value: Instant, started_ns: int) -> str:
-    """A moment in UTC, with its day only if that is not the day of the recording's start."""
+    """A moment in UTC, with its date only if that differs from the start of the recording."""
     day, _, time = iso(value, 6).rstrip("Z").partition("T")
     return time if day == iso(started_ns, 6).split("T")[0] else f"{day} {time}".rstrip()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """A section with rows: its table, and what the columns mean that JSON and CSV have."""
+    """A section with rows: its table, and the meaning of the columns that JSON and CSV have."""
 
     name: str
     title: str
@@ -31,7 +31,7 @@ class Section:
 def write_html(
     found: Comparison, names: tuple[str, str], heading: list[tuple[str, str]], stream: IO[bytes], *, limit: int
 ) -> None:
-    """Writes the page of a comparison of the traces with these file names, with so many rows of each section."""
+    """Writes the page that compares the traces with these file names, with at most this many rows per section."""
     from sysmon.analyze.diff.sections import sections
 
     told = [(s, *text.table_of(found, s, limit)) for s in sections()]

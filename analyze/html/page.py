@@ -1,10 +1,10 @@
-"""Pages: the templates, what they may hold, and the tables in them.
+"""Pages: templates, what they may contain, and their tables.
 
-A page holds whatever a trace does, and a trace may come from anybody. So every text that a template writes is first
-made visible (`safe_text.shown`) and then escaped, without the template's doing; style and script are files of this
-package in which nothing is put; and the page's own policy lets no other style or script run and nothing be fetched.
+A page contains what a trace does, and a trace may come from anyone. So every text in a template is first made visible
+(`safe_text.shown`) and then escaped automatically; style and script are files of this package into which nothing is
+inserted; and the page's own policy lets no other style or script run and nothing be fetched.
 
-A page of one's own: a template that extends base.html and fills its blocks, `Table.of` for tables, and `write`.
+To add a page: a template that extends base.html and fills its blocks, `Table.of` for tables, and `write`.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from sysmon.version import version
 TEMPLATES = Path(__file__).parent / "templates"
 
 TABLE_ROWS = 300
-"""Rows of a table on a page, unless said otherwise. More is for the command line: a page is read."""
+"""Rows per table on a page by default. More is for the command line: a page is read."""
 
 UNIT_ROWS = 1000
-"""The largest value of the first of so many rows says in what unit a column is shown."""
+"""A column's unit is chosen by the largest value in this many first rows."""
 
 TABLE_CHARACTERS = 60_000
-"""Text of a table at most, so that a page with every report stays below 5 MB; rows after it are left out."""
+"""Most text in a table, so that a page with every report stays below 5 MB; later rows are left out."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """A column of a table on a page: its name in SQL, its title, what it means, and how it is laid out."""
+    """A column of a table: its SQL name, its title, its meaning, and its layout."""
 
     name: str
     title: str
@@ -51,7 +51,7 @@ class Head:
 
     @property
     def numeric(self) -> bool:
-        """Whether it is compared as a number."""
+        """Whether it is sorted as a number."""
         return self.style in (cells.NUMBER, cells.TIME)
 
 
@@ -62,13 +62,13 @@ class Table:
     columns: tuple[Head, ...]
     rows: list[tuple[Cell, ...]]
     left_out: int
-    """Rows that there are and that are not shown."""
+    """Rows that are not shown."""
     command: str = ""
-    """What shows them all."""
+    """The command that shows them all."""
 
     @property
     def count(self) -> str:
-        """How many rows there are, and how many of them are here."""
+        """How many rows there are, and how many are shown."""
         shown = len(self.rows)
         if self.left_out:
             return f"The first {shown:,} of {shown + self.left_out:,} rows; {self.left_out:,} more"
@@ -85,7 +85,7 @@ class Table:
     ) -> Table:
         """Reads a result to its end and keeps the first rows.
 
-        Times are shown without the day of `started_ns` (UTC).
+        Times are shown without the date of `started_ns` (UTC).
         """
         known = {c.name: c.doc for c in docs}
         styles = [cells.NUMBER if numeric else "" for numeric in result.numeric]
@@ -112,7 +112,7 @@ class Table:
 
 
 def write(template: str, stream: IO[bytes], **values: object) -> None:
-    """Writes a page in UTF-8. What the template names and is not given is an error."""
+    """Writes a page in UTF-8. A value that the template names and does not get is an error."""
     parts = _environment().get_template(template).stream(**values)
     parts.enable_buffering(1000)
     parts.dump(stream, encoding="utf-8")
@@ -135,14 +135,14 @@ def _environment() -> jinja2.Environment:
 
 
 def visible(value: object) -> object:
-    """What a template writes, before it is escaped: text that acts is shown instead, and NULL is a dash."""
+    """What a template writes, before it is escaped: control characters made visible, NULL as a dash."""
     if isinstance(value, Markup | jinja2.Undefined):
         return value
     return cells.UNKNOWN if value is None else shown(str(value))
 
 
 def prose(text: str) -> Markup:
-    """A text of sysmon's own, with what stands in backticks as code, and no line that begins with a %."""
+    """Our own text, with what is in backticks as code, and without lines that begin with %."""
     parts = [escape(shown(part)) for part in text.replace(" %", "\N{NO-BREAK SPACE}%").split("`")]
     return Markup("").join(Markup(f"<code>{part}</code>") if i % 2 else part for i, part in enumerate(parts))
 
@@ -152,7 +152,7 @@ def _read(name: str) -> Markup:
 
 
 def _policy(style: str, script: str) -> str:
-    """Content-Security-Policy: this style, this script, images that stand in the page itself, and nothing else."""
+    """Content-Security-Policy: this style, this script, images embedded in the page, and nothing else."""
     return (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"

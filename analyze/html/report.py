@@ -1,4 +1,4 @@
-"""The HTML report: what was found in a trace, charts of it, and the first rows of every report."""
+"""The HTML report: findings, charts, and the first rows of every report."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ SHOWN_OTHERWISE = ("findings",)
 """Reports that the page does not show as a table."""
 
 DRAWN = {"latency_timeline": "heatmap", "syscall_histogram": "latency", "syscall_histogram_by_process": "latency"}
-"""Reports whose first rows say little of a large trace and take long to find, and the charts that draw them all."""
+"""Reports whose first rows say little about a large trace and take long to find, and the charts that show them."""
 
 LARGE_ROWS = 1_000_000
-"""Rows of a trace that is large."""
+"""Rows that make a trace large."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A report on the page. `missing` says why it cannot have all its rows; empty if it can."""
+    """A report on the page. `missing` says why it may lack rows; empty if it does not."""
 
     report: Report
     table: Table
@@ -56,7 +56,7 @@ class Drawing:
 
 
 def write_html(trace: Trace, stream: IO[bytes], *, limit: int = page.TABLE_ROWS) -> None:
-    """Writes the page about a trace, or about the part of one that is open, with so many rows of each report."""
+    """Writes the page about the open trace, or part of one, with at most this many rows per report."""
     wanted = [r for r in reports() if r.name not in SHOWN_OTHERWISE]
     large = not trace.is_part and sum(trace.metadata["rows"].values()) > LARGE_ROWS
     sections = [_section(trace, r, limit) for r in wanted if not (large and r.name in DRAWN)]
@@ -85,13 +85,13 @@ def _why_drawn(trace: Trace, report: Report) -> str:
 
 
 def _findings(trace: Trace) -> list[Finding]:
-    """What the rules find, the worst first, with commands for this file."""
+    """The findings, worst first, with commands for this file."""
     name = shlex.quote(trace.source.path.name)
     return [replace(found, command=found.command.replace("TRACE", name, 1)) for found in findings(trace)]
 
 
 def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:
-    """The charts; and of those that there are not the name, the title and why: one that fails leaves the others."""
+    """The charts; and name, title and reason of those that could not be drawn: one failure leaves the others."""
     drawn, missing = [], []
     for chart in CHARTS.values():
         try:
@@ -105,7 +105,7 @@ def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:
 
 
 def _without_name(trace: Trace, reason: str) -> str:
-    """What is said of the trace without its name, which the page has, or where it was."""
+    """The reason without the trace's name, which the page has already."""
     path = trace.source.path
     return reason.removeprefix(f"{one_line(path.name)}: ").removeprefix(f"{one_line(str(path))}: ")
 

@@ -1,8 +1,8 @@
 """Charts as elements of a page.
 
-What matplotlib writes has its looks in style attributes, which the policy of the page forbids. Here they become
-attributes of SVG that mean the same. Elements and attributes that charts do not need, and references to anything but
-the chart itself, are an error: text of a trace that would be more than text cannot pass.
+matplotlib writes the looks into style attributes, which the page's policy forbids. Here they become equivalent SVG
+attributes. Elements and attributes that charts do not need, and references to anything but the chart itself, are
+errors: no text of a trace can pass as anything but text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOOKS = frozenset(
     "stroke stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit stroke-opacity "
     "stroke-width text-anchor text-rendering visibility word-spacing".split()
 )
-"""Properties of CSS that are attributes of SVG too; Scalable Vector Graphics 2, "Presentation attributes"."""
+"""CSS properties that are also SVG attributes; Scalable Vector Graphics 2, "Presentation attributes"."""
 
 ATTRIBUTES = LOOKS | frozenset(
     "aria-label class cx cy d gradientTransform gradientUnits height href id offset patternContentUnits "
@@ -33,7 +33,7 @@ ATTRIBUTES = LOOKS | frozenset(
 )
 
 IGNORED = frozenset(("mix-blend-mode", "-inkscape-font-specification"))
-"""Properties that have no attribute."""
+"""Properties without an attribute."""
 
 FONT = re.compile(
     r"(?:(?P<style>italic|oblique) )?(?:(?P<weight>bold|\d{3}) )?(?P<size>[\d.]+(?:px|pt)) (?P<family>.+)"
@@ -45,18 +45,18 @@ URL = re.compile(r"url\(\s*(?P<to>[^)]*)\)", re.IGNORECASE)
 
 
 class Unfit(ValueError):
-    """The text is no chart that can stand in a page."""
+    """The text is not a chart that may be put into a page."""
 
 
 def inline(text: str) -> Markup:
-    """The <svg> of a chart as markup for a page. Raises Unfit."""
+    """A chart's <svg> as markup for a page. Raises Unfit."""
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise Unfit(str(error)) from None
     if _local(root.tag) != "svg":
         raise Unfit(f"a {_local(root.tag)} instead of an svg")
-    # What matplotlib says in a style element of its own, for all that follows.
+    # matplotlib puts this into a style element, for everything that follows.
     root.attrib = {"stroke-linejoin": "round", "stroke-linecap": "butt", **root.attrib}
     for name in ("width", "height", "style"):
         root.attrib.pop(name, None)
@@ -96,7 +96,7 @@ def _attributes(element: ElementTree.Element) -> dict[str, str]:
 
 
 def _looks(style: str) -> Iterator[tuple[str, str]]:
-    """The declarations of a style attribute as attributes."""
+    """The declarations of a style attribute, as attributes."""
     for declaration in filter(None, map(str.strip, style.split(";"))):
         name, _, value = (part.strip() for part in declaration.partition(":"))
         if name == "font" and (match := FONT.fullmatch(value)):

@@ -1,1 +1,1 @@
-"""Rows, findings and what a trace says of itself as text."""
+"""Rows, findings and metadata as text."""

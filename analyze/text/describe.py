@@ -1,4 +1,4 @@
-"""What a trace says of itself, in words: pairs of a name and a text, for the summary and for `sysmon info`."""
+"""A trace's metadata in words: pairs of name and text, for the summary and for `sysmon info`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDS = {
     CUT_OFF: "interrupted: the recorder was killed or could not write",
     RUNNING: "still being recorded",
 }
-"""How recordings ended that came to no end of their own."""
+"""How recordings that did not end normally are described."""
 
 
 OFF_LINE = """
@@ -44,15 +44,16 @@ FROM (
 WHERE ABS(jump) > 1000000 + passed / 1000
 ORDER BY at_ns
 """
-"""Where the wall clock moved otherwise than the other by more than a millisecond, and by more than twice as much as
-adjtimex(2) slews it, which is 500 us a second."""
+"""Thresholds for a wall-clock step: it moved by more than a millisecond relative to the other clock, and by more than
+twice what adjtimex(2) slews, 500 us a second.
+"""
 
 NAMED = 4
-"""Of what there may be many, so many are named."""
+"""How many items of a long list are named."""
 
 
 def happened(trace: Trace) -> Pairs:
-    """What befell the machine's CPUs and clocks meanwhile, which every figure is to be read with."""
+    """What happened to the machine's CPUs and clocks meanwhile, which affects every figure."""
     out = []
     if off := trace.own(OFF_LINE).fetchall():
         parts = [f"CPU {cpu} for {off_s:.3f} s" for cpu, off_s in off[:NAMED]]
@@ -66,7 +67,7 @@ def happened(trace: Trace) -> Pairs:
 
 
 def heading(trace: Trace) -> Pairs:
-    """The few lines that come before any answer."""
+    """The few lines before any answer."""
     info = trace.metadata
     out = [
         ("trace", f"{trace.source.path.name}, {size(trace.source.size_bytes)}, {sum(info['rows'].values()):,} rows"),
@@ -97,7 +98,7 @@ def heading(trace: Trace) -> Pairs:
 
 
 def chosen(info: Recording) -> str:
-    """Which processes were asked for; empty: all."""
+    """Which processes were chosen; empty: all."""
     parts = []
     if info["pids"]:
         parts.append(f"pids {', '.join(map(str, info['pids']))}")
@@ -120,7 +121,7 @@ def followed(info: Recording) -> str:
 
 
 def left_out(info: Recording) -> str:
-    """Which kinds of rows were not recorded though they are by default; empty: none. `rows` has all that there were."""
+    """Default kinds that were not recorded; empty: none. `rows` has all those that were."""
     known = (k.name for k in KINDS if k.name in DEFAULT_KINDS and k.name in info["rows"])
     return ", ".join(name for name in known if name not in info["kinds"])
 
@@ -131,7 +132,7 @@ def events(info: Recording) -> str:
 
 
 def everything(trace: Trace) -> Pairs:
-    """All that the metadata says."""
+    """All of the metadata."""
     info = trace.metadata
     attached = [p["name"] for p in info["probes"] if p["attached"]]
     out = [
@@ -163,7 +164,7 @@ def everything(trace: Trace) -> Pairs:
 
 
 def checksum(trace: Trace) -> str:
-    """Whether the file is as it was written. One whose checksum is wrong is not opened."""
+    """Whether the file is intact. One with a wrong checksum is not opened at all."""
     if trace.source.unfinished:
         return "none yet: the file is incomplete, but each part of it was checked"
     if has_checksum(trace):
@@ -172,7 +173,7 @@ def checksum(trace: Trace) -> str:
 
 
 def has_checksum(trace: Trace) -> bool:
-    """Whether the file has one."""
+    """Whether the file has a checksum."""
     limits = {"thrift_string_size_limit": MAX_STRING_BYTES, "thrift_container_size_limit": MAX_ELEMENTS}
     for source in trace.source.files:
         with pq.ParquetFile(source.path, **limits) as file:
@@ -188,7 +189,7 @@ def kept(info: Recording) -> str:
 
 
 def file_of(info: Recording, files: int) -> str:
-    """Which of a recording's files this is, or these are."""
+    """Which of a rotated recording's files this is, or these are."""
     before = seconds(info["started_ns"] - info.get("began_ns", info["started_ns"]))
     first = info.get("file", 1)
     which = str(first) if files == 1 else f"{first} to {first + files - 1}"
@@ -196,13 +197,13 @@ def file_of(info: Recording, files: int) -> str:
 
 
 def ids(info: Recording) -> str:
-    """What tells the machine, the boot and the recording from others."""
+    """The ids of machine, boot and recording."""
     named = (("machine", "machine_id"), ("boot", "boot_id"), ("recording", "recording_id"))
     return ", ".join(f"{name} {info.get(key) or 'unknown'}" for name, key in named)
 
 
 def host(info: Recording) -> str:
-    """The machine in a line."""
+    """The machine in one line."""
     h = info["host"]
     parts = [h["name"], h["os"], f"Linux {h['kernel']} {h['arch']}", f"{h['cpus']} CPUs"]
     if h["memory_bytes"] is not None:
@@ -220,7 +221,7 @@ def span(info: Recording) -> str:
 
 
 def command(info: Recording) -> str:
-    """The command that was followed, and how it ended."""
+    """The followed command, and how it ended."""
     status = info["command_status"]
     ended = "still running at the end" if status is None else f"exit status {status}"
     if status is None and info["stopped_by"] == CUT_OFF:
@@ -229,7 +230,7 @@ def command(info: Recording) -> str:
 
 
 def asked(trace: Trace) -> str:
-    """The part of the trace that was asked for; empty if all."""
+    """The chosen part of the trace; empty if all."""
     started_ns = trace.metadata["started_ns"]
     parts = []
     if trace.since_ns is not None:

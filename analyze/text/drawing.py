@@ -1,7 +1,7 @@
-"""Pictures made of text, for tables: which reports have one, and how it is drawn.
+"""Drawings made of text, for tables: which reports have one, and how it is made.
 
-A drawing makes one result of another, so that a table shows it, cuts it and counts its rows as any other. JSON, CSV and
-Markdown have the numbers alone.
+A drawing turns one result into another, so that a table shows, cuts and counts it like any other. JSON, CSV and
+Markdown have only the numbers.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
-"""A cell filled from the left by so many eighths."""
+"""A cell filled from the left in eighths."""
 
 SHADES = "░▒▓█"
-"""Each stands for four times as much as the one before it."""
+"""Each stands for four times as much as the previous one."""
 
 ASCII_SHADES = ".:+#"
 
 ASCII_BLOCK = "#"
 
 BLOCKS = EIGHTHS + SHADES
-"""All characters that are drawn with where the stream can write them."""
+"""All characters used for drawing, if the stream can write them."""
 
 MAP_ROWS = 12
-"""Most rows of one heat map; a wider range of latencies has rows of several octaves."""
+"""Most rows of a heat map; for a wider range of latencies a row covers several octaves."""
 
 MOST_MAPS = 1_000
-"""Heat maps of a table at most, each of half a megabyte. A kernel has some 400 system calls."""
+"""Most heat maps in a table, each half a megabyte. A kernel has about 400 system calls."""
 
 LEGEND = "shade: calls/s relative to the maximum of the map: {3} from 1/4, {2} from 1/16, {1} from 1/64, {0} less"
 
@@ -50,7 +50,7 @@ Row = tuple[Value, ...]
 
 @dataclass(frozen=True)
 class Paper:
-    """What is drawn on: its width [terminal cells], whether it takes BLOCKS, and the time that it shows [UTC ns]."""
+    """What is drawn on: its width [terminal cells], whether it has BLOCKS, and the time it covers [UTC ns]."""
 
     width: int
     blocks: bool
@@ -60,7 +60,7 @@ class Paper:
 
     @staticmethod
     def of(screen: Screen, trace: Trace) -> Paper:
-        """The screen, and the part of the recording that was asked for."""
+        """The screen, and the chosen part of the recording."""
         begin, end = trace.metadata["started_ns"], trace.metadata["ended_ns"]
         return Paper(
             width=screen.width or WIDTH,
@@ -73,21 +73,21 @@ class Paper:
 
 @dataclass(frozen=True)
 class Drawing:
-    """How a report is drawn: the query that gives what is needed for it, and what is made of that query's result."""
+    """How a report is drawn: the query for its input, and the function that turns the query's result into a drawing."""
 
     query: str
     draw: Callable[[Result, Paper], Result]
 
 
 def bars(result: Result, paper: Paper) -> Result:
-    """The histogram with a bar for each bucket, as long as its calls are a part of the most in its histogram."""
+    """The histogram with a bar for each bucket, its length relative to the fullest bucket of its histogram."""
     calls = result.names.index("calls")
     which = _which(result, "low_ns", "high_ns", "calls")
     width = min(20, max(4, paper.width - 60))
 
     def rows() -> Iterator[Row]:
         for _, histogram in groupby(result.rows, key=which):
-            buckets = list(histogram)  # no more than there are buckets: some 500
+            buckets = list(histogram)  # at most as many rows as there are buckets: about 500
             most = max((_number(row[calls]) for row in buckets), default=0)
             for row in buckets:
                 drawn = _bar(_number(row[calls]) / most, width, paper.blocks) if most else ""
@@ -97,7 +97,7 @@ def bars(result: Result, paper: Paper) -> Result:
 
 
 def heat_map(result: Result, paper: Paper) -> Result:
-    """A map of each system call, those that took the most time first: latency upwards, time to the right.
+    """A map for each system call, by time taken: latency upwards, time to the right.
 
     Raises BadRequest if there are too many.
     """
@@ -133,7 +133,7 @@ class _Map:
         self.cells: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
 
     def add(self, octave: int, calls: int, time: float, spread: list[tuple[int, float]]) -> None:
-        """Adds calls of one octave, which took this time together [ns], and their spread over the slots."""
+        """Adds calls of one octave with their total time [ns] and their distribution over the slots."""
         self.time += time
         self.calls[octave] += calls
         cells = self.cells[octave]
@@ -141,7 +141,7 @@ class _Map:
             cells[slot] += calls * share
 
     def rows(self, slots: int, shades: str) -> Iterator[tuple[str, int, str]]:
-        """The map's rows, the longest latency first: its lower limit, how many calls, and their shades."""
+        """The map's rows, longest latency first: lower limit, number of calls, and shades."""
         first, last = min(self.calls), max(self.calls)
         step = (last - first) // MAP_ROWS + 1
         summed: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
@@ -162,9 +162,10 @@ def _shade(value: float, most: float, shades: str) -> str:
 
 
 def _spread(when: Value, length: Value, paper: Paper, slots: int) -> list[tuple[int, float]]:
-    """The slots that a snapshot's interval covers, each with its share of it; of an unknown one, the slot of its end.
+    """The slots that a snapshot's interval covers, with its share of each; for an unknown interval, the slot of its
+    end.
 
-    What reaches less than a hundredth into a slot is left out there: it would shade the slot next to its own.
+    Overlaps of less than a hundredth of a slot are left out: they would shade the slot next to its own.
     """
     scale = slots / max(1, paper.end_ns - paper.begin_ns)
     end = (_number(when) - paper.begin_ns) * scale
@@ -177,7 +178,7 @@ def _spread(when: Value, length: Value, paper: Paper, slots: int) -> list[tuple[
 
 
 def _axis(paper: Paper, slots: int) -> str:
-    """The axis of time: since the start of the recording, as --since and --until take it."""
+    """The time axis: time since the recording began, as --since and --until take it."""
     begin, end = (
         f"{(ns - paper.started_ns) / 1e9:.3f}".rstrip("0").rstrip(".") for ns in (paper.begin_ns, paper.end_ns)
     )
@@ -186,7 +187,7 @@ def _axis(paper: Paper, slots: int) -> str:
 
 
 def _latency(octave: int) -> str:
-    """The smallest latency in an octave, which holds the numbers of so many binary digits."""
+    """The smallest latency of an octave, which holds the numbers with this many binary digits."""
     value, unit = float(1 << (octave - 1) if octave else 0), "ns"
     for larger in ("us", "ms", "s"):
         if value < 1000:
@@ -205,7 +206,7 @@ def _bar(share: float, width: int, blocks: bool) -> str:
 
 
 def _which(result: Result, *measured: str) -> Callable[[Row], Row]:
-    """What a row is of: all of its columns but those that measure."""
+    """A function that returns what a row is about: all columns but the measured ones."""
     others = [i for i, name in enumerate(result.names) if name not in measured]
     return lambda row: tuple(row[i] for i in others)
 
@@ -216,7 +217,7 @@ def _with_column(result: Result, at: int, name: str, rows: Iterator[Row]) -> Res
 
 
 def _number(value: Value) -> float:
-    """A number, 0 if it is unknown."""
+    """A number; 0 if unknown."""
     return cast(float, value or 0)
 
 
@@ -257,8 +258,9 @@ FROM cells AS c
 LEFT JOIN lengths AS l ON l.part = c.part
 ORDER BY c.part, c.syscall, c.abi, c.octave
 """
-"""What the report latency_timeline says, by octave, and of a long recording by the 400th part of the time instead of by
-snapshot: a screen has fewer columns."""
+"""The report latency_timeline by octave, and for a long recording by 400ths of the time instead of by snapshot: a
+screen has fewer columns.
+"""
 
 DRAWINGS = {
     "syscall_histogram": Drawing("SELECT * FROM report.syscall_histogram", bars),

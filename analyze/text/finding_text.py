@@ -1,4 +1,4 @@
-"""Findings on a terminal: one below the other, with all that is known of each, where a table would cut it."""
+"""Findings on a terminal: one below another and complete, where a table would cut them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from sysmon.analyze.trace.result import Result, Value
 
 LEAST_ROOM = 20
-"""Characters of a line at least, however narrow the screen."""
+"""Least characters per line, however narrow the screen."""
 
 MORE = (("evidence", "evidence", ""), ("threshold", "threshold", QUIET), ("weakened_by", "losses", ALARM))
-"""Columns of the report `findings` that stand below the summary, what they are called there, and how they look."""
+"""Columns of the report `findings` shown below the summary, with their labels and styles."""
 
 MOST_LINES = 6
-"""Lines of one column at most: evidence may hold a command line of 4,000 characters."""
+"""Most lines per column: evidence may hold a command line of 4,000 characters."""
 
 INDENT = 11
 
 
 def write(result: Result, screen: Screen, width: int, limit: int | None) -> None:
-    """Writes the rows of the report `findings`, at most so many, in lines of this width."""
+    """Writes rows of the report `findings`, at most this many, in lines of this width."""
     records = result.records()
     written = 0
     for row in islice(records, limit):
@@ -51,11 +51,11 @@ def _write_one(row: dict[str, Value], screen: Screen, width: int) -> None:
         if row[column] is not None:
             for line in _lines(f"  {name}", str(row[column]), width):
                 screen.line(line, its_style)
-    screen.line(f"{'  more':<{INDENT}} {shown(str(row['command']))}")  # in one line, to be pasted
+    screen.line(f"{'  more':<{INDENT}} {shown(str(row['command']))}")  # in one line, for copying
 
 
 def _lines(name: str, text: str, width: int) -> Iterator[str]:
-    """The text in lines, to the right of its name."""
+    """The text in lines to the right of its name."""
     room = max(LEAST_ROOM, width - INDENT - 1)
     lines = textwrap.wrap(
         shown(text), room, break_on_hyphens=False, max_lines=MOST_LINES, placeholder=" ... (--format json has all)"

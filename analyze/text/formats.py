@@ -23,46 +23,47 @@ FORMATS = ("table", "json", "csv", "markdown")
 GAP = "  "
 
 PADDED = 60
-"""No text makes the other rows of its column wider than this, where nothing is cut: the rest of its own row moves."""
+"""Where nothing is cut, no text widens its column beyond this: the rest of its own row moves instead."""
 
 LEAST_TEXT = 12
-"""To so many cells a column of texts is cut, the widest first, before whole columns are left out."""
+"""Text columns are cut down to this many cells, the widest first, before whole columns are left out."""
 
 PAGE_ROWS, PAGE_CHARACTERS = 10_000, 8 << 20
-"""Rows of a table whose columns are as wide as the widest of these needs, and about how much text they have at most."""
+"""Rows whose widest value sets the column widths, and about the most text they have."""
 
 CUT = "…"
-"""Ends a line that was cut, where it can be written."""
+"""Ends a line that was cut, where the encoding has it."""
 
 DECIMALS = {"_bytes_per_s": 0, "_bytes_per_min": 0, "_s": 3, "_ms": 3, "_us": 1, "_pct": 2}
-"""Decimals shown of a column with this suffix, the first that fits. Others have six significant digits, or all before
-the point, and no exponent."""
+"""Decimals of a column with this suffix; the first match counts. Others have six significant digits, or all before the
+point, and no exponent.
+"""
 
 LARGE, SMALL = 10**6, 10**-4
-"""From where on, and below what, six significant digits would have an exponent."""
+"""Above and below these, six significant digits would have an exponent."""
 
 
 AS_THEY_ARE = (int, float, str, bool, type(None))
-"""Types of which JSON has every value."""
+"""Types that JSON can represent fully."""
 
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-"""Made once: json.dumps with options makes an encoder for each call, a third of the time of a dump."""
+"""Made once: json.dumps with options creates an encoder per call, a third of the time of a dump."""
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """The value as JSON in which nothing acts on a terminal: such characters are escaped, which changes no value."""
+    """The value as JSON with everything escaped that acts on a terminal, which changes no value."""
     encoder = COMPACT if indent is None else json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=indent)
     text = encoder.encode(_exact(value))
     return text if text.isascii() and text.isprintable() else ACTING.sub(_json_escape, text)
 
 
 def _json_escape(match: re.Match[str]) -> str:
-    # A newline here is layout: inside of a string JSON has escaped it already. DEL is the one that ASCII JSON leaves.
+    # A newline here is layout: inside a string JSON has escaped it already. DEL is the one that ASCII JSON leaves.
     return match[0] if match[0] == "\n" else "\\u007f" if match[0] == "\x7f" else json.dumps(match[0])[1:-1]
 
 
 def write_json(result: Result, stream: TextIO, end: str = "\n") -> None:
-    """An array of objects, one in a line; `end` stands after it."""
+    """An array of objects, one per line, followed by `end`."""
     stream.write("[")
     for i, record in enumerate(result.records()):
         stream.write((",\n " if i else "\n ") + json_text(record))
@@ -70,7 +71,7 @@ def write_json(result: Result, stream: TextIO, end: str = "\n") -> None:
 
 
 def write_csv(result: Result, stream: TextIO) -> None:
-    """Comma-separated values after RFC 4180 with a header; NULL is an empty cell."""
+    """RFC 4180 comma-separated values with a header; NULL is an empty cell."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(csv_cell(name) for name in result.names)
     for row in result.rows:
@@ -78,7 +79,7 @@ def write_csv(result: Result, stream: TextIO) -> None:
 
 
 def write_markdown(result: Result, stream: TextIO) -> None:
-    """A table of GitHub's Markdown, numbers to the right."""
+    """A GitHub Markdown table, numbers right-aligned."""
     stream.write(f"| {' | '.join(map(markdown_cell, result.names))} |\n")
     stream.write(f"|{'|'.join('--:' if n else ':--' for n in result.numeric)}|\n")
     for row in result.rows:
@@ -93,10 +94,10 @@ def table_lines(
     cut: str = CUT,
     unseen: list[str] | None = None,
 ) -> tuple[list[str], int]:
-    """Lines of a table, the header first, and how many rows were left out because of the limit.
+    """Lines of a table, header first, and how many rows the limit left out.
 
-    With a width [terminal cells] no line is longer: texts are cut, and end in one character that says so, and columns
-    that do not fit even then are left out whole, the last first; their names come into `unseen`. Numbers are never cut.
+    With a width [terminal cells] no line is longer: texts are cut and end in a character that says so, and columns that
+    still do not fit are left out whole, the last first; their names are added to `unseen`. Numbers are never cut.
     """
     lines = [line for page in table_pages(result, limit, width, cut, unseen) for line in page]
     return lines, result.count_rest()
@@ -109,9 +110,9 @@ def table_pages(
     cut: str = CUT,
     unseen: list[str] | None = None,
 ) -> Iterator[list[str]]:
-    """The lines of `table_lines`, so many at a time that a long table needs no more memory than a short one.
+    """The lines of `table_lines`, a page at a time, so that a long table needs no more memory than a short one.
 
-    What is wider than all of its column on the pages before makes the column wider from there on.
+    A value wider than its column on earlier pages widens the column from there on.
     """
     rows = islice(result.rows, limit)
     widths = [0] * len(result.names)
@@ -129,7 +130,7 @@ def table_pages(
 
 
 def _page(rows: Iterator[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
-    """The next rows, as many as a page has."""
+    """The next page of rows."""
     page = []
     room = PAGE_CHARACTERS
     for row in islice(rows, PAGE_ROWS):
@@ -141,7 +142,7 @@ def _page(rows: Iterator[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
 
 
 def _length(value: Value) -> int:
-    """About how many characters a value has."""
+    """Approximate number of characters of a value."""
     if isinstance(value, str):
         return len(value)
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -149,7 +150,7 @@ def _length(value: Value) -> int:
 
 
 def _texts(name: str, values: Iterable[Value]) -> list[str]:
-    """What a table shows of a column."""
+    """The cell texts of a column."""
     texts = []
     for value in values:
         kind = type(value)
@@ -165,9 +166,9 @@ def _texts(name: str, values: Iterable[Value]) -> list[str]:
 def _aligned(
     columns: list[list[str]], result: Result, widths: list[int], width: int | None, cut: str
 ) -> tuple[list[str], int]:
-    """The lines of these columns, and how many of the columns are in them.
+    """The lines of these columns, and how many of the columns they contain.
 
-    Each is at least as wide as in `widths`, where it is noted how wide it is now.
+    Each column is at least as wide as in `widths`, which is updated.
     """
     from rich.cells import cell_len, set_cell_size
 
@@ -190,9 +191,9 @@ def _aligned(
 
 
 def fitted(widths: list[int], whole: list[bool], width: int) -> list[int]:
-    """How wide each column may be so that a line fits: fewer columns than there are if not all of them do.
+    """Column widths such that a line fits: fewer entries than columns if not all fit.
 
-    Those that must be whole stay as wide as they are; of the others the widest are made narrower.
+    Columns that must stay whole keep their width; of the others the widest are narrowed.
     """
     for count in range(len(widths), 1, -1):
         gaps = len(GAP) * (count - 1)
@@ -204,14 +205,14 @@ def fitted(widths: list[int], whole: list[bool], width: int) -> list[int]:
 
 
 def _padded(column: list[str], cells: list[int], most: int, right: bool) -> Iterator[str]:
-    """The texts, which take so many cells, with the spaces that each needs."""
+    """The texts, which take this many cells each, padded with spaces."""
     if right:
         return (" " * (most - n) + text for text, n in zip(column, cells, strict=True))
     return (text + " " * (most - n) for text, n in zip(column, cells, strict=True))
 
 
 def human(name: str, value: Value) -> str:
-    """A value for people, by the unit that ends the column's name."""
+    """A value for people, by the unit suffix of the column's name."""
     match value:
         case None:
             return "-"
@@ -259,7 +260,7 @@ def _csv_value(value: Value) -> str | int | float:
 
 
 def _exact(value: object) -> object:
-    """The value with instants as text: JSON has none."""
+    """The value with instants as text, which JSON lacks."""
     if type(value) in AS_THEY_ARE:
         return value
     if isinstance(value, Instant):
@@ -275,12 +276,12 @@ def write(result: Result, form: str, stream: TextIO) -> None:
 
 
 def limited(result: Result, limit: int | None) -> Result:
-    """The same, cut after so many rows."""
+    """The same, cut after this many rows."""
     return Result(result.names, result.numeric, islice(result.rows, limit))
 
 
 def lines_of(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """Names and what stands behind them, in two columns."""
+    """Names and their texts, in two columns."""
     rows = list(pairs)
     width = max((len(name) for name, _ in rows), default=0)
     return [f"{name:<{width}}{GAP}{shown(text)}".rstrip() for name, text in rows]

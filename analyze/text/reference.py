@@ -26,7 +26,7 @@ UNITS = (
 
 
 def kinds_json(kinds: tuple[Kind, ...]) -> str:
-    """An array with an object for each kind."""
+    """A JSON array with an object for each kind."""
     found = [
         {
             "kind": k.name,
@@ -52,7 +52,7 @@ def kinds_text(kinds: tuple[Kind, ...]) -> str:
 
 
 def kinds_markdown(kinds: tuple[Kind, ...]) -> str:
-    """The page docs/trace-format.md, or a part of it."""
+    """The page docs/trace-format.md, or part of it."""
     out = []
     if kinds == KINDS:
         out += [GENERATED.format(command="sysmon schema --format markdown"), "", *_FILE_FORMAT, ""]
@@ -92,7 +92,7 @@ def reports_text(reports: tuple[Report, ...]) -> str:
 
 
 def reports_json(reports: tuple[Report, ...]) -> str:
-    """An array with an object for each report."""
+    """A JSON array with an object for each report."""
     found = [
         {
             "report": r.name,
@@ -173,13 +173,13 @@ def source_of(kind: Kind) -> str:
 
 
 def type_of(col: Col) -> str:
-    """The column's type in the file, as a reader of the file calls it."""
+    """The column's type in the file, as Parquet readers call it."""
     name = TYPES[col.type]
     return SHOWN_TYPES.get(name, name.lower())
 
 
 def wrapped(text: str, indent: int, width: int = 100) -> list[str]:
-    """The text in lines of at most so many characters."""
+    """The text in lines of at most this many characters."""
     return textwrap.wrap(text, width, initial_indent=" " * indent, subsequent_indent=" " * indent)
 
 

@@ -1,4 +1,4 @@
-"""Where a command writes: a terminal, with its width and colours, or a pipe, where nothing is cut or coloured."""
+"""Where a command writes: a terminal with its width and colours, or a pipe, where nothing is cut or coloured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sysmon.analyze.trace.result import Result
 
 BOLD, ALARM, QUIET = "1", streams.ALARM, "2"
-"""What follows ESC [ in ECMA-48's Select Graphic Rendition: bold, bold red, faint."""
+"""Parameters of ECMA-48's Select Graphic Rendition: bold, bold red, faint."""
 
 
 class Screen:
@@ -45,7 +45,7 @@ class Screen:
             self.stream.write(f"{text}\n")
 
     def rows(self, result: Result, form: str, limit: int | None) -> None:
-        """Writes a result in the format, at most so many rows; a table says how many more there are."""
+        """Writes at most this many rows in the format; a table says how many more there are."""
         if form != "table":
             formats.write(formats.limited(result, limit), form, self.stream)
             return
@@ -69,7 +69,7 @@ class Screen:
             self.line(result.legend, QUIET)
 
     def unseen(self, names: list[str]) -> None:
-        """Says which columns of a table the screen had no room for."""
+        """Says which columns of a table did not fit on the screen."""
         if names:
             text = f"(no room for {', '.join(names)}: widen the terminal, or --format csv, json or markdown)"
             for line in textwrap.wrap(shown(text), self.width or len(text)):

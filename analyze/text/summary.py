@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
 
 ROWS = 5
-"""Rows of each section, at most."""
+"""Rows per section, at most."""
 
 FEWEST_ROWS = 2
-"""Rows of each section where others need the place."""
+"""Rows per section if others need the space."""
 
 LINES = 40
-"""Lines of a screen: what the summary has at most, but for a heading of more than usual."""
+"""Most lines of the summary, one screen, unless the heading is longer than usual."""
 
 FINDINGS = 5
-"""Findings shown: the worst, and of each rule one before a second of any."""
+"""Findings shown: the worst, and one of each rule before a second of any."""
 
 LEAST_ROOM = 20
-"""Cells of a finding at least beside what to type next."""
+"""Least cells for a finding next to its command."""
 
 WIDTH = 100
 """Where lines are cut if the screen has no width of its own [characters]."""
@@ -41,7 +41,7 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the summary: its name in JSON, its title, and the query for all of its rows; a few are shown."""
+    """A section of the summary: its JSON name, its title, and the query for its rows, of which a few are shown."""
 
     name: str
     title: str
@@ -54,8 +54,9 @@ CALLS = (
     "WHEN total_s > 0 THEN FORMAT('{:.0f} %', LEAST(100, 100 * (slept_s + disk_s) / total_s)) ELSE '0 %' END AS waits "
     "FROM report.syscalls"
 )
-"""`waits`: how much of their time their threads slept, for a disk or until something else happened. A trace of version
-1 does not say; there some calls wait by their name."""
+"""`waits`: how much of their time the threads slept, for a disk or until something else happened. Traces of version 1
+do not say; there some calls count as waiting by their name.
+"""
 
 WAIT = "unfiltered.waits(syscall, total_s, slept_s)"
 
@@ -87,7 +88,7 @@ SECTIONS = (
 )
 
 WAITS = f"{CALLS} WHERE {WAIT} ORDER BY total_s DESC NULLS LAST, calls DESC NULLS LAST, syscall, abi NULLS LAST"
-"""The calls that the section on them has last, and so seldom shows."""
+"""Calls that the section puts last, and so seldom shows."""
 
 LOSSES = "SELECT cause, place, lost FROM report.losses"
 
@@ -100,7 +101,7 @@ COST = (
 def losses_line(trace: Trace) -> str:
     """What was lost, in one line; empty if nothing was.
 
-    Rows that were damaged after they were written have no time that is known: they may be of any window.
+    The time of rows that were damaged after writing is unknown: they may belong to any window.
     """
     rows = trace.own(LOSSES).fetchall()
     damaged = [loss for loss in trace.metadata["losses"] if loss["cause"] == DAMAGED]
@@ -122,7 +123,7 @@ def losses_line(trace: Trace) -> str:
 
 
 def write_screen(trace: Trace, screen: Screen) -> None:
-    """Writes the summary for people."""
+    """Writes the summary for a terminal."""
     width = screen.width or WIDTH
     told = formats.lines_of(heading(trace))
     for line in told:
@@ -130,7 +131,7 @@ def write_screen(trace: Trace, screen: Screen) -> None:
     lost = losses_line(trace)
     screen.line(lost or "Nothing was lost.", ALARM if lost else "")
     shown_findings = _write_findings(findings(trace), screen, width)
-    room = LINES - len(told) - 1 - shown_findings - 2  # the last two are what recording cost
+    room = LINES - len(told) - 1 - shown_findings - 2  # two lines for the cost of recording
     rows = min(ROWS, max(FEWEST_ROWS, room // len(SECTIONS) - 3))
     for section in SECTIONS:
         lines, left_out = formats.table_lines(Result.of(trace.own(section.query)), rows, width, screen.cut)
@@ -149,14 +150,14 @@ def write_screen(trace: Trace, screen: Screen) -> None:
 
 
 def worst(found: list[Finding], count: int = FINDINGS) -> list[Finding]:
-    """So many of the findings, in their order: the first of each rule, and then the others."""
+    """This many findings, in their order: the first of each rule, and then the others."""
     firsts = list({f.rule: f for f in reversed(found)}.values())
     chosen = sorted(found, key=lambda f: (f not in firsts, found.index(f)))[:count]
     return sorted(chosen, key=found.index)
 
 
 def _write_findings(found: list[Finding], screen: Screen, width: int) -> int:
-    """Writes a line for each of the worst, with what to type next at its end; how many lines it wrote."""
+    """Writes a line for each of the worst, ending with the command to type next. Returns the number of lines."""
     screen.line()
     if not found:
         screen.line("Findings: none", BOLD)
@@ -176,9 +177,10 @@ def _write_findings(found: list[Finding], screen: Screen, width: int) -> int:
 
 
 def finding_lines(f: Finding, width: int) -> list[str]:
-    """Severity, what it is, and the arguments of `sysmon report TRACE` that show more, at the right of the first line.
+    """Severity and summary, with the arguments of `sysmon report TRACE` that show more at the right of the first line.
 
-    Nothing is cut: what does not fit beside these goes on in lines below, or these stand below where there is no room.
+    Nothing is cut: what does not fit next to these continues on lines below; if there is no room at all, these move
+    below.
     """
     more = shown(f.command.removeprefix("sysmon report TRACE "))
     text = shown(f.summary + (" (losses could change it)" if f.weakened_by else ""))
@@ -192,13 +194,13 @@ def finding_lines(f: Finding, width: int) -> list[str]:
 
 
 def wrapped(text: str, room: int) -> list[str]:
-    """The text in lines of so many terminal cells, or fewer if any of its letters takes two."""
+    """The text in lines of this many terminal cells, fewer if a letter takes two."""
     room = room if cell_len(text) == len(text) else room // 2
     return textwrap.wrap(text, max(1, room), break_on_hyphens=False) or [""]
 
 
 def cost(trace: Trace) -> str:
-    """What recording cost, in words; empty if that was not recorded."""
+    """The cost of recording, in words; empty if it was not recorded."""
     parts = []
     for recorder, cpu_pct, rss_bytes in trace.own(COST).fetchall():
         cpu = "an unknown share" if cpu_pct is None else f"{cpu_pct:.2f} %"
@@ -230,7 +232,7 @@ def write_markdown(trace: Trace, screen: Screen) -> None:
 
 
 def write_json(trace: Trace, stream: TextIO) -> None:
-    """Writes the summary as an object: `recording` is the trace's metadata, the rest an array for each section."""
+    """Writes the summary as an object: `recording` is the trace's metadata, everything else an array per section."""
     stream.write(f'{{"recording": {formats.json_text(trace.metadata)}')
     few = [asdict(f) for f in worst(findings(trace))]
     stream.write(f',\n"findings": {formats.json_text(few)}')

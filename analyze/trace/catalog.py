@@ -1,7 +1,7 @@
-"""The catalogue of a trace: what SQL over it can name, made when it is first needed and after what it needs itself.
+"""The catalogue of a trace: everything that SQL can name, created when first needed, after what it depends on.
 
-A trace has two hundred views and macros, of which a report reads ten. To make them all takes a tenth of a second, as
-long as most reports. What is kept is computed once and stands as a table: of the window, until that is moved.
+A trace has two hundred views and macros, of which a report reads ten. Creating them all takes a tenth of a second, as
+long as most reports. What is kept is computed once as a table: a table of the window until the window moves.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from sysmon.analyze.trace.sqlfile import Macro, View
 
 @dataclass(frozen=True)
 class Entry:
-    """A view or a macro, by its name with the schema.
+    """A view or a macro, with its qualified name.
 
-    `body`: the query of a view, whose columns are called `columns` if there are any; of a macro the statement. `kept`
-    is as in an SQL file.
+    `body` is the query of a view, whose columns are renamed to `columns` if there are any; for a macro, the statement.
+    `kept` is as in an SQL file.
     """
 
     name: str
@@ -34,19 +34,19 @@ class Entry:
 
     @classmethod
     def of(cls, found: View | Macro) -> Entry:
-        """Of what a file has."""
+        """The entry of an SQL file."""
         if isinstance(found, Macro):
             return cls(f"unfiltered.{found.name}", found.needs, found.statement.strip().rstrip(";"), is_macro=True)
         return cls(found.full_name, found.needs, found.query, tuple(c.name for c in found.columns), found.kept)
 
     @property
     def sql_name(self) -> str:
-        """The name as SQL has it."""
+        """The name in SQL."""
         schema, _, name = self.name.partition(".")
         return f"{schema}.{name_sql(name)}"
 
     def statement(self, keep: bool, *, again: bool) -> str:
-        """What makes it. `again`: in place of the view that there is."""
+        """The statement that creates it. `again`: replace the existing view."""
         if self.is_macro:
             return self.body
         columns = f"({', '.join(map(name_sql, self.columns))})" if self.columns else ""
@@ -58,12 +58,12 @@ class Entry:
 
 
 def name_sql(name: str) -> str:
-    """A name of ours as an SQL identifier; some, such as `where`, are keywords."""
+    """One of our names as an SQL identifier; some, such as `where`, are keywords."""
     return '"' + name.replace('"', '""') + '"'
 
 
 class Catalog:
-    """What can be made of a trace, and what has been made of it. Raises duckdb.Error."""
+    """What can be created for a trace, and what has been. Raises duckdb.Error."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, entries: Iterable[Entry]) -> None:
         self._connection = connection
@@ -78,13 +78,13 @@ class Catalog:
 
     @property
     def names(self) -> list[str]:
-        """Of all that there is."""
+        """All names."""
         return list(self._entries)
 
     def require(self, names: Iterable[str], *, keep: bool = True) -> set[str]:
-        """Makes these and what they need, if they are there not yet. `keep`: as tables, where that is declared.
+        """Creates these and what they need, unless they exist. `keep`: as tables, where that is declared.
 
-        Returns the names of the views that were made anew as views of a table. Raises KeyError.
+        Returns the names of views that were replaced by views of a table. Raises KeyError.
         """
         missing = [entry for entry in self._in_order(names) if self._is_missing(entry, keep)]
         if not missing:
@@ -99,7 +99,7 @@ class Catalog:
         return entry.name not in self._made or (keep and bool(entry.kept) and entry.name not in self._kept)
 
     def _in_order(self, names: Iterable[str]) -> list[Entry]:
-        """These and what they need, each after what it needs."""
+        """These entries and their dependencies, dependencies first."""
         out: dict[str, Entry] = {}
 
         def visit(name: str) -> None:
@@ -114,7 +114,7 @@ class Catalog:
         return list(out.values())
 
     def _run(self, statements: Iterable[str]) -> None:
-        try:  # one by one they take twice as long
+        try:  # one by one takes twice as long
             self._connection.execute(";\n".join(["BEGIN", *statements, "COMMIT"]))
         except duckdb.Error:
             with contextlib.suppress(duckdb.Error):
@@ -122,11 +122,11 @@ class Catalog:
             raise
 
     def forget(self, kept: str) -> None:
-        """Drops what is kept of the window, if that has been moved, or of the recording."""
+        """Drops what is kept of the window, after it has moved, or of the recording."""
         self._drop([self._entries[name] for name in self._kept if self._entries[name].kept == kept])
 
     def exchange(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Puts these in place of those of the same names, which are returned."""
+        """Replaces entries by these of the same names. Returns the replaced ones."""
         others = [entry for entry in entries if self._entries.get(entry.name) != entry]
         replaced = [self._entries[entry.name] for entry in others if entry.name in self._entries]
         self._drop([entry for entry in replaced if entry.name in self._made])
@@ -143,13 +143,13 @@ class Catalog:
         self._kept -= names
 
     def named_in(self, query: str) -> set[str]:
-        """What a query of sysmon's own names of the catalogue, as DuckDB's parser has it."""
+        """The catalogue names in an internal query, by DuckDB's parser."""
         ((text,),) = self._connection.execute("SELECT json_serialize_sql(CAST($1 AS VARCHAR))", [query]).fetchall()
         return {name for name in _names(json.loads(text)) if name in self._entries}
 
 
 def _names(node: Any) -> Iterator[str]:
-    """Names with a schema of the tables and functions in a query that was taken apart; bare ones are of its own."""
+    """Qualified names of tables and functions in a parsed query; unqualified ones are the query's own."""
     if isinstance(node, list):
         for item in node:
             yield from _names(item)

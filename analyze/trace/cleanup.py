@@ -1,7 +1,7 @@
-"""A command that a signal ends leaves nothing behind, and ends soon: also in the middle of a long query.
+"""A command that is ended by a signal leaves nothing behind, and ends soon, even during a long query.
 
-Python runs what handles a signal when the query has returned, which may take minutes. So a thread hears of the signal
-at once and interrupts the query. Nothing else sets a handler: who imports `analyze` keeps their own.
+Python runs signal handlers only after the query has returned, which may take minutes. So a thread receives the signal
+at once and interrupts the query. Only commands set handlers: programs that import `analyze` keep their own.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from collections.abc import Iterator
 from sysmon.analyze.trace import database, scratch
 
 AGAIN_S = 0.05
-"""An interrupt in the moment before a query begins is not heard: so often it is repeated."""
+"""An interrupt just before a query begins is lost, so it is repeated this often."""
 
 GRACE_S = 1.0
-"""So long after the signal a command is ended that has not heard of it, whatever it does."""
+"""How long after the signal a command that has not reacted is ended, whatever it does."""
 
 UNDOING_S = 10.0
-"""How long one that has may take to undo what it did."""
+"""How long a command that has reacted may take to clean up."""
 
 
 class _Ending:
-    """What becomes of the command that runs."""
+    """How the running command is ended."""
 
     def __init__(self) -> None:
-        self.number = 0  # of the signal that came
-        self._heard = False  # whether Python has said so to the command
+        self.number = 0  # the signal that came
+        self._heard = False  # whether Python has run the handler
         self.over = threading.Event()
 
     def leave(self, number: int, _frame: object) -> None:
-        """Has the command undo what it did. Once: that is not to be interrupted."""
+        """Has the command clean up. Only once: cleanup must not be interrupted."""
         if not self._heard:
             self._heard, self.number = True, number
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     def watch(self, readable: int, numbers: set[int]) -> None:
-        """In a thread of its own, until one of these signals comes or the other end of the pipe is closed."""
+        """Runs in a thread, until one of these signals comes or the other end of the pipe is closed."""
         while got := os.read(readable, 1):
             if got[0] in numbers:
                 self._end(got[0])
@@ -50,7 +50,7 @@ class _Ending:
         self.number = number
         began = time.monotonic()
         while time.monotonic() < began + (UNDOING_S if self._heard else GRACE_S):
-            database.interrupt_all()  # also if it was heard: that may be inside of a query, which goes on all the same
+            database.interrupt_all()  # even if handled: that may be inside a query, which continues regardless
             if self.over.wait(AGAIN_S):
                 return
         scratch.remove_all()
@@ -62,12 +62,12 @@ _one = threading.Lock()
 
 @contextlib.contextmanager
 def clean() -> Iterator[None]:
-    """While the body runs, a signal that ends the command raises SystemExit in it, and Ctrl-C KeyboardInterrupt.
+    """Context in which a signal that ends the command raises SystemExit, and Ctrl-C KeyboardInterrupt.
 
-    For commands, and there in the main thread. A signal that is ignored, as after `nohup`, stays so.
+    For commands, in the main thread. An ignored signal, as after `nohup`, stays ignored.
     """
     if threading.current_thread() is not threading.main_thread() or not _one.acquire(blocking=False):
-        yield  # which is inside of another
+        yield  # nested in another
         return
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
     mine = {number: handler for number, handler in usual.items() if signal.getsignal(number) == handler}
@@ -82,7 +82,7 @@ def clean() -> Iterator[None]:
     try:
         yield
     except Exception:
-        if ending.number:  # it is what the interrupt led to
+        if ending.number:  # caused by the interrupt
             raise SystemExit(128 + ending.number) from None
         raise
     finally:

@@ -1,4 +1,4 @@
-"""A database in memory, with bounds on what it may take, that a signal can interrupt."""
+"""An in-memory database with limits on its resources, which a signal can interrupt."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ import duckdb
 from sysmon.analyze.trace import memory_limit, scratch
 
 MEMORY_BYTES = 512 << 20
-"""The most that DuckDB may use, but never over half of what the process may; the rest goes to temporary files.
+"""Most memory that DuckDB may use, but never more than half of what the process may; the rest goes to temporary files.
 
-With Python, Arrow and what a file's footer takes the process stays below 1 GB, as benchmarks/reading.py shows.
+With Python, Arrow and the footer the process stays below 1 GB, as benchmarks/reading.py shows.
 """
 
 SPILL_BYTES = 2 << 30
-"""The most that these may take: a file of 8 MB can ask for a sort of any size."""
+"""Most temporary files may take: a file of 8 MB can cause a sort of any size."""
 
 TOO_LARGE = f"needs more than {SPILL_BYTES >> 30} GB of temporary files, or more memory than available"
 
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
 
 _closing = threading.Lock()
-"""Held by who interrupts a database or is about to close it: not both at once."""
+"""Held while a database is interrupted or closed: never both at once."""
 
 
 class Database:
-    """What `connect` gives, with a directory of its own for what does not fit into memory."""
+    """A `connect` connection with a directory of its own for what does not fit into memory."""
 
     def __init__(self) -> None:
         try:
             spill = scratch.new_directory()
-        except OSError:  # a disk that is full or cannot be written: most queries need none
+        except OSError:  # a full or read-only disk: most queries need none
             spill = None
         self.connection = connect(spill)
         self._remove = weakref.finalize(self, scratch.remove, spill) if spill else None
         _open.add(self)
 
     def close(self) -> None:
-        """Ends it, and removes its temporary files."""
+        """Closes it, and removes its temporary files."""
         with _closing:
             _open.discard(self)
         self.connection.close()
@@ -52,14 +52,14 @@ class Database:
 
 
 def interrupt_all() -> None:
-    """Has the queries that run in all databases end with an error. From any thread."""
-    with _closing, contextlib.suppress(RuntimeError, duckdb.Error):  # one is made at this moment
+    """Ends the running queries of all databases with an error. Callable from any thread."""
+    with _closing, contextlib.suppress(RuntimeError, duckdb.Error):  # one is being created at this moment
         for database in list(_open):
             database.connection.interrupt()
 
 
 def connect(spill: Path | None) -> duckdb.DuckDBPyConnection:
-    """A database in memory that fetches no extension and sees no variable of Python."""
+    """An in-memory database that loads no extension and sees no Python variable."""
     config: dict[str, Any] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -69,5 +69,5 @@ def connect(spill: Path | None) -> duckdb.DuckDBPyConnection:
         "threads": min(8, os.cpu_count() or 1),
     }
     connection = duckdb.connect(":memory:", config=config)
-    connection.execute(f"SET max_temp_directory_size = '{SPILL_BYTES}B'")  # in `config` it has no effect
+    connection.execute(f"SET max_temp_directory_size = '{SPILL_BYTES}B'")  # has no effect in `config`
     return connection

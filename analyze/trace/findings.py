@@ -1,4 +1,4 @@
-"""Findings: what of a trace is worth a look, with its evidence, its threshold and what to type next."""
+"""Findings: what in a trace is worth a look, with evidence, threshold and what to type next."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ QUERY = (
 )
 
 MOST = 1_000
-"""Findings that are in memory at most. A recording has some dozens; the report `findings` has all."""
+"""Most findings in memory. A recording has a few dozen; the report `findings` has all."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One row of the report `findings`, whose columns say what is in it, with the title of its rule.
+    """A row of the report `findings`, with the title of its rule.
 
-    `pid`, `comm` and `start` are None where it is of no process or of several; `weakened_by` where nothing was lost.
-    Texts hold what the trace holds: make them safe before they are shown.
+    `pid`, `comm` and `start` are None if it is about no process or several; `weakened_by` if nothing was lost. Texts
+    come from the trace: make them safe before showing them.
     """
 
     rule: str
@@ -41,7 +41,7 @@ class Finding:
 
 
 def findings(trace: Trace) -> list[Finding]:
-    """What the rules find in the part of the trace that is open, the worst first, and no more than `MOST`."""
+    """What the rules find in the open part of the trace, worst first, at most `MOST`."""
     titles = {rule.name: rule.title for rule in rules()}
     rows = Result.of(trace.own(f"{QUERY} LIMIT {MOST}")).records()
     return [Finding(title=titles[str(row["rule"])], **row) for row in rows]  # type: ignore[arg-type]

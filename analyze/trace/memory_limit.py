@@ -1,4 +1,4 @@
-"""How much memory a process may use: that of the machine, or less if a control group it is in says so."""
+"""How much memory a process may use: the machine's, or less if one of its control groups has a lower limit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 PROC = Path("/proc/self")
 
 LIMITS = {"cgroup2": "memory.max", "cgroup": "memory.limit_in_bytes"}
-"""Type of the file system of control groups → the file with a group's limit; Documentation/admin-guide/cgroup-v2.rst,
-cgroup-v1/memory.rst. Of version 1 only the hierarchy of the controller `memory` has it."""
+"""Control group file system type → the file with a group's limit; Documentation/admin-guide/cgroup-v2.rst,
+cgroup-v1/memory.rst. In version 1 only the hierarchy of the controller `memory` has it.
+"""
 
 
 def available_bytes(proc: Path = PROC) -> int:
-    """The machine's memory, or the smallest limit of the groups above this process, if that is less."""
+    """The machine's memory, or the smallest limit of this process's groups, if that is less."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([machine, *_limits(proc)])
 
@@ -24,7 +25,7 @@ def _limits(proc: Path) -> Iterator[int]:
     for top, group, file in _groups(proc):
         folder = top / group
         while True:
-            with contextlib.suppress(OSError, ValueError):  # none for the root, and "max" is none
+            with contextlib.suppress(OSError, ValueError):  # the root has none, and "max" means none
                 yield int((folder / file).read_text())
             if folder == top:
                 break
@@ -32,7 +33,7 @@ def _limits(proc: Path) -> Iterator[int]:
 
 
 def _groups(proc: Path) -> Iterator[tuple[Path, str, str]]:
-    """Where a hierarchy is mounted, this process's group below that, and the name of the file."""
+    """Mount point of each hierarchy, this process's group below it, and the file's name."""
     try:
         lines = (proc / "cgroup").read_text(errors="surrogateescape").splitlines()
         mounts = (proc / "mountinfo").read_text(errors="surrogateescape").splitlines()
@@ -44,12 +45,12 @@ def _groups(proc: Path) -> Iterator[tuple[Path, str, str]]:
         controllers = "memory" if kind == "cgroup" else ""
         path = next((path for names, path in groups.items() if controllers in names), None)
         if kind in LIMITS and path is not None and (kind == "cgroup2" or "memory" in words[-1].split(",")):
-            # Of a container only its own groups may be mounted: then the path is below what is the root there.
+            # In a container only its own groups may be mounted: then the path is below the mount's root.
             root = words[3].rstrip("/")
             inside = path.removeprefix(root) if path == root or path.startswith(f"{root}/") else ""
             yield Path(_unescaped(words[4])), inside.strip("/"), LIMITS[kind]
 
 
 def _unescaped(name: str) -> str:
-    """The name with \\NNN as the character; "mangle" in fs/proc_namespace.c."""
+    """The name with \\NNN decoded; "mangle" in fs/proc_namespace.c."""
     return name.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")

@@ -10,18 +10,18 @@ from sysmon.analyze.trace.views import derived
 from sysmon.bpf.kinds import KINDS
 
 NAMES_OF_ROWS = frozenset(("main.processes", "unfiltered.processes", "finding.process"))
-"""What only gives names to the rows of a report."""
+"""Views that only add names to a report's rows."""
 
 
 def absent(report: Report, recorded: Collection[str]) -> str:
-    """Why the report cannot have all its rows, as kinds that it reads were not recorded; empty if they were."""
+    """Why the report may lack rows, because kinds that it reads were not recorded; empty if they were."""
     read = _read_by(report)
     kinds = [k.name for k in KINDS if f"main.{k.view}" in read and k.name not in recorded]
     return f"recorded without {', '.join(kinds)}: record again with it" if kinds else ""
 
 
 def _read_by(report: Report) -> set[str]:
-    """The views of the window that it reads for rows, itself or by others."""
+    """The window's views that it reads rows from, directly or through others."""
     needs = {view.full_name: view.needs for view in (*parts(), *derived())}
     found: set[str] = set()
     todo = list(report.needs)

@@ -1,7 +1,7 @@
-"""Queries made such that Python has a value for each of theirs.
+"""Rewrites queries so that Python can represent each value.
 
-DuckDB knows days after the year 9999 and infinity, times of 24:00, and numbers that Arrow cuts. What of that Python has
-no value for becomes the text that DuckDB shows, also inside of lists and structs.
+DuckDB has dates after the year 9999 and infinity, times of 24:00, and numbers that Arrow cuts. What Python cannot
+represent becomes the text that DuckDB shows, also inside lists and structs.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ EXACT = frozenset(
     "boolean tinyint smallint integer bigint hugeint utinyint usmallint uinteger ubigint float double decimal varchar "
     "blob enum uuid timestamp timestamp_s timestamp_ms timestamp_ns timestamptz_ns".split()
 ) | {"timestamp with time zone"}
-"""Types of which `result` makes each value. A later DuckDB's types are not in it, and so become text."""
+"""Types that `result` converts completely. Types of a later DuckDB are not among them, and become text."""
 
 TEXT = DuckDBPyType("VARCHAR")
 
 
 def presentable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """The same rows, with text for what Python has no value for. Columns may have other names then."""
+    """The same rows, with text for what Python cannot represent. Column names may change."""
     wanted = [_shown(of) for of in relation.types]
     if wanted == relation.types:
         return relation
-    places = (duckdb.SQLExpression(f"#{i}") for i in range(1, len(wanted) + 1))  # a name may stand there twice
+    places = (duckdb.SQLExpression(f"#{i}") for i in range(1, len(wanted) + 1))  # by position: a name may occur twice
     return relation.select(
         *(place if of == to else place.cast(to) for place, of, to in zip(places, relation.types, wanted, strict=True))
     )

@@ -1,4 +1,4 @@
-"""The reports: every `.sql` file of `analyze/sql/reports` is one, under the file's name."""
+"""The reports: each `.sql` file of `analyze/sql/reports` is one, named after the file."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ ORDER = (
     "page_faults",
     "cgroups",
 )
-"""The order in which reports are listed; the others follow by name."""
+"""Listing order of the reports; the others follow by name."""
 
 __all__ = ["Column", "Report", "find_report", "reports"]
 
 
 @cache
 def reports() -> tuple[Report, ...]:
-    """All reports, in the order in which they are listed."""
+    """All reports in listing order."""
     found = [read_view(path) for path in sorted((DIRECTORY / "reports").glob("*.sql"))]
     return tuple(sorted(found, key=lambda r: (ORDER.index(r.name) if r.name in ORDER else len(ORDER), r.name)))
 
 
 def find_report(name: str) -> Report:
-    """The report of this name. Raises BadRequest, naming those that are near."""
+    """The report with this name. Raises BadRequest, which suggests similar names."""
     known = {r.name: r for r in reports()}
     if name in known:
         return known[name]

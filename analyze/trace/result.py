@@ -1,4 +1,4 @@
-"""The rows of a query, a batch at a time, as plain Python values: what every output format starts from."""
+"""Rows of a query as plain Python values, a batch at a time: the input of every output format."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     import duckdb
 
 BATCH_ROWS = 2_048
-"""Rows that DuckDB computes at a time: with fewer in a batch no more of them are in memory."""
+"""Rows that DuckDB computes at a time: smaller batches mean fewer rows in memory."""
 
 PYTHON_ROWS, PYTHON_BYTES = 1_000, 8 << 20
-"""Of how many rows and bytes Python values are made at a time: many readers want no more than the first."""
+"""Rows and bytes converted to Python at a time: many readers want only the first rows."""
 
 NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 class Instant(int):
-    """A moment: UTC ns since 1970. Python's own datetime stops at microseconds."""
+    """A moment in UTC ns since 1970. Python's own datetime has only microseconds."""
 
     def __str__(self) -> str:
         return iso(self)
 
 
 class Bytes(str):
-    """The text of bytes, those that are not UTF-8 as \\xNN, with the bytes themselves."""
+    """Bytes as text, non-UTF-8 ones as \\xNN, together with the bytes themselves."""
 
     raw: bytes
 
@@ -50,7 +50,7 @@ Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
 
 class Rows:
-    """The rows of a query, each once."""
+    """The rows of a query, readable once."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
         self._batches = _slices(batches)
@@ -66,17 +66,17 @@ class Rows:
             self._row = zip(*map(_values, next(self._batches).columns), strict=True)
 
     def count_rest(self) -> int:
-        """How many rows were not read. Makes no Python values of them, which takes longer than most queries."""
+        """Number of rows not read yet. Converts none to Python, which takes longer than most queries."""
         begun = sum(1 for _ in self._row)
         return begun + sum(int(batch.num_rows) for batch in self._batches)
 
 
 @dataclass
 class Result:
-    """Column names, whether each column holds numbers, and the rows, which can be read once.
+    """Column names, whether each column is numeric, and the rows, which can be read once.
 
-    The legend stands below a table of them. `beyond` says how many more rows there are than can be read. `whole` says
-    of which columns, beside those of numbers, a table cuts nothing; empty: of none.
+    `legend` is shown below a table. `beyond` is the number of rows that exist and cannot be read here. `whole` names
+    non-numeric columns that a table must not cut; empty: none.
     """
 
     names: tuple[str, ...]
@@ -88,7 +88,7 @@ class Result:
 
     @staticmethod
     def of(relation: duckdb.DuckDBPyRelation, beyond: int = 0) -> Result:
-        """Starts the query. Its errors come here or while the rows are read."""
+        """Starts the query. Its errors are raised here or while rows are read."""
         reader = presentable(relation).to_arrow_reader(BATCH_ROWS)
         types = [f.type for f in reader.schema]
         numeric = tuple(pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t) for t in types)
@@ -96,7 +96,7 @@ class Result:
         return Result(tuple(relation.columns), numeric, Rows(reader), beyond=beyond, whole=whole)
 
     def count_rest(self) -> int:
-        """How many rows were not read; none can be after it."""
+        """Number of rows not read yet; none can be read afterwards."""
         return self.beyond + (self.rows.count_rest() if isinstance(self.rows, Rows) else sum(1 for _ in self.rows))
 
     def records(self) -> Iterator[dict[str, Value]]:
@@ -124,7 +124,7 @@ def _values(column: pa.Array) -> list[Value]:
 
 
 def _is_plain(of: pa.DataType) -> bool:
-    """Whether Python's values of this type are what JSON has. Floating point is, where it is finite."""
+    """Whether this type's Python values are JSON values. Finite floating-point numbers are."""
     if pa.types.is_dictionary(of):
         return _is_plain(of.value_type)
     types = pa.types
@@ -146,7 +146,7 @@ def _nested(scalar: pa.Scalar) -> Value:
 
 
 def _plain(value: object) -> Value:
-    """The value as one that JSON has. What is not a finite number is unknown."""
+    """The value as JSON has it. Numbers that are not finite become None."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

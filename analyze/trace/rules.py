@@ -1,4 +1,4 @@
-"""The rules of findings: every `.sql` file of `sql/findings` is one; what they share is in `sql/findings/parts`."""
+"""The rules behind findings: each `.sql` file of `sql/findings` is one; shared parts are in `sql/findings/parts`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ Rule = View
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """All rules, in the order of their names."""
+    """All rules, by name."""
     return tuple(read_view(path) for path in sorted((DIRECTORY / "findings").glob("*.sql")))
 
 
 @cache
 def parts() -> tuple[View, ...]:
-    """What several rules and reports read."""
+    """Views that several rules and reports read."""
     return tuple(read_view(path) for path in sorted((DIRECTORY / "findings" / "parts").glob("*.sql")))
 
 
 @cache
 def few(full_name: str) -> View:
-    """The view that takes the place of a part where only the first rows of a report are wanted."""
+    """The view that replaces a part where only a report's first rows are wanted."""
     return read_view(DIRECTORY / "first_rows" / f"{full_name.partition('.')[2]}.sql")
 
 
 @cache
 def shared_by() -> tuple[View, ...]:
-    """Reports, rules and what these share: all views but those of the trace itself."""
+    """Reports, rules and their parts: all views except those of the trace itself."""
     return (*parts(), *rules(), *reports())

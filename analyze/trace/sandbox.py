@@ -1,4 +1,4 @@
-"""What a trace from anybody may do to the database that reads it: be read, and have its defects told in a line."""
+"""Confines an untrusted trace: the database may only read it, and reports its defects in one line."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ LESS = "select less of it with --since and --until, --pid or --limit"
 ROOM = "free some, or choose another directory with TMPDIR"
 
 DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
-"""Errors in SQL of ours. All else that DuckDB raises is about rows that are not what they should be."""
+"""Errors in our own SQL. Everything else that DuckDB raises is about invalid rows."""
 
 
 def lock_in(database: Database, paths: Sequence[Path]) -> None:
-    """Leaves the database the files that it may read, under the variable `trace`.
+    """Gives the database access to these files only, named by the variable `trace`.
 
-    DuckDB takes `*?[` in a file name for a pattern; in brackets each stands for itself. The check of access sees the
-    name both with the brackets and without. External access can only be switched off after the paths are set.
+    DuckDB treats `*?[` in a file name as a pattern; in brackets each stands for itself. The access check sees the name
+    with and without the brackets. External access can only be disabled after the paths are set.
     """
     patterns = ["".join(f"[{c}]" if c in "*?[" else c for c in str(path)) for path in paths]
     run = database.connection.execute
     run("SET TimeZone = 'UTC'")
-    # Else every view that is made, and every query, reads the footer again: 3 s to open a trace of 10 M rows.
+    # Otherwise every view created, and every query, reads the footer again: 3 s to open a trace of 10 M rows.
     run("SET parquet_metadata_cache = true")
     run("SET VARIABLE trace = $1", [patterns])
     run("SET allowed_paths = $1", [[*map(str, paths), *patterns]])
@@ -41,7 +41,7 @@ def lock_in(database: Database, paths: Sequence[Path]) -> None:
 
 
 def present(database: Database, of: views.Relation, shown: str) -> frozenset[str]:
-    """Names of the declared columns that the trace has. Raises BrokenTrace if one has another type than declared."""
+    """Names of the declared columns that the trace has. Raises BrokenTrace if the type of one differs."""
     rows = database.connection.execute(f"DESCRIBE SELECT * FROM {of.sql}").fetchall()
     found = {str(name): str(kind) for name, kind, *_ in rows}
     declared = {c.name: views.TYPES[c.type] for c in schema.all_columns()}
@@ -58,7 +58,7 @@ def present(database: Database, of: views.Relation, shown: str) -> frozenset[str
 
 @contextmanager
 def reading(shown: str) -> Iterator[None]:
-    """Raises BrokenTrace for what DuckDB finds wrong with the trace while rows are read inside."""
+    """Context in which DuckDB's complaints about the trace's rows become BrokenTrace."""
     try:
         yield
     except duckdb.OutOfMemoryException as e:
@@ -68,7 +68,7 @@ def reading(shown: str) -> Iterator[None]:
     except duckdb.PermissionException as e:
         if OWN_DESCRIPTORS not in str(e):
             raise
-        # DuckDB lets itself be told one name only, and takes the one that the open file has by now.
+        # DuckDB is given one name only, and uses the file's current one in messages.
         raise BrokenTrace(f"{shown}: was renamed, replaced or removed during reading; try again") from e
     except duckdb.IOException as e:
         if "Could not write" in str(e):  # a temporary file: no other is written

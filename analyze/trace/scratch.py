@@ -1,7 +1,7 @@
-"""Directories for temporary files: only their owner can look into them, and they vanish with the process.
+"""Directories for temporary files: only their owner can enter them, and they are removed with the process.
 
-What a process left that was killed by SIGKILL the next one takes away that makes such a directory. One that is in use
-is locked (flock(2)), so nothing is taken from a process that lives.
+What a process killed by SIGKILL leaves behind is removed by the next one that makes such a directory. A directory in
+use is locked (flock(2)), so nothing is taken from a live process.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ NAME = re.compile(r"sysmon-[0-9a-f]{16}")
 MODE = 0o700
 
 TRIES, PAUSE_S = 25, 0.02
-"""While threads of DuckDB still run a directory may get a file between its emptying and its removal."""
+"""While DuckDB's threads run, a directory may get a file between emptying and removal."""
 
-_held: dict[Path, tuple[int, int]] = {}  # directory → descriptor that holds its lock, and the pid of who made it
+_held: dict[Path, tuple[int, int]] = {}  # directory → descriptor that holds its lock, and its maker's pid
 
 
 def new_directory() -> Path:
-    """An empty directory in the one for temporary files. Raises OSError."""
+    """A new empty directory below the one for temporary files. Raises OSError."""
     try:
         return _made()
-    except (BlockingIOError, FileNotFoundError):  # another process that sweeps was faster than our lock
+    except (BlockingIOError, FileNotFoundError):  # another process swept it before we had the lock
         return _made()
 
 
@@ -57,10 +57,10 @@ def _made() -> Path:
 
 
 def remove(path: Path) -> None:
-    """Removes a directory that this process made, with what is in it; once is enough."""
+    """Removes a directory made by this process, with its content; repeated calls do nothing."""
     fd, maker = _held.pop(path, (-1, 0))
     try:
-        for _ in range(TRIES if maker == os.getpid() else 0):  # and not of the process that this one was forked from
+        for _ in range(TRIES if maker == os.getpid() else 0):  # not those of the process we were forked from
             with contextlib.suppress(OSError):
                 _empty(fd)
                 path.rmdir()
@@ -79,7 +79,7 @@ def remove_all() -> None:
 
 
 def _sweep(place: int) -> None:
-    """Removes what is not in use any more, of this user."""
+    """Removes this user's directories that are no longer in use."""
     for name in filter(NAME.fullmatch, os.listdir(place)):
         with contextlib.suppress(OSError):
             fd = _opened(place, name, fcntl.LOCK_EX)
@@ -91,9 +91,9 @@ def _sweep(place: int) -> None:
 
 
 def _opened(place: int, name: str, lock: int) -> int:
-    """The descriptor of a directory of ours, locked. Raises OSError if it is none, or in use.
+    """The descriptor of one of our directories, locked. Raises OSError if it is something else or in use.
 
-    Who uses it holds a shared lock, as over NFS the other is not given for a directory; then nothing is swept.
+    A directory in use has a shared lock, as NFS does not grant exclusive locks on directories; there nothing is swept.
     """
     fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
     try:
@@ -110,6 +110,6 @@ def _opened(place: int, name: str, lock: int) -> int:
 
 
 def _empty(fd: int) -> None:
-    """There are only files in it: what is not one stays, and with it the directory."""
+    """Removes files only: if there is anything else, it stays, and with it the directory."""
     for name in os.listdir(fd):
         os.unlink(name, dir_fd=fd)

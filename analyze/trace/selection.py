@@ -1,4 +1,4 @@
-"""The part of a trace that was asked for: a window, and processes by pid, name or control group."""
+"""The chosen part of a trace: a window, and processes by pid, name or control group."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sysmon.safe_text import one_line
 
 @dataclass(frozen=True)
 class Selection:
-    """What was asked for, as it was typed; nothing: all of the trace.
+    """The choice as typed; empty: all of the trace.
 
-    `cgroups` are paths, each with the groups below it; `only_cgroup` is one alone, '' the unknown.
+    `cgroups` are paths, each including the groups below; `only_cgroup` is a single group, '' the unknown one.
     """
 
     since: str | None = None
@@ -29,25 +29,25 @@ class Selection:
 
     @property
     def of_some(self) -> bool:
-        """Whether only some processes were asked for."""
+        """Whether only some processes were chosen."""
         return bool(self.pids or self.comms or self.cgroups or self.only_cgroup is not None)
 
     @property
     def window_words(self) -> list[str]:
-        """The words of a command line that ask for the window."""
+        """Command-line words that choose the window."""
         asked = (("--since", self.since), ("--until", self.until))
         return [word for name, text in asked if text is not None for word in (name, text)]
 
     @property
     def words(self) -> list[str]:
-        """The words of a command line that ask for this part; none if it is all."""
+        """Command-line words that choose this part; none if it is all."""
         asked = [("--pid", str(pid)) for pid in self.pids]
         asked += [("--comm", comm) for comm in self.comms]
         asked += [("--cgroup", cgroup) for cgroup in self.cgroups]
         return [*(word for pair in asked for word in pair), *self.window_words]
 
     def moved(self, since_ns: int | None, until_ns: int | None) -> Selection:
-        """The same of another window [UTC ns since 1970]."""
+        """The same with another window [UTC ns since 1970]."""
         since, until = (None if ns is None else iso(ns) for ns in (since_ns, until_ns))
         return replace(self, since=since, until=until)
 
@@ -60,7 +60,7 @@ class Selection:
 
 
 def pick(connection: duckdb.DuckDBPyConnection, chosen: Selection, shown: str) -> None:
-    """Fills `unfiltered.picked` with the processes that were asked for. Raises BadRequest for a name of none."""
+    """Fills `unfiltered.picked` with the chosen processes. Raises BadRequest for a name that no process has."""
     groups = [] if chosen.only_cgroup is None else [chosen.only_cgroup]
     asked = {"pids": chosen.pids, "comms": chosen.comms, "groups": groups, "trees": chosen.cgroups}
     connection.execute(views.PICK, {name: list(values) for name, values in asked.items()})

@@ -1,12 +1,12 @@
-"""SQL files that describe themselves: one view each, with a title, a paragraph and a comment on every column.
+"""SQL files that document themselves: one view each, with a title, a paragraph and a comment for each column.
 
-The head ends with what the file declares:
+The head ends with declarations:
 
     -- needs: main.cpu, unfiltered.processes      the views and macros that the statement names
     -- kept: window                               its rows are computed once, and again if the window is moved; or
                                                   `recording`, which has no window
-    -- first rows: finding.tally, finding.stats   to show a few rows less is read: the first has a row for each, and the
-                                                  second is exchanged for the view of the same name in `sql/first_rows`
+    -- first rows: finding.tally, finding.stats   for a few rows, less is read: the first has a row for each, and the
+                                                  second is replaced by the view of that name in `sql/first_rows`
 
 Nothing here runs SQL. The files are part of sysmon; no text of a user or of a trace becomes one.
 """
@@ -25,7 +25,7 @@ KEPT = ("", "window", "recording")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a view and what it means, its unit in square brackets."""
+    """A view's column and its meaning, with the unit in square brackets."""
 
     name: str
     doc: str
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class View:
-    """A view: its schema and name, the title, the paragraph below it, its columns, and the query behind it."""
+    """A view: its schema and name, the title, the paragraph below it, its columns, and its query."""
 
     schema: str
     name: str
@@ -47,13 +47,13 @@ class View:
 
     @property
     def full_name(self) -> str:
-        """With its schema: what `needs` of others has."""
+        """Name with schema, as in the `needs` of other files."""
         return f"{self.schema}.{self.name}"
 
 
 @dataclass(frozen=True)
 class Macro:
-    """An SQL function of sysmon's own, in the schema `unfiltered`."""
+    """One of our SQL functions, in the schema `unfiltered`."""
 
     name: str
     statement: str
@@ -61,7 +61,7 @@ class Macro:
 
 
 def read_view(path: Path) -> View:
-    """The view that the file makes. Raises ValueError if the file does not have the form of the house."""
+    """The view of a file. Raises ValueError if the file does not follow the required form."""
     text = path.read_text(encoding="utf-8")
     head, made, rest = text.partition("CREATE VIEW ")
     name, _, rest = rest.partition("(\n")
@@ -97,7 +97,7 @@ def read_macro(path: Path) -> Macro:
 
 
 def _head(path: Path, text: str) -> tuple[list[str], dict[str, str]]:
-    """The comments, without those that declare something, and what is declared."""
+    """The comments without declarations, and the declarations."""
     comments: list[str] = []
     declared: dict[str, str] = {}
     key = ""

@@ -1,4 +1,4 @@
-"""The part of a trace that was asked for: reading of the times that people type."""
+"""Parses the times that choose a part of a trace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIMIT_NS = 1 << 63
 
 CYCLE_S = 146_097 * 86_400
-"""400 years [s], after which the Gregorian calendar begins anew. Python's ends with the year 9999."""
+"""400 years [s], after which the Gregorian calendar repeats. Python's ends with the year 9999."""
 
 LAST = (1 << 63) - 1
 
@@ -28,11 +28,11 @@ ENDLESS = {
     for sign, text in ((1, "infinity"), (-1, "-infinity"))
     for unit_ns in (1, 10**3, 10**6, 10**9)
 }
-"""What DuckDB has for no end of time, in ns: the last number of each type of timestamp."""
+"""DuckDB's infinity in ns: the largest number of each timestamp type."""
 
 
 def instant_ns(text: str, started_ns: int) -> int:
-    """The instant that a person typed, as UTC ns since 1970.
+    """A typed instant as UTC ns since 1970.
 
     Either a time since the start of the recording, `+1.5` or `1.5` seconds or with a unit `90s 250ms 2m 1h`; or an ISO
     8601 date and time, in UTC if it names no zone, with up to nine digits of a second. Raises BadRequest.
@@ -66,9 +66,9 @@ def _iso_ns(text: str) -> int:
 
 
 def iso(ns: int, digits: int = 9) -> str:
-    """An instant, UTC ns since 1970, in ISO 8601 with this many digits of a second, and a sign before longer years.
+    """An instant (UTC ns since 1970) in ISO 8601, with this many digits of a second, and a sign before longer years.
 
-    What DuckDB takes for the end of all time is `infinity`.
+    DuckDB's infinity is `infinity`.
     """
     if ns in ENDLESS:
         return ENDLESS[ns]

@@ -1,6 +1,6 @@
-"""A user's own query: whether it may be run, and what it names, as far as that can be told from its words.
+"""A user's own query: whether it may run, and which names it uses, as far as its words show.
 
-Only here is SQL looked at by regular expression: what sysmon's own files need they declare.
+SQL is searched by regular expression only here: sysmon's own files declare what they need.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ WORD = re.compile(r'\b(?:(\w+)"?\."?)?(\w+)')
 ABSENT = re.compile(r"Catalog Error: Table with name (?P<name>.+?) does not exist!")
 
 LOOKS_AT_VIEWS = re.compile(r"\b(duckdb_\w+|information_schema|pg_\w+|show)\b", re.IGNORECASE)
-"""What a user's query names that lists views: it is to see all of them. To make all takes seconds."""
+"""Names in a user's query that list views: it must then see all of them, which takes seconds to create."""
 
 
 def check(connection: duckdb.DuckDBPyConnection, query: str) -> None:
-    """Raises BadRequest unless it is one statement that reads, and duckdb.Error if it is none at all."""
+    """Raises BadRequest unless it is one statement that reads, and duckdb.Error if it is not valid SQL."""
     statements = connection.extract_statements(query)
     if len(statements) != 1:
         raise BadRequest(f"give one SQL statement, not {len(statements)}")
@@ -35,18 +35,18 @@ def check(connection: duckdb.DuckDBPyConnection, query: str) -> None:
 
 
 def looks_at_views(query: str) -> bool:
-    """Whether it lists views, and so is to see all of them."""
+    """Whether it lists views, and so has to see all of them."""
     return LOOKS_AT_VIEWS.search(query) is not None
 
 
 def names_in(query: str) -> list[str]:
-    """Names with their schema that it may mean, each once: many are none."""
+    """Qualified names that it may use, each once: many of them do not exist."""
     return [*dict.fromkeys(f"{space or 'main'}.{name}".lower() for space, name in WORD.findall(query))]
 
 
 @contextmanager
 def absent_tables_told(known: Collection[str]) -> Iterator[None]:
-    """Raises BadRequest, with names that are near, for a table that there is not. `known`: the catalogue's names."""
+    """Raises BadRequest, which suggests similar names, for an unknown table. `known`: the catalogue's names."""
     try:
         yield
     except duckdb.CatalogException as error:

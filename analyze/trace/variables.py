@@ -1,4 +1,4 @@
-"""DuckDB variables: what a trace says of its recording, and the window, as the views read them."""
+"""DuckDB variables that the views read: the recording's metadata, and the window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sysmon.bpf.trace_file.metadata import Recording
 
 
 def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None:
-    """Sets those that stay as they are."""
+    """Sets those that never change."""
     everyone = not any(info[name] for name in ("pids", "comms", "uids", "cgroup", "command"))
     full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
     values = {
@@ -34,7 +34,7 @@ def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None
 def of_window(
     connection: duckdb.DuckDBPyConnection, words: Iterable[str], since_ns: int | None, until_ns: int | None
 ) -> None:
-    """Sets those that the window moves. `words`: what a command line has to ask for it."""
+    """Sets those that move with the window. `words`: the command line that chooses it."""
     connection.execute("SET VARIABLE window_options = $1", ["".join(f" {word}" for word in map(shlex.quote, words))])
     _set_instants(connection, since=since_ns, until=until_ns)
 

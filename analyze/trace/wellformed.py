@@ -10,10 +10,10 @@ LIMIT = 1 << 63
 
 
 def misfit(value: object, declared: Any, where: str = "") -> str:
-    """The first place where the value differs from the declared type, and how; empty if it fits.
+    """The first place where the value differs from the declared type, and how; empty if it matches.
 
-    Knows TypedDict, list, dict with str keys, unions, str, int, float, bool and None. Keys that are not
-    declared are let through: a later version may have added them.
+    Supports TypedDict, list, dict with str keys, unions, str, int, float, bool and None. Undeclared keys are accepted:
+    a later version may have added them.
     """
     if is_typeddict(declared):
         return _misfit_object(value, declared, where)
