@@ -39,7 +39,7 @@ def test_commands_survive_damaged_traces() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_a_description_of_any_kind_is_refused_or_read(dice: random.Random) -> None:
+def test_any_metadata_is_refused_or_read(dice: random.Random) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = traces.write(Path(directory) / "t.parquet", [])
         path.write_bytes(mutations.description(path.read_bytes(), dice))
@@ -84,7 +84,7 @@ MADE_UP = {
 
 
 @pytest.mark.parametrize(("kind", "change"), MADE_UP.values(), ids=MADE_UP)
-def test_a_log_that_was_made_up_is_one_line(cut_off: Path, tmp_path: Path, kind: bytes, change: object) -> None:
+def test_a_forged_log_is_one_line(cut_off: Path, tmp_path: Path, kind: bytes, change: object) -> None:
     made = remade(cut_off, tmp_path, kind, change)
     with pytest.raises(SysmonError) as refused:
         sysmon.open(made).close()
@@ -99,7 +99,7 @@ def test_a_row_group_elsewhere_is_damage_and_takes_no_memory(cut_off: Path, tmp_
         assert any(loss["cause"] == metadata.DAMAGED for loss in trace.metadata["losses"])
 
 
-def test_mutations_are_what_they_say() -> None:
+def test_mutations_do_what_they_say() -> None:
     """Else the fuzzer would only find that nonsense is refused."""
     whole = seeds.SAMPLE.read_bytes()
     for number in range(20):

@@ -69,7 +69,7 @@ def changed(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 
 @pytest.mark.parametrize("name", ["file_row_number", "FILE_ROW_NUMBER"])
-def test_a_column_with_the_name_of_a_row_s_place_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_column_named_like_the_row_number_is_refused(tmp_path: Path, name: str) -> None:
     table = base(tmp_path)
     path = saved(table.append_column(name, pa.array([1] * len(table))), tmp_path / "t.parquet")
     for command in COMMANDS:
@@ -139,13 +139,13 @@ def test_a_trace_of_an_unusual_shape_is_read(tmp_path: Path, shape: str) -> None
         said(path, *command)
 
 
-def test_a_trace_of_a_row_group_for_each_row_is_read(tmp_path: Path) -> None:
+def test_a_trace_with_one_row_group_per_row_is_read(tmp_path: Path) -> None:
     path = saved(base(tmp_path), tmp_path / "t.parquet", row_group_size=1)
     for command in COMMANDS:
         said(path, *command)
 
 
-def test_a_trace_of_no_row_group_is_read(tmp_path: Path) -> None:
+def test_a_trace_without_row_groups_is_read(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.ParquetWriter(path, base(tmp_path).schema).close()
     for command in COMMANDS:
@@ -153,7 +153,7 @@ def test_a_trace_of_no_row_group_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["comm", "kind", "path", "argv", "path_bytes"])
-def test_a_text_longer_than_any_that_is_recorded_is_refused_and_takes_no_memory(tmp_path: Path, text: str) -> None:
+def test_an_overlong_text_is_refused_without_taking_memory(tmp_path: Path, text: str) -> None:
     """One text of 10 MB that 20,000 rows have, which would be 200 GB."""
     table = base(tmp_path)
     execs = table.filter(pa.compute.equal(table["kind"], "exec")).slice(0, 1)
@@ -191,7 +191,7 @@ def test_texts_as_long_as_can_be_recorded_are_read(tmp_path: Path) -> None:
         assert trace.sql("SELECT path, len(argv) FROM execs").fetchall() == [(long, 2048)]
 
 
-def test_a_row_of_a_long_text_widens_no_other(tmp_path: Path) -> None:
+def test_a_long_text_does_not_widen_other_rows(tmp_path: Path) -> None:
     rows = [
         traces.row("exec", traces.at(i), pid=i + 1, start=traces.born(0), comm="a", path=path)
         for i, path in enumerate(["/bin/true", "/" + "x" * 4000])
@@ -200,7 +200,7 @@ def test_a_row_of_a_long_text_widens_no_other(tmp_path: Path) -> None:
     assert [len(line) for line in lines.splitlines()] == [65, 65, 4006]
 
 
-def test_a_chart_that_fails_is_said_and_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_chart_is_reported_and_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = hostile.trace(tmp_path / "t.parquet")
     monkeypatch.setattr(data, "MOST_ROWS", 0)
     monkeypatch.setattr(lifetimes, "MOST_LIVES", 0)
@@ -216,7 +216,7 @@ def test_a_chart_that_fails_is_said_and_leaves_the_others(tmp_path: Path, monkey
     assert str(tmp_path) not in page
 
 
-def test_what_matplotlib_says_of_numbers_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matplotlibs_errors_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sysmon.analyze.charts import latency
 
     def fail(*_: object) -> None:
@@ -244,7 +244,7 @@ def test_numbers_at_the_end_of_their_type_are_read_and_drawn(tmp_path: Path, lar
         write_html(trace, stream)
 
 
-def test_times_at_the_end_of_time_are_read_and_drawn(tmp_path: Path) -> None:
+def test_extreme_times_are_read_and_drawn(tmp_path: Path) -> None:
     table = base(tmp_path)
     ends = np.where(np.arange(len(table)) % 2, 2**63 - 1, 1 - 2**63)
     path = saved(changed(table, "ts", pa.array(ends).cast(table.schema.field("ts").type)), tmp_path / "t.parquet")

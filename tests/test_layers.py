@@ -82,19 +82,19 @@ def test_leaves_import_nothing_of_ours() -> None:
         assert {m for m in imports(MODULES[leaf]) if m.startswith("sysmon")} <= LEAVES
 
 
-def test_nobody_imports_by_a_bare_name() -> None:
+def test_no_import_uses_a_bare_folder_name() -> None:
     """The folders stand at the top of a checkout, where such an import works, and nowhere else."""
     ours = [path for top in ("tests", "benchmarks", "docs") for path in (ROOT / top).rglob("*.py")]
     for path in (*MODULES.values(), *ours):
         assert not {module.split(".")[0] for module in imports(path)} & set(ROOMS), path
 
 
-def test_no_circle_not_even_a_lazy_one() -> None:
+def test_there_are_no_import_cycles_even_lazy_ones() -> None:
     graph = {name: imports(path) & set(MODULES) - {name} for name, path in MODULES.items()}
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
-def test_one_module_loads_bcc_and_it_stands_alone() -> None:
+def test_one_module_imports_bcc_and_nothing_of_sysmon() -> None:
     """It is run as a script by a process of its own; see docs/architecture.md."""
     loaders = [path for path in MODULES.values() if "importlib.util" in imports(path)]
     assert loaders == [ROOT / "recorder" / "load" / "compiler.py"]
@@ -128,7 +128,7 @@ def test_help_imports_next_to_nothing(arguments: tuple[str, ...]) -> None:
     assert sorted(modules_after(*arguments) & HEAVY - allowed) == []
 
 
-def test_charts_alone_import_matplotlib() -> None:
+def test_only_charts_import_matplotlib() -> None:
     """And none of them pyplot, whose state is the user's."""
     drawing = ROOT / "analyze" / "charts"
     for path in MODULES.values():
@@ -147,7 +147,7 @@ def test_listing_reports_needs_no_charts_and_no_bcc() -> None:
     assert sorted(modules_after("report", "--list") & {"bcc", "matplotlib", "pandas", "recorder"}) == []
 
 
-def test_the_file_format_knows_no_program() -> None:
+def test_the_file_format_imports_no_program() -> None:
     for name, path in MODULES.items():
         if name.startswith("sysmon.bpf.trace_file"):
             assert not {module for module in imports(path) if module.startswith("sysmon.bpf.programs")}, path

@@ -85,7 +85,7 @@ def test_the_installed_package_works(wheel: Path, tmp_path: Path, arguments: lis
     assert result.stdout
 
 
-def test_packages_of_like_names_are_not_in_the_way(wheel: Path, tmp_path: Path) -> None:
+def test_packages_with_similar_names_do_not_interfere(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path)
     for room in ROOMS:
         (tmp_path / room).mkdir()
@@ -112,7 +112,7 @@ def test_a_checkout_without_links_says_how_to_install(tmp_path: Path) -> None:
         assert lines is None or len(said) == lines
 
 
-def test_importing_it_changes_nothing_and_is_light() -> None:
+def test_importing_is_light_and_changes_nothing() -> None:
     program = """
 import os, signal, sys
 state = lambda: (dict(os.environ), [signal.getsignal(n) for n in signal.valid_signals()], sys.excepthook, [*sys.path])
@@ -126,7 +126,7 @@ print(*{"click", "numpy", "pyarrow", "duckdb", "pandas", "matplotlib"} & set(sys
     assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.split() == []
 
 
-def test_a_script_in_a_checkout_may_still_call_it_analyze() -> None:
+def test_a_script_in_a_checkout_may_still_import_analyze() -> None:
     program = "import analyze; print(analyze.open_trace('sample_traces/web.parquet').metadata['host']['cpus'])"
     run = [sys.executable, "-W", "default", "-c", program]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -134,7 +134,7 @@ def test_a_script_in_a_checkout_may_still_call_it_analyze() -> None:
     assert int(done.stdout) >= 1
 
 
-def test_the_lock_file_names_no_place() -> None:
+def test_the_lock_file_names_no_host_or_directory() -> None:
     """Neither a host nor a directory: it must mean the same wherever it is used."""
     text = (ROOT / "requirements.lock").read_text()
     assert "://" not in text

@@ -15,7 +15,7 @@ def samples(**runs: list[float]) -> Samples:
     return Samples({name.replace("_", " "): [{"s": value} for value in values] for name, values in runs.items()})
 
 
-def test_what_is_added_is_the_median_of_differences_in_the_same_round() -> None:
+def test_added_cost_is_the_median_of_differences_within_rounds() -> None:
     # The machine is twice as slow in the last round: 14-10, 13-10, 27-20; medians of each alone would say 14-10.
     of = samples(nothing=[10, 10, 20], other=[14, 13, 27])
     assert of.added("other", "s") == [4, 3, 7]
@@ -23,7 +23,7 @@ def test_what_is_added_is_the_median_of_differences_in_the_same_round() -> None:
     assert of.middle("other", "s", relative=True) == pytest.approx(0.35)
 
 
-def test_what_is_added_at_the_least_is_between_the_fastest_runs() -> None:
+def test_the_least_added_cost_is_between_the_fastest_runs() -> None:
     # Other load made the third run of nothing slower, and two of the other's.
     of = samples(nothing=[10, 10, 19], other=[15, 12, 15])
     assert of.fastest("other", "s") == 12
@@ -32,7 +32,7 @@ def test_what_is_added_at_the_least_is_between_the_fastest_runs() -> None:
     assert of.least("absent", "s") is None
 
 
-def test_ratio_is_of_what_both_add() -> None:
+def test_ratio_compares_added_costs() -> None:
     of = samples(nothing=[10, 11, 10], empty_programs=[12, 12, 13], other=[16, 15, 17])
     assert of.ratio("other", FLOOR, "s") == 5 / 2
 

@@ -130,7 +130,7 @@ def test_every_dependency_is_explained() -> None:
             assert re.split("[<>=]", requirement)[0] in page("dependencies.md")
 
 
-def test_what_the_threat_model_says_is_shown_is() -> None:
+def test_the_threat_models_tests_exist() -> None:
     """Each test that it names is there."""
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page("threat-model.md"))
     assert len(named) > 20

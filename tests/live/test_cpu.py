@@ -24,7 +24,7 @@ def snapshot_shares(r: Trace, pid: int, what: str = "c.occupied_ns") -> list[flo
     return [share for (share,) in found]
 
 
-def test_a_spinner_that_has_a_cpu_for_itself_shows_100_percent_in_every_snapshot(tmp_path: Path) -> None:
+def test_a_spinner_with_its_own_cpu_shows_100_percent_in_every_snapshot(tmp_path: Path) -> None:
     r, pid = cpu.record_spinner(tmp_path)
     shares = snapshot_shares(r, pid)
     assert len(shares) >= 6
@@ -41,7 +41,7 @@ def test_a_spinner_that_has_a_cpu_for_itself_shows_100_percent_in_every_snapshot
 
 
 @pytest.mark.parametrize("compare", cpu.COMPARISONS)
-def test_figures_are_those_of_the_kernel(tmp_path: Path, compare: Callable[[Path], list[Figure]]) -> None:
+def test_figures_equal_the_kernels(tmp_path: Path, compare: Callable[[Path], list[Figure]]) -> None:
     assert_all_hold(compare(tmp_path))
 
 
@@ -74,7 +74,7 @@ def computing(seconds: float) -> int:
     os._exit(0)
 
 
-def test_a_new_process_does_not_begin_with_what_a_zombie_had_used(tmp_path: Path) -> None:
+def test_a_new_process_does_not_inherit_a_zombies_usage(tmp_path: Path) -> None:
     """The kernel gives the task_struct of one that has ended to another."""
     zombies = [computing(0.004) for _ in range(101)]
     for pid in zombies:

@@ -62,7 +62,7 @@ def differences(before: Path, after: Path) -> dict[str, list[Any]]:
         return {s.name: found.rows(s.name).df().to_dict("records") for s in sections()}
 
 
-def test_what_was_planted_is_found_first(service: Path) -> None:
+def test_planted_differences_are_found_first(service: Path) -> None:
     found = differences(record(service, "one", "before"), record(service, "two", "after"))
     # 51 sleeps of 20 ms are a second and more: no other call changes its time by as much.
     first, *_ = found["syscalls_by_command"]
@@ -77,7 +77,7 @@ def test_what_was_planted_is_found_first(service: Path) -> None:
     assert (failing["failed_before"], failing["failed_after"]) == (0, 11)
 
 
-def test_the_same_work_differs_in_nothing_that_is_counted(service: Path) -> None:
+def test_counts_of_the_same_work_are_equal(service: Path) -> None:
     """Counts are exact, so none of them may differ; times do as much as others use the machine meanwhile."""
     traces = [record(service, name, "before") for name in ("one", "two")]
     found = differences(*traces)

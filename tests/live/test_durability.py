@@ -77,7 +77,7 @@ def complete(path: Path, pid: int | None) -> int:
     return count
 
 
-def test_killed_at_any_moment_a_trace_is_left(tmp_path: Path) -> None:
+def test_a_kill_at_any_moment_leaves_a_trace(tmp_path: Path) -> None:
     """Each is whole up to its last commit: no number is missing before the last."""
     dice = random.Random(7)
     moments = [dice.uniform(0.0, 5.0) for _ in range(KILLS - 1)]
@@ -151,7 +151,7 @@ def end_of(process: subprocess.Popen[str], recorder: Recording) -> str:
     return said
 
 
-def test_on_a_full_disk_the_recording_ends_and_is_kept(tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_ends_the_recording_and_keeps_it(tmp_path: Path, small_disk: Path) -> None:
     path, gate = small_disk / "t.parquet", tmp_path / "gate"
     with numbered(2000, gate) as process:
         running = start(path)
@@ -166,7 +166,7 @@ def test_on_a_full_disk_the_recording_ends_and_is_kept(tmp_path: Path, small_dis
     assert complete(path, process.pid) == count > 0
 
 
-def test_on_a_full_disk_it_can_be_repaired_elsewhere(tmp_path: Path, small_disk: Path) -> None:
+def test_a_recording_on_a_full_disk_can_be_repaired_elsewhere(tmp_path: Path, small_disk: Path) -> None:
     path, gate = small_disk / "t.parquet", tmp_path / "gate"
     with numbered(2000, gate) as process:
         running = start(path)
@@ -178,7 +178,7 @@ def test_on_a_full_disk_it_can_be_repaired_elsewhere(tmp_path: Path, small_disk:
     assert os.listdir(small_disk) == []
 
 
-def test_a_disk_without_any_room_is_one_line_and_nothing_is_left(small_disk: Path) -> None:
+def test_a_disk_without_space_is_one_line_and_leaves_nothing(small_disk: Path) -> None:
     (small_disk / "full").write_bytes(bytes((4 << 20) - 4096 * 6))
     done = subprocess.run(
         [SYSMON, "record", "-o", small_disk / "t.parquet", "--", "sh", "-c", "echo it ran"],
@@ -190,7 +190,7 @@ def test_a_disk_without_any_room_is_one_line_and_nothing_is_left(small_disk: Pat
     assert os.listdir(small_disk) == ["full"]
 
 
-def test_a_file_system_that_is_read_only_is_one_line(small_disk: Path) -> None:
+def test_a_read_only_file_system_is_one_line(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     done = subprocess.run(
         [SYSMON, "record", "-o", small_disk / "t.parquet"], capture_output=True, text=True, timeout=60, check=False
@@ -199,7 +199,7 @@ def test_a_file_system_that_is_read_only_is_one_line(small_disk: Path) -> None:
     assert done.stderr == f"sysmon: cannot write in {small_disk}: Read-only file system; choose another place with -o\n"
 
 
-def test_at_a_limit_of_file_size_the_command_runs_on(tmp_path: Path) -> None:
+def test_the_command_continues_at_a_file_size_limit(tmp_path: Path) -> None:
     limit = 1_100_000
     path, gate = tmp_path / "t.parquet", tmp_path / "gate"
     command = [sys.executable, "-I", "-S", "-c", NUMBERED, "2000", gate]
@@ -220,7 +220,7 @@ def test_at_a_limit_of_file_size_the_command_runs_on(tmp_path: Path) -> None:
     assert complete(path, pid) > 0
 
 
-def test_what_was_recorded_outlives_its_directory(tmp_path: Path) -> None:
+def test_a_recording_survives_removal_of_its_directory(tmp_path: Path) -> None:
     place = tmp_path / "gone"
     place.mkdir()
     running = start(place / "t.parquet")
@@ -249,7 +249,7 @@ def test_a_recording_can_be_read_while_it_runs(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["t.parquet"]
 
 
-def test_a_trace_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
+def test_a_trace_keeps_its_size_limit(tmp_path: Path) -> None:
     limit = 4 << 20
     with numbered(4000) as process:
         running = start(tmp_path / "t.parquet", "--max-size", "4M")
@@ -296,7 +296,7 @@ def assert_last_of(path: Path, pid: int, ring_s: float, missing_s: float = 0) ->
         assert before == 0
 
 
-def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
+def test_a_flight_recorder_keeps_the_most_recent_part(tmp_path: Path) -> None:
     with numbered(100) as process:
         running = start(tmp_path / "t.parquet", "--keep-last", "4s")
         wait_for(lambda: begins_later(running.path))
@@ -322,7 +322,7 @@ def test_a_flight_recorder_keeps_the_last(tmp_path: Path) -> None:
         assert before.metadata["ended_ns"] < trace.metadata["ended_ns"]
 
 
-def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
+def test_a_flight_recorder_with_a_size_limit(tmp_path: Path) -> None:
     with numbered(4000) as process:
         running = start(tmp_path / "t.parquet", "--keep-last", "8M")
         wait_for(lambda: begins_later(running.path), 120)
@@ -333,7 +333,7 @@ def test_a_flight_recorder_of_a_size(tmp_path: Path) -> None:
     assert complete(running.path, process.pid) > 0
 
 
-def test_a_flight_recorder_that_is_killed_leaves_the_last(tmp_path: Path) -> None:
+def test_a_killed_flight_recorder_leaves_the_most_recent_part(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with numbered(100) as process:
         running = start(path, "--keep-last", "4s")

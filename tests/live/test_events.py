@@ -44,7 +44,7 @@ def test_every_call_is_an_event_or_is_counted_as_lost(tmp_path: Path) -> None:
     assert events + lost == N
 
 
-def test_what_a_tiny_buffer_loses_is_counted_to_the_last_one(tmp_path: Path) -> None:
+def test_losses_of_a_tiny_buffer_are_counted_exactly(tmp_path: Path) -> None:
     r = record(tmp_path / "t.parquet", "--syscalls", "getppid", "--buffer", "64K", *python(CALLS))
     ((events, lost, calls),) = r.rows(LEDGER)
     assert calls == N
@@ -55,7 +55,7 @@ def test_what_a_tiny_buffer_loses_is_counted_to_the_last_one(tmp_path: Path) -> 
     assert f"LOST {lost}: ring full syscall {lost}" in report.stdout
 
 
-def test_events_are_the_calls_that_are_counted(tmp_path: Path) -> None:
+def test_events_equal_the_counted_calls(tmp_path: Path) -> None:
     code = (
         "import os, signal, subprocess, threading, time\n"
         "for _ in range(7): subprocess.run(['/bin/true'])\n"
@@ -80,13 +80,13 @@ def test_events_are_the_calls_that_are_counted(tmp_path: Path) -> None:
     assert execs[0] == (sys.executable, 0) and execs[1:] == [("/bin/true", 0)] * 7
 
 
-def test_a_list_records_these_calls_only(tmp_path: Path) -> None:
+def test_a_list_records_only_its_calls(tmp_path: Path) -> None:
     r = record(tmp_path / "t.parquet", "--syscalls", "openat,execve", "--", "/bin/true")
     assert {name for (name,) in r.rows("SELECT DISTINCT syscall FROM syscall_events")} == {"execve", "openat"}
     assert r.one("SELECT sum(calls) FROM syscall_stats WHERE syscall = 'exit_group'") == 1
 
 
-def test_without_the_option_there_is_nothing_of_it(of_true: Trace) -> None:
+def test_without_the_option_there_are_no_events(of_true: Trace) -> None:
     r = of_true
     assert r.one("SELECT count(*) FROM syscall_events") == 0
     report = subprocess.run([SYSMON, "report", r.path, "slow_calls"], capture_output=True, text=True, check=True)

@@ -106,7 +106,7 @@ os.set_inheritable(directory, True); run("script", directory)
     ]
 
 
-def test_what_a_shell_reads_is_no_program(tmp_path: Path) -> None:
+def test_a_script_read_by_a_shell_is_no_program(tmp_path: Path) -> None:
     trace = record(tmp_path, 'run("/bin/sh", argv=("sh", "a/script"))')
     shell = os.path.realpath("/bin/sh")
     assert execs(trace, "program, interpreter, argv") == [(shell, None, ["sh", "a/script"])]
@@ -179,7 +179,7 @@ run("a/configure", uid=65534)
     assert execs(trace, "uid, euid, gid, egid") == [(NOBODY, NOBODY, 0, 0), (NOBODY, 0, 0, 0)]
 
 
-def test_what_runs_when_a_recording_begins(tmp_path: Path) -> None:
+def test_programs_already_running_at_the_start(tmp_path: Path) -> None:
     """The same of a process that stands there: of its program, its users and its mount namespace."""
     program = tmp_path / "program"
     shutil.copy("/bin/sleep", program)

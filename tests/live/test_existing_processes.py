@@ -56,7 +56,7 @@ def headless(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def test_what_a_thread_that_lives_knows_is_the_process(tmp_path: Path, headless: subprocess.Popen[bytes]) -> None:
+def test_a_live_thread_stands_for_its_process(tmp_path: Path, headless: subprocess.Popen[bytes]) -> None:
     with recording(tmp_path / "t.parquet", "--interval", "0.3") as r:
         time.sleep(1)
     program = str(tmp_path / "headless")
@@ -70,7 +70,7 @@ def test_what_a_thread_that_lives_knows_is_the_process(tmp_path: Path, headless:
     assert r.rows(alive) == [(True, True)]
 
 
-def test_it_can_be_asked_for(tmp_path: Path, headless: subprocess.Popen[bytes]) -> None:
+def test_a_process_without_its_first_thread_can_be_chosen(tmp_path: Path, headless: subprocess.Popen[bytes]) -> None:
     with recording(tmp_path / "t.parquet", "--pid", str(headless.pid)) as r:
         time.sleep(0.7)
     assert r.one("SELECT count(DISTINCT pid) FROM syscall_stats") == 1
@@ -94,7 +94,7 @@ def test_a_zombie_is_dead(tmp_path: Path) -> None:
     assert r.one(f"SELECT count(*) FROM memory WHERE pid = {zombie}") == 0
 
 
-def test_a_title_is_no_row_of_empty_arguments(tmp_path: Path) -> None:
+def test_a_title_is_not_a_row_of_empty_arguments(tmp_path: Path) -> None:
     program = built(tmp_path, "title", TITLE)
     processes = [subprocess.Popen([program, *(["--option"] * n)]) for n in (5, 9)]
     wait_for(lambda: all(b"serving" in Path(f"/proc/{p.pid}/cmdline").read_bytes() for p in processes))

@@ -183,7 +183,7 @@ for name in ("first", "second"):
     assert trace.one(f"SELECT count(*) FROM report.files WHERE starts_with(path, '{tmp_path}/w/')") == 2
 
 
-def test_a_place_where_something_is_mounted_over(tmp_path: Path) -> None:
+def test_a_directory_that_is_mounted_over(tmp_path: Path) -> None:
     """One name, three files: the directory's own, one of what is mounted there, one of what is bound over that."""
     code = """
 os.mkdir("at"); os.mkdir("other")

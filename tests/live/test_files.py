@@ -74,7 +74,7 @@ attempt(os.open, "no", os.O_RDONLY, dir_fd=99)                      # no such de
 
 
 @pytest.mark.alone  # a path that cannot be read is a loss in every recording
-def test_errors_and_descriptors_that_are_none(tmp_path: Path) -> None:
+def test_errors_and_invalid_descriptors(tmp_path: Path) -> None:
     code = """
 attempt(os.open, "none", os.O_RDONLY)
 attempt(os.open, "no", os.O_RDONLY, dir_fd=99)
@@ -232,7 +232,7 @@ attempt(os.rename, "n" * 200, "m" * 3000)
     assert at["rename"][1:4] == (f"{w}/{'n' * 200}", f"{w}/{'m' * 3000}", "ENOENT")
 
 
-def test_every_open_is_there_beside_other_load(tmp_path: Path) -> None:
+def test_every_open_is_recorded_under_load(tmp_path: Path) -> None:
     code = "import os, sys\nfor i in range(20011):\n try: os.open('/no/such/%d' % i, 0)\n except OSError: pass"
     with recording(tmp_path / "t.parquet") as r, busy(1):
         process = python(code)
@@ -244,7 +244,7 @@ def test_every_open_is_there_beside_other_load(tmp_path: Path) -> None:
     assert r.one(f"SELECT count(*) FROM opens WHERE pid = {process.pid} AND syscall = 'openat'") == calls
 
 
-def test_what_io_uring_opens_is_unseen_and_its_call_is_counted(tmp_path: Path) -> None:
+def test_io_uring_opens_are_unseen_but_the_call_is_counted(tmp_path: Path) -> None:
     code = """
 import mmap
 params = ctypes.create_string_buffer(120)

@@ -75,7 +75,7 @@ def test_by_name(tmp_path: Path) -> None:
     assert r.rows("SELECT pid, comm FROM processes") == [(chosen.pid, NAME)]
 
 
-def test_by_a_name_that_comes_meanwhile(tmp_path: Path) -> None:
+def test_by_a_name_given_during_the_recording(tmp_path: Path) -> None:
     program = tmp_path / NAME
     program.symlink_to("/bin/true")
     with recording(tmp_path / "t.parquet", "--comm", NAME) as r:
@@ -134,7 +134,7 @@ def test_by_cgroup_and_what_is_below_it(tmp_path: Path) -> None:
     r.assert_calls(GETPPID, 101)
 
 
-def test_that_nothing_matched_is_said(tmp_path: Path) -> None:
+def test_no_match_is_reported(tmp_path: Path) -> None:
     done = subprocess.run(
         [SYSMON, "record", "--duration", "0.3", "--comm", "no such name", "-o", tmp_path / "t.parquet"],
         capture_output=True, text=True, check=True, timeout=60,

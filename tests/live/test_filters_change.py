@@ -119,7 +119,7 @@ def test_a_daemon_drops_its_privileges(tmp_path: Path) -> None:
     assert_counts(r, it.pid, 5003 + 701 + 11, 53)
 
 
-def test_who_is_no_longer_the_user_is_recorded_no_longer(tmp_path: Path) -> None:
+def test_a_process_that_leaves_the_user_is_no_longer_recorded(tmp_path: Path) -> None:
     with stepping() as it:
         it.do(f"name {NAME}")
         with recording(tmp_path / "t.parquet", "--uid", "root", "--comm", NAME) as r:
@@ -193,7 +193,7 @@ def test_threads_that_sleep_in_a_call_that_is_recorded(tmp_path: Path, group: Pa
 
 
 @pytest.mark.parametrize("how", ["uid", "moved", "renamed"])
-def test_cpu_time_goes_by_the_moment(tmp_path: Path, group: Path, how: str) -> None:
+def test_cpu_time_counts_only_while_the_process_matches(tmp_path: Path, group: Path, how: str) -> None:
     """Half a second outside, and then a third inside: its own clock is the oracle."""
     chosen = {"uid": ("--uid", str(NOBODY)), "moved": ("--cgroup", f"/{group.name}"), "renamed": ("--comm", NAME)}
     with stepping() as it, recording(tmp_path / "t.parquet", *chosen[how]) as r:
@@ -209,7 +209,7 @@ def test_cpu_time_goes_by_the_moment(tmp_path: Path, group: Path, how: str) -> N
     assert found == pytest.approx(used, rel=0.1), "what a hypervisor takes is in both or in one"
 
 
-def test_one_that_makes_no_call_and_never_leaves_its_cpu(tmp_path: Path, group: Path) -> None:
+def test_a_process_that_makes_no_call_and_keeps_its_cpu(tmp_path: Path, group: Path) -> None:
     """It is moved by another while it computes."""
     code = "import os, time\nos.sched_setaffinity(0, {0})\nprint(flush=True)\nx = 0\nwhile True: x += 1"
     with recording(tmp_path / "t.parquet", "--cgroup", f"/{group.name}") as r:
@@ -233,7 +233,7 @@ def ticks(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_memory_goes_by_the_moment(tmp_path: Path) -> None:
+def test_memory_counts_only_while_the_process_matches(tmp_path: Path) -> None:
     with stepping() as it, recording(tmp_path / "t.parquet", "--uid", "nobody", "--interval", "0.2") as r:
         it.do("calls 3")
         time.sleep(0.5)
@@ -264,7 +264,7 @@ worker = threading.Thread(target=ask); worker.start(); worker.join()
 
 
 @pytest.mark.parametrize("error", [0, 1, 95])
-def test_what_a_seccomp_filter_answers_is_refused_whatever_the_answer(tmp_path: Path, error: int) -> None:
+def test_calls_answered_by_seccomp_are_refused_whatever_the_answer(tmp_path: Path, error: int) -> None:
     with recording(tmp_path / "t.parquet", "--comm", NAME) as r:
         code = f"import ctypes; ctypes.CDLL(None).prctl(15, b'{NAME}')\n{FILTERED}"
         process = python(code, str(error), stderr=subprocess.PIPE)
@@ -274,7 +274,7 @@ def test_what_a_seccomp_filter_answers_is_refused_whatever_the_answer(tmp_path: 
     assert r.one("SELECT sum(lost) FROM losses WHERE cause = 'refused'") == 101
 
 
-def test_one_that_was_there_is_answered_by_a_filter_that_comes_later(tmp_path: Path) -> None:
+def test_a_filter_installed_later_refuses_calls_of_an_existing_thread(tmp_path: Path) -> None:
     begin = f"import ctypes, sys; ctypes.CDLL(None).prctl(15, b'{NAME}'); print(flush=True); sys.stdin.readline()\n"
     process = python(f"{begin}{FILTERED}\nask()", "0", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout

@@ -90,7 +90,7 @@ def test_a_restart_loop(tmp_path: Path) -> None:
     assert "7 of 7 runs failed" in only.evidence
 
 
-def test_nothing_is_wrong_with_what_sleeps_or_works(tmp_path: Path) -> None:
+def test_processes_that_sleep_or_work_have_no_findings(tmp_path: Path) -> None:
     assert found(tmp_path, "/bin/sleep", "3") == []
     assert found(tmp_path, "/bin/sh", "-c", HEALTHY) == []
     # 2,300 opens of what is not there take a few milliseconds.

@@ -46,7 +46,7 @@ def counting(loaded: loader.Loaded, pid: int) -> Iterator[Control]:
     control.close()
 
 
-def test_what_finds_no_room_is_counted_under_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overflow_is_counted_without_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel.raise_memlock_limit()
     monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: ENTRIES)
     names = SyscallNames()
@@ -91,7 +91,7 @@ for port in range(20001, 20098): s.sendto(b"abc", ("127.0.0.1", port))
 """
 
 
-def test_datagrams_that_find_no_room_are_counted_without_their_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datagram_overflow_is_counted_without_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel.raise_memlock_limit()
     monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: ENTRIES)
     names = SyscallNames()

@@ -40,7 +40,7 @@ def recording_itself(plan: program.Plan, names: SyscallNames) -> Iterator[loader
         loaded.close()
 
 
-def test_an_event_is_lost_only_if_no_ring_has_room(live_kernel: None) -> None:
+def test_an_event_is_lost_only_if_all_rings_are_full(live_kernel: None) -> None:
     """Of failed unlinks, which the smallest records hold: those that find no room there go into the larger ones."""
     names = SyscallNames(platform.machine())
     plan = program.plan(Btf.of_kernel(), names, frozenset({FILE_OP.name}))

@@ -41,7 +41,7 @@ def off_line(trace: Trace) -> dict[int, float]:
     return dict(trace.rows("SELECT cpu, offline_s FROM report.cpus"))
 
 
-def test_it_was_away_for_a_while(tmp_path: Path, switch: Path) -> None:
+def test_a_cpu_offline_for_a_while(tmp_path: Path, switch: Path) -> None:
     with recording(tmp_path / "t.parquet", "--interval", "0.5") as r:
         time.sleep(0.7)
         switch.write_text("0")
@@ -54,7 +54,7 @@ def test_it_was_away_for_a_while(tmp_path: Path, switch: Path) -> None:
     assert off_line(r) == {0: 0, 1: pytest.approx(away, abs=0.25)}
 
 
-def test_it_goes_and_comes_within_one_interval(tmp_path: Path, switch: Path) -> None:
+def test_a_cpu_offline_within_one_interval(tmp_path: Path, switch: Path) -> None:
     with recording(tmp_path / "t.parquet", "--interval", "3") as r:
         time.sleep(0.3)
         switch.write_text("0")
@@ -67,7 +67,7 @@ def test_it_goes_and_comes_within_one_interval(tmp_path: Path, switch: Path) -> 
     assert off_line(r)[1] == pytest.approx(away, abs=0.25)
 
 
-def test_it_was_away_when_the_recording_began(tmp_path: Path, switch: Path) -> None:
+def test_a_cpu_offline_at_the_start(tmp_path: Path, switch: Path) -> None:
     switch.write_text("0")
     with recording(tmp_path / "t.parquet", "--interval", "0.5") as r:
         time.sleep(1.2)
@@ -77,7 +77,7 @@ def test_it_was_away_when_the_recording_began(tmp_path: Path, switch: Path) -> N
     assert 1.0 < off_line(r)[1] < 2.0
 
 
-def test_it_is_away_when_the_recording_ends(tmp_path: Path, switch: Path) -> None:
+def test_a_cpu_offline_at_the_end(tmp_path: Path, switch: Path) -> None:
     with recording(tmp_path / "t.parquet", "--interval", "0.5") as r:
         time.sleep(0.7)
         switch.write_text("0")

@@ -70,11 +70,11 @@ def test_start_is_one_value_wherever_a_process_is_seen(tmp_path: Path) -> None:
     assert 0 <= forked - boot_ns - start < 50_000_000 and start % 10_000_000 != 0
 
 
-def test_threads_and_descriptors_are_those_of_the_moment(tmp_path: Path) -> None:
+def test_threads_and_descriptors_are_those_at_the_snapshot(tmp_path: Path) -> None:
     assert_all_hold(process_state.held(tmp_path))
 
 
-def test_calls_are_those_of_the_user_that_was_asked_for(tmp_path: Path) -> None:
+def test_calls_count_while_the_process_is_the_chosen_users(tmp_path: Path) -> None:
     assert_all_hold(process_state.filtered(tmp_path))
 
 
@@ -129,7 +129,7 @@ def test_without_iterators_starts_are_in_ticks_and_the_trace_says_so(tmp_path: P
     assert r.one("SELECT count(*) = count(x.pid) FROM forks f LEFT JOIN exits x USING (pid, start)")
 
 
-def test_all_that_stands_is_known_as_proc_has_it(tmp_path: Path) -> None:
+def test_live_processes_are_as_in_proc(tmp_path: Path) -> None:
     """A thread of the kernel, a stopped process, a zombie: state, parent, threads and start."""
 
     def stat(pid: int) -> list[str]:

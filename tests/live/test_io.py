@@ -28,7 +28,7 @@ for _ in range(23):
 """
 
 
-def test_bytes_are_those_that_were_moved(tmp_path: Path) -> None:
+def test_bytes_equal_those_transferred(tmp_path: Path) -> None:
     r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", CODE, cwd=tmp_path)
     r.assert_nothing_lost()
     found = r.rows("SELECT syscall, sum(calls), sum(errors), sum(bytes) FROM syscall_stats GROUP BY ALL")
@@ -77,7 +77,7 @@ print(os.getpid())
 """
 
 
-def test_what_a_result_says_and_what_came_in(tmp_path: Path) -> None:
+def test_peeked_and_truncated_messages(tmp_path: Path) -> None:
     """A peek moves nothing, a message that is longer than its room brings in that much, and vectors have lengths."""
     r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", RECEIVED, cwd=tmp_path)
     assert r.status == 0, r.output

@@ -138,7 +138,7 @@ CALLERS = {
 
 @pytest.mark.parametrize("how", CALLERS)
 @pytest.mark.parametrize("early", [{}, {"LD_LIBRARY_PATH": "/nowhere", "PYTHONPATH": "/nowhere"}], ids=["", "early"])
-def test_however_it_is_called_it_is_the_same_python(tmp_path: Path, how: str, early: dict[str, str]) -> None:
+def test_it_stays_the_same_python_however_it_is_called(tmp_path: Path, how: str, early: dict[str, str]) -> None:
     trace = tmp_path / "t.parquet"
     sysmon("record", "-o", str(trace), "--only", "cpu", "--", "true", "a b", how=CALLERS[how], cwd=ROOT, **early)
     assert "true 'a b'" in sysmon("info", str(trace), how=CALLERS[how], cwd=ROOT, **early)
@@ -186,7 +186,7 @@ ctypes.CDLL(None).execve(command[0], array(command), array(environment))
 
 @pytest.mark.parametrize("early", [[], [b"LD_BIND_NOW=1", b"PYTHONPATH=/nowhere", b"OPENSSL_CONF=/nowhere"]])
 @pytest.mark.parametrize("locale", [[], [b"LC_ALL=C"]])
-def test_a_command_has_the_environment_to_the_byte(tmp_path: Path, early: list[bytes], locale: list[bytes]) -> None:
+def test_a_command_gets_the_exact_environment(tmp_path: Path, early: list[bytes], locale: list[bytes]) -> None:
     """Order, names that come twice, texts that are no UTF-8 and no assignment; nothing is added."""
     given = [*(text for text in ODD if early or not text.startswith(b"LD_")), *early, *locale]
     command = [
@@ -234,7 +234,7 @@ def harmless(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_it_is_executed_again_only_where_that_helps(strace: str, harmless: None) -> None:
+def test_it_executes_itself_again_only_if_needed(strace: str, harmless: None) -> None:
     assert executions("--version") == 1
     assert executions("--version", PYTHONUNBUFFERED="1", PYTHON_VERSION="3.11", LANG="C", TMPDIR="/tmp") == 1
     for name in ("LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "GLIBC_TUNABLES", "GCONV_PATH"):

@@ -72,7 +72,7 @@ def test_open_pipes_and_their_end(tmp_path: Path) -> None:
     assert everywhere >= PIPES * pipe
 
 
-def test_interrupts_are_apart(tmp_path: Path) -> None:
+def test_interrupts_are_counted_separately(tmp_path: Path) -> None:
     with recording(tmp_path / "t.parquet", "--with", "kernel_memory") as r:
         # A datagram over loopback is received, and its buffer freed, in the softirq that sending it raises.
         sender = python(

@@ -37,7 +37,7 @@ def test_each_kind_can_be_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.quick
-def test_only_one_and_the_lives_of_processes(tmp_path: Path) -> None:
+def test_only_one_kind_and_process_lifecycles(tmp_path: Path) -> None:
     lives = {"exec": 3, "fork": 1, "exit": 2}
     ledger = {"clock", "overhead", "process"}
     for kind in ("open", "cpu"):

@@ -175,7 +175,7 @@ def test_a_long_path(tmp_path: Path) -> None:
     assert r.rows(f"SELECT path, path_truncated FROM execs WHERE ppid = {os.getpid()}") == [(str(program), False)]
 
 
-def test_descendants_are_followed_and_nobody_else(tmp_path: Path) -> None:
+def test_descendants_are_recorded_and_nobody_else(tmp_path: Path) -> None:
     # The child in the middle ends at once: its own child is nobody's but still a descendant.
     script = "(sh -c '(sleep 0.3; exec /bin/true) & exit 5'); /bin/true; exit 4"
     stranger = python("import subprocess\nwhile True: subprocess.run(['/bin/true'])")

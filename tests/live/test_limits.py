@@ -77,7 +77,7 @@ def test_doctor_says_it_too(tmp_path: Path, bounded: Bounded) -> None:
     assert "no   memory: a recording needs about" in done.stdout
 
 
-def test_what_is_said_to_be_enough_is_enough(tmp_path: Path, bounded: Bounded) -> None:
+def test_the_stated_minimum_is_enough(tmp_path: Path, bounded: Bounded) -> None:
     """To compile, too: these options are new. 32 MiB are for what of the interpreter's start is used already."""
     never_before = ["--max-rate", str(100_000 + time.time_ns() % 100_000_000)]
     done = bounded("memory", limits.MEMORY_BYTES + 32 * MIB, "record", "--duration", "1", *never_before, cwd=tmp_path)
@@ -92,7 +92,7 @@ def test_too_few_processes_are_one_line(tmp_path: Path, bounded: Bounded, comman
     assert os.listdir(tmp_path) == []
 
 
-def test_threads_that_are_tried_are_enough(tmp_path: Path, bounded: Bounded) -> None:
+def test_the_checked_number_of_threads_is_enough(tmp_path: Path, bounded: Bounded) -> None:
     done = bounded("pids", limits.THREADS + 1, "record", "--", "true", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 

@@ -38,7 +38,7 @@ print([line.split()[1] for line in open("/proc/self/status") if line.startswith(
 
 
 @pytest.mark.alone
-def test_huge_pages_are_apart_from_resident_memory(tmp_path: Path) -> None:
+def test_huge_pages_are_not_part_of_resident_memory(tmp_path: Path) -> None:
     pages = Path("/proc/sys/vm/nr_hugepages")
     before = pages.read_text()
     pages.write_text("20")

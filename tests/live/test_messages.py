@@ -31,7 +31,7 @@ def record(path: Path, *arguments: str, **popen: Any) -> subprocess.Popen[bytes]
 
 @pytest.mark.parametrize("way", ["2>&1 | true", "2>&-", "2>/dev/full", "<&- >&- 2>&-", "| true"])
 @pytest.mark.parametrize("options", [["--duration", "0.5"], ["--duration", "3", "--rotate", "1s"]])
-def test_nobody_reads(tmp_path: Path, way: str, options: list[str]) -> None:
+def test_messages_that_nobody_reads(tmp_path: Path, way: str, options: list[str]) -> None:
     path = tmp_path / "new" / "t.parquet"
     path.parent.mkdir()
     line = f'"$@" {way}; exit "${{PIPESTATUS[0]}}"'
@@ -54,7 +54,7 @@ def test_the_status_of_the_command_is_passed_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-def test_a_reader_that_is_stuck_stops_nothing(tmp_path: Path, blocking: bool) -> None:
+def test_a_stuck_reader_does_not_stop_a_recording(tmp_path: Path, blocking: bool) -> None:
     """Its pipe is full, and it never reads."""
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
@@ -71,7 +71,7 @@ def test_a_reader_that_is_stuck_stops_nothing(tmp_path: Path, blocking: bool) ->
     os.close(writable)
 
 
-def test_a_terminal_that_was_stopped_stops_nothing(tmp_path: Path) -> None:
+def test_a_stopped_terminal_does_not_stop_a_recording(tmp_path: Path) -> None:
     """By Ctrl-S, which nobody takes back."""
     ours, theirs = pty.openpty()
     termios.tcflow(theirs, termios.TCOOFF)
@@ -118,7 +118,7 @@ def test_a_command_that_floods_the_same_pipe(tmp_path: Path) -> None:
     os.close(readable)
 
 
-def test_what_is_said_holds_nothing_that_acts(tmp_path: Path) -> None:
+def test_messages_are_escaped(tmp_path: Path) -> None:
     name = "\x1b[31m\x9b.parquet"
     process = record(tmp_path / name, "--duration", "0.3", stderr=subprocess.PIPE)
     _out, said = process.communicate(timeout=60)
@@ -141,7 +141,7 @@ def test_an_interpreter_that_is_missing_is_said(tmp_path: Path) -> None:
     assert b"cannot run" in said and b"the interpreter it names" in said and b"\x1b" not in said
 
 
-def test_doctor_says_by_its_status_what_nobody_reads() -> None:
+def test_doctors_status_says_what_nobody_reads() -> None:
     whole = subprocess.run([SYSMON, "doctor"], capture_output=True, check=False)
     readable, writable = os.pipe()
     os.close(readable)
@@ -150,7 +150,7 @@ def test_doctor_says_by_its_status_what_nobody_reads() -> None:
     assert (cut.returncode, cut.stderr) == (whole.returncode, b"")
 
 
-def test_a_file_of_what_is_kept_is_said(tmp_path: Path) -> None:
+def test_writing_a_kept_part_is_reported(tmp_path: Path) -> None:
     """By the process that writes it."""
     process = record(tmp_path / "t.parquet", "--keep-last", "4s", stderr=subprocess.PIPE)
     assert process.stderr

@@ -147,7 +147,7 @@ said.append(client.getsockname()[1])
     assert peers(trace, "family = 'AF_INET'") == expected
 
 
-def test_a_vector_that_is_longer_is_counted_all_the_same(tmp_path: Path) -> None:
+def test_longer_vectors_are_counted_too(tmp_path: Path) -> None:
     """1,024 are the most: to two peers, and on a connected socket, whose peer is known of all."""
     code = """
 MOST = 1024
@@ -218,7 +218,7 @@ said += [port, errors]
     assert peers(trace, "family = 'AF_INET'") == {("127.0.0.1", port): (sent, 3 * sent, 0, 0, failed)}
 
 
-def test_what_is_looked_at_is_not_received(tmp_path: Path) -> None:
+def test_peeked_datagrams_are_not_received(tmp_path: Path) -> None:
     code = """
 one, other = udp(), udp()
 for _ in range(7):
@@ -234,7 +234,7 @@ said += [one.getsockname()[1], other.getsockname()[1]]
     }
 
 
-def test_addresses_are_those_that_the_kernel_has(tmp_path: Path) -> None:
+def test_addresses_are_the_kernels(tmp_path: Path) -> None:
     """An IPv4 peer of an IPv6 socket, and what is sent to no address."""
     code = """
 server = socket.socket(socket.AF_INET6, DGRAM); server.setsockopt(41, 26, 0); server.bind(("::", 0))
@@ -268,7 +268,7 @@ for a, b in ((client, there), (one, other)):
     assert trace.one("SELECT count(*) FROM peers") == 0
 
 
-def test_a_receipt_that_was_waited_for_when_the_recording_began(tmp_path: Path) -> None:
+def test_a_receive_already_waiting_at_the_start(tmp_path: Path) -> None:
     waiter = recording.python(
         "import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))\n"
         "print(s.getsockname()[1], flush=True)\nfor _ in range(3): s.recvfrom(9)",

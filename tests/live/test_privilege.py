@@ -140,7 +140,7 @@ def test_a_command_has_all_that_sysmon_had(tmp_path: Path) -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout == alone
 
 
-def test_the_trace_is_of_the_user_behind_sudo(nobodys: Path) -> None:
+def test_the_trace_belongs_to_the_user_behind_sudo(nobodys: Path) -> None:
     """Who cannot write where root can, as the recorder is him; and it ends a command of root's."""
     path = nobodys / "t.parquet"
     env = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
@@ -174,7 +174,7 @@ def test_a_flight_recorder_of_the_user_behind_sudo(nobodys: Path) -> None:
     assert os.listdir(nobodys) == ["t.parquet"]
 
 
-def test_where_the_user_behind_sudo_may_not_write_it_stays_roots(tmp_path: Path) -> None:
+def test_a_trace_where_the_sudo_user_may_not_write_stays_roots(tmp_path: Path) -> None:
     """Else sysmon under sudo would be a way to own files in root's directories."""
     roots = tmp_path / "roots"
     roots.mkdir(0o755)
@@ -185,7 +185,7 @@ def test_where_the_user_behind_sudo_may_not_write_it_stays_roots(tmp_path: Path)
     assert os.listdir(roots) == ["t.parquet"]
 
 
-def test_a_link_of_his_to_where_he_may_not_write_is_not_followed(tmp_path: Path, nobodys: Path) -> None:
+def test_a_users_link_to_where_they_may_not_write_is_not_followed(tmp_path: Path, nobodys: Path) -> None:
     """Else it would be a way to have root make files there."""
     roots = tmp_path / "roots"
     roots.mkdir(0o755)
@@ -241,7 +241,7 @@ def test_a_user_follows_a_command(nobodys: Path) -> None:
 
 
 @pytest.mark.parametrize("lacking", ["bpf", "perfmon"])
-def test_with_less_it_says_what_to_type(nobodys: Path, lacking: str) -> None:
+def test_missing_capabilities_are_reported_with_the_remedy(nobodys: Path, lacking: str) -> None:
     """So two capabilities are the least."""
     left = {"bpf": "perfmon", "perfmon": "bpf"}[lacking]
     caller = as_nobody(left, *readable())

@@ -42,7 +42,7 @@ def test_what_four_processes_share(tmp_path: Path, how: str) -> None:
     assert_all_hold(shares.of_four(tmp_path, how))
 
 
-def test_copy_on_write_is_private_by_what_is_written(tmp_path: Path) -> None:
+def test_written_copy_on_write_pages_are_private(tmp_path: Path) -> None:
     assert_all_hold(shares.after_a_fork(tmp_path))
 
 
@@ -58,7 +58,7 @@ pids = [os.getpid()]
 
 
 @pytest.mark.alone
-def test_huge_pages_of_hugetlbfs_are_in_no_share(tmp_path: Path) -> None:
+def test_hugetlbfs_pages_are_not_part_of_pss(tmp_path: Path) -> None:
     pages = Path("/proc/sys/vm/nr_hugepages")
     before = pages.read_text()
     pages.write_text("20")
@@ -87,7 +87,7 @@ def test_default_has_the_largest_at_both_ends(tmp_path: Path) -> None:
     assert r.one("SELECT max(longest_reading_ns) FROM overhead WHERE part = 'recorder'") == longest
 
 
-def test_who_is_not_recorded_is_never_read(tmp_path: Path) -> None:
+def test_unrecorded_processes_are_never_read(tmp_path: Path) -> None:
     with layout(FOUR, "anonymous") as pids:
         for chosen in (["--pid", str(pids[1])], ["--uid", "nobody"], ["--comm", "no-such-name"]):
             with recording(tmp_path / "t.parquet", "--force", "--interval", "0.2", "--with", "pss", *chosen) as r:
@@ -125,7 +125,7 @@ def test_another_user_cannot_be_read_without_a_capability(tmp_path: Path) -> Non
 # -- the child process
 
 
-def test_it_has_one_capability_and_ends_with_the_recorder(tmp_path: Path) -> None:
+def test_the_child_has_one_capability_and_ends_with_the_recorder(tmp_path: Path) -> None:
     with recording(tmp_path / "t.parquet") as r:
         found = children(r.process.pid)
         allowed = {1 << privilege.CAPABILITIES[name] for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN")}
@@ -140,7 +140,7 @@ def test_it_has_one_capability_and_ends_with_the_recorder(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_it_ends_when_the_recorder_is_killed(tmp_path: Path, hangs: bool) -> None:
+def test_the_child_ends_when_the_recorder_is_killed(tmp_path: Path, hangs: bool) -> None:
     """Also one that could not notice: as in the kernel, where it waits for a lock."""
     with layout(FOUR, "anonymous"):
         r = start(tmp_path / "t.parquet", "--with", "pss")
@@ -201,7 +201,7 @@ def readings(rows: list[dict[str, Any]]) -> list[int]:
     return [row["reading_ns"] for row in rows if row["unread"] is None]
 
 
-def test_one_that_is_too_large_is_not_read_unless_asked_for() -> None:
+def test_a_process_above_the_limit_is_not_read_unless_requested() -> None:
     with layout(FOUR, "anonymous") as pids:
         for limited, answer in ((True, "too large"), (False, None)):
             with reader(limited=limited, largest_bytes=40 * MIB) as found:
@@ -211,7 +211,7 @@ def test_one_that_is_too_large_is_not_read_unless_asked_for() -> None:
             assert all(("pss_bytes" in row) == (answer is None) for row in rows)
 
 
-def test_one_that_ended_and_whose_pid_another_has() -> None:
+def test_an_ended_process_whose_pid_was_reused() -> None:
     ended = python("")
     row = memory_row(ended.pid)
     ended.wait()
@@ -284,7 +284,7 @@ def test_the_budget_holds() -> None:
 
 
 @pytest.mark.alone
-def test_a_child_that_hangs_holds_nothing_up() -> None:
+def test_a_hanging_child_does_not_block_the_recorder() -> None:
     """It is stopped, as it were in the kernel: rows are taken, the end comes, and it is said who was being read."""
     with layout(FOUR, "anonymous") as pids, reader(limited=False) as found:
         child = found._child
@@ -322,7 +322,7 @@ if not leaks: os.wait()
 
 
 @pytest.mark.alone
-def test_a_leak_is_told_from_shared_memory_that_is_touched(tmp_path: Path) -> None:
+def test_a_leak_is_distinguished_from_touching_shared_memory(tmp_path: Path) -> None:
     trace = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", GROWS)
     parent = trace.one("SELECT pid FROM processes WHERE ppid = (SELECT recorder_pid FROM recording)")
     found = {(rule, pid == parent) for rule, pid in trace.rows("SELECT rule, pid FROM report.findings")}

@@ -40,7 +40,7 @@ def fail(place: Path) -> None:
     Path(f"/sys/fs/ext4/{Path(device.strip()).name}/trigger_fs_error").write_text("a test\n")
 
 
-def test_what_was_complete_is_read_and_repaired_elsewhere(tmp_path: Path, ext4: Path) -> None:
+def test_the_complete_part_is_read_and_repaired_elsewhere(tmp_path: Path, ext4: Path) -> None:
     path = ext4 / "t.parquet"
     with numbered(400) as process:
         running = start(path)
@@ -59,7 +59,7 @@ def test_what_was_complete_is_read_and_repaired_elsewhere(tmp_path: Path, ext4: 
     assert not recording["losses"] and recording["stopped_by"] == "cut off"
 
 
-def test_of_several_files_all_are_kept(tmp_path: Path, ext4: Path) -> None:
+def test_all_rotated_files_are_kept(tmp_path: Path, ext4: Path) -> None:
     path = ext4 / "t.parquet"
     with numbered(400) as process:
         running = start(path, "--rotate", "1s")

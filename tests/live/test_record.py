@@ -93,7 +93,7 @@ def test_the_command_keeps_its_files_and_signals(tmp_path: Path) -> None:
     assert plain.stdout.endswith("WORDS\n")
 
 
-def test_after_the_duration_the_command_goes_on(tmp_path: Path) -> None:
+def test_the_command_continues_after_the_duration(tmp_path: Path) -> None:
     running = start(tmp_path / "t.parquet", "--duration", "1", "--", "sleep", "60")
     assert running.process.stderr
     said = next(line for line in running.process.stderr if "still running: pid" in line)
@@ -124,7 +124,7 @@ def test_it_ends_when_the_chosen_process_does(tmp_path: Path) -> None:
     assert running.rows("SELECT pid, exit_code FROM exits") == [(process.pid, 3)]
 
 
-def test_it_ends_if_the_chosen_process_had_ended_before_it_began(tmp_path: Path) -> None:
+def test_it_ends_if_the_chosen_process_ended_before_the_start(tmp_path: Path) -> None:
     process = python("input()", stdin=subprocess.PIPE)
     recorder = subprocess.Popen([SYSMON, "record", "-o", tmp_path / "t.parquet", "--pid", str(process.pid)])
     wait_for(lambda: os.listdir(tmp_path))  # it has seen that the process is there, and loads the programs now
@@ -191,7 +191,7 @@ def test_timestamps_are_the_wall_clock(tmp_path: Path) -> None:
     assert before < fork < exit_ < after
 
 
-def test_a_line_lives_on_a_terminal(tmp_path: Path) -> None:
+def test_a_status_line_on_a_terminal(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [SYSMON, "record", "--duration", "2", "--interval", "0.5", "-o", str(tmp_path / "t.parquet")],
@@ -310,7 +310,7 @@ for _ in range(307): os.getuid()
     assert r.rows("SELECT cause, place, sum(lost) FROM losses GROUP BY ALL") == [("refused", "syscall_stats", 503)]
 
 
-def test_a_followed_command_is_as_old_as_its_execve(of_true: Trace) -> None:
+def test_a_followed_command_starts_when_recording_does(of_true: Trace) -> None:
     r = of_true
     ((lifetime, since_exec, began),) = r.rows(
         "SELECT e.lifetime_ns, epoch_ns(e.ts) - epoch_ns(x.ts), e.start FROM exits e JOIN execs x USING (pid, start)"
@@ -321,7 +321,7 @@ def test_a_followed_command_is_as_old_as_its_execve(of_true: Trace) -> None:
     assert said["started_ns"] - said["clock_offset_ns"] < began + 10_000_000
 
 
-def test_nohup_means_it(tmp_path: Path) -> None:
+def test_nohup_is_respected(tmp_path: Path) -> None:
     running = start(tmp_path / "t.parquet", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     running.process.send_signal(signal.SIGHUP)
     time.sleep(0.3)

@@ -54,7 +54,7 @@ def ledger(trace: OpenTrace, pid: int, kind: str, view: str, calls: str) -> tupl
     return events, stepped, counted
 
 
-def test_events_and_what_stepped_down_are_the_calls_that_are_counted(tmp_path: Path) -> None:
+def test_events_plus_throttled_equal_the_counted_calls(tmp_path: Path) -> None:
     with python(FLOOD, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdin
         assert process.stdout.readline() == "ready\n"
@@ -91,7 +91,7 @@ def test_events_and_what_stepped_down_are_the_calls_that_are_counted(tmp_path: P
     assert "THROTTLED: calls are counted, but are not rows (--max-rate, or full ring): open " in report.stdout
 
 
-def test_a_kind_whose_ring_is_full_steps_down_before_more_is_lost(tmp_path: Path) -> None:
+def test_a_full_ring_throttles_its_kind(tmp_path: Path) -> None:
     code = f"import os\nfor _ in range({GETPPIDS}): os.getppid()"
     options = ("--syscalls", "getppid", "--buffer", "64K", "--max-rate", "10000000")
     command = [SYSMON, "record", "-o", tmp_path / "t.parquet", *options, "--", sys.executable, "-I", "-S", "-c", code]

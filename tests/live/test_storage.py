@@ -36,18 +36,18 @@ def writer(path: Path, name: str, uid: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.quick
-def test_what_the_kernel_accounts_is_in_the_trace(tmp_path: Path) -> None:
+def test_the_kernels_accounting_is_in_the_trace(tmp_path: Path) -> None:
     assert_all_hold(storage.accounted(tmp_path))
 
 
-def test_what_no_call_tells_of_is_in_the_report(tmp_path: Path) -> None:
+def test_io_without_calls_is_in_the_report(tmp_path: Path) -> None:
     r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", storage.LIBAIO, cwd=tmp_path)
     (row,) = r.rows("SELECT written_bytes, storage_written_bytes FROM report.io ORDER BY 2 DESC LIMIT 1")
     assert row[0] == 0 and 20 << 20 <= row[1] < 21 << 20
     r.assert_nothing_lost()
 
 
-def test_what_was_before_the_recording_is_not_in_it(tmp_path: Path) -> None:
+def test_io_before_the_recording_is_not_counted(tmp_path: Path) -> None:
     """Of a process that has written 5 MiB before, writes 3 MiB, and lives on; each interval has its own."""
     code = WRITE.format(path=str(tmp_path / "x"), n=5) + "print(1, flush=True); input()\n"
     code += WRITE.format(path=str(tmp_path / "x"), n=2) + "print(2, flush=True); input()\n"
@@ -69,7 +69,7 @@ def test_what_was_before_the_recording_is_not_in_it(tmp_path: Path) -> None:
     assert 3 << 20 <= sum(n for (n,) in rows) <= (3 << 20) + METADATA and len(rows) >= 2
 
 
-def test_what_a_thread_did_that_executes_a_program_is_counted_once(tmp_path: Path) -> None:
+def test_io_of_a_thread_that_calls_execve_is_counted_once(tmp_path: Path) -> None:
     """It takes the place of the leader, with its start, and keeps what it has done."""
     code = (
         "import os, threading, time\n"
@@ -91,7 +91,7 @@ def test_what_a_thread_did_that_executes_a_program_is_counted_once(tmp_path: Pat
 
 
 @pytest.mark.parametrize("chosen", ["--uid", "--comm", "--pid", "--cgroup"])
-def test_filters_choose_whose_it_is(tmp_path: Path, chosen: str) -> None:
+def test_filters_apply_to_io_accounting(tmp_path: Path, chosen: str) -> None:
     """Two processes that write the same and live on; one of them is asked for."""
     group = Path(cgroups.mount_point() or "") / f"sysmon-io-{os.getpid()}" / "below"
     asked, other = (writer(tmp_path / name, name, uid) for name, uid in (("asked", NOBODY), ("other", 0)))

@@ -19,7 +19,7 @@ CALLS_IN_PARTS = (
 GETPPID = "SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {}"
 
 
-def test_a_million_calls_beside_other_load(tmp_path: Path) -> None:
+def test_a_million_calls_under_load(tmp_path: Path) -> None:
     with recording(tmp_path / "t.parquet") as r, busy():
         process = python(CALLS, "1000003")
         assert process.wait() == 0
@@ -111,7 +111,7 @@ def test_a_sleep_is_in_the_bucket_of_its_length(tmp_path: Path) -> None:
     assert 1_700_000_000 <= longest <= slept
 
 
-def test_calls_that_an_end_of_the_recording_cuts(tmp_path: Path) -> None:
+def test_calls_cut_by_the_start_or_end_of_the_recording(tmp_path: Path) -> None:
     reader = "import os; os.read(0, 1); os.read(0, 1)"
     stays = python("import signal; signal.pause()")
     returns = python(reader, stdin=subprocess.PIPE)
@@ -182,7 +182,7 @@ def test_an_interrupted_call_is_an_error(tmp_path: Path) -> None:
     assert r.rows("SELECT sum(calls), sum(errors) FROM syscall_stats WHERE syscall = 'pause'") == [(3, 3)]
 
 
-def test_thousands_of_threads_in_flight_are_all_there(tmp_path: Path) -> None:
+def test_thousands_of_calls_in_flight_are_all_recorded(tmp_path: Path) -> None:
     code = (
         "import threading, time\nthreading.stack_size(65536)\n"
         "for _ in range(2003): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"

@@ -69,7 +69,7 @@ class Preemptible(Btf):
 
 
 @pytest.mark.parametrize("like", [WithoutLoops, Preemptible])
-def test_programs_for_other_kernels_are_taken_too(live_kernel: None, like: type[Btf]) -> None:
+def test_programs_for_other_kernels_are_accepted(live_kernel: None, like: type[Btf]) -> None:
     btf = Btf.of_kernel()
     btf.__class__ = like
     loading = loader.Loading(plan_of(btf))
@@ -79,7 +79,7 @@ def test_programs_for_other_kernels_are_taken_too(live_kernel: None, like: type[
         loading.abandon()
 
 
-def test_the_verifier_is_done_soon(live_kernel: None) -> None:
+def test_the_verifier_is_fast(live_kernel: None) -> None:
     """Before a recording begins, all programs have to pass it: 0.4 s of CPU time, where the loops were followed 1.1."""
     plan = plan_of(Btf.of_kernel())
     programs = compiled_of(plan)

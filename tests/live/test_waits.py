@@ -111,7 +111,7 @@ for _ in range(101):
     assert trace.one("SELECT sum(blocked_ns) FROM syscall_stats WHERE syscall = 'write' AND bytes = calls") == 0
 
 
-def test_a_busy_call_that_others_keep_from_its_cpu(tmp_path: Path) -> None:
+def test_a_busy_call_that_waits_for_a_cpu(tmp_path: Path) -> None:
     """One CPU, and another process that never sleeps: the call is ready to run all the time, and does not wait."""
     code = """
 cpu = min(os.sched_getaffinity(0)); os.sched_setaffinity(0, {cpu})
@@ -147,7 +147,7 @@ t.join()
     assert blocked >= 0.9 * total
 
 
-def test_what_a_disk_makes_wait_is_not_interruptible(tmp_path: Path) -> None:
+def test_disk_waits_are_uninterruptible(tmp_path: Path) -> None:
     code = """
 f = os.open("file", os.O_WRONLY | os.O_CREAT)
 for _ in range(11): os.write(f, bytes(1 << 20)); os.fsync(f)
@@ -160,7 +160,7 @@ for _ in range(11): os.write(f, bytes(1 << 20)); os.fsync(f)
 
 
 @pytest.mark.alone
-def test_calls_over_snapshots_and_the_ends_of_the_recording(tmp_path: Path) -> None:
+def test_calls_across_snapshots_and_edges_of_the_recording(tmp_path: Path) -> None:
     """A thread that was there before, and sleeps in the same call at the beginning; calls that go over snapshots."""
     code = "import os, sys\nos.write(1, b'.')\nwhile os.read(0, 1): pass"
     sleeper = recording.python(code, stdin=-1, stdout=-1)

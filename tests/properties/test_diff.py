@@ -50,7 +50,7 @@ def test_nothing_differs_from_itself(rows: list[Row]) -> None:
 
 @RARELY
 @given(ROWS, ROWS, st.booleans())
-def test_any_two_can_be_compared_and_change_places(one: list[Row], other: list[Row], unchanged: bool) -> None:
+def test_any_two_traces_can_be_compared_and_swapped(one: list[Row], other: list[Row], unchanged: bool) -> None:
     pair = small(one), small(other)
     with compared(*pair, unchanged=unchanged) as there, compared(*pair[::-1], unchanged=unchanged) as back:
         for section in sections():
@@ -88,7 +88,7 @@ def test_tests_are_symmetric_and_probabilities(data: st.DataObject) -> None:
 
 
 @given(st.lists(st.floats(0, 1) | st.just(np.nan), max_size=40))
-def test_corrected_is_never_surer_and_keeps_the_order(values: list[float]) -> None:
+def test_corrected_p_values_are_never_smaller_and_keep_their_order(values: list[float]) -> None:
     p = np.array(values)
     q = adjusted(p)
     known = ~np.isnan(p)

@@ -27,7 +27,7 @@ def test_snapshots_that_were_missed_are_not_made_up_for() -> None:
     assert not of.is_snapshot_due(135.9, cells=0) and of.is_snapshot_due(136.0, cells=0)
 
 
-def test_a_map_that_is_half_full_is_read_early_which_puts_nothing_off() -> None:
+def test_a_half_full_map_is_read_early_without_postponing_the_next() -> None:
     of = schedule()
     assert not of.is_snapshot_due(101.0, cells=0.5) and of.is_snapshot_due(101.0, cells=0.51)
     of.took_snapshot(101.0)
@@ -48,7 +48,7 @@ def test_a_commit_every_two_seconds_and_one_after_a_pause() -> None:
     assert COMMIT_S == 2.0
 
 
-def test_a_drain_leaves_off_for_what_is_due_and_takes_all_before_a_commit() -> None:
+def test_a_drain_stops_for_what_is_due_and_is_complete_before_a_commit() -> None:
     of = schedule(duration_s=4.95)
     assert of.drain_until(100.0) == 100.0 + DRAIN_S
     assert of.drain_until(104.9) == 104.95, "the end is before the snapshot"
@@ -57,7 +57,7 @@ def test_a_drain_leaves_off_for_what_is_due_and_takes_all_before_a_commit() -> N
     assert of.may_be_lazy(102.0)
 
 
-def test_it_ends_when_it_was_to_or_never() -> None:
+def test_it_ends_after_its_duration_or_never() -> None:
     of = schedule(duration_s=7.0)
     assert not of.is_over(106.9) and of.is_over(107.0)
     assert of.left_s(101.0) == 6.0 and of.elapsed_s(101.0) == 1.0
@@ -77,7 +77,7 @@ def test_it_ends_when_it_was_to_or_never() -> None:
         (0.13, 0.0, True, BUSY_DRAIN_S),
     ],
 )
-def test_a_pause_is_as_long_as_what_was_found_allows(
+def test_the_pause_depends_on_how_full_rings_and_maps_are(
     fill: float, cells: float, never_quiet: bool, pause_s: float
 ) -> None:
     assert schedule(never_quiet=never_quiet).pause_s(101.0, fill, cells) == pause_s

@@ -35,14 +35,14 @@ def acts(text: str) -> list[str]:
 
 
 @given(st.text())
-def test_nothing_that_acts_is_left_and_nothing_else_changes(text: str) -> None:
+def test_everything_that_acts_is_escaped_and_nothing_else_changes(text: str) -> None:
     safe = for_output(text)
     assert not acts(safe)
     assert safe == "".join(json_escaped(c) if acts(c) else c for c in text)
 
 
 @given(st.text(st.sampled_from([*"\x00\x1b\x7f\x9b\u202e\U000e0041\ud800", "a"])))
-def test_what_is_escaped_is_right_inside_of_json(text: str) -> None:
+def test_escapes_are_valid_inside_json(text: str) -> None:
     assert json.loads(f'"{for_output(text)}"') == json.loads(json.dumps(text))
 
 
@@ -105,7 +105,7 @@ def test_warnings_and_tracebacks_are_guarded() -> None:
     assert not acts(done.stderr)
 
 
-def test_only_a_style_of_ours_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_our_own_styles_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     below = guarded(monkeypatch)
     screen = Screen()
     screen.colours = True
@@ -113,7 +113,7 @@ def test_only_a_style_of_ours_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written(below) == f"\x1b[1;31m{SAFE}\x1b[0m\n"
 
 
-def test_there_is_no_way_to_the_bytes_but_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_only_one_way_to_write_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     below = guarded(monkeypatch)
     assert not hasattr(sys.stdout, "buffer")
     streams.binary(sys.stdout).write(b"\x89PNG")
@@ -152,7 +152,7 @@ def test_every_command_on_a_hostile_trace(tmp_path: Path) -> None:
         assert text and not acts(text), arguments
 
 
-def test_a_page_of_a_hostile_trace_holds_nothing_that_acts(tmp_path: Path) -> None:
+def test_a_page_of_a_hostile_trace_is_escaped(tmp_path: Path) -> None:
     import sysmon
 
     page = io.BytesIO()
@@ -161,7 +161,7 @@ def test_a_page_of_a_hostile_trace_holds_nothing_that_acts(tmp_path: Path) -> No
     assert not acts(page.getvalue().decode())
 
 
-def test_repair_of_what_a_stranger_left(tmp_path: Path) -> None:
+def test_repair_of_another_users_leftovers(tmp_path: Path) -> None:
     """A directory can say anything of what it lost."""
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     out.begin(META)
@@ -183,7 +183,7 @@ def messages(fd: int, wait_s: float | None = None) -> streams.Messages:
     return stream
 
 
-def test_a_reader_that_is_gone_is_no_error() -> None:
+def test_a_missing_reader_is_no_error() -> None:
     readable, writable = os.pipe()
     os.close(readable)
     stream = messages(writable)
@@ -194,7 +194,7 @@ def test_a_reader_that_is_gone_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-def test_a_reader_that_is_stuck_is_not_waited_for(blocking: bool) -> None:
+def test_a_stuck_reader_is_not_waited_for(blocking: bool) -> None:
     readable, writable = os.pipe()
     os.set_blocking(writable, blocking)
     stream = messages(writable, 0.1)
@@ -210,7 +210,7 @@ def test_a_reader_that_is_stuck_is_not_waited_for(blocking: bool) -> None:
         os.close(fd)
 
 
-def test_who_may_wait_loses_nothing() -> None:
+def test_nothing_is_dropped_if_waiting_is_allowed() -> None:
     readable, writable = os.pipe()
     os.set_blocking(writable, False)  # as a parent may have left it
     text = "".join(f"{n}\n" for n in range(50_000))
@@ -224,7 +224,7 @@ def test_who_may_wait_loses_nothing() -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_line_lives_until_the_next_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_status_line_stays_until_the_next_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     ours, theirs = pty.openpty()

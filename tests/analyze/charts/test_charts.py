@@ -124,7 +124,7 @@ def test_cpu_adds_up_to_what_the_machine_did(drawn: Drawn) -> None:
     assert cpu.get_title(loc="left") == "Used: 60 % of the machine, 55 % by these processes"
 
 
-def test_the_stack_is_the_report_whoever_is_shown(tmp_path: Path) -> None:
+def test_the_stack_sums_to_the_report_whichever_processes_are_shown(tmp_path: Path) -> None:
     """Twenty processes, of which seven have a colour: with all others the sum is that of the report."""
     rows = [used(1 + second, 100 + i, 7 * i + second) for i in range(20) for second in range(5)]
     with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
@@ -135,7 +135,7 @@ def test_the_stack_is_the_report_whoever_is_shown(tmp_path: Path) -> None:
     assert sum(float(values.sum()) for values in shown.values()) / 100 == pytest.approx(total)
 
 
-def test_io_is_the_report(tmp_path: Path) -> None:
+def test_io_sums_to_the_report(tmp_path: Path) -> None:
     with sysmon.open(traces.write(tmp_path / "t.parquet", of_all_kinds())) as trace:
         read, written = charts.draw(trace, "io").axes
         totals = trace.report("io").select("read_bytes, written_bytes").fetchall()
@@ -146,7 +146,7 @@ def test_io_is_the_report(tmp_path: Path) -> None:
         assert shown * scale == pytest.approx(total)
 
 
-def test_kernel_memory_has_interrupts_apart(drawn: Drawn) -> None:
+def test_kernel_memory_shows_interrupts_separately(drawn: Drawn) -> None:
     figure = drawn("kernel_memory", [allocated(1, 7, 3), allocated(2, 7, 1), allocated(2, None, 2)])
     assert levels(figure.axes[0]) == {"? 7": [3, 1], "in interrupts": [0, 2]}
 
@@ -196,7 +196,7 @@ def lines_of(figure: Figure) -> list[str]:
     return [" " * round((t.xyann[0] - left) / (72 * 0.09)) + t.get_text() for t in found]  # type: ignore[attr-defined]
 
 
-def test_lives_in_the_order_of_the_tree(drawn: Drawn) -> None:
+def test_lifetimes_are_in_tree_order(drawn: Drawn) -> None:
     rows = [
         row("process", at(0), pid=1, start=born(-900), ppid=0, comm="init", edge="both"),
         row("process", at(0), pid=2, start=born(-800), ppid=1, comm="idle", edge="both"),
@@ -210,7 +210,7 @@ def test_lives_in_the_order_of_the_tree(drawn: Drawn) -> None:
     assert "killed by a signal" in texts(figure)
 
 
-def test_thousands_of_one_name_share_a_line(drawn: Drawn) -> None:
+def test_thousands_of_processes_of_one_name_share_a_line(drawn: Drawn) -> None:
     rows = [*life(10, 0.5, 9, 1, "make")]
     for i in range(2000):
         rows += life(100 + i, 1 + i / 400, 1.01 + i / 400, 10, "cc1", exit_code=int(i == 1000))
@@ -219,7 +219,7 @@ def test_thousands_of_one_name_share_a_line(drawn: Drawn) -> None:
     assert len(charts.svg(figure)) < 30_000
 
 
-def test_more_names_than_lines_say_so(drawn: Drawn) -> None:
+def test_more_names_than_lines_are_noted(drawn: Drawn) -> None:
     rows = [r for i in range(60) for r in life(100 + i, 1 + i / 10, 8, 1, f"job{i}")]
     figure = drawn("lifetimes", rows)
     assert len(lines_of(figure)) == lifetimes.LINES
@@ -255,7 +255,7 @@ def test_a_process_has_one_colour_in_every_chart(tmp_path: Path) -> None:
     assert all(len(colours) == 1 for colours in seen.values())
 
 
-def test_colours_like_those_of_a_map() -> None:
+def test_colours_are_assigned_as_on_a_map() -> None:
     a, b, c, d = ((i, 0) for i in range(4))
     found = ranks.coloured([[a, b], [b, c], [c, d]])
     assert all(found[x] != found[y] for x, y in ((a, b), (b, c), (c, d)))
@@ -280,7 +280,7 @@ def lab(rgb: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("eyes", SEEN_BY)
-def test_colours_differ_in_every_eye(eyes: str) -> None:
+def test_colours_differ_for_every_colour_vision(eyes: str) -> None:
     """By 14 at the least; 2.3 is what can just be told apart side by side."""
     shown = [np.array(to_rgb(c)) for c in (*style.PALETTE, style.OTHERS)]
     linear = [np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in shown]
@@ -304,7 +304,7 @@ def test_losses_are_shaded_where_they_happened(drawn: Drawn) -> None:
     assert "99" not in texts(figure)  # no chart of CPU time lacks an open
 
 
-def test_every_place_of_a_loss_is_known_to_a_chart_or_concerns_none() -> None:
+def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
     of_files = {"open", "file_op", "socket", "syscall", "peer", "rename", "syscall_inflight", "cgroup", "on_open",
                 "on_file_op", "on_socket", "on_message", "on_sock_send", "on_sock_recv", "on_rename",
                 "on_cgroup_mkdir", "on_cgroup_move", "process_io", "threads of process_io", "signal",
@@ -334,20 +334,20 @@ def drawn_label(axes: Axes) -> str:
     return "".join(a.get_xlabel() for a in axes.figure.axes)
 
 
-def test_a_short_last_interval_is_no_spike() -> None:
+def test_a_short_last_interval_makes_no_spike() -> None:
     edges = np.array([0, 10, 20, 30, 31], dtype=np.int64)
     assert steps._even(edges).tolist() == [0, 10, 20, 31]
     assert steps._even(np.array([0, 1], dtype=np.int64)).tolist() == [0, 1]
 
 
-def test_a_window_is_what_is_on_the_axis(drawn: Drawn) -> None:
+def test_the_axis_covers_the_window(drawn: Drawn) -> None:
     rows = [r for second in range(1, 10) for r in (used(second, 7, 100 * second), *snapshots(second))]
     axes = drawn("cpu", rows, {"since": "+3", "until": "+6"}).axes[0]
     assert axes.get_xlim() == (3, 6)
     assert levels(axes) == {"? 7": [40, 50, 60]}
 
 
-def test_a_leak_is_named_small_as_it_is(drawn: Drawn) -> None:
+def test_a_small_leak_is_named(drawn: Drawn) -> None:
     """Eight large ones that do not grow, and a small one: 2 MiB a second, 120 a minute, straight."""
     rows = [had(second, 100 + i, 1000 + i) for i in range(8) for second in range(1, 8)]
     rows += [had(second, 7, 5 + 2 * second) for second in range(1, 8)]
@@ -383,7 +383,7 @@ def test_one_row_is_enough(name: str, drawn: Drawn) -> None:
 
 
 @pytest.mark.parametrize("name", charts.CHARTS)
-def test_a_trace_of_nothing_but_one_instant(name: str, drawn: Drawn) -> None:
+def test_a_trace_of_a_single_instant(name: str, drawn: Drawn) -> None:
     figure = drawn(name, of_all_kinds(), ended_ns=traces.T0)
     assert figure.axes and all(left < right for left, right in (axes.get_xlim() for axes in figure.axes))
     assert output.rendered(figure, "png").startswith(b"\x89PNG")
@@ -402,7 +402,7 @@ def test_a_picture_shows_itself_in_a_notebook(tmp_path: Path) -> None:
         assert trace.report("cpu").fetchall()  # still open
 
 
-def test_settings_of_the_user_change_nothing(drawn: Drawn) -> None:
+def test_the_users_matplotlib_settings_change_nothing(drawn: Drawn) -> None:
     before = charts.svg(drawn("memory", [had(1, 7, 10)]))
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "text.parse_math": True}):
         assert charts.svg(drawn("memory", [had(1, 7, 10)])) == before
@@ -424,7 +424,7 @@ def test_memory_is_what_each_process_had_until_it_ended(drawn: Drawn) -> None:
     }
 
 
-def test_growth_is_what_each_process_has_more_than_at_first(drawn: Drawn) -> None:
+def test_growth_is_relative_to_the_first_sample(drawn: Drawn) -> None:
     # 7 has 10, 12 and 40; 8 gives 3 back; 9 executes another program at 1.5 s and then grows by 1; 10 is seen once.
     rows = [
         had(1, 7, 10), had(2, 7, 12), had(4, 7, 40), had(1, 8, 5), had(3, 8, 2), had(1, 9, 50), had(2, 9, 1),
@@ -527,7 +527,7 @@ def hostile() -> list[Row]:
     ]
 
 
-def test_names_are_shown_and_not_run(drawn: Drawn) -> None:
+def test_names_are_escaped(drawn: Drawn) -> None:
     figure = drawn("memory", hostile())
     output.rendered(figure, "png")
     said = texts(figure)

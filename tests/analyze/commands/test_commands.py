@@ -107,7 +107,7 @@ def test_every_command_has_help_with_examples(command: str) -> None:
     assert "Examples:" in done.stdout
 
 
-def test_help_imports_nothing_that_is_large() -> None:
+def test_help_imports_nothing_large() -> None:
     code = (
         "import sys, sysmon.cli\n"
         "sys.argv[1:] = ['report', '--help']\n"
@@ -120,7 +120,7 @@ def test_help_imports_nothing_that_is_large() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_chart_goes_where_it_is_to_go_and_over_nothing(trace: str, tmp_path: Path) -> None:
+def test_a_chart_is_written_where_asked_and_overwrites_nothing(trace: str, tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent", "MPLCONFIGDIR": "/nonexistent"}
 
     def chart(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -220,7 +220,7 @@ def test_a_table_says_that_something_was_lost(
     assert "LOST" not in out
 
 
-def test_damage_is_told_in_every_window(
+def test_damage_is_reported_in_every_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged = [{"cause": "damaged", "place": "exec", "lost": 7}]

@@ -124,7 +124,7 @@ def test_rates(tmp_path: Path) -> None:
             assert read["rate_q"] < 1e-9
 
 
-def test_a_rate_that_varies_in_itself_is_no_change(tmp_path: Path) -> None:
+def test_a_rate_that_varies_within_a_recording_is_no_change(tmp_path: Path) -> None:
     """500 against 1,000 calls, but all in one second of ten: it may as well have been none."""
     before = [process(7, "app"), calls(at(3), 7, born(0), "read", FAST, 500)]
     after = [process(7, "app"), calls(at(6), 7, born(0), "read", FAST, 1000)]
@@ -174,7 +174,7 @@ def test_idle_ends_of_cpu_time(tmp_path: Path) -> None:
         assert cpu["changed"] and cpu["cpu_q"] < 0.01
 
 
-def test_what_is_not_proven_is_shown_apart(
+def test_unproven_changes_are_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """40 calls of 1 ms in one second against 160 in one: four times, 0.12 s in 10 s, and maybe chance."""
@@ -191,7 +191,7 @@ def test_what_is_not_proven_is_shown_apart(
     assert (status, json.loads(out)["changes"]["syscalls"]) == (0, 0)
 
 
-def test_what_waits_comes_after_what_works(tmp_path: Path) -> None:
+def test_calls_that_wait_come_after_calls_that_work(tmp_path: Path) -> None:
     """The waits took a thousand times as much more, and say only that others did less."""
     names = {"epoll_wait": SLOW, "futex": SLOW, "recvfrom": SLOW, "fdatasync": FAST, "wait4": SLOW, "nanosleep": SLOW}
     before = [process(7, "db"), *(r for n, bucket in names.items() for r in steady(7, n, 100, bucket))]
@@ -227,7 +227,7 @@ def test_a_tail(tmp_path: Path) -> None:
         assert (fsync["p99_before_us"], fsync["p99_after_us"]) == (bucket_low(FAST) / 1e3, bucket_low(SLOW) / 1e3)
 
 
-def test_a_tail_in_one_burst_is_no_change(tmp_path: Path) -> None:
+def test_a_slow_tail_in_one_burst_is_no_change(tmp_path: Path) -> None:
     """The same 20 slow calls all in one second are one thing that happened once."""
     before = [process(7, "app"), *steady(7, "fsync", 100)]
     after = [process(7, "app"), *steady(7, "fsync", 98), calls(at(5), 7, born(0), "fsync", SLOW, 20)]
@@ -245,7 +245,7 @@ def test_errors(tmp_path: Path) -> None:
         assert (openat["changed"], openat["errors_before_pct"], openat["errors_after_pct"]) == ("errors", 0, 5)
 
 
-def test_a_call_that_is_new_has_no_latency_before(tmp_path: Path) -> None:
+def test_a_new_call_has_no_latency_before(tmp_path: Path) -> None:
     with found(tmp_path, [process(7, "app"), *steady(7, "read", 9)],
                [process(7, "app"), *steady(7, "read", 9), *steady(7, "fsync", 9, SLOW)]) as changed:  # fmt: skip
         (fsync,) = records(changed, "syscalls_by_command")
@@ -308,7 +308,7 @@ def test_a_program_that_is_new_gone_or_moved(tmp_path: Path) -> None:
         assert records(changed, "syscalls_by_command") == []
 
 
-def test_threads_of_the_kernel_are_one_command_each_without_their_numbers(tmp_path: Path) -> None:
+def test_kernel_threads_are_grouped_without_their_numbers(tmp_path: Path) -> None:
     def worker(number: str) -> list[Row]:
         return [process(7, f"kworker/{number}", kernel_thread=True), *steady(7, "read", 5)]
 
@@ -336,7 +336,7 @@ def test_cpu(tmp_path: Path) -> None:
         assert records(little, "cpu") == []  # 2 ms in a second
 
 
-def test_cpu_of_one_run_goes_by_size_alone(tmp_path: Path) -> None:
+def test_cpu_time_of_single_runs_is_compared_by_size_alone(tmp_path: Path) -> None:
     run = {"command": ["make"], "command_status": 0, "stopped_by": "command"}
 
     def used(ns: int) -> list[Row]:
@@ -348,7 +348,7 @@ def test_cpu_of_one_run_goes_by_size_alone(tmp_path: Path) -> None:
         assert (cc["cpu_before_s"], cc["cpu_after_s"], cc["cpu_q"]) == (0.1, 0.3, None)
 
 
-def test_a_run_is_compared_by_run(tmp_path: Path) -> None:
+def test_runs_of_a_command_are_compared_per_run(tmp_path: Path) -> None:
     """100 calls in a run of 10 s and 100 in one of 5 s are the same work."""
     run = {"command": ["make"], "command_status": 0, "stopped_by": "command"}
     before, after = [process(7, "cc"), *steady(7, "read", 10)], [process(7, "cc"), *steady(7, "read", 20, seconds=5)]
@@ -542,13 +542,13 @@ PROBE = {"name": "on_exec", "tracepoint": "x", "attached": False, "reason": "no"
         ),
     ],
 )  # fmt: skip
-def test_what_makes_two_hard_to_compare_is_said(tmp_path: Path, changes: dict[str, Any], said: list[str]) -> None:
+def test_what_makes_traces_hard_to_compare_is_noted(tmp_path: Path, changes: dict[str, Any], said: list[str]) -> None:
     with found(tmp_path, everything(), everything(), after=changes) as other:
         assert all(sum(each in note for note in other.notes) == 1 for each in said), other.notes
         assert changes or not other.notes
 
 
-def test_pids_that_were_asked_for_are_never_the_same(tmp_path: Path) -> None:
+def test_chosen_pids_may_differ(tmp_path: Path) -> None:
     with found(tmp_path, everything(), everything(), before={"pids": [7]}, after={"pids": [8]}) as same:
         assert same.notes == []
 
@@ -662,7 +662,7 @@ def test_the_terminal_shows_before_and_after(
     assert "System calls: 1 changed, 0 shown" in out
 
 
-def test_what_is_near_has_no_ratio() -> None:
+def test_near_values_have_no_ratio() -> None:
     def shown_as(before: float | None, after: float | None) -> str:
         return text.around(before, after, text.duration)
 
@@ -688,7 +688,7 @@ def test_a_narrow_terminal_has_a_line_for_each_figure() -> None:
     ]
 
 
-def test_changes_on_a_page_are_sorted_by_what_was_after(
+def test_changes_on_a_page_are_sorted_by_the_later_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = traces.write(tmp_path / "b.parquet", [process(7, "app"), *steady(7, "read", 50)])
@@ -734,7 +734,7 @@ def test_a_limit_cuts_every_section(
         assert {len(json.loads(out)[s.name]) for s in sections()} <= {0, 1}
 
 
-def test_the_next_release_of_the_sample_is_told_by_its_first_lines() -> None:
+def test_the_first_lines_show_what_changed_between_the_sample_releases() -> None:
     """What sample_traces/README.md says was planted."""
     samples = Path(__file__).parents[3] / "sample_traces"
     with (
@@ -754,7 +754,7 @@ def test_the_next_release_of_the_sample_is_told_by_its_first_lines() -> None:
         assert (missing["failed_before"], missing["failed_after"], missing["error"]) == (0, 1600, "ENOENT")
 
 
-def test_a_burst_in_every_second_is_told(tmp_path: Path) -> None:
+def test_bursts_in_every_second_are_a_change(tmp_path: Path) -> None:
     """None against 1, 9, 1, 9 … in a second: rates vary widely, but each block of after is above each of before."""
     before = [process(7, "app"), *steady(7, "read", 50)]
     after = [*before, *(calls(at(s + 1), 7, born(0), "fsync", FAST, 1 + 8 * (s % 2)) for s in range(10))]
@@ -762,7 +762,7 @@ def test_a_burst_in_every_second_is_told(tmp_path: Path) -> None:
         assert [(r["syscall"], r["changed"]) for r in records(changed, "syscalls_by_command")] == [("fsync", "rate")]
 
 
-def test_what_shares_no_command_is_not_compared(tmp_path: Path) -> None:
+def test_traces_without_common_commands_are_not_compared(tmp_path: Path) -> None:
     """Nothing is in both: that is no sameness. Sections in which there is nothing on either side are the same."""
     before = [process(7, "app"), *steady(7, "read", 10)]
     after = [process(9, "other"), *steady(9, "read", 10)]

@@ -68,7 +68,7 @@ def test_benjamini_and_hochberg_1995() -> None:
     assert adjusted(p[::-1]).tolist() == q[::-1].tolist()
 
 
-def test_what_is_not_tested_does_not_count() -> None:
+def test_untested_values_do_not_count() -> None:
     q = adjusted(np.array([NAN, 0.01, NAN, 0.5]))
     assert q[[1, 3]] == pytest.approx([0.02, 0.5])
     assert np.isnan(q[[0, 2]]).all()
@@ -122,7 +122,7 @@ def test_share_of_none_or_all() -> None:
     assert isnan(one(share_p(side(0), side(12), np.array([0.0]), np.array([3.0]))))
 
 
-def test_share_with_blocks_is_as_of_fewer_calls() -> None:
+def test_a_share_with_blocks_counts_as_fewer_calls() -> None:
     """A variance four times that of independent calls is that of a quarter of them: 9 of 12 against 3 of 12 again."""
     variance = 4 * 0.25 / 48
     wide = share_p(side(48, 1e6, variance), side(48, 1e6, variance), np.array([36.0]), np.array([12.0]))
@@ -152,7 +152,7 @@ def test_means() -> None:
     assert one(mean_p(side(1, 5, 0.0), side(1, 9, 0.0), np.array([1.0]), np.array([3.0]))) == 0
 
 
-def test_false_alarms_of_the_tail_are_as_rare_as_said() -> None:
+def test_the_tail_test_has_its_stated_false_alarm_rate() -> None:
     """The threshold is the lesser p99 of the two, chosen after looking: of 2,000 pairs alike 5 % are below 0.05."""
     random = np.random.default_rng(1)
     x, y = random.exponential(size=(2, 2000, 1000))

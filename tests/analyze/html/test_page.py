@@ -57,7 +57,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_text_is_text_wherever_it_stands(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_stays_text_in_every_context(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def elements(value: str) -> list[tuple[str, list[str]]]:
         rows = Table.of(result((value, False, [value])), started_ns=0, command=value)
         html = written(monkeypatch, title=value, pairs=[(value, value)], rows=rows)
@@ -73,7 +73,7 @@ def cells_of(html: str) -> list[str]:
     return Reader(html).texts("td")
 
 
-def test_what_is_not_given_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_template_value_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(jinja2.UndefinedError):
         written(monkeypatch, pairs=jinja2.StrictUndefined("pairs"))
 
@@ -168,7 +168,7 @@ def test_titles_of_columns(name: str, title: str) -> None:
     assert cells.title(name) == title
 
 
-def test_another_day_is_named() -> None:
+def test_another_days_date_is_shown() -> None:
     assert cells.instant(Instant(traces.T0 + 86_400 * 10**9), traces.T0) == "2023-11-15 22:13:20.000000"
 
 

@@ -104,14 +104,14 @@ def test_each_table_says_what_it_is_and_what_its_columns_mean(html: str) -> None
         assert f"sysmon report sample.parquet {name}" in reader.texts("code")
 
 
-def test_what_was_lost_is_at_the_top_and_at_each_table(html: str) -> None:
+def test_losses_are_shown_at_the_top_and_at_each_table(html: str) -> None:
     assert html.index("LOST 9") < html.index("<h2")
     for text in tables(html).values():
         assert "LOST 9: ring full exec 7, map full cpu 2" in text
         assert "Nothing was lost" not in text
 
 
-def test_nothing_lost_is_said_too(few: None, tmp_path: Path) -> None:
+def test_no_losses_are_stated_too(few: None, tmp_path: Path) -> None:
     text = written(traces.write(tmp_path / "t.parquet", [r for r in sample.rows() if r["kind"] != "loss"]))
     assert "Nothing was lost." in text[: text.index("<h2")]
     assert "LOST" not in text
@@ -179,7 +179,7 @@ def test_only_the_part_is_in_it(few: None, trace: Path) -> None:
     [[], [traces.row("exec", traces.at(1), pid=7, start=traces.born(0), comm="one")], [traces.row("exec", None)]],
     ids=["empty", "one row", "one row of nothing"],
 )
-def test_next_to_nothing(rows: list[traces.Row], tmp_path: Path) -> None:
+def test_nearly_empty_traces(rows: list[traces.Row], tmp_path: Path) -> None:
     text = written(traces.write(tmp_path / "t.parquet", rows))
     assert "Reports without rows" in headings(text)
     assert len(tables(text)) <= (4 if rows else 0)
@@ -202,7 +202,9 @@ def test_tables_are_cut_and_say_so(few: None, tmp_path: Path) -> None:
     assert tables(written(path, limit=7))["execs"].count("<tr>") == 8
 
 
-def test_of_a_large_trace_what_charts_draw_is_not_read(few: None, trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_that_charts_show_are_not_read_from_a_large_trace(
+    few: None, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = {r.name: r for r in reports()}
     monkeypatch.setattr(report, "reports", lambda: (known["execs"], known["latency_timeline"]))
     monkeypatch.setattr(report, "LARGE_ROWS", 10)
@@ -310,7 +312,7 @@ def test_style_and_script_are_those_of_the_files(evil: str) -> None:
     assert reader.texts("script") == [(TEMPLATES / "script.js").read_text()]
 
 
-def test_texts_of_a_trace_are_shown_and_do_not_act(evil: str) -> None:
+def test_texts_of_a_trace_are_shown_escaped(evil: str) -> None:
     assert set(ACTING.findall(evil)) == {"\n"}
     found = set(Reader(evil).texts("td"))
     for each in hostile.TEXTS:
@@ -397,7 +399,7 @@ def test_a_reader_that_stops_early_is_no_error(trace: Path) -> None:
         (["--html", "x.html", "--pid", "4242"], "no process 4242"),
     ],
 )
-def test_what_cannot_be_is_one_line(
+def test_impossible_requests_are_one_line(
     options: list[str], said: str, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip

@@ -25,13 +25,13 @@ def test_a_font_becomes_its_parts() -> None:
     assert text == ["a <b>"]
 
 
-def test_what_matplotlib_says_in_a_style_element_is_kept() -> None:
+def test_matplotlibs_style_element_is_kept() -> None:
     text = inline(SVG.format('<defs><style type="text/css">*{stroke-linejoin: round}</style></defs>'))
     assert "style" not in text
     assert 'stroke-linejoin="round"' in text
 
 
-def test_size_is_the_page_s_affair() -> None:
+def test_the_page_sets_the_size() -> None:
     text = inline('<svg width="9pt" height="9pt" style="width: 100%" viewBox="0 0 9 9"></svg>')
     assert text == '<svg stroke-linejoin="round" stroke-linecap="butt" viewBox="0 0 9 9"></svg>'
 
@@ -54,7 +54,7 @@ def test_size_is_the_page_s_affair() -> None:
         "not <closed",
     ],
 )
-def test_what_is_no_picture_is_refused(inside: str) -> None:
+def test_anything_but_a_picture_is_refused(inside: str) -> None:
     with pytest.raises(Unfit):
         inline(SVG.format(inside))
 

@@ -93,7 +93,7 @@ def test_cpu_bound(tmp_path: Path) -> None:
     assert finds(tmp_path, [alive(7), used(10, 7, 8, None)], "cpu_bound")
 
 
-def test_cpu_bound_for_a_part_of_the_recording(tmp_path: Path) -> None:
+def test_cpu_bound_for_part_of_the_recording(tmp_path: Path) -> None:
     rows = [alive(50, "sh"), *life(7, 2, 6, "spin")]
     # 3.2 of its 4 s, and more than a quarter of 10 s.
     assert finds(tmp_path, [*rows, used(7, 7, 3.2, start=born(2))], "cpu_bound")
@@ -113,14 +113,14 @@ def test_a_window_counts_what_it_holds(tmp_path: Path) -> None:
     assert not found(tmp_path, rows, until="+5.5")
 
 
-def test_the_recorder_is_none(tmp_path: Path) -> None:
+def test_the_recorder_is_not_reported(tmp_path: Path) -> None:
     recorder = row("process", at(0), pid=RECORDER, start=born(-1), ppid=1, comm="sysmon", edge="both")
     rows = [recorder, used(10, RECORDER, 9.9, start=born(-1))]
     assert not found(tmp_path, rows)
     assert finds(tmp_path, rows, "cpu_bound", recorder_pid=901)
 
 
-def test_two_seconds_are_too_few(tmp_path: Path) -> None:
+def test_two_seconds_are_too_short(tmp_path: Path) -> None:
     rows = [alive(7), used(2, 7, 2, 4), *host(2, 0, 2)]
     assert not found(tmp_path, rows, ended_ns=at(2))
 
@@ -171,7 +171,7 @@ def test_too_few_cpus_are_one_finding(tmp_path: Path) -> None:
     assert len(found(tmp_path, [*waiting, *host(4, 6)], "cpu_wait")) == 13
 
 
-def test_what_a_process_does_comes_before_what_the_machine_suffers(tmp_path: Path) -> None:
+def test_findings_on_processes_come_before_findings_on_the_machine(tmp_path: Path) -> None:
     many = [r for pid in range(10, 30) for r in (alive(pid), used(10, pid, 0.5, 4))]
     rows = [*many, alive(7), used(10, 7, 9), *host(10, 0), row("machine", at(10), io_full_ns=6 * S)]
     assert [(f.rule, f.severity) for f in found(tmp_path, rows)] == [
@@ -181,7 +181,7 @@ def test_what_a_process_does_comes_before_what_the_machine_suffers(tmp_path: Pat
     ]
 
 
-def test_a_sleep_that_the_kernel_took_for_a_wait_is_none(tmp_path: Path) -> None:
+def test_a_sleep_counted_as_a_wait_is_not_reported(tmp_path: Path) -> None:
     # 5 s of waiting in 3 turns to run cannot be; in 30 it can.
     assert not found(tmp_path, [alive(7), used(10, 7, 0.1, 5, voluntary_switches=3)])
     assert finds(tmp_path, [alive(7), used(10, 7, 0.1, 5, voluntary_switches=30)], "cpu_wait")
@@ -522,7 +522,7 @@ def test_name_servers_that_refuse(tmp_path: Path) -> None:
     assert one(tmp_path, [alive(7), asked(1, **away), asked(1.1, **away)], "name_lookup").severity == "medium"
 
 
-def test_connections_that_only_the_client_closed(tmp_path: Path) -> None:
+def test_connections_closed_only_by_the_client(tmp_path: Path) -> None:
     def rows(count: int, *, closes: bool = False, left_s: float = 1, **ending: Any) -> list[Row]:
         """Each client connects, gets descriptor 3 and ends; the server accepts each with the lowest that is free."""
         out = [alive(7, "srv")]
@@ -587,7 +587,7 @@ def test_fork_storm(tmp_path: Path) -> None:
     assert one(tmp_path, rows(100, cpu_s=0.025), "fork_storm").severity == "high"
 
 
-def test_what_a_build_starts_is_no_storm(tmp_path: Path) -> None:
+def test_a_build_is_no_fork_storm(tmp_path: Path) -> None:
     make = [alive(50, "make")]
     for i in range(100):
         began = 1 + 0.05 * i
@@ -620,7 +620,7 @@ def test_restart_loop(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(5), since="+3")
 
 
-def test_status_1_of_what_many_processes_start_is_none(tmp_path: Path) -> None:
+def test_status_1_of_a_command_that_many_start_is_no_failure(tmp_path: Path) -> None:
     def rows(code: int) -> list[Row]:
         scripts = [alive(50 + i, "bash") for i in range(5)]
         return [
@@ -689,7 +689,7 @@ def test_command_failed(tmp_path: Path) -> None:
     assert "after" not in one(tmp_path, [*rows(2), *long_ago], "command_failed").summary
 
 
-def test_what_is_so_of_many_of_one_name_is_one_finding(tmp_path: Path) -> None:
+def test_a_finding_on_many_of_one_name_is_reported_once(tmp_path: Path) -> None:
     def rows(comms: list[str]) -> list[Row]:
         return [r for pid, comm in enumerate(comms, 10) for r in (alive(pid, comm), used(10, pid, 9 + pid / 100))]
 
@@ -754,7 +754,7 @@ def shares(pid: int, second: float, **mib: float) -> Row:
     return row("pss", at(second), pid=pid, start=born(-100), reading_ns=1000, **sizes)
 
 
-def test_growth_is_of_what_is_not_shared_since_a_fork(tmp_path: Path) -> None:
+def test_growth_excludes_memory_shared_since_a_fork(tmp_path: Path) -> None:
     seconds = [float(s) for s in range(11)]
     rows = [alive(7, "worker"), *grown(7, seconds, [100 + 0.9 * s for s in seconds])]
     # 9 MiB are less than 10 % of 100, and more than that of the 40 that are its own: of 120 it has 60 by its share.
@@ -776,7 +776,7 @@ def test_growth_is_of_what_is_not_shared_since_a_fork(tmp_path: Path) -> None:
     assert alone.evidence.startswith("from 10.0 to 19.0 MiB of its own memory in")
 
 
-def test_shared_memory_that_is_touched_is_no_leak(tmp_path: Path) -> None:
+def test_touching_shared_memory_is_no_leak(tmp_path: Path) -> None:
     seconds = [float(s) for s in range(11)]
 
     def rows(per_s: float) -> list[Row]:
@@ -823,7 +823,7 @@ def test_leaks_of_descriptors_and_threads(tmp_path: Path, what: str, least: int)
     assert f.evidence.endswith(f"; {what} from 10 to 60")
 
 
-def test_memory_of_what_computes_and_ends_is_no_leak(tmp_path: Path) -> None:
+def test_growth_of_a_process_that_ends_is_no_leak(tmp_path: Path) -> None:
     seconds = [float(s) for s in range(1, 13)]
     rows = [alive(50, "sh"), *grown(7, seconds, [10.0 * s for s in seconds], 0.5), *life(7, 0.5, 12.5, "cc1")]
     compiled = [*rows, used(12, 7, 6, 1, start=born(0.5))]
@@ -832,7 +832,7 @@ def test_memory_of_what_computes_and_ends_is_no_leak(tmp_path: Path) -> None:
     assert finds(tmp_path, served, "memory_growth", ended_ns=at(14))
 
 
-def test_an_exec_gives_new_memory(tmp_path: Path) -> None:
+def test_growth_starts_anew_after_an_exec(tmp_path: Path) -> None:
     seconds = [float(s) for s in range(11)]
     start = row("exec", at(2.5), pid=7, start=born(-100), ppid=1, comm="prog", path="/bin/prog", argv=["prog"])
     assert not found(tmp_path, [alive(7), start, *grown(7, seconds, [2 * s for s in seconds])])
@@ -885,7 +885,7 @@ def test_losses(tmp_path: Path) -> None:
     assert f.summary == "the trace has throttled calls, which are counted but not rows: 11, stepped down exec"
 
 
-def test_a_loss_of_what_nothing_rests_on_is_low_and_last(tmp_path: Path) -> None:
+def test_a_loss_that_affects_no_finding_is_low_and_last(tmp_path: Path) -> None:
     # Half of the opens are lost: that changes nothing of what a process used, nor of what the summary shows.
     opens = [opened(7, f"/{i}") for i in range(9)]
     rows = [alive(7), used(10, 7, 9), *opens, lost("ring full", "open", 9)]
@@ -898,7 +898,7 @@ def test_a_loss_of_what_nothing_rests_on_is_low_and_last(tmp_path: Path) -> None
     assert one(tmp_path, [*rows, *slow], "sync_stall").weakened_by == "ring full open 9"
 
 
-def test_a_finding_says_what_losses_weaken_it(tmp_path: Path) -> None:
+def test_a_finding_names_the_losses_that_weaken_it(tmp_path: Path) -> None:
     rows = [alive(7), used(10, 7, 9)]
     assert one(tmp_path, [*rows, lost("ring full", "open", 9)], "cpu_bound").weakened_by is None
     weak = [*rows, lost("map full", "cpu", 2), lost("recursion", "on_sched_switch", 1)]
@@ -908,7 +908,7 @@ def test_a_finding_says_what_losses_weaken_it(tmp_path: Path) -> None:
 # All of them
 
 
-def test_nothing_is_found_in_nothing(tmp_path: Path) -> None:
+def test_an_empty_trace_has_no_findings(tmp_path: Path) -> None:
     assert found(tmp_path, []) == []
     assert found(tmp_path, [alive(7)]) == []
     assert found(tmp_path, [row("exit", at(5), pid=7, start=None, comm=None)]) == []
@@ -919,7 +919,7 @@ def test_the_worst_comes_first(tmp_path: Path) -> None:
     assert [(f.rule, f.pid) for f in found(tmp_path, rows)] == [("killed", 9), ("cpu_bound", 8), ("cpu_bound", 7)]
 
 
-def test_processes_asked_for(tmp_path: Path) -> None:
+def test_findings_on_chosen_processes(tmp_path: Path) -> None:
     rows = [alive(7), alive(8), used(10, 7, 8), used(10, 8, 9), *life(9, 1, 2, "x", signal=11)]
     assert [f.pid for f in found(tmp_path, rows, pids=(7, 9))] == [9, 7]
     rows.append(alive(50, "sh"))  # the parent, which was not asked for

@@ -14,7 +14,7 @@ COLUMNS = [c.name for c in rules()[0].columns]
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
-def test_every_rule_has_the_form_of_the_house(rule: Any) -> None:
+def test_every_rule_has_the_required_form(rule: Any) -> None:
     assert (rule.schema, [c.name for c in rule.columns]) == ("finding", COLUMNS)
     assert (DIRECTORY / "findings" / f"{rule.name}.sql").exists()
     assert f"SELECT '{rule.name}'" in find_report("findings").query
@@ -34,7 +34,7 @@ def test_every_command_is_a_report(rule: Any) -> None:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
-def test_every_rule_says_what_it_rests_on(rule: Any) -> None:
+def test_every_rule_declares_the_kinds_it_reads(rule: Any) -> None:
     """The kinds of the views that it reads, but for those that only name processes."""
     (last,) = re.findall(r"^    ('[\w, ]*'|CASE WHEN .* END)\nFROM", rule.query, re.MULTILINE)
     every = re.findall(r"'([\w, ]*)'", last)

@@ -97,7 +97,7 @@ def test_flags_of_events(kind: str, syscall: str | None, value: int, text: str |
     assert event_flags(kind, syscall, "x86_64", value) == text
 
 
-def test_what_no_table_knows_stays_a_number() -> None:
+def test_unknown_values_stay_numbers() -> None:
     assert arguments(call("openat", CWD, 1, 1 << 30, string1="d")).endswith("O_RDONLY|0x40000000")
     assert arguments(call("fcntl", 3, 999, 5)) == "3, 999, 0x5"
     assert result(call("read", result=-4000, error="errno 4000")) == "-1 errno 4000"
@@ -125,7 +125,7 @@ def test_addresses(raw: bytes) -> None:
     assert address_text(raw) == ADDRESSES[raw]
 
 
-def test_text_of_a_trace_stays_in_its_line_and_acts_on_nothing() -> None:
+def test_text_of_a_trace_is_escaped_and_stays_in_its_line() -> None:
     text = line(call("unlink", 1, string1='a"\n\x1b[2J\u202e'))
     assert text == r'unlink("a\"\n\x1b[2J\u202e") = 0'
     assert "\n" not in line(call("un\nlink\x1b", 1, string1="a"))

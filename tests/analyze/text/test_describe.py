@@ -38,7 +38,7 @@ def test_a_trace_says_whether_it_has_a_checksum(sample_trace: Callable[[str], Tr
         assert dict(describe.everything(rewritten))["checksum"].startswith("none (")
 
 
-def test_what_befell_cpus_and_clocks_is_said(tmp_path: Path) -> None:
+def test_events_of_cpus_and_clocks_are_described(tmp_path: Path) -> None:
     """Slewed by 400 us a second all along, and set by 3.2 s before the fourth; the second CPU was away for 3 s."""
     boot = 10**12
     rows = [

@@ -39,7 +39,7 @@ def cells(name: str, names: tuple[str, ...], rows: list[tuple[Any, ...]], on: Pa
     return list(DRAWINGS[name].draw(result(names, rows), on).rows)
 
 
-def test_a_bar_is_a_part_of_the_most_of_its_histogram() -> None:
+def test_a_bar_is_relative_to_the_fullest_bucket() -> None:
     rows = [
         ("read", 0, 1, 800, "x86_64"),
         ("read", 1, 2, 400, "x86_64"),
@@ -60,7 +60,7 @@ def test_a_bar_is_a_part_of_the_most_of_its_histogram() -> None:
     assert [r[:4] + r[5:] for r in cells("syscall_histogram", HISTOGRAM, rows, paper())] == rows
 
 
-def test_histograms_of_processes_are_apart() -> None:
+def test_each_process_has_its_own_histogram() -> None:
     names = ("pid", "comm", *HISTOGRAM, "start")
     rows = [(7, "a", "read", 0, 1, 4, "x", 1), (7, "a", "read", 0, 1, 2, "x", 2), (8, "a", "read", 0, 1, 1, "x", 1)]
     assert {r[6] for r in cells("syscall_histogram_by_process", names, rows, paper())} == {"█" * 20}
@@ -136,7 +136,7 @@ def test_nothing_to_draw() -> None:
         assert table_lines(DRAWINGS[name].draw(result(names, []), paper()))[0][1:] == []
 
 
-def test_what_a_map_is_made_of(tmp_path: Path) -> None:
+def test_the_query_behind_a_heat_map(tmp_path: Path) -> None:
     # 2000 snapshots in 10 s are 400 times five of 5 ms, each with one call of 64 ns and three of 65 to 127 ns.
     rows = [row("clock", at(0), event="start")]
     for n in range(1, 2001):

@@ -38,7 +38,7 @@ def test_a_finding_that_fits_is_one_line() -> None:
     assert finding_lines(f, 40) == ["high    short                     losses"]
 
 
-def test_a_long_command_line_is_no_wall(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_command_line_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     row = ("high", "killed", "it", "y" * 4000, "limit", "sysmon report T losses", None)
     names = ("severity", "rule", "summary", "evidence", "threshold", "command", "weakened_by")
     finding_text.write(Result(names, (False,) * 7, iter([row])), Screen(), 80, None)

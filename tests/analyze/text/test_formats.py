@@ -114,7 +114,7 @@ def test_cells() -> None:
     assert one_line("a\n  b\x1b") == "a b\\x1b"
 
 
-def test_people_see_rounded_numbers() -> None:
+def test_numbers_are_rounded_for_people() -> None:
     assert formats.human("total_s", 1.23456) == "1.235"
     assert formats.human("p50_us", 0.25) == "0.2"
     assert formats.human("calls", 1000003) == "1000003"
@@ -209,7 +209,7 @@ def test_times_that_people_type(text: str, ns: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "yesterday", "+", "1x", "9999-01-01", "2023-13-01", "+999999999999h", "１"])
-def test_times_that_are_none(text: str) -> None:
+def test_invalid_times(text: str) -> None:
     with pytest.raises(BadRequest):
         instant_ns(text, T0)
 

@@ -68,7 +68,7 @@ def test_needs_are_made_first_and_once() -> None:
     assert c.execute("FROM report.a").fetchall() == [(21,)]
 
 
-def test_what_was_made_as_a_view_becomes_a_table_when_it_is_read() -> None:
+def test_a_view_becomes_a_table_when_it_is_read() -> None:
     c = duckdb.connect()
     made = Catalog(c, [Entry("main.b", (), "SELECT getvariable('v') AS x", kept="window")])
     made.require(["main.b"], keep=False)
@@ -78,7 +78,7 @@ def test_what_was_made_as_a_view_becomes_a_table_when_it_is_read() -> None:
     assert c.execute("FROM main.b").fetchall() == [(1,)]
 
 
-def test_what_fails_is_not_taken_for_made() -> None:
+def test_a_failed_statement_does_not_count_as_made() -> None:
     c = duckdb.connect()
     made = Catalog(c, [Entry("main.b", (), "SELECT error('no') AS x", kept="window")])
     for _ in range(2):
@@ -89,7 +89,7 @@ def test_what_fails_is_not_taken_for_made() -> None:
     assert c.execute("FROM main.b").fetchall() == [(5,)]
 
 
-def test_an_entry_that_is_exchanged_is_made_anew() -> None:
+def test_a_replaced_entry_is_made_again() -> None:
     c = duckdb.connect()
     made = Catalog(
         c, [Entry("main.a", ("main.b",), "FROM main.b"), Entry("main.b", (), "SELECT 1 AS x", kept="window")]
@@ -124,7 +124,7 @@ def fresh() -> Iterator[Trace]:
 
 
 @pytest.mark.parametrize("name", [report.name for report in reports()])
-def test_a_window_that_was_moved_has_the_rows_of_one_that_was_opened(moved: Trace, fresh: Trace, name: str) -> None:
+def test_a_moved_window_has_the_rows_of_a_newly_opened_one(moved: Trace, fresh: Trace, name: str) -> None:
     assert rows(moved, name) == rows(fresh, name)
 
 
@@ -139,7 +139,7 @@ def test_the_window_can_be_moved_back_to_all_and_is_never_empty() -> None:
             trace.move(5, 5)
 
 
-def test_the_processes_that_were_chosen_stay_chosen_when_the_window_moves() -> None:
+def test_chosen_processes_stay_chosen_when_the_window_moves() -> None:
     with sysmon.open(SAMPLES / "database.parquet") as trace:
         ((pid,),) = trace.sql("SELECT pid FROM processes ORDER BY cpu_ns DESC LIMIT 1").fetchall()
     with sysmon.open(SAMPLES / "database.parquet", pids=[pid]) as trace:
@@ -147,7 +147,7 @@ def test_the_processes_that_were_chosen_stay_chosen_when_the_window_moves() -> N
         assert {row[0] for row in trace.report("cpu").fetchall()} == {pid}
 
 
-def test_what_is_opened_or_told_of_a_trace_goes_by_the_window_that_it_has_now() -> None:
+def test_parts_and_commands_follow_the_moved_window() -> None:
     """A part of some processes, the words that ask for it, and what findings say to type."""
     with sysmon.open(SAMPLES / "database.parquet", since="1") as trace:
         ((pid,),) = trace.sql("SELECT pid FROM processes ORDER BY cpu_ns DESC LIMIT 1").fetchall()
@@ -163,7 +163,7 @@ def test_what_is_opened_or_told_of_a_trace_goes_by_the_window_that_it_has_now() 
         assert said == f" --since {words[1]} --until {words[3]}"
 
 
-def test_a_table_that_there_is_not_is_told_soon() -> None:
+def test_an_unknown_table_is_reported_quickly() -> None:
     """Without making all views there are, as that takes seconds."""
     with sysmon.open(SAMPLES / "web.parquet") as trace:
         for query, near in (

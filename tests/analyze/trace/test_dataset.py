@@ -75,19 +75,19 @@ def whole(tmp_path: Path) -> Iterator[Trace]:
         yield trace
 
 
-def test_counts_and_snapshots_are_those_of_all(whole: Trace) -> None:
+def test_counts_and_snapshots_are_summed_over_all_files(whole: Trace) -> None:
     assert whole.sql("SELECT SUM(calls) FROM syscall_stats").fetchall() == [(15,)]
     assert whole.sql("SELECT COUNT(*), SUM(interval_ns) FROM snapshots").fetchall() == [(3, 3 * 10**9)]
 
 
-def test_it_is_one_recording(whole: Trace) -> None:
+def test_the_metadata_is_of_one_recording(whole: Trace) -> None:
     said = whole.metadata
     assert (said["started_ns"], said["ended_ns"]) == (at(0), at(3))
     assert said["losses"] == [{"cause": "ring full", "place": "open", "lost": 12}]
     assert said["rows"]["syscall_stats"] == 3 and said["rows"]["process"] == 7
 
 
-def test_only_the_ends_of_the_recording_are_ends(whole: Trace) -> None:
+def test_edges_of_files_are_not_edges_of_the_recording(whole: Trace) -> None:
     alive = whole.sql("SELECT pid, alive_at_start, alive_at_end FROM processes ORDER BY pid").fetchall()
     assert alive == [(100, True, True), (200, False, False)]
     states = whole.sql("SELECT edge, COUNT(*) FROM process_states GROUP BY edge ORDER BY edge").fetchall()
@@ -107,14 +107,14 @@ def test_rows_come_in_the_order_of_time_and_of_the_files(whole: Trace) -> None:
     assert [r[ts] for r in rows] == sorted(r[ts] for r in rows)
 
 
-def test_a_window_over_the_edge_of_files(tmp_path: Path, whole: Trace) -> None:
+def test_a_window_across_files(tmp_path: Path, whole: Trace) -> None:
     with sysmon.open(tmp_path / "t-*.parquet", since="0.5", until="2.5") as trace:
         assert trace.sql("SELECT SUM(calls) FROM syscall_stats").fetchall() == [(8,)]
     whole.move(at(0.5), at(2.5))
     assert whole.sql("SELECT SUM(calls) FROM syscall_stats").fetchall() == [(8,)]
 
 
-def test_some_that_follow_each_other(tmp_path: Path) -> None:
+def test_some_consecutive_files(tmp_path: Path) -> None:
     for number in (2, 3):
         written(tmp_path, number)
     with sysmon.open(tmp_path / "t-*.parquet") as trace:
@@ -134,7 +134,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
         sysmon.open(tmp_path / "u-*.parquet")
 
 
-def test_a_file_that_has_the_pattern_for_its_name(tmp_path: Path) -> None:
+def test_a_file_named_like_the_pattern(tmp_path: Path) -> None:
     path = traces.write(tmp_path / "t-[1]*.parquet", FILES[0])
     with sysmon.open(path) as trace:
         assert trace.source.path == path and len(trace.source.files) == 1

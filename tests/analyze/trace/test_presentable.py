@@ -37,7 +37,7 @@ def value(expression: str) -> object:
 
 
 @pytest.mark.parametrize(("expression", "shown"), SHOWN.items())
-def test_a_value_that_python_has_not_is_text(expression: str, shown: object) -> None:
+def test_a_value_that_python_lacks_becomes_text(expression: str, shown: object) -> None:
     assert value(expression) == shown
 
 
@@ -54,14 +54,14 @@ def test_a_value_that_python_has_not_is_text(expression: str, shown: object) -> 
         "'infinity'::TIMESTAMP_NS": "infinity",
     }.items(),
 )
-def test_a_moment_beyond_python_s_years_has_its_own(expression: str, shown: str) -> None:
+def test_times_beyond_pythons_years_keep_their_year(expression: str, shown: str) -> None:
     found = value(expression)
     assert isinstance(found, Instant)
     assert str(found) == shown
     assert cells.cell("ts", found, "", 0).text.startswith(shown.split("T")[0])
 
 
-def test_every_type_that_duckdb_has_is_read() -> None:
+def test_every_duckdb_type_is_read() -> None:
     with duckdb.connect() as connection:
         result = Result.of(connection.sql("FROM test_all_types()"))
         rows = list(result.rows)
@@ -71,7 +71,7 @@ def test_every_type_that_duckdb_has_is_read() -> None:
             json_text(list(row))
 
 
-def test_names_that_stand_there_twice_stay() -> None:
+def test_duplicate_column_names_are_kept() -> None:
     with duckdb.connect() as connection:
         result = Result.of(connection.sql("SELECT 1 AS a, 'infinity'::DATE AS a"))
         assert result.names == ("a", "a")

@@ -60,7 +60,7 @@ def test_a_trace_has_one_while_it_is_open(place: Path, trace: Path) -> None:
     assert not os.listdir(place)
 
 
-def test_a_forked_process_takes_nothing_away(place: Path) -> None:
+def test_a_forked_process_removes_nothing(place: Path) -> None:
     path = scratch.new_directory()
     if (child := os.fork()) == 0:
         scratch.remove_all()
@@ -82,14 +82,14 @@ def left_by_kill(*files: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def test_what_was_killed_is_taken_away_by_the_next(place: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_by_the_next(place: Path) -> None:
     left = left_by_kill("a", "b")
     assert len(os.listdir(left)) == 2
     scratch.remove(scratch.new_directory())
     assert not os.listdir(place)
 
 
-def test_nothing_else_is_taken_away(place: Path) -> None:
+def test_nothing_else_is_removed(place: Path) -> None:
     """What is in use, has another form of name or mode, is another user's, or is a link to somewhere."""
     in_use = scratch.new_directory()
     (in_use / "file").touch()
@@ -114,7 +114,7 @@ def test_nothing_else_is_taken_away(place: Path) -> None:
     scratch.remove(in_use)
 
 
-def test_without_room_for_it_queries_that_need_none_run(place: Path, trace: Path) -> None:
+def test_queries_run_without_a_temporary_directory(place: Path, trace: Path) -> None:
     for name in (str(place / "absent"), "/proc"):
         tempfile.tempdir = name
         with sysmon.open(trace) as opened:
@@ -157,7 +157,7 @@ def test_a_signal_in_a_long_query_ends_it_soon_and_leaves_nothing(place: Path, t
     assert not os.listdir(place)
 
 
-def test_what_is_ignored_stays_ignored(place: Path, trace: Path) -> None:
+def test_ignored_signals_stay_ignored(place: Path, trace: Path) -> None:
     """As after `nohup`."""
     process = subprocess.Popen(
         [SYSMON, "sql", trace, "SELECT count(*) FROM range(3000000000)"],
@@ -170,7 +170,7 @@ def test_what_is_ignored_stays_ignored(place: Path, trace: Path) -> None:
     assert process.returncode == 0 and b"3000000000" in out
 
 
-def test_who_imports_it_keeps_the_handlers_of_signals(place: Path, trace: Path) -> None:
+def test_an_importing_program_keeps_its_signal_handlers(place: Path, trace: Path) -> None:
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]
     with sysmon.open(trace) as opened:
@@ -178,7 +178,7 @@ def test_who_imports_it_keeps_the_handlers_of_signals(place: Path, trace: Path) 
         assert [signal.getsignal(number) for number in numbers] == before
 
 
-def test_what_hears_of_no_signal_is_ended(place: Path) -> None:
+def test_code_that_does_not_handle_the_signal_is_ended(place: Path) -> None:
     """Something else than a query, which nothing interrupts: it takes minutes, and Python hears of the signal then."""
     code = (
         "import hashlib; from sysmon.analyze.trace import cleanup, scratch\n"
@@ -196,7 +196,7 @@ def test_what_hears_of_no_signal_is_ended(place: Path) -> None:
     assert not os.listdir(place)
 
 
-def test_the_copy_of_a_recording_that_was_cut_off(place: Path, tmp_path: Path) -> None:
+def test_the_copy_of_an_interrupted_recording(place: Path, tmp_path: Path) -> None:
     recorded = TraceWriter(tmp_path / "t.parquet", force=False)
     recorded.begin(META)
     recorded.commit({})

@@ -32,7 +32,7 @@ def refusal(path: Path) -> SysmonError:
     return caught.value
 
 
-def test_there_is_no_such_file(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     error = refusal(tmp_path / "absent.parquet")
     assert isinstance(error, NotATrace)
     assert "No such file" in str(error)
@@ -51,7 +51,7 @@ def test_other_files(tmp_path: Path, content: bytes) -> None:
     assert isinstance(refusal(path), NotATrace | BrokenTrace)
 
 
-def test_parquet_of_somebody_else(tmp_path: Path) -> None:
+def test_other_parquet_files(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
     error = refusal(tmp_path / "x.parquet")
     assert isinstance(error, NotATrace)
@@ -66,7 +66,7 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
         assert isinstance(refusal(cut), NotATrace | BrokenTrace), length
 
 
-def test_a_footer_that_cannot_be(tmp_path: Path) -> None:
+def test_an_impossible_footer(tmp_path: Path) -> None:
     whole = bytearray(traces.write(tmp_path / "t.parquet", [EXEC]).read_bytes())
     for length in (0xFFFFFFFF, len(whole), 0, 1):
         whole[-8:-4] = length.to_bytes(4, "little")
@@ -229,7 +229,7 @@ def test_a_relation_may_outlive_its_trace_and_leaves_nothing_open(tmp_path: Path
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_file_that_takes_the_name_meanwhile_is_not_read(tmp_path: Path) -> None:
+def test_a_file_that_takes_over_the_name_is_not_read(tmp_path: Path) -> None:
     one, other = (
         traces.write(tmp_path / f"{pid}.parquet", [traces.row("exec", traces.at(1), pid=pid, start=traces.born(0))])
         for pid in (7, 8)

@@ -23,7 +23,7 @@ def entry(calls: bytes, table: int, number: int) -> bytes:
     return calls[at : at + SIZE]
 
 
-def test_nothing_of_it_is_there_unless_it_is_asked_for() -> None:
+def test_nothing_is_compiled_in_unless_requested() -> None:
     assert "syscall" not in DEFAULT_KINDS
     without, with_it = csource.Sizes(2, 4096), csource.Sizes(2, 4096, ASKED)
     text, text_with_it = csource.declarations(without), csource.declarations(with_it)
@@ -62,7 +62,7 @@ def test_an_unknown_call_is_one_line_with_the_nearest_names() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_every_call_that_is_read_exists_somewhere() -> None:
+def test_every_declared_call_exists_on_some_machine() -> None:
     known = {name for machine in ("x86_64", "aarch64") for table in SyscallNames(machine).tables() for name in table}
     assert set(syscall_events.CALLS) <= known
 

@@ -23,13 +23,13 @@ def read_in(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("file", program.FILES)
-def test_what_a_file_reads_is_declared_and_what_is_declared_it_reads(file: str) -> None:
+def test_declared_members_are_those_that_a_file_reads(file: str) -> None:
     structs = members.MEMBERS.get(file, {})
     declared = {members.in_c(s, member.rstrip("?")) for s, names in structs.items() for member in names.split()}
     assert declared == read_in((FOLDER / file).read_text())
 
 
-def test_what_a_program_asks_for_may_be_lacking() -> None:
+def test_members_that_a_program_checks_for_are_optional() -> None:
     """And in every file that reads it, as one declaration could hide another."""
     asked = {name for file in program.FILES for name in ASKED.findall((FOLDER / file).read_text())}
     optional = {members.in_c(*key) for key, may_lack in members.declared().items() if may_lack}

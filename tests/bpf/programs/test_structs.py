@@ -12,7 +12,7 @@ C = "".join(path.read_text() for path in Path(csource.__file__).parent.glob("*.b
 
 
 @pytest.mark.parametrize("layout", structs.ALL, ids=lambda layout: layout.struct)
-def test_no_file_in_c_declares_it_again_and_all_is_asserted(layout: Layout) -> None:
+def test_no_c_file_declares_it_again_and_every_offset_is_asserted(layout: Layout) -> None:
     assert not re.search(rf"struct {layout.struct} \{{", C)
     text = csource.struct_text(layout)
     offsets = re.findall(rf"__builtin_offsetof\(struct {layout.struct}, (\w+)\) == (\d+)", text)
@@ -23,7 +23,7 @@ def test_no_file_in_c_declares_it_again_and_all_is_asserted(layout: Layout) -> N
 
 
 @pytest.mark.parametrize("layout", structs.ALL, ids=lambda layout: layout.struct)
-def test_nothing_lies_between_members(layout: Layout) -> None:
+def test_there_is_no_padding_between_members(layout: Layout) -> None:
     """As the compiler would put it there: stale bytes would come into maps."""
     fields = layout.dtype.fields
     assert fields is not None
@@ -33,7 +33,7 @@ def test_nothing_lies_between_members(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("name", structs.CONSTANTS)
-def test_no_file_in_c_defines_a_constant_again(name: str) -> None:
+def test_no_c_file_defines_a_constant_again(name: str) -> None:
     assert not re.search(rf"#define {name}\b", C)
 
 

@@ -27,25 +27,25 @@ TABLE = pa.table(
 
 
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
-def test_it_is_what_the_buffers_become(compression: str | None) -> None:
+def test_it_is_the_uncompressed_size_of_the_buffers(compression: str | None) -> None:
     """5000 indices of 4 bytes, 5000 numbers of 4, lists of 2500 and 5001 offsets: some 100 kB, and padding."""
     read = pa.ipc.open_stream(stream(TABLE, compression)).read_all()
     size = arrowsize.stream_bytes(stream(TABLE, compression))
     assert read.nbytes <= size <= read.nbytes + 4096 + 5000 * 8  # NULLs alone take no buffer when they are read
 
 
-def test_a_dictionary_says_what_its_texts_take_apart() -> None:
+def test_a_dictionarys_texts_are_sized_separately() -> None:
     assert arrowsize.plain_bytes(TABLE.column("comm")) == 5000 * 1000
 
 
-def test_a_length_that_lies_is_added_up_and_not_taken() -> None:
+def test_a_false_length_is_summed_and_not_allocated() -> None:
     data = bytearray(stream(pa.table({"comm": ["x" * 100_000]}), "zstd").to_pybytes())
     at = data.rindex(struct.pack("<q", 100_000))
     data[at : at + 8] = struct.pack("<q", 1 << 50)
     assert arrowsize.stream_bytes(pa.py_buffer(bytes(data))) > 1 << 50
 
 
-def test_a_length_of_less_than_nothing_is_refused() -> None:
+def test_a_negative_length_is_refused() -> None:
     data = bytearray(stream(pa.table({"comm": ["x" * 100_000]}), "zstd").to_pybytes())
     at = data.rindex(struct.pack("<q", 100_000))
     data[at : at + 8] = struct.pack("<q", -(1 << 50))

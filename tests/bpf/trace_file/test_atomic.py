@@ -33,7 +33,7 @@ def test_half_a_file_is_removed(force: bool, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_file_that_is_there_stays_unless_forced(tmp_path: Path) -> None:
+def test_an_existing_file_stays_unless_forced(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text("old")
     with pytest.raises(CannotWrite, match="--force"), new_file(path, force=False):
@@ -53,7 +53,7 @@ def test_an_old_file_survives_a_failure(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["page.html"]
 
 
-def test_a_file_that_came_meanwhile_stays(tmp_path: Path) -> None:
+def test_a_file_created_meanwhile_stays(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     with pytest.raises(CannotWrite, match="now exists"), new_file(path, force=False):
         path.write_text("of another")
@@ -77,7 +77,7 @@ def test_without_nameless_files_and_hard_links_it_is_renamed(
         raise AssertionError
 
 
-def test_what_came_meanwhile_stays_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_created_meanwhile_stays_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Directory, "create_nameless", lambda _: None)
     monkeypatch.delattr(os, "link")
     with pytest.raises(CannotWrite, match="now exists"), new_file(tmp_path / "page.html", force=False):
@@ -96,7 +96,7 @@ def test_what_came_meanwhile_stays_without_hard_links(tmp_path: Path, monkeypatc
         ("\x1b[31m/page.html", r"\\x1b"),
     ],
 )
-def test_where_no_file_can_be(name: str, said: str, tmp_path: Path) -> None:
+def test_places_where_no_file_can_be_written(name: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(CannotWrite, match=said) as raised, new_file(tmp_path / name, force=True):
         raise AssertionError
     assert "\n" not in str(raised.value)

@@ -32,7 +32,7 @@ def test_a_name_is_one_component(held: Directory, name: str) -> None:
             call(name)
 
 
-def test_it_stays_the_same_directory_when_it_is_renamed(tmp_path: Path) -> None:
+def test_an_open_directory_stays_the_same_when_renamed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with Directory.hold(tmp_path / "a") as found:
         (tmp_path / "a").rename(tmp_path / "b")
@@ -68,7 +68,7 @@ def test_only_regular_files_are_read(held: Directory, tmp_path: Path, what: str)
     assert held.is_special("it") == (what not in ("link", "dangling"))
 
 
-def test_a_new_file_takes_no_place(held: Directory, tmp_path: Path) -> None:
+def test_a_new_file_replaces_nothing(held: Directory, tmp_path: Path) -> None:
     (tmp_path / "it").symlink_to("target")
     with pytest.raises(FileExistsError):
         held.create("it")
@@ -89,7 +89,7 @@ def test_a_new_directory_is_for_its_owner(held: Directory, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("without", [(), ("link",), ("link", "renameat2")])
-def test_a_file_is_published_never_over_another(
+def test_publishing_never_replaces_another_file(
     held: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: tuple[str, ...]
 ) -> None:
     if "link" in without:
@@ -108,7 +108,7 @@ def test_a_file_is_published_never_over_another(
     assert (tmp_path / "t").read_bytes() == b"newer"
 
 
-def test_a_link_in_the_place_of_the_name_is_replaced_and_not_followed(held: Directory, tmp_path: Path) -> None:
+def test_a_link_at_the_name_is_replaced_and_not_followed(held: Directory, tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"old")
     (tmp_path / "t").symlink_to("target")
     write(held, "rows", b"new")
@@ -124,7 +124,7 @@ def test_too_many_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["a/b", "a/../a/b", "./a//b/.", "link/b", "absolute/b"])
-def test_ways_to_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_paths_to_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to("a")
     (tmp_path / "absolute").symlink_to(tmp_path / "a")
@@ -136,7 +136,7 @@ def test_ways_to_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the rule is root's")
-def test_roots_rule_of_links(tmp_path: Path) -> None:
+def test_roots_rule_for_links(tmp_path: Path) -> None:
     """A directory of another's between, and links there that lead back to root's."""
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -154,7 +154,7 @@ def test_roots_rule_of_links(tmp_path: Path) -> None:
         assert said == f"root does not follow {theirs / 'out'}, a link that another user can change"
 
 
-def test_without_descriptors_of_directories_paths_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_work_without_directory_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows."""
     monkeypatch.setattr(directory, "HAS_DESCRIPTORS", False)
     monkeypatch.setattr(Directory, "create_nameless", lambda _: None)
@@ -168,7 +168,7 @@ def test_without_descriptors_of_directories_paths_do(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("nameless", [True, False])
-def test_a_name_that_is_taken(held: Directory, monkeypatch: pytest.MonkeyPatch, nameless: bool) -> None:
+def test_a_taken_name(held: Directory, monkeypatch: pytest.MonkeyPatch, nameless: bool) -> None:
     if not nameless:
         monkeypatch.setattr(Directory, "create_nameless", lambda _: None)
     write(held, "t.parquet", b"old")

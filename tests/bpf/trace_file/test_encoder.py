@@ -59,7 +59,7 @@ def widened(table: pa.Table) -> pa.Table:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
 @pytest.mark.parametrize("rows", [1, 2, 127, 128, CUT_AT])
-def test_every_kind_is_read_as_it_was(kind: Kind, rows: int) -> None:
+def test_every_kind_is_read_back_unchanged(kind: Kind, rows: int) -> None:
     table = table_of(kind, rows)
     read = pq.read_table(io.BytesIO(file_of(table)), page_checksum_verification=True)
     assert read.cast(schema.wide()).equals(widened(table))
@@ -82,7 +82,7 @@ def test_kinds_that_share_a_row_group(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 1 << 20), st.booleans())
-def test_a_page_of_null_of_any_length(rows: int, repeated: bool) -> None:
+def test_null_pages_of_any_length(rows: int, repeated: bool) -> None:
     null = nulls.page(rows, repeated)
     (page,) = pages._pages(null.data)
     assert page.values == rows and page.bytes == len(null.data)
@@ -95,7 +95,7 @@ def test_a_page_of_null_of_any_length(rows: int, repeated: bool) -> None:
     assert sum((byte & 0x7F) << 7 * i for i, byte in enumerate(part[4:-1])) == rows << 1  # in one run
 
 
-def test_what_the_footer_says_follows_from_the_pages() -> None:
+def test_the_footer_follows_from_the_pages() -> None:
     table = table_of(lifecycle.EXEC, 300)
     group = encoder.Encoder(EMPTY).row_group(table, 4)
     rebuilt = pages.row_group(group.data, 4, 300, footer.leaves(footer.read(EMPTY)))
@@ -103,7 +103,7 @@ def test_what_the_footer_says_follows_from_the_pages() -> None:
     assert pq.read_table(io.BytesIO(out)).equals(pq.read_table(io.BytesIO(file_of(table))))
 
 
-def test_columns_that_are_not_there_cost_next_to_nothing() -> None:
+def test_missing_columns_cost_next_to_nothing() -> None:
     ts = tables.of_kind("fork", pa.table({"ts": pa.array(range(CUT_AT), pa.timestamp("ns", tz="UTC"))}))
     group = encoder.Encoder(EMPTY).row_group(ts, 4)
     columns = len(footer.leaves(footer.read(EMPTY)))

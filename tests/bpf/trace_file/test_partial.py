@@ -90,7 +90,7 @@ def whole(directory: Path) -> tuple[Counter[tuple[str, int]], dict[str, int]]:
 
 
 @pytest.mark.usefixtures("small_groups")
-def test_all_that_was_committed_is_there_and_no_more(tmp_path: Path) -> None:
+def test_exactly_the_committed_rows_are_there(tmp_path: Path) -> None:
     out, expected = recorded(tmp_path / "t.parquet")
     directory = cut(tmp_path / "t.parquet", out)
     assert len(unfinished.read(Directory.hold(directory)).groups) == 2
@@ -99,7 +99,7 @@ def test_all_that_was_committed_is_there_and_no_more(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small_groups")
 @pytest.mark.parametrize("in_place", [False, True])
-def test_damage_to_what_was_made_whole_is_found(tmp_path: Path, in_place: bool) -> None:
+def test_damage_to_a_repaired_file_is_found(tmp_path: Path, in_place: bool) -> None:
     out, _rows = recorded(tmp_path / "t.parquet")
     directory = cut(tmp_path / "t.parquet", out)
     part = unfinished.read(Directory.hold(directory))
@@ -123,7 +123,7 @@ def test_damage_to_what_was_made_whole_is_found(tmp_path: Path, in_place: bool) 
 
 
 @pytest.mark.usefixtures("small_groups")
-def test_it_is_opened_and_repaired_in_place(tmp_path: Path) -> None:
+def test_an_interrupted_recording_is_opened_and_repaired_in_place(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     out, expected = recorded(path)
     directory = cut(path, out)
@@ -154,7 +154,7 @@ def test_a_repair_that_failed_can_be_repeated(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("small_groups")
-def test_it_is_not_repaired_while_it_is_written(tmp_path: Path) -> None:
+def test_a_running_recording_is_not_repaired(tmp_path: Path) -> None:
     out, expected = recorded(tmp_path / "t.parquet")
     with pytest.raises(BadRequest, match="still being recorded"):
         make_whole(tmp_path / "t.parquet", None, force=False)
@@ -173,7 +173,7 @@ def test_nothing_was_committed(tmp_path: Path) -> None:
         sysmon.open(tmp_path / "t.parquet")
 
 
-def test_several_are_named(tmp_path: Path) -> None:
+def test_several_interrupted_recordings_are_named(tmp_path: Path) -> None:
     for _ in range(2):
         out = TraceWriter(tmp_path / "t.parquet", force=False)
         out.begin(META)
@@ -230,7 +230,7 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_groups")
-def test_pages_say_what_the_footer_says(tmp_path: Path) -> None:
+def test_footers_rebuilt_from_pages_are_those_of_pyarrow(tmp_path: Path) -> None:
     """Row groups made anew of their pages are those that pyarrow wrote."""
     path = tmp_path / "t.parquet"
     out, _expected = recorded(path)
@@ -258,7 +258,7 @@ def test_one_column_of_lists() -> None:
     assert sum(pa.types.is_nested(f.type) for f in schema.wide()) == 1
 
 
-def test_the_directory_is_for_its_owner(tmp_path: Path) -> None:
+def test_the_directory_is_private_to_its_owner(tmp_path: Path) -> None:
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     assert out.directory.stat().st_mode & 0o777 == 0o700
     assert {p.stat().st_mode & 0o777 for p in out.directory.iterdir()} == {0o600}

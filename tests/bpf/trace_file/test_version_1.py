@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[2] / "data" / "version_1"
 TRACES = sorted(FOLDER.glob("*.parquet"))
 
 
-def test_they_are_of_version_1() -> None:
+def test_the_traces_are_of_version_1() -> None:
     assert TRACES
     for path in TRACES:
         with sysmon.open(path) as trace:
@@ -45,7 +45,7 @@ def test_commands_answer(command: str) -> None:
         assert done.exit_code == 0, done.output
 
 
-def test_two_of_them_and_charts(tmp_path: Path) -> None:
+def test_comparing_two_and_charts(tmp_path: Path) -> None:
     first, second = map(str, TRACES[:2])
     assert CliRunner().invoke(sysmon.commands.cli, ["diff", first, second]).exit_code == 0
     for name in CHARTS:

@@ -74,7 +74,7 @@ def test_every_flipped_bit_before_the_footer_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("random", [False, True], ids=["become small", "stay as they are"])
-def test_a_file_that_is_not_to_be_larger_ends_just_below(tmp_path: Path, random: bool) -> None:
+def test_a_file_with_a_size_limit_ends_just_below_it(tmp_path: Path, random: bool) -> None:
     wanted = 1 << 20
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     names = iter(range(1 << 62))
@@ -103,9 +103,7 @@ KINDS_AND_BATCHES = [
 ]
 
 
-def test_a_trace_of_batches_is_what_the_recorder_writes_of_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trace_from_batches_equals_the_recorders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Byte for byte, the checksum and what the trace says of itself included."""
     monkeypatch.setattr(tables, "GROUP_ROWS", 5000)
     monkeypatch.setattr(tables, "SHARED_ROWS", 50)
@@ -124,7 +122,7 @@ def test_a_trace_of_batches_is_what_the_recorder_writes_of_them(
         assert trace.sql("SELECT pid, comm FROM execs ORDER BY ts").fetchall() == [(None, "a"), (None, None)]
 
 
-def test_a_trace_of_batches_goes_into_any_open_file_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trace_from_batches_is_streamed_into_any_open_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 50,000 rows no more than two row groups wait."""
     monkeypatch.setattr(tables, "GROUP_ROWS", 1000)
 
@@ -153,13 +151,13 @@ def test_a_trace_of_batches_goes_into_any_open_file_as_they_come(monkeypatch: py
         (Kind("nonsense", "nonsenses", "Of no trace.", ()), {}, "no trace has a kind nonsense"),
     ],
 )
-def test_what_no_trace_has_is_not_written(tmp_path: Path, kind: Kind, columns: dict[str, object], said: str) -> None:
+def test_invalid_rows_are_not_written(tmp_path: Path, kind: Kind, columns: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         write(tmp_path / "t.parquet", META, [(kind, pa.RecordBatch.from_pydict(columns))])
     assert os.listdir(tmp_path) == []
 
 
-def test_abandoned_it_leaves_nothing(tmp_path: Path) -> None:
+def test_abandoning_leaves_nothing(tmp_path: Path) -> None:
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     out.add(lifecycle.FORK, forks(1))
     out.abandon()
@@ -198,7 +196,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("wins", "ends_well"), [(1, True), (19, True), (20, False)])
-def test_another_user_who_exchanges_the_hidden_directory_at_once(
+def test_another_user_exchanges_the_hidden_directory_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wins: int, ends_well: bool
 ) -> None:
     """Between mkdir(2) and open(2): another name is tried, and what came in its place stays."""

@@ -68,7 +68,7 @@ def record(path: Path, make: Callable[[Path], Writer]) -> None:
 
 
 @pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
-def test_who_takes_the_name_of_a_directory_that_is_over_gets_nothing_cut(scene: Stage, make: object) -> None:
+def test_a_directory_that_takes_over_a_finished_ones_name_is_not_touched(scene: Stage, make: object) -> None:
     """In a directory like /tmp the name of the hidden directory is free when the recording has ended."""
     before = scene.roots()
     evil = scene.evil("evil")
@@ -85,7 +85,7 @@ def test_who_takes_the_name_of_a_directory_that_is_over_gets_nothing_cut(scene: 
 
 @pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
 @pytest.mark.parametrize("target", ["rooms", "open"])
-def test_a_hidden_directory_that_is_exchanged_is_not_gone_into(scene: Stage, make: object, target: str) -> None:
+def test_an_exchanged_hidden_directory_is_not_entered(scene: Stage, make: object, target: str) -> None:
     """In his own directory he can move it away and put a link there."""
     before = scene.roots()
     opened = sorted(os.listdir(scene.place / "open"))
@@ -102,7 +102,7 @@ def test_a_hidden_directory_that_is_exchanged_is_not_gone_into(scene: Stage, mak
 
 
 @pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
-def test_a_way_that_becomes_a_link_is_not_gone(scene: Stage, make: object) -> None:
+def test_a_path_that_becomes_a_link_is_not_followed(scene: Stage, make: object) -> None:
     """-o theirs/sub/t.parquet: sub is a directory, and a link to a directory of root's."""
     before = scene.roots()
     sub, other = scene.theirs / "sub", scene.theirs / "other"
@@ -121,7 +121,7 @@ def test_a_way_that_becomes_a_link_is_not_gone(scene: Stage, make: object) -> No
     assert refused, "he never won, so this showed nothing"
 
 
-def test_a_link_that_leads_to_his_own_directory_is_followed(scene: Stage) -> None:
+def test_a_link_to_its_owners_directory_is_followed(scene: Stage) -> None:
     (scene.theirs / "real").mkdir()
     (scene.theirs / "link").symlink_to(scene.theirs / "real")
     scene.give(scene.theirs)
@@ -129,7 +129,7 @@ def test_a_link_that_leads_to_his_own_directory_is_followed(scene: Stage) -> Non
     assert os.listdir(scene.theirs / "real") == ["t.parquet"]
 
 
-def test_a_link_of_roots_in_a_sticky_directory_is_followed_and_no_other(scene: Stage) -> None:
+def test_only_roots_links_in_a_sticky_directory_are_followed(scene: Stage) -> None:
     for name, user in (("ours", 0), ("his", MALLORY), ("another's", OTHER)):
         (scene.sticky / name).symlink_to(scene.rooms)
         os.chown(scene.sticky / name, user, user, follow_symlinks=False)
@@ -141,7 +141,7 @@ def test_a_link_of_roots_in_a_sticky_directory_is_followed_and_no_other(scene: S
     assert sorted(path.name for path in scene.rooms.glob("*.parquet")) == ["ours.parquet", "t.parquet"]
 
 
-def test_a_name_that_is_a_link_when_it_is_published_is_not_followed(scene: Stage) -> None:
+def test_a_link_at_the_destination_is_not_followed(scene: Stage) -> None:
     """-o between the check and the end, with --force and without; a chart and a page likewise."""
     before = scene.roots()
     with scene.attacker("relink", scene.theirs / "t.parquet", scene.rooms / "t.parquet"):
@@ -194,7 +194,7 @@ def test_a_recording_under_attack_ends_well(scene: Stage, options: tuple[str, ..
 
 @pytest.mark.usefixtures("live_kernel")
 @pytest.mark.parametrize("command", [("chart", "cpu", "-o", "t.png"), ("report", "--html", "t.html")], ids=str)
-def test_what_reading_commands_write_is_written_likewise(scene: Stage, command: tuple[str, ...]) -> None:
+def test_output_of_reading_commands_is_written_as_safely(scene: Stage, command: tuple[str, ...]) -> None:
     before = scene.roots()
     sample = Path(__file__).parents[3] / "sample_traces" / "web.parquet"
     name, *options, file = command

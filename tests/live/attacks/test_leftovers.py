@@ -162,7 +162,7 @@ def assert_tidy(done: subprocess.CompletedProcess[str]) -> None:
 
 
 @pytest.mark.parametrize("damage", REFUSED.values(), ids=REFUSED)
-def test_it_is_refused_with_one_line_and_nothing_is_touched(scene: Stage, seed: Path, damage: object) -> None:
+def test_damaged_leftovers_are_refused_with_one_line(scene: Stage, seed: Path, damage: object) -> None:
     made = planted(scene, seed)
     assert callable(damage)
     damage(scene, made)
@@ -178,7 +178,7 @@ def test_it_is_refused_with_one_line_and_nothing_is_touched(scene: Stage, seed: 
 
 
 @pytest.mark.parametrize("damage", ENDURED.values(), ids=ENDURED)
-def test_it_is_copied_and_stays_his(scene: Stage, seed: Path, damage: object) -> None:
+def test_another_users_leftovers_are_copied_and_stay(scene: Stage, seed: Path, damage: object) -> None:
     made = planted(scene, seed)
     assert callable(damage)
     damage(scene, made)
@@ -193,7 +193,7 @@ def test_it_is_copied_and_stays_his(scene: Stage, seed: Path, damage: object) ->
     sysmon.open(scene.theirs / "t.parquet").close()
 
 
-def test_what_is_copied_to_be_read_is_no_more_than_two_gigabytes(scene: Stage, seed: Path) -> None:
+def test_a_copy_for_reading_is_limited_to_two_gigabytes(scene: Stage, seed: Path) -> None:
     sparse(planted(scene, seed) / "rows")
     done = ran("report", scene.theirs / "t.parquet", "cpu")
     assert done.returncode == 1
@@ -201,7 +201,7 @@ def test_what_is_copied_to_be_read_is_no_more_than_two_gigabytes(scene: Stage, s
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_becomes_a_link_meanwhile(scene: Stage, seed: Path, name: str) -> None:
+def test_a_file_that_becomes_a_link_during_repair(scene: Stage, seed: Path, name: str) -> None:
     """He exchanges a file of his for a link to one of root's, again and again, while it is repaired."""
     before = scene.roots()
     for _ in range(TRIES):
@@ -215,7 +215,7 @@ def test_a_file_that_becomes_a_link_meanwhile(scene: Stage, seed: Path, name: st
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def test_a_directory_of_roots_own_is_completed_in_its_place(scene: Stage, seed: Path) -> None:
+def test_roots_own_directory_is_completed_in_place(scene: Stage, seed: Path) -> None:
     made = scene.rooms / ".t.parquet.abcdef01.partial"
     shutil.copytree(seed, made)
     inode = (made / "rows").stat().st_ino
@@ -224,7 +224,7 @@ def test_a_directory_of_roots_own_is_completed_in_its_place(scene: Stage, seed: 
     assert not made.exists()
 
 
-def test_one_that_others_may_write_to_is_copied(scene: Stage, seed: Path) -> None:
+def test_a_directory_that_others_may_write_to_is_copied(scene: Stage, seed: Path) -> None:
     made = scene.rooms / ".t.parquet.abcdef01.partial"
     shutil.copytree(seed, made)
     made.chmod(0o777)
@@ -234,7 +234,7 @@ def test_one_that_others_may_write_to_is_copied(scene: Stage, seed: Path) -> Non
     assert (scene.rooms / "whole.parquet").stat().st_uid == 0
 
 
-def test_another_user_reads_what_he_can_open(scene: Stage, seed: Path) -> None:
+def test_another_user_reads_what_they_can_open(scene: Stage, seed: Path) -> None:
     """The rule about owners is root's: who may read a file may read a copy of it."""
     made = planted(scene, seed, user=OTHER)
     sysmon.open(made).close()  # so that all is imported: our modules may lie where he cannot read them
@@ -252,7 +252,7 @@ def test_another_user_reads_what_he_can_open(scene: Stage, seed: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_what_was_being_removed_is_swept(scene: Stage, seed: Path) -> None:
+def test_leftovers_of_a_removal_are_swept(scene: Stage, seed: Path) -> None:
     """A recorder that was killed as it removed a part, or as it had just made its directory."""
     going = scene.rooms / ".t2.parquet.abcdef01-000001.removed"
     going.mkdir(mode=0o700)
@@ -270,7 +270,7 @@ def test_what_was_being_removed_is_swept(scene: Stage, seed: Path) -> None:
         assert partial.sweep(rooms, "t2.parquet") == 0
 
 
-def test_nothing_of_roots_is_swept_where_another_gives_the_names(scene: Stage, seed: Path) -> None:
+def test_root_sweeps_nothing_where_another_user_controls_the_names(scene: Stage, seed: Path) -> None:
     """He can rename a directory of root's in his own, though not look into it."""
     private = scene.theirs / ".t.parquet.11111111.removed"
     private.mkdir(mode=0o700)
@@ -285,7 +285,7 @@ def test_nothing_of_roots_is_swept_where_another_gives_the_names(scene: Stage, s
     assert {path: sorted(os.listdir(path)) for path in (private, recording)} == before
 
 
-def test_what_is_completed_is_for_its_owner_only(scene: Stage, seed: Path) -> None:
+def test_a_completed_file_is_private_to_its_owner(scene: Stage, seed: Path) -> None:
     made = scene.rooms / ".w.parquet.abcdef01.partial"
     shutil.copytree(seed, made)
     for path in made.iterdir():
@@ -294,7 +294,7 @@ def test_what_is_completed_is_for_its_owner_only(scene: Stage, seed: Path) -> No
     assert (scene.rooms / "w.parquet").stat().st_mode & 0o777 == 0o600
 
 
-def test_one_without_its_rows_is_repaired(scene: Stage, seed: Path) -> None:
+def test_leftovers_without_rows_are_repaired(scene: Stage, seed: Path) -> None:
     made = scene.rooms / ".w.parquet.abcdef01.partial"
     shutil.copytree(seed, made)
     (made / "rows").unlink()
@@ -303,7 +303,7 @@ def test_one_without_its_rows_is_repaired(scene: Stage, seed: Path) -> None:
     assert "damaged" in done.stdout
 
 
-def test_what_cannot_be_removed_can_be_the_next_time(scene: Stage, seed: Path) -> None:
+def test_a_failed_removal_can_be_repeated(scene: Stage, seed: Path) -> None:
     made = scene.rooms / ".w.parquet.abcdef01.partial"
     shutil.copytree(seed, made)
     made.chmod(0o700)

@@ -164,7 +164,7 @@ def test_kinds_that_the_cut_files_lack() -> None:
     assert types.enum_value(None, "tag") == -3
 
 
-def test_what_loops_is_refused() -> None:
+def test_cyclic_types_are_refused() -> None:
     itself = Btf.parse(small([0, VOLATILE << 24, 1, 1, STRUCT << 24 | 1, 8, 1, 1, 0], b"\0s\0"))
     with pytest.raises(NoBtf):
         itself.member("s", "s")

@@ -55,7 +55,7 @@ def test_a_link_to_a_folder_is_not_used(kept: Cache, tmp_path: Path) -> None:
     assert kept.find("aa") is None
 
 
-def test_the_oldest_make_room(kept: Cache) -> None:
+def test_the_least_recently_used_are_removed(kept: Cache) -> None:
     for n in range(cache.FILES):
         kept.keep(f"{n:x}", b"programs")
         os.utime(kept.folder / f"{n:x}", (n, n))
@@ -65,13 +65,13 @@ def test_the_oldest_make_room(kept: Cache) -> None:
     assert len(list(kept.folder.iterdir())) == cache.FILES
 
 
-def test_where_nothing_can_be_kept_nothing_happens(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     nowhere = Cache(tmp_path / "no" / "such")
     nowhere.keep("aa", b"programs")
     assert nowhere.find("aa") is None
 
 
-def test_what_is_no_file_of_ours_is_none(kept: Cache, tmp_path: Path) -> None:
+def test_other_users_files_are_ignored(kept: Cache, tmp_path: Path) -> None:
     kept.keep("aa", b"programs")
     (kept.folder / "aa").rename(tmp_path / "elsewhere")
     (kept.folder / "aa").symlink_to(tmp_path / "elsewhere")

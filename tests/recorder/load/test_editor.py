@@ -26,5 +26,5 @@ def test_an_editor_finds_no_fault_in_any_file(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_what_is_written_for_an_editor_lies_at_the_top_of_the_checkout() -> None:
+def test_editor_files_are_at_the_top_of_the_checkout() -> None:
     assert (editor.ROOT / "pyproject.toml").exists()

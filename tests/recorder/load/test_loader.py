@@ -53,13 +53,13 @@ def test_a_compile_error_keeps_clangs_output(answering) -> None:  # type: ignore
     log.unlink()
 
 
-def test_a_compiler_that_dies_is_said_to_have(answering) -> None:  # type: ignore[no-untyped-def]
+def test_a_dead_compiler_is_reported(answering) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(CannotLoad, match="the compiler exited with status 0") as caught:
         answering("").result()
     Path(str(caught.value).rsplit(" ", 1)[1]).unlink()
 
 
-def test_an_answer_that_is_none_is_said_to_be(answering) -> None:  # type: ignore[no-untyped-def]
+def test_an_invalid_answer_is_reported(answering) -> None:  # type: ignore[no-untyped-def]
     for answer in ("[]", "{}", '{"bcc": "0", "maps": [{}], "programs": {}}', '{"bcc": 0, "maps": [], "programs": []}'):
         with pytest.raises(CannotLoad, match="the compiler exited with status 0") as caught:
             answering(answer).result()
@@ -70,7 +70,7 @@ def refuse(*_: object) -> int:
     raise kernel.Refused("Operation not permitted")
 
 
-def test_a_kernel_that_refuses_all_is_an_error(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_kernel_that_refuses_everything_is_an_error(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(kernel, "load_program", refuse)
     loading = answering(json.dumps({"maps": [], "programs": {"on_exit": ""}, "bcc": "0"}))
     with pytest.raises(CannotLoad, match="refuses every program: Operation not permitted; try `sysmon doctor`"):
@@ -91,7 +91,7 @@ def test_a_missing_bcc_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiler.compile_programs({})["error"] == "bcc"
 
 
-def test_what_was_compiled_is_compiled_once(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_programs_are_compiled_once(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(loader, "_may_keep", lambda: True)
     monkeypatch.setattr(privilege, "for_compiler", lambda: None)
     monkeypatch.setattr(kernel, "load_program", lambda _name, code, *_: os.open(os.devnull, len(code)))
@@ -114,7 +114,7 @@ def instruction(operation: int, registers: int, number: int) -> bytes:
     return struct.pack("=BBhi", operation, registers, 0, number)
 
 
-def test_maps_stand_in_instructions_by_their_place() -> None:
+def test_instructions_refer_to_maps_by_index() -> None:
     """Of the loads of 64 bits only those of a map are one; the second half of such a load is none."""
     of_map = 0x11  # r1, of either byte order
     plain = 0x01 if sys.byteorder == "little" else 0x10
@@ -127,7 +127,7 @@ def test_maps_stand_in_instructions_by_their_place() -> None:
     assert compiled.with_maps(changed, [9, 7]) == b"".join(code)
 
 
-def test_functions_that_the_kernel_calls_stand_behind_the_program() -> None:
+def test_callbacks_are_appended_to_the_program() -> None:
     """Once each, however often they are called; their addresses are relative, as the kernel wants them."""
     number, address = (0x01, 0x41) if sys.byteorder == "little" else (0x10, 0x14)
     half, end = instruction(0, 0, 0), instruction(0x95, 0, 0)

@@ -38,7 +38,7 @@ def test_every_member_is_found_on_every_kernel(path: Path) -> None:
     assert "#define OFFSET_pt_regs__nr 120\n" in text  # orig_ax
 
 
-def test_who_is_the_last_thread_is_asked_only_where_the_kernel_does_not_say() -> None:
+def test_the_last_thread_is_determined_only_if_the_kernel_does_not_say() -> None:
     said = {p.name: "#define EXIT_SAYS_GROUP_DEAD" in program.plan(parse(p), NAMES).text for p in FILES}
     assert len(said) == 6
     assert {name for name, says in said.items() if says} == {"6.18.btf", "7.3.btf"}
@@ -111,7 +111,7 @@ def test_a_kernel_without_those_file_systems(tmp_path: Path) -> None:
     assert "#define HAVE_btrfs" not in text and "#define KNOWS_btrfs 1" not in text
 
 
-def test_functions_that_the_kernel_calls_are_there_only_if_it_can_and_their_kind_is_recorded() -> None:
+def test_callbacks_need_kernel_support_and_a_recorded_kind() -> None:
     class Newer(Btf):
         def enum_value(self, enum: str | None, constant: str) -> int | None:
             return 181 if constant == "BPF_FUNC_loop" else super().enum_value(enum, constant)
@@ -141,7 +141,7 @@ def test_every_program_is_in_the_text() -> None:
         assert f"PROGRAM({what})" in text or f"int {name}(struct bpf_raw_tracepoint_args *ctx)" in text
 
 
-def test_only_where_programs_are_preemptible_they_have_copies() -> None:
+def test_only_preemptible_programs_have_copies() -> None:
     plans = {p.name: program.plan(parse(p), NAMES) for p in FILES}
     copied = {name: any(p.program.endswith(program.AGAIN) for p in plan.probes) for name, plan in plans.items()}
     assert {name for name, copies in copied.items() if copies} == {n for n in copied if n.startswith("7.")} != set()

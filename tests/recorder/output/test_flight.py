@@ -33,7 +33,7 @@ def test_a_time_or_a_size(text: str, seconds: float | None, size: int | None) ->
 
 
 @pytest.mark.parametrize("text", ["", "x", "1s", "1M", "-5", "5d", "1e9"])
-def test_neither(text: str) -> None:
+def test_invalid_amounts(text: str) -> None:
     with pytest.raises(BadRequest, match="--keep-last"):
         keep(text)
 
@@ -74,7 +74,7 @@ def test_parts_are_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert trace.metadata["rows"]["process"] == 1
 
 
-def test_what_is_asked_for_ends_where_the_next_part_begins(tmp_path: Path) -> None:
+def test_a_requested_file_ends_where_the_next_part_begins(tmp_path: Path) -> None:
     out = FlightWriter(tmp_path / "t.parquet", False, Keep("4s", 4.0))
     out.begin(traces.recording(ring="4s", began_ns=T0))
     out.add(lifecycle.FORK, batch("fork", row("fork", at(0.5), pid=100, start=born(0), ppid=7, comm="new")))
@@ -112,7 +112,7 @@ def test_a_part_that_was_only_begun(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["--keep-last", "--ring"])
-def test_by_its_name_or_its_first_one(name: str) -> None:
+def test_the_option_by_its_current_or_first_name(name: str) -> None:
     with pytest.raises(BadRequest, match="--keep-last does not: give one of them"):
         record.main([name, "5m", "--max-size", "2M"], standalone_mode=False)
     page = record.get_help(click.Context(record))

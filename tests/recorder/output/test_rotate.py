@@ -24,12 +24,12 @@ def test_a_time_or_a_size(text: str, seconds: float | None, size: int | None) ->
 
 
 @pytest.mark.parametrize("text", ["", "0", "x", "0s", "512K", "-5", "5d", "1e9", "1m,2M"])
-def test_neither(text: str) -> None:
+def test_invalid_amounts(text: str) -> None:
     with pytest.raises(BadRequest, match=r"^--rotate: "):
         rotation(text, None)
 
 
-def test_names_sort_and_are_told_from_others(tmp_path: Path) -> None:
+def test_names_sort_and_are_recognized(tmp_path: Path) -> None:
     path = tmp_path / "a.b.parquet"
     names = [rotated.numbered(path, n) for n in (1, 2, 10, 999_999)]
     assert names[0].name == "a.b-000001.parquet" and names == sorted(names)
@@ -60,7 +60,7 @@ def finish(out: RotatingWriter) -> dict[str, object]:
     return dict(out.finish(traces.recording(started_ns=at(9), rows=out.rows, ended_ns=at(10))))
 
 
-def test_each_is_a_trace_and_what_is_said_at_the_end_is_of_all(tmp_path: Path) -> None:
+def test_each_file_is_a_trace_and_the_final_metadata_is_of_all(tmp_path: Path) -> None:
     out = RotatingWriter(tmp_path / "t.parquet", False, Rotation("1s", 1.0))
     write(out, 4)
     assert out.total_rows == 8
@@ -78,7 +78,7 @@ def test_each_is_a_trace_and_what_is_said_at_the_end_is_of_all(tmp_path: Path) -
             assert trace.sql("SELECT pid FROM forks ORDER BY pid").fetchall() == pids
 
 
-def test_so_many_are_kept(tmp_path: Path) -> None:
+def test_the_newest_files_are_kept(tmp_path: Path) -> None:
     out = RotatingWriter(tmp_path / "t.parquet", False, Rotation("1s", 1.0, kept=2))
     write(out, 5)
     finish(out)
@@ -86,7 +86,7 @@ def test_so_many_are_kept(tmp_path: Path) -> None:
     assert out.files.removed == 3
 
 
-def test_files_of_that_name_are_only_overwritten_with_force_and_not_before_there_is_another(tmp_path: Path) -> None:
+def test_existing_files_are_replaced_only_with_force_and_only_by_new_ones(tmp_path: Path) -> None:
     old = [tmp_path / f"t-00000{n}.parquet" for n in (1, 8)]
     for file in old:
         file.write_text("old")
@@ -99,7 +99,7 @@ def test_files_of_that_name_are_only_overwritten_with_force_and_not_before_there
     assert [p.name for p in present(out.path)] == ["t-000001.parquet", "t-000002.parquet"]
 
 
-def test_one_that_cannot_be_finished_is_left_as_one_that_was_cut_off(
+def test_a_file_that_cannot_be_finished_is_left_as_interrupted(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = RotatingWriter(tmp_path / "t.parquet", False, Rotation("1s", 1.0))
@@ -115,7 +115,7 @@ def test_one_that_cannot_be_finished_is_left_as_one_that_was_cut_off(
     assert [p.name for p in out.files.left] == ["t-000001.parquet"]
 
 
-def test_full_by_time_or_by_size_but_not_before_the_one_before_is_finished(
+def test_a_file_is_full_by_time_or_size_but_not_before_the_previous_is_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]

@@ -69,13 +69,13 @@ def test_in_a_container_the_mounted_group_is_ours(groups: tuple[Path, bool, tupl
     assert found and found.file.parent == root
 
 
-def test_a_buffer_needs_its_room(tmp_path: Path) -> None:
+def test_a_buffer_needs_memory(tmp_path: Path) -> None:
     memory = limits.Memory(tmp_path, 200 * MIB, 200 * MIB)
     assert limits.for_recording(memory) == ""
     assert "264 MiB" in limits.for_recording(memory, 64 * MIB)
 
 
-def test_what_stands_behind_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_likely_cause_of_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(limits, "of_memory", lambda: limits.Memory(tmp_path, 64 * MIB, MIB))
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (65536, 65536))
     assert "64 MiB" in limits.behind(errno.ENOMEM)
@@ -112,12 +112,12 @@ def test_a_limit_is_one_line_that_helps(tmp_path: Path, limit: str, command: str
 
 
 @pytest.mark.parametrize("number", [16, 20, 40, 63])
-def test_so_few_files_are_never_half_enough(tmp_path: Path, number: int) -> None:
+def test_too_few_descriptors_fail_early(tmp_path: Path, number: int) -> None:
     done = under(resource.RLIMIT_NOFILE, number, "report", "t", cwd=tmp_path)
     assert f"at most {number} files may be open, but 64 are needed" in done.stderr
 
 
-def test_enough_is_enough(tmp_path: Path) -> None:
+def test_enough_descriptors_suffice(tmp_path: Path) -> None:
     sample = Path(__file__).parents[3] / "sample_traces" / "build.parquet"
     for which, value in ((resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_AS, 3 << 30)):
         done = under(which, value, "report", str(sample), "--html", f"{which}.html", cwd=tmp_path)

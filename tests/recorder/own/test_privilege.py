@@ -65,11 +65,11 @@ def test_stats_that_are_on_anyway(tmp_path: Path) -> None:
     assert privilege.stats_are_on(switch)
 
 
-def test_with_all_nothing_is_unmeasured() -> None:
+def test_with_all_capabilities_everything_is_measured() -> None:
     assert privilege.unmeasured(ALL) == {}
 
 
-def test_what_is_unmeasured_names_the_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unmeasured_columns_name_the_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privilege, "hides_processes", lambda: False)
     monkeypatch.setattr(privilege, "stats_are_on", lambda: False)
     for lacking, what in [
@@ -90,7 +90,7 @@ def test_what_is_unmeasured_names_the_capability(monkeypatch: pytest.MonkeyPatch
     ("held", "words"),
     [("", "CAP_BPF and CAP_PERFMON are missing"), ("CAP_BPF", "CAP_PERFMON is missing"), ("CAP_PERFMON", "CAP_BPF is")],
 )
-def test_what_is_missing(
+def test_missing_capabilities(
     holding: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, held: str, words: str
 ) -> None:
     holding(held)
@@ -104,7 +104,7 @@ def test_what_is_missing(
 
 
 @pytest.mark.parametrize("held", ["CAP_SYS_ADMIN", "CAP_BPF CAP_PERFMON"])
-def test_what_is_enough(holding: Callable[[str], None], held: str) -> None:
+def test_sufficient_capabilities(holding: Callable[[str], None], held: str) -> None:
     holding(held)
     privilege.check()
     assert checkup._privilege().good
@@ -118,13 +118,13 @@ def as_sudo(monkeypatch: pytest.MonkeyPatch, uid: str, gid: str) -> None:
 
 
 @pytest.mark.parametrize("uid", ["", "0", "-1", "x", "4294967295", "1 2", "²", "99999999999"])
-def test_what_is_no_user_of_sudo(monkeypatch: pytest.MonkeyPatch, uid: str) -> None:
+def test_invalid_sudo_users(monkeypatch: pytest.MonkeyPatch, uid: str) -> None:
     monkeypatch.setattr(os, "getresuid", lambda: (0, 0, 0))
     as_sudo(monkeypatch, uid, "100")
     assert privilege.sudo_user() is None
 
 
-def test_only_root_believes_who_is_behind_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_root_trusts_the_sudo_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     as_sudo(monkeypatch, "54321", "54322")
     for ids in ((1000, 1000, 1000), (1000, 0, 0)):
         monkeypatch.setattr(os, "getresuid", lambda ids=ids: ids)
@@ -136,7 +136,7 @@ def test_only_root_believes_who_is_behind_sudo(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(("mode", "there", "may"), [(0o777, 1, True), (0o1777, 1, False), (0o1777, 0, True)])
-def test_a_name_that_is_anothers_in_a_sticky_directory(tmp_path: Path, mode: int, there: int, may: bool) -> None:
+def test_another_users_file_in_a_sticky_directory(tmp_path: Path, mode: int, there: int, may: bool) -> None:
     """It cannot be replaced there, though files can be made: better to know before the recording."""
     stranger = os.getuid() + 1
     folder = tmp_path / "tmp"

@@ -75,7 +75,7 @@ def test_scalars(decoder: Decoder) -> None:
     assert (row["pid"], row["exit_code"], row["signal"], row["core_dumped"], row["comm"]) == (7, 3, None, False, "sh")
 
 
-def test_where_starts_are_known_to_the_tick_all_are(decoder: Decoder) -> None:
+def test_starts_are_rounded_if_some_are_known_to_the_tick_only(decoder: Decoder) -> None:
     in_ticks = Decoder(OFFSET, SyscallNames(), tick_ns=TICK_NS)
     (row,) = in_ticks.batch(lifecycle.EXIT, exit_records(start=4_987_654_321)).to_pylist()
     assert row["start"] == 4_980_000_000
@@ -101,7 +101,7 @@ def test_numbers_of_calls_become_names(decoder: Decoder) -> None:
     assert {r["edge"] for r in rows} == {"end"}
 
 
-def test_columns_that_nobody_gives_are_left_out(decoder: Decoder) -> None:
+def test_columns_without_values_are_left_out(decoder: Decoder) -> None:
     batch = decoder.batch(syscalls.SYSCALL_INFLIGHT, np.zeros(1, ring_layouts(syscalls.SYSCALL_INFLIGHT)[0].dtype))
     assert "edge" not in batch.schema.names
     assert batch.schema.field("elapsed_ns").type == pa.uint64()
@@ -130,7 +130,9 @@ def open_record(path: bytes, names: bytes | None, **values: object) -> np.ndarra
         (b"\0memfd:x\0\0", "memfd:x"),
     ],
 )
-def test_names_on_the_way_up_are_a_directory(decoder: Decoder, names: bytes | None, directory: str | None) -> None:
+def test_names_from_a_path_walk_become_a_directory(
+    decoder: Decoder, names: bytes | None, directory: str | None
+) -> None:
     (row,) = decoder.batch(files.OPEN, open_record(b"x", names)).to_pylist()
     assert row["directory"] == directory
     assert row.get("directory_bytes") == (b"/a/b\xff/c" if directory and "xff" in directory else None)
@@ -152,7 +154,7 @@ def test_results_have_the_names_of_errors(decoder: Decoder, result: int, error: 
     assert (row["result"], row["error"]) == (result, error)
 
 
-def test_names_are_learned_once_and_forgotten_when_they_are_many() -> None:
+def test_names_are_looked_up_once_and_forgotten_if_there_are_many() -> None:
     asked: list[int] = []
 
     def look_up(number: int) -> str | None:

@@ -17,7 +17,7 @@ from tests.traces import at, row
 PAGE = csource.Sizes(2, 4096, max_rate=7)
 
 
-def test_what_says_who_a_process_is_never_steps_down() -> None:
+def test_process_lifecycle_kinds_are_never_throttled() -> None:
     assert not {k.name for k in lifecycle.KINDS} & set(throttle.STEPPED)
     text = csource.declarations(PAGE)
     assert "#define MAX_RATE 7\n" in text
@@ -27,7 +27,7 @@ def test_what_says_who_a_process_is_never_steps_down() -> None:
         assert csource.losses()[f"{kind}_stepped"] == ("stepped down", kind)
 
 
-def test_each_step_is_a_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_step_becomes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     notes = {0: (900, 0, 500, 900, 8, 0), 2: (0, 600, 400, 600, 0, 1)}
 
     def lookup(fd: int, key: bytes, size: int) -> bytes:
@@ -57,7 +57,7 @@ def test_each_step_is_a_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_a_reader_is_told(tmp_path, causes: tuple[str, ...], line: str) -> None:  # type: ignore[no-untyped-def]
+def test_throttling_is_reported(tmp_path, causes: tuple[str, ...], line: str) -> None:  # type: ignore[no-untyped-def]
     losses = [row("loss", at(3), cause=cause, place="open", lost=11) for cause in causes]
     path = traces.write(tmp_path / "t.parquet", [row("clock", at(0), event="start"), *losses])
     with sysmon.open(path) as trace:

@@ -19,7 +19,7 @@ def test_the_id_of_a_machine_is_made_as_systemd_makes_it(monkeypatch: pytest.Mon
     assert made == "466ee0cc-40bc-49d9-9f0e-4fd0c6a5b721"
 
 
-def test_the_id_itself_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_machine_id_itself_is_not_disclosed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ids = {with_id(monkeypatch, tmp_path, f"{n:032x}\n") for n in range(1, 8)}
     own = [f"{n:032x}"[-12:] for n in range(1, 8)]
     assert len(ids) == 7 and not any(end in str(made) for end in own for made in ids)

@@ -57,7 +57,7 @@ def memory(pid: int, anon: int = 0, file: int = 0, shmem: int = 0, swap: int = 0
     }  # fmt: skip
 
 
-def test_those_first_that_share_most_for_the_time(reader: Any) -> None:
+def test_processes_are_ranked_by_shared_memory_per_time(reader: Any) -> None:
     found, child, forked = reader
     forked.add(4)
     found.saw([
@@ -84,7 +84,7 @@ def test_those_first_that_share_most_for_the_time(reader: Any) -> None:
     assert child.told()[-1] == 2, "at the end those first that were never read"
 
 
-def test_what_is_left_is_said_once(reader: Any) -> None:
+def test_unread_processes_are_reported_once(reader: Any) -> None:
     found, child, _forked = reader
     found.saw([memory(pid, file=1 << 20) for pid in (1, 2, 3, 4)])
     found.rows()
@@ -96,7 +96,7 @@ def test_what_is_left_is_said_once(reader: Any) -> None:
     assert said == {(1, None), (2, "not permitted"), (3, "ended"), (4, "no time")}
 
 
-def test_there_is_a_bound(reader: Any) -> None:
+def test_memory_of_the_reader_is_bounded(reader: Any) -> None:
     """Of ever more processes, of which the child answers for none."""
     found, child, _forked = reader
     rows = []

@@ -9,17 +9,17 @@ from sysmon.errors import BadRequest
 from sysmon.recorder.select import kind_selection
 
 
-def test_by_default_all_but_what_is_asked_for() -> None:
+def test_all_but_opt_in_kinds_are_the_default() -> None:
     assert kind_selection.kinds((), (), ()) == {k.name for k in KINDS} - {"kernel_memory", "syscall", "step"}
 
 
-def test_only_some_and_what_names_their_rows() -> None:
+def test_only_adds_the_kinds_that_name_rows() -> None:
     lives = {"process", "fork", "exec", "exit"}
     assert kind_selection.kinds(("cpu, host",), (), ()) == {"cpu", "host", "clock", "loss", "overhead"} | lives
     assert kind_selection.kinds(("cpu",), ("fork", "exec,exit"), ()) == {"cpu", "process", "clock", "loss", "overhead"}
 
 
-def test_more_and_less() -> None:
+def test_with_and_without() -> None:
     kinds = kind_selection.kinds((), ("cpu",), ("kernel_memory",))
     assert "kernel_memory" in kinds and "cpu" not in kinds
 
@@ -34,7 +34,7 @@ def test_more_and_less() -> None:
         ("cpu", "cpu", r"^cpu: both requested and left out$"),
     ],
 )
-def test_what_cannot_be(only: str, without: str, said: str) -> None:
+def test_invalid_selections(only: str, without: str, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         kind_selection.kinds((only,) if only else (), (without,) if without else (), ())
 

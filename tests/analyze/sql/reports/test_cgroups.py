@@ -72,13 +72,13 @@ def test_a_group_is_picked_with_those_below(tmp_path: Path, group: str, pids: se
         assert trace.sql("SELECT sum(calls) FROM syscall_stats").fetchall() == [(sum(pids),)]
 
 
-def test_each_group_apart(tmp_path: Path) -> None:
+def test_each_group_separately(tmp_path: Path) -> None:
     query = "SELECT sum(calls) FROM syscall_stats"
     with sysmon.open(two_groups(tmp_path)) as trace:
         calls = [(group, part.sql(query).fetchall()) for group, part in trace.by_cgroup()]
     assert calls == [("/a/b", [(2,)]), ("/a", [(1,)]), ("/ab", [(3,)]), (None, [(4,)])]
 
 
-def test_a_group_that_is_none(tmp_path: Path) -> None:
+def test_an_unknown_group(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"^no process of control group '/x' in this trace; "):
         sysmon.open(two_groups(tmp_path), cgroups=["/x"])

@@ -46,7 +46,7 @@ def test_shares_of_a_cpu_and_of_the_machine(tmp_path: Path) -> None:
     assert (first["cpu_s"], first["cpu_pct"], first["machine_pct"]) == (0.7, 70, 35)
 
 
-def test_a_share_of_an_unknown_whole_is_unknown(tmp_path: Path) -> None:
+def test_a_share_of_an_unknown_total_is_unknown(tmp_path: Path) -> None:
     (only,) = report(tmp_path, "cpu", [used(1, 7, 500, None)])
     assert (only["cpu_s"], only["cpu_pct"], only["machine_pct"], only["wait_s"]) == (0.5, None, None, None)
 
@@ -90,7 +90,7 @@ def test_page_faults(tmp_path: Path) -> None:
     assert (second["pid"], second["minor_faults"], second["faults_per_cpu_s"]) == (8, 5, None)
 
 
-def test_counts_that_no_machine_has_cost_no_answer(tmp_path: Path) -> None:
+def test_impossible_counts_do_not_break_reports(tmp_path: Path) -> None:
     most = 2**64 - 1
     rows = [
         row(

@@ -71,7 +71,7 @@ def files_of(tmp_path: Path, rows: list[Row], columns: str) -> list[tuple[Any, .
         return trace.sql(f"SELECT {columns} FROM report.files").fetchall()
 
 
-def test_files_by_what_they_are(tmp_path: Path) -> None:
+def test_files_by_identity(tmp_path: Path) -> None:
     """Two names of one file are one row, one name of two files two; what failed is with the file of its name."""
     ok = {"origin": "absolute", "result": 3, "flags": 0, "latency_ns": 1000, "device": 5, "mount_namespace": HERE}
     no = {
@@ -154,7 +154,7 @@ def test_reads_and_writes_of_a_process(tmp_path: Path) -> None:
     assert (read, written, cancelled) == (None, None, None)  # an older recorder did not look
 
 
-def test_what_the_kernel_accounts_stands_beside(tmp_path: Path) -> None:
+def test_kernel_accounting_is_shown_next_to_calls(tmp_path: Path) -> None:
     """One that made no call that moves bytes, by io_uring or mapped files, and one of which nothing is accounted."""
     none = {"rchar_bytes": 0, "wchar_bytes": 0, "read_calls": 0, "write_calls": 0, "cancelled_write_bytes": 0}
     rows = [

@@ -104,7 +104,7 @@ def test_a_process_that_executes_nothing_lives_from_its_fork(tmp_path: Path) -> 
     assert lives(tmp_path, rows, *names) == [("sh", 1, 1.5, 0.5, "signal", 9, None, "[sh]", None)]
 
 
-def test_lives_cut_by_either_end(tmp_path: Path) -> None:
+def test_lives_cut_by_the_start_or_end(tmp_path: Path) -> None:
     rows = [
         # Ran when the recording began: since when is not known. Executes another at +2, which lives on.
         alive(7, -5, "old", argv=["old", "-x"]),
@@ -136,7 +136,7 @@ def test_a_pid_used_twice_is_two_lives(tmp_path: Path) -> None:
     ]
 
 
-def test_lives_of_which_little_is_known(tmp_path: Path) -> None:
+def test_lives_with_missing_events(tmp_path: Path) -> None:
     rows = [
         used(2, 7, 1, 100),  # no name, no end
         ended(8, 2, 3),  # no name, no fork
@@ -193,7 +193,7 @@ def build(count: int, lifetime: float = 0.05) -> list[Row]:
     return rows
 
 
-def test_a_storm_has_the_process_behind_it(tmp_path: Path) -> None:
+def test_a_storm_names_the_process_behind_it(tmp_path: Path) -> None:
     # 23 compilers, each the child of a shell that is as short-lived; make, which lived 8.5 s, is behind both.
     cc, sh = report(tmp_path, "storms", build(23))
     assert (cc["comm"], cc["parent_comm"], cc["parent_pid"], cc["parent_start"]) == ("cc", "make", 100, born(0.5))
@@ -247,7 +247,7 @@ def test_a_restart_loop(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_workers_side_by_side_are_no_restarts(tmp_path: Path) -> None:
+def test_parallel_workers_are_no_restarts(tmp_path: Path) -> None:
     side_by_side = [r for n in range(5) for r in ran(201 + n, 1 + n, 3 + n, (60, -90), "worker")]
     # Of five, each two seconds long and one after the other, only the first and none else begins when all have ended.
     assert report(tmp_path, "restarts", side_by_side) == []

@@ -42,7 +42,7 @@ def shared(second: float, pid: int, **columns: Any) -> Row:
     return row("pss", at(second), pid=pid, start=born(0), **columns)
 
 
-def test_what_is_a_process_s_own(tmp_path: Path) -> None:
+def test_private_memory(tmp_path: Path) -> None:
     sizes = {
         "pss_bytes": 12 * MIB, "pss_anon_bytes": 4 * MIB, "pss_file_bytes": 3 * MIB, "pss_shmem_bytes": 5 * MIB,
         "private_dirty_bytes": 2 * MIB, "private_clean_bytes": MIB, "shared_dirty_bytes": 20 * MIB,

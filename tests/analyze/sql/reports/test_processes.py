@@ -82,7 +82,7 @@ def test_alive_at_both_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("changes", "expected"), [({}, (0, 0)), ({"pids": [7]}, (None, None))])
-def test_none_used_is_zero_only_where_all_was_counted(tmp_path: Path, changes: Any, expected: Any) -> None:
+def test_no_use_is_zero_only_where_everything_was_counted(tmp_path: Path, changes: Any, expected: Any) -> None:
     rows = [
         row("process", at(0), pid=5, start=born(-1), edge="start"),
         row("cpu", at(1), pid=7, start=born(0), oncpu_ns=1, voluntary_switches=1),
@@ -216,7 +216,7 @@ def test_tree_of_a_damaged_trace_ends(tmp_path: Path) -> None:
     assert max(len(name) for name, _ in deep) == 2 * 99 + 1
 
 
-def test_starts_that_cannot_be(tmp_path: Path) -> None:
+def test_impossible_starts(tmp_path: Path) -> None:
     rows = [row("exec", at(1), pid=7, start=2**64 - 1, comm="x"), row("exec", at(1), pid=8, start=None, comm="y")]
     assert query(tmp_path, "SELECT comm, started FROM processes ORDER BY pid", rows) == [("x", None), ("y", None)]
 

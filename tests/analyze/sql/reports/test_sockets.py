@@ -55,7 +55,7 @@ def test_connections_are_in_order(tmp_path: Path) -> None:
     ]
 
 
-def test_taking_the_peer_away_is_no_connection(tmp_path: Path) -> None:
+def test_removing_the_peer_is_no_connection(tmp_path: Path) -> None:
     udp = {"family": "AF_INET", "socket_type": "SOCK_DGRAM"}
     rows = [call(1, "connect", 0, remote_address="10.0.0.1", remote_port=53, **udp), call(2, "connect", 0, **udp)]
     assert [r[8] for r in report(tmp_path, "connections", rows)] == ["10.0.0.1"]

@@ -58,7 +58,7 @@ def test_one_in_a_thousand_is_above_the_last_percentile(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize(("count", "p50"), [(1, 1.024), (2, 1.024), (3, 2.048)])
-def test_the_median_is_a_call_that_was_made(tmp_path: Path, count: int, p50: float) -> None:
+def test_the_median_is_an_actual_call(tmp_path: Path, count: int, p50: float) -> None:
     # 1024, 2048 and 3072 ns: rank 1 of 1, rank 1 of 2, rank 2 of 3. Each is the longest that its bucket saw.
     rows = [calls(at(1), 7, born(0), "read", bucket_of(n * 1024), 1) for n in range(1, count + 1)]
     (read,) = report(tmp_path, "syscalls", rows)
@@ -74,7 +74,7 @@ def test_the_middle_of_a_bucket_is_within_a_sixteenth(tmp_path: Path) -> None:
         assert read["p50_us"] * 1000 == pytest.approx(latency_ns, rel=0.0625)
 
 
-def test_five_seconds_are_five_seconds(tmp_path: Path) -> None:
+def test_long_calls_keep_their_duration(tmp_path: Path) -> None:
     ns = 5_000_100_000
     rows = [calls(at(6), 7, born(0), "clock_nanosleep", bucket_of(ns), 1, total_ns=ns, max_ns=ns)]
     (bucket,) = report(tmp_path, "syscall_histogram", rows)
@@ -119,7 +119,7 @@ def test_a_pid_that_is_used_again_is_two_processes(tmp_path: Path) -> None:
     assert {(r["comm"], r["calls"]) for r in found} == {("old", 2), ("new", 3)}
 
 
-def test_names_of_calls_without_one(tmp_path: Path) -> None:
+def test_calls_without_a_name(tmp_path: Path) -> None:
     rows = [
         calls(at(1), 7, born(0), None, 40, 1, nr=999),
         calls(at(1), 7, born(0), None, 40, 1, nr=None, abi=None),
@@ -138,7 +138,7 @@ def test_a_process_with_no_name_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bucket", [487, 496, 60_000])
-def test_buckets_and_counts_that_cannot_be(tmp_path: Path, bucket: int) -> None:
+def test_impossible_buckets_and_counts(tmp_path: Path, bucket: int) -> None:
     most = 2**64 - 1
     rows = [
         calls(at(1), 7, born(0), "read", 40, 1, total_ns=128, max_ns=128),
@@ -176,7 +176,7 @@ def test_the_histogram_has_a_row_for_each_bucket(tmp_path: Path) -> None:
     assert [(r["low_ns"], r["high_ns"], r["calls"]) for r in found] == [(3, 4, 1), (128, 144, 7)]
 
 
-def test_what_found_no_room_in_a_full_map_is_other(tmp_path: Path) -> None:
+def test_overflow_of_a_full_map_is_other(tmp_path: Path) -> None:
     rows = [calls(at(1), 7, born(0), "read", 40, 3), calls(at(1), 0, 0, "read", 40, 9)]
     assert [(r["pid"], r["comm"], r["calls"]) for r in report(tmp_path, "syscalls_by_process", rows)] == [
         (0, "(other)", 9),
@@ -230,7 +230,7 @@ def test_a_report_of_one_process(tmp_path: Path) -> None:
             trace.report("syscalls", pid=4)
 
 
-def test_whether_a_call_waits_is_what_was_measured(tmp_path: Path) -> None:
+def test_waits_are_measured_not_guessed_by_name(tmp_path: Path) -> None:
     """Of 1 s each: one that slept, one that a disk made wait, one kept from a CPU, and a poll that slept not at all."""
 
     def second(syscall: str, blocked_ms: int, uninterruptible_ms: int, runnable_ms: int) -> Row:
@@ -253,7 +253,7 @@ def test_whether_a_call_waits_is_what_was_measured(tmp_path: Path) -> None:
     assert order == ["poll", "pread64", "read", "recvfrom"]  # alike but for what mostly waited, which is last
 
 
-def test_what_a_trace_of_version_1_does_not_say_goes_by_the_name(tmp_path: Path) -> None:
+def test_waits_in_version_1_are_guessed_by_name(tmp_path: Path) -> None:
     rows = [calls(at(1), 7, born(0), name, bucket_of(10**9), 1) for name in ("recvfrom", "poll")]
     assert [r["slept_s"] for r in report(tmp_path, "syscalls", rows)] == [None, None]
     with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:

@@ -180,7 +180,7 @@ def test_calls_by_name_and_without(tmp_path: Path) -> None:
         assert found == [("read", 2), ("syscall_4000", 1), ("syscall_4001", 1), ("unknown", 1)]
 
 
-def test_a_bucket_that_cannot_be_is_left_out(tmp_path: Path) -> None:
+def test_an_impossible_bucket_is_left_out(tmp_path: Path) -> None:
     rows = [calls(at(1), 7, born(0), "read", b, 1, total_ns=1, max_ns=1) for b in (486, 487)]
     for report_name in ("latency_timeline", "syscall_histogram_by_process"):
         assert [r["low_ns"] for r in report(tmp_path, report_name, rows)] == [bucket_low(486)]
