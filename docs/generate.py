@@ -1,4 +1,4 @@
-"""Writes the pages that sysmon itself can say: `script/docs`; with --check, only says which are out of date."""
+"""Writes the generated pages: `script/docs`; with --check, only says which are out of date."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ All charts follow these rules:
 
 
 def sysmon(*arguments: str) -> str:
-    """What a command prints on a terminal of 100 columns. Raises CalledProcessError."""
+    """A command's output on a terminal of 100 columns. Raises CalledProcessError."""
     env = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-m", "sysmon", *arguments]
     return subprocess.run(command, cwd=DOCS.parent, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -92,7 +92,7 @@ def chart(one: Chart) -> str:
 
 
 def diff() -> str:
-    """The page as it is, down to the line after which all is generated."""
+    """The page up to the line after which everything is generated."""
     written = (DOCS / "diff.md").read_text().split(SECTIONS_HEAD)[0]
     return written + SECTIONS_HEAD + sections_markdown(tuple(s.view for s in sections()))
 

@@ -1,4 +1,4 @@
-"""Writes docs/accuracy.md: what oracles say on this machine, what sysmon says, the difference. `script/accuracy`.
+"""Writes docs/accuracy.md: sysmon's figures on this machine, those of oracles, and the differences. `script/accuracy`.
 
 The comparisons are those of the live tests, in tests/live/oracles.
 """
@@ -71,7 +71,7 @@ live tests create each case and know its answer: `tests/live`, which `script/tes
 
 
 def comparisons(folder: Path) -> Iterator[tuple[str, list[Figure]]]:
-    """The figures of each section. Raises FileNotFoundError if strace or perf is not there."""
+    """The figures of each section. Raises FileNotFoundError if strace or perf is missing."""
     tools = {name: find(name) for name in ("strace", "perf")}
     strace, perf = tools["strace"], tools["perf"]
     if not strace or not perf:
@@ -100,7 +100,7 @@ def comparisons(folder: Path) -> Iterator[tuple[str, list[Figure]]]:
 
 
 def number(value: float) -> str:
-    """A count whole, another figure to four decimals."""
+    """A count as an integer, any other figure with four decimals."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
@@ -136,7 +136,7 @@ def said(*command: str) -> str:
 
 
 def machine() -> str:
-    """On what, with what and when."""
+    """Date, kernel and versions."""
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
     versions = [f"sysmon {version()}, trace schema {schema.VERSION}", f"Python {platform.python_version()}"]
     for name in ("strace", "perf"):

@@ -1,6 +1,6 @@
-"""What SYSMON_LIVE does with the tests marked `live`, which record on this machine's kernel.
+"""How SYSMON_LIVE treats the tests marked `live`, which record on this machine's kernel.
 
-Unset: they are skipped where recording is not possible, with the reason. "1": that is a failure, and so is every other
+Unset: they are skipped where recording is not possible, with the reason. "1": this is a failure, and so is any other
 skip of theirs. "0": they are left out.
 """
 
@@ -28,7 +28,7 @@ MUST_RUN, LEFT_OUT = LIVE == "1", LIVE == "0"
 
 ENVIRONMENT = "test_environment.py"
 
-settings.register_profile("sysmon", deadline=None)  # how long an example takes says what else the machine does
+settings.register_profile("sysmon", deadline=None)  # an example's duration depends on what else the machine does
 settings.load_profile("sysmon")
 
 
@@ -36,14 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/*.txt with what is written now")
 
 
-@pytest.hookimpl(tryfirst=True)  # before hypothesis looks at its seed
+@pytest.hookimpl(tryfirst=True)  # before hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
-    if config.option.hypothesis_seed is None:  # a worker of pytest-xdist has that of the others
+    if config.option.hypothesis_seed is None:  # a pytest-xdist worker has the others' seed
         config.option.hypothesis_seed = random.randrange(2**32)
     if LIVE not in ("", "0", "1"):
         raise pytest.UsageError(f"SYSMON_LIVE is {LIVE!r}; it may be 1, 0 or unset")
     for number in (signal.SIGINT, signal.SIGHUP):
-        # A shell ignores the one for a background job, nohup the other, and what the tests start would inherit that.
+        # A shell ignores one of them for background jobs, nohup the other, and what the tests start would inherit that.
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
@@ -58,7 +58,7 @@ def is_live(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Live tests come last, and of them first the one that proves the environment."""
+    """Puts live tests last, beginning with the one that proves the environment."""
     items.sort(key=lambda item: (is_live(item), item.path.name != ENVIRONMENT))
     if LEFT_OUT and (live := [item for item in items if is_live(item)]):
         config.hook.pytest_deselected(items=live)
@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def live_kernel(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Proves that this machine and this user can record: once, whoever of pytest-xdist's workers asks first."""
+    """Proves that this machine and this user can record: once, for all pytest-xdist workers."""
     place = tmp_path_factory.getbasetemp()
     with open((place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "doctor", "a+") as told:
         fcntl.flock(told, fcntl.LOCK_EX)
@@ -108,7 +108,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """A module that skips itself has no markers yet to look at, so with SYSMON_LIVE=1 none may."""
+    """A module that skips itself has no markers to check yet, so with SYSMON_LIVE=1 none may."""
     report = yield
     if MUST_RUN and report.skipped:
         report.outcome = "failed"

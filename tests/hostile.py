@@ -1,4 +1,4 @@
-"""Texts that would do something if they were taken for more than text, and a trace that is full of them."""
+"""Texts that would do harm if taken for more than text, and a trace full of them."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ TEXTS = (
 
 
 def trace(path: Path, texts: tuple[str, ...] = TEXTS) -> Path:
-    """A trace with a row of every kind for each of the texts, in all columns that hold text, and in what it says."""
+    """A trace with a row of every kind for each text, in all text columns and in the metadata."""
     rows = [
         traces.row(
             kind.name, traces.at(1 + i / 10), **{c.name: _value(c, text, i) for c in kind.cols if c.name != "ts"}

@@ -1,9 +1,9 @@
-"""Pages of HTML as tests read them."""
+"""HTML pages as tests read them."""
 
 from html.parser import HTMLParser
 
 VOID = ("meta", "input", "br")
-"""Elements without an end."""
+"""Elements without an end tag."""
 
 
 class Reader(HTMLParser):

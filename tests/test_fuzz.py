@@ -1,4 +1,4 @@
-"""Damaged traces are refused with one line or read, whatever is asked of them; `script/fuzz` tries for longer."""
+"""Damaged traces are refused with one line or read, whatever the command; `script/fuzz` tries for longer."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 SECONDS = 20
-"""In CI. Each seed has its own cases, so what fails once can be made again."""
+"""For CI. Each seed has its own cases, so a failure can be reproduced."""
 
 
 def test_commands_survive_damaged_traces() -> None:
@@ -53,7 +53,7 @@ def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def remade(cut_off: Path, place: Path, kind: bytes, change: object) -> Path:
-    """A copy of the directory in which the content of each frame of a kind in the log is another."""
+    """A copy of the directory in which each log frame of a kind has different content."""
     made = place / cut_off.name
     made.mkdir()
     for path in cut_off.iterdir():
@@ -100,7 +100,7 @@ def test_a_row_group_elsewhere_is_damage_and_takes_no_memory(cut_off: Path, tmp_
 
 
 def test_mutations_do_what_they_say() -> None:
-    """Else the fuzzer would only find that nonsense is refused."""
+    """Otherwise the fuzzer would only find that nonsense is refused."""
     whole = seeds.SAMPLE.read_bytes()
     for number in range(20):
         footer.read(mutations.footer_fields(whole, random.Random(number)))

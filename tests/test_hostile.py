@@ -1,4 +1,4 @@
-"""Traces whose content was made to harm who reads them: each is shown, or refused with one line, in bounded memory."""
+"""Malicious traces: each is shown, or refused with one line, in bounded memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MIB = 1 << 20
 
 
 def base(tmp_path: Path) -> pa.Table:
-    """A small trace that has all kinds, as a table with the metadata of its file."""
+    """A small trace with all kinds, as a table with its file's metadata."""
     path = hostile.trace(tmp_path / "base.parquet")
     with pq.ParquetFile(path) as file:
         return file.read().replace_schema_metadata(file.metadata.metadata)
@@ -52,7 +52,7 @@ def saved(table: pa.Table, path: Path, **options: Any) -> Path:
 
 
 def said(path: Path, *arguments: str) -> str:
-    """What a command says of the trace: its output, or the line with which it refuses. Other errors are raised."""
+    """A command's answer about the trace: its output, or the line with which it refuses. Other errors are raised."""
     name, *rest = arguments
     done = CliRunner().invoke(cli, [name, str(path), *rest])
     if isinstance(done.exception, SysmonError):
@@ -154,7 +154,7 @@ def test_a_trace_without_row_groups_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["comm", "kind", "path", "argv", "path_bytes"])
 def test_an_overlong_text_is_refused_without_taking_memory(tmp_path: Path, text: str) -> None:
-    """One text of 10 MB that 20,000 rows have, which would be 200 GB."""
+    """One text of 10 MB shared by 20,000 rows, which would be 200 GB."""
     table = base(tmp_path)
     execs = table.filter(pa.compute.equal(table["kind"], "exec")).slice(0, 1)
     rows = execs.take(pa.array(np.zeros(20_000, dtype=np.int64)))

@@ -1,4 +1,4 @@
-"""Who may import whom: sysmon → {recorder, analyze} → bpf, without a circle, and bcc in one module only."""
+"""Who may import whom: sysmon → {recorder, analyze} → bpf, without cycles, and bcc in one module only."""
 
 import ast
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("bpf", "recorder", "analyze")
 
 LEAVES = {"sysmon.errors", "sysmon.version", "sysmon.streams", "sysmon.safe_text"}
-"""Modules of the package itself that all may import, and that import nothing of it but each other."""
+"""Modules of the package itself that all may import, and that import only each other."""
 
 FORBIDDEN = {
     "bpf": {"recorder", "analyze", "bcc", "duckdb", "click", "rich"},
@@ -25,7 +25,7 @@ FORBIDDEN = {
 
 
 def name_of(path: Path) -> str:
-    """Of a module of the package."""
+    """The name of a module of the package."""
     inside = path.relative_to(ROOT)
     parts = inside.with_suffix("").parts if inside.parts[0] == "sysmon" else ("sysmon", *inside.with_suffix("").parts)
     return ".".join(parts).removesuffix(".__init__")
@@ -38,7 +38,7 @@ MODULES = {
 
 @cache
 def imports(path: Path) -> frozenset[str]:
-    """The modules that a file imports, wherever in it."""
+    """The modules that a file imports, anywhere in it."""
     return frozenset(_imports(path))
 
 
@@ -62,7 +62,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def top(module: str) -> str:
-    """The room of ours, or the package of others."""
+    """Our folder, or another package."""
     parts = module.split(".")
     return parts[1] if parts[0] == "sysmon" and len(parts) > 1 else parts[0]
 
@@ -83,7 +83,7 @@ def test_leaves_import_nothing_of_ours() -> None:
 
 
 def test_no_import_uses_a_bare_folder_name() -> None:
-    """The folders stand at the top of a checkout, where such an import works, and nowhere else."""
+    """The folders are at the top of a checkout, where such an import works, and nowhere else."""
     ours = [path for top in ("tests", "benchmarks", "docs") for path in (ROOT / top).rglob("*.py")]
     for path in (*MODULES.values(), *ours):
         assert not {module.split(".")[0] for module in imports(path)} & set(ROOMS), path
@@ -95,14 +95,14 @@ def test_there_are_no_import_cycles_even_lazy_ones() -> None:
 
 
 def test_one_module_imports_bcc_and_nothing_of_sysmon() -> None:
-    """It is run as a script by a process of its own; see docs/architecture.md."""
+    """A process of its own runs it as a script; see docs/architecture.md."""
     loaders = [path for path in MODULES.values() if "importlib.util" in imports(path)]
     assert loaders == [ROOT / "recorder" / "load" / "compiler.py"]
     assert {module.split(".")[0] for module in imports(loaders[0])} <= sys.stdlib_module_names
 
 
 def modules_after(*arguments: str) -> set[str]:
-    """Packages of others, and rooms of ours, that are there when the command has ended."""
+    """Other packages, and our folders, that are imported when the command has ended."""
     program = """
 import sys, sysmon.cli
 try:
@@ -129,7 +129,7 @@ def test_help_imports_next_to_nothing(arguments: tuple[str, ...]) -> None:
 
 
 def test_only_charts_import_matplotlib() -> None:
-    """And none of them pyplot, whose state is the user's."""
+    """None of them imports pyplot, whose state is the user's."""
     drawing = ROOT / "analyze" / "charts"
     for path in MODULES.values():
         found = set(imports(path))
@@ -156,13 +156,13 @@ def test_the_file_format_imports_no_program() -> None:
 MAKES_FILES = {"mkstemp", "mkdtemp", "NamedTemporaryFile", "write_text", "write_bytes", "os.O_CREAT", "os.O_TMPFILE"}
 
 MAY_MAKE_FILES = {
-    ROOT / "bpf" / "trace_file" / "directory.py",  # where all others have them made
+    ROOT / "bpf" / "trace_file" / "directory.py",  # where all others have them created
     ROOT / "recorder" / "own" / "isolation.py",  # writes to a memfd
 }
 
 
 def making(path: Path) -> Iterator[str]:
-    """What in a module makes a file, or may."""
+    """What in a module creates a file, or may."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute) and {node.attr, ast.unparse(node)} & MAKES_FILES:
             yield ast.unparse(node)
@@ -173,7 +173,7 @@ def making(path: Path) -> Iterator[str]:
 
 
 def test_files_are_made_in_one_place() -> None:
-    """There it is seen to that they are for their owner, take no other's place and follow no link."""
+    """That place ensures that they are private to their owner, replace no other file and follow no link."""
     assert set(making(ROOT / "bpf" / "trace_file" / "directory.py")) > {"os.O_CREAT", "os.O_TMPFILE"}
     for path in set(MODULES.values()) - MAY_MAKE_FILES:
         assert not list(making(path)), path

@@ -1,4 +1,4 @@
-"""What each state of SYSMON_LIVE does with a live test, tried on a small suite under the same conftest.py."""
+"""How each state of SYSMON_LIVE treats a live test, tried on a small suite with the same conftest.py."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
-"""Each notebook runs, leads to the answer that its trace was made to have, and shows what it now says.
+"""Each notebook runs, finds the answer that its trace was made for, and shows its current outputs.
 
-A notebook is stored with its outputs, so that GitHub shows them. `--update-golden` runs it and stores them anew. What
-it says is compared; its pictures are not, as they depend on versions and fonts.
+A notebook is stored with its outputs, so that GitHub shows them. `--update-golden` runs it and stores new ones. Texts
+are compared; pictures are not, as they depend on versions and fonts.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ANSWERS = {
         "assert most.comm == 'sessions.py' and 108 < most.growth_mib_per_min < 126 and most.r2 > 0.99",
     ),
 }
-"""Notebook → what holds at its end, in the words of its variables."""
+"""Notebook → what holds at its end, by its variables."""
 
 
 def test_each_has_an_answer() -> None:
@@ -51,7 +51,7 @@ def test_each_has_an_answer() -> None:
 def test_notebook(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.setenv("TZ", "America/St_Johns")  # nothing that is shown may depend on where it is read
+    monkeypatch.setenv("TZ", "America/St_Johns")  # nothing shown may depend on the reader's time zone
     path = NOTEBOOKS / f"{name}.ipynb"
     stored = nbformat.read(path, as_version=4)
     ran = run(stored, ANSWERS[name])
@@ -63,17 +63,17 @@ def test_notebook(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, re
 
 
 def run(notebook: NotebookNode, answer: tuple[str, ...]) -> NotebookNode:
-    """The notebook with the outputs that it has now. Raises CellExecutionError if it fails or its answer is another."""
+    """The notebook with its current outputs. Raises CellExecutionError if it fails or finds another answer."""
     asked = nbformat.from_dict({**notebook, "cells": [*notebook.cells, nbformat.v4.new_code_cell("\n".join(answer))]})
     where = {"metadata": {"path": str(NOTEBOOKS)}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the client's own libraries
+        warnings.simplefilter("ignore")  # from the client's own libraries
         NotebookClient(asked, timeout=120, kernel_name="python3", record_timing=False, resources=where).execute()
     return nbformat.from_dict({**notebook, "cells": asked.cells[:-1]})
 
 
 def texts(notebook: NotebookNode) -> list[list[str]]:
-    """What each cell says, and where it shows a picture."""
+    """The texts of each cell, and where it shows a picture."""
     return [[text(output) for output in cell.get("outputs", [])] for cell in notebook.cells]
 
 

@@ -1,4 +1,4 @@
-"""What is installed is whole: one package, with every file that the program needs, that works without the checkout."""
+"""The installed package is complete: it has every file that the program needs, and works without the checkout."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def source_files() -> list[str]:
-    """Every file that is to be installed, by its name in the package."""
+    """Every file that has to be installed, by its name in the package."""
     own = [path for path in (ROOT / "sysmon").iterdir() if path.is_file()]
     rooms = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()]
     names = [f"sysmon/{p.name}" for p in own] + [f"sysmon/{p.relative_to(ROOT)}" for p in rooms]
@@ -75,7 +75,7 @@ def test_a_wheel_of_the_source_distribution_is_the_same(wheel: Path, sdist: Path
     "arguments", [["--version"], ["--help"], ["report", "--list"], ["schema"], ["record", "--help"]]
 )
 def test_the_installed_package_works(wheel: Path, tmp_path: Path, arguments: list[str]) -> None:
-    # Unpacked, and put before the checkout: what pip does, but for the scripts it writes.
+    # Unpacked, and put before the checkout: what pip does, except for the scripts it writes.
     zipfile.ZipFile(wheel).extractall(tmp_path)
     program = "import sys, sysmon.cli as c; assert c.__file__.startswith(sys.argv.pop(1)), c.__file__; c.main()"
     run = [sys.executable, "-c", program, str(tmp_path), *arguments]
@@ -97,7 +97,7 @@ def test_packages_with_similar_names_do_not_interfere(wheel: Path, tmp_path: Pat
 
 
 def test_a_checkout_without_links_says_how_to_install(tmp_path: Path) -> None:
-    """As git makes it on Windows: a link is a file with the text of where it leads."""
+    """As git makes it on Windows: a link becomes a file containing its target."""
     (tmp_path / "sysmon").mkdir()
     for path in (ROOT / "sysmon").iterdir():
         if path.is_symlink():
@@ -135,7 +135,7 @@ def test_a_script_in_a_checkout_may_still_import_analyze() -> None:
 
 
 def test_the_lock_file_names_no_host_or_directory() -> None:
-    """Neither a host nor a directory: it must mean the same wherever it is used."""
+    """Neither a host nor a directory: it must mean the same everywhere."""
     text = (ROOT / "requirements.lock").read_text()
     assert "://" not in text
     assert "--index" not in text

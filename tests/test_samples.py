@@ -1,4 +1,4 @@
-"""What sample_traces/README.md says of the sample traces is in them."""
+"""What sample_traces/README.md says about the sample traces is in them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WHERE o.comm = 'shop.py' AND e.syscall = 'recvfrom' AND e.latency_ns > 75e6
 
 
 def call(comm: str, syscall: str) -> str:
-    """The row of one call of the one process of this name."""
+    """The row of one call of the only process with this name."""
     calls = f"SELECT * FROM report.syscalls_by_process JOIN ({LIVES}) USING (pid, start, comm)"
     return f"({calls} WHERE comm = '{comm}' AND syscall = '{syscall}')"
 
@@ -105,7 +105,7 @@ AGREE = (
     """SELECT (SELECT count(*) FROM report.failures),
     (SELECT count(*) FROM exits WHERE exit_code <> 0 OR signal IS NOT NULL)""",
 )
-"""Figures that must be the same wherever they stand."""
+"""Figures that must be the same wherever they appear."""
 
 
 @pytest.mark.parametrize(("sample", "query", "answer"), FACTS)
@@ -115,7 +115,7 @@ def test_fact(sample: str, query: str, answer: object, sample_trace: Callable[[s
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.parquet")), ids=lambda path: path.stem)
 class TestFile:
-    """What holds of each of the files."""
+    """What holds for each of the files."""
 
     def test_small(self, path: Path) -> None:
         assert path.stat().st_size <= MOST_BYTES
@@ -132,7 +132,7 @@ class TestFile:
             assert others == pytest.approx([first] * len(others)), query
 
     def test_of_itself_only(self, path: Path, sample_trace: Callable[[str], Trace]) -> None:
-        """Neither what else ran on the machine nor where the recorder lives."""
+        """Neither what else ran on the machine nor where the recorder is installed."""
         trace = sample_trace(path.stem)
         assert trace.sql("SELECT count(*) FROM process_states").fetchall() == [(0,)]
         known = "^/(tmp|usr|lib|lib64|etc|dev|proc|bin|sys|var/run/nscd)(/|$)"

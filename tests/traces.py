@@ -1,4 +1,4 @@
-"""Traces made by hand, so small that a person can work out every answer."""
+"""Handmade traces, small enough to work out every answer by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LENGTH_S = 10
 
 
 def at(seconds: float) -> int:
-    """`ts` of a moment so many seconds after the start of the recording."""
+    """`ts` of a moment this many seconds after the start of the recording."""
     return T0 + round(seconds * SECOND)
 
 
@@ -44,7 +44,7 @@ def row(kind: str, ts: int | None, **columns: Any) -> Row:
 
 
 def calls(ts: int, pid: int, start: int, syscall: str | None, bucket: int | None, count: int, **columns: Any) -> Row:
-    """A row of syscall_stats. A call that returned took the smallest latency of its bucket, unless columns say else."""
+    """A row of syscall_stats. Returned calls took the minimum latency of their bucket, unless columns say otherwise."""
     low = 0 if bucket is None else bucket_low(bucket)
     given = {"errors": 0, "total_ns": low * count, "max_ns": low, "abi": "x86_64", "nr": 0} | columns
     return row("syscall_stats", ts, pid=pid, start=start, syscall=syscall, bucket=bucket, calls=count, **given)
@@ -53,20 +53,20 @@ def calls(ts: int, pid: int, start: int, syscall: str | None, bucket: int | None
 def failures(
     ts: int, pid: int, start: int, syscall: str | None, error: str | None, errno: int, count: int, **columns: Any
 ) -> Row:
-    """A row of syscall_errors; each call took 1 us, unless columns say else."""
+    """A row of syscall_errors; each call took 1 us, unless columns say otherwise."""
     given = {"total_ns": 1000 * count, "abi": "x86_64", "nr": 0} | columns
     names = {"syscall": syscall, "error": error, "errno": errno, "calls": count}
     return row("syscall_errors", ts, pid=pid, start=start, **names, **given)
 
 
 def bucket_low(bucket: int) -> int:
-    """The smallest latency in the bucket [ns], from the words of its column."""
+    """The minimum latency of the bucket [ns], by its column's documentation."""
     octave, part = divmod(bucket, 8)
     return part if octave == 0 else (8 + part) << (octave - 1)
 
 
 def bucket_of(latency_ns: int) -> int:
-    """The bucket that holds the latency: the largest whose smallest is not above it."""
+    """The bucket of a latency: the largest one whose minimum is not above it."""
     return max(b for b in range(496) if bucket_low(b) <= latency_ns)
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmarks: what is added, ratios, what is lost in the noise, and peers that are not there."""
+"""The arithmetic of the benchmarks: added cost, ratios, results lost in the noise, and missing peers."""
 
 import contextlib
 import subprocess
@@ -16,7 +16,7 @@ def samples(**runs: list[float]) -> Samples:
 
 
 def test_added_cost_is_the_median_of_differences_within_rounds() -> None:
-    # The machine is twice as slow in the last round: 14-10, 13-10, 27-20; medians of each alone would say 14-10.
+    # The machine is half as fast in the last round: 14-10, 13-10, 27-20; separate medians would give 14-10.
     of = samples(nothing=[10, 10, 20], other=[14, 13, 27])
     assert of.added("other", "s") == [4, 3, 7]
     assert of.middle("other", "s") == 4
@@ -24,7 +24,7 @@ def test_added_cost_is_the_median_of_differences_within_rounds() -> None:
 
 
 def test_the_least_added_cost_is_between_the_fastest_runs() -> None:
-    # Other load made the third run of nothing slower, and two of the other's.
+    # Other load slowed the third run of nothing, and two of the other's.
     of = samples(nothing=[10, 10, 19], other=[15, 12, 15])
     assert of.fastest("other", "s") == 12
     assert of.least("other", "s") == 2
@@ -74,7 +74,7 @@ def test_conditions_take_turns_and_one_that_cannot_run_is_left_out_with_its_reas
 
 
 def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started() -> None:
-    # The child holds the pipe: if it lived on, reading what was printed would wait for it.
+    # The child holds the pipe: if it survived, reading the output would wait for it.
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
     with pytest.raises(subprocess.TimeoutExpired):
         measure.run([sys.executable, "-c", code], limit_s=1)

@@ -1,4 +1,4 @@
-"""Everything that a user meets is documented, and what is documented exists."""
+"""Everything that users meet is documented, and everything documented exists."""
 
 import re
 import shlex
@@ -34,7 +34,7 @@ def command(name: str) -> click.Command:
 
 
 def section(text: str, title: str) -> str:
-    """What stands under a heading of the second level."""
+    """The text below a second-level heading."""
     return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
@@ -91,7 +91,7 @@ def test_every_rule_is_documented(rule: View) -> None:
 
 
 def shown_commands(text: str) -> list[list[str]]:
-    """Every line of a block of shell that runs sysmon, as arguments."""
+    """Every line of a shell block that runs sysmon, as arguments."""
     lines = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()
     words = [shlex.split(line, comments=True) for line in lines if re.search(r"(^| |/)sysmon ", line)]
     return [line[next(i for i, word in enumerate(line) if Path(word).name == "sysmon") + 1 :] for line in words]
@@ -99,7 +99,7 @@ def shown_commands(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("arguments", shown_commands(README), ids=" ".join)
 def test_commands_of_the_readme_exist(arguments: list[str]) -> None:
-    """The command takes these options, and the reports that are named exist."""
+    """The command accepts these options, and the reports exist."""
     before_shell = arguments[: arguments.index(">")] if ">" in arguments else arguments
     name, *rest = before_shell
     context = command(name).make_context(name, rest, resilient_parsing=False)
@@ -131,7 +131,7 @@ def test_every_dependency_is_explained() -> None:
 
 
 def test_the_threat_models_tests_exist() -> None:
-    """Each test that it names is there."""
+    """Every test that the page names exists."""
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page("threat-model.md"))
     assert len(named) > 20
     for file, test in named:

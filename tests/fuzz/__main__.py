@@ -1,10 +1,9 @@
-"""Damages traces at random for so many seconds and reads them: `python -m tests.fuzz [SECONDS [SEED [directories]]]`.
+"""Damages traces at random for some seconds and reads them: `python -m tests.fuzz [SECONDS [SEED [directories]]]`.
 
-With `directories` only what recordings left that were cut off.
+With `directories` only interrupted recordings.
 
-Every command may answer or refuse with one line. A traceback, a crash, a process of more than 600 MB or a command of
-more than 20 s of CPU time is a fault: the damaged trace is kept, and the exit status is 1. The same seed makes the same
-cases.
+Every command may answer or refuse with one line. A traceback, a crash, a process above 600 MB or a command above 20 s
+of CPU time is a fault: the damaged trace is kept, and the exit status is 1. The same seed makes the same cases.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ REPORTS = ("syscalls", "processes", "files", "process_tree", "findings", "lives"
 CHARTS = ("cpu", "memory", "latency", "lifetimes", "heatmap", "io", "kernel_memory", "errors")
 
 PARTIAL_SHARE = 0.4
-"""Of the cases, those of a recording that was cut off."""
+"""The share of cases that are interrupted recordings."""
 
 
 def commands(trace: str, dice: random.Random) -> list[list[str]]:
-    """What is asked of a trace: always what it says of itself, and something else."""
+    """The commands to run on a trace: always one for its metadata, and another."""
     others = [
         ["report", trace],
         ["report", trace, *dice.sample(REPORTS, 3)],
@@ -49,7 +48,7 @@ def commands(trace: str, dice: random.Random) -> list[list[str]]:
 
 
 def case(number: int, seed: int, directory: Path, whole: bytes, partial: Path, share: float) -> tuple[str, child.Case]:
-    """Makes a damaged trace and reads it: what was done to it, and what came of it."""
+    """Makes a damaged trace and reads it: how it was damaged, and the outcome."""
     dice = random.Random(f"{seed}/{number}")
     if dice.random() < share:
         name, damage = dice.choice(list(directories.ALL.items()))
@@ -72,7 +71,7 @@ def case(number: int, seed: int, directory: Path, whole: bytes, partial: Path, s
 
 
 def fuzz(seconds: float, seed: int, share: float = PARTIAL_SHARE) -> int:
-    """Runs cases until the time is over; how many were faults. `share`: of the cases, those of PARTIAL_SHARE."""
+    """Runs cases until the time is over. Returns the number of faults. `share`: as PARTIAL_SHARE."""
     began, number, faults = time.monotonic(), 0, 0
     counts: Counter[str] = Counter()
     read: Counter[str] = Counter()

@@ -1,7 +1,7 @@
-"""Runs commands of sysmon on a damaged trace, in a process that may crash, and says what became of each.
+"""Runs commands of sysmon on a damaged trace, in a process that may crash, and returns the outcome of each.
 
-The process is forked from one that has imported everything, so that a case takes no start. It has to be one without
-threads: nothing is opened here before.
+The process is forked from one that has imported everything, so a case has no start-up time. That one must have no
+threads: it opens nothing beforehand.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ import sysmon.cli
 import sysmon.commands
 
 LIMIT_S = 20.0
-"""CPU time that a command may take."""
+"""CPU time limit for a command."""
 
 HANG_S = 180.0
-"""Time that it may take, however busy the machine is."""
+"""Wall time limit, however busy the machine."""
 
 LIMIT_RSS_BYTES = 600 << 20
-"""What a case may take of memory. sysmon itself has 250 MB after its imports and a chart."""
+"""Memory limit for a case. sysmon itself has 250 MB after its imports and a chart."""
 
 LIMIT_SPACE_BYTES = 8 << 30
-"""Of address space: only so that the machine that looks for the fault survives it."""
+"""Address space limit: only so that the machine survives a fault."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What became of the commands."""
+    """The outcome of the commands."""
 
     statuses: tuple[int, ...]
-    fault: str  # empty if all was as it should be
+    fault: str  # empty if there was none
     rss_bytes: int
     seconds: float  # CPU time of the slowest command
 
 
 def run(commands: list[list[str]], directory: Path) -> Case:
-    """Runs the commands in a process of their own, whose working directory is this one."""
+    """Runs the commands in a process of their own, with this working directory."""
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
@@ -79,7 +79,7 @@ def run(commands: list[list[str]], directory: Path) -> Case:
 
 
 def _answers(reader: int, pid: int, began_s: float) -> bool:
-    """Whether the process ends its command before it has used up its time."""
+    """Whether the process finishes its command before its time is used up."""
     until = time.monotonic() + HANG_S
     while time.monotonic() < until and _cpu_s(pid) - began_s < LIMIT_S:
         if select.select([reader], [], [], 0.5)[0]:
@@ -93,7 +93,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def wrong(said: str, statuses: list[int]) -> str:
-    """What is not right about what was written to stderr: one line for each command that failed, never a traceback."""
+    """What is wrong with the output on stderr: it must have one line per failed command, and never a traceback."""
     parts = said.split("\0")[: len(statuses)]
     for status, text in zip(statuses, parts, strict=True):
         if "Traceback" in text or "Warning:" in text or status not in (0, 1, 2):
@@ -104,7 +104,7 @@ def wrong(said: str, statuses: list[int]) -> str:
 
 
 def apart(work: Callable[[], object]) -> None:
-    """Does it in a process of its own, so that what starts threads or takes memory leaves nothing here."""
+    """Runs it in a process of its own, so that its threads and memory do not stay here."""
     pid = os.fork()
     if not pid:
         try:
@@ -154,7 +154,7 @@ def _status(command: list[str]) -> int:
 
 @contextlib.contextmanager
 def imported() -> Iterator[None]:
-    """With all modules that commands import when they are chosen."""
+    """With all modules imported that commands import when used."""
     import importlib
 
     import matplotlib

@@ -1,6 +1,6 @@
-"""Ways to change the directory of a recording that was cut off as a whole: its files, links, modes and owners.
+"""Ways to change the directory of an interrupted recording as a whole: its files, links, modes and owners.
 
-Beside the directory of a case stands `CANARY`, a file that no command may change.
+Next to the directory of a case is `CANARY`, a file that no command may change.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tests.fuzz.mutations import PARTIAL, Dice
 CANARY = "canary"
 
 OTHER = 61002
-"""A user who is not root."""
+"""A user other than root."""
 
 NAMES = (partial.ROWS, partial.LOG, *partial.JOURNALS)
 
 
 def canary(scratch: Path) -> Path:
-    """Makes it: what a link may lead to."""
+    """Creates the file that links may lead to."""
     path = scratch / CANARY
     path.write_bytes(b"not to be touched\n" * 1000)
     path.chmod(0o600)
@@ -32,14 +32,14 @@ def canary(scratch: Path) -> Path:
 
 
 def state(path: Path) -> tuple[object, ...]:
-    """What must stay as it is."""
+    """What must not change."""
     found = path.stat()
     return (path.read_bytes(), found.st_mode, found.st_uid, found.st_ino)
 
 
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
-        os.chdir(path.parent)  # a name in an address is short
+        os.chdir(path.parent)  # a name in an address must be short
         sock.bind(path.name)
 
 
@@ -49,7 +49,7 @@ def _device(path: Path) -> None:
 
 
 def another_file(directory: Path, dice: Dice) -> None:
-    """A file is a link, a FIFO, a socket, a device, a directory, another name of a file, or has no end."""
+    """A file becomes a link, a FIFO, a socket, a device, a directory, a hard link, or endless."""
     path = directory / dice.choice(NAMES)
     data = path.read_bytes()
     outside = directory.parent.parent / CANARY
@@ -81,7 +81,7 @@ def another_file(directory: Path, dice: Dice) -> None:
 
 
 def modes_and_owners(directory: Path, dice: Dice) -> None:
-    """Who may do what with it, and whose it is."""
+    """Changes its permissions and owners."""
     for path in (directory, directory.parent, *directory.iterdir()):
         if dice.random() < 0.4:
             path.chmod(dice.choice((0o000, 0o444, 0o600, 0o666, 0o700, 0o777, 0o1777, 0o4755)))
@@ -90,7 +90,7 @@ def modes_and_owners(directory: Path, dice: Dice) -> None:
 
 
 def other_directories(directory: Path, dice: Dice) -> None:
-    """There are more parts, other recordings of this name, or what has the name is a link or a file."""
+    """Adds parts or other recordings of this name, or replaces the directory by a link or a file."""
     token = directory.name.split(".")[-2]
     base = directory.name.removesuffix(f"{token}.partial")
     beside = directory.parent
@@ -116,4 +116,4 @@ ALL: dict[str, Callable[[Path, Dice], None]] = {
     **PARTIAL,
     **{m.__name__: m for m in (another_file, modes_and_owners, other_directories)},
 }
-"""What can be done to a directory of a recording that was cut off."""
+"""What can be done to the directory of an interrupted recording."""

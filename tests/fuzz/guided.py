@@ -1,8 +1,8 @@
-"""What of the reader is Python, with damage that atheris guides to where it reaches more.
+"""Coverage-guided fuzzing, with atheris, of the reader's Python code.
 
-`python -m tests.fuzz.guided` takes libFuzzer's arguments, such as -max_total_time=60. Thrift, pages, the log and the
-journals of a recording that was cut off, and what a trace says of itself: all in one process. Whatever is raised that
-is no refusal ends it with a traceback.
+`python -m tests.fuzz.guided` takes libFuzzer's arguments, such as -max_total_time=60. Thrift, pages, logs and journals
+of interrupted recordings, and metadata: all in one process. Any exception that is not a refusal ends it with a
+traceback.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ COLUMNS: list[footer.Leaf] = []
 
 
 def one(data: bytes) -> None:
-    """One case: the first byte says what the rest is."""
+    """One case: the first byte selects what the rest is."""
     kind, rest = data[:1], data[1:]
     match kind[0] % 5 if kind else 0:
         case 0:
@@ -47,7 +47,7 @@ def one(data: bytes) -> None:
 
 
 def _with_checksums(data: bytes) -> bytes:
-    """A log of the seed's schema and of what the bytes say: each line a frame, its first character the kind."""
+    """A log with the seed's schema and the given lines: each a frame, whose kind is its first character."""
     first = next(c for k, c in journal.frames(SEED[partial.LOG]) if k == journal.SCHEMA)
     lines = [line for line in data.split(b"\n") if line]
     return b"".join([journal.frame(journal.SCHEMA, first), *(journal.frame(n[:1], n[1:]) for n in lines)])

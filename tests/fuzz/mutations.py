@@ -1,6 +1,6 @@
-"""Ways to damage a trace, from bytes that flip to a footer that lies; each takes the dice that decide.
+"""Ways to damage a trace, from flipped bytes to a false footer; each takes the dice that decide.
 
-A damaged file that is still well-formed goes deeper than one that is not: so footers, pages, descriptions and logs are
+A damaged file that is still well-formed gets further than one that is not: so footers, pages, metadata and logs are
 taken apart, changed in one place and put together again with the right lengths and checksums.
 """
 
@@ -42,11 +42,11 @@ LEAF = {
     SchemaElement.REPETITION_TYPE: thrift.i32(1),
     SchemaElement.NAME: thrift.binary(b"y"),
 }
-"""A column more."""
+"""An additional column."""
 
 
 def some_bytes(data: bytes, dice: Dice) -> bytes:
-    """A few bytes changed, taken out, put in, or copied from elsewhere."""
+    """Changes, removes, inserts or copies a few bytes."""
     out = bytearray(data)
     for _ in range(dice.choice((1, 1, 2, 5, 40))):
         at, count = dice.randrange(len(out) or 1), dice.choice((1, 1, 2, 4, 8, 64, 997))
@@ -66,19 +66,19 @@ def some_bytes(data: bytes, dice: Dice) -> bytes:
 
 
 def cut(data: bytes, dice: Dice) -> bytes:
-    """The file ends too early, or its end was copied to the wrong place."""
+    """Truncates the file, or moves its end to the wrong place."""
     kept = data[: dice.randrange(len(data))]
     return dice.choice((kept, kept + data[-8:], data + kept))
 
 
 def body_bytes(data: bytes, dice: Dice) -> bytes:
-    """Bytes of pages."""
+    """Changes bytes of pages."""
     end = footer_at(data)
     return data[:4] + some_bytes(data[4:end], dice)[: end - 4].ljust(end - 4, b"\0") + data[end:]
 
 
 def footer_bytes(data: bytes, dice: Dice) -> bytes:
-    """Bytes of the footer, whose length stays right."""
+    """Changes bytes of the footer, keeping its length."""
     return with_footer(data, some_bytes(data[footer_at(data) : -8], dice))
 
 
@@ -87,7 +87,7 @@ def footer_length(data: bytes, dice: Dice) -> bytes:
 
 
 def footer_fields(data: bytes, dice: Dice) -> bytes:
-    """One to three values of the footer are others: counts, lengths, offsets, types, names, texts, lists."""
+    """Replaces one to three values in the footer: counts, lengths, offsets, types, names, texts, lists."""
     found = footer.read(data)
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
         change_struct(found, dice)
@@ -95,13 +95,13 @@ def footer_fields(data: bytes, dice: Dice) -> bytes:
 
 
 def columns_of(found: thrift.Struct) -> list[thrift.Struct]:
-    """What a footer says of each column of each row group."""
+    """The footer's entries for each column of each row group."""
     groups = found[FileMetaData.ROW_GROUPS].items
     return [chunk[ColumnChunk.META_DATA] for group in groups for chunk in group[RowGroup.COLUMNS].items]
 
 
 def footer_field_everywhere(data: bytes, dice: Dice) -> bytes:
-    """One field of every column is another."""
+    """Replaces one field of every column."""
     found = footer.read(data)
     number = dice.choice(
         (
@@ -121,7 +121,7 @@ def footer_field_everywhere(data: bytes, dice: Dice) -> bytes:
 
 
 def rows_that_are_not_there(data: bytes, dice: Dice) -> bytes:
-    """A footer that says of all counts alike that there are very many rows."""
+    """A footer all of whose counts consistently claim a huge number of rows."""
     found, count = footer.read(data), dice.choice((2**20, 2**31 - 1, 2**40, 2**62, -5))
     found[FileMetaData.NUM_ROWS].value = count
     for group in found[FileMetaData.ROW_GROUPS].items:
@@ -136,7 +136,7 @@ def rows_that_are_not_there(data: bytes, dice: Dice) -> bytes:
 
 
 def footer_depth(data: bytes, dice: Dice) -> bytes:
-    """Structs or lists in each other, where a reader that knows no limit runs out of stack."""
+    """Nested structs or lists, where a reader without a limit overflows its stack."""
     depth = dice.choice((20, 1000, 100_000, 1_000_000))
     nested = dice.choice((b"\x9c" * depth + b"\0" * depth, b"\x99" + b"\x19" * depth))
     return with_footer(data, data[footer_at(data) : -9] + nested + b"\0")
@@ -161,7 +161,7 @@ def schema_depth(data: bytes, dice: Dice) -> bytes:
 
 
 def many_columns(data: bytes, dice: Dice) -> bytes:
-    """A hundred thousand columns, or one with as many children as it says."""
+    """A hundred thousand columns, or one that claims that many children."""
     found, count = footer.read(data), dice.choice((1000, 100_000))
     elements = found[FileMetaData.SCHEMA].items
     elements += [LEAF] * count
@@ -170,7 +170,7 @@ def many_columns(data: bytes, dice: Dice) -> bytes:
 
 
 def encrypted(data: bytes, dice: Dice) -> bytes:
-    """A footer or a column that says that it is encrypted."""
+    """A footer or column that claims to be encrypted."""
     found = footer.read(data)
     inner = {1: thrift.binary(dice.randbytes(8)), 2: thrift.binary(dice.randbytes(4))}
     if dice.random() < 0.5:
@@ -188,7 +188,7 @@ def encrypted(data: bytes, dice: Dice) -> bytes:
 
 
 def page(data: bytes, dice: Dice) -> bytes:
-    """A page whose content, or head, is another, with the lengths, checksums and places that fit."""
+    """Replaces a page's content or header, with matching lengths, checksums and offsets."""
     found = footer.read(data)
     chunks = columns_of(found)
     chosen = dice.choice(chunks)
@@ -219,7 +219,7 @@ def changed_page(head: thrift.Struct, content: bytes, dice: Dice) -> bytes:
     match dice.randrange(5):
         case 0:
             return some_bytes(content, dice)
-        case 1:  # much that takes little room
+        case 1:  # much content in little space
             size = dice.choice((16 << 20, 256 << 20))
             plain = dice.choice((b"\0", b"\xff", b"\x01")) * size
         case 2:
@@ -240,7 +240,7 @@ def page_starts(data: bytes, begin: int, length: int) -> Iterator[int]:
 
 
 def description(data: bytes, dice: Dice) -> bytes:
-    """What the trace says of itself, with one to three values changed."""
+    """Changes one to three values of the metadata."""
     found = footer.read(data)
     pairs = found[FileMetaData.KEY_VALUE_METADATA].items
     text = next(p[KeyValue.VALUE] for p in pairs if p[KeyValue.KEY].value == schema.METADATA_KEY)
@@ -249,7 +249,7 @@ def description(data: bytes, dice: Dice) -> bytes:
 
 
 def texts(data: bytes, dice: Dice) -> bytes:
-    """Any of the texts in the footer, also those that are Arrow's or describe the kinds."""
+    """Changes any text in the footer, including Arrow's and the descriptions of the kinds."""
     found = footer.read(data)
     text = dice.choice(found[FileMetaData.KEY_VALUE_METADATA].items)[KeyValue.VALUE]
     text.value = dice.choice((changed_json, some_bytes))(text.value, dice)
@@ -257,7 +257,7 @@ def texts(data: bytes, dice: Dice) -> bytes:
 
 
 def changed_json(text: bytes, dice: Dice) -> bytes:
-    """JSON in which some values are others; or no longer JSON."""
+    """JSON with some values replaced; or no longer JSON."""
     if dice.random() < 0.15:
         return dice.choice(
             (some_bytes(text, dice), b"[" * 200_000, b'{"a":' * 50_000, b"1" * 100_000, b"\xff\xfe", b"")
@@ -272,7 +272,7 @@ def changed_json(text: bytes, dice: Dice) -> bytes:
 
 
 def changed_value(value: Any, dice: Dice) -> Any:
-    """The value with one place in it changed, at any depth."""
+    """The value with one part of it replaced, at any depth."""
     if isinstance(value, dict) and value and dice.random() < 0.9:
         key = dice.choice(list(value))
         if dice.random() < 0.1:
@@ -290,7 +290,7 @@ def changed_value(value: Any, dice: Dice) -> Any:
 
 
 def change_struct(struct_: thrift.Struct, dice: Dice) -> None:
-    """One value somewhere in it is another, is gone, or is of another type."""
+    """Replaces or removes one value anywhere in it, or changes its type."""
     where: Any = struct_
     while True:
         if isinstance(where, thrift.List):
@@ -345,7 +345,7 @@ def change_list(found: thrift.List, dice: Dice) -> None:
 
 
 def footer_at(data: bytes) -> int:
-    """Where the footer begins; 4 if its length is wrong."""
+    """Offset of the footer; 4 if its length is wrong."""
     at = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     return at if at >= 4 else 4
 
@@ -355,7 +355,7 @@ def with_footer(data: bytes, text: bytes) -> bytes:
 
 
 def other_schema(data: bytes, dice: Dice) -> bytes:
-    """A whole Parquet file that says it is a trace, with columns that no trace has."""
+    """A valid Parquet file that claims to be a trace, with columns that no trace has."""
     source = pq.ParquetFile(io.BytesIO(data))
     table = source.read()
     names = table.column_names
@@ -413,7 +413,7 @@ def other_column(rows: int, dice: Dice) -> pa.Array:
 
 
 def other_values(data: bytes, dice: Dice) -> bytes:
-    """A well-formed trace, of the right types, whose values no recorder would write."""
+    """A well-formed trace with the right types, and values that no recorder would write."""
     source = pq.ParquetFile(io.BytesIO(data))
     table = source.read()
     for _ in range(dice.choice((1, 3, 20))):
@@ -457,7 +457,7 @@ FILE: dict[str, Mutation] = {
 
 
 def log_frames(directory: Path, dice: Dice) -> None:
-    """A frame of the log changed, with a checksum that fits."""
+    """Changes a frame of the log, with a valid checksum."""
     path = directory / partial.LOG
     found = list(journal.frames(path.read_bytes()))
     for _ in range(dice.choice((1, 1, 2))):
@@ -488,7 +488,7 @@ def changed_frame(kind: bytes, content: bytes, dice: Dice) -> bytes:
 
 
 def journal_frames(directory: Path, dice: Dice) -> None:
-    """A batch that waits in a journal changed, with a checksum that fits."""
+    """Changes a waiting batch in a journal, with a valid checksum."""
     journals = [p for n in partial.JOURNALS if (p := directory / n).exists() and p.stat().st_size]
     if not journals:
         return
@@ -511,13 +511,13 @@ def journal_frames(directory: Path, dice: Dice) -> None:
 
 
 def file_bytes(directory: Path, dice: Dice) -> None:
-    """Bytes of one of its files."""
+    """Changes bytes of one of its files."""
     path = dice.choice(sorted(directory.iterdir()))
     path.write_bytes(dice.choice((some_bytes, cut))(path.read_bytes() or b"\0", dice))
 
 
 def files_gone(directory: Path, dice: Dice) -> None:
-    """A file is missing, is another's, or is no file."""
+    """Removes a file, or replaces it by another or by something that is not a file."""
     path = dice.choice(sorted(directory.iterdir()))
     path.unlink()
     match dice.randrange(3):
@@ -528,7 +528,7 @@ def files_gone(directory: Path, dice: Dice) -> None:
 
 
 def rows_moved(directory: Path, dice: Dice) -> None:
-    """A row group that is said to be elsewhere, or another, with the checksum of what is there."""
+    """Claims that a row group is elsewhere, or different, with the checksum of what is there."""
     path, rows = directory / partial.LOG, (directory / partial.ROWS).read_bytes()
     found = list(journal.frames(path.read_bytes()))
     groups = [i for i, (kind, _) in enumerate(found) if kind == journal.GROUP]
@@ -554,4 +554,4 @@ def rows_moved(directory: Path, dice: Dice) -> None:
 PARTIAL: dict[str, Callable[[Path, Dice], None]] = {
     m.__name__: m for m in (log_frames, journal_frames, file_bytes, files_gone, rows_moved)
 }
-"""What can be done to a directory of a recording that was cut off."""
+"""What can be done to the directory of an interrupted recording."""

@@ -1,4 +1,4 @@
-"""What is damaged: a small sample trace, and what would be left of its recording had that been cut off."""
+"""The input that is damaged: a small sample trace, and what an interrupted recording of it would leave."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAMPLE = Path(__file__).parents[2] / "sample_traces" / "leak.parquet"
 
 
 def cut_off(directory: Path) -> Path:
-    """Makes the directory that a killed recorder would have left, with row groups and with rows that wait."""
+    """Creates the directory that a killed recorder would leave, with row groups and waiting rows."""
     path = directory / "t.parquet"
     kept = tables.GROUP_ROWS, tables.SHARED_ROWS, journal.SMALL_JOURNAL_BYTES
     tables.GROUP_ROWS, tables.SHARED_ROWS, journal.SMALL_JOURNAL_BYTES = 300, 50, 20_000
@@ -41,14 +41,14 @@ def _write(path: Path) -> None:
         end = rows.num_rows * part // 5
         some = rows.slice(begin, end - begin)
         for kind in KINDS:
-            names = [c.name for c in kind.cols if c.name in some.column_names]  # the sample may lack a newer kind's
+            names = [c.name for c in kind.cols if c.name in some.column_names]  # a newer kind may have others
             mine = some.filter(pc.equal(some["kind"], kind.name)).select(names)
             fields = pa.schema([schema.of_kind(kind).field(name) for name in names])
             for batch in mine.cast(fields).combine_chunks().to_batches():
                 out.add(kind, batch)
         out.commit({"ended_ns": recording["ended_ns"]})
         begin = end
-    # As SIGKILL does: no footer, nothing is removed.
+    # As after SIGKILL: no footer, nothing is removed.
     out._hidden.rows.close()
     out._journal.close()
 

@@ -1,4 +1,4 @@
-"""The handmade trace of the golden files: a shell that runs make, a crash, a server from before, and losses."""
+"""The handmade trace of the golden files: a shell that runs make, a crash, an older server, and losses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every output over the handmade sample is what it was; `pytest tests/golden --update-golden` rewrites the files."""
+"""All outputs for the handmade sample against golden files; `pytest tests/golden --update-golden` rewrites them."""
 
 import io
 import sys
@@ -43,7 +43,7 @@ def test_golden(name: str, trace: Path, monkeypatch: pytest.MonkeyPatch, request
         sysmon.cli.main()
     assert ended.value.code == 0
     stream.seek(0)
-    # The size of the file depends on the version of pyarrow that wrote it.
+    # The file size depends on the version of pyarrow that wrote it.
     size = trace.stat().st_size
     text = stream.read().replace(f", {size / 1024:.1f} KiB", ", SIZE")
     golden = HERE / f"{name}.txt"

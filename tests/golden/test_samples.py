@@ -1,8 +1,8 @@
-"""Every report of every sample trace, the summaries, and what differs between the two releases say what they said.
+"""Every report of every sample trace, the summaries, and the diff of the two releases, compared with golden files.
 
 `--update-golden` rewrites the files.
 
-A table has at most 40 rows and is cut at 200 characters: enough to see a number move, and small enough to be read.
+A table has at most 40 rows and is cut at 200 characters: enough to notice a changed number, and short enough to read.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def short_lives(tmp_path_factory: pytest.TempPathFactory, live_kernel: None) -> 
 
 @pytest.fixture
 def nobodys(tmp_path: Path) -> Iterator[Path]:
-    """A directory of another user, and one to which his path leads."""
+    """A directory of another user, with a path that this user can walk."""
     for folder in (tmp_path, *tmp_path.parents):
         if folder == Path("/tmp"):  # it is open to all
             break

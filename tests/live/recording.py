@@ -1,4 +1,4 @@
-"""Recordings for the live tests: sysmon itself, started and stopped as a user does it."""
+"""Recordings for the live tests: sysmon itself, started and stopped as by a user."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from sysmon.recorder.load.btf import Btf
 SYSMON = Path(sys.executable).with_name("sysmon")
 
 NOBODY = 65534
-"""Another user."""
+"""The uid of another user."""
 
 
 @cache
 def kernel_preempts_programs() -> bool:
-    """Whether this kernel does; not where its BTF cannot be read."""
+    """Whether this kernel does; false if its BTF cannot be read."""
     try:
         return Btf.of_kernel().member("tp_transition_snapshot", "srcu_gp") is not None
     except NoBtf:
@@ -35,36 +35,36 @@ def kernel_preempts_programs() -> bool:
 
 
 class Trace:
-    """What was recorded, and what sysmon said meanwhile."""
+    """A finished recording, with sysmon's messages."""
 
     def __init__(self, path: Path, output: str = "", status: int | None = None) -> None:
         self.path, self.output, self.status = path, output, status
 
     @cached_property
     def opened(self) -> OpenTrace:
-        """The trace, opened once: that takes longer than most queries. It is closed when nobody has it any more."""
+        """The trace, opened once: opening takes longer than most queries. It is closed when it is garbage-collected."""
         return sysmon.open(self.path)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer to a query over the trace, which is complete."""
+        """The result of a query over the finished trace."""
         return self.opened.sql(query).fetchall()
 
     def one(self, query: str) -> Any:
-        """The only value of the answer."""
+        """The only value of the result."""
         ((value,),) = self.rows(query)
         return value
 
     def assert_nothing_lost(self) -> None:
-        """But for calls that seccomp refused: other programs of the machine may be under it.
+        """Except calls that seccomp refused: other programs on the machine may have filters.
 
-        A kernel that preempts programs may keep an event from one and from its copy, anybody's on that CPU.
+        A kernel that preempts programs may hide an event from one and its copy, of any process on that CPU.
         """
         others = ("refused", "recursion") if kernel_preempts_programs() else ("refused",)
         lost = [row for row in self.rows("SELECT cause, place, lost FROM losses") if row[0] not in others]
         assert not lost, lost
 
     def assert_calls(self, query: str, expected: int) -> None:
-        """The sum of `calls` is what was expected, less at most what is said to have been missed."""
+        """The sum of `calls` is as expected, minus at most what was reported as missed."""
         counted = self.one(query)
         missed = self.one("SELECT coalesce(sum(lost), 0) FROM losses WHERE cause = 'recursion'")
         assert counted == expected or (kernel_preempts_programs() and 0 < expected - counted <= missed), (
@@ -73,14 +73,14 @@ class Trace:
 
 
 class Recording(Trace):
-    """A recording that runs."""
+    """A running recording."""
 
     def __init__(self, path: Path, process: subprocess.Popen[str]) -> None:
         super().__init__(path)
         self.process = process
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 120) -> int:
-        """Ends the recording; its exit status."""
+        """Ends the recording; returns its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         assert self.process.stderr
@@ -92,7 +92,7 @@ class Recording(Trace):
 
 @dataclass(frozen=True)
 class ShortLives:
-    """A recording, with five snapshots a second, of a shell that runs /bin/true again and again."""
+    """A recording, with five snapshots a second, of a shell that runs /bin/true over and over."""
 
     COUNT: ClassVar[int] = 2003
     trace: Trace
@@ -101,7 +101,7 @@ class ShortLives:
 
 
 def start(path: Path, *args: str, **popen: Any) -> Recording:
-    """A recording of which everything from now on is recorded."""
+    """Starts a recording; returns when everything is being recorded."""
     process = subprocess.Popen(
         [SYSMON, "record", "-o", str(path), *args], stderr=subprocess.PIPE, text=True, encoding="utf-8", **popen
     )
@@ -116,7 +116,7 @@ def start(path: Path, *args: str, **popen: Any) -> Recording:
 
 @contextlib.contextmanager
 def recording(path: Path, *args: str, **popen: Any) -> Iterator[Recording]:
-    """Records everything while the body runs, and then makes sure that it ended well."""
+    """Records while the body runs, and then checks that it ended well."""
     running = start(path, *args, **popen)
     try:
         yield running
@@ -133,13 +133,13 @@ def record_command(path: Path, *command: str, **popen: Any) -> Trace:
 
 
 def python(code: str, *args: str, **popen: Any) -> subprocess.Popen[str]:
-    """A Python process that runs some code, without the site's start-up."""
+    """A Python process that runs some code, without `site`."""
     return subprocess.Popen([sys.executable, "-I", "-S", "-c", code, *args], text=True, **popen)
 
 
 @contextlib.contextmanager
 def busy(processes: int = 2) -> Iterator[None]:
-    """Other load: processes that make system calls and start programs until the body has ended."""
+    """Background load: processes that make system calls and start programs while the body runs."""
     code = "import os, subprocess\nwhile True:\n os.stat('/'); os.getuid(); subprocess.run(['/bin/true'])"
     load = [python(code) for _ in range(processes)]
     try:
@@ -151,7 +151,7 @@ def busy(processes: int = 2) -> Iterator[None]:
 
 
 def wait_for(condition: Any, seconds: float = 60) -> None:
-    """Waits until the condition holds. So long only something that hangs takes, on however busy a machine."""
+    """Waits until the condition holds. Only something that hangs takes this long, however busy the machine."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"

@@ -1,4 +1,4 @@
-"""Calls and processes against strace and perf, which watch the same run."""
+"""Calls and processes compared with strace and perf, which watch the same run."""
 
 from pathlib import Path
 

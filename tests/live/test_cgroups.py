@@ -1,4 +1,4 @@
-"""Control groups, also those that are gone."""
+"""Control groups, including removed ones."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from tests.live.recording import python, recording
 pytestmark = pytest.mark.live
 
 ID = f"{os.getpid():064x}"
-"""Of a container that nobody else has."""
+"""A container id that nobody else uses."""
 
 
 @contextlib.contextmanager

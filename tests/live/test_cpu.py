@@ -1,4 +1,4 @@
-"""CPU time, waiting and switches against /proc and getrusage."""
+"""CPU time, waits and switches compared with /proc and getrusage."""
 
 import os
 import time
@@ -28,15 +28,15 @@ def test_a_spinner_with_its_own_cpu_shows_100_percent_in_every_snapshot(tmp_path
     r, pid = cpu.record_spinner(tmp_path)
     shares = snapshot_shares(r, pid)
     assert len(shares) >= 6
-    # The last snapshot is at the end, and may be short. The fair server has 50 ms of some.
+    # The last snapshot is at the end, and may be short. The fair server takes 50 ms of some.
     assert all(0.74 <= share <= 1.001 for share in shares[:-1]), shares
-    # What others got of it is waits, of which only one that goes on at a snapshot is in the next.
+    # What others got is waits, of which only one in progress at a snapshot counts in the next.
     whole = snapshot_shares(r, pid, "c.occupied_ns + c.wait_ns")
     assert sum(0.99 <= share <= 1.01 for share in whole[:-1]) >= len(whole) // 2, whole
     assert measured(r, pid, "occupied_ns") == pytest.approx(window_ns(r), rel=0.055)
     figures = cpu.spinner(r, pid)
     assert_all_hold(figures)
-    # What is missing is nothing but a wait that goes on: the next snapshot has it.
+    # All that is missing is a wait in progress, which the next snapshot has.
     assert sum(abs(f.difference) <= 0.01 * f.said for f in figures) >= len(figures) - 2, figures
 
 
@@ -60,12 +60,12 @@ def test_threads_of_one_process_add_up(tmp_path: Path) -> None:
         used.ru_utime + used.ru_stime, abs=tolerance_s(used)
     )
     assert measured(r, process.pid, "minor_faults") == pytest.approx(used.ru_minflt, abs=10)
-    # The kernel has summed up a thread before its last switch, with which it goes.
+    # The kernel has summed up a thread before its final switch.
     assert used.ru_nvcsw + 7 <= measured(r, process.pid, "voluntary_switches") <= used.ru_nvcsw + 8
 
 
 def computing(seconds: float) -> int:
-    """A child that uses so much CPU time; its pid."""
+    """A child that uses this much CPU time; returns its pid."""
     if pid := os.fork():
         return pid
     end = time.thread_time() + seconds
@@ -75,15 +75,15 @@ def computing(seconds: float) -> int:
 
 
 def test_a_new_process_does_not_inherit_a_zombies_usage(tmp_path: Path) -> None:
-    """The kernel gives the task_struct of one that has ended to another."""
+    """The kernel reuses the task_struct of a process that has ended."""
     zombies = [computing(0.004) for _ in range(101)]
     for pid in zombies:
         wait_for(lambda pid=pid: thread_state(pid) == "Z")
     with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
-        time.sleep(0.5)  # until a snapshot has looked at them
+        time.sleep(0.5)  # until a snapshot has seen them
         for pid in zombies:
             os.waitpid(pid, 0)
-        time.sleep(0.5)  # until the kernel has nobody left who could look at them
+        time.sleep(0.5)  # until nothing in the kernel can still be reading them
         used = {}
         for _ in range(11):
             for pid in [computing(0.006) for _ in range(11)]:

@@ -1,4 +1,4 @@
-"""Before and after on the real kernel: what was planted is found, and what is alike has hardly a difference."""
+"""Before and after on the real kernel: planted differences are found, and equal work shows hardly any."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ SELECT p.comm, s.syscall, CAST(sum(s.calls) AS BIGINT) FROM syscall_stats s JOIN
 WHERE s.syscall IN ('openat', 'write', 'newfstatat', 'fstatat', 'wait4', 'execve', 'exit_group') GROUP BY ALL
 ORDER BY ALL
 """
-"""Calls of which there are as many in each run; not so those for memory, whose addresses are by chance."""
+"""Calls whose number is the same in each run; not so those for memory, whose addresses are random."""
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def differences(before: Path, after: Path) -> dict[str, list[Any]]:
 
 def test_planted_differences_are_found_first(service: Path) -> None:
     found = differences(record(service, "one", "before"), record(service, "two", "after"))
-    # 51 sleeps of 20 ms are a second and more: no other call changes its time by as much.
+    # 51 sleeps of 20 ms take over a second: no other call changes its time by as much.
     first, *_ = found["syscalls_by_command"]
     assert (first["command"], first["syscall"]) == ("python", "clock_nanosleep")
     assert (first["calls_before"], first["calls_after"], first["changed"]) == (0, 51, "rate")
@@ -78,7 +78,7 @@ def test_planted_differences_are_found_first(service: Path) -> None:
 
 
 def test_counts_of_the_same_work_are_equal(service: Path) -> None:
-    """Counts are exact, so none of them may differ; times do as much as others use the machine meanwhile."""
+    """Counts are exact, so none may differ; times differ with other load on the machine."""
     traces = [record(service, name, "before") for name in ("one", "two")]
     found = differences(*traces)
     lines = found.pop("syscalls_by_command") + found.pop("syscalls")

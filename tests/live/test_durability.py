@@ -1,6 +1,6 @@
-"""However a recording ends, a trace is left: SIGKILL, a full disk, a limit, a directory that goes away.
+"""However a recording ends, it leaves a trace: SIGKILL, a full disk, a limit, a removed directory.
 
-SYSMON_KILLS says how many recordings are killed; without it, 5.
+SYSMON_KILLS is the number of recordings to kill; the default is 5.
 """
 
 import contextlib
@@ -42,8 +42,9 @@ while True:
     i += 1
     time.sleep(0.02)
 """
-"""Opens files that are not there, each with the next number in its name: so many at a time, but few until a file that
-is named is there."""
+"""Opens missing files with consecutive numbers in their names: this many at a time, but few until the named file
+exists.
+"""
 
 
 @contextlib.contextmanager
@@ -58,7 +59,7 @@ def numbered(batch: int, gate: Path | None = None) -> Iterator[subprocess.Popen[
 
 
 def numbers(trace: Trace, pid: int | None) -> tuple[int, int]:
-    """How many numbers are missing between the first and the last, and how many are there; None: whoever opened."""
+    """How many numbers are missing between first and last, and how many are there; None: any process."""
     whose = f"pid = {pid} AND" if pid else ""
     query = f"SELECT CAST(parse_filename(path) AS BIGINT) AS n FROM opens WHERE {whose} path LIKE '/no/such/%'"
     ((first, last, count),) = trace.sql(f"SELECT min(n), max(n), count(DISTINCT n) FROM ({query})").fetchall()
@@ -70,7 +71,7 @@ def lost(trace: Trace) -> list[tuple[str, str, int]]:
 
 
 def complete(path: Path, pid: int | None) -> int:
-    """How many numbers the trace has. None is missing, unless it says that it lost events."""
+    """How many numbers the trace has. None is missing, unless it reports lost events."""
     with sysmon.open(path) as trace:
         gaps, count = numbers(trace, pid)
         assert gaps == 0 or lost(trace), gaps
@@ -78,7 +79,7 @@ def complete(path: Path, pid: int | None) -> int:
 
 
 def test_a_kill_at_any_moment_leaves_a_trace(tmp_path: Path) -> None:
-    """Each is whole up to its last commit: no number is missing before the last."""
+    """Each trace is complete up to its last commit: no number is missing before the last."""
     dice = random.Random(7)
     moments = [dice.uniform(0.0, 5.0) for _ in range(KILLS - 1)]
     with numbered(400) as process, ThreadPoolExecutor(3) as pool:
@@ -95,7 +96,7 @@ def test_a_kill_at_any_moment_leaves_a_trace(tmp_path: Path) -> None:
 
 
 def killed(path: Path, pid: int, after_s: float | None, whole: bool) -> tuple[float, int]:
-    """Kills a recording, without a time when it has a row group; what is missing at its end [s], and the row groups."""
+    """Kills a recording; without a time once it has a row group. Returns what its end lacks [s], and the row groups."""
     running = start(path)
     if after_s is None:
         wait_for(lambda: unfinished.read(Directory.hold(partial.of(path)[0][0])).groups, 60)
@@ -141,7 +142,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def end_of(process: subprocess.Popen[str], recorder: Recording) -> str:
-    """The one line with which a recording ended that could not be written on; it comes while the load goes on."""
+    """The last line of a recording that could not be written any more; it comes while the load continues."""
     assert recorder.process.wait(60) == 1
     assert recorder.process.stderr
     with recorder.process.stderr as stderr:
@@ -203,7 +204,7 @@ def test_the_command_continues_at_a_file_size_limit(tmp_path: Path) -> None:
     limit = 1_100_000
     path, gate = tmp_path / "t.parquet", tmp_path / "gate"
     command = [sys.executable, "-I", "-S", "-c", NUMBERED, "2000", gate]
-    with (tmp_path / "said").open("w+") as said:  # a pipe would be held open by the command that runs on
+    with (tmp_path / "said").open("w+") as said:  # a pipe would be held open by the command, which continues
         recorder = subprocess.Popen(
             [SYSMON, "record", "-o", path, "--", *command], stderr=said,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
@@ -216,7 +217,7 @@ def test_the_command_continues_at_a_file_size_limit(tmp_path: Path) -> None:
     line = text.splitlines()[-1]
     assert "File too large" in line and "The command still runs: pid " in line and "Traceback" not in text
     pid = int(line.rsplit(" ", 1)[1])
-    os.kill(pid, signal.SIGKILL)  # there was somebody
+    os.kill(pid, signal.SIGKILL)  # it existed
     assert complete(path, pid) > 0
 
 
@@ -263,9 +264,9 @@ def test_a_trace_keeps_its_size_limit(tmp_path: Path) -> None:
 
 
 def begins_later(path: Path) -> bool:
-    """Whether the first part of a flight recording is gone, so that what is kept is only the last of it.
+    """Whether the first part of a flight recording is gone, so that only the most recent part is kept.
 
-    With its directory: while that is removed it is no part any more, and a recorder that is killed then leaves it.
+    With its directory: while that is being removed it is no part any more, and a killed recorder leaves it behind.
     """
     return bool(partial.of(path)) and not list(path.parent.glob(f".{path.name}.*-000001{partial.SUFFIX}"))
 
@@ -275,14 +276,14 @@ def span_s(trace: Trace) -> float:
 
 
 def assert_last_of(path: Path, pid: int, ring_s: float, missing_s: float = 0) -> None:
-    """The trace is of so long, its end is whole, and it knows a process that was there before.
+    """The trace has this duration, its end is complete, and it knows a process that existed before.
 
-    Of one that was killed so much may be missing at the end.
+    If the recorder was killed, this much may be missing at the end.
     """
     assert complete(path, pid) > 0
     with sysmon.open(path) as trace:
-        # A part is over at the first snapshot after a quarter of the time, however late that is. Of what need not be
-        # kept there is the rest of the first part and, as parts are removed when another begins, what came since.
+        # A part ends at the first snapshot after a quarter of the time, however late that is. Not needed but still kept
+        # are the rest of the first part and, as parts are removed when another begins, what came since.
         gaps = "SELECT epoch_ns(ts) - epoch_ns(lag(ts) OVER (ORDER BY ts)) FROM clocks"
         part_s = ring_s / 4 + max(ns or 0 for (ns,) in trace.sql(gaps).fetchall()) / 1e9
         assert ring_s - missing_s <= span_s(trace) < ring_s + 2 * part_s
@@ -302,7 +303,7 @@ def test_a_flight_recorder_keeps_the_most_recent_part(tmp_path: Path) -> None:
         wait_for(lambda: begins_later(running.path))
         running.process.send_signal(signal.SIGUSR1)
         wait_for(lambda: any(p.name.startswith("t-") for p in tmp_path.iterdir()))
-        wait_for(lambda: len(partial.of(running.path)[0]) <= 6)  # nothing is removed while a file is made of it
+        wait_for(lambda: len(partial.of(running.path)[0]) <= 6)  # nothing is removed while a file is being made
         assert running.stop() == 0, running.output
     (asked,) = (p for p in tmp_path.iterdir() if p.name.startswith("t-"))
     assert f"wrote {asked}" in running.output
@@ -314,7 +315,7 @@ def test_a_flight_recorder_keeps_the_most_recent_part(tmp_path: Path) -> None:
                 f"SELECT (SELECT count(*) FROM opens WHERE pid = {process.pid}), "
                 f"(SELECT sum(calls) FROM syscall_stats WHERE pid = {process.pid} AND syscall = 'openat')"
             ).fetchall()
-        # A call at an edge may be a row in one part and counted in the other: at most one for each of both edges here.
+        # A call at an edge may be a row in one part and counted in the other: at most one per edge here.
         assert abs(opens - calls) <= 2, "what is counted is of the same time as the rows"
     with sysmon.open(running.path) as trace, sysmon.open(asked) as before:
         assert trace.metadata["stopped_by"] == "signal"

@@ -1,4 +1,4 @@
-"""Runs before the other live tests. Where it passes, every one of them must."""
+"""Runs before the other live tests. If it passes, every one of them must."""
 
 import pytest
 
@@ -7,4 +7,4 @@ pytestmark = pytest.mark.live
 
 @pytest.mark.quick
 def test_this_machine_can_record(live_kernel: None) -> None:
-    """`sysmon doctor` finds all that recording needs."""
+    """`sysmon doctor` finds everything that recording needs."""

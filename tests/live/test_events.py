@@ -1,4 +1,4 @@
-"""Each system call as an event, against a known number of calls and against strace."""
+"""Each system call as an event, compared with a known number of calls and with strace."""
 
 import re
 import subprocess
@@ -70,7 +70,7 @@ def test_events_equal_the_counted_calls(tmp_path: Path) -> None:
     stats = "SELECT pid, syscall, bucket IS NOT NULL AS r, sum(calls), sum(errors) FROM syscall_stats GROUP BY ALL"
     assert sorted(r.rows(events)) == sorted(r.rows(stats))
     assert r.one("SELECT sum(latency_ns) FROM syscall_events") == r.one("SELECT sum(total_ns) FROM syscall_stats")
-    # The kernel sees a call return before it lets a signal end the thread: only exits never return.
+    # The kernel sees a call return before a signal ends the thread: only exits never return.
     cut = (
         "SELECT DISTINCT syscall, error FROM syscall_events WHERE error LIKE 'ERESTART%' AND syscall LIKE '%nanosleep'"
     )
@@ -94,7 +94,7 @@ def test_without_the_option_there_are_no_events(of_true: Trace) -> None:
 
 
 def texts(trace: Trace) -> dict[int, list[str]]:
-    """The calls of each process as strace would write them, without their times."""
+    """Each process's calls as strace would write them, without times."""
     found: dict[int, list[str]] = {}
     with sysmon.open(trace.path) as opened:
         for row in Result.of(opened.rows(("syscall",))).records():
@@ -108,7 +108,7 @@ def texts(trace: Trace) -> dict[int, list[str]]:
 
 
 def straced(strace: str, folder: Path, *command: str) -> list[list[str]]:
-    """What strace writes for each process, the longest text first."""
+    """What strace writes for each process, longest text first."""
     subprocess.run(
         [strace, "-ff", "-o", str(folder / "s"), *command],
         env=ENV,
@@ -121,7 +121,7 @@ def straced(strace: str, folder: Path, *command: str) -> list[list[str]]:
 
 
 def name_and_result(text: str) -> tuple[str, str]:
-    """The name and the result, without addresses and ids of processes."""
+    """Name and result, without addresses and pids."""
     name = text.split("(", 1)[0]
     result = re.sub(r" \(.*\)$", "", text.rsplit(" = ", 1)[1])
     varies = name in (

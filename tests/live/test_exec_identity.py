@@ -1,4 +1,4 @@
-"""Which program was executed: by a name, a descriptor, through a script, in another root."""
+"""Which program was executed: by name, by descriptor, through a script, in another root."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ def record(tmp_path: Path, code: str) -> Trace:
 
 
 def execs(trace: Trace, columns: str) -> list[tuple[Any, ...]]:
-    """Those of the test's own processes but the first."""
+    """The execs of the test's own processes, except the first."""
     return trace.rows(f"SELECT {columns} FROM execs WHERE ts > (SELECT min(ts) FROM execs) ORDER BY ts")
 
 
@@ -100,7 +100,7 @@ os.set_inheritable(directory, True); run("script", directory)
         (None, "fd", "memfd:payload", "memfd:payload", "memfd:payload", None),
         (None, "fd", f"{w}/b/configure", f"{w}/b/configure", f"{w}/b/configure", None),
         (None, "fd", f"{w}/a/script", shell, f"{w}/a/script", "/bin/sh"),
-        # The descriptor is closed by the time that the program runs.
+        # The descriptor is closed by the time the program runs.
         ("configure", "unresolved", None, f"{w}/a/configure", f"{w}/a/configure", None),
         ("script", "dirfd", f"{w}/a/script", shell, f"{w}/a/script", "/bin/sh"),
     ]
@@ -143,7 +143,7 @@ os.link("b/configure", "other"); run("other"); os.symlink("b/configure", "link")
 
 
 def test_a_program_of_another_root(tmp_path: Path) -> None:
-    """Linked statically or not there is only one in the jail that runs: a copy of what needs no library."""
+    """Only one program can run in the jail: a copy of one that needs no library."""
     code = """
 import shutil
 os.mkdir("jail")
@@ -166,7 +166,7 @@ in_child(jailed)
 
 
 def test_ids_after_an_exec(tmp_path: Path) -> None:
-    """Effective ids are those of a file with the bits set-user-id and set-group-id."""
+    """Effective ids come from a file with the set-user-id and set-group-id bits."""
     code = """
 os.chmod(sys.argv[1], 0o755)
 run("a/configure", uid=65534)
@@ -180,7 +180,7 @@ run("a/configure", uid=65534)
 
 
 def test_programs_already_running_at_the_start(tmp_path: Path) -> None:
-    """The same of a process that stands there: of its program, its users and its mount namespace."""
+    """The same columns for an existing process: its program, its users and its mount namespace."""
     program = tmp_path / "program"
     shutil.copy("/bin/sleep", program)
     standing = [

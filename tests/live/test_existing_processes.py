@@ -1,4 +1,4 @@
-"""Processes that are there when a recording begins: one whose first thread has ended, a zombie, one with a title."""
+"""Processes that exist when a recording begins: one whose first thread has ended, a zombie, one with a title."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def built(tmp_path: Path, name: str, source: str) -> Path:
 
 @pytest.fixture
 def headless(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process whose first thread has ended, and another lives."""
+    """A process whose first thread has ended while another lives."""
     process = subprocess.Popen([built(tmp_path, "headless", WITHOUT_LEADER), "one", "two"])
     wait_for(lambda: thread_state(process.pid) == "Z")
     time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Which file was opened: device and inode against fstat(2), names against the directory tree that the test made."""
+"""Which file was opened: device and inode compared with fstat(2), names with the directory tree that the test made."""
 
 import json
 import os
@@ -48,14 +48,14 @@ def record(tmp_path: Path, code: str) -> tuple[Trace, Any]:
 
 
 def identities(trace: Trace, tmp_path: Path) -> list[list[int]]:
-    """Device and inode of what was opened below `w`, in order."""
+    """Device and inode of the files opened below `w`, in order."""
     query = f"SELECT device, inode FROM opens WHERE starts_with(full_path, '{tmp_path}/w') AND result >= 0 ORDER BY ts"
     return [list(row) for row in trace.rows(query)]
 
 
 @contextmanager
 def mounted(at: Path, *arguments: str) -> Iterator[Path]:
-    """Something mounted there. Where this machine cannot mount it, the test is skipped and says so."""
+    """Mounts something there. Skips the test, with the reason, where this machine cannot mount it."""
     at.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["mount", *arguments, str(at)], capture_output=True, text=True)
     if done.returncode:
@@ -95,7 +95,7 @@ opened("fs/one"); opened("fs/one/d"); opened("fs/top", os.O_CREAT | os.O_WRONLY)
     assert [list(r) for r in identities(trace, tmp_path)[2:]] == said
     one, two, again, snapshot, *_ = said
     assert one == again and len({tuple(f) for f in (one, two, snapshot)}) == 3
-    assert one[1] == two[1] == snapshot[1]  # by their inodes alone they would be one file
+    assert one[1] == two[1] == snapshot[1]  # by inode alone they would be one file
     files = trace.rows(f"SELECT path, opens, device, inode FROM report.files WHERE path SIMILAR TO '{root}/[a-z]+/f'")
     assert sorted(files) == sorted(
         [
@@ -115,7 +115,7 @@ OVERLAYS = {
 
 @pytest.mark.parametrize(("options", "two"), OVERLAYS.values(), ids=OVERLAYS)
 def test_files_of_an_overlay(tmp_path: Path, options: str, two: bool) -> None:
-    """Of the lower and the upper layer, copied up, hard links of which one was copied up, directories."""
+    """In the lower and the upper layer, copied up, hard links of which one was copied up, directories."""
     code = """
 def all():
     for name in ("lower", "upper", "copied", "link1", "link2", "both", "both/inside", "."): opened(f"merged/{name}")
@@ -162,7 +162,7 @@ except OSError: pass
 
 
 def test_an_inode_that_is_used_again_is_another_file(tmp_path: Path) -> None:
-    """ext4 gives the inode of a file that was removed to the next one that is made, and another generation with it."""
+    """ext4 gives a removed file's inode to the next new one, with another generation."""
     code = """
 for name in ("first", "second"):
     fd = opened(name, os.O_CREAT | os.O_WRONLY)
@@ -184,7 +184,7 @@ for name in ("first", "second"):
 
 
 def test_a_directory_that_is_mounted_over(tmp_path: Path) -> None:
-    """One name, three files: the directory's own, one of what is mounted there, one of what is bound over that."""
+    """One name, three files: the directory's own, one mounted over it, and one bind-mounted over that."""
     code = """
 os.mkdir("at"); os.mkdir("other")
 for name in ("at/f", "other/f"): open(name, "w").close()
@@ -279,8 +279,8 @@ pipe = os.pipe(); in_child(jailed); said = json.loads(os.read(pipe[0], 65536))[:
 
 
 def test_a_path_of_another_mount_namespace(tmp_path: Path) -> None:
-    """As in a container: a root of its own with pivot_root(2). Its /etc/passwd is not the host's, and what both see is
-    one file.
+    """As in a container: its own root by pivot_root(2). Its /etc/passwd is not the host's, and a file visible to both
+    is one file.
     """
     code = """
 os.makedirs("root/etc"); os.makedirs("root/old"); os.makedirs("root/shared")
@@ -316,7 +316,7 @@ in_child(contained); said = json.loads(os.read(pipe[0], 65536))
     ]
     ((namespace,),) = trace.rows("SELECT DISTINCT mount_namespace FROM opens WHERE full_path = '/shared/f'")
     files = trace.rows("SELECT path, opens, names FROM report.files WHERE path LIKE '%/etc/passwd' ORDER BY opens")
-    assert (f"mnt:[{namespace}]:/etc/passwd", 4, 2) in files  # it was made under its other name
+    assert (f"mnt:[{namespace}]:/etc/passwd", 4, 2) in files  # it was created under its other name
     assert [f[1] for f in files if f[0] == "/etc/passwd"] == [
         trace.one(f"SELECT count(*) FROM opens WHERE full_path = '/etc/passwd' AND mount_namespace <> {namespace}")
     ]
@@ -327,7 +327,7 @@ in_child(contained); said = json.loads(os.read(pipe[0], 65536))
 
 
 def test_a_directory_that_is_mounted_nowhere(tmp_path: Path) -> None:
-    """A tree that was taken out of the namespace while a process is in it has no path that leads there."""
+    """A tree that is detached from the namespace while a process is in it has no path."""
     code = """
 mount("-t", "tmpfs", "none", "."); os.chdir(sys.argv[1]); open("f", "w").close()
 assert not os.system("umount -l " + sys.argv[1])

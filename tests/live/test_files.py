@@ -1,4 +1,4 @@
-"""Files opened and changed, against the program that did it and what /proc says of its descriptors."""
+"""Files opened and changed, compared with the program that did it and with /proc's view of its descriptors."""
 
 import mmap
 import os
@@ -23,7 +23,7 @@ def attempt(call, *args, **named):
 
 
 def record(tmp_path: Path, code: str, *, uid: int = 0) -> Trace:
-    """Records Python code that works in a directory `w`. What the interpreter itself opens is outside of it."""
+    """Records Python code that works in a directory `w`. What the interpreter itself opens is elsewhere."""
     work = tmp_path / "w"
     work.mkdir(exist_ok=True)
     drop = f"os.setgid({uid}); os.setuid({uid})\n" if uid else ""
@@ -73,7 +73,7 @@ attempt(os.open, "no", os.O_RDONLY, dir_fd=99)                      # no such de
     assert [f[8] for f in found] == [(w / n).stat().st_ino for n in ("x", "a", "a/y", "a/y", "a/b")]
 
 
-@pytest.mark.alone  # a path that cannot be read is a loss in every recording
+@pytest.mark.alone  # an unreadable path is a loss in every recording
 def test_errors_and_invalid_descriptors(tmp_path: Path) -> None:
     code = """
 attempt(os.open, "none", os.O_RDONLY)
@@ -133,7 +133,7 @@ attempt(os.open, b"/" + b"x/" * 2047 + b"y", os.O_RDONLY)
 
 
 def test_a_path_on_a_page_that_is_not_resident(tmp_path: Path) -> None:
-    """The page of the path is of a file that nothing has read since it was dropped from memory."""
+    """The path's page belongs to a file that nothing has read since it was dropped from memory."""
     w = tmp_path / "w"
     w.mkdir()
     (w / "target").touch()

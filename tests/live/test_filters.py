@@ -1,4 +1,4 @@
-"""Filters: what was asked for is recorded whole, and nothing else is."""
+"""Filters: what was chosen is recorded completely, and nothing else is."""
 
 import contextlib
 import os
@@ -27,16 +27,16 @@ for line in sys.stdin:
 """
 
 NAME = f"quarry{os.getpid()}"
-"""Nobody else has it: others may use the machine, and run such tests."""
+"""A name that nobody else has: others may use the machine, and run the same tests."""
 
 NAMED = f"import ctypes; ctypes.CDLL(None).prctl(15, b'{NAME}')\n"
 
 
 @contextlib.contextmanager
 def running(code: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that does so many of something for each number that it reads."""
+    """A process that does something this many times for each number that it reads."""
     process = python(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    do(process, 1)  # now all that comes before is over
+    do(process, 1)  # now its start-up is over
     try:
         yield process
     finally:
@@ -45,7 +45,7 @@ def running(code: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def do(process: subprocess.Popen[str], number: int) -> None:
-    """Returns when it has done so many."""
+    """Returns when it has done so this many times."""
     assert process.stdin and process.stdout
     process.stdin.write(f"{number}\n")
     process.stdin.flush()
@@ -53,7 +53,7 @@ def do(process: subprocess.Popen[str], number: int) -> None:
 
 
 def seen(trace: Trace) -> set[int]:
-    """The pids of all that was recorded."""
+    """The pids of everything recorded."""
     kinds = ("syscall_stats", "cpu", "forks", "execs", "exits", "renames", "syscalls_in_flight")
     return {pid for (pid,) in trace.rows(" UNION ".join(f"SELECT pid FROM {kind}" for kind in kinds))}
 
@@ -88,7 +88,7 @@ def test_by_a_name_given_during_the_recording(tmp_path: Path) -> None:
 
 
 def test_by_user(tmp_path: Path) -> None:
-    uid = 100_000 + os.getpid()  # nobody else is that one
+    uid = 100_000 + os.getpid()  # a uid that nobody else has
     loop = "read go; i=0; while [ $i -lt 23 ]; do /bin/true; i=$((i + 1)); done"
     shell = subprocess.Popen(["/bin/sh", "-c", loop], stdin=subprocess.PIPE, user=uid, group=uid, extra_groups=[])
     with running(CALLS) as other, recording(tmp_path / "t.parquet", "--uid", str(uid)) as r:

@@ -1,4 +1,4 @@
-"""A process that comes to meet a filter's conditions, or no longer does: it is so from one system call to the next."""
+"""A process that starts or stops matching a filter: it takes effect from one system call to the next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.live
 NOBODY = 65534
 
 NAME = f"prey{os.getpid()}"
-"""Nobody else has it."""
+"""A name that nobody else has."""
 
 STEPS = """
 import ctypes, os, sys, threading, time
@@ -55,13 +55,13 @@ for line in sys.stdin:
 
 
 class Steps:
-    """A process that takes steps, one after the other."""
+    """A process that takes steps on command."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process, self.pid = process, process.pid
 
     def do(self, *steps: str) -> str:
-        """Takes them. What the last one said."""
+        """Takes the steps. Returns what the last one printed."""
         said = ""
         for step in steps:
             assert self.process.stdin and self.process.stdout
@@ -100,7 +100,7 @@ def group() -> Iterator[Path]:
 
 
 def assert_counts(trace: Trace, pid: int, calls: int, opens: int = 0) -> None:
-    """What is there of the process, and that nothing is said to be lost or to be still going on."""
+    """Checks the process's calls, and that none is reported as lost or still in flight."""
     trace.assert_calls(
         f"SELECT coalesce(sum(calls), 0) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {pid}", calls
     )
@@ -139,7 +139,7 @@ def test_the_real_user_counts_and_not_the_effective(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", ["name", "thread_names"])
 def test_a_process_is_renamed(tmp_path: Path, step: str) -> None:
-    """By its first thread, or by another: the kernel lets nobody else."""
+    """By its first thread, or by another: the kernel allows nobody else."""
     with stepping() as it, recording(tmp_path / "t.parquet", "--comm", NAME) as r:
         it.do("calls 1009")
         it.do(f"{step} {NAME}", "calls 503", "opens 11")
@@ -162,7 +162,7 @@ def test_a_process_is_moved_by_another(tmp_path: Path, group: Path, there: bool)
 
 
 def test_threads_that_sleep_in_a_call_meanwhile(tmp_path: Path, group: Path) -> None:
-    """They entered it outside: it is no call of the recording, and none that was refused."""
+    """They entered it outside: it is not a call of the recording, and was not refused."""
     with stepping() as it, recording(tmp_path / "t.parquet", "--cgroup", f"/{group.name}") as r:
         it.do("threads 5")
         wait_for(lambda: all(thread_state(int(t.name)) == "S" for t in Path(f"/proc/{it.pid}/task").iterdir()))
@@ -175,7 +175,7 @@ def test_threads_that_sleep_in_a_call_meanwhile(tmp_path: Path, group: Path) -> 
 
 
 def test_threads_that_sleep_in_a_call_that_is_recorded(tmp_path: Path, group: Path) -> None:
-    """They entered it inside, and it counts where it returns."""
+    """They entered it inside, so it counts when it returns."""
     with stepping() as it:
         (group / "cgroup.procs").write_text(str(it.pid))
         with recording(tmp_path / "t.parquet", "--cgroup", f"/{group.name}") as r:
@@ -183,7 +183,7 @@ def test_threads_that_sleep_in_a_call_that_is_recorded(tmp_path: Path, group: Pa
             wait_for(lambda: all(thread_state(int(t.name)) == "S" for t in Path(f"/proc/{it.pid}/task").iterdir()))
             before = Path(f"/proc/{it.pid}/task")
             tids = [int(t.name) for t in before.iterdir() if int(t.name) != it.pid]
-            time.sleep(0.05)  # so that their calls last
+            time.sleep(0.05)  # so that their calls take time
             (group.parent / "cgroup.procs").write_text(str(it.pid))
             it.do("wake 5", "calls 3")
     assert len(tids) == 5
@@ -194,7 +194,7 @@ def test_threads_that_sleep_in_a_call_that_is_recorded(tmp_path: Path, group: Pa
 
 @pytest.mark.parametrize("how", ["uid", "moved", "renamed"])
 def test_cpu_time_counts_only_while_the_process_matches(tmp_path: Path, group: Path, how: str) -> None:
-    """Half a second outside, and then a third inside: its own clock is the oracle."""
+    """Half a second outside, then a third inside: its own clock is the oracle."""
     chosen = {"uid": ("--uid", str(NOBODY)), "moved": ("--cgroup", f"/{group.name}"), "renamed": ("--comm", NAME)}
     with stepping() as it, recording(tmp_path / "t.parquet", *chosen[how]) as r:
         it.do("spin 0.5")
@@ -210,7 +210,7 @@ def test_cpu_time_counts_only_while_the_process_matches(tmp_path: Path, group: P
 
 
 def test_a_process_that_makes_no_call_and_keeps_its_cpu(tmp_path: Path, group: Path) -> None:
-    """It is moved by another while it computes."""
+    """Another process moves it while it computes."""
     code = "import os, time\nos.sched_setaffinity(0, {0})\nprint(flush=True)\nx = 0\nwhile True: x += 1"
     with recording(tmp_path / "t.parquet", "--cgroup", f"/{group.name}") as r:
         spinner = python(code, stdout=subprocess.PIPE)

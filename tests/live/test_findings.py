@@ -1,4 +1,4 @@
-"""What is planted is found, and where nothing is, nothing is found."""
+"""Planted faults are found, and where there are none, nothing is found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.live.recording import record_command
 pytestmark = pytest.mark.live
 
 RULES_OF_OTHERS = {"cpu_saturation", "cpu_wait", "io_pressure", "memory_pressure", "losses"}
-"""What other load of this machine may cause."""
+"""Findings that other load on this machine may cause."""
 
 WALK = """
 import os
@@ -38,7 +38,7 @@ poll = select.poll(); poll.register(os.pipe()[0], select.POLLIN)
 end = time.monotonic() + 2
 while time.monotonic() < end: poll.poll(0)
 """
-"""For less than 3 s: one that has used so much of a CPU is CPU-bound, too."""
+"""For less than 3 s: with more CPU time the process would also be CPU-bound."""
 
 RETRY = """
 import socket, time
@@ -93,5 +93,5 @@ def test_a_restart_loop(tmp_path: Path) -> None:
 def test_processes_that_sleep_or_work_have_no_findings(tmp_path: Path) -> None:
     assert found(tmp_path, "/bin/sleep", "3") == []
     assert found(tmp_path, "/bin/sh", "-c", HEALTHY) == []
-    # 2,300 opens of what is not there take a few milliseconds.
+    # 2,300 failed opens take a few milliseconds.
     assert found(tmp_path, sys.executable, "-I", "-S", "-c", WALK) == []

@@ -1,4 +1,4 @@
-"""What becomes of counts that find no room: maps of a few entries, and programs that want more."""
+"""What happens to counts that do not fit: maps with a few entries, and programs that need more."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ LOST = list(csource.losses())
 
 @contextlib.contextmanager
 def counting(loaded: loader.Loaded, pid: int) -> Iterator[Control]:
-    """Everything of one process, and of nobody else, is counted."""
+    """Counts everything of one process, and of no other."""
     filters = Filters(pids=(pid,))
     filters.install(loaded)
     filters.follow(loaded, filters.pids)
@@ -66,7 +66,7 @@ def test_overflow_is_counted_without_a_process(monkeypatch: pytest.MonkeyPatch) 
 
     own, others = rows[rows["pid"] == process.pid], rows[rows["pid"] == OTHER_PID]
     assert len(rows) == len(own) + len(others)
-    # A cell is made on one CPU for all, so a CPU that came late may find one that another has just made.
+    # A cell is created on one CPU for all, so a CPU that comes late may find one that another just created.
     assert len(own) <= ENTRIES < len(rows)
     assert np.all(others["start"] == 0)
 
@@ -78,7 +78,7 @@ def test_overflow_is_counted_without_a_process(monkeypatch: pytest.MonkeyPatch) 
         short = calls - calls_of(name, rows)
         assert short == 0 or (kernel_preempts_programs() and 0 < short <= missed)
     assert calls_of("getegid", others) > 0
-    # Each call that is under no process was counted as one that found no room, and none was lost for good.
+    # Each call without a process was counted as overflow, and none was lost for good.
     assert int(others["calls"].sum()) == lost["syscall_stats_map"]
     assert lost["syscall_stats_other"] == 0
 

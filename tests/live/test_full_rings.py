@@ -1,4 +1,4 @@
-"""What becomes of events when nobody reads their rings."""
+"""What happens to events if nobody reads their rings."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ ZERO_KEY = bytes(4)
 
 @contextlib.contextmanager
 def recording_itself(plan: program.Plan, names: SyscallNames) -> Iterator[loader.Loaded]:
-    """Programs that run for this process, and that nobody reads from."""
+    """Programs that run for this process, and from which nobody reads."""
     loaded = loader.Loading(plan).result()
     try:
         loaded.tell_shapes(names)
@@ -41,7 +41,7 @@ def recording_itself(plan: program.Plan, names: SyscallNames) -> Iterator[loader
 
 
 def test_an_event_is_lost_only_if_all_rings_are_full(live_kernel: None) -> None:
-    """Of failed unlinks, which the smallest records hold: those that find no room there go into the larger ones."""
+    """Failed unlinks fit into the smallest records: those that find that ring full go into the larger ones."""
     names = SyscallNames(platform.machine())
     plan = program.plan(Btf.of_kernel(), names, frozenset({FILE_OP.name}))
     with recording_itself(plan, names) as loaded:

@@ -1,4 +1,4 @@
-"""A CPU that goes off line and comes back: it is neither idle nor busy meanwhile."""
+"""A CPU that goes offline and comes back: it is neither idle nor busy meanwhile."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SELECT h.cpu, s.ns, h.idle_ns, h.busy_ns, h.offline_ns FROM host h JOIN spans s 
 
 
 def assert_adds_up(trace: Trace) -> None:
-    """No interval holds more than its own length, nor less; half a millisecond is what reading the clocks takes."""
+    """Each interval adds up to its own length; half a millisecond is for reading the clocks."""
     for cpu, ns, idle, busy, offline in trace.rows(INTERVALS):
         assert idle + busy + offline == pytest.approx(ns, abs=0.01 * ns + 5_000_000), (cpu, ns, idle, busy, offline)
 

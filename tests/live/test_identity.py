@@ -1,4 +1,4 @@
-"""Who a process is: its pid and its start to the ns, and what it held at a snapshot."""
+"""Identity of processes: pid and start in ns, and what they held at a snapshot."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def test_a_pid_that_is_used_again_at_once_is_another_process(tmp_path: Path) -> 
     with recording(tmp_path / "t.parquet") as r:
         process = python(ONE_PID, stdout=subprocess.PIPE)
         pid, same = map(int, process.communicate()[0].split())
-    assert same >= 15  # of another on the machine it may have been meanwhile
+    assert same >= 15  # it may have been another process's meanwhile
     began = f"FROM forks WHERE pid = {pid} AND ppid = {process.pid}"
     assert r.one(f"SELECT count(DISTINCT start) {began}") == same + 1
     assert r.one(f"SELECT count(*) FROM exits JOIN (SELECT pid, start {began}) USING (pid, start)") == same + 1
@@ -45,7 +45,7 @@ def test_a_pid_that_is_used_again_at_once_is_another_process(tmp_path: Path) -> 
 
 
 def test_start_is_one_value_wherever_a_process_is_seen(tmp_path: Path) -> None:
-    """Of one that was there before, and of one that was seen to begin, both to the end and beyond."""
+    """For an existing process and for one that was seen to start, to the end and beyond."""
     with_children = "import subprocess, time\ninput()\nsubprocess.run(['/bin/true']); time.sleep(0.5)"
     before, stays = (python(with_children, stdin=subprocess.PIPE) for _ in range(2))
     assert before.stdin and stays.stdin
@@ -79,7 +79,7 @@ def test_calls_count_while_the_process_is_the_chosen_users(tmp_path: Path) -> No
 
 
 def test_many_descriptors_are_counted_and_too_many_by_their_directory(tmp_path: Path) -> None:
-    """With a gap between them; and as a table that is too large for the program is looked at (Linux 6.2)."""
+    """With a gap between them; and the way a table too large for the program is counted (Linux 6.2)."""
     code = (
         "import os, resource, time\nmost = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (most,) * 2)\n"
@@ -130,7 +130,7 @@ def test_without_iterators_starts_are_in_ticks_and_the_trace_says_so(tmp_path: P
 
 
 def test_live_processes_are_as_in_proc(tmp_path: Path) -> None:
-    """A thread of the kernel, a stopped process, a zombie: state, parent, threads and start."""
+    """A kernel thread, a stopped process, a zombie: state, parent, threads and start."""
 
     def stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

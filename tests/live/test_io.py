@@ -1,4 +1,4 @@
-"""Bytes read and written, against the program that moved them."""
+"""Bytes read and written, compared with the program that transferred them."""
 
 import sys
 from pathlib import Path
@@ -78,7 +78,7 @@ print(os.getpid())
 
 
 def test_peeked_and_truncated_messages(tmp_path: Path) -> None:
-    """A peek moves nothing, a message that is longer than its room brings in that much, and vectors have lengths."""
+    """A peek transfers nothing, a truncated message transfers what fits, and vectors have lengths."""
     r = record_command(tmp_path / "t.parquet", sys.executable, "-I", "-S", "-c", RECEIVED, cwd=tmp_path)
     assert r.status == 0, r.output
     r.assert_nothing_lost()

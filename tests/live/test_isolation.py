@@ -1,4 +1,4 @@
-"""The environment decides nothing that a privileged sysmon loads, and a followed command has all of it."""
+"""The environment does not decide what a privileged sysmon loads, and a followed command gets all of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __attribute__((constructor)) static void mark(void) { close(open(MARK, O_CREAT |
 
 
 def false_library(folder: Path, soname: str) -> Path:
-    """A library of this name that leaves a file when it is loaded; the file."""
+    """A library of this name that creates a file when it is loaded; returns the file."""
     mark = folder / f"{soname}.loaded"
     source = folder / "mark.c"
     source.write_text(MARKS)
@@ -36,19 +36,19 @@ def false_library(folder: Path, soname: str) -> Path:
 
 
 def false_module(folder: Path, name: str) -> Path:
-    """Likewise, a module of Python."""
+    """Likewise, a Python module."""
     mark = folder / f"{name}.imported"
     (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w')\nraise SystemExit('a false {name}')\n")
     return mark
 
 
 def never_before() -> list[str]:
-    """Options with which nothing was compiled."""
+    """Options with which nothing was compiled before."""
     return ["--max-rate", str(100_000 + time.time_ns() % 100_000_000)]
 
 
 def sysmon(*arguments: str, how: tuple[str, ...] = (str(SYSMON),), cwd: Path | str = "/", **env: str) -> str:
-    """Runs it as a user does, with these variables besides; what it printed."""
+    """Runs it as a user does, with these variables added; returns its output."""
     environment = {**os.environ, **env}
     done = subprocess.run(
         [*how, *arguments], env=environment, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
@@ -58,7 +58,7 @@ def sysmon(*arguments: str, how: tuple[str, ...] = (str(SYSMON),), cwd: Path | s
 
 
 def loads(*command: str, **env: str) -> None:
-    """The lure works on a program that does not defend itself: without that no mark proves nothing."""
+    """The bait works on a program that does not protect itself: without that, a missing mark proves nothing."""
     subprocess.run(command, env={**os.environ, **env}, cwd="/", capture_output=True, check=False)
 
 
@@ -101,7 +101,7 @@ def test_no_false_module_is_imported(tmp_path: Path) -> None:
 
 
 def test_no_module_of_the_working_directory_is_imported(nobodys: Path) -> None:
-    """Which `python -m` puts before all others. It is another user's, as a home in which root stands."""
+    """`python -m` puts it first. It belongs to another user, like a home directory that root happens to be in."""
     mark = false_module(nobodys, "click")
     loads(sys.executable, "-c", f"import sys; sys.path.insert(0, {str(nobodys)!r}); import click")
     assert mark.exists()
@@ -111,7 +111,7 @@ def test_no_module_of_the_working_directory_is_imported(nobodys: Path) -> None:
 
 
 def test_no_false_program_is_executed(tmp_path: Path) -> None:
-    """matplotlib asks fc-list, which it finds by PATH, for fonts."""
+    """matplotlib asks fc-list for fonts, which it finds by PATH."""
     mark = tmp_path / "executed"
     lure = tmp_path / "fc-list"
     lure.write_text(f"#!/bin/sh\n: > {mark}\n")
@@ -154,7 +154,7 @@ def test_found_by_path_and_through_a_link(tmp_path: Path) -> None:
 
 
 def test_from_a_directory_that_only_pythonpath_names(tmp_path: Path) -> None:
-    """As after `pip install --target`: sysmon and what it needs lie together."""
+    """As after `pip install --target`: sysmon and its dependencies are in one directory."""
     folder = tmp_path / "target"
     folder.mkdir()
     (folder / "sysmon").symlink_to(ROOT / "sysmon")
@@ -173,7 +173,7 @@ ODD = [
 
 
 def exec_with(environment: list[bytes], *command: str) -> bytes:
-    """What it prints, given an environment that Python's own execve would not pass."""
+    """Its output, given an environment that Python's own execve would not pass."""
     code = """
 import ctypes, sys
 environment, command = eval(sys.stdin.read()), [a.encode() for a in sys.argv[1:]]
@@ -187,7 +187,7 @@ ctypes.CDLL(None).execve(command[0], array(command), array(environment))
 @pytest.mark.parametrize("early", [[], [b"LD_BIND_NOW=1", b"PYTHONPATH=/nowhere", b"OPENSSL_CONF=/nowhere"]])
 @pytest.mark.parametrize("locale", [[], [b"LC_ALL=C"]])
 def test_a_command_gets_the_exact_environment(tmp_path: Path, early: list[bytes], locale: list[bytes]) -> None:
-    """Order, names that come twice, texts that are no UTF-8 and no assignment; nothing is added."""
+    """Order, duplicate names, texts that are not UTF-8 or not assignments; nothing is added."""
     given = [*(text for text in ODD if early or not text.startswith(b"LD_")), *early, *locale]
     command = [
         str(SYSMON),
@@ -228,7 +228,7 @@ def executions(*arguments: str, **env: str) -> int:
 
 @pytest.fixture
 def harmless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of this shell's is one for which it is executed again."""
+    """Removes this shell's variables that would make sysmon execute itself again."""
     for name in list(os.environ):
         if name.startswith(("PYTHON", "LD_")):
             monkeypatch.delenv(name)
@@ -242,7 +242,7 @@ def test_it_executes_itself_again_only_if_needed(strace: str, harmless: None) ->
 
 
 def test_closed_streams_stay_closed(tmp_path: Path) -> None:
-    """What is handed over takes the number of none of them."""
+    """What is passed on takes none of their numbers."""
     trace = tmp_path / "t.parquet"
     command = f"exec {SYSMON} record --only cpu -o {trace} -- /bin/ls -l /proc/self/fd <&- >&- 2>&-"
     subprocess.run(["/bin/sh", "-c", command], env={**os.environ, "LD_LIBRARY_PATH": "/nowhere"}, check=False)
@@ -252,7 +252,7 @@ def test_closed_streams_stay_closed(tmp_path: Path) -> None:
 
 
 def test_a_user_without_privilege_keeps_the_environment(nobodys: Path) -> None:
-    """Whose own it is: a module from PYTHONPATH is imported, as by every program of Python."""
+    """It is the user's own: a module from PYTHONPATH is imported, as by every Python program."""
     mark = false_module(nobodys, "click")
     user = [
         "setpriv",
@@ -264,7 +264,7 @@ def test_a_user_without_privilege_keeps_the_environment(nobodys: Path) -> None:
     ]
     part = Path("sysmon", "recorder", "own")
     (nobodys / part).mkdir(parents=True)
-    shutil.copy(ROOT / part / "isolation.py", nobodys / part)  # this checkout may be only root's to read
+    shutil.copy(ROOT / part / "isolation.py", nobodys / part)  # this checkout may be readable only by root
     code = (
         "import sys; sys.argv[0] = 'sysmon'; from sysmon.recorder.own import isolation; isolation.begin(); import click"
     )
@@ -274,7 +274,7 @@ def test_a_user_without_privilege_keeps_the_environment(nobodys: Path) -> None:
 
 
 def test_temporary_files_are_where_nobody_else_can_replace_them(nobodys: Path, tmp_path: Path) -> None:
-    """Neither in another user's directory nor below one, but in one of root's; by sudo -E it is the user who says."""
+    """Neither in another user's directory nor below one, but in root's; with sudo -E the user may choose."""
     code = "import sys; sys.argv[0] = 'sysmon'; from sysmon.recorder.own import isolation; isolation.begin()"
     program = f"{code}; import tempfile; print(tempfile.gettempdir())"
     (nobodys / "roots").mkdir()

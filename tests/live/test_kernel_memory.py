@@ -1,4 +1,4 @@
-"""Kernel memory: what a process makes the kernel allocate is seen, and what its end gives back."""
+"""Kernel memory: what a process makes the kernel allocate is seen, and what its end frees."""
 
 import subprocess
 import time
@@ -44,9 +44,9 @@ def test_open_pipes_and_their_end(tmp_path: Path) -> None:
         assert child.stdin and child.stdout
 
         def tell(word: str) -> int:
-            """Says when it was told to."""
+            """Prints a word when told to."""
             assert child.stdin and child.stdout
-            time.sleep(0.5)  # some snapshots, so that what comes is told from what was
+            time.sleep(0.5)  # some snapshots, to separate what follows from what came before
             at = time.time_ns()
             child.stdin.write("go\n")
             child.stdin.flush()
@@ -58,13 +58,13 @@ def test_open_pipes_and_their_end(tmp_path: Path) -> None:
         closes = tell("closed")
         time.sleep(0.5)
         child.stdin.close()
-    # A snapshot between the two: what was before it is of the one, what came after it of the other.
+    # A snapshot between the two separates the first phase from the second.
     between = r.one(f"SELECT min(epoch_ns(ts)) FROM clocks WHERE epoch_ns(ts) > {opened}")
     assert between < closes
     own = f"FROM kernel_memory WHERE pid = {child.pid} AND epoch_ns(ts) {{}} {between}"
     allocated, frees_before = r.rows(f"SELECT sum(allocated_bytes), sum(freed_bytes) {own.format('<=')}")[0]
     assert PIPES * pipe <= allocated - frees_before < PIPES * pipe * 1.5 + (2 << 20)
-    # The inodes and entries are freed by RCU, in interrupts or whoever runs.
+    # Inodes and dentries are freed by RCU, in interrupts or any process.
     freed, unknown = r.rows(f"SELECT sum(freed_bytes), sum(frees_of_unknown_size) {own.format('>')}")[0]
     assert freed >= PIPES * buffers
     assert unknown < PIPES / 10

@@ -1,4 +1,4 @@
-"""Kinds that are left out: they have no rows, and the others are as they were."""
+"""Kinds that are left out have no rows, and the others are unchanged."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is left in the kernel when a recording ends, and two recordings at once."""
+"""What is left in the kernel when a recording ends, and two concurrent recordings."""
 
 import ctypes
 import os
@@ -30,13 +30,13 @@ class NextId(ctypes.Structure):
 
 
 def ids(command: int) -> set[int]:
-    """The ids of all programs, maps or links of the kernel, whoever they belong to."""
+    """The ids of all programs, maps or links in the kernel, whoever owns them."""
     libc = ctypes.CDLL(None, use_errno=True)
     number, found, attr = kernel._NR_BPF[platform.machine()], set(), NextId()
     while libc.syscall(number, command, ctypes.byref(attr), ctypes.sizeof(attr)) == 0:
         found.add(attr.next_id)
         attr.start_id = attr.next_id
-    assert ctypes.get_errno() == 2, os.strerror(ctypes.get_errno())  # ENOENT: there is no other
+    assert ctypes.get_errno() == 2, os.strerror(ctypes.get_errno())  # ENOENT: there are no more
     return found
 
 
@@ -82,12 +82,12 @@ def test_nothing_is_left_in_the_kernel(tmp_path: Path, how: str) -> None:
 
 
 def pinned(mine: set[int]) -> list[str]:
-    """Files below /sys/fs/bpf, where programs and maps would outlive every process; nothing of sysmon's is there."""
+    """Files below /sys/fs/bpf, where programs and maps would outlive every process; none is sysmon's."""
     return [str(p) for p in Path("/sys/fs/bpf").rglob("*") if "sysmon" in p.name] if mine else []
 
 
 def test_two_recordings_at_once_are_both_right(tmp_path: Path) -> None:
-    """One begins before the other and ends before it; both see the calls that were made meanwhile, all of them."""
+    """One begins and ends before the other; both see all calls made while they ran."""
     first = start(tmp_path / "1.parquet")
     with recording(tmp_path / "2.parquet", "--syscalls", "getppid") as second:
         process = python(f"import os, subprocess\nfor _ in range({CALLS}): os.getppid()\nsubprocess.run(['/bin/true'])")

@@ -1,4 +1,4 @@
-"""Forks, execs, exits and renames, against what the parent saw."""
+"""Forks, execs, exits and renames, compared with what the parent saw."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def test_two_thousand_short_processes(short_lives: ShortLives) -> None:
     assert {e[:2] for e in exits} == {e[:2] for e in execs}
     assert len(exits) == 2003
     assert {e[2:5] for e in exits} == {(0, None, False)}
-    # CPU time goes on for a moment after the exit: the kernel takes the process apart.
+    # CPU time continues for a moment after the exit, while the kernel cleans up.
     assert all(100_000 < e[5] < 10**10 and 0 < e[6] <= e[5] + 10**8 and e[7] > 10 for e in exits)
     forks = r.rows(f"SELECT pid, start, parent_start FROM forks WHERE ppid = {shell}")
     assert {f[:2] for f in forks} == {e[:2] for e in execs}
@@ -59,7 +59,7 @@ ENDINGS = {
 def ended(
     tmp_path_factory: pytest.TempPathFactory, live_kernel: None
 ) -> tuple[Trace, dict[str, tuple[subprocess.Popen[str], int]]]:
-    """A recording in which a process ended in each of these ways, and what wait4(2) said of it."""
+    """A recording in which a process ended in each of these ways, and wait4(2)'s status."""
     folder = tmp_path_factory.mktemp("ended")
     limit = "import resource; resource.setrlimit(resource.RLIMIT_CORE, (-1, -1))\n"
     with recording(folder / "t.parquet") as r:
@@ -142,7 +142,7 @@ def test_a_pid_that_is_used_again_is_another_process(tmp_path: Path) -> None:
     with recording(tmp_path / "t.parquet") as r:
         first = python(code, "101")
         assert first.wait() == 0
-        wait_for(lambda: run_as(first.pid, 211))  # until no other process takes the pid between
+        wait_for(lambda: run_as(first.pid, 211))  # until no other process takes the pid in between
     named = f"WHERE pid = {first.pid} AND syscall = 'getppid'"
     assert r.rows(f"SELECT calls FROM report.syscalls_by_process {named} ORDER BY calls") == [(101,), (211,)]
     assert len(r.rows(f"SELECT DISTINCT start FROM processes WHERE pid = {first.pid}")) == 2
@@ -176,7 +176,7 @@ def test_a_long_path(tmp_path: Path) -> None:
 
 
 def test_descendants_are_recorded_and_nobody_else(tmp_path: Path) -> None:
-    # The child in the middle ends at once: its own child is nobody's but still a descendant.
+    # The child in the middle ends at once: its own child is orphaned but still a descendant.
     script = "(sh -c '(sleep 0.3; exec /bin/true) & exit 5'); /bin/true; exit 4"
     stranger = python("import subprocess\nwhile True: subprocess.run(['/bin/true'])")
     try:

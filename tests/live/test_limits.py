@@ -1,4 +1,4 @@
-"""Limits of the control group that a recording runs in: what it says, and that what is enough is enough."""
+"""Control group limits for a recording: the messages, and that the stated minimum suffices."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.live
 MIB = 1 << 20
 
 FILES = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max", "pids.max")}
-"""Of a controller, in version 2 and 1."""
+"""A controller's files, in version 2 and 1."""
 
 
 def hierarchy(controller: str) -> Path:
-    """Where groups that this controller bounds can be made."""
+    """Where groups limited by this controller can be created."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     for _source, root, kind, options, *_ in mounts:
         if kind == "cgroup" and controller in options.split(","):
@@ -51,7 +51,7 @@ def bounded() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
 
     yield run
     for folder in made:
-        for _ in range(50):  # until the kernel has let go of who has ended
+        for _ in range(50):  # until the kernel has released ended processes
             with contextlib.suppress(OSError):
                 folder.rmdir()
                 break
@@ -63,7 +63,7 @@ Bounded = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.mark.parametrize("mebibytes", [48, 64, 128])
 def test_too_little_memory_is_one_line(tmp_path: Path, bounded: Bounded, mebibytes: int) -> None:
-    """And neither a kill without a word nor something left behind."""
+    """Neither a silent kill nor anything left behind."""
     done = bounded("memory", mebibytes * MIB, "record", "--duration", "1", cwd=tmp_path)
     assert done.returncode == 1, done
     assert done.stderr.count("\n") == 1
@@ -78,7 +78,7 @@ def test_doctor_says_it_too(tmp_path: Path, bounded: Bounded) -> None:
 
 
 def test_the_stated_minimum_is_enough(tmp_path: Path, bounded: Bounded) -> None:
-    """To compile, too: these options are new. 32 MiB are for what of the interpreter's start is used already."""
+    """Includes compiling: these options are new. 32 MiB are for what the interpreter's start has used already."""
     never_before = ["--max-rate", str(100_000 + time.time_ns() % 100_000_000)]
     done = bounded("memory", limits.MEMORY_BYTES + 32 * MIB, "record", "--duration", "1", *never_before, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Resident memory against /proc."""
+"""Resident memory compared with /proc."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a recorder says, and that a recording does not depend on who hears it."""
+"""A recorder's messages, and that a recording does not depend on their reader."""
 
 import os
 import pty
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.live
 
 
 def complete(path: Path, stopped_by: str = "duration") -> None:
-    """The trace is whole, and there is nothing else."""
+    """The trace is complete, and nothing else is left."""
     assert os.listdir(path.parent) == [path.name]
     with sysmon.open(path) as trace:
         assert trace.metadata["stopped_by"] == stopped_by
@@ -72,7 +72,7 @@ def test_a_stuck_reader_does_not_stop_a_recording(tmp_path: Path, blocking: bool
 
 
 def test_a_stopped_terminal_does_not_stop_a_recording(tmp_path: Path) -> None:
-    """By Ctrl-S, which nobody takes back."""
+    """By Ctrl-S, which nobody undoes."""
     ours, theirs = pty.openpty()
     termios.tcflow(theirs, termios.TCOOFF)
     process = record(tmp_path / "t.parquet", "--duration", "1", "--interval", "0.1", stderr=theirs)
@@ -84,7 +84,7 @@ def test_a_stopped_terminal_does_not_stop_a_recording(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ignored", [True, False])
 def test_a_terminal_that_is_gone(tmp_path: Path, ignored: bool) -> None:
-    """Its end is a reason to end by SIGHUP, and only by that: after `nohup` the recording goes on, unheard."""
+    """Losing it ends a recording only by SIGHUP: after `nohup` the recording continues, unheard."""
     pid, ours = pty.fork()
     if pid == 0:
         signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
@@ -102,7 +102,7 @@ def test_a_terminal_that_is_gone(tmp_path: Path, ignored: bool) -> None:
 
 
 def test_a_command_that_floods_the_same_pipe(tmp_path: Path) -> None:
-    """The reader takes little at a time, so that the pipe is full but for moments in which both write."""
+    """The reader takes little at a time, so that the pipe is nearly always full, and both write when it is not."""
     readable, writable = os.pipe()
     process = record(
         tmp_path / "t.parquet", "--", "sh", "-c", "yes >&2 & sleep 2; kill $!", stderr=writable

@@ -1,4 +1,4 @@
-"""Datagrams by peer, against what the programs that sent them counted, and against the kernel's own counters."""
+"""Datagrams by peer, compared with the senders' own counts and with the kernel's counters."""
 
 import json
 import sys
@@ -48,7 +48,7 @@ def inet(s):
 
 COUNTS = "sum(datagrams_sent), sum(datagram_bytes_sent), sum(datagrams_received), sum(datagram_bytes_received), "
 SEEN_AT_THE_SOCKET = Btf.of_kernel().tracepoint_args("sock_send_length") is not None
-"""Whether this kernel says what a socket sends and receives by any call (6.3)."""
+"""Whether this kernel reports what a socket sends and receives by any call (6.3)."""
 
 
 def record(tmp_path: Path, code: str) -> tuple[Trace, Any]:
@@ -83,7 +83,7 @@ said.append(server.getsockname()[1])
 """
     trace, (*clients, port) = record(tmp_path, code)
     found = peers(trace, "family = 'AF_INET' AND socket_type = 'SOCK_DGRAM' AND protocol = 17")
-    # Of the server: what each client sent, 1 + 2 + … + n bytes, and an answer of 6 bytes to each.
+    # The server: what each client sent, 1 + 2 + … + n bytes, and a reply of 6 bytes to each.
     expected: dict[tuple[Any, ...], tuple[int, ...]] = {}
     for peer, n in clients:
         expected["127.0.0.1", peer] = (n, 6 * n, n, n * (n + 1) // 2, 0)
@@ -91,7 +91,7 @@ said.append(server.getsockname()[1])
     expected["127.0.0.1", port] = (sent, sum(n * (n + 1) // 2 for _peer, n in clients), 0, 0, 0)
     answers = found.pop((None, None))
     assert found == expected
-    assert answers == (0, 0, sent, 6 * sent, 0)  # recv asked nobody who it was
+    assert answers == (0, 0, sent, 6 * sent, 0)  # recv does not ask for the peer
     shown = trace.opened.report("peers").fetchall()
     assert (sent, 0) in [(r[7], r[9]) for r in shown if r[6] == port]
 
@@ -120,7 +120,7 @@ for _ in range(11):
 
 
 def test_vectors_of_messages(tmp_path: Path) -> None:
-    """Those of one call may be for several peers; of more than 264 it is not looked at for whom each is."""
+    """The messages of one call may have several peers; above 264 messages the peers are not recorded."""
     code = """
 MOST = 264
 servers = [udp() for _ in range(3)]
@@ -148,7 +148,7 @@ said.append(client.getsockname()[1])
 
 
 def test_longer_vectors_are_counted_too(tmp_path: Path) -> None:
-    """1,024 are the most: to two peers, and on a connected socket, whose peer is known of all."""
+    """1,024 is the maximum: to two peers, and on a connected socket, whose peer is known for all."""
     code = """
 MOST = 1024
 servers = [udp() for _ in range(2)]
@@ -165,7 +165,7 @@ said.append([s.getsockname()[1] for s in servers])
     found = {key: value[:2] for key, value in peers(trace, "family = 'AF_INET'").items()}
     sent, bytes_ = (sum(value[i] for value in found.values()) for i in (0, 1))
     assert (sent, bytes_) == (2048, sum(i % 7 for i in range(1024)) + sum(i % 5 for i in range(1024)))
-    # Without loops of the kernel's a chain of programs looks at 264 messages of a call.
+    # Without the kernel's loops a chain of programs handles 264 messages of a call.
     has_loops = Btf.of_kernel().enum_value("bpf_func_id", "BPF_FUNC_loop") is not None
     looked_at = 1024 if has_loops else 264
     named = {("127.0.0.1", first): looked_at // 2 + 1024, ("127.0.0.1", second): looked_at // 2}
@@ -191,8 +191,8 @@ attempt(nameless.sendto, b"1", "nobody")
     assert peers(trace, "family = 'AF_UNIX'") == {
         ("the server", None): (12, 21 + 25, 0, 0, 0),
         ("@hidden \\xff", None): (7, 0, 7, 21, 0),
-        # 5 from the socket without a name, of each the 3 bytes that there was room for; 11 within the pair; and recv of
-        # a socket that is not connected tells nobody.
+        # 5 from the unnamed socket, 3 bytes of each as that was the buffer; 11 within the pair; and recv on an
+        # unconnected socket reports no peer.
         (None, None): (11, 11, 5 + 11 + 7, 15 + 11, 0),
         ("nobody", None): (0, 0, 0, 0, 1),
     }
@@ -235,7 +235,7 @@ said += [one.getsockname()[1], other.getsockname()[1]]
 
 
 def test_addresses_are_the_kernels(tmp_path: Path) -> None:
-    """An IPv4 peer of an IPv6 socket, and what is sent to no address."""
+    """An IPv4 peer of an IPv6 socket, and what is sent to the unspecified address."""
     code = """
 server = socket.socket(socket.AF_INET6, DGRAM); server.setsockopt(41, 26, 0); server.bind(("::", 0))
 port = server.getsockname()[1]
@@ -289,7 +289,7 @@ def test_a_receive_already_waiting_at_the_start(tmp_path: Path) -> None:
 
 
 def test_against_the_counters_of_the_kernel(tmp_path: Path) -> None:
-    """In a network of its own, where nobody else sends: UdpOutDatagrams and UdpInDatagrams of /proc/net/snmp."""
+    """In its own network namespace, where nobody else sends: UdpOutDatagrams and UdpInDatagrams of /proc/net/snmp."""
     code = """
 assert libc.unshare(0x40000000) == 0  # CLONE_NEWNET
 import fcntl

@@ -1,4 +1,4 @@
-"""The copies that programs have where they may be preempted: they are loaded here whatever kernel this is."""
+"""The copies of preemptible programs: they are loaded here whatever the kernel."""
 
 import subprocess
 import sys
@@ -53,7 +53,7 @@ def record(tmp_path: Path, how: str) -> Trace:
     return Trace(tmp_path / "t.parquet")
 
 
-# A kernel that does skip programs would skip copies that are alone, too, and nothing recovers or counts that.
+# A kernel that skips programs would also skip copies without a program, and nothing recovers or counts that.
 VARIANTS = {"both": ""} | (
     {} if kernel_preempts_programs() else {"only copies": ONLY_COPIES, "no room for marks": NO_ROOM}
 )

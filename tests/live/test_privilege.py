@@ -1,4 +1,4 @@
-"""With how little a recording works, and how little of what root has it keeps."""
+"""The few privileges that recording needs, and the few of root's that it keeps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PTRACE, ADMIN, READ_ALL, KILL = (
 )
 
 CHANGE_USER = 1 << privilege.CAPABILITIES["CAP_SETUID"] | 1 << privilege.CAPABILITIES["CAP_SETGID"]
-"""Other threads had these two until the recorder became another user."""
+"""Other threads have these two until the recorder becomes another user."""
 
 
 def states(process: int) -> list[dict[str, str]]:
@@ -33,7 +33,7 @@ def states(process: int) -> list[dict[str, str]]:
 
 
 def children(process: int) -> list[int]:
-    """Those that its first thread began."""
+    """Child processes of its first thread."""
     return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
@@ -43,14 +43,14 @@ def comm(process: int) -> str:
 
 
 def has_dropped(process: int) -> bool:
-    """Whether the main thread has given up what it does not need."""
+    """Whether the main thread has dropped what it does not need."""
     return Path(f"/proc/{process}/status").read_text().count("NoNewPrivs:\t1") == 1
 
 
 def assert_only(process: int, allowed: int, uid: int = 0, was_root: bool = True) -> None:
-    """No thread of the process has, or can have, any other capability.
+    """No thread of the process has, or can get, any other capability.
 
-    Who was not root can not lower the bounding set; but without new privileges no file gives anything.
+    A process that was not root cannot lower the bounding set; but without new privileges no file grants anything.
     """
     for state in states(process):
         for which in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
@@ -62,7 +62,7 @@ def assert_only(process: int, allowed: int, uid: int = 0, was_root: bool = True)
 
 
 def as_nobody(*capabilities: str) -> list[str]:
-    """What to put before a command to run it as another user with these capabilities only."""
+    """Command prefix that runs it as another user with only these capabilities."""
     given = ",".join(f"+{name}" for name in capabilities)
     user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     sets = [f"--{which}=-all,{given}" for which in ("inh-caps", "ambient-caps", "bounding-set")]
@@ -70,24 +70,24 @@ def as_nobody(*capabilities: str) -> list[str]:
 
 
 def readable() -> tuple[str, ...]:
-    """What a user needs besides if this checkout, or its Python, is only root's to read."""
+    """What a user also needs if this checkout, or its Python, is readable only by root."""
     tried = subprocess.run([*as_nobody("bpf"), "/usr/bin/test", "-x", sys.executable], check=False)
     return ("dac_read_search",) if tried.returncode else ()
 
 
 def outside(query: str) -> list[tuple[object, ...]]:
-    """The answer without sysmon."""
+    """The result without sysmon."""
     return duckdb.sql(query).fetchall()
 
 
 def runs_measured(path: Path) -> bool:
-    """Whether a recording that goes on has measured by now how often its programs ran."""
+    """Whether a running recording has already measured its programs' runs."""
     with sysmon.open(path) as trace:
         return bool(trace.sql("SELECT 1 FROM overhead WHERE part = 'on_sys_exit' LIMIT 1").fetchall())
 
 
 def test_root_keeps_only_what_recording_needs(tmp_path: Path) -> None:
-    """And the trace has what it has always had: losses, cost, paths and memory of other users' processes."""
+    """And the trace has everything: losses, cost, paths and memory of other users' processes."""
     path = tmp_path / "t.parquet"
     sleeper = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "/bin/sleep", "60"]
     with subprocess.Popen(sleeper) as other:
@@ -141,7 +141,7 @@ def test_a_command_has_all_that_sysmon_had(tmp_path: Path) -> None:
 
 
 def test_the_trace_belongs_to_the_user_behind_sudo(nobodys: Path) -> None:
-    """Who cannot write where root can, as the recorder is him; and it ends a command of root's."""
+    """That user cannot write everywhere, so neither can the recorder; and it ends a command of root's."""
     path = nobodys / "t.parquet"
     env = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
     running = start(path, "--", "sleep", "60", env=env)
@@ -165,7 +165,7 @@ def test_the_trace_belongs_to_the_user_behind_sudo(nobodys: Path) -> None:
 
 
 def test_a_flight_recorder_of_the_user_behind_sudo(nobodys: Path) -> None:
-    """Its parts are begun when it is the user's already."""
+    """Its parts are begun after it has become the user."""
     path = nobodys / "t.parquet"
     env = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
     with recording(path, "--keep-last", "4s", "--duration", "5", env=env) as running:
@@ -175,7 +175,7 @@ def test_a_flight_recorder_of_the_user_behind_sudo(nobodys: Path) -> None:
 
 
 def test_a_trace_where_the_sudo_user_may_not_write_stays_roots(tmp_path: Path) -> None:
-    """Else sysmon under sudo would be a way to own files in root's directories."""
+    """Otherwise sysmon under sudo would be a way to own files in root's directories."""
     roots = tmp_path / "roots"
     roots.mkdir(0o755)
     env = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
@@ -186,7 +186,7 @@ def test_a_trace_where_the_sudo_user_may_not_write_stays_roots(tmp_path: Path) -
 
 
 def test_a_users_link_to_where_they_may_not_write_is_not_followed(tmp_path: Path, nobodys: Path) -> None:
-    """Else it would be a way to have root make files there."""
+    """Otherwise it would be a way to have root create files there."""
     roots = tmp_path / "roots"
     roots.mkdir(0o755)
     (nobodys / "link").symlink_to(roots)
@@ -201,7 +201,7 @@ def test_a_users_link_to_where_they_may_not_write_is_not_followed(tmp_path: Path
 
 
 def test_a_user_with_two_capabilities_records(nobodys: Path) -> None:
-    """What he cannot know is NULL, and said in the recording and in the trace."""
+    """What the user may not know is NULL, and reported in the recording and in the trace."""
     path = nobodys / "t.parquet"
     before = python("import time; time.sleep(60)")
     counted = 23
@@ -242,7 +242,7 @@ def test_a_user_follows_a_command(nobodys: Path) -> None:
 
 @pytest.mark.parametrize("lacking", ["bpf", "perfmon"])
 def test_missing_capabilities_are_reported_with_the_remedy(nobodys: Path, lacking: str) -> None:
-    """So two capabilities are the least."""
+    """So two capabilities are the minimum."""
     left = {"bpf": "perfmon", "perfmon": "bpf"}[lacking]
     caller = as_nobody(left, *readable())
     done = subprocess.run(

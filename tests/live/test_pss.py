@@ -1,4 +1,4 @@
-"""How much memory is a process's own, against layouts whose answer is known and against /proc."""
+"""Private memory and PSS, for layouts with a known answer and compared with /proc."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_hugetlbfs_pages_are_not_part_of_pss(tmp_path: Path) -> None:
 
 @pytest.mark.alone
 def test_default_has_the_largest_at_both_ends(tmp_path: Path) -> None:
-    """Without `--with pss`: four that share 48 MiB are read at the start and once more at the end."""
+    """Without `--with pss`: four processes that share 48 MiB are read at the start and again at the end."""
     with layout(FOUR, "anonymous") as pids:
         chosen = [option for pid in pids for option in ("--pid", str(pid))]
         with recording(tmp_path / "t.parquet", *chosen) as r:
@@ -141,7 +141,7 @@ def test_the_child_has_one_capability_and_ends_with_the_recorder(tmp_path: Path)
 
 @pytest.mark.parametrize("hangs", [False, True])
 def test_the_child_ends_when_the_recorder_is_killed(tmp_path: Path, hangs: bool) -> None:
-    """Also one that could not notice: as in the kernel, where it waits for a lock."""
+    """Also one that cannot notice: as in the kernel, where it waits for a lock."""
     with layout(FOUR, "anonymous"):
         r = start(tmp_path / "t.parquet", "--with", "pss")
         found = children(r.process.pid)
@@ -162,7 +162,7 @@ def alive(pid: int) -> bool:
 
 
 def memory_row(pid: int, **sizes: int) -> dict[str, int]:
-    """As the kind `memory` has it."""
+    """A row of the kind `memory`."""
     start = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]) * 10_000_000
     shown = status(pid)
     names = {"RssAnon": "rss_anon_bytes", "RssFile": "rss_file_bytes", "RssShmem": "rss_shmem_bytes"}
@@ -171,7 +171,7 @@ def memory_row(pid: int, **sizes: int) -> dict[str, int]:
 
 @contextlib.contextmanager
 def reader(**limits: object) -> Iterator[Pss]:
-    """With its child, as in a recording. That of a test keeps what the test runs as."""
+    """With its child, as in a recording. In a test the child stays the same user."""
     found = Pss(**limits)  # type: ignore[arg-type]
     found.delegate(None)
     try:
@@ -181,7 +181,7 @@ def reader(**limits: object) -> Iterator[Pss]:
 
 
 def rows_of(found: Pss, seconds: float) -> list[dict[str, Any]]:
-    """What is read in this time."""
+    """The rows read in this time."""
     rows, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
         rows += found.rows()
@@ -190,14 +190,14 @@ def rows_of(found: Pss, seconds: float) -> list[dict[str, Any]]:
 
 
 def all_rows(found: Pss, seconds: float) -> list[dict[str, Any]]:
-    """And at the end."""
+    """Those, and the rows at the end."""
     rows = rows_of(found, seconds)
     found.end()
     return rows + found.last_rows(1)
 
 
 def readings(rows: list[dict[str, Any]]) -> list[int]:
-    """What each took [ns]."""
+    """Duration of each reading [ns]."""
     return [row["reading_ns"] for row in rows if row["unread"] is None]
 
 
@@ -254,7 +254,7 @@ def test_a_process_whose_first_thread_has_ended() -> None:
 
 
 def ready_ns(found: Pss) -> int:
-    """CPU time of the child when it has made itself ready, and waits."""
+    """CPU time of the child once it is ready and waits."""
     before = -1
     while found.cpu_ns() != before:
         before = found.cpu_ns()
@@ -264,7 +264,7 @@ def ready_ns(found: Pss) -> int:
 
 @pytest.mark.alone
 def test_the_budget_holds() -> None:
-    """Twelve processes of 48 MiB, for which there is no time."""
+    """Twelve processes of 48 MiB, more than the time allows."""
     with contextlib.ExitStack() as stack:
         pids = [pid for _ in range(3) for pid in stack.enter_context(layout(FOUR, "anonymous"))]
         found = stack.enter_context(reader())
@@ -285,7 +285,7 @@ def test_the_budget_holds() -> None:
 
 @pytest.mark.alone
 def test_a_hanging_child_does_not_block_the_recorder() -> None:
-    """It is stopped, as it were in the kernel: rows are taken, the end comes, and it is said who was being read."""
+    """It is stopped, as if in the kernel: rows are taken, the end comes, and who was being read is reported."""
     with layout(FOUR, "anonymous") as pids, reader(limited=False) as found:
         child = found._child
         assert child

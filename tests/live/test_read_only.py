@@ -1,4 +1,4 @@
-"""A file system that goes read-only under a recording, as ext4 does when it meets an error."""
+"""A file system that turns read-only during a recording, as ext4 does after an error."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture
 def ext4(tmp_path: Path) -> Iterator[Path]:
-    """An ext4 file system of 32 megabytes, with what has the kernel meet an error in it."""
+    """An ext4 file system of 32 megabytes, and the means to make the kernel meet an error in it."""
     image, place = tmp_path / "image", tmp_path / "disk"
     place.mkdir()
     with image.open("wb") as f:
@@ -34,7 +34,7 @@ def ext4(tmp_path: Path) -> Iterator[Path]:
 
 
 def fail(place: Path) -> None:
-    """What is on the disk stays; from now on the kernel takes nothing."""
+    """What is on the disk stays; from now on the kernel accepts nothing."""
     os.sync()
     device = subprocess.run(["findmnt", "-no", "SOURCE", place], capture_output=True, text=True, check=True).stdout
     Path(f"/sys/fs/ext4/{Path(device.strip()).name}/trigger_fs_error").write_text("a test\n")
@@ -67,7 +67,7 @@ def test_all_rotated_files_are_kept(tmp_path: Path, ext4: Path) -> None:
         fail(ext4)
         assert running.process.wait(60) == 1
     running.stop()
-    # One line for the file that is being written, and one for the file before, if that was being finished.
+    # One line for the file being written, and one for the previous file, if it was being finished.
     said = [line for line in running.output.splitlines() if not line.startswith("recording to")]
     assert 1 <= len(said) <= 2 and all(line.startswith("sysmon: cannot write") for line in said), said
     assert all("Read-only file system" in line for line in said)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.live
 
 
 def session(leader: int) -> set[int]:
-    """The processes of a session that there still are."""
+    """The remaining processes of a session."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -32,7 +32,7 @@ def session(leader: int) -> set[int]:
 
 
 def failing(*args: str, **popen: object) -> tuple[int, str]:
-    """Exit status and the one line of a `sysmon record` that must fail."""
+    """Exit status and the one-line message of a `sysmon record` that must fail."""
     done = subprocess.run([SYSMON, "record", *args], capture_output=True, text=True, timeout=60, check=False, **popen)  # type: ignore[call-overload]
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -45,7 +45,7 @@ def test_a_signal_ends_it_with_a_whole_file(tmp_path: Path, number: int) -> None
     process = python("import os\nfor _ in range(1009): os.getppid()")
     assert process.wait() == 0
     assert running.stop(number) == 0, running.output
-    # No snapshot was due before the signal: the last one is of the end.
+    # No snapshot was due before the signal: the last one is the final one.
     assert (
         running.one(f"SELECT sum(calls) FROM syscall_stats WHERE syscall = 'getppid' AND pid = {process.pid}") == 1009
     )
@@ -101,7 +101,7 @@ def test_the_command_continues_after_the_duration(tmp_path: Path) -> None:
     pid = int(said.split("still running: pid ")[1].split()[0])
     assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
     os.kill(pid, signal.SIGKILL)
-    running.stop()  # what it says is read to its end, now that the command does not hold it open any more
+    running.stop()  # its output is read to the end, now that the command no longer holds it open
     assert running.opened.metadata["command_status"] is None
     assert running.rows("SELECT edge, syscall FROM syscalls_in_flight") == [("end", "clock_nanosleep")]
 
@@ -127,14 +127,14 @@ def test_it_ends_when_the_chosen_process_does(tmp_path: Path) -> None:
 def test_it_ends_if_the_chosen_process_ended_before_the_start(tmp_path: Path) -> None:
     process = python("input()", stdin=subprocess.PIPE)
     recorder = subprocess.Popen([SYSMON, "record", "-o", tmp_path / "t.parquet", "--pid", str(process.pid)])
-    wait_for(lambda: os.listdir(tmp_path))  # it has seen that the process is there, and loads the programs now
+    wait_for(lambda: os.listdir(tmp_path))  # it has seen the process, and is loading the programs
     process.communicate("\n")
     assert recorder.wait(60) == 0
     assert os.listdir(tmp_path) == ["t.parquet"]
 
 
 def test_a_map_that_fills_is_read_early(tmp_path: Path) -> None:
-    # 1,000 processes a snapshot of about 40 cells each; what matters is that nothing is lost.
+    # 1,000 processes per snapshot with about 40 cells each; nothing may be lost.
     with recording(tmp_path / "t.parquet", "--interval", "60") as r:
         loop = "i=0; while [ $i -lt 1500 ]; do /bin/true; i=$((i+1)); done"
         subprocess.run(["/bin/sh", "-c", loop], check=True)
@@ -152,12 +152,12 @@ def test_the_recorder_stays_small(short_lives: ShortLives) -> None:
     programs = r.rows("SELECT part, sum(runs), sum(run_ns) FROM overhead WHERE part <> 'recorder' GROUP BY part")
     assert {part for part, _runs, _ns in programs} >= {"on_sys_enter", "on_sys_exit", "on_sched_switch"}
     assert all(runs > 0 and ns > 0 for part, runs, ns in programs if part.startswith("on_sys_"))
-    # Every /bin/true opens files. The kernel counts no run of a tail call: it is not to be shown as idle.
+    # Every /bin/true opens files. The kernel counts no runs of tail calls, which must not be shown as idle.
     assert "on_open" not in {part for part, _runs, _ns in programs}
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    """No process, and so no program or map: each is some process's, as tests of what is left in the kernel show."""
+    """No process, and so no program or map: each belongs to a process, as tests of what is left in the kernel show."""
     running = start(tmp_path / "t.parquet", start_new_session=True)
     assert len(session(running.process.pid)) > 1, "the oracle sees its children"
     assert running.stop() == 0
@@ -283,7 +283,7 @@ def test_a_header_in_the_working_directory_is_not_compiled(tmp_path: Path) -> No
 
 
 def test_a_signal_to_the_recorder_alone_reaches_the_command(tmp_path: Path) -> None:
-    # A terminal sends Ctrl-C to both, `kill` only to the one it is given.
+    # A terminal sends Ctrl-C to both, `kill` only to its target.
     running = start(tmp_path / "t.parquet", "--", "sleep", "60")
     children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
     wait_for(lambda: "sleep\n" in [Path(f"/proc/{pid}/comm").read_text() for pid in children.read_text().split()])
@@ -316,7 +316,7 @@ def test_a_followed_command_starts_when_recording_does(of_true: Trace) -> None:
         "SELECT e.lifetime_ns, epoch_ns(e.ts) - epoch_ns(x.ts), e.start FROM exits e JOIN execs x USING (pid, start)"
     )
     assert 0 < since_exec < lifetime
-    # Its process was made when all was loaded and attached, and not before; `start` is in ticks of 10 ms.
+    # Its process was created when everything was attached, not before; `start` is in ticks of 10 ms.
     said = r.opened.metadata
     assert said["started_ns"] - said["clock_offset_ns"] < began + 10_000_000
 

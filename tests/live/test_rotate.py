@@ -1,4 +1,4 @@
-"""A recording in several files: each a trace by itself, and together all that was recorded, once."""
+"""A rotated recording: each file is a trace by itself, and together they have everything once."""
 
 import os
 import re
@@ -37,7 +37,7 @@ for call in range({CALLS}):
         time.sleep(0.1)
 print(opens)
 """
-"""Some three seconds of work."""
+"""About three seconds of work."""
 
 
 def test_the_files_together_have_every_call_once(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_files_together_have_every_call_once(tmp_path: Path) -> None:
 
 
 def assert_what_was_cut_off_is_named(path: Path) -> None:
-    """By a report of the name that was asked for, and when it is recorded into again."""
+    """By a report on the original name, and when recording to it again."""
     left = [path.with_name(partial.wanted(p.name)) for p in path.parent.glob(".*.partial")]
     report = subprocess.run([SYSMON, "report", path], capture_output=True, text=True, timeout=60, check=False)
     assert f"the files of a recording with --rotate are {numbered_file(path, 1)} and so on" in report.stderr
@@ -109,12 +109,12 @@ def test_killed_while_it_rotates_all_files_open(tmp_path: Path) -> None:
     with numbered(100) as process:
         running = start(path, "--rotate", "1s")
         wait_for(lambda: (tmp_path / "t-000002.parquet").exists())
-        # Another is about to be full: some kills are before, some after its turn, some while it is finished.
+        # Another is about to be full: some kills come before its turn, some after, some while it is finished.
         time.sleep(0.7 + time.time() % 0.5)
         running.process.kill()
         running.stop()
     assert running.status == -signal.SIGKILL
-    # What is left of a file is a directory, unless a child that outlived the recorder has just finished it.
+    # A directory is left of a file, unless a child that outlived the recorder has just finished it.
     wait_for(lambda: not any(partial.is_running(Directory.hold(p)) for p in tmp_path.glob(".*.partial")))
     files = sorted({*present(path), *(p.with_name(partial.wanted(p.name)) for p in tmp_path.glob(".*.partial"))})
     assert [int(file.stem[-6:]) for file in files] == list(range(1, len(files) + 1))
@@ -125,7 +125,7 @@ def test_killed_while_it_rotates_all_files_open(tmp_path: Path) -> None:
         if file == files[-1] and not (tmp_path / f".{file.name}").exists() and not file.exists():
             try:
                 unfinished.read(Directory.hold(next(tmp_path.glob(f".{file.name}.*"))))
-            except unfinished.BadPartial:  # begun a moment before
+            except unfinished.BadPartial:  # it had just begun
                 continue
         with sysmon.open(file) as trace:
             assert not ends or trace.metadata["started_ns"] == ends[-1]

@@ -1,4 +1,4 @@
-"""Signals sent, against who counted them and against strace."""
+"""Signals sent, compared with the receivers' counts and with strace."""
 
 import os
 import re
@@ -61,7 +61,7 @@ os.kill(pid, 0)
 
 
 def test_what_the_kernel_sends_has_no_sender(tmp_path: Path) -> None:
-    """A fault, a timer, and the end of a child; and a thread that is told apart from its process."""
+    """A fault, a timer, and the end of a child; and a thread as opposed to its process."""
     code = (
         "import ctypes, os, signal, threading\n"
         "signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(signal.ITIMER_REAL, 0.01); signal.pause()\n"

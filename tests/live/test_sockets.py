@@ -1,4 +1,4 @@
-"""Sockets and connections, against what the programs that made them say of their ends."""
+"""Sockets and connections, compared with what their programs report about their ends."""
 
 import json
 import sys
@@ -153,7 +153,7 @@ def test_a_connection_of_another_program(tmp_path: Path) -> None:
 
 
 def test_where_a_unix_socket_is(tmp_path: Path) -> None:
-    """A relative path is made absolute: by the kernel's own of what was bound, else by the current directory."""
+    """A relative path is made absolute: by the kernel's own path of what was bound, else by the current directory."""
     code = """
 os.mkdir("a"); os.mkdir("b"); os.mkdir("jail")
 unix = lambda: socket.socket(socket.AF_UNIX)
@@ -200,7 +200,7 @@ TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE = 23, 30, 34
 )
 @pytest.mark.parametrize("server_wants_it", [True, False])
 def test_a_send_that_connects(tmp_path: Path, family: str, host: str, way: str, server_wants_it: bool) -> None:
-    """TCP fast open, also where the server does not know it, so that the kernel falls back on a usual connection."""
+    """TCP fast open, also with a server that lacks it, so that the kernel falls back to a normal connection."""
     send = {
         "sendto": f"client.sendto(b'hello', {FAST_OPEN}, to)",
         "sendmsg": f"client.sendmsg([b'hel', b'lo'], [], {FAST_OPEN}, to)",

@@ -1,4 +1,4 @@
-"""Events beyond --max-rate are counted: calls = events + what stepped down + what was lost, to the last one."""
+"""Events above --max-rate are counted: calls = events + throttled + lost, exactly."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ SELECT
 
 
 def ledger(trace: OpenTrace, pid: int, kind: str, view: str, calls: str) -> tuple[int, int, int]:
-    """Events, stepped down and lost, of calls that are exactly so many in all."""
+    """Events, throttled and lost, of a known number of calls."""
     query = LEDGER.replace("$pid", str(pid)).replace("$calls", calls).replace("$view", view).replace("$kind", kind)
     ((counted, events, stepped, lost),) = trace.sql(query).fetchall()
     ((missed,),) = trace.sql("SELECT coalesce(sum(lost), 0) FROM losses WHERE cause = 'recursion'").fetchall()

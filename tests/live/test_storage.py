@@ -1,4 +1,4 @@
-"""I/O as the kernel accounts it, by whatever way it was done."""
+"""I/O as the kernel accounts it, whatever the way of access."""
 
 import os
 import subprocess
@@ -16,13 +16,13 @@ from tests.live.recording import NOBODY, python, record_command, recording
 pytestmark = pytest.mark.live
 
 METADATA = 65_536
-"""What a file system may write of its own with a few MiB."""
+"""What a file system may itself write with a few MiB."""
 
 WRITE = "import os\nf = open({path!r}, 'ab', 0)\nfor _ in range({n}): f.write(bytes(1 << 20))\n"
 
 
 def writer(path: Path, name: str, uid: int) -> subprocess.Popen[str]:
-    """A process of that name and user that waits for a line, writes 2 MiB, says so and lives on."""
+    """A process with this name and user that waits for a line, writes 2 MiB, reports it and stays alive."""
     code = (
         f"import os; f = open({str(path)!r}, 'wb', 0); open('/proc/self/comm', 'w').write({name!r}); os.setuid({uid})\n"
         "print(0, flush=True); input()\n"
@@ -48,7 +48,7 @@ def test_io_without_calls_is_in_the_report(tmp_path: Path) -> None:
 
 
 def test_io_before_the_recording_is_not_counted(tmp_path: Path) -> None:
-    """Of a process that has written 5 MiB before, writes 3 MiB, and lives on; each interval has its own."""
+    """A process that wrote 5 MiB before, writes 3 MiB, and stays alive; each interval has its own part."""
     code = WRITE.format(path=str(tmp_path / "x"), n=5) + "print(1, flush=True); input()\n"
     code += WRITE.format(path=str(tmp_path / "x"), n=2) + "print(2, flush=True); input()\n"
     code += WRITE.format(path=str(tmp_path / "x"), n=1) + "print(3, flush=True); input()\n"
@@ -70,7 +70,7 @@ def test_io_before_the_recording_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_io_of_a_thread_that_calls_execve_is_counted_once(tmp_path: Path) -> None:
-    """It takes the place of the leader, with its start, and keeps what it has done."""
+    """The thread takes the leader's place and start, and keeps its own account."""
     code = (
         "import os, threading, time\n"
         "def run():\n"
@@ -92,7 +92,7 @@ def test_io_of_a_thread_that_calls_execve_is_counted_once(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("chosen", ["--uid", "--comm", "--pid", "--cgroup"])
 def test_filters_apply_to_io_accounting(tmp_path: Path, chosen: str) -> None:
-    """Two processes that write the same and live on; one of them is asked for."""
+    """Two processes that write the same and stay alive; one of them is chosen."""
     group = Path(cgroups.mount_point() or "") / f"sysmon-io-{os.getpid()}" / "below"
     asked, other = (writer(tmp_path / name, name, uid) for name, uid in (("asked", NOBODY), ("other", 0)))
     try:

@@ -1,4 +1,4 @@
-"""Counts and latencies of system calls, against a known number of calls."""
+"""Counts and latencies of system calls, compared with a known number of calls."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def test_a_million_calls_under_load(tmp_path: Path) -> None:
 
 def test_sixteen_processes_at_once_over_many_snapshots(tmp_path: Path) -> None:
     with recording(tmp_path / "t.parquet", "--interval", "0.05") as r:
-        # In parts, so that a recorder that gets little of the CPUs has its snapshots between them.
+        # In parts, so that a recorder that gets little CPU time has its snapshots in between.
         processes = [python(CALLS_IN_PARTS, "12500") for _ in range(16)]
         assert [p.wait() for p in processes] == [0] * 16
     r.assert_nothing_lost()
@@ -87,7 +87,7 @@ def test_a_command_is_recorded_from_its_execve_to_its_exit(of_true: Trace) -> No
     assert counted["execve"] == 1
     assert counted["exit_group"] == 1
     assert r.rows("SELECT count(*) FROM syscalls_in_flight") == [(0,)]
-    # What holds the command back makes none of them.
+    # What holds the command back makes no calls.
     assert counted.get("read", 0) <= 2
     assert r.rows("SELECT calls, no_return, total_s FROM report.syscalls WHERE syscall = 'exit_group'") == [
         (1, 1, None)
@@ -107,7 +107,7 @@ def test_a_sleep_is_in_the_bucket_of_its_length(tmp_path: Path) -> None:
     longest = r.one(f"SELECT max(max_ns) FROM syscall_stats WHERE pid = {process.pid} AND syscall LIKE '%nanosleep'")
     assert low <= longest < high
     assert (high - low) / low <= 2**-SUB_BITS
-    # The kernel never sleeps for less, and the program's own clock holds the whole call.
+    # The kernel never sleeps for less, and the program's own clock encloses the whole call.
     assert 1_700_000_000 <= longest <= slept
 
 
@@ -146,7 +146,7 @@ def test_calls_cut_by_the_start_or_end_of_the_recording(tmp_path: Path) -> None:
     ((edge, call, elapsed),) = cut[returns.pid]
     assert (edge, call) == ("start", "read") and 0 < elapsed < window
     assert cut[stays_later.pid][-1][:2] == ("end", "read")
-    # The second read of each is a whole call or the one at the end: each call is in exactly one place.
+    # The second read of each is a complete call or the one at the end: each call is in exactly one place.
     assert running.one(f"SELECT sum(calls) FROM syscall_stats WHERE pid = {returns.pid} AND syscall = 'read'") == 1
 
 

@@ -1,4 +1,4 @@
-"""What the kernel's verifier takes for the programs, on this kernel and by the rules of others."""
+"""What the verifier requires of the programs, on this kernel and by other kernels' rules."""
 
 import platform
 import time
@@ -17,7 +17,7 @@ ALL = frozenset(kind.name for kind in KINDS)
 STACK_BYTES = 512
 FRAME = 10  # the register that points to the stack
 MOVE, ADD, STORE = 0xBF, 0x07, 0x63
-ACCESSES = {1, 2, 3}  # classes of instructions that read or write memory
+ACCESSES = {1, 2, 3}  # instruction classes that access memory
 
 
 def plan_of(btf: Btf, kinds: frozenset[str] = DEFAULT_KINDS) -> program.Plan:
@@ -31,7 +31,7 @@ def compiled_of(plan: program.Plan) -> compiled.Compiled:
 
 
 def frame_bytes(code: np.ndarray) -> int:  # type: ignore[type-arg]
-    """How far down the stack a function reaches: by an access, or by an address that it makes."""
+    """How far down the stack a function reaches, by an access or by an address that it computes."""
     deepest = 0
     for i, instruction in enumerate(code):
         low, high = int(instruction["registers"]) & 15, int(instruction["registers"]) >> 4
@@ -45,7 +45,7 @@ def frame_bytes(code: np.ndarray) -> int:  # type: ignore[type-arg]
 
 @pytest.mark.parametrize("kinds", [DEFAULT_KINDS, ALL], ids=["default", "all"])
 def test_no_program_takes_more_stack_than_older_kernels_allow(live_kernel: None, kinds: frozenset[str]) -> None:
-    """Before Linux 6.13 a program shares 512 bytes with what it has the kernel call, each rounded up to 32."""
+    """Before Linux 6.13 a program shares 512 bytes with its callbacks, each rounded up to 32."""
     for name, code in compiled_of(plan_of(Btf.of_kernel(), kinds)).programs.items():
         begins = (0, *compiled.functions(code))
         instructions = np.frombuffer(code, compiled.INSTRUCTION)
@@ -54,14 +54,14 @@ def test_no_program_takes_more_stack_than_older_kernels_allow(live_kernel: None,
 
 
 class WithoutLoops(Btf):
-    """As kernels before 5.17 are."""
+    """Like kernels before 5.17."""
 
     def enum_value(self, enum: str | None, constant: str) -> int | None:
         return None if constant == "BPF_FUNC_loop" else super().enum_value(enum, constant)
 
 
 class Preemptible(Btf):
-    """As kernels since 7.0 are."""
+    """Like kernels since 7.0."""
 
     def member(self, struct: str, path: str) -> object:  # type: ignore[override]
         other = ("task_struct", "pid") if struct == "tp_transition_snapshot" else (struct, path)
@@ -80,7 +80,7 @@ def test_programs_for_other_kernels_are_accepted(live_kernel: None, like: type[B
 
 
 def test_the_verifier_is_fast(live_kernel: None) -> None:
-    """Before a recording begins, all programs have to pass it: 0.4 s of CPU time, where the loops were followed 1.1."""
+    """All programs must pass it before a recording begins: 0.4 s of CPU time, 1.1 s if loops were followed."""
     plan = plan_of(Btf.of_kernel())
     programs = compiled_of(plan)
     begin = time.process_time()

@@ -1,5 +1,6 @@
-"""How much of a call its thread was off a CPU, where the truth is known: what waits, what does not, what is kept from a
-CPU by others."""
+"""How long a call's thread was off the CPU, in cases with a known answer: calls that wait, that do not, and that are
+kept from a CPU by others.
+"""
 
 import json
 import os
@@ -36,7 +37,7 @@ def record(tmp_path: Path, code: str) -> tuple[Trace, Any]:
 
 
 def off_cpu(trace: Trace, syscall: str, where: str = "true") -> tuple[int, int, int, int, int]:
-    """Calls, and of their time: all, asleep, asleep so that no signal wakes, ready to run [ns]."""
+    """Calls and their time: total, asleep, in uninterruptible sleep, runnable [ns]."""
     ((calls, *ns),) = trace.rows(
         "SELECT sum(calls), sum(total_ns), sum(blocked_ns), sum(uninterruptible_ns), sum(runnable_ns) "
         f"FROM syscall_stats WHERE syscall = '{syscall}' AND {where}"
@@ -81,7 +82,7 @@ for syscall, code in {WAITING!r}.items():
     return trace, dict(said)
 
 
-@pytest.mark.alone  # or it waits for a CPU, too
+@pytest.mark.alone  # otherwise it would also wait for a CPU
 @pytest.mark.parametrize("syscall", WAITING)
 def test_a_call_that_waits(waited: tuple[Trace, dict[str, int]], syscall: str) -> None:
     trace, pids = waited
@@ -92,7 +93,7 @@ def test_a_call_that_waits(waited: tuple[Trace, dict[str, int]], syscall: str) -
 
 
 def test_calls_that_do_not_wait(tmp_path: Path) -> None:
-    """The same calls with what they need at hand: 101 times each, and a read of 64 MiB from the page cache."""
+    """The same calls with what they need available: 101 times each, and a read of 64 MiB from the page cache."""
     code = """
 r, w = os.pipe(); a, b = socket.socketpair(); p = select.poll(); p.register(r)
 with open("file", "wb") as f: f.write(bytes(1 << 20))
@@ -112,7 +113,7 @@ for _ in range(101):
 
 
 def test_a_busy_call_that_waits_for_a_cpu(tmp_path: Path) -> None:
-    """One CPU, and another process that never sleeps: the call is ready to run all the time, and does not wait."""
+    """One CPU, and another process that never sleeps: the call is runnable all the time, and does not wait."""
     code = """
 cpu = min(os.sched_getaffinity(0)); os.sched_setaffinity(0, {cpu})
 spinner = os.fork()
@@ -130,7 +131,7 @@ os.kill(spinner, 9); os.waitpid(spinner, 0)
 
 
 def test_a_call_that_sleeps_many_times(tmp_path: Path) -> None:
-    """Each time counts, also if the thread is switched out again and again inside one call."""
+    """Each time counts, even if the thread is switched out many times during one call."""
     code = """
 r, w = os.pipe()
 fcntl.fcntl(w, 1031, 4096)  # F_SETPIPE_SZ
@@ -161,7 +162,7 @@ for _ in range(11): os.write(f, bytes(1 << 20)); os.fsync(f)
 
 @pytest.mark.alone
 def test_calls_across_snapshots_and_edges_of_the_recording(tmp_path: Path) -> None:
-    """A thread that was there before, and sleeps in the same call at the beginning; calls that go over snapshots."""
+    """An existing thread that sleeps in one call when the recording begins; and calls that span snapshots."""
     code = "import os, sys\nos.write(1, b'.')\nwhile os.read(0, 1): pass"
     sleeper = recording.python(code, stdin=-1, stdout=-1)
     assert sleeper.stdin and sleeper.stdout
@@ -169,7 +170,7 @@ def test_calls_across_snapshots_and_edges_of_the_recording(tmp_path: Path) -> No
         assert sleeper.stdout.read(1) == "."
         wait_for(lambda: recording.thread_state(sleeper.pid) == "S")
         with recording.recording(tmp_path / "t.parquet", "--interval", "0.1") as trace:
-            for _ in range(4):  # the first ends the call that was there before
+            for _ in range(4):  # the first ends the call from before the recording
                 code = "import time\ntime.sleep(0.25)"
                 assert recording.python(code).wait() == 0
                 os.write(sleeper.stdin.fileno(), b"x")

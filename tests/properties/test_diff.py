@@ -1,4 +1,4 @@
-"""Comparisons of any traces: nothing differs from itself, and before and after can be changed about."""
+"""Comparisons of arbitrary traces: nothing differs from itself, and before and after can be swapped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def compared(before: list[Row], after: list[Row], **options: Any) -> Comparison:
 
 
 def small(rows: list[Row]) -> list[Row]:
-    """The rows without counts that no machine reaches, and with one answer to each question."""
+    """The rows without impossible counts, and with one answer to each question."""
     return [
         {n: v % 10**6 if type(v) is int and n not in ("ts", "start") else v for n, v in r.items()} for r in apart(rows)
     ]

@@ -1,4 +1,4 @@
-"""What is true of every trace: views give what was written, windows add up, order is total, damage is refused."""
+"""What holds for every trace: views return what was written, windows add up, order is total, damage is refused."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.slow
 RARELY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SOME_REPORTS = st.lists(st.sampled_from([r.name for r in reports()]), min_size=6, max_size=6, unique=True)
-"""All of them take a second and a half of CPU time for each trace."""
+"""All reports together take a second and a half of CPU time per trace."""
 
-# Few pids and few moments, so that rows meet.
+# Few pids and few instants, so that rows meet.
 PIDS = st.integers(1, 4)
 STARTS = st.sampled_from([10 * 10**9, 20 * 10**9])
 TIMES = st.integers(0, 20).map(lambda half: at(half / 2))
@@ -85,7 +85,7 @@ def opened(rows: list[Row], **part: Any) -> Any:
 
 
 def apart(rows: list[Row]) -> list[Row]:
-    """The rows, no two of them at one instant: of two that contradict each other there either may win."""
+    """The rows, no two at the same instant: of two contradicting rows either may win."""
     return [{**r, "ts": r["ts"] + i} for i, r in enumerate(rows)]
 
 
@@ -157,7 +157,7 @@ def test_a_histogram_holds_the_calls_that_returned(rows: list[Row]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data(), SOME_REPORTS)
 def test_a_damaged_file_is_refused_or_read(data: st.DataObject, names: list[str]) -> None:
-    """Whatever bytes change, the answer is an answer or one line: never a traceback or a crash."""
+    """Whatever bytes change, the outcome is an answer or one line: never a traceback or a crash."""
     rows = [traces.row("exec", at(1), pid=7, start=10**10, comm="true", argv=["true", "x" * 50])]
     with tempfile.TemporaryDirectory() as directory:
         path = traces.write(Path(directory) / "t.parquet", rows)

@@ -1,4 +1,4 @@
-"""When a recording does what. A clock that stands where it is put: begun at 100 s, with a snapshot every 5."""
+"""When a recording does what. The clock is set by hand: begun at 100 s, with a snapshot every 5 s."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_it_ends_after_its_duration_or_never() -> None:
     ("fill", "cells", "never_quiet", "pause_s"),
     [
         (0.0, 0.0, False, QUIET_DRAIN_S),
-        (0.0, 0.0, True, DRAIN_S),  # a ring of all calls fills from nothing
+        (0.0, 0.0, True, DRAIN_S),  # a ring of all calls can fill from nothing
         (1 / 64, 0.0, False, DRAIN_S),
         (0.0, 1 / 64, False, DRAIN_S),
         (1 / 8, 0.0, False, DRAIN_S),

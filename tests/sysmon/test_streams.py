@@ -1,4 +1,4 @@
-"""What every command writes goes through one place, where nothing that acts on a terminal passes."""
+"""All output of commands goes through one place, where everything that acts on a terminal is escaped."""
 
 import io
 import json
@@ -30,7 +30,7 @@ ROOT = Path(sysmon.__file__).parents[1]
 
 
 def acts(text: str) -> list[str]:
-    """What of the text acts on a terminal, but for line ends and tabs."""
+    """What in the text acts on a terminal, except line ends and tabs."""
     return [c for c in ACTING.findall(text) if c not in "\n\t"]
 
 
@@ -47,7 +47,7 @@ def test_escapes_are_valid_inside_json(text: str) -> None:
 
 
 def test_every_control_and_format_character_is_known() -> None:
-    """But those of scripts that are shown: of Arabic, Syriac, Kaithi, hieroglyphs, notes and shorthand."""
+    """Except those of scripts that are shown: Arabic, Syriac, Kaithi, hieroglyphs, notes and shorthand."""
     every = map(chr, range(sys.maxunicode + 1))
     left = [c for c in every if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp", "Cf") and not ACTING.match(c)]
     assert all(unicodedata.category(c) == "Cf" for c in left)
@@ -55,12 +55,12 @@ def test_every_control_and_format_character_is_known() -> None:
 
 
 def guarded(monkeypatch: pytest.MonkeyPatch) -> io.TextIOWrapper:
-    """What is written to either stream of a process with the guard in place."""
+    """What a process writes to either stream with the guard in place."""
     below = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, below)
     streams.guard()
-    streams.guard()  # once is enough
+    streams.guard()  # repeated calls do nothing
     return below
 
 
@@ -162,7 +162,7 @@ def test_a_page_of_a_hostile_trace_is_escaped(tmp_path: Path) -> None:
 
 
 def test_repair_of_another_users_leftovers(tmp_path: Path) -> None:
-    """A directory can say anything of what it lost."""
+    """A directory can claim anything about its losses."""
     out = TraceWriter(tmp_path / "t.parquet", force=False)
     out.begin(META)
     out.commit({"losses": [{"cause": "\x1b[2J", "place": "\x1b]0;x\x07\nforged", "lost": 5}]})

@@ -1,4 +1,4 @@
-"""Charts, as what matplotlib was told to draw: no pixels."""
+"""Charts, checked by what matplotlib was told to draw: no pixels."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def drawn(tmp_path: Path) -> Drawn:
 
 
 def stack_of(axes: Axes) -> dict[str, np.ndarray[Any, Any]]:
-    """The thickness of each layer, by what it is called."""
+    """The thickness of each layer, by label."""
     out = {}
     for patch in axes.patches:
         if isinstance(patch, StepPatch) and patch.get_fill():
@@ -58,7 +58,7 @@ def stack_of(axes: Axes) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def texts(figure: Figure) -> str:
-    """All that is written on the figure outside of its panels."""
+    """All text on the figure outside its panels."""
     return "\n".join(
         t.get_text() for t in (*figure.texts, *(t for legend in figure.legends for t in legend.get_texts()))
     )
@@ -101,8 +101,8 @@ def levels(axes: Axes) -> dict[str, list[float]]:
 
 
 def test_cpu_adds_up_to_what_the_machine_did(drawn: Drawn) -> None:
-    # Two CPUs. In the first second 7 has 0.6 s and 8 has 0.2 s of 1.0 s busy: 20 % are of nobody that was recorded. In
-    # the second 7 has 1.4 s, all of it. In the third there is no row at all: it is not known.
+    # Two CPUs. In the first second 7 has 0.6 s and 8 has 0.2 s of 1.0 s busy: 20 % belong to nobody recorded. In the
+    # second 7 has 1.4 s, all of it. In the third there is no row at all: unknown.
     rows = [
         used(1, 7, 600, 250), used(1, 8, 200), used(2, 7, 1400, 500), *host(1, 700, 300), *host(2, 1000, 400),
         row("exec", at(0), pid=7, start=born(0), comm="spin"), *snapshots(1, 2, 3),
@@ -119,13 +119,13 @@ def test_cpu_adds_up_to_what_the_machine_did(drawn: Drawn) -> None:
     assert list(stack_of(waits)["spin 7"][:2]) == [0.25, 0.5]
     (capacity,) = (line for line in cpu.lines if line.get_gid() == "capacity")
     assert list(capacity.get_ydata()) == [200, 200]
-    # Of 4 s of CPUs that are known 2.4 s were busy.
+    # Of 4 s of known CPU time 2.4 s were busy.
     assert "idle: 1.60 s" in texts(figure)
     assert cpu.get_title(loc="left") == "Used: 60 % of the machine, 55 % by these processes"
 
 
 def test_the_stack_sums_to_the_report_whichever_processes_are_shown(tmp_path: Path) -> None:
-    """Twenty processes, of which seven have a colour: with all others the sum is that of the report."""
+    """Twenty processes, of which seven have a colour: with all others the sum is the report's."""
     rows = [used(1 + second, 100 + i, 7 * i + second) for i in range(20) for second in range(5)]
     with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
         shown = stack_of(charts.draw(trace, "cpu").axes[0])
@@ -190,7 +190,7 @@ def life(pid: int, began: float, ended: float | None, ppid: int, comm: str, **en
 
 
 def lines_of(figure: Figure) -> list[str]:
-    """The names of the lines from the top, each indented as it stands."""
+    """The names of the lines from the top, with their indentation."""
     found = [t for t in figure.axes[0].texts if t.get_text()]
     left = min(t.xyann[0] for t in found)  # type: ignore[attr-defined]
     return [" " * round((t.xyann[0] - left) / (72 * 0.09)) + t.get_text() for t in found]  # type: ignore[attr-defined]
@@ -232,7 +232,7 @@ def test_a_long_chain_of_processes(drawn: Drawn) -> None:
 
 
 def test_a_process_has_one_colour_in_every_chart(tmp_path: Path) -> None:
-    """Those that are largest by CPU are not those by memory, but some are in both; also in a part of the trace."""
+    """The largest by CPU time and by memory differ and overlap; also in a part of the trace."""
     rows = [used(1, 100 + i, 10 * i + 1) for i in range(12)] + [
         had(1, 100 + i, 500 - 10 * abs(i - 8)) for i in range(30)
     ]
@@ -259,11 +259,11 @@ def test_colours_are_assigned_as_on_a_map() -> None:
     a, b, c, d = ((i, 0) for i in range(4))
     found = ranks.coloured([[a, b], [b, c], [c, d]])
     assert all(found[x] != found[y] for x, y in ((a, b), (b, c), (c, d)))
-    # A part of the trace changes nothing for those of the whole.
+    # A part of the trace does not change the colours of the whole.
     assert found.items() <= ranks.coloured([[a, b], [b, c], [c, d], [(9, 0), a, d]], 3).items()
 
 
-SEEN_BY = {  # linear RGB as people with one kind of cone missing see it: Machado, Oliveira, Fernandes, 2009
+SEEN_BY = {  # linear RGB as seen by people who lack one kind of cone: Machado, Oliveira, Fernandes, 2009
     "all cones": np.eye(3),
     "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -281,7 +281,7 @@ def lab(rgb: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("eyes", SEEN_BY)
 def test_colours_differ_for_every_colour_vision(eyes: str) -> None:
-    """By 14 at the least; 2.3 is what can just be told apart side by side."""
+    """By at least 14; 2.3 is just noticeable side by side."""
     shown = [np.array(to_rgb(c)) for c in (*style.PALETTE, style.OTHERS)]
     linear = [np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in shown]
     seen = [lab(np.array(SEEN_BY[eyes]) @ c) for c in linear]
@@ -301,7 +301,7 @@ def test_losses_are_shaded_where_they_happened(drawn: Drawn) -> None:
         box = shade.get_extents()
         assert (box.x0, box.x1) == (2, 3)
     assert "17 (map full: cpu)" in texts(figure)
-    assert "99" not in texts(figure)  # no chart of CPU time lacks an open
+    assert "99" not in texts(figure)  # no chart of CPU time is affected by lost opens
 
 
 def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
@@ -348,7 +348,7 @@ def test_the_axis_covers_the_window(drawn: Drawn) -> None:
 
 
 def test_a_small_leak_is_named(drawn: Drawn) -> None:
-    """Eight large ones that do not grow, and a small one: 2 MiB a second, 120 a minute, straight."""
+    """Eight large processes that do not grow, and a small one that grows steadily by 2 MiB a second, 120 a minute."""
     rows = [had(second, 100 + i, 1000 + i) for i in range(8) for second in range(1, 8)]
     rows += [had(second, 7, 5 + 2 * second) for second in range(1, 8)]
     rows.append(row("exec", at(0), pid=7, start=born(0), comm="leaky"))
@@ -376,7 +376,7 @@ def test_one_row_is_enough(name: str, drawn: Drawn) -> None:
         "lifetimes": row("exit", at(10), pid=7, start=born(1), comm="x", exit_code=0),
     }  # fmt: skip
     changes = {"kinds": ["syscall_stats"]} if name == "errors" else {}
-    rows = [had(9, 7, 2), had(10, 7, 1)] if name == "growth" else [one[name]]  # a change takes two
+    rows = [had(9, 7, 2), had(10, 7, 1)] if name == "growth" else [one[name]]  # a change takes two samples
     output.rendered(drawn(name, rows, **changes), "png")
     with pytest.raises(NoData):
         drawn(name, rows, {"until": "+0.5"}, **changes)
@@ -410,7 +410,7 @@ def test_the_users_matplotlib_settings_change_nothing(drawn: Drawn) -> None:
 
 
 def test_memory_is_what_each_process_had_until_it_ended(drawn: Drawn) -> None:
-    # 7 does not run in the third second and has what it had; 8 ends at 2.5 s and is no more at the third snapshot.
+    # 7 does not run in the third second and keeps its value; 8 ends at 2.5 s and is gone at the third snapshot.
     rows = [
         had(1, 7, 10), had(1, 8, 4), had(2, 7, 20), had(4, 7, 40), had(4, 9, 1),
         row("exit", at(2.5), pid=8, start=born(0), comm="b"), row("exec", at(0.5), pid=7, start=born(0), comm="a"),
@@ -425,7 +425,7 @@ def test_memory_is_what_each_process_had_until_it_ended(drawn: Drawn) -> None:
 
 
 def test_growth_is_relative_to_the_first_sample(drawn: Drawn) -> None:
-    # 7 has 10, 12 and 40; 8 gives 3 back; 9 executes another program at 1.5 s and then grows by 1; 10 is seen once.
+    # 7 has 10, 12 and 40; 8 gives back 3; 9 calls execve at 1.5 s and then grows by 1; 10 is seen once.
     rows = [
         had(1, 7, 10), had(2, 7, 12), had(4, 7, 40), had(1, 8, 5), had(3, 8, 2), had(1, 9, 50), had(2, 9, 1),
         had(3, 9, 2), had(3, 10, 7), row("exec", at(1.5), pid=9, start=born(0), comm="c"),
@@ -463,8 +463,8 @@ def test_the_summary_and_the_chart_show_the_same_calls(tmp_path: Path) -> None:
 
 
 def test_latency_counts_each_call_and_marks_percentiles(drawn: Drawn) -> None:
-    # 98 reads of 1024 to 1151 ns, 2 of 2^20 ns: the median is 1087 ns, the 99th is of the slow ones, of which the
-    # longest is said to have taken no longer than 2^20 ns. Together 98 x 1060 ns + 2 x 2^20 ns = 2.20103 ms.
+    # 98 reads of 1024 to 1151 ns, 2 of 2^20 ns: the median is 1087 ns, the 99th percentile is a slow one, and no longer
+    # than the maximum, 2^20 ns. Together 98 x 1060 ns + 2 x 2^20 ns = 2.20103 ms.
     rows = [
         calls(at(1), 7, born(0), "read", traces.bucket_of(1024), 98, total_ns=98 * 1060, max_ns=1150),
         calls(at(2), 7, born(0), "read", traces.bucket_of(1 << 20), 2),
@@ -514,7 +514,7 @@ def test_an_svg_for_a_page(name: str, tmp_path: Path) -> None:
 
 
 def hostile() -> list[Row]:
-    """Processes with names that are markup, mathematics, control characters, or in no font."""
+    """Processes whose names are markup, formulas, control characters, or in no font."""
     names = ["$x^2$", "_hidden", "<b>&amp;", "\x1b[31m\n", "漢😀𠀀", "%s{}\\", "a" * 400]
     return [
         r

@@ -1,4 +1,4 @@
-"""The commands as a shell runs them: one line for an error, its status, no traceback, and nothing imported in vain."""
+"""The commands as a shell runs them: one line per error, its status, no traceback, and no unnecessary imports."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> str:
 def in_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> tuple[int, str, str]:
-    """Runs a command here. Gives its exit status, output and errors."""
+    """Runs a command in this process. Returns its exit status, output and errors."""
     monkeypatch.setattr(sys, "argv", ["sysmon", *arguments])
     with pytest.raises(SystemExit) as ended:
         sysmon.cli.main()

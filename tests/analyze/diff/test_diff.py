@@ -1,4 +1,4 @@
-"""What differs between two traces, each answer worked out by hand."""
+"""Differences between two traces, each answer worked out by hand."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ FAST, SLOW = bucket_of(10 * US), bucket_of(1000 * US)
 
 
 def found(tmp_path: Path, before: list[Row], after: list[Row], /, **changes: Any) -> Comparison:
-    """The comparison of two handmade traces. `before` and `after` among the changes are of the metadata of one."""
+    """Compares two handmade traces. `before` and `after` in the changes apply to one trace's metadata."""
     options = changes.pop("options", Options())
     of_one = {name: changes.pop(name, {}) for name in ("before", "after")}
     part = {name: changes.pop(f"part_{name}", {}) for name in ("before", "after")}
@@ -50,7 +50,7 @@ def process(pid: int, comm: str, **columns: Any) -> Row:
 def steady(
     pid: int, syscall: str, per_second: int, bucket: int = FAST, *, errors: int = 0, seconds: int = 10
 ) -> list[Row]:
-    """So many calls in each of ten seconds, all of one latency."""
+    """This many calls in each of ten seconds, all with one latency."""
     return [calls(at(s + 1), pid, born(0), syscall, bucket, per_second, errors=errors) for s in range(seconds)]
 
 
@@ -102,13 +102,13 @@ def test_a_window_with_nothing_in_it(tmp_path: Path) -> None:
     with found(tmp_path, everything(), everything(), part_after={"since": "+50"}) as nothing:
         assert any("AFTER has no rows in the selected window" in n for n in nothing.notes)
         (read,) = [r for r in records(nothing, "syscalls") if r["syscall"] == "read"] or [None]
-        assert read is None  # of no time there is no rate, and so no change of it
+        assert read is None  # in no time there is no rate, and so no change
         for section in sections():
             nothing.rows(section.name).fetchall()
 
 
 def test_rates(tmp_path: Path) -> None:
-    """100 a second in 10 s against 300 a second in 5 s: 1,000 and 1,500 calls, three times the rate."""
+    """100 a second for 10 s against 300 a second for 5 s: 1,000 and 1,500 calls, three times the rate."""
     before = [process(7, "app"), *steady(7, "read", 100)]
     after = [process(7, "app"), *steady(7, "read", 300, seconds=5)]
     with found(tmp_path, before, after, after={"ended_ns": at(5)}) as changed:
@@ -117,7 +117,7 @@ def test_rates(tmp_path: Path) -> None:
             assert (read["syscall"], read["changed"]) == ("read", "rate")
             assert (read["calls_before"], read["calls_after"]) == (1000, 1500)
             assert (read["rate_before"], read["rate_after"]) == (100, 300)
-            # The smallest latency of the bucket, 9.728 us: 100 of them in a second, and 300.
+            # The smallest latency of the bucket, 9.728 us: 100 calls a second, and 300.
             assert read["time_before_s"] == pytest.approx(100 * bucket_low(FAST) / 1e9)
             assert read["time_after_s"] == pytest.approx(300 * bucket_low(FAST) / 1e9)
             assert (read["slower"], read["p50_q"], read["p99_q"]) == (0.5, 1, 1)
@@ -125,7 +125,7 @@ def test_rates(tmp_path: Path) -> None:
 
 
 def test_a_rate_that_varies_within_a_recording_is_no_change(tmp_path: Path) -> None:
-    """500 against 1,000 calls, but all in one second of ten: it may as well have been none."""
+    """500 against 1,000 calls, but all in one second of ten: it could as well have been none."""
     before = [process(7, "app"), calls(at(3), 7, born(0), "read", FAST, 500)]
     after = [process(7, "app"), calls(at(6), 7, born(0), "read", FAST, 1000)]
     with found(tmp_path, before, after, options=Options(unchanged=True)) as chance:
@@ -135,14 +135,14 @@ def test_a_rate_that_varies_within_a_recording_is_no_change(tmp_path: Path) -> N
 
 
 def load(rates: list[int], syscall: str = "fdatasync") -> list[Row]:
-    """So many calls in each second; a second of none has no row."""
+    """This many calls in each second; a second with none has no row."""
     of = [calls(at(s + 1), 7, born(0), syscall, SLOW, n) for s, n in enumerate(rates) if n]
     return [process(7, "db"), *of]
 
 
 @pytest.mark.parametrize("idle", [0, 1])
 def test_idle_ends_do_not_hide_four_times_the_rate(tmp_path: Path, idle: int) -> None:
-    """Of ten seconds five are idle, or nearly: 4 s at 100 a second against 4 s at 400, and parts of seconds beside."""
+    """Five of ten seconds are idle, or nearly: 4 s at 100 a second against 4 s at 400, plus partial seconds."""
     before = [idle, idle, idle, 30, 100, 101, 99, 100, 60, idle]
     after = [idle, 200, 400, 402, 398, 400, 160, idle, idle, idle]
     with found(tmp_path, load(before), load(after)) as changed:
@@ -152,7 +152,7 @@ def test_idle_ends_do_not_hide_four_times_the_rate(tmp_path: Path, idle: int) ->
 
 
 def test_idle_ends_that_differ_are_no_change_of_the_rate(tmp_path: Path) -> None:
-    """As fast while it lasted, 4 s against 9 s: how long it lasted may be chance, and is said to be not proven."""
+    """Equally fast while active, 4 s against 9 s: the active time may be chance, so the change is not proven."""
     before, after = load([0, 0, 0, 100, 100, 101, 99, 0, 0, 0]), load([100, 101, 99, 100, 100, 101, 99, 100, 100, 0])
     with found(tmp_path, before, after) as changed:
         (row,) = records(changed, "syscalls_by_command")
@@ -177,7 +177,7 @@ def test_idle_ends_of_cpu_time(tmp_path: Path) -> None:
 def test_unproven_changes_are_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """40 calls of 1 ms in one second against 160 in one: four times, 0.12 s in 10 s, and maybe chance."""
+    """40 calls of 1 ms in one second against 160 in one: four times as many, 0.12 s in 10 s, and maybe chance."""
     paths = []
     for name, count in (("b", 40), ("a", 160)):
         rows = [process(7, "db"), *steady(7, "read", 100), calls(at(5), 7, born(0), "fdatasync", SLOW, count)]
@@ -192,7 +192,7 @@ def test_unproven_changes_are_marked(
 
 
 def test_calls_that_wait_come_after_calls_that_work(tmp_path: Path) -> None:
-    """The waits took a thousand times as much more, and say only that others did less."""
+    """The waits changed a thousand times as much, but only mean that others did less."""
     names = {"epoll_wait": SLOW, "futex": SLOW, "recvfrom": SLOW, "fdatasync": FAST, "wait4": SLOW, "nanosleep": SLOW}
     before = [process(7, "db"), *(r for n, bucket in names.items() for r in steady(7, n, 100, bucket))]
     after = [process(7, "db"), *(r for n, bucket in names.items() for r in steady(7, n, 400, bucket))]
@@ -202,7 +202,7 @@ def test_calls_that_wait_come_after_calls_that_work(tmp_path: Path) -> None:
 
 
 def test_latency(tmp_path: Path) -> None:
-    """All calls 100 times slower. p50 is the middle of the bucket, but no more than the largest latency in it."""
+    """All calls 100 times slower. p50 is the middle of the bucket, but no more than the maximum latency in it."""
     with found(tmp_path, [process(7, "app"), *steady(7, "read", 50)],
                [process(7, "app"), *steady(7, "read", 50, SLOW)]) as changed:  # fmt: skip
         (read,) = records(changed, "syscalls_by_command")
@@ -213,9 +213,9 @@ def test_latency(tmp_path: Path) -> None:
 
 
 def test_a_tail(tmp_path: Path) -> None:
-    """2 % of the calls 100 times slower, in every second: the median is as before, p99 is not.
+    """2 % of the calls 100 times slower, in every second: the median stays, p99 does not.
 
-    A call of after is slower than one of before in 1 of 50 cases and ties in the others: 0.02 + 0.98 / 2 = 0.51.
+    A later call is slower than an earlier one in 1 of 50 cases and ties otherwise: 0.02 + 0.98 / 2 = 0.51.
     """
     before = [process(7, "app"), *steady(7, "fsync", 100)]
     after = [process(7, "app"), *steady(7, "fsync", 98), *steady(7, "fsync", 2, SLOW)]
@@ -228,7 +228,7 @@ def test_a_tail(tmp_path: Path) -> None:
 
 
 def test_a_slow_tail_in_one_burst_is_no_change(tmp_path: Path) -> None:
-    """The same 20 slow calls all in one second are one thing that happened once."""
+    """The same 20 slow calls within one second are one thing that happened once."""
     before = [process(7, "app"), *steady(7, "fsync", 100)]
     after = [process(7, "app"), *steady(7, "fsync", 98), calls(at(5), 7, born(0), "fsync", SLOW, 20)]
     with found(tmp_path, before, after, options=Options(unchanged=True)) as chance:
@@ -271,7 +271,7 @@ def test_small_changes_are_left_out_as_asked(tmp_path: Path) -> None:
 
 
 def test_latency_that_takes_no_time_is_left_out(tmp_path: Path) -> None:
-    """3 calls a second, 1 us against 2 us: 3 us in a second are nobody's trouble."""
+    """3 calls a second, 1 us against 2 us: 3 us a second do not matter."""
     one, two = bucket_of(1 * US), bucket_of(2 * US)
     with found(tmp_path, [process(7, "app"), *steady(7, "read", 3, one)],
                [process(7, "app"), *steady(7, "read", 3, two)], options=Options(unchanged=True)) as small:  # fmt: skip
@@ -304,7 +304,7 @@ def test_a_program_that_is_new_gone_or_moved(tmp_path: Path) -> None:
             ("gone", "old", 1, 0, "/bin/old", None),
             ("moved", "tool", 1, 1, "/opt/1/tool", "/opt/2/tool"),
         ]
-        # Calls of what is in one only are no change of it; what a name is for is the program's line.
+        # Calls of a command in one trace only are not a change; the command has its line among the programs.
         assert records(changed, "syscalls_by_command") == []
 
 
@@ -317,7 +317,7 @@ def test_kernel_threads_are_grouped_without_their_numbers(tmp_path: Path) -> Non
 
 
 def test_cpu(tmp_path: Path) -> None:
-    """0.1 s a second against 0.3 s a second; each second a little off, so that it is known what is chance."""
+    """0.1 against 0.3 s per second, each second slightly different, so that chance can be estimated."""
 
     def used(ns: int) -> list[Row]:
         me = {"pid": 7, "start": born(0)}
@@ -333,7 +333,7 @@ def test_cpu(tmp_path: Path) -> None:
         assert (app["wait_before_s"], app["wait_after_s"]) == pytest.approx((0.001, 0.001))
         assert app["cpu_q"] < 1e-6
     with found(tmp_path, used(10**6), used(3 * 10**6)) as little:
-        assert records(little, "cpu") == []  # 2 ms in a second
+        assert records(little, "cpu") == []  # 2 ms a second
 
 
 def test_cpu_time_of_single_runs_is_compared_by_size_alone(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_runs_of_a_command_are_compared_per_run(tmp_path: Path) -> None:
 
 
 def test_memory(tmp_path: Path) -> None:
-    """The most of any snapshot, and the peak of a process that began in the recording; an older one's may be older."""
+    """The maximum of all snapshots, and the peak of a process that began in the recording, as only that is of it."""
 
     def had(mib: int, peak_mib: int) -> list[Row]:
         return [
@@ -419,7 +419,7 @@ def opened(path: str, *, pid: int = 7, error: str | None = None, times: int = 1)
 
 
 def test_files(tmp_path: Path) -> None:
-    """Numbers, and the letters of names in /tmp, make no difference; what only a new program opens is not listed."""
+    """Numbers, and random letters of names in /tmp, make no difference; files of new programs only are not listed."""
     before = [
         process(7, "app"),
         *opened("/etc/a.conf"),
@@ -462,7 +462,7 @@ def test_views_into_the_kernel_are_no_files(tmp_path: Path) -> None:
 
 
 def test_failing_files(tmp_path: Path) -> None:
-    """First what could be opened before; an error that is there on both sides is none of the difference."""
+    """Files that could be opened before come first; an error in both traces is not a difference."""
     before = [
         process(7, "app"),
         *opened("/etc/app.conf", times=2),
@@ -565,7 +565,7 @@ def test_only_some_commands(tmp_path: Path) -> None:
 
 
 def test_windows_are_between_snapshots(tmp_path: Path) -> None:
-    """Of +2.5 s to +7.5 s the snapshots at 3 to 7 s count, and so the time from 2 s to 7 s: 50 calls in 5 s."""
+    """From +2.5 s to +7.5 s the snapshots at 3 to 7 s count, and so the time from 2 s to 7 s: 50 calls in 5 s."""
     clocks = [row("clock", at(s), event="snapshot", boottime_ns=0, monotonic_ns=0, realtime_ns=0) for s in range(11)]
     rows = [process(7, "app"), *steady(7, "read", 10), *clocks]
     part = {"since": "+2.5", "until": "+7.5"}
@@ -713,7 +713,7 @@ def test_a_page(
     assert "&lt;/script&gt;" in text
     for section in sections():
         assert section.name in text
-    assert in_process(monkeypatch, capsys, "diff", *pair, "--html", str(page))[0] == 1  # it is there already
+    assert in_process(monkeypatch, capsys, "diff", *pair, "--html", str(page))[0] == 1  # it exists already
     assert in_process(monkeypatch, capsys, "diff", *pair, "--html", str(page), "--force")[0] == 0
     assert in_process(monkeypatch, capsys, "diff", *pair, "--html", pair[0], "--force")[0] == 1
     assert in_process(monkeypatch, capsys, "diff", *pair, "memory", "--html", str(page), "--force")[0] == 2
@@ -735,7 +735,7 @@ def test_a_limit_cuts_every_section(
 
 
 def test_the_first_lines_show_what_changed_between_the_sample_releases() -> None:
-    """What sample_traces/README.md says was planted."""
+    """The differences that sample_traces/README.md lists."""
     samples = Path(__file__).parents[3] / "sample_traces"
     with (
         sysmon.open(samples / "release-1.parquet") as before,
@@ -755,7 +755,7 @@ def test_the_first_lines_show_what_changed_between_the_sample_releases() -> None
 
 
 def test_bursts_in_every_second_are_a_change(tmp_path: Path) -> None:
-    """None against 1, 9, 1, 9 … in a second: rates vary widely, but each block of after is above each of before."""
+    """None against 1, 9, 1, 9 … a second: rates vary widely, but each later block is above each earlier one."""
     before = [process(7, "app"), *steady(7, "read", 50)]
     after = [*before, *(calls(at(s + 1), 7, born(0), "fsync", FAST, 1 + 8 * (s % 2)) for s in range(10))]
     with found(tmp_path, before, after) as changed:
@@ -763,7 +763,7 @@ def test_bursts_in_every_second_are_a_change(tmp_path: Path) -> None:
 
 
 def test_traces_without_common_commands_are_not_compared(tmp_path: Path) -> None:
-    """Nothing is in both: that is no sameness. Sections in which there is nothing on either side are the same."""
+    """Having nothing in common is not sameness. Sections that are empty on both sides are the same."""
     before = [process(7, "app"), *steady(7, "read", 10)]
     after = [process(9, "other"), *steady(9, "read", 10)]
     with found(tmp_path, before, after) as comparison:

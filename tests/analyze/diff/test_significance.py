@@ -1,4 +1,4 @@
-"""The statistics of a comparison, against published tables and examples, and against what can be worked out by hand."""
+"""The statistics of a comparison, checked against published tables and examples, and by hand."""
 
 from math import erfc, isnan, sqrt
 
@@ -57,14 +57,14 @@ def test_many_degrees_meet_the_normal() -> None:
 
 
 def test_benjamini_and_hochberg_1995() -> None:
-    """Their example, section 3.2 of the paper: of 15 tests four are rejected at a rate of 0.05, three by Bonferroni."""
+    """Their example, section 3.2: of 15 tests four are rejected at a rate of 0.05, three by Bonferroni."""
     p = np.array(
         [.0001, .0004, .0019, .0095, .0201, .0278, .0298, .0344, .0459, .3240, .4262, .5719, .6528, .7590, 1.0]
     )  # fmt: skip
     q = adjusted(p)
     assert (q <= 0.05).tolist() == [True] * 4 + [False] * 11
     assert q[3] == pytest.approx(0.0095 * 15 / 4)
-    assert q[6] == q[5] == pytest.approx(0.0298 * 15 / 7)  # never less than that of a smaller p
+    assert q[6] == q[5] == pytest.approx(0.0298 * 15 / 7)  # never below that of a smaller p
     assert adjusted(p[::-1]).tolist() == q[::-1].tolist()
 
 
@@ -77,7 +77,9 @@ def test_untested_values_do_not_count() -> None:
 
 
 def test_order_without_ties() -> None:
-    """Five each, all of one side below the other: U = 0, its variance 5·5·11/12 = 22.917, one half for the step."""
+    """Five each, all of one side below the other: U = 0, with variance 5·5·11/12 = 22.917 and a continuity correction
+    of ½.
+    """
     z = (12.5 - 0.5) / sqrt(5 * 5 * 11 / 12)
     assert one(order_p(side(5), side(5), np.array([1.0]), np.array([0.0]))) == pytest.approx(normal(z))
 
@@ -99,11 +101,11 @@ def test_order_of_one_bucket_is_no_difference() -> None:
 
 
 def test_blocks_that_differ_weaken_a_difference() -> None:
-    """The variance is what the blocks say, 0.01 on each side with 4 blocks: t = 0.25 / sqrt(0.02), 6 degrees."""
+    """The variance is the blocks', 0.01 on each side with 4 blocks: t = 0.25 / sqrt(0.02), 6 degrees of freedom."""
     p = one(order_p(side(1000, 4, 0.01), side(1000, 4, 0.01), np.array([0.75]), np.array([0.0])))
     t = (0.25 - 0.5e-6) / sqrt(0.02)
     assert p == pytest.approx(one(student_p(np.array([t]), np.array([6.0]))))
-    # A side of one block is taken to vary as the other does, with half as many calls by twice as much.
+    # A side of one block is assumed to vary as the other does; with half the calls, twice as much.
     p = one(order_p(side(1000, 4, 0.01), side(500), np.array([0.75]), np.array([0.0])))
     t = (0.25 - 1e-6) / sqrt(0.03)
     assert p == pytest.approx(one(student_p(np.array([t]), np.array([3.0]))))
@@ -130,15 +132,15 @@ def test_a_share_with_blocks_counts_as_fewer_calls() -> None:
 
 
 def test_rates() -> None:
-    """20 in 10 s against 40 in 10 s: of 60 a half is 30, 10 - 1/2 away, with a variance of 15."""
+    """20 in 10 s against 40 in 10 s: half of 60 is 30; the distance is 10 - 1/2, the variance 15."""
     p = one(rate_p(side(20), side(40), 10.0, 10.0))
     assert p == pytest.approx(normal(9.5 / sqrt(15)))
     # 20 in 10 s against 40 in 20 s is no difference.
     assert one(rate_p(side(20), side(40), 10.0, 20.0)) == 1
-    # Counts of blocks that vary four times as much as their mean: half as many standard deviations.
+    # Block counts that vary four times as much as their mean: half as many standard deviations.
     p = one(rate_p(side(20, 1e6, 4.0), side(40, 1e6, 4.0), 10.0, 10.0))
     assert p == pytest.approx(normal((10 - 2) / sqrt(60)))
-    # Less than Poisson is not believed.
+    # A variance below Poisson's is not used.
     assert one(rate_p(side(20, 1e6, 0.1), side(40, 1e6, 0.1), 10.0, 10.0)) == pytest.approx(normal(9.5 / sqrt(15)))
     assert isnan(one(rate_p(side(20), side(40), 0.0, 10.0)))
 
@@ -153,7 +155,7 @@ def test_means() -> None:
 
 
 def test_the_tail_test_has_its_stated_false_alarm_rate() -> None:
-    """The threshold is the lesser p99 of the two, chosen after looking: of 2,000 pairs alike 5 % are below 0.05."""
+    """The threshold is the smaller p99 of the two, chosen afterwards: of 2,000 equal pairs 5 % are below 0.05."""
     random = np.random.default_rng(1)
     x, y = random.exponential(size=(2, 2000, 1000))
     edge = np.minimum(*(np.sort(side, axis=1)[:, 989] for side in (x, y)))[:, None]

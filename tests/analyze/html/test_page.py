@@ -1,4 +1,4 @@
-"""Pages: what their frame promises, whatever is in them."""
+"""Pages: what the frame guarantees, whatever their content."""
 
 import base64
 import hashlib

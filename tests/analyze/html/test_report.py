@@ -1,4 +1,4 @@
-"""The HTML report: everything that a trace holds is in it, and nothing of that is more than text."""
+"""The HTML report has everything in a trace, and all of that as text only."""
 
 import io
 import os
@@ -54,7 +54,7 @@ def html(trace: Path) -> str:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of two reports, with neither findings nor charts: a whole one takes seconds."""
+    """Pages with two reports and neither findings nor charts: a whole one takes seconds."""
     known = {r.name: r for r in reports()}
     monkeypatch.setattr(report, "reports", lambda: (known["processes"], known["execs"]))
     monkeypatch.setattr(report, "findings", lambda _: [])
@@ -62,7 +62,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def headings(html: str) -> list[str]:
-    """What stands in headings of the second and third level, in order."""
+    """The second- and third-level headings, in order."""
     return ["".join(text) for name, _, text in Reader(html).elements if name in ("h2", "h3")]
 
 
@@ -122,7 +122,7 @@ def test_exact_values_are_numbers(html: str) -> None:
     exact = [a["data-v"] for a in cells if "data-v" in a]
     assert len(exact) > 50
     assert all(v is not None and float(v) == float(v) for v in exact)
-    # What sorts as a number has its value in the attribute, or is itself one, or is not known.
+    # What sorts as a number has its value in the attribute, or is a number itself, or is unknown.
     numeric = [
         ("".join(text), a) for name, a, text in Reader(html).elements if name == "td" and a.get("class") in ("n", "t")
     ]
@@ -245,7 +245,7 @@ def test_long_texts_do_not_make_it_large(few: None, tmp_path: Path) -> None:
     assert len(written(traces.write(tmp_path / "t.parquet", rows)).encode()) < LIMIT_BYTES / 5
 
 
-# What may be in a page, by this package's templates. Anything else came out of a trace.
+# What this package's templates may put into a page. Anything else came from a trace.
 ALLOWED = {
     "html": {"lang"},
     "head": set(),
@@ -370,7 +370,7 @@ def test_the_command_writes_a_file_once(
 
 
 def test_the_command_writes_to_standard_output(trace: Path, html: str) -> None:
-    """In UTF-8, as the page says of itself, whatever the locale is."""
+    """In UTF-8, as the page declares, whatever the locale."""
     env = {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "sysmon", "report", str(trace), "--html", "-"]
     done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, timeout=120, check=False)

@@ -1,4 +1,4 @@
-"""Charts in a page: the same picture without styles, and nothing that is no picture."""
+"""Charts in a page: the same picture without styles, and nothing else."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each rule just above and just below its threshold, with what is missing, and cut by the window."""
+"""Each rule just above and just below its threshold, with missing data, and cut by the window."""
 
 import shlex
 from pathlib import Path
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.slow
 MS, S, MEBI = 10**6, 10**9, 1 << 20
 
 RECORDER = 900
-"""The pid that `tests.traces.recording` says."""
+"""The pid in `tests.traces.recording`."""
 
 
 def opened_trace(tmp_path: Path, rows: list[Row], asked: dict[str, Any]) -> Trace:
-    """The trace of the rows. `asked` is the part, or changes of the metadata."""
+    """The trace of the rows. `asked` chooses a part, or changes the metadata."""
     part = {k: asked.pop(k) for k in ("since", "until", "pids", "comms") if k in asked}
     return sysmon.open(write(tmp_path / "t.parquet", rows, **asked), **part)
 
@@ -33,7 +33,7 @@ def found(tmp_path: Path, rows: list[Row], rule: str | None = None, **asked: Any
 
 
 def finds(tmp_path: Path, rows: list[Row], rule: str, **asked: Any) -> bool:
-    """Whether a rule finds anything: in half of the time that all of them take."""
+    """Whether a rule finds anything: takes half the time of running all."""
     with opened_trace(tmp_path, rows, asked) as trace:
         return bool(trace.own(f"FROM finding.{rule}").fetchall())
 
@@ -44,7 +44,7 @@ def one(tmp_path: Path, rows: list[Row], rule: str, **asked: Any) -> Finding:
 
 
 def alive(pid: int, comm: str = "prog", start: float = -100) -> Row:
-    """A process that lives all the time."""
+    """A process that lives throughout."""
     return row("process", at(0), pid=pid, start=born(start), ppid=1, comm=comm, edge="both", argv=[comm, "-x"])
 
 
@@ -68,7 +68,7 @@ def life(
 
 
 def host(busy_s: float, idle_s: float, second: float = 10) -> list[Row]:
-    """What each of two CPUs did."""
+    """Time of each of two CPUs."""
     return [row("host", at(second), cpu=cpu, busy_ns=round(busy_s * S), idle_ns=round(idle_s * S)) for cpu in (0, 1)]
 
 
@@ -76,11 +76,11 @@ def spent(pid: int, syscall: str, latency_ns: int, count: int, **columns: Any) -
     return calls(at(5), pid, born(-100), syscall, bucket_of(latency_ns), count, **columns)
 
 
-# What a process does with CPUs
+# CPU time of processes
 
 
 def test_cpu_bound(tmp_path: Path) -> None:
-    # It lives all of 10 s: 8 s of them ran or waited is the threshold.
+    # It lives all of 10 s: the threshold is 8 s of running or waiting.
     f = one(tmp_path, [alive(7, "spin"), used(5, 7, 4, 0.5), used(10, 7, 3, 0.5)], "cpu_bound")
     assert (f.severity, f.pid, f.comm, f.start, f.weakened_by) == ("medium", 7, "spin", born(-100), None)
     assert f.summary == "spin (7) is CPU-bound: 7.0 s of CPU in 10.0 s"
@@ -98,7 +98,7 @@ def test_cpu_bound_for_part_of_the_recording(tmp_path: Path) -> None:
     # 3.2 of its 4 s, and more than a quarter of 10 s.
     assert finds(tmp_path, [*rows, used(7, 7, 3.2, start=born(2))], "cpu_bound")
     assert not finds(tmp_path, [*rows, used(7, 7, 2.99, 1, start=born(2))], "cpu_bound")
-    # Of 20 s it is less than a quarter.
+    # Less than a quarter of 20 s.
     assert not finds(tmp_path, [*rows, used(7, 7, 3.2, start=born(2))], "cpu_bound", ended_ns=at(20))
 
 
@@ -126,7 +126,7 @@ def test_two_seconds_are_too_short(tmp_path: Path) -> None:
 
 
 def test_cpu_saturation(tmp_path: Path) -> None:
-    # 20 s waited in 10 s are 2 threads, one for each CPU.
+    # 20 s waited in 10 s are 2 threads, one per CPU.
     rows = [alive(7), alive(8), *host(9, 1), used(10, 7, 1, 15)]
     f = one(tmp_path, [*rows, used(10, 8, 1, 5)], "cpu_saturation")
     assert (f.severity, f.pid, f.comm, f.start) == ("medium", None, None, None)
@@ -135,19 +135,19 @@ def test_cpu_saturation(tmp_path: Path) -> None:
     assert one(tmp_path, [*rows, used(10, 8, 1, 45)], "cpu_saturation").severity == "high"
     assert not finds(tmp_path, [*rows, used(10, 8, 1, 4.9)], "cpu_saturation")
     assert not finds(tmp_path, [alive(7), *host(8.9, 1.1), used(10, 7, 1, 30)], "cpu_saturation")
-    # Not known how busy the CPUs were, or how long threads waited.
+    # Unknown how busy the CPUs were, or how long threads waited.
     assert not finds(tmp_path, [alive(7), used(10, 7, 1, 30)], "cpu_saturation")
     assert not finds(tmp_path, [alive(7), *host(10, 0), used(10, 7, 1, None)], "cpu_saturation")
 
 
 def test_cpu_wait(tmp_path: Path) -> None:
-    # 3 of 10 s that it wanted to run.
+    # 3 of the 10 s that it wanted to run.
     f = one(tmp_path, [alive(7), *host(9, 1), used(10, 7, 7, 3)], "cpu_wait")
     assert (f.severity, f.summary) == ("medium", "prog (7) waited 3.0 s for a CPU, 30 % of the time it could run")
     assert not finds(tmp_path, [alive(7), used(10, 7, 7.1, 3)], "cpu_wait")
     assert not finds(tmp_path, [alive(7), used(10, 7, 1, 1.99)], "cpu_wait")
     assert not finds(tmp_path, [alive(7), used(10, 7, 7, None)], "cpu_wait")
-    # 2 s, but not a fifth of 11.
+    # 2 s, but less than a fifth of 11.
     assert not finds(tmp_path, [alive(7), used(10, 7, 1, 2)], "cpu_wait", ended_ns=at(11))
     f = one(tmp_path, [alive(7), *host(4, 6), used(10, 7, 1, 3)], "cpu_wait")
     assert f.severity == "high"
@@ -155,19 +155,19 @@ def test_cpu_wait(tmp_path: Path) -> None:
 
 
 def test_too_few_cpus_are_one_finding(tmp_path: Path) -> None:
-    # 13 programs waited 4 s each of 10 s: 52 s for 2 CPUs, 2.6 threads for each.
+    # 13 programs waited 4 s each in 10 s: 52 s for 2 CPUs, 2.6 threads per CPU.
     waiting = [r for pid in range(10, 23) for r in (alive(pid, f"p{pid}"), used(10, pid, 1, 4 + pid / 1000))]
     f, *others = found(tmp_path, [*waiting, *host(9.5, 0.5)])
     assert (f.rule, others) == ("cpu_saturation", [])
     assert f.evidence.endswith("; those that waited most: p22 (22) 4.0 s, p21 (21) 4.0 s, p20 (20) 4.0 s")
-    # Where the machine is not full, or that is not known, the one that waited most stands for all.
+    # If the machine is not full, or that is unknown, the one that waited most stands for all.
     for cpus in (host(8, 2), []):
         f, *others = found(tmp_path, [*waiting, *cpus])
         assert (f.rule, f.pid, others) == ("cpu_wait", 22, [])
         assert f.summary == "p22 (22) waited 4.0 s for a CPU, 80 % of the time it could run, as did 12 more"
         assert "; also p21 (21) 4.0 s, p20 (20) 4.0 s, " in f.evidence and f.evidence.endswith("p12 (12) 4.0 s, ...")
         assert f.command == "sysmon report TRACE runqueue"
-    # Each that was kept from idle CPUs has its own quota.
+    # Each process kept from idle CPUs has its own quota.
     assert len(found(tmp_path, [*waiting, *host(4, 6)], "cpu_wait")) == 13
 
 
@@ -182,7 +182,7 @@ def test_findings_on_processes_come_before_findings_on_the_machine(tmp_path: Pat
 
 
 def test_a_sleep_counted_as_a_wait_is_not_reported(tmp_path: Path) -> None:
-    # 5 s of waiting in 3 turns to run cannot be; in 30 it can.
+    # 5 s of waiting in 3 turns is impossible; in 30 it is possible.
     assert not found(tmp_path, [alive(7), used(10, 7, 0.1, 5, voluntary_switches=3)])
     assert finds(tmp_path, [alive(7), used(10, 7, 0.1, 5, voluntary_switches=30)], "cpu_wait")
 
@@ -206,7 +206,7 @@ def test_slow_tail(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(30, 20 * MS, fast_ns=MS))
     for waits in ("poll", "futex", "read", "recvfrom", "epoll_wait", "wait4", "clock_nanosleep", "accept4", "ioctl"):
         assert not found(tmp_path, rows(syscall=waits)), waits
-    # What it waited for a CPU may have been in these calls.
+    # Its waits for a CPU may have been in these calls.
     assert not found(tmp_path, [*rows(), used(10, 7, 1, 0.2)])
 
 
@@ -221,7 +221,7 @@ def test_sync_stall(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(100, 1.99))
     assert not found(tmp_path, rows(9, 2))
     assert not found(tmp_path, rows(100, 2, "write"))
-    # What it waited for a CPU may have been in these calls: from half of their time on that is one step less.
+    # Its waits for a CPU may have been in these calls: from half of their time on the severity is one lower.
     assert one(tmp_path, [*rows(100, 5), used(10, 7, 1, 2.4)], "sync_stall").severity == "high"
     f = one(tmp_path, [*rows(100, 4.9), used(10, 7, 1, 2.45)], "sync_stall")
     assert (f.severity, f.summary.split(", ")[1]) == ("low", "much of it waiting for a CPU")
@@ -254,9 +254,9 @@ def test_writes_that_each_wait_for_the_disk(tmp_path: Path, syscall: str) -> Non
     assert not finds(tmp_path, rows(O_RDONLY | O_SYNC), "sync_stall"), "nobody writes to it"
     assert not finds(tmp_path, rows(O_RDWR | O_SYNC, error="EACCES"), "sync_stall")
     assert not finds(tmp_path, [*rows(O_RDWR | O_SYNC)[:2], opened(8, "/x", flags=O_RDWR | O_SYNC)], "sync_stall")
-    # It was opened before the window, and is open still.
+    # It was opened before the window, and is still open.
     assert finds(tmp_path, rows(O_RDWR | O_SYNC), "sync_stall", pids=(7,))
-    # What it wrote besides, at 10 us each, does not make the mean smaller.
+    # Its other writes, of 10 us each, do not lower the mean.
     fast = spent(7, "writev" if syscall == "write" else "write", 10_000, 100_000)
     f = one(tmp_path, [*rows(O_RDWR | O_SYNC), fast], "sync_stall")
     assert f.evidence.startswith("100 calls, ")
@@ -284,7 +284,7 @@ def test_busy_poll(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(9_999, 0))
     assert not found(tmp_path, rows(10_000, 6_667))
     assert not found(tmp_path, rows(10_000, 0, latency_ns=21_000))
-    assert not found(tmp_path, rows(10_000, 0, "read"))  # they brought something
+    assert not found(tmp_path, rows(10_000, 0, "read"))  # they returned data
     assert finds(tmp_path, rows(10_000, 0, "read", errors=10_000), "busy_poll")
     assert not found(tmp_path, rows(10_000, 0, "read", errors=9_999))
     assert finds(tmp_path, rows(10_000, 0, "clock_nanosleep", latency_ns=900_000), "busy_poll")
@@ -303,7 +303,7 @@ def test_errno_storm(tmp_path: Path) -> None:
             failures(at(5), 7, born(-100), syscall, error, errno, failed, total_ns=took_ns),
         ]
 
-    took_ns = 100 * MS  # of 10 s are 1 %
+    took_ns = 100 * MS  # 1 % of 10 s
     f = one(tmp_path, rows(10_000, 11_111), "errno_storm")
     assert (f.severity, f.summary) == ("low", "prog (7) fails in newfstatat with ENOENT 1,000 times a second")
     assert f.command == "sysmon report TRACE syscall_errors --pid 7"
@@ -350,12 +350,12 @@ def test_missing_files(tmp_path: Path) -> None:
     # 1,000 in 21 s are fewer than 50 a second.
     assert finds(tmp_path, rows(100, 10), "missing_files", ended_ns=at(20))
     assert not found(tmp_path, rows(100, 10), ended_ns=at(21))
-    # 2,400 of 2 us took 0.005 s: nobody has to look at that.
+    # 2,400 of 2 us took 0.005 s: too little to matter.
     latency_ns = 2000
     assert not found(tmp_path, rows(100, 24))
     latency_ns = 99_000
     assert not found(tmp_path, rows(100, 10))
-    # Each of 20 processes does a part; the recorder's own are none.
+    # Each of 20 processes does a part; the recorder's own are excluded.
     parts = [
         r
         for pid in range(20)
@@ -476,7 +476,7 @@ def asked(second: float, pid: int = 7, **columns: Any) -> Row:
 
 
 def test_name_lookups_without_an_answer(tmp_path: Path) -> None:
-    # Two servers, each of which is waited for.
+    # Two servers, both waited for.
     rows = [alive(7, "curl"), asked(1), asked(6), spent(7, "epoll_wait", 5 * S, 1)]
     f = one(tmp_path, rows, "name_lookup")
     assert (f.severity, f.pid) == ("high", 7)
@@ -485,7 +485,7 @@ def test_name_lookups_without_an_answer(tmp_path: Path) -> None:
         "2 sockets connected to a name server, mostly 192.0.2.53; 1 wait without an answer, 5.000 s of 10.000 s of "
         "life; 0 unreachable or refused"
     )
-    # The answer came at once, and the next lookup was 5 s later, in which nothing waited so long.
+    # The reply came at once, and the next lookup was 5 s later, without such a wait in between.
     assert not finds(tmp_path, [*rows[:3], spent(7, "poll", 50 * MS, 20)], "name_lookup")
     assert not finds(tmp_path, [alive(7), asked(1, remote_port=123), asked(6, remote_port=123), rows[3]], "name_lookup")
     assert not finds(tmp_path, [alive(7), asked(1), asked(6, tid=8), rows[3]], "name_lookup"), "another thread"
@@ -524,7 +524,7 @@ def test_name_servers_that_refuse(tmp_path: Path) -> None:
 
 def test_connections_closed_only_by_the_client(tmp_path: Path) -> None:
     def rows(count: int, *, closes: bool = False, left_s: float = 1, **ending: Any) -> list[Row]:
-        """Each client connects, gets descriptor 3 and ends; the server accepts each with the lowest that is free."""
+        """Each client connects, gets descriptor 3 and ends; the server accepts each with its lowest free descriptor."""
         out = [alive(7, "srv")]
         for i in range(count):
             pid, second, port = 100 + i, 1 + i / 100, 40_000 + i
@@ -534,7 +534,7 @@ def test_connections_closed_only_by_the_client(tmp_path: Path) -> None:
             out += life(pid, second - 0.1, second + 0.1, "cli")
             out.append(row("socket", at(second), pid=pid, start=born(second - 0.1), syscall="connect", fd=3, **there))
             out.append(row("socket", at(second), pid=7, start=born(-100), syscall="accept4", result=fd, **here))
-        # One more descriptor, so long after the last client's end.
+        # One more descriptor, this long after the last client's end.
         last = 1 + (count - 1) / 100 + 0.1 + left_s
         return [
             *out,
@@ -555,7 +555,7 @@ def test_connections_closed_only_by_the_client(tmp_path: Path) -> None:
     assert not finds(tmp_path, [*rows(10), *shut], "close_wait")
     alive_still = [r for r in rows(10) if r["kind"] != "exit"]
     assert not finds(tmp_path, alive_still, "close_wait"), "the clients may keep their ends"
-    # Each client's descriptor is given anew: it has closed its end.
+    # Each client's descriptor is reused: the server has closed its end.
     again = [
         row("open", at(1.2), pid=100 + i, start=born(0.9 + i / 100), syscall="openat", result=3) for i in range(10)
     ]
@@ -582,7 +582,7 @@ def test_fork_storm(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(99))
     assert not found(tmp_path, rows(100, lasts_s=0.11))
     assert not found(tmp_path, rows(100, 30), ended_ns=at(40))
-    # 100 times 5 ms are 0.5 s of about 8; 25 ms are a quarter and more.
+    # 100 times 5 ms are 0.5 s of about 8; 25 ms are more than a quarter.
     assert one(tmp_path, rows(100, cpu_s=0.005), "fork_storm").severity == "medium"
     assert one(tmp_path, rows(100, cpu_s=0.025), "fork_storm").severity == "high"
 
@@ -610,7 +610,7 @@ def test_restart_loop(tmp_path: Path) -> None:
     assert f.summary == "mailer keeps failing and being restarted: 5 of 6 runs failed, started by sh, status 78"
     assert not found(tmp_path, rows(4))
     assert not found(tmp_path, rows(5, 2))
-    assert not found(tmp_path, rows(5, lasts_s=1.1))  # beside one another
+    assert not found(tmp_path, rows(5, lasts_s=1.1))  # in parallel
     assert finds(tmp_path, rows(5, exit_code=1), "restart_loop")
     assert not found(tmp_path, rows(5, exit_code=1, comm="grep"))
     assert finds(tmp_path, rows(5, signal=15), "restart_loop")
@@ -741,7 +741,7 @@ def test_memory_growth(tmp_path: Path) -> None:
 
 
 def held(pid: int, seconds: list[float], **columns: list[float | None]) -> list[Row]:
-    """Rows of the kind `memory` with these columns, one value for each second."""
+    """Rows of the kind `memory` with these columns, one value per second."""
     return [
         row("memory", at(s), pid=pid, start=born(-100), **{name: values[i] for name, values in columns.items()})
         for i, s in enumerate(seconds)
@@ -757,7 +757,7 @@ def shares(pid: int, second: float, **mib: float) -> Row:
 def test_growth_excludes_memory_shared_since_a_fork(tmp_path: Path) -> None:
     seconds = [float(s) for s in range(11)]
     rows = [alive(7, "worker"), *grown(7, seconds, [100 + 0.9 * s for s in seconds])]
-    # 9 MiB are less than 10 % of 100, and more than that of the 40 that are its own: of 120 it has 60 by its share.
+    # 9 MiB are less than 10 % of 100, and more than that of its own 40: its share (PSS) is 60 of 120.
     assert not found(tmp_path, rows)
     f = one(tmp_path, [*rows, shares(7, 5, pss=70, pss_anon=60, anonymous=120)], "memory_growth")
     assert f.evidence == (
@@ -769,7 +769,7 @@ def test_growth_excludes_memory_shared_since_a_fork(tmp_path: Path) -> None:
         row("pss", at(5), pid=7, start=born(-100), unread="too large"),
     ]
     assert " of anonymous memory in " in one(tmp_path, [alive(7, "worker"), *large], "memory_growth").evidence
-    # What was read before an exec is of other memory.
+    # What was read before an exec is different memory.
     exec_ = row("exec", at(0), pid=7, start=born(-100), ppid=1, comm="worker", path="/w", argv=["w"])
     assert not found(tmp_path, [*rows, exec_, shares(7, -1, pss=70, pss_anon=60, anonymous=120)])
     alone = one(tmp_path, [*rows, shares(7, 5, pss=40, pss_anon=30, anonymous=120)], "memory_growth")
@@ -817,7 +817,7 @@ def test_leaks_of_descriptors_and_threads(tmp_path: Path, what: str, least: int)
     assert not found(tmp_path, rows(least, 10 * least + 10))  # less than 10 %
     unknown = held(7, seconds, rss_anon_bytes=[0.0] * 11)
     assert not found(tmp_path, [alive(7), *unknown])
-    # One that also grows says both.
+    # A process that also grows has both findings.
     both = held(7, seconds, rss_anon_bytes=[2.0 * s * MEBI for s in seconds], **{what: [10.0 + 5 * s for s in seconds]})
     f = one(tmp_path, [alive(7, "server"), *both], "memory_growth")
     assert f.evidence.endswith(f"; {what} from 10 to 60")
@@ -857,7 +857,7 @@ def test_pressure(tmp_path: Path) -> None:
     assert not found(tmp_path, rows())
 
 
-# What was lost
+# Losses
 
 
 def lost(cause: str, place: str, count: int, second: float = 5) -> Row:
@@ -886,13 +886,13 @@ def test_losses(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_affects_no_finding_is_low_and_last(tmp_path: Path) -> None:
-    # Half of the opens are lost: that changes nothing of what a process used, nor of what the summary shows.
+    # Half of the opens are lost: this affects neither what a process used nor the summary.
     opens = [opened(7, f"/{i}") for i in range(9)]
     rows = [alive(7), used(10, 7, 9), *opens, lost("ring full", "open", 9)]
     first, last = found(tmp_path, rows)
     assert (first.rule, last.rule, last.severity) == ("cpu_bound", "losses", "low")
     assert last.evidence.endswith("50.0 % of all; no finding is based on these")
-    # A stall of writes with O_SYNC rests on opens.
+    # A stall of O_SYNC writes depends on opens.
     slow = [spent(7, "write", 25 * MS, 100), opened(7, "/wal", flags=O_RDWR | O_SYNC)]
     assert one(tmp_path, [*rows, *slow], "losses").severity == "high"
     assert one(tmp_path, [*rows, *slow], "sync_stall").weakened_by == "ring full open 9"
@@ -905,7 +905,7 @@ def test_a_finding_names_the_losses_that_weaken_it(tmp_path: Path) -> None:
     assert one(tmp_path, weak, "cpu_bound").weakened_by == "map full cpu 2, recursion on_sched_switch 1"
 
 
-# All of them
+# All rules
 
 
 def test_an_empty_trace_has_no_findings(tmp_path: Path) -> None:
@@ -922,12 +922,12 @@ def test_the_worst_comes_first(tmp_path: Path) -> None:
 def test_findings_on_chosen_processes(tmp_path: Path) -> None:
     rows = [alive(7), alive(8), used(10, 7, 8), used(10, 8, 9), *life(9, 1, 2, "x", signal=11)]
     assert [f.pid for f in found(tmp_path, rows, pids=(7, 9))] == [9, 7]
-    rows.append(alive(50, "sh"))  # the parent, which was not asked for
+    rows.append(alive(50, "sh"))  # the parent, which was not chosen
     assert one(tmp_path, rows, "killed", pids=(9,)).summary == "x (9) crashed with SIGSEGV, started by sh"
 
 
 def test_a_query_sees_what_the_report_does(tmp_path: Path) -> None:
-    """Also before and after it was made as a table."""
+    """Also before and after it was made a table."""
     path = write(tmp_path / "t.parquet", [alive(7), used(10, 7, 9)])
     query = "SELECT rule, summary FROM report.findings"
     with sysmon.open(path) as trace:
@@ -955,7 +955,7 @@ def test_commands_can_be_pasted(tmp_path: Path) -> None:
 
 
 def test_unreaped(tmp_path: Path) -> None:
-    """Three zombies that were there at both ends; two, or such as came at the end, are none."""
+    """Three zombies present at start and end; two, or ones that came later, are not reported."""
 
     def zombies(both: int, late: int = 0) -> list[Row]:
         parent = {"ppid": 50, "parent_start": born(-100), "comm": "sh", "state": "Z"}
@@ -972,7 +972,7 @@ def test_unreaped(tmp_path: Path) -> None:
 
 
 def test_stolen(tmp_path: Path) -> None:
-    """Of 10 s that two CPUs wanted, a tenth was stolen; less than a second, or than 5 %, is none."""
+    """A tenth of the 10 s that two CPUs wanted was stolen; less than a second, or than 5 %, is not reported."""
 
     def stolen(busy_s: float, stolen_s: float, idle_s: float) -> list[Row]:
         return [{**r, "stolen_ns": round(stolen_s * S)} for r in host(busy_s, idle_s)]

@@ -1,4 +1,4 @@
-"""The files of the rules: their form, and what they say of themselves."""
+"""The rule files: their form and their documentation."""
 
 import re
 from typing import Any
@@ -35,7 +35,7 @@ def test_every_command_is_a_report(rule: Any) -> None:
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r.name)
 def test_every_rule_declares_the_kinds_it_reads(rule: Any) -> None:
-    """The kinds of the views that it reads, but for those that only name processes."""
+    """The kinds of the views that it reads, except those that only name processes."""
     (last,) = re.findall(r"^    ('[\w, ]*'|CASE WHEN .* END)\nFROM", rule.query, re.MULTILINE)
     every = re.findall(r"'([\w, ]*)'", last)
     said = max(every, key=len)

@@ -1,4 +1,4 @@
-"""Recorded calls become text as strace writes it."""
+"""Recorded calls as text, in strace's format."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ def call(name: str | None, *args: int | None, abi: str = "x86_64", **columns: ob
     return Call(name, abi, (*args, *[0] * (6 - len(args))), **{"result": 0, **columns})  # type: ignore[arg-type]
 
 
-# What strace 6.1 wrote for the same call, but for memory, that it shows and sysmon does not.
+# What strace 6.1 wrote for the same call, except for memory, which strace shows and sysmon does not.
 LINES = [
     (call("openat", CWD, 0x7F, 0o2000000, 7, string1="/etc/ld.so.cache", result=3, latency_ns=12_000),
      'openat(AT_FDCWD, "/etc/ld.so.cache", O_RDONLY|O_CLOEXEC) = 3 <0.000012000>'),

@@ -1,4 +1,4 @@
-"""What a trace says of itself."""
+"""A trace's metadata in words."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_which_processes(asked: dict[str, Any], said: str) -> None:
 
 
 def test_a_trace_says_whether_it_has_a_checksum(sample_trace: Callable[[str], Trace], tmp_path: Path) -> None:
-    """A file that another program rewrote has none."""
+    """A file rewritten by another program has none."""
     whole = sample_trace("build")
     assert dict(describe.everything(whole))["checksum"].startswith("correct")
     table = pq.read_table(whole.source.path)
@@ -39,7 +39,7 @@ def test_a_trace_says_whether_it_has_a_checksum(sample_trace: Callable[[str], Tr
 
 
 def test_events_of_cpus_and_clocks_are_described(tmp_path: Path) -> None:
-    """Slewed by 400 us a second all along, and set by 3.2 s before the fourth; the second CPU was away for 3 s."""
+    """Slewed by 400 us a second throughout, and set by 3.2 s before the fourth; the second CPU was offline for 3 s."""
     boot = 10**12
     rows = [
         traces.row(

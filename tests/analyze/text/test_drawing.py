@@ -1,4 +1,4 @@
-"""Pictures made of text: what a bar and a shade stand for, worked out by hand."""
+"""Drawings made of text: the meaning of bars and shades, worked out by hand."""
 
 import io
 import os
@@ -44,7 +44,7 @@ def test_a_bar_is_relative_to_the_fullest_bucket() -> None:
         ("read", 0, 1, 800, "x86_64"),
         ("read", 1, 2, 400, "x86_64"),
         ("read", 2, 3, 5, "x86_64"),  # 1/160 of 20 cells: one eighth
-        ("read", 3, 4, 1, "x86_64"),  # less than that, and yet there
+        ("read", 3, 4, 1, "x86_64"),  # less than that, but still visible
         ("read", 4, 5, 0, "x86_64"),
         ("read", 0, 1, 3, "i386"),  # of a histogram of its own
         ("write", 0, 1, 2, "x86_64"),
@@ -71,7 +71,7 @@ def seen(second: float, interval: float | None, low_ns: int, count: int, syscall
 
 
 def test_a_map_has_latency_upwards_and_time_to_the_right() -> None:
-    # 55 cells are ten slots and no fewer: one a second here.
+    # 55 cells are the minimum of ten slots: one a second here.
     rows = [
         seen(1, 1, 4096, 64),
         seen(2, 1, 4096, 16),
@@ -96,7 +96,7 @@ def test_a_map_has_latency_upwards_and_time_to_the_right() -> None:
 
 
 def test_a_long_interval_fills_its_slots_with_its_rate() -> None:
-    # 32 calls in 8 s are as many a second as 4 in one; the window shows the last 6 of these 8 seconds.
+    # 32 calls in 8 s are the same rate as 4 in one; the window shows the last 6 of these 8 seconds.
     rows = [seen(8, 8, 512, 32), seen(9, 1, 512, 4), seen(10, 1, 512, 16)]
     (only,) = cells("latency_timeline", TIMELINE, rows, paper(width=55))
     assert only[3] == "█" * 10
@@ -123,7 +123,7 @@ def test_a_snapshot_of_unknown_length_is_at_its_end() -> None:
 def test_calls_that_took_the_most_time_come_first_and_wide_ranges_fit() -> None:
     rows = [seen(1, 1, 1, 100, "fast"), seen(1, 1, 0, 1, "slow"), seen(1, 1, 1 << 40, 1, "slow")]
     found = cells("latency_timeline", TIMELINE, rows, paper())
-    # 42 octaves, 0 ns among them, four to a row.
+    # 42 octaves, including 0 ns, four per row.
     assert [r[0] for r in found] == ["slow"] * 11 + ["fast"]
     assert [r[1] for r in found] == [
         "550 s", "34.4 s", "2.15 s", "134 ms", "8.39 ms", "524 us", "32.8 us", "2.05 us", "128 ns", "8 ns", "0 ns",
@@ -150,7 +150,7 @@ def test_the_query_behind_a_heat_map(tmp_path: Path) -> None:
     assert sum(r[4] for r in found) == 8000
     assert sum(r[5] for r in found) == 2000 * 68 + 6000 * 100
     assert {r[3] for r in found} == {7}
-    # The last snapshot is at the end, in a part of its own.
+    # The last snapshot is at the end, in a slot of its own.
     assert 400 <= len(found) <= 401
     assert sum(r[1] for r in found) == pytest.approx(10)
     with sysmon.open(path, since="+2", until="+4") as trace:

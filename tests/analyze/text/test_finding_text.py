@@ -1,4 +1,4 @@
-"""Findings as text: which are shown, in a line and in full."""
+"""Findings as text: which are shown, as one line and in full."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Text formats: exact for programs, safe for terminals, whatever a trace holds."""
+"""Text formats: exact for programs, safe for terminals, whatever is in a trace."""
 
 import csv
 import io
@@ -131,7 +131,7 @@ def test_numbers_are_rounded_for_people() -> None:
 
 
 def test_a_long_table_is_made_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each as wide as it must be, and not narrower than those before."""
+    """Each page is as wide as needed, and no narrower than earlier ones."""
     monkeypatch.setattr(formats, "PAGE_ROWS", 2)
 
     def made(texts: list[str], limit: int | None = None) -> list[list[str]]:
@@ -159,7 +159,7 @@ def test_a_table_is_aligned_and_cut(tmp_path: Path) -> None:
 
 
 def table(rows: list[tuple[Value, ...]], width: int | None = None) -> tuple[list[str], list[str]]:
-    """Lines of a table with a text, a number, a text and a number, and which columns had no room."""
+    """Lines of a table with a text, a number, a text and a number, and the columns that did not fit."""
     unseen: list[str] = []
     names, numeric = ("path", "calls", "command", "errors"), (False, True, False, True)
     return formats.table_lines(Result(names, numeric, iter(rows)), width=width, unseen=unseen)[0], unseen
@@ -176,15 +176,15 @@ def test_a_long_text_does_not_pad_every_row_of_a_pipe() -> None:
 
 def test_a_table_fits_the_terminal_and_cuts_no_number() -> None:
     rows: list[tuple[Value, ...]] = [("/" + "p" * 99, 1234567, "c" * 50, 12345)]
-    # 7 and 6 of numbers, 6 of gaps: of 80 cells 61 are left for two texts, 31 at most each; both are cut alike.
+    # 7 and 6 of numbers, 6 of gaps: of 80 cells 61 are left for two texts, at most 31 each; both are cut equally.
     lines, unseen = table(rows, 80)
     assert lines[1] == "/" + "p" * 28 + "…  1234567  " + "c" * 29 + "…   12345"
     assert (max(map(len, lines)), unseen) == (79, [])
-    # 12 of each text are the least: 43 cells; one less, and the last column has no room.
+    # At least 12 of each text: 43 cells; with one less the last column does not fit.
     assert table(rows, 43)[1] == []
     lines, unseen = table(rows, 42)
     assert unseen == ["errors"] and lines[1].endswith("…") and "1234567" in lines[1]
-    # 12 of the path, a gap of 2 and 7 of `calls` are one more than there are.
+    # 12 of the path, a gap of 2 and 7 of `calls` are one more than available.
     assert table(rows, 20)[1] == ["calls", "command", "errors"]
     assert max(map(len, table(rows, 5)[0])) == 5
 

@@ -1,4 +1,4 @@
-"""The catalogue: what SQL over a trace can name, what that needs, and what is kept of a window that moves."""
+"""The catalogue: the names that SQL over a trace can use, their dependencies, and what is kept while a window moves."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def catalog(*entries: Entry) -> Catalog:
 
 @pytest.fixture(scope="module")
 def parser() -> Catalog:
-    """Of all names that files may have, to take their queries apart."""
+    """Knows all names in files, to parse their queries."""
     names = (
         {entry.name for entry in views.all_of_a_trace()} | {view.full_name for view in FILES} | {"unfiltered.stored"}
     )
@@ -37,7 +37,7 @@ def parser() -> Catalog:
 
 @pytest.mark.parametrize("view", FILES, ids=lambda view: view.full_name)
 def test_a_file_declares_what_its_query_names(view: View, parser: Catalog) -> None:
-    """No more and no less, as DuckDB's parser has it."""
+    """No more and no less, by DuckDB's parser."""
     assert set(view.needs) == parser.named_in(view.query)
     assert list(view.needs) == sorted(set(view.needs))
 
@@ -106,7 +106,7 @@ def rows(trace: Trace, name: str) -> list[object]:
 
 @pytest.fixture(scope="module")
 def moved() -> Iterator[Trace]:
-    """A trace of which every report was read, of windows that are not the one that it has now."""
+    """A trace of which every report was read, in windows that have moved since."""
     with sysmon.open(SAMPLES / "database.parquet") as trace:
         start = trace.metadata["started_ns"]
         for since, until in ((None, None), (start + 10**9, start + 2 * 10**9)):
@@ -148,7 +148,7 @@ def test_chosen_processes_stay_chosen_when_the_window_moves() -> None:
 
 
 def test_parts_and_commands_follow_the_moved_window() -> None:
-    """A part of some processes, the words that ask for it, and what findings say to type."""
+    """A part with some processes, its command line, and the commands in findings."""
     with sysmon.open(SAMPLES / "database.parquet", since="1") as trace:
         ((pid,),) = trace.sql("SELECT pid FROM processes ORDER BY cpu_ns DESC LIMIT 1").fetchall()
         start = trace.metadata["started_ns"]
@@ -164,7 +164,7 @@ def test_parts_and_commands_follow_the_moved_window() -> None:
 
 
 def test_an_unknown_table_is_reported_quickly() -> None:
-    """Without making all views there are, as that takes seconds."""
+    """Without creating all views, which takes seconds."""
     with sysmon.open(SAMPLES / "web.parquet") as trace:
         for query, near in (
             ("FROM cpuu", "cpu"),

@@ -1,4 +1,4 @@
-"""What a trace is read from: the files of one recording as one, or a table in memory."""
+"""What a trace is read from: the files of one recording, or a table in memory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_edges_of_files_are_not_edges_of_the_recording(whole: Trace) -> None:
     assert alive == [(100, True, True), (200, False, False)]
     states = whole.sql("SELECT edge, COUNT(*) FROM process_states GROUP BY edge ORDER BY edge").fetchall()
     assert states == [("end", 1), ("start", 1), (None, 5)]
-    # The call of thread 101 was cut by files only, and is counted where it returned.
+    # The call of thread 101 was cut only by file edges, and is counted where it returned.
     assert whole.sql("SELECT tid, edge FROM syscalls_in_flight ORDER BY tid").fetchall() == [
         (100, "start"),
         (102, "end"),

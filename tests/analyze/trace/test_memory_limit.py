@@ -1,4 +1,4 @@
-"""The memory that a process may use, from made-up /proc files and control groups."""
+"""The memory that a process may use, from fake /proc files and control groups."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ def proc(folder: Path, groups: str, mounts: str) -> Path:
 
 
 def limited(top: Path, file: str, **limits: str) -> None:
-    """Nested groups with these limits, the uppermost first."""
+    """Nested groups with these limits, outermost first."""
     for name, limit in limits.items():
         top /= name
         top.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Every value that DuckDB has is shown, whatever Python has of its type."""
+"""Every DuckDB value can be shown, whether or not Python has its type."""
 
 import duckdb
 import pytest

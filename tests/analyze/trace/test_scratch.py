@@ -1,4 +1,6 @@
-"""Directories for temporary files: private, gone at the end, and what was killed is taken away by the next."""
+"""Directories for temporary files: private, removed at the end, and leftovers of a kill are removed by the next
+process.
+"""
 
 import os
 import signal
@@ -22,7 +24,7 @@ from tests.traces import at, born, row
 SYSMON = Path(sys.executable).with_name("sysmon")
 
 LONG = "SELECT * FROM (SELECT md5(range::VARCHAR) AS x FROM range(100000000)) ORDER BY x"
-"""Sorts some GB: takes a minute, and most of it goes to temporary files."""
+"""Sorts several GB: takes a minute, mostly in temporary files."""
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_leftovers_of_a_killed_process_are_removed_by_the_next(place: Path) -> N
 
 
 def test_nothing_else_is_removed(place: Path) -> None:
-    """What is in use, has another form of name or mode, is another user's, or is a link to somewhere."""
+    """What is in use, has another form of name or mode, belongs to another user, or is a link."""
     in_use = scratch.new_directory()
     (in_use / "file").touch()
     target = place / "target"
@@ -179,7 +181,7 @@ def test_an_importing_program_keeps_its_signal_handlers(place: Path, trace: Path
 
 
 def test_code_that_does_not_handle_the_signal_is_ended(place: Path) -> None:
-    """Something else than a query, which nothing interrupts: it takes minutes, and Python hears of the signal then."""
+    """Code other than a query, which nothing interrupts: Python runs the handler only after minutes."""
     code = (
         "import hashlib; from sysmon.analyze.trace import cleanup, scratch\n"
         "with cleanup.clean():\n"

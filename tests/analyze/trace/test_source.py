@@ -114,7 +114,7 @@ def test_metadata_that_is_not_an_object(tmp_path: Path, text: bytes) -> None:
 
 
 def with_column(path: Path, name: str, values: pa.Array | None) -> Path:
-    """A trace in which one column is another one, or missing."""
+    """A trace in which one column is replaced or missing."""
     metadata = {schema.METADATA_KEY: json.dumps(traces.recording([EXEC])).encode()}
     table = pa.Table.from_pylist([EXEC], schema=schema.wide())
     at_index = table.schema.get_field_index(name)

@@ -1,4 +1,4 @@
-"""The declarations of calls agree with the tables of calls and with the C struct."""
+"""The declarations of calls agree with the machines' tables and with the C struct."""
 
 from pathlib import Path
 

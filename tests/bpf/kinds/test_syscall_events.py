@@ -1,4 +1,4 @@
-"""Events of system calls: what is compiled in, asked for, and decoded."""
+"""System calls as events: what is compiled in, chosen, and decoded."""
 
 import numpy as np
 import pytest

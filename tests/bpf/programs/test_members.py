@@ -1,4 +1,4 @@
-"""The members of kernel structs that are declared are those that the programs read."""
+"""The declared members of kernel structs are those that the programs read."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ ASKED = re.compile(r"#ifdef HAVE_([a-z]\w*)")
 
 
 def read_in(text: str) -> set[str]:
-    """The members that a text reads or asks for, as its macros call them."""
+    """The members that a text reads or checks for, by its macros."""
     return {f"{struct}__{member}" for struct, member in READ.findall(text) if struct != "type"} | set(
         MACRO.findall(text)
     )
@@ -30,7 +30,7 @@ def test_declared_members_are_those_that_a_file_reads(file: str) -> None:
 
 
 def test_members_that_a_program_checks_for_are_optional() -> None:
-    """And in every file that reads it, as one declaration could hide another."""
+    """In every file that reads them, as one declaration could hide another."""
     asked = {name for file in program.FILES for name in ASKED.findall((FOLDER / file).read_text())}
     optional = {members.in_c(*key) for key, may_lack in members.declared().items() if may_lack}
     assert asked <= optional

@@ -1,4 +1,4 @@
-"""Structs that C and Python both know are declared once."""
+"""Structs shared by C and Python are declared once."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_no_c_file_declares_it_again_and_every_offset_is_asserted(layout: Layout
 
 @pytest.mark.parametrize("layout", structs.ALL, ids=lambda layout: layout.struct)
 def test_there_is_no_padding_between_members(layout: Layout) -> None:
-    """As the compiler would put it there: stale bytes would come into maps."""
+    """The compiler's padding would put stale bytes into maps."""
     fields = layout.dtype.fields
     assert fields is not None
     for _name, (kind, offset, *_) in fields.items():

@@ -1,4 +1,4 @@
-"""What an Arrow stream would take of memory, from what it says before it is read."""
+"""The memory that an Arrow stream would take, computed before it is read."""
 
 import struct
 
@@ -28,10 +28,10 @@ TABLE = pa.table(
 
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
 def test_it_is_the_uncompressed_size_of_the_buffers(compression: str | None) -> None:
-    """5000 indices of 4 bytes, 5000 numbers of 4, lists of 2500 and 5001 offsets: some 100 kB, and padding."""
+    """5000 indices of 4 bytes, 5000 numbers of 4, lists of 2500 and 5001 offsets: about 100 kB, plus padding."""
     read = pa.ipc.open_stream(stream(TABLE, compression)).read_all()
     size = arrowsize.stream_bytes(stream(TABLE, compression))
-    assert read.nbytes <= size <= read.nbytes + 4096 + 5000 * 8  # NULLs alone take no buffer when they are read
+    assert read.nbytes <= size <= read.nbytes + 4096 + 5000 * 8  # NULLs alone need no buffer when read
 
 
 def test_a_dictionarys_texts_are_sized_separately() -> None:

@@ -1,4 +1,4 @@
-"""Files that commands make: whole or not there, and never in place of another unasked."""
+"""Files that commands write: complete or absent, and never replacing another unasked."""
 
 import os
 from pathlib import Path

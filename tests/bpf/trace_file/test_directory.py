@@ -1,4 +1,4 @@
-"""Directories that are held open: what is reached through them, and what is not."""
+"""Directories that are held open: what can be reached through them, and what cannot."""
 
 import os
 import re
@@ -137,7 +137,7 @@ def test_paths_to_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the rule is root's")
 def test_roots_rule_for_links(tmp_path: Path) -> None:
-    """A directory of another's between, and links there that lead back to root's."""
+    """Another user's directory in between, with links that lead back to root's."""
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     os.chown(theirs, 61002, 61002)
@@ -191,7 +191,7 @@ def test_other_names(name: str, pattern: str) -> None:
 def test_a_directory_that_is_exchanged_as_soon_as_it_is_made(
     held: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoy: str
 ) -> None:
-    """Between mkdir(2) and open(2): what came in its place is not taken for it, and stays as it is."""
+    """Between mkdir(2) and open(2): what took its place is not used, and stays unchanged."""
     if decoy == "another's" and os.geteuid():
         pytest.skip("needs root, to give a directory away")
     (tmp_path / "decoy").mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""Row groups that are put together of pages: other readers see in them what Arrow would have written."""
+"""Row groups put together from pages: other readers see what Arrow would have written."""
 
 import io
 from pathlib import Path
@@ -19,7 +19,7 @@ CUT_AT = 5000
 
 
 def file_of(*tables: pa.Table) -> bytes:
-    """A file of a row group each."""
+    """A file with one row group per table."""
     encoding, out, groups = encoder.Encoder(EMPTY), io.BytesIO(), []
     out.write(footer.MAGIC)
     for table in tables:
@@ -31,7 +31,7 @@ def file_of(*tables: pa.Table) -> bytes:
 
 
 def table_of(kind: Kind, rows: int) -> pa.Table:
-    """Rows of the kind, in which every third value of each column is NULL."""
+    """Rows of the kind in which every third value of each column is NULL."""
     values: dict[str, object] = {}
     for field in schema.of_kind(kind):
         if pa.types.is_list(field.type):

@@ -1,4 +1,4 @@
-"""A recording that did not come to its end: what was committed is read, whatever is damaged is counted."""
+"""Interrupted recordings: what was committed is read, and damage is counted."""
 
 import contextlib
 import io
@@ -32,7 +32,7 @@ def forks(begin: int, end: int) -> pa.RecordBatch:
 
 
 def execs(begin: int, end: int) -> pa.RecordBatch:
-    """With lists, of which some are NULL and some empty."""
+    """With lists, some of them NULL and some empty."""
     rows = [{"ts": t, "pid": t, "comm": "x", "argv": [None, [], ["a", "b"], ["c"]][t % 4]} for t in range(begin, end)]
     return pa.RecordBatch.from_pylist(rows, schema=schema.of_kind(lifecycle.EXEC))
 
@@ -45,7 +45,7 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cut(path: Path, out: TraceWriter) -> Path:
-    """Ends the writer as SIGKILL does. The directory that it leaves."""
+    """Ends the writer as SIGKILL does. Returns the directory it leaves."""
     out._hidden.rows.close()
     out._journal.close()
     ((directory,),) = partial.of(path)
@@ -53,7 +53,7 @@ def cut(path: Path, out: TraceWriter) -> Path:
 
 
 def recorded(path: Path) -> tuple[TraceWriter, Counter[tuple[str, int]]]:
-    """A recording of many commits, with some rows after the last; and what was committed."""
+    """A recording with many commits and some rows after the last; and the committed rows."""
     out = TraceWriter(path, force=False)
     out.begin(META)
     out.commit({})
@@ -79,7 +79,7 @@ def rows_of(data: bytes) -> Counter[tuple[str, int]]:
 
 
 def whole(directory: Path) -> tuple[Counter[tuple[str, int]], dict[str, int]]:
-    """The rows that can be read, and how many of each kind are said to be damaged."""
+    """The rows that can be read, and the number reported as damaged, by kind."""
     out = io.BytesIO()
     part = unfinished.read(Directory.hold(directory))
     recording = recover.write([part], part.recording, out)
@@ -187,7 +187,7 @@ def test_several_interrupted_recordings_are_named(tmp_path: Path) -> None:
 
 
 def damaged(directory: Path, name: str) -> Iterator[Path]:
-    """The directory with a file cut at every 997th byte, and with a byte changed there."""
+    """The directory with a file truncated at every 997th byte, and with a byte changed there."""
     data = (directory / name).read_bytes()
     for at in range(0, len(data), 997):
         changed = bytearray(data)
@@ -201,7 +201,7 @@ def damaged(directory: Path, name: str) -> Iterator[Path]:
 @pytest.mark.usefixtures("small_groups")
 @pytest.mark.parametrize("name", [partial.ROWS, partial.LOG, *partial.JOURNALS])
 def test_damage_is_counted_or_refused(tmp_path: Path, name: str) -> None:
-    """Never a wrong row, never one twice; what is missing of what was committed is said, to the last one."""
+    """Never a wrong row, never one twice; missing committed rows are counted exactly."""
     out, expected = recorded(tmp_path / "t.parquet")
     directory = cut(tmp_path / "t.parquet", out)
     read = 0
@@ -211,7 +211,7 @@ def test_damage_is_counted_or_refused(tmp_path: Path, name: str) -> None:
             found, lost = whole(each)
             read += 1
         assert found <= expected
-        if name != partial.LOG:  # a log that is cut ends at an earlier commit
+        if name != partial.LOG:  # a truncated log ends at an earlier commit
             gone = Counter(kind for kind, _ in (expected - found).elements())
             assert gone == lost
     assert read or name in partial.JOURNALS, "one of the two is empty"
@@ -231,7 +231,7 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small_groups")
 def test_footers_rebuilt_from_pages_are_those_of_pyarrow(tmp_path: Path) -> None:
-    """Row groups made anew of their pages are those that pyarrow wrote."""
+    """Row groups rebuilt from their pages equal those that pyarrow wrote."""
     path = tmp_path / "t.parquet"
     out, _expected = recorded(path)
     out.finish(META)
@@ -254,7 +254,7 @@ def test_footers_rebuilt_from_pages_are_those_of_pyarrow(tmp_path: Path) -> None
 
 
 def test_one_column_of_lists() -> None:
-    """Of pages alone it cannot be said where one of two such columns ends."""
+    """With two such columns, the pages alone do not tell where the first one ends."""
     assert sum(pa.types.is_nested(f.type) for f in schema.wide()) == 1
 
 

@@ -33,7 +33,7 @@ def test_every_report_answers(path: Path) -> None:
         for report in reports():
             trace.report(report.name).fetchall()
         assert trace.report("cpu").fetchall() and trace.report("processes").fetchall()
-        # A process is told from others by its tick, in every view alike.
+        # Processes are identified by their tick, in every view alike.
         lost = "SELECT count(*) FROM cpu c LEFT JOIN processes p USING (pid, start) WHERE p.pid IS NULL AND c.pid > 0"
         assert trace.sql(lost).fetchall() == [(0,)]
 

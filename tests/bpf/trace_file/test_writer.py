@@ -41,7 +41,7 @@ def test_rows_are_sorted_in_row_groups_of_one_kind(tmp_path: Path, monkeypatch: 
     groups = [file.read_row_group(i).select(["kind", "ts"]).to_pydict() for i in range(file.num_row_groups)]
     assert [(g["kind"], [t.value for t in g["ts"]]) for g in groups] == [
         (["fork"] * 4, [10, 20, 30, 40]),
-        (["fork", "fork", "exit"], [50, 60, 5]),  # what is left
+        (["fork", "fork", "exit"], [50, 60, 5]),  # the rest
     ]
     assert json.loads(file.metadata.metadata[schema.METADATA_KEY]) == META
     assert out.rows["fork"] == 6 and out.total_rows == 7
@@ -104,7 +104,7 @@ KINDS_AND_BATCHES = [
 
 
 def test_a_trace_from_batches_equals_the_recorders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Byte for byte, the checksum and what the trace says of itself included."""
+    """Byte for byte, including checksum and metadata."""
     monkeypatch.setattr(tables, "GROUP_ROWS", 5000)
     monkeypatch.setattr(tables, "SHARED_ROWS", 50)
     out = TraceWriter(tmp_path / "recorded.parquet", force=False)
@@ -199,7 +199,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 def test_another_user_exchanges_the_hidden_directory_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wins: int, ends_well: bool
 ) -> None:
-    """Between mkdir(2) and open(2): another name is tried, and what came in its place stays."""
+    """Between mkdir(2) and open(2): another name is tried, and what took its place stays."""
     make, made = os.mkdir, []
 
     def exchanged(name: str, mode: int, *, dir_fd: int) -> None:

@@ -1,8 +1,8 @@
-"""Cuts a kernel's BTF down to the types that the tests ask for: `python reduce.py /sys/kernel/btf/vmlinux OUT.btf`.
+"""Reduces a kernel's BTF to the types that the tests use: `python reduce.py /sys/kernel/btf/vmlinux OUT.btf`.
 
-What stays has its own offsets, sizes, names and order. A struct that is not in STRUCTS loses its members, and a
-pointer in a struct points to void; anonymous structs and unions stay whole, as their members are their parent's.
-Written apart from recorder/load/btf.py, which it is there to test.
+What stays keeps its offsets, sizes, names and order. A struct that is not in STRUCTS loses its members, and a pointer
+in a struct points to void; anonymous structs and unions stay whole, as their members are their parent's. Independent of
+recorder/load/btf.py, which it is there to test.
 """
 
 import struct
@@ -32,7 +32,7 @@ REFERENCES = {PTR, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, VAR, TYPE_TAG, FUNC
 
 
 class Type:
-    """One type: header words and what follows, as lists of words. Only little-endian files are read."""
+    """One type: its header words and the words that follow. Only little-endian files are read."""
 
     def __init__(self, words):
         self.name, self.info, self.ref = words[:3]
@@ -67,7 +67,7 @@ class Reducer:
         return self.string_at[text]
 
     def keep(self, type_id, in_struct=False):
-        """The new id of a type, which is written when it is first asked for."""
+        """The new id of a type, which is written on first use."""
         if not type_id:
             return 0
         t = self.types[type_id]

@@ -1,10 +1,9 @@
-/* Another user who changes what names mean while root works with them, as fast as he can, until he is ended.
-
-   attacker take DIR PREFIX EVIL          as soon as DIR/PREFIX*.partial is free again, EVIL gets its name, in DIR
-   attacker swap DIR PREFIX TARGET        moves DIR/PREFIX*.partial away and puts a link to TARGET there, and back
-   attacker exchange A B                  A and B change their names
-   attacker relink NAME TARGET            NAME is there, as a link to TARGET, and is not
-*/
+/* Another user who changes what names mean while root works with them, as fast as possible, until ended.
+ *
+ *   attacker take DIR PREFIX EVIL          as soon as DIR/PREFIX*.partial is free again, EVIL gets its name, in DIR
+ *   attacker swap DIR PREFIX TARGET        moves DIR/PREFIX*.partial away and puts a link to TARGET there, and back
+ *   attacker exchange A B                  A and B exchange their names
+ *   attacker relink NAME TARGET            creates and removes the link NAME to TARGET */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-"""Where root and two other users meet: directories of each, files of root's that must stay as they are, an attacker."""
+"""The stage for attacks: directories of root and two other users, files of root's that must not change, an attacker."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 TRIES = 50 if os.environ.get("SYSMON_LONG") == "1" else 15
-"""How often an attacker has a try at what is a race."""
+"""How many tries an attacker has at a race."""
 
 MALLORY, OTHER = 61002, 61003
-"""Users without a name, a home or a right."""
+"""Users without a name, a home or rights."""
 
 SOURCE = Path(__file__).with_name("attacker.c")
 
@@ -34,7 +34,7 @@ class Stage:
 
     @property
     def rooms(self) -> Path:
-        """A directory of root's with files that have the names of a recording's."""
+        """A directory of root's whose files have the names of a recording's."""
         return self.place / "rooms"
 
     @property
@@ -44,16 +44,16 @@ class Stage:
 
     @property
     def sticky(self) -> Path:
-        """A directory that is open to all, as /tmp."""
+        """A directory that is open to all, like /tmp."""
         return self.place / "sticky"
 
     @property
     def theirs(self) -> Path:
-        """The attacker's own."""
+        """The attacker's own directory."""
         return self.place / "theirs"
 
     def roots(self) -> dict[str, tuple[object, ...]]:
-        """All that is in root's directory, to be compared."""
+        """The state of root's directory, for comparison."""
         return {
             path.name: (
                 path.lstat().st_mode, path.lstat().st_uid, path.lstat().st_nlink, path.lstat().st_size,
@@ -73,13 +73,13 @@ class Stage:
 
     @staticmethod
     def give(path: Path, user: int = MALLORY) -> None:
-        """It becomes the user's, with all that is in it."""
+        """Gives it, with everything in it, to the user."""
         for each in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
             os.chown(each, user, user, follow_symlinks=False)
 
     @contextlib.contextmanager
     def attacker(self, *args: str | Path) -> Iterator[subprocess.Popen[str]]:
-        """He works as long as the body runs."""
+        """The attacker works while the body runs."""
         command = ["setpriv", f"--reuid={MALLORY}", f"--regid={MALLORY}", "--clear-groups", str(self.program)]
         with subprocess.Popen([*command, *map(str, args)], stdout=subprocess.PIPE, text=True, cwd="/") as process:
             try:
@@ -93,7 +93,7 @@ class Stage:
 
 @contextlib.contextmanager
 def stage() -> Iterator[Stage]:
-    """The place, removed at the end."""
+    """The stage, removed at the end."""
     if os.geteuid():
         pytest.skip("needs root, to become another user")
     place = Path(tempfile.mkdtemp(prefix="sysmon-stage-", dir="/tmp"))

@@ -1,4 +1,4 @@
-"""Another user may change what every name means while root writes: nothing of root's is touched, whoever wins."""
+"""Another user may change the meaning of every name while root writes: nothing of root's is touched, whoever wins."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def forks(second: float) -> pa.RecordBatch:
 
 
 def record(path: Path, make: Callable[[Path], Writer]) -> None:
-    """A recording of three parts, as fast as it goes. SysmonError if it cannot be written."""
+    """A recording of three parts, as fast as possible. SysmonError if it cannot be written."""
     out = make(path)
     try:
         for part in range(3):
@@ -69,7 +69,7 @@ def record(path: Path, make: Callable[[Path], Writer]) -> None:
 
 @pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
 def test_a_directory_that_takes_over_a_finished_ones_name_is_not_touched(scene: Stage, make: object) -> None:
-    """In a directory like /tmp the name of the hidden directory is free when the recording has ended."""
+    """In a directory like /tmp the hidden directory's name is free once the recording has ended."""
     before = scene.roots()
     evil = scene.evil("evil")
     assert callable(make)
@@ -86,7 +86,7 @@ def test_a_directory_that_takes_over_a_finished_ones_name_is_not_touched(scene: 
 @pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
 @pytest.mark.parametrize("target", ["rooms", "open"])
 def test_an_exchanged_hidden_directory_is_not_entered(scene: Stage, make: object, target: str) -> None:
-    """In his own directory he can move it away and put a link there."""
+    """The owner of the parent directory can move it away and put a link there."""
     before = scene.roots()
     opened = sorted(os.listdir(scene.place / "open"))
     assert callable(make)
@@ -103,7 +103,7 @@ def test_an_exchanged_hidden_directory_is_not_entered(scene: Stage, make: object
 
 @pytest.mark.parametrize("make", WRITERS.values(), ids=WRITERS)
 def test_a_path_that_becomes_a_link_is_not_followed(scene: Stage, make: object) -> None:
-    """-o theirs/sub/t.parquet: sub is a directory, and a link to a directory of root's."""
+    """-o theirs/sub/t.parquet: sub alternates between a directory and a link to a directory of root's."""
     before = scene.roots()
     sub, other = scene.theirs / "sub", scene.theirs / "other"
     sub.mkdir()
@@ -142,7 +142,7 @@ def test_only_roots_links_in_a_sticky_directory_are_followed(scene: Stage) -> No
 
 
 def test_a_link_at_the_destination_is_not_followed(scene: Stage) -> None:
-    """-o between the check and the end, with --force and without; a chart and a page likewise."""
+    """-o between the check and the end, with and without --force; also for a chart and a page."""
     before = scene.roots()
     with scene.attacker("relink", scene.theirs / "t.parquet", scene.rooms / "t.parquet"):
         for number in range(TRIES):
@@ -156,7 +156,7 @@ def test_a_link_at_the_destination_is_not_followed(scene: Stage) -> None:
 
 
 def test_another_user_behind_sudo(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """He who typed sudo records into a directory of his, and another takes every name that he can."""
+    """The user behind sudo records into their directory, and another user takes every name possible."""
     before = scene.roots()
     monkeypatch.setenv("SUDO_UID", str(OTHER))
     monkeypatch.setenv("SUDO_GID", str(OTHER))

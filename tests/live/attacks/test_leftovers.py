@@ -1,4 +1,4 @@
-"""What somebody else made to look like a recording that was cut off: root reads it, or one line says why not."""
+"""Forged leftovers of an interrupted recording: root reads them, or says in one line why not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.live.recording import SYSMON
 pytestmark = pytest.mark.live
 
 SECONDS, BYTES = 20.0, 3 << 30
-"""The most that a command may take; of the address space, a third of which is the libraries' own."""
+"""Limits for a command; a third of the address space is the libraries' own."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def scene() -> Iterator[Stage]:
 
 
 def planted(scene: Stage, seed: Path, user: int = MALLORY) -> Path:
-    """A copy of what was left, in the attacker's own directory, and his."""
+    """A copy of the leftovers, in the attacker's directory and owned by the attacker."""
     made = scene.theirs / ".t.parquet.abcdef01.partial"
     shutil.copytree(seed, made)
     made.chmod(0o755)
@@ -85,13 +85,13 @@ GROUP = json.dumps({"begin": 4, "end": 4, "crc": 0, "rows": {"cpu": 1}}).encode(
 
 
 def journal_of(made: Path) -> Path:
-    """The one in use."""
+    """The journal in use."""
     commit = [content for kind, content in journal.frames((made / partial.LOG).read_bytes()) if kind == journal.COMMIT]
     return made / partial.JOURNALS[json.loads(commit[-1])["journal"]]
 
 
 def bomb(path: Path) -> None:
-    """A few kB that become 2 GB: one text of a megabyte in every row of a dictionary."""
+    """A few kB that become 2 GB: a text of one megabyte, referenced by every row through a dictionary."""
     column = pa.DictionaryArray.from_arrays(pa.array([0] * 2000, pa.int32()), pa.array(["x" * (1 << 20)]))
     sink = pa.BufferOutputStream()
     schema = pa.schema([("comm", column.type)])
@@ -102,7 +102,7 @@ def bomb(path: Path) -> None:
 
 
 def compressed(path: Path) -> None:
-    """A megabyte that says that it becomes gigabytes, and does."""
+    """A megabyte that claims to become gigabytes, and does."""
     sink = pa.BufferOutputStream()
     schema = pa.schema([("comm", pa.string())])
     with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
@@ -137,14 +137,14 @@ REFUSED: dict[str, Callable[[Stage, Path], object]] = {
     "a text in every row": lambda s, made: bomb(journal_of(made)),
     "a compressed gigabyte": lambda s, made: compressed(journal_of(made)),
 }  # fmt: skip
-"""How it is refused: with one line."""
+"""Damage that is refused, with one line."""
 
 ENDURED: dict[str, Callable[[Stage, Path], object]] = {
     "rows of 20 GB": lambda s, made: sparse(made / "rows"),
     "losses that repaint the terminal": lambda s, made: planted_losses(made / "log"),
     "nothing is wrong": lambda s, made: None,
 }
-"""What can be repaired."""
+"""Damage that can be repaired."""
 
 
 def ran(*args: object) -> subprocess.CompletedProcess[str]:
@@ -202,7 +202,7 @@ def test_a_copy_for_reading_is_limited_to_two_gigabytes(scene: Stage, seed: Path
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_becomes_a_link_during_repair(scene: Stage, seed: Path, name: str) -> None:
-    """He exchanges a file of his for a link to one of root's, again and again, while it is repaired."""
+    """The attacker repeatedly exchanges a file for a link to one of root's during the repair."""
     before = scene.roots()
     for _ in range(TRIES):
         made = planted(scene, seed)
@@ -235,9 +235,9 @@ def test_a_directory_that_others_may_write_to_is_copied(scene: Stage, seed: Path
 
 
 def test_another_user_reads_what_they_can_open(scene: Stage, seed: Path) -> None:
-    """The rule about owners is root's: who may read a file may read a copy of it."""
+    """The rule about owners is for root: whoever may read a file may read a copy of it."""
     made = planted(scene, seed, user=OTHER)
-    sysmon.open(made).close()  # so that all is imported: our modules may lie where he cannot read them
+    sysmon.open(made).close()  # imports everything: the user may not be able to read our modules
     child = os.fork()
     if not child:
         status = 1
@@ -253,7 +253,7 @@ def test_another_user_reads_what_they_can_open(scene: Stage, seed: Path) -> None
 
 
 def test_leftovers_of_a_removal_are_swept(scene: Stage, seed: Path) -> None:
-    """A recorder that was killed as it removed a part, or as it had just made its directory."""
+    """A recorder was killed while it removed a part, or right after it created its directory."""
     going = scene.rooms / ".t2.parquet.abcdef01-000001.removed"
     going.mkdir(mode=0o700)
     (going / "journal.0").touch()
@@ -271,7 +271,7 @@ def test_leftovers_of_a_removal_are_swept(scene: Stage, seed: Path) -> None:
 
 
 def test_root_sweeps_nothing_where_another_user_controls_the_names(scene: Stage, seed: Path) -> None:
-    """He can rename a directory of root's in his own, though not look into it."""
+    """In their own directory, users can rename a directory of root's, though not look into it."""
     private = scene.theirs / ".t.parquet.11111111.removed"
     private.mkdir(mode=0o700)
     for name in ("log", "rows", "keep"):

@@ -1,1 +1,1 @@
-"""What sysmon says beside what somebody else says of the same thing: for the live tests, and for docs/accuracy.md."""
+"""sysmon's figures next to those of independent oracles: for the live tests, and for docs/accuracy.md."""

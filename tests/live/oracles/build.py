@@ -1,4 +1,4 @@
-"""The processes of a build, of which strace, around the recorder, sees every one begin."""
+"""The processes of a build; strace, wrapped around the recorder, sees each one start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ late: hello
 
 
 def project(folder: Path) -> None:
-    """A C project of some files."""
+    """A small C project."""
     for i in range(PARTS):
         (folder / f"part{i}.c").write_text(f"int part{i}(int n) {{ return n * {i}; }}\n")
     calls = " + ".join(f"part{i}(argc)" for i in range(PARTS))
@@ -34,9 +34,9 @@ def project(folder: Path) -> None:
 
 
 def build(folder: Path, strace: str) -> tuple[set[tuple[int, int]], set[tuple[int, int]], int]:
-    """Records `make -j4` with strangers beside it.
+    """Records `make -j4` with unrelated processes running.
 
-    The processes with their parents: below make as strace has them; those that sysmon has, make apart; and make's pid.
+    Returns the processes below make with their parents, by strace and by sysmon, and make's pid.
     """
     project(folder)
     log = folder / "strace"
@@ -65,7 +65,7 @@ def build(folder: Path, strace: str) -> tuple[set[tuple[int, int]], set[tuple[in
 
 
 def of_a_build(folder: Path, strace: str) -> list[Figure]:
-    """How many processes it had, and how many of sysmon's are not strace's or have another parent."""
+    """Number of processes, and of sysmon's that strace does not have or that have another parent."""
     below, recorded, _make = build(folder, strace)
     return [
         Figure("make -j4: processes below make", "strace", len(below), len(recorded)),

@@ -1,9 +1,9 @@
-"""System calls, of a run that strace and perf watch as well.
+"""System calls, in a run that strace and perf watch as well.
 
-Two runs of one command are not alike to the last call, so all three watch the same one. A Python process, the root,
-starts it, and waits in a read until everybody is ready. perf counts whatever that process and all below it enter.
-strace writes down the calls of what a shell runs for it: not those of the shell, which strace itself starts and sees
-only from its execve.
+Two runs of a command never make exactly the same calls, so all three watch the same one. A Python process, the root,
+starts it, and waits in a read until everybody is ready. perf counts the entries of that process and all below it.
+strace logs the calls of what a shell runs for it: not the shell's own, as strace starts the shell and sees it only from
+its execve.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ READ, SLEEPS = (0, (35, 230)) if os.uname().machine == "x86_64" else (63, (101, 
 
 
 def at_the_gate(pid: int) -> bool:
-    """Whether a root has come to its read of descriptor 0."""
+    """Whether the root has reached its read of descriptor 0."""
     return Path(f"/proc/{pid}/syscall").read_text().startswith(f"{READ} 0x0 ")
 
 
@@ -89,7 +89,7 @@ def compilation(folder: Path) -> list[str]:
 
 
 def threads(folder: Path) -> list[str]:
-    """Seven threads that read 101 files and hand each other a lock."""
+    """Seven threads that read 101 files and pass a lock around."""
     files = folder / "files"
     files.mkdir()
     for i in range(101):
@@ -102,7 +102,7 @@ COMMANDS = {"ls -lR": listing, "git log": log_of_a_repository, "gcc": compilatio
 
 @dataclass(frozen=True)
 class Watched:
-    """A command that ran below a process, the root, and what each of the three saw of it."""
+    """A command that ran below the root, and what each of the three saw of it."""
 
     name: str
     root: int
@@ -111,7 +111,7 @@ class Watched:
     perf_count: int
 
     def compared(self, what: str, oracle: str, said: int, sysmon: int) -> Figure:
-        """Equal, but for calls that sysmon says it missed, where a kernel preempts programs."""
+        """Equal, except for calls that sysmon reports as missed, where a kernel preempts programs."""
         missed = 0
         if kernel_preempts_programs():
             missed = self.trace.one("SELECT coalesce(sum(lost), 0) FROM losses WHERE cause = 'recursion'")
@@ -119,7 +119,7 @@ class Watched:
 
 
 def watch(folder: Path, strace: str, perf: str) -> list[Watched]:
-    """Runs the commands, one after the other, under all three."""
+    """Runs the commands one after the other, under all three."""
     roots = {}
     for i, (name, prepare) in enumerate(COMMANDS.items()):
         quiet = ["-f", "-qq", "-e", "signal=none", "-e", "raw=all", "-o", str(folder / f"strace{i}")]
@@ -161,11 +161,11 @@ WITH RECURSIVE below AS (
     UNION ALL SELECT f.pid, f.start FROM forks f JOIN below b ON (f.ppid, f.parent_start) = (b.pid, b.start)
 )
 """
-"""The processes that one started, and those that they did."""
+"""A process's descendants."""
 
 
 def against_strace(run: Watched) -> list[Figure]:
-    """The calls under the shell, by name, and those of them that never return."""
+    """The calls below the shell, by name, and those that never return."""
     shell = int(run.strace_log[0].split()[0])
     said, never = Counter[str](), 0
     for line in run.strace_log:
@@ -191,7 +191,7 @@ def against_strace(run: Watched) -> list[Figure]:
 
 
 def against_perf(run: Watched) -> Figure:
-    """All calls of the root and below, strace's own among them: returned, never to return, and in flight."""
+    """All calls of the root and below, including strace's own: returned, never returning, and in flight."""
     itself = f"SELECT pid, start FROM processes WHERE pid = {run.root}"
     ((counted, in_flight),) = run.trace.rows(
         f"{BELOW.format(run.root)}, whole AS (FROM below UNION ALL {itself}) "

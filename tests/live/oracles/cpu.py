@@ -1,4 +1,4 @@
-"""CPU time, waits, switches and faults, against what the kernel says of them in /proc and getrusage(2)."""
+"""CPU time, waits, switches and faults, compared with /proc and getrusage(2)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from tests.live.recording import Trace, busy, python, recording, thread_state, w
 SPIN = "while True: pass"
 
 ONE_WAIT_S = 0.06
-"""The longest wait of a thread that nothing else may displace. Since Linux 6.12 the fair server runs for 50 ms once a
-second for the sake of the others, and cannot be switched off everywhere. A wait is counted when it ends."""
+"""The longest wait of a thread with the highest priority. Since Linux 6.12 the fair server runs for 50 ms once a second
+for the sake of the others, and cannot be disabled everywhere. A wait is counted when it ends.
+"""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What the kernel says of a thread at a moment, between two readings of the clock."""
+    """What the kernel reports about a thread at a moment, between two readings of the clock."""
 
     before_ns: int
     after_ns: int
@@ -37,7 +38,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """Of a process of one thread."""
+    """Of a single-threaded process."""
     before = time.time_ns()
     oncpu, wait, _stints = map(int, Path(f"/proc/{pid}/schedstat").read_text().split())
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
@@ -69,7 +70,7 @@ def running(*codes: str, cpu: int | None = None) -> Iterator[list[subprocess.Pop
 
 @contextlib.contextmanager
 def setting(name: str, value: str) -> Iterator[None]:
-    """A setting of the scheduler, for the moment."""
+    """Changes a scheduler setting while the body runs."""
     path = Path("/proc/sys/kernel") / name
     before = path.read_text()
     path.write_text(value)
@@ -80,9 +81,9 @@ def setting(name: str, value: str) -> Iterator[None]:
 
 
 def stop(pid: int) -> None:
-    """Stops a process of one thread. When this returns nothing that is read of it changes until it goes on."""
+    """Stops a single-threaded process. When this returns its figures do not change until it continues."""
     os.kill(pid, signal.SIGSTOP)
-    # The kernel says in what call a thread is only when it has left its CPU.
+    # The kernel reports a thread's call only after the thread has left its CPU.
     wait_for(lambda: thread_state(pid) == "T" and Path(f"/proc/{pid}/syscall").read_text() != "running\n")
 
 
@@ -99,13 +100,13 @@ def on_cpu_0() -> None:
 
 
 def tolerance_s(used: resource.struct_rusage) -> float:
-    """For CPU time [s]: half a per cent, and what the kernel rounds."""
+    """For CPU time [s]: half a percent, plus the kernel's rounding."""
     return 0.005 * (used.ru_utime + used.ru_stime) + 0.0001
 
 
 def record_spinner(folder: Path) -> tuple[Trace, int]:
-    """A process that has a CPU for itself and never gives it away; its pid."""
-    # With a real-time priority nothing takes the CPU away but what the kernel keeps for others.
+    """A process with a CPU of its own that it never gives up; and its pid."""
+    # With a real-time priority only the kernel's reserve for others takes the CPU away.
     with setting("sched_rt_runtime_us", "-1"), running(SPIN, cpu=1) as (spinner,):
         os.sched_setscheduler(spinner.pid, os.SCHED_FIFO, os.sched_param(1))
         with recording(folder / "spinner.parquet", "--interval", "0.25", preexec_fn=on_cpu_0) as r:
@@ -136,7 +137,7 @@ def spinner(r: Trace, pid: int) -> list[Figure]:
 
 
 def against_proc(folder: Path) -> list[Figure]:
-    """A process that works and sleeps with load beside it, so that it is switched out, waits, and is moved."""
+    """A process that works and sleeps under load, so that it is switched out, waits, and is migrated."""
     code = (
         "import mmap, time\nwhile True:\n for _ in range(200000): pass\n"
         " m = mmap.mmap(-1, 8192); m[0] = m[4096] = 1; m.close(); time.sleep(0.001)"
@@ -146,11 +147,11 @@ def against_proc(folder: Path) -> list[Figure]:
         wait_for(lambda: usage(process.pid).voluntary > 5)
         stop(process.pid)
         stood = time.time_ns()
-        time.sleep(0.5)  # until a snapshot has all that was before
+        time.sleep(0.5)  # until a snapshot has everything from before
         first = usage(process.pid)
         os.kill(process.pid, signal.SIGCONT)
         cpus = sorted(os.sched_getaffinity(0))[:2]
-        for cpu in cpus:  # at the second it is moved, whatever the scheduler would do
+        for cpu in cpus:  # the second one moves it, whatever the scheduler would do
             os.sched_setaffinity(process.pid, {cpu})
             time.sleep(4 / len(cpus))
         stop(process.pid)
@@ -206,11 +207,11 @@ UNDER_LOAD = {
         "[t.start() for t in threads]; queues[0].put(1); [t.join() for t in threads]"
     ),
 }
-"""What is done, and the program."""
+"""What it does, and the program."""
 
 
 def under_load(folder: Path) -> list[Figure]:
-    """Different kinds of work while more threads want to run than there are CPUs."""
+    """Different kinds of work with more runnable threads than CPUs."""
     with busy(3), recording(folder / "load.parquet", "--interval", "0.2") as r:
         processes = [python(code) for code in UNDER_LOAD.values()]
         resources = [os.wait4(p.pid, 0)[2] for p in processes]
@@ -230,7 +231,7 @@ def under_load(folder: Path) -> list[Figure]:
 
 
 def user_and_system(folder: Path) -> list[Figure]:
-    """How the kernel splits the CPU time of a process that computes, and of one that has it zero memory."""
+    """How the kernel splits the CPU time of a process that computes, and of one that has the kernel zero memory."""
     codes = {
         "computing": "import time\nwhile time.process_time() < 2: pass",
         "reading /dev/zero": "import time\nf = open('/dev/zero', 'rb', 0); b = bytearray(1 << 20)\n"
@@ -249,7 +250,7 @@ def user_and_system(folder: Path) -> list[Figure]:
 
 
 def stolen(folder: Path) -> list[Figure]:
-    """What the hypervisor took of each CPU, by the words of /proc/stat in ticks of 10 ms."""
+    """What the hypervisor took of each CPU, by /proc/stat in ticks of 10 ms."""
 
     def ticks() -> list[int]:
         lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
@@ -267,7 +268,7 @@ def stolen(folder: Path) -> list[Figure]:
 
 
 def two_spinners(folder: Path) -> list[Figure]:
-    """On one CPU, above whatever else wants it, and between the two in turns of 10 ms."""
+    """On one CPU, above everything else that wants it, alternating in turns of 10 ms."""
     with (
         running(SPIN, SPIN, cpu=1) as spinners,
         setting("sched_rt_runtime_us", "-1"),
@@ -282,7 +283,7 @@ def two_spinners(folder: Path) -> list[Figure]:
     figures = []
     for process, a, b in zip(spinners, first, last, strict=True):
         share = measured(r, process.pid, "wait_ns") / window_ns(r)
-        # The readings of /proc lie a little inside of the recording: compare rates.
+        # /proc is read slightly inside the recording: compare rates.
         rate = (b.wait_ns - a.wait_ns) / (b.before_ns - a.before_ns)
         what = "one of two spinners on a CPU: share of the time that it waits"
         figures.append(Figure(what, "half", 50, 100 * share, "%", 1))
@@ -291,7 +292,7 @@ def two_spinners(folder: Path) -> list[Figure]:
 
 
 def whole_machine(folder: Path) -> list[Figure]:
-    """What all processes had and the idle time are the CPUs' whole time, in each snapshot too."""
+    """CPU time of all processes plus idle time is the CPUs' total time, also in each snapshot."""
     with busy(1), recording(folder / "whole.parquet", "--interval", "0.5") as r:
         time.sleep(3)
     cpus = len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""One comparison: a figure of an oracle, and sysmon's."""
+"""One comparison: an oracle's figure, and sysmon's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured, by whom, what each said, and by how much the two may differ."""
+    """What was measured, the oracle, both values, and the allowed difference."""
 
     what: str
     oracle: str

@@ -1,4 +1,4 @@
-"""Resident memory, against what the kernel says of it in /proc."""
+"""Resident memory, compared with /proc."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def held(folder: Path) -> list[Figure]:
 
 
 def peaks(folder: Path) -> list[Figure] | None:
-    """The peaks of processes that no snapshot has seen; None where the kernel does not say them."""
+    """Peaks of processes that no snapshot has seen; None where the kernel does not report them."""
     with recording(folder / "peaks.parquet", "--interval", "30") as r:
         processes = [python(code + SAY, stdout=subprocess.PIPE) for code in LIVES.values()]
         exact = [int(p.communicate()[0]) << 10 for p in processes]

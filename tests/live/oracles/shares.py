@@ -1,4 +1,4 @@
-"""How much memory is a process's own, of layouts whose answer is known, and against /proc/PID/smaps_rollup."""
+"""Private memory and PSS, for layouts with a known answer, and compared with /proc/PID/smaps_rollup."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ RECORD = ("--interval", "0.2", "--with", "pss", "--only", "cpu,memory")
 
 
 def last(trace: Trace, pid: int, column: str) -> float:
-    """What was read last [MiB]."""
+    """The value last read [MiB]."""
     rows = trace.rows(f"SELECT {column} FROM pss WHERE pid = {pid} AND unread IS NULL ORDER BY ts DESC LIMIT 1")
     assert rows, trace.rows(f"FROM pss WHERE pid = {pid}")
     return float(rows[0][0]) / MIB
 
 
 def of_four(folder: Path, how: str) -> list[Figure]:
-    """48 MiB that four processes map and have touched, of each a quarter; `how`: anonymous, tmpfs or file."""
+    """48 MiB that four processes map and touch, so a quarter each; `how`: anonymous, tmpfs or file."""
     kind = "file" if how == "file" else "shmem"
     with (
         layout(FOUR, how, str(folder / "mapped")) as pids,
@@ -119,13 +119,13 @@ def of_four(folder: Path, how: str) -> list[Figure]:
         for n, pid in enumerate(pids, 1)
         for line, column in (("Pss", "pss_bytes"), ("Private_Dirty", "private_dirty_bytes"))
     ]  # fmt: skip
-    # Libraries are shared, too: less than 2 MiB for each.
+    # Libraries are shared too: less than 2 MiB each.
     parts = [last(r, pid, f"pss_{kind}_bytes") for pid in pids]
     return [*figures, Figure(f"{what}: the largest part", "a quarter", 12, max(parts), "MiB", 2)]
 
 
 def after_a_fork(folder: Path) -> list[Figure]:
-    """48 MiB of a process that forks, of which the child writes to 12: those each has for itself."""
+    """48 MiB of a process that forks; the child writes to 12, which then are private on both sides."""
     with layout(COPY_ON_WRITE, "") as (parent, child), recording(folder / "cow.parquet", *RECORD) as r:
         time.sleep(1)
     figures = []

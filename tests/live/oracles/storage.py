@@ -1,4 +1,4 @@
-"""What reached storage and what came from it, against /proc/PID/io of the process itself just before its end."""
+"""Bytes to and from storage, compared with /proc/PID/io as the process itself reads it just before its end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WORK = {
         "t.start(); t.join()"
     ),
 }
-"""What is done, and the program. Numbers of system calls are those of x86-64."""
+"""What it does, and the program. System call numbers are those of x86-64."""
 
 COLUMNS = {
     "rchar": "rchar_bytes",
@@ -59,11 +59,11 @@ COLUMNS = {
 
 
 SPARED = {"rchar": 20_000, "wchar": 2_000, "syscr": 40, "syscw": 2, "read_bytes": 65_536}
-"""After it has read its own account a process says it, and reads and closes files."""
+"""After reading its own account a process still reports it, and reads and closes files."""
 
 
 def accounted(folder: Path) -> list[Figure]:
-    """Each kind of work in a process of its own, over some snapshots."""
+    """Each kind of work in a process of its own, over several snapshots."""
     with recording(folder / "storage.parquet", "--interval", "0.1") as r:
         said = {}
         for what, code in WORK.items():

@@ -1,4 +1,4 @@
-"""The programs that sysmon is compared with, and the state of the machine that they want."""
+"""The programs that sysmon is compared with, and the machine state that they need."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ TRACEFS = Path("/sys/kernel/tracing")
 
 
 def find(name: str) -> str | None:
-    """Where a program is, if it runs."""
-    # Ubuntu's /usr/bin/perf looks for one of the running kernel's version. Any other counts as well.
+    """Path of a program, if it runs."""
+    # Ubuntu's /usr/bin/perf looks for one of the running kernel's version. Any other will do.
     candidates = [shutil.which(name), *map(str, sorted(Path("/usr/lib").glob(f"linux-*tools*/**/{name}")))]
     return next((found for found in candidates if found and _runs(found)), None)
 
@@ -28,7 +28,7 @@ def _runs(program: str) -> bool:
 
 @contextlib.contextmanager
 def tracefs() -> Iterator[None]:
-    """perf finds the number of a tracepoint there: mounted for the moment, if it is not."""
+    """perf finds a tracepoint's number there: mounted while the body runs, if it is not."""
     if (TRACEFS / "events").is_dir():
         yield
         return
@@ -41,7 +41,7 @@ def tracefs() -> Iterator[None]:
 
 @contextlib.contextmanager
 def perf_counts(perf: str, event: str, pid: int, output: Path) -> Iterator[None]:
-    """Counts an event of a process and of all that it starts, while the body runs; `perf_count` reads the result."""
+    """Counts an event of a process and its descendants while the body runs; `perf_count` reads the result."""
     commands, command = os.pipe()
     answer, answers = os.pipe()
     arguments = ["stat", "-x,", "-e", event, "-o", str(output), "-D", "-1", f"--control=fd:{commands},{answers}"]
@@ -64,6 +64,6 @@ def perf_counts(perf: str, event: str, pid: int, output: Path) -> Iterator[None]
 
 
 def perf_count(output: Path) -> int:
-    """What `perf_counts` found."""
+    """The count of `perf_counts`."""
     (line,) = (line for line in output.read_text().splitlines() if line and not line.startswith("#"))
     return int(line.split(",")[0])

@@ -1,4 +1,4 @@
-"""Offsets, tracepoint arguments and constants in the BTF of five real kernels, and what damage does."""
+"""Offsets, tracepoint arguments and constants in the BTF of five real kernels, and the effect of damage."""
 
 import struct
 from array import array
@@ -27,7 +27,7 @@ def btf(kernel: str) -> Btf:
 
 
 def swapped(data: bytes) -> bytes:
-    """The same BTF as a machine of the other byte order has it."""
+    """The same BTF in the other byte order."""
     magic, version, flags, header, *sections = struct.unpack_from("<HBB5I", data)
     types = array("I", data[header + sections[0] : header + sections[0] + sections[1]])
     types.byteswap()
@@ -192,7 +192,7 @@ def test_a_kernel_without_btf_says_what_to_do(tmp_path: Path) -> None:
 
 
 def ask_everything(data: bytes) -> None:
-    """Either the questions are answered, rightly or not, or NoBtf is raised; nothing else, and never a loop."""
+    """The questions are answered, rightly or not, or NoBtf is raised; nothing else, and never an endless loop."""
     try:
         types = Btf.parse(data)
         for name, path in MEMBERS:

@@ -1,4 +1,4 @@
-"""What was compiled is found again, and nothing else is."""
+"""Compiled programs are found again, and nothing else is."""
 
 import base64
 import json

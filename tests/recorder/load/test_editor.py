@@ -10,7 +10,7 @@ from sysmon.recorder.load import editor, program
 from sysmon.recorder.load.btf import VMLINUX
 
 COMPILERS = ("clang", "gcc")
-"""The first that is there: bcc brings clang as a library only, which has no command."""
+"""The first one installed: bcc brings clang only as a library, without the command."""
 
 
 @pytest.mark.skipif(not VMLINUX.exists(), reason="this kernel has no BTF")

@@ -1,4 +1,4 @@
-"""What becomes of a compilation that fails, with a compiler that is a script of the test."""
+"""Failing compilations, with a script of the test in place of the compiler."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def instruction(operation: int, registers: int, number: int) -> bytes:
 
 
 def test_instructions_refer_to_maps_by_index() -> None:
-    """Of the loads of 64 bits only those of a map are one; the second half of such a load is none."""
+    """Only some 64-bit loads are of maps; the second half of such a load is not an instruction."""
     of_map = 0x11  # r1, of either byte order
     plain = 0x01 if sys.byteorder == "little" else 0x10
     rest = [instruction(0x18, plain, 7), instruction(0, 0, 7), instruction(0xB7, of_map, 7)]
@@ -128,7 +128,7 @@ def test_instructions_refer_to_maps_by_index() -> None:
 
 
 def test_callbacks_are_appended_to_the_program() -> None:
-    """Once each, however often they are called; their addresses are relative, as the kernel wants them."""
+    """Once each, however often they are called; their addresses are relative, as the kernel expects."""
     number, address = (0x01, 0x41) if sys.byteorder == "little" else (0x10, 0x14)
     half, end = instruction(0, 0, 0), instruction(0x95, 0, 0)
     large = [instruction(0x18, number, 1), instruction(0, 0, 1)]  # 1 << 32 | 1

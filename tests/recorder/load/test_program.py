@@ -1,4 +1,4 @@
-"""The text of the programs, for the kernels whose BTF is at hand."""
+"""The text of the programs, for the kernels whose BTF is available."""
 
 import copy
 import lzma
@@ -76,7 +76,7 @@ STRUCTS = {
 
 @pytest.mark.parametrize("built_in", [True, False])
 def test_file_systems_may_be_modules(built_in: bool) -> None:
-    """And what is read of one is known as a whole only if all is there: this overlay lacks most."""
+    """A file system counts as known only if all its members exist: this overlay lacks most."""
 
     class WithFileSystems(Btf):
         loaded = built_in

@@ -1,4 +1,4 @@
-"""What a flight recorder keeps, and how it is asked for."""
+"""What a flight recorder keeps, and how it is requested."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_invalid_amounts(text: str) -> None:
 
 
 def test_parts_are_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten parts of a second, of which the last are kept; losses and rows are of these alone."""
+    """Ten parts of a second, of which the last are kept; losses and rows are only of these."""
     clock = [0.0]
     monkeypatch.setattr(flight.time, "monotonic", lambda: clock[0])
     out = FlightWriter(tmp_path / "t.parquet", False, Keep("4s", 4.0))
@@ -92,7 +92,9 @@ def test_a_requested_file_ends_where_the_next_part_begins(tmp_path: Path) -> Non
 
 
 def test_a_part_that_was_only_begun(tmp_path: Path) -> None:
-    """A recorder that is killed then leaves a directory without a commit, which is no part; until then it runs."""
+    """A recorder killed at that point leaves a directory without a commit, which is not a part; until then it is
+    running.
+    """
     path = tmp_path / "t.parquet"
     out = FlightWriter(path, False, Keep("4s", 4.0))
     out.begin(traces.recording(ring="4s", began_ns=T0))

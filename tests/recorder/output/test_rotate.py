@@ -1,4 +1,4 @@
-"""Files that follow one another, and how they are asked for. What a kernel has to do with it is in tests/live."""
+"""Rotated files, and how they are requested. tests/live has what involves the kernel."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def fork(second: float, pid: int) -> object:
 
 
 def write(out: RotatingWriter, files: int) -> None:
-    """So many files, the last of which is begun: two forks and three losses in each."""
+    """This many files, the last of them just begun: two forks and three losses in each."""
     for number in range(files):
         said = traces.recording(started_ns=at(number), ended_ns=at(number), rotate="1s", file=number + 1)
         if number:

@@ -1,4 +1,4 @@
-"""What is said of limits, with control groups that are files here."""
+"""Messages about limits, with files in place of control groups."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ def group(folder: Path, first: bool, limit: str, used: int, cache: int) -> None:
 
 @pytest.fixture(params=[False, True], ids=["version 2", "version 1"])
 def groups(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, bool, tuple[Path, Path]]:
-    """Where the hierarchy is, its version, and what the kernel says of it; we are in /outer/inner."""
+    """Where the hierarchy is, its version, and what the kernel reports about it; we are in /outer/inner."""
     first, root = request.param, tmp_path / "mounted"
     said = tmp_path / "cgroup"
     said.write_text("5:cpu,memory:/outer/inner\n0::/other\n" if first else "5:cpu:/\n0::/outer/inner\n")
@@ -42,7 +42,7 @@ def groups(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, bool, 
 
 
 def test_the_limit_that_leaves_the_least_counts(groups: tuple[Path, bool, tuple[Path, Path]]) -> None:
-    """Of what is used the page cache can be given back: the outer leaves 300 - 250 + 30 MiB, the inner 200 - 10."""
+    """The page cache can be reclaimed: the outer group leaves 300 - 250 + 30 MiB, the inner 200 - 10."""
     root, first, said = groups
     group(root / "outer", first, str(300 * MIB), 250 * MIB, 30 * MIB)
     group(root / "outer" / "inner", first, str(200 * MIB), 10 * MIB, 0)
@@ -62,7 +62,7 @@ def test_no_limit(groups: tuple[Path, bool, tuple[Path, Path]]) -> None:
 
 
 def test_in_a_container_the_mounted_group_is_ours(groups: tuple[Path, bool, tuple[Path, Path]]) -> None:
-    """Its path is the host's there, and not below what is mounted."""
+    """Its path there is the host's, and not below the mount."""
     root, first, said = groups
     group(root, first, str(100 * MIB), 0, 0)
     found = limits.of_memory(*said)
@@ -91,7 +91,7 @@ LIMITS = {
 
 
 def under(which: int, value: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """sysmon under a limit. In a shell of its own, as this process could not lift it again."""
+    """sysmon under a limit. In a shell of its own, as this process could not raise the limit again."""
     return subprocess.run(
         [str(SYSMON), *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
         preexec_fn=lambda: resource.setrlimit(which, (value, value)),
@@ -103,7 +103,7 @@ def under(which: int, value: int, *arguments: str, cwd: Path) -> subprocess.Comp
 def test_a_limit_is_one_line_that_helps(tmp_path: Path, limit: str, command: str) -> None:
     which, value, remedy = LIMITS[limit]
     if limit == "size" and command.split()[0] not in limits.RECORDS:
-        remedy = "t: "  # a report writes nothing large: that there is no such trace is what is said
+        remedy = "t: "  # a report writes nothing large: it only says that there is no such trace
     done = under(which, value, *command.split(), cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout == "" and done.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""What is said of privileges that are missing, and whose a trace is."""
+"""Messages about missing privileges, and ownership of traces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL = frozenset(privilege.CAPABILITIES)
 
 @pytest.fixture
 def holding(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes it look as if we had these capabilities, names with spaces between, and no others."""
+    """Simulates holding exactly these capabilities, given as names separated by spaces."""
     return lambda names: monkeypatch.setattr(privilege, "effective", lambda: frozenset(names.split()))
 
 
@@ -137,7 +137,7 @@ def test_only_root_trusts_the_sudo_variables(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(("mode", "there", "may"), [(0o777, 1, True), (0o1777, 1, False), (0o1777, 0, True)])
 def test_another_users_file_in_a_sticky_directory(tmp_path: Path, mode: int, there: int, may: bool) -> None:
-    """It cannot be replaced there, though files can be made: better to know before the recording."""
+    """It cannot be replaced there, though files can be created: better to know before the recording."""
     stranger = os.getuid() + 1
     folder = tmp_path / "tmp"
     folder.mkdir()

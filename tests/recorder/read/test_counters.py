@@ -1,4 +1,4 @@
-"""What is lost of the events that a program missed."""
+"""Which of a program's missed events are lost."""
 
 import numpy as np
 

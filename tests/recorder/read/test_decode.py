@@ -175,7 +175,7 @@ def test_names_are_looked_up_once_and_forgotten_if_there_are_many() -> None:
 
 
 def test_records_of_a_ring_are_put_in_order() -> None:
-    """Each as a whole, and those of one moment as they came."""
+    """Each record as a whole, and those of one instant in their original order."""
     dtype = np.dtype([("header", "<u4"), ("page", "<u4"), ("ts", "<u8"), ("pid", "<u4"), ("tid", "<u4")])
     came = np.array([(0, 0, ts, place, -place % 1000) for place, ts in enumerate([5, 7, 5, 1, 9, 8])], dtype)
     ordered = decode.in_order(came)

@@ -1,4 +1,4 @@
-"""The ring reader, on memory laid out as the kernel lays it out."""
+"""The ring reader, on memory with the kernel's layout."""
 
 import mmap
 import os
@@ -21,7 +21,7 @@ class Kernel:
 
     def __init__(self) -> None:
         self.fd = os.memfd_create("ring")
-        os.ftruncate(self.fd, 2 * PAGE + 2 * SIZE)  # the data twice in a row
+        os.ftruncate(self.fd, 2 * PAGE + 2 * SIZE)  # the data is mapped twice in a row
         self.memory = mmap.mmap(self.fd, 2 * PAGE + 2 * SIZE)
         self.at = 0
 

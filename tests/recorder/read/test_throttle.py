@@ -1,4 +1,4 @@
-"""What steps down, how the programs' notes of it are read, and what a reader is told."""
+"""Which kinds are throttled, how the programs' notes are read, and what a reader is told."""
 
 import struct
 from types import SimpleNamespace

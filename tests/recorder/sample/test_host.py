@@ -1,4 +1,4 @@
-"""How a machine and a boot are told from others."""
+"""How machines and boots are distinguished."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def with_id(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> str | N
 
 
 def test_the_id_of_a_machine_is_made_as_systemd_makes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """HMAC-SHA256 of the application's id under the machine's, as a UUID of version 4: worked out with openssl."""
+    """HMAC-SHA256 of the application's id with the machine's as key, as a version 4 UUID: computed with openssl."""
     made = with_id(monkeypatch, tmp_path, "0123456789abcdef0123456789abcdef\n")
     assert made == "466ee0cc-40bc-49d9-9f0e-4fd0c6a5b721"
 

@@ -1,4 +1,4 @@
-"""What a process is called: its arguments, or the title that it has put in their place."""
+"""The command line of a process: its arguments, or the title that it has put in their place."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which processes are read for what they share, without a kernel: the child is one end of a socket."""
+"""Which processes' shared memory is read, without a kernel: the child is one end of a socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GIB = 1 << 30
 
 
 class Child:
-    """Notes what it is told, and answers what it is to."""
+    """Notes its orders, and answers as told."""
 
     pid = 999_999
 
@@ -62,16 +62,16 @@ def test_processes_are_ranked_by_shared_memory_per_time(reader: Any) -> None:
     forked.add(4)
     found.saw([
         memory(1, anon=4 * GIB),  # a heap: most likely its own, and dear
-        memory(2, shmem=GIB),  # a worker of a database
-        memory(3, file=4 << 20),  # small, and quickly read
-        memory(4, anon=GIB, file=4 << 20),  # forked
+        memory(2, shmem=GIB),  # a heap: most likely private, and expensive
+        memory(3, file=4 << 20),  # a database worker
+        memory(4, anon=GIB, file=4 << 20),  # small, and quick to read
         memory(5, anon=GIB, file=4 << 20),  # not
         memory(6, shmem=7 * GIB),  # all of a buffer so large that nothing else would be read
-        memory(7, shmem=6 * GIB, swap=3 * GIB),  # with swap more than 8 GiB
+        memory(7, shmem=6 * GIB, swap=3 * GIB),  # all of a buffer so large that nothing else would be read
     ])  # fmt: skip
     rows = found.rows()
     assert [(row["pid"], row["unread"]) for row in rows] == [(7, "too large")]
-    # By bytes for a nanosecond: 90.3, 89.9, 28.7, 22.8, 22.7, 13.0.
+    # By bytes per nanosecond: 90.3, 89.9, 28.7, 22.8, 22.7, 13.0.
     assert child.told() == [2, 4, 3, 5, 1, 6]
     child.answer(2)
     (row,) = found.rows()
@@ -97,7 +97,7 @@ def test_unread_processes_are_reported_once(reader: Any) -> None:
 
 
 def test_memory_of_the_reader_is_bounded(reader: Any) -> None:
-    """Of ever more processes, of which the child answers for none."""
+    """With ever more processes, for none of which the child answers."""
     found, child, _forked = reader
     rows = []
     for first in range(1, 30_000, 1000):

@@ -1,4 +1,4 @@
-"""What can be asked for."""
+"""What can be chosen."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which kinds are recorded, and what a report says of a trace without what it needs."""
+"""Which kinds are recorded, and what a report says if a trace lacks what it needs."""
 
 import pytest
 

@@ -27,7 +27,7 @@ def host(second: float, *busy_ms: int) -> list[Row]:
 
 
 def test_shares_of_a_cpu_and_of_the_machine(tmp_path: Path) -> None:
-    # Two seconds of two CPUs, four in all. 7 had 0.5 + 0.7 s: 60 % of a CPU, 30 % of the machine.
+    # Two seconds of two CPUs, four in total. 7 had 0.5 + 0.7 s: 60 % of a CPU, 30 % of the machine.
     rows = [
         used(1, 7, 500, 100, voluntary_switches=3),
         used(2, 7, 700, 300, involuntary_switches=2, migrations=1),
@@ -41,7 +41,7 @@ def test_shares_of_a_cpu_and_of_the_machine(tmp_path: Path) -> None:
     assert (first["cpu_pct"], first["machine_pct"]) == (60, 30)
     assert (first["wait_s"], first["switches"], first["migrations"], first["snapshots"]) == (0.4, 5, 1, 2)
     assert (second["pid"], second["comm"], second["cpu_pct"], second["snapshots"]) == (8, None, 10, 1)
-    # In the window after the first snapshot: 0.7 s of one.
+    # In the window after the first snapshot: 0.7 s of 1 s.
     (first, _) = report(tmp_path, "cpu", rows, since="+1.5")
     assert (first["cpu_s"], first["cpu_pct"], first["machine_pct"]) == (0.7, 70, 35)
 
@@ -59,7 +59,7 @@ def test_waiting(tmp_path: Path) -> None:
         used(2, 9, 10, None),
     ]
     waiting, none, unknown = report(tmp_path, "runqueue", rows)
-    # 0.6 of 1.2 s; three times given a CPU.
+    # 0.6 of 1.2 s; a CPU was given three times.
     assert (waiting["pid"], waiting["wait_s"], waiting["wait_pct"], waiting["mean_wait_us"]) == (7, 0.6, 50, 200_000)
     assert (waiting["voluntary_switches"], waiting["involuntary_switches"], waiting["migrations"]) == (1, 2, 2)
     assert (none["pid"], none["wait_s"], none["wait_pct"], none["mean_wait_us"]) == (8, 0, 0, None)

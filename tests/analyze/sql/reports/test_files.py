@@ -49,7 +49,8 @@ def test_a_path_from_the_root(
 
 
 def test_files_by_path(tmp_path: Path) -> None:
-    # /x: two processes, three calls of 1, 2 and 6 us: 9 us, mean 3, longest 6; one failed, one was for writing.
+    # /x: two processes, three calls of 1, 2 and 6 us: 9 us in total, mean 3, maximum 6; one failed, one was for
+    # writing.
     rows = [
         row("open", at(1), **P, origin="absolute", path="/x", result=3, flags=0, latency_ns=1000),
         row("open", at(1), **P, origin="cwd", directory="/", path="x", result=3, flags=0o102, latency_ns=2000),
@@ -72,7 +73,7 @@ def files_of(tmp_path: Path, rows: list[Row], columns: str) -> list[tuple[Any, .
 
 
 def test_files_by_identity(tmp_path: Path) -> None:
-    """Two names of one file are one row, one name of two files two; what failed is with the file of its name."""
+    """Two names of one file are one row, one name of two files is two; failures count for the file with their name."""
     ok = {"origin": "absolute", "result": 3, "flags": 0, "latency_ns": 1000, "device": 5, "mount_namespace": HERE}
     no = {
         "origin": "absolute",
@@ -151,11 +152,11 @@ def test_reads_and_writes_of_a_process(tmp_path: Path) -> None:
     ((pid, comm, *read_write_copy, read, written, cancelled, _start),) = report(tmp_path, "io", rows)
     assert (pid, comm) == (7, None)
     assert read_write_copy == [300, 15, 1, 2e-6, 7, 1, 0, 1e-7, 9, 1, 0, 3e-7]
-    assert (read, written, cancelled) == (None, None, None)  # an older recorder did not look
+    assert (read, written, cancelled) == (None, None, None)  # not recorded by an older version
 
 
 def test_kernel_accounting_is_shown_next_to_calls(tmp_path: Path) -> None:
-    """One that made no call that moves bytes, by io_uring or mapped files, and one of which nothing is accounted."""
+    """A process without calls that move bytes (io_uring, mapped files), and one without kernel accounting."""
     none = {"rchar_bytes": 0, "wchar_bytes": 0, "read_calls": 0, "write_calls": 0, "cancelled_write_bytes": 0}
     rows = [
         calls(at(1), 7, born(0), "read", 40, 10, bytes=300),

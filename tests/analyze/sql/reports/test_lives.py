@@ -40,7 +40,7 @@ def ended(pid: int, start: float, second: float, comm: str | None = None, **colu
 def ran(
     pid: int, start: float, end: float, parent: tuple[int, float], *argv: str, code: int = 0, after: float = 0.001
 ) -> list[Row]:
-    """A process that is forked, executes a program a moment later, and exits."""
+    """A process that is forked, calls execve a moment later, and exits."""
     return [
         forked(pid, start, parent),
         executed(pid, start, start + after, *argv),
@@ -74,7 +74,7 @@ def test_a_life_is_from_exec_to_exec_or_exit(tmp_path: Path) -> None:
         executed(7, 1, 1.25, "env", "python3"),
         executed(7, 1, 1.5, "python3"),
         row("rename", at(2), pid=7, start=born(1), tid=7, old_comm="python3", comm="worker"),
-        row("rename", at(2.5), pid=7, start=born(1), tid=8, old_comm="worker", comm="thread"),  # no name of the process
+        row("rename", at(2.5), pid=7, start=born(1), tid=8, old_comm="worker", comm="thread"),  # not the process's
         ended(7, 1, 4, "worker", exit_code=3),
         used(2, 7, 1, 300),
         used(5, 50, -500, 20),
@@ -106,17 +106,17 @@ def test_a_process_that_executes_nothing_lives_from_its_fork(tmp_path: Path) -> 
 
 def test_lives_cut_by_the_start_or_end(tmp_path: Path) -> None:
     rows = [
-        # Ran when the recording began: since when is not known. Executes another at +2, which lives on.
+        # Ran before the recording: since when is unknown. Calls execve at +2, and that program continues.
         alive(7, -5, "old", argv=["old", "-x"]),
         executed(7, -5, 2, "new"),
         alive(7, -5, "new", "end", argv=["new"]),
-        # Ran when the recording began, and ended in it.
+        # Ran before the recording, and ended in it.
         alive(8, -4, "gone"),
         ended(8, -4, 3, "gone"),
-        # Forked in it, lives on.
+        # Forked in it, still alive.
         forked(9, 4, SHELL),
         executed(9, 4, 4.5, "late"),
-        # There from end to end.
+        # Alive from start to end.
         alive(10, -3, "init", "both"),
     ]
     assert lives(tmp_path, rows, "pid", "comm", "command", "began", "ended", "lifetime_s", "ended_by") == [
@@ -182,7 +182,7 @@ def test_lives_of_a_chosen_process_know_its_parent(tmp_path: Path) -> None:
 
 
 def build(count: int, lifetime: float = 0.05) -> list[Row]:
-    """A make that lives, and `count` times a shell that runs a compiler: two each 0.1 s, one process above another."""
+    """A make that stays, and `count` times a shell that runs a compiler: two every 0.1 s, one process below another."""
     rows = [alive(*SHELL, "bash"), forked(100, 0.5, SHELL), executed(100, 0.5, 0.5, "make"), ended(100, 0.5, 9, "make")]
     for n in range(count):
         second = 1 + 0.1 * (n // 2)
@@ -194,11 +194,11 @@ def build(count: int, lifetime: float = 0.05) -> list[Row]:
 
 
 def test_a_storm_names_the_process_behind_it(tmp_path: Path) -> None:
-    # 23 compilers, each the child of a shell that is as short-lived; make, which lived 8.5 s, is behind both.
+    # 23 compilers, each the child of an equally short-lived shell; make, which lived 8.5 s, is behind both.
     cc, sh = report(tmp_path, "storms", build(23))
     assert (cc["comm"], cc["parent_comm"], cc["parent_pid"], cc["parent_start"]) == ("cc", "make", 100, born(0.5))
     assert (cc["processes"], cc["failed"], round(cc["cpu_s"], 6)) == (23, 3, 0.92)
-    # Two begin each 0.1 s: in a second that does not hold its own end, 20.
+    # Two begin every 0.1 s: 20 within one second, its end excluded.
     assert (cc["peak_per_s"], round(cc["median_lifetime_ms"], 3)) == (20, 50)
     assert (seconds(cc["first_started"]), seconds(cc["last_ended"])) == (1, 2.15)
     assert (sh["comm"], sh["parent_comm"], sh["processes"], sh["failed"]) == ("sh", "make", 23, 0)
@@ -249,9 +249,9 @@ def test_a_restart_loop(tmp_path: Path) -> None:
 
 def test_parallel_workers_are_no_restarts(tmp_path: Path) -> None:
     side_by_side = [r for n in range(5) for r in ran(201 + n, 1 + n, 3 + n, (60, -90), "worker")]
-    # Of five, each two seconds long and one after the other, only the first and none else begins when all have ended.
+    # Five of two seconds each, overlapping: only the first begins when all others have ended.
     assert report(tmp_path, "restarts", side_by_side) == []
-    # One that never ends is in the way of all that follow.
+    # One that never ends blocks all that follow.
     forever = [forked(300, 0.5, (60, -90)), executed(300, 0.5, 0.6, "job")]
     jobs = [r for n in range(4) for r in ran(201 + n, 1 + n, 1.5 + n, (60, -90), "job")]
     assert report(tmp_path, "restarts", [*forever, *jobs]) == []
@@ -292,5 +292,5 @@ def test_a_window_with_nothing_in_it(tmp_path: Path) -> None:
     rows = [*build(30), *ran(7, 1, 2, SHELL, "x", code=1)]
     for name in ("storms", "restarts", "failures"):
         assert report(tmp_path, name, rows, since="+9.5", until="+9.6") == []
-    # What lives from end to end is in every window.
+    # A process that lives from start to end is in every window.
     assert lives(tmp_path, rows, "comm", "began", since="+9.5", until="+9.6") == [("bash", None)]

@@ -1,4 +1,4 @@
-"""Processes: who each was, when it lived, what it used; each answer worked out by hand."""
+"""Processes: identity, lifetime and usage; each answer worked out by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def test_a_name_is_the_last_one_known(tmp_path: Path) -> None:
     assert query(tmp_path, "SELECT comm, path FROM processes", rows) == [("main", "/bin/java")]
     rows.append(row("exit", at(5), **me, comm="bye"))
     assert query(tmp_path, "SELECT comm FROM processes", rows) == [("bye",)]
-    # The window does not cut names: at +3 s it was called main, and it is known that it ended as bye.
+    # The window does not cut names: at +3 s it was called main, and its last known name is bye.
     assert query(tmp_path, "SELECT comm FROM processes", rows, {"until": "+3"}) == [("bye",)]
 
 
@@ -134,7 +134,7 @@ def test_exit_by_code_and_by_signal(tmp_path: Path) -> None:
         row("cpu", at(3), pid=7, start=born(0), oncpu_ns=6, voluntary_switches=1),
     ]
     sql = "SELECT pid, comm, exit_code, signal, lifetime_ns, core_dumped, cpu_ns, syscalls FROM exits ORDER BY ts"
-    # The totals are the process's own also when the snapshot that holds them lies outside of the window.
+    # Totals are the process's own even if the snapshot with them is outside the window.
     assert query(tmp_path, sql, rows, {"until": "+1.5"}) == [(7, "a", 3, None, 10, False, 6, 2)]
     assert query(tmp_path, sql, rows)[1] == (8, "b", None, 11, 20, True, 0, 0)
 
@@ -193,7 +193,7 @@ def test_tree(tmp_path: Path) -> None:
 
 
 def test_tree_where_the_parents_pid_was_used_again(tmp_path: Path) -> None:
-    # 50 is two processes. Of the child /proc says no more than the parent's pid, so it is of the one older than itself.
+    # 50 is two processes. /proc shows only the parent's pid, so the child belongs to the one older than itself.
     rows = [
         *life(50, 1, 2, name="first"),
         row("process", at(10), pid=70, start=born(3), ppid=50, comm="child", edge="end"),

@@ -37,7 +37,7 @@ ROWS = [
 
 
 def test_sockets_are_counted_by_family_and_type(tmp_path: Path) -> None:
-    # Of TCP: 1 made, 2 connects and one of them failed, 1 accepted, none bound, 1 listening; 2 errors: refused, in use.
+    # TCP: 1 created, 2 connects of which one failed, 1 accepted, none bound, 1 listening; 2 errors: refused, in use.
     found = [r[:11] for r in report(tmp_path, "sockets", ROWS)]
     assert found == [
         (7, "a", "AF_INET", "SOCK_STREAM", 1, 2, 1, 1, 0, 1, 2),
@@ -90,7 +90,7 @@ def test_a_send_is_a_connection_where_it_is_an_event(tmp_path: Path) -> None:
         call(8, "sendto", 5, remote_address="10.0.0.1", remote_port=80),
         call(9, "sendmsg", -111, "ECONNREFUSED", remote_address="10.0.0.1", remote_port=81),
     ]
-    # 4 connects, of which 2 were refused and one goes on in the background.
+    # 4 connects, of which 2 were refused and one is still in progress.
     assert report(tmp_path, "sockets", rows)[0][5:7] == (4, 2)
     assert [r[3] for r in report(tmp_path, "connections", rows)] == ["out", "out", "in", "out", "out"]
 

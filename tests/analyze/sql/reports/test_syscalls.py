@@ -33,8 +33,8 @@ def test_counts_are_sums_over_snapshots_and_processes(tmp_path: Path) -> None:
 
 
 def test_percentiles_by_nearest_rank(tmp_path: Path) -> None:
-    # 100 calls: 50 of bucket 40 (128 to 143 ns, middle 135.5), 40 of bucket 48 (256 to 287, 271.5),
-    # 9 of 56 (512 to 575, middle 543.5 but none took longer than 530), 1 of 64 (1024 to 1151).
+    # 100 calls: 50 in bucket 40 (128 to 143 ns, middle 135.5), 40 in bucket 48 (256 to 287, 271.5), 9 in 56 (512 to
+    # 575, middle 543.5 but maximum 530), 1 in 64 (1024 to 1151).
     rows = [
         calls(at(1), 7, born(0), "read", 40, 50, max_ns=143),
         calls(at(1), 7, born(0), "read", 48, 40, max_ns=287),
@@ -59,7 +59,7 @@ def test_one_in_a_thousand_is_above_the_last_percentile(tmp_path: Path, name: st
 
 @pytest.mark.parametrize(("count", "p50"), [(1, 1.024), (2, 1.024), (3, 2.048)])
 def test_the_median_is_an_actual_call(tmp_path: Path, count: int, p50: float) -> None:
-    # 1024, 2048 and 3072 ns: rank 1 of 1, rank 1 of 2, rank 2 of 3. Each is the longest that its bucket saw.
+    # 1024, 2048 and 3072 ns: rank 1 of 1, rank 1 of 2, rank 2 of 3. Each is the maximum of its bucket.
     rows = [calls(at(1), 7, born(0), "read", bucket_of(n * 1024), 1) for n in range(1, count + 1)]
     (read,) = report(tmp_path, "syscalls", rows)
     assert read["p50_us"] == p50
@@ -95,7 +95,7 @@ def test_calls_that_never_return_have_no_latency(tmp_path: Path) -> None:
 
 
 def test_calls_in_flight(tmp_path: Path) -> None:
-    # Issued in the recording: 2 that returned and the one that the end cut. The others were issued before.
+    # Issued in the recording: 2 that returned and the one cut by its end. The others were issued before.
     rows = [
         calls(at(1), 7, born(0), "read", 40, 2),
         row("syscall_inflight", at(1), **P, tid=7, syscall="read", abi="x86_64", edge="start", elapsed_ns=10**9),
@@ -149,7 +149,7 @@ def test_impossible_buckets_and_counts(tmp_path: Path, bucket: int) -> None:
     found = {r["syscall"]: r for r in report(tmp_path, "syscalls", rows)}
     assert found["read"]["calls"] == 2
     assert (found["read"]["p50_us"], found["read"]["p99_us"]) == (0.128, 0.128)
-    assert found["write"]["calls"] is None  # more than can be told
+    assert found["write"]["calls"] is None  # out of range
     assert [(r["syscall"], r["low_ns"]) for r in report(tmp_path, "syscall_histogram", rows)] == [
         ("read", 128),
         ("write", 14 << 59),
@@ -157,7 +157,7 @@ def test_impossible_buckets_and_counts(tmp_path: Path, bucket: int) -> None:
 
 
 def test_a_window_counts_the_snapshots_in_it(tmp_path: Path) -> None:
-    # The snapshot at +2 s counts what happened before, so it belongs to the window that ends at +2 s.
+    # The snapshot at +2 s counts what happened before it, so it belongs to the window that ends at +2 s.
     rows = [calls(at(s), 7, born(0), "read", 40, 10**s) for s in (1, 2, 3)]
     (before,) = report(tmp_path, "syscalls", rows, until="+2")
     (after,) = report(tmp_path, "syscalls", rows, since="+2")
@@ -231,7 +231,9 @@ def test_a_report_of_one_process(tmp_path: Path) -> None:
 
 
 def test_waits_are_measured_not_guessed_by_name(tmp_path: Path) -> None:
-    """Of 1 s each: one that slept, one that a disk made wait, one kept from a CPU, and a poll that slept not at all."""
+    """1 s each: a call that slept, one that waited for a disk, one that waited for a CPU, and a poll that did not
+    sleep.
+    """
 
     def second(syscall: str, blocked_ms: int, uninterruptible_ms: int, runnable_ms: int) -> Row:
         off = {"blocked_ns": blocked_ms, "uninterruptible_ns": uninterruptible_ms, "runnable_ns": runnable_ms}
@@ -250,7 +252,12 @@ def test_waits_are_measured_not_guessed_by_name(tmp_path: Path) -> None:
         waits = dict(trace.own(f"SELECT syscall, waits FROM ({CALLS})").fetchall())
         order = [row[0] for row in trace.own(SECTIONS[0].query).fetchall()]
     assert waits == {"recvfrom": "90 %", "pread64": "90 %", "read": "0 %", "poll": "0 %"}
-    assert order == ["poll", "pread64", "read", "recvfrom"]  # alike but for what mostly waited, which is last
+    assert order == [
+        "poll",
+        "pread64",
+        "read",
+        "recvfrom",
+    ]  # equal except for those that mostly waited, which come last
 
 
 def test_waits_in_version_1_are_guessed_by_name(tmp_path: Path) -> None:

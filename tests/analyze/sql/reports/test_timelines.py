@@ -22,7 +22,7 @@ def second(instant: Any) -> float:
 
 
 def clocks(*seconds: float) -> list[Row]:
-    """The start of the recording, snapshots, and its end, which is the last of them."""
+    """The start of the recording, its snapshots, and its end, which is the last of them."""
     events = ["start", *["snapshot"] * (len(seconds) - 2), "end"]
     return [row("clock", at(s), event=event) for s, event in zip(seconds, events, strict=True)]
 
@@ -47,11 +47,11 @@ def test_cpu_time_by_snapshot(tmp_path: Path) -> None:
         used(2, 7, 1000, 400),
         used(2, 8, 3000, None),
         used(3.5, 7, 100),
-        used(3.5, 7, 200, start=3.2),  # the pid was used again
+        used(3.5, 7, 200, start=3.2),  # the pid was reused
         named(7, "spin"),
     ]
     found = report(tmp_path, "cpu_timeline", rows)
-    # 3 s in a snapshot of 2 s is 150 % of a CPU; 0.1 s of the last half second is 20 %.
+    # 3 s in an interval of 2 s is 150 % of a CPU; 0.1 s in the last half second is 20 %.
     expected = [
         (2, 2, 8, None, 3, 150, None, born(0)),
         (2, 2, 7, "spin", 1, 50, 0.4, born(0)),
@@ -59,7 +59,7 @@ def test_cpu_time_by_snapshot(tmp_path: Path) -> None:
         (3.5, 0.5, 7, "spin", 0.1, 20, 0, born(0)),
     ]
     assert [(second(r.pop("ts")), *r.values()) for r in found] == expected
-    # A window knows how long its first snapshot was.
+    # A window knows the length of its first snapshot.
     (_, last) = report(tmp_path, "cpu_timeline", rows, since="+3.2")
     assert (last["interval_s"], last["cpu_pct"]) == (0.5, 20)
 
@@ -93,12 +93,12 @@ def test_memory_by_snapshot(tmp_path: Path) -> None:
 
 def test_growth_is_a_line_through_the_samples(tmp_path: Path) -> None:
     rows = [
-        # 10, 20, 30 MiB at 1, 2 and 3 s: 600 MiB a minute, and no sample off the line.
+        # 10, 20, 30 MiB at 1, 2 and 3 s: 600 MiB a minute, all samples on the line.
         *(had(s, 7, 10 * s, peak_rss_bytes=31 * MIB) for s in (1, 2, 3)),
         # 2, 6, 4 MiB at 0, 1 and 2 s: means 1 s and 4 MiB; Sxy = -1·-2 + 0·2 + 1·0 = 2, Sxx = 2, Syy = 8:
         # 1 MiB a second, and r2 = 2² / (2·8).
         *(had(s, 8, mib) for s, mib in ((4, 2), (5, 6), (6, 4))),
-        # Two samples are no line.
+        # Two samples do not make a line.
         had(1, 9, 10),
         had(9, 9, 90),
         named(7, "leak", 0.5),
