@@ -38,6 +38,9 @@ OF_BOTH = {
 }
 """Sections that are about commands which are in both recordings, and the table of `sides` that says which those are."""
 
+SHARED_MACROS = ("is_wait", "waits", "bucket_middle_ns", "percentile_ns")
+"""Macros of a trace that the comparison calls too, each after what it needs."""
+
 SIDE_BYTES = 128 << 20
 """What is taken of a side at most. Of a recording of ten million rows it is 5 MB."""
 
@@ -179,7 +182,7 @@ class Comparison:
                 for i, tables in enumerate(sides)
             ]
             self._keep(f"sides.{name}", pa.concat_tables(marked))
-        for path in (*(DIRECTORY / "macros" / f"{name}.sql" for name in ("is_wait", "waits")), SQL / "macros.sql"):
+        for path in (*(DIRECTORY / "macros" / f"{name}.sql" for name in SHARED_MACROS), SQL / "macros.sql"):
             self._connection.execute(path.read_text(encoding="utf-8"))
         self._connection.execute("SET VARIABLE per = $1", [self.per])
         self._connection.execute(

@@ -6,7 +6,8 @@
 -- children, and calls that may be on a pipe or socket, such as read and write, whose latency depends on others. For
 -- fsync and for writes with O_SYNC see `sync_stall`.
 --
--- needs: finding.call, finding.process, finding.span, finding.sync_stall, main.syscall_latencies, unfiltered.is_work
+-- needs: finding.call, finding.process, finding.span, finding.sync_stall, main.syscall_latencies,
+--    unfiltered.bucket_middle_ns, unfiltered.is_work, unfiltered.percentile_ns
 -- kept: window
 CREATE VIEW finding.slow_tail(
     -- Severity: 'high', 'medium' or 'low'.
@@ -31,7 +32,7 @@ CREATE VIEW finding.slow_tail(
     rests_on
 ) AS
 WITH
--- Only what may be one: percentiles take long.
+-- Only candidates: percentiles take long.
 likely AS (
     SELECT c.*, p.wait_s
     FROM finding.call AS c
@@ -53,7 +54,7 @@ buckets AS (
 ranked AS (
     SELECT
         *,
-        LEAST(low_ns + (high_ns - low_ns - 1) / 2.0, max_ns) AS middle_ns,
+        unfiltered.bucket_middle_ns(low_ns, high_ns, max_ns) AS middle_ns,
         SUM(calls) OVER one_call AS n,
         SUM(calls) OVER (one_call ORDER BY low_ns) AS reached
     FROM buckets
@@ -61,8 +62,8 @@ ranked AS (
 ),
 tails AS (
     SELECT pid, start, abi, syscall,
-        MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) / 1e3 AS p50_us,
-        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) / 1e3 AS p99_us
+        unfiltered.percentile_ns(500, middle_ns, reached, n) / 1e3 AS p50_us,
+        unfiltered.percentile_ns(990, middle_ns, reached, n) / 1e3 AS p99_us
     FROM ranked
     GROUP BY pid, start, abi, syscall
 )

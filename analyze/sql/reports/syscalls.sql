@@ -6,7 +6,7 @@
 -- measured; NULL in traces of version 1.
 --
 -- needs: main.syscall_stats, main.syscalls_in_flight, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.call_name
+--    unfiltered.bucket_middle_ns, unfiltered.call_name, unfiltered.percentile_ns
 CREATE VIEW report.syscalls(
     -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
@@ -42,7 +42,7 @@ CREATE VIEW report.syscalls(
     abi
 ) AS
 WITH
--- Added up first, and then named: named row by row, it takes three times as long.
+-- Summed first, then named: naming row by row takes three times as long.
 counted AS (
     SELECT abi, nr, syscall, bucket,
         SUM(calls) AS calls,
@@ -55,7 +55,7 @@ counted AS (
     FROM main.syscall_stats
     GROUP BY abi, nr, syscall, bucket
 ),
--- Calls that have no latency are in a bucket of their own: low_ns IS NULL.
+-- Calls without a latency are in a bucket of their own: low_ns IS NULL.
 buckets AS (
     SELECT abi, unfiltered.call_name(syscall, nr) AS syscall,
         unfiltered.bucket_low_ns(bucket) AS low_ns,
@@ -73,18 +73,18 @@ buckets AS (
         CASE WHEN edge = 'end' THEN 1 ELSE 0 END, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 1
     FROM main.syscalls_in_flight
 ),
--- The middle of each bucket, but at most the largest latency in it; and how many calls it and those below it hold.
+-- The latency of each bucket, and how many calls it and those below it hold.
 ranked AS (
     SELECT
         *,
-        CASE WHEN returned > 0 AND low_ns IS NOT NULL THEN LEAST(low_ns + (high_ns - low_ns - 1) / 2.0, max_ns) END
-            AS middle_ns,
+        CASE
+            WHEN returned > 0 AND low_ns IS NOT NULL THEN unfiltered.bucket_middle_ns(low_ns, high_ns, max_ns)
+        END AS middle_ns,
         SUM(CASE WHEN low_ns IS NOT NULL THEN returned END) OVER one_call AS n,
         SUM(CASE WHEN low_ns IS NOT NULL THEN returned END) OVER (one_call ORDER BY low_ns NULLS LAST) AS reached
     FROM buckets
     WINDOW one_call AS (PARTITION BY abi, syscall)
 ),
--- A percentile is the smallest bucket that reaches p percent of n, in integers: reached * 100 >= n * p.
 totals AS (
     SELECT
         abi, syscall,
@@ -92,10 +92,10 @@ totals AS (
         TRY_CAST(SUM(errors) AS BIGINT) AS errors,
         TRY_CAST(SUM(total_ns) AS BIGINT) AS total_ns,
         CAST(SUM(total_ns) AS DOUBLE PRECISION) / NULLIF(SUM(returned), 0) AS mean_ns,
-        MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) AS p50_ns,
-        MIN(CASE WHEN reached * 100 >= n * 90 THEN middle_ns END) AS p90_ns,
-        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns,
-        MIN(CASE WHEN reached * 1000 >= n * 999 THEN middle_ns END) AS p999_ns,
+        unfiltered.percentile_ns(500, middle_ns, reached, n) AS p50_ns,
+        unfiltered.percentile_ns(900, middle_ns, reached, n) AS p90_ns,
+        unfiltered.percentile_ns(990, middle_ns, reached, n) AS p99_ns,
+        unfiltered.percentile_ns(999, middle_ns, reached, n) AS p999_ns,
         MAX(max_ns) AS max_ns,
         SUM(slept_ns) AS slept_ns,
         SUM(disk_ns) AS disk_ns,

@@ -1,9 +1,9 @@
 -- System calls of each process: how often, with what success, and how long.
 --
--- As `syscalls`, per process. A pid that was reused is two processes.
+-- Like `syscalls`, per process. A pid that was reused is two processes.
 --
 -- needs: finding.call_name, finding.ranked_stats, finding.tally, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.processes
+--    unfiltered.bucket_middle_ns, unfiltered.percentile_ns, unfiltered.processes
 -- first rows: finding.tally, finding.ranked_stats
 CREATE VIEW report.syscalls_by_process(
     -- Process id (thread group id).
@@ -53,7 +53,8 @@ counted AS (
     FROM finding.ranked_stats
     GROUP BY pid, start, place, bucket
 ),
--- How many calls each bucket and those below it hold. As floating point, exact to 2^53 calls and half the time.
+-- How many calls each bucket and those below it hold. In floating point, which is exact up to 2^53 calls and takes
+-- half the time.
 ranked AS (
     SELECT pid, start, place, bucket, max_ns,
         SUM(calls) OVER one_call AS n,
@@ -62,23 +63,19 @@ ranked AS (
     WHERE calls > 0
     WINDOW one_call AS (PARTITION BY pid, start, place)
 ),
--- The middle of each bucket, but at most the largest latency in it.
 middles AS (
     SELECT
         *,
-        LEAST(
-            unfiltered.bucket_low_ns(bucket)
-            + (unfiltered.bucket_high_ns(bucket) - unfiltered.bucket_low_ns(bucket) - 1) / 2.0, max_ns
-        ) AS middle_ns
+        unfiltered.bucket_middle_ns(unfiltered.bucket_low_ns(bucket), unfiltered.bucket_high_ns(bucket), max_ns)
+            AS middle_ns
     FROM ranked
 ),
--- A percentile is the smallest bucket that reaches p percent of n: reached * 100 >= n * p.
 percentiles AS (
     SELECT pid, start, place,
-        MIN(CASE WHEN reached * 100 >= n * 50 THEN middle_ns END) AS p50_ns,
-        MIN(CASE WHEN reached * 100 >= n * 90 THEN middle_ns END) AS p90_ns,
-        MIN(CASE WHEN reached * 100 >= n * 99 THEN middle_ns END) AS p99_ns,
-        MIN(CASE WHEN reached * 1000 >= n * 999 THEN middle_ns END) AS p999_ns
+        unfiltered.percentile_ns(500, middle_ns, reached, n) AS p50_ns,
+        unfiltered.percentile_ns(900, middle_ns, reached, n) AS p90_ns,
+        unfiltered.percentile_ns(990, middle_ns, reached, n) AS p99_ns,
+        unfiltered.percentile_ns(999, middle_ns, reached, n) AS p999_ns
     FROM middles
     GROUP BY pid, start, place
 ),

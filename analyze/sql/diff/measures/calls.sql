@@ -1,14 +1,14 @@
--- What the tests of system calls need: sums over both sides, by command and call and by call alone.
+-- Input for the tests of system calls: sums over both sides, by command and call and by call alone.
 --
--- Of the commands that are in both recordings, and of all together.
+-- For the commands in both recordings, and for all together.
 CREATE VIEW measures.calls(
-    -- Whether the row is of all commands together.
+    -- Whether the row is for all commands together.
     all_commands,
-    -- The command; NULL if no name is known, or of all.
+    -- The command; NULL if its name is unknown, or for all.
     command,
     -- Name of the call.
     syscall,
-    -- The table of system calls, of others than 64-bit programs.
+    -- System call table if not that of 64-bit programs; NULL otherwise.
     abi,
     -- Calls.
     calls_before,
@@ -34,19 +34,19 @@ CREATE VIEW measures.calls(
     p99_before_ns,
     -- The same, after.
     p99_after_ns,
-    -- Probability that a call of after is slower than one of before, a tie counting half.
+    -- Probability that a call of AFTER is slower than one of BEFORE, ties counting half.
     slower,
     -- Sum of t³ - t over the buckets of t calls each, of both sides.
     ties,
-    -- Calls in buckets above that of the lesser p99.
+    -- Calls in buckets above that of the lower p99.
     tail_before,
     -- The same, after.
     tail_after,
-    -- Blocks of time that hold calls.
+    -- Blocks of time with calls.
     blocks_before,
     -- The same, after.
     blocks_after,
-    -- Variance, as the blocks differ, of the mean placement among the calls of the other side.
+    -- Variance between blocks of the mean placement among the other side's calls.
     slower_variance_before,
     -- The same, after.
     slower_variance_after,
@@ -58,11 +58,11 @@ CREATE VIEW measures.calls(
     errors_variance_before,
     -- The same, after.
     errors_variance_after,
-    -- Variance of a block's calls over their mean, empty blocks included; NULL of a run.
+    -- Variance of calls per block divided by their mean, including empty blocks; NULL for a run.
     dispersion_before,
     -- The same, after.
     dispersion_after,
-    -- Blocks without the idle ones at both ends; NULL of a run.
+    -- Blocks without the idle ones at both ends; NULL for a run.
     active_blocks_before,
     -- The same, after.
     active_blocks_after,
@@ -70,11 +70,11 @@ CREATE VIEW measures.calls(
     active_calls_before,
     -- The same, after.
     active_calls_after,
-    -- Variance of the calls of one of these over their mean.
+    -- Variance of calls per such block divided by their mean.
     active_dispersion_before,
     -- The same, after.
     active_dispersion_after,
-    -- Probability that a block of after has a higher rate than one of before, a tie counting half; NULL of a run.
+    -- Probability that a block of AFTER has a higher rate than one of BEFORE, ties counting half; NULL for a run.
     busier,
     -- Sum of t³ - t over the rates that t blocks each have, of both sides.
     busier_ties
@@ -118,7 +118,8 @@ buckets AS (
 ranked AS (
     SELECT
         *,
-        low_ns + (high_ns - low_ns - 1) / 2.0 AS middle_ns,
+        CASE WHEN b > 0 THEN unfiltered.bucket_middle_ns(low_ns, high_ns, max_b) END AS middle_b,
+        CASE WHEN a > 0 THEN unfiltered.bucket_middle_ns(low_ns, high_ns, max_a) END AS middle_a,
         CAST(a + b AS DOUBLE PRECISION) AS t,
         SUM(b) OVER one_call AS n_b,
         SUM(a) OVER one_call AS n_a,
@@ -127,7 +128,7 @@ ranked AS (
     FROM buckets
     WINDOW one_call AS (PARTITION BY key)
 ),
--- A bucket's place on a side: the share of that side's calls that are faster, those in the bucket counting half.
+-- A bucket's placement on a side: the share of that side's calls that are faster, those in the bucket counting half.
 placed AS (
     SELECT
         *,
@@ -138,10 +139,10 @@ placed AS (
 shapes AS (
     SELECT
         key,
-        MIN(CASE WHEN b > 0 AND reached_b * 100 >= n_b * 50 THEN LEAST(middle_ns, max_b) END) AS p50_b,
-        MIN(CASE WHEN a > 0 AND reached_a * 100 >= n_a * 50 THEN LEAST(middle_ns, max_a) END) AS p50_a,
-        MIN(CASE WHEN b > 0 AND reached_b * 100 >= n_b * 99 THEN LEAST(middle_ns, max_b) END) AS p99_b,
-        MIN(CASE WHEN a > 0 AND reached_a * 100 >= n_a * 99 THEN LEAST(middle_ns, max_a) END) AS p99_a,
+        unfiltered.percentile_ns(500, middle_b, reached_b, n_b) AS p50_b,
+        unfiltered.percentile_ns(500, middle_a, reached_a, n_a) AS p50_a,
+        unfiltered.percentile_ns(990, middle_b, reached_b, n_b) AS p99_b,
+        unfiltered.percentile_ns(990, middle_a, reached_a, n_a) AS p99_a,
         LEAST(
             MIN(CASE WHEN b > 0 AND reached_b * 100 >= n_b * 99 THEN low_ns END),
             MIN(CASE WHEN a > 0 AND reached_a * 100 >= n_a * 99 THEN low_ns END)
@@ -165,8 +166,8 @@ in_blocks AS (
     LEFT JOIN shapes AS s ON s.key = n.key
     GROUP BY n.key, n.is_after, n.block
 ),
--- From the first block to the last that hold at least a twentieth of what the fullest does: what is before and after is
--- idle. The first and last of them are left out where idle ones are beside them, as they may be idle in part.
+-- From the first block to the last with at least a twentieth of the fullest one's calls: the time before and after
+-- is idle. The first and last of them are left out if idle ones are next to them, as they may be partly idle.
 ends AS (
     SELECT i.key, i.is_after,
         MIN(i.block) + CASE WHEN MIN(i.block) > 0 THEN 1 ELSE 0 END AS first,
