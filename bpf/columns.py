@@ -12,8 +12,8 @@ OTHER_PID = 0
 PID = Col(
     "pid",
     "u32",
-    "Process id (thread group id) in the initial pid namespace. In counts, 0 stands for all processes that found "
-    "no room in a full map.",
+    "Process id (thread group id) in the initial pid namespace. In counts, 0 stands for all processes that did "
+    "not fit into a full map.",
 )
 START = Col(
     "start",

@@ -25,7 +25,7 @@ SIGNAL = Kind(
             "delivery",
             "choice",
             "What the kernel did with it: 'queued' for the receiver, 'ignored' by it, 'pending' already and so not "
-            "queued again, 'overflow': a real-time signal for which the queue had no room, 'stripped': queued without "
+            "queued again, 'overflow': a real-time signal that did not fit into the queue, 'stripped': queued without "
             "its data.",
             names=("queued", "ignored", "pending", "overflow", "stripped"),
         ),

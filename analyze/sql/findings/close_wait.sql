@@ -49,7 +49,7 @@ paired AS (
     ASOF JOIN connected AS c ON c.local_port = a.remote_port AND c.remote_port = a.local_port AND c.ns <= a.ns
     WHERE c.pid <> a.pid
 ),
--- The calls that gave a process of these a new descriptor.
+-- The calls that gave one of these processes a new descriptor.
 given AS (
     SELECT s.pid, s.start, CAST(s.result AS BIGINT) AS fd, EPOCH_NS(s.ts) AS ns
     FROM unfiltered.sockets AS s
@@ -63,7 +63,7 @@ anew AS (
     SELECT pid, start, fd, ns, LEAD(ns) OVER (PARTITION BY pid, start, fd ORDER BY ns) AS next_ns
     FROM given
 ),
--- When the client's end was closed at the latest, and until when the server's was open at least.
+-- The latest time at which the client's end was closed, and until when the server's was at least open.
 closed AS (
     SELECT p.*, LEAST(
         (SELECT EPOCH_NS(MIN(e.ts)) FROM unfiltered.exits AS e WHERE e.pid = p.client AND e.start IS NOT DISTINCT FROM p.client_start),

@@ -32,7 +32,7 @@ CREATE VIEW finding.connect_retry(
 WITH
 attempts AS (
     SELECT c.ts, c.pid, c.start, p.comm, c.error, c.remote_port, c.latency_ns,
-        -- A relative path is another socket in another directory.
+        -- A relative path is a different socket in another directory.
         COALESCE(unfiltered.file_name(c.mount_namespace, c.unix_path), c.remote_address) AS remote_address
     FROM main.sockets AS c
     JOIN finding.process AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start

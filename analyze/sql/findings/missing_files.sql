@@ -32,7 +32,7 @@ CREATE VIEW finding.missing_files(
     rests_on
 ) AS
 WITH
--- First by process, without a look at the paths: most commands are out of it then.
+-- First by process, without looking at paths: this excludes most commands.
 opened AS (
     SELECT pid, start,
         COUNT(*) AS opens,

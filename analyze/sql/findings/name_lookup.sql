@@ -53,7 +53,7 @@ waits AS (
             OR (c.slept_ns IS NULL AND c.syscall IN ('recvfrom', 'recvmsg', 'recvmmsg')))
     GROUP BY c.pid, c.start, c.low_ns, c.high_ns
 ),
--- Each time between two attempts in which such a call can have waited.
+-- Each time between two attempts that such a call may have waited.
 timeouts AS (
     SELECT a.pid, a.start, COUNT(*) AS timeouts, SUM(a.gap_ns) / 1e9 AS waited_s
     FROM attempts AS a
@@ -65,7 +65,7 @@ timeouts AS (
         )
     GROUP BY a.pid, a.start
 ),
--- Polls of 5 s that ended 5 or 10 s after an attempt, as far as the snapshot tells that counted them.
+-- Polls of 5 s that ended 5 or 10 s after an attempt, judging by the snapshot that counted them.
 silences AS (
     SELECT c.pid, c.start, CAST(SUM(c.calls) AS BIGINT) AS timeouts, SUM(c.total_ns) / 1e9 AS waited_s
     FROM main.syscall_stats AS c

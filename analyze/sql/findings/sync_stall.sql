@@ -32,7 +32,7 @@ CREATE VIEW finding.sync_stall(
     rests_on
 ) AS
 WITH
--- 4,096 is O_DSYNC, which O_SYNC holds; 3 is that it may be read, written or both (include/uapi/asm-generic/fcntl.h).
+-- 4,096 is O_DSYNC, which O_SYNC includes; 3 is the access mode (include/uapi/asm-generic/fcntl.h).
 opened AS (
     SELECT pid, start, COUNT(*) AS opens, MIN(
         unfiltered.file_name(mount_namespace, COALESCE(unfiltered.full_path(origin, path, directory), path))) AS path

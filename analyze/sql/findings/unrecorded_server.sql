@@ -48,7 +48,7 @@ made AS (
         AND getvariable('of_some')
     GROUP BY pid, start, remote_address, remote_port
 ),
--- What a recorded process served. Of IP the port says it: a server may listen on every address.
+-- Addresses that a recorded process served. For IP only the port counts: a server may listen on every address.
 served AS (
     SELECT DISTINCT local_address, local_port
     FROM unfiltered.sockets

@@ -1,6 +1,6 @@
--- Cells of system calls by process, of the first rows of the report `syscalls_by_process` only.
+-- Histogram cells of system calls by process, only for the first rows of the report `syscalls_by_process`.
 --
--- So many as the variable `first_rows` says, in the order of that report. It takes the place of the view of all cells.
+-- As many rows as the variable `first_rows` says, in the order of that report. Replaces the view of all cells.
 --
 -- needs: finding.call_name, finding.tally, main.syscall_stats
 CREATE VIEW finding.ranked_stats(
@@ -8,7 +8,7 @@ CREATE VIEW finding.ranked_stats(
     pid,
     -- Start time of the process, since boot [ns].
     start,
-    -- The place of the call in `call_name`.
+    -- The call's `place` in `call_name`.
     place,
     -- Number of the latency bucket.
     bucket,

@@ -1,4 +1,4 @@
--- Smallest latency of the bucket after this one [ns].
+-- Upper limit of a bucket [ns], exclusive.
 CREATE MACRO unfiltered.bucket_high_ns(bucket) AS CASE
     WHEN bucket < 8 THEN bucket + 1
     WHEN bucket < 487 THEN (9 + bucket % 8) * CAST(POWER(2, FLOOR(bucket / 8) - 1) AS BIGINT)

@@ -1,3 +1,3 @@
--- Whether an event of a socket is an attempt to connect: connect itself, and sends with MSG_FASTOPEN, the only ones that are
--- events.
+-- Whether a socket event is an attempt to connect: connect itself, or a send with MSG_FASTOPEN, the only sends that
+-- are events.
 CREATE MACRO unfiltered.connects(syscall) AS syscall IN ('connect', 'sendto', 'sendmsg', 'sendmmsg');

@@ -1,5 +1,5 @@
--- What tells a file from all others, whatever its names are; NULL if unknown. What /proc shows is made anew with
--- another inode when it is looked for again, so its names are better; and devices of version 1 may be of several files.
+-- Identifies a file, whatever its names; NULL if unknown. Files in /proc get a new inode each time they are looked
+-- up, so they go by name; and in version 1 several files may have the same device and inode.
 CREATE MACRO unfiltered.file_key(name, device, inode, generation) AS
     CASE WHEN getvariable('mount_namespace') IS NOT NULL AND name NOT LIKE '/proc/%' AND name NOT LIKE 'mnt:[%]:/proc/%'
         THEN device || ':' || inode || ':' || COALESCE(CAST(generation AS VARCHAR), '') END;

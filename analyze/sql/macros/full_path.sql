@@ -1,4 +1,4 @@
--- A path from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if unknown.
+-- A path from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.
 CREATE MACRO unfiltered.full_path(origin, path, directory) AS REGEXP_REPLACE(
     CASE origin
         WHEN 'absolute' THEN COALESCE(directory, '') || path

@@ -1,5 +1,5 @@
--- Whether calls mostly wait for something to happen: their threads slept for half of their time, other than for a disk. Of a
--- trace that does not say how long they slept, whether they are named as calls that do nothing else.
+-- Whether calls mostly wait for an event: their threads slept for half of the time, other than for a disk. For
+-- traces without this measurement, whether the name is that of a call that only waits.
 --
 -- needs: unfiltered.is_wait
 CREATE MACRO unfiltered.waits(syscall, total_ns, slept_ns) AS

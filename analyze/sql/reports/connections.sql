@@ -31,8 +31,8 @@ CREATE VIEW report.connections(
     error,
     -- From the call's entry to its return, waiting included [us].
     latency_us,
-    -- Of a unix socket with a path: that of the one connected to or accepted by, from the root. In another mount
-    -- namespace than the recorder's it begins with that.
+    -- For a unix socket with a path: the absolute path of the socket connected to or accepting. Starts with the mount
+    -- namespace if it is not the recorder's.
     unix_path,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start

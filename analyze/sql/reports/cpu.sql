@@ -1,7 +1,7 @@
 -- CPU time of each process, and its share of the machine.
 --
 -- As the kernel accounts it, summed over the threads of a process, up to the last snapshot. Only recorded processes
--- are shown; for all that a CPU did see the report `cpus`.
+-- are shown; for everything that a CPU ran see the report `cpus`.
 --
 -- needs: main.cpu, main.host, unfiltered.processes
 CREATE VIEW report.cpu(

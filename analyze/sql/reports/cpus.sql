@@ -12,13 +12,13 @@ CREATE VIEW report.cpus(
     busy_s,
     -- Idle time [s].
     idle_s,
-    -- Time that the hypervisor took while it had something to do [s], to 0.01 s; NULL: an older recorder did not look.
+    -- Time that the hypervisor took while the CPU had work [s], to 0.01 s; NULL if recorded by an older version.
     stolen_s,
     -- Time offline [s]; NULL if recorded by an older version.
     offline_s,
     -- Busy time as a share of the time it was online [%].
     busy_pct,
-    -- The largest such share of one snapshot [%].
+    -- The largest such share in one snapshot [%].
     max_busy_pct,
     -- Stolen time as a share of the time it was online [%].
     stolen_pct,

@@ -13,12 +13,12 @@ CREATE VIEW report.execs(
     ppid,
     -- Command name after the exec.
     comm,
-    -- The program, from the root, behind symbolic links but of a script; ends in ' ...' if cut. In another mount
-    -- namespace than the recorder's it begins with that.
+    -- Absolute path of the program: for a script its own, otherwise with symbolic links resolved; ends in ' ...' if
+    -- cut. Starts with the mount namespace if it is not the recorder's.
     path,
-    -- Arguments of the program, the name it was called by first; ends in ' ...' if cut.
+    -- Arguments of the program, starting with the name it was called by; ends in ' ...' if cut.
     command,
-    -- Its interpreter, if it is a script or the like.
+    -- Its interpreter, if it is a script or runs through binfmt_misc.
     interpreter,
     -- Real user id.
     uid,

@@ -5,9 +5,9 @@
 --
 -- needs: main.kernel_memory, unfiltered.processes
 CREATE VIEW report.kernel_memory(
-    -- Process id (thread group id); NULL: in interrupts, whoever ran.
+    -- Process id (thread group id); NULL for interrupts, whichever process was running.
     pid,
-    -- Command name, last known; of interrupts '(interrupts)'.
+    -- Last known command name; '(interrupts)' for interrupts.
     comm,
     -- Objects allocated by kmalloc and from slab caches.
     allocations,
@@ -17,7 +17,7 @@ CREATE VIEW report.kernel_memory(
     frees,
     -- Size of the freed objects whose size is known [MiB].
     freed_mib,
-    -- Those of them whose size is not known: allocated before the recording began.
+    -- Freed objects of unknown size: allocated before the recording began.
     frees_of_unknown_size,
     -- Allocated minus freed objects' size, as far as sizes are known [MiB].
     net_mib,

@@ -47,7 +47,7 @@ mine AS (
     SELECT pid, start, ppid, parent_start, parent_comm, comm, command, ended, exit_code, signal, cpu_ns, alive_at_start
     FROM main.processes
 ),
--- What is known of programs and names. An exec begins a life; a process with none has life 0.
+-- Known programs and names. An exec begins a life; a process without execs has life 0.
 facts AS (
     SELECT pid, start, ts, 1 AS is_exec, NULL AS forked, comm,
         COALESCE(
@@ -115,8 +115,8 @@ told AS (
         p.exit_code, p.signal, p.cpu_ns, p.ppid, p.parent_start, p.parent_comm
     FROM bounded AS b
     JOIN mine AS p ON p.pid = b.pid AND p.start IS NOT DISTINCT FROM b.start
-    -- Between its fork and its first exec a process is no program of its own yet, and of one that was neither forked in
-    -- the recording nor there at its start nothing is known before its exec.
+    -- Between its fork and its first exec a process has no program of its own; and if its fork is missing and it did
+    -- not exist at the start, nothing is known before its exec.
     WHERE b.execs > 0
         OR b.next_executed IS NULL
         OR (p.alive_at_start AND b.forked IS NULL)

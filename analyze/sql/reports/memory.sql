@@ -14,7 +14,7 @@ CREATE VIEW report.memory(
     peak_rss_mib,
     -- Resident memory when last seen in the window [MiB].
     rss_mib,
-    -- Of that, anonymous memory: heap, stacks, what was written to private mappings, by its parent before a fork, too [MiB].
+    -- Of that, anonymous memory: heap, stacks, written pages of private mappings, including those inherited by a fork [MiB].
     rss_anon_mib,
     -- Of that, pages of mapped files [MiB].
     rss_file_mib,

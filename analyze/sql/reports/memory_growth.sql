@@ -2,7 +2,7 @@
 --
 -- Samples are the snapshots at which the process had run, since its last exec in the window. The fit is by least
 -- squares and needs at least three samples. `r2` tells steady growth (near 1) from steps, or from memory that is
--- given back (near 0).
+-- freed again (near 0).
 --
 -- needs: main.execs, main.memory, unfiltered.processes, unfiltered.rss
 CREATE VIEW report.memory_growth(
@@ -36,7 +36,7 @@ CREATE VIEW report.memory_growth(
     start
 ) AS
 WITH
--- An exec gives the process new memory.
+-- An exec replaces the process's memory.
 execs AS (
     SELECT pid, start, MAX(ts) AS ts
     FROM main.execs
@@ -49,13 +49,13 @@ samples AS (
         m.peak_rss_bytes,
         m.rss_anon_bytes,
         m.rss_shmem_bytes,
-        -- TRY: a sum that no machine can have is damage, and must not cost the whole answer.
+        -- TRY: an impossible sum is damage, and must not break the whole answer.
         unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS rss_bytes
     FROM main.memory AS m
     LEFT JOIN execs AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start
     WHERE e.ts IS NULL OR m.ts >= e.ts
 ),
--- Time from each process's first sample: with so few digits before the point the sums below keep theirs.
+-- Time since each process's first sample: small numbers keep the sums below precise.
 placed AS (
     SELECT
         *,

@@ -13,7 +13,7 @@ CREATE VIEW report.memory_timeline(
     comm,
     -- Resident memory: the sum of the three kinds [bytes].
     rss_bytes,
-    -- Of that, anonymous memory: heap, stacks, what was written to private mappings [bytes].
+    -- Of that, anonymous memory: heap, stacks, written pages of private mappings [bytes].
     rss_anon_bytes,
     -- Of that, pages of mapped files [bytes].
     rss_file_bytes,
@@ -28,7 +28,7 @@ SELECT
     m.ts,
     m.pid,
     p.comm,
-    -- TRY: a sum that no machine can have is damage, and must not cost the whole answer.
+    -- TRY: an impossible sum is damage, and must not break the whole answer.
     unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS rss_bytes,
     m.rss_anon_bytes,
     m.rss_file_bytes,

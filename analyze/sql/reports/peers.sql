@@ -9,11 +9,11 @@
 CREATE VIEW report.peers(
     -- Process id (thread group id).
     pid,
-    -- Command name, last known; '(other)': all processes that found no room in a full map, without their peers.
+    -- Last known command name; '(other)' for all processes that did not fit into a full map, without their peers.
     comm,
     -- Family, such as AF_INET.
     family,
-    -- Type: SOCK_DGRAM, or SOCK_RAW, whose datagrams hold the header of the protocol.
+    -- Type: SOCK_DGRAM, or SOCK_RAW, whose datagrams include the protocol header.
     socket_type,
     -- Protocol in the packets' headers: 'udp', 'icmp', 'icmpv6', 'udplite', or its number; NULL for unix sockets.
     protocol,
@@ -28,7 +28,7 @@ CREATE VIEW report.peers(
     sent_bytes,
     -- Datagrams received from it.
     received,
-    -- Bytes of them that came in.
+    -- Bytes received, without the rest of truncated datagrams.
     received_bytes,
     -- Send and receive calls that failed, such as with ECONNREFUSED; not those to be retried (EAGAIN, EINTR).
     errors,

@@ -29,8 +29,7 @@ CREATE VIEW report.process_tree(
     start
 ) AS
 WITH RECURSIVE
--- `place` is the process's rank in time. A parent has an earlier place than its child, so that whatever a damaged trace
--- says there is no circle.
+-- `place` is the process's rank in time. A parent ranks before its child, so even a damaged trace has no cycle.
 placed AS (
     SELECT *, ROW_NUMBER() OVER (ORDER BY start NULLS FIRST, pid) AS place
     FROM main.processes

@@ -20,13 +20,13 @@ CREATE VIEW report.pss(
     pss_shmem_mib,
     -- Resident pages that no other process maps [MiB]; some tools call it USS.
     private_mib,
-    -- Of that, what was written to [MiB].
+    -- Of that, dirty pages [MiB].
     private_dirty_mib,
     -- Resident pages that other processes map too [MiB].
     shared_mib,
-    -- Of the anonymous memory, the part of others: of pages that nobody has written to since a fork [MiB].
+    -- Anonymous memory that counts for other processes: their share of pages not written since a fork [MiB].
     shared_anon_mib,
-    -- Its share of what is in swap [MiB].
+    -- Its share of memory in swap [MiB].
     swap_pss_mib,
     -- Number of readings in the window.
     readings,
@@ -58,11 +58,11 @@ SELECT
     l.pss_anon_bytes / 1048576.0,
     l.pss_file_bytes / 1048576.0,
     l.pss_shmem_bytes / 1048576.0,
-    -- TRY: a sum that no machine can have is damage, and must not cost the whole answer.
+    -- TRY: an impossible sum is damage, and must not break the whole answer.
     TRY(l.private_dirty_bytes + l.private_clean_bytes) / 1048576.0,
     l.private_dirty_bytes / 1048576.0,
     TRY(l.shared_dirty_bytes + l.shared_clean_bytes) / 1048576.0,
-    -- Both are rounded to kB. GREATEST alone has no NULL.
+    -- Both are rounded to kB. GREATEST alone ignores NULL.
     CASE WHEN l.anonymous_bytes IS NOT NULL AND l.pss_anon_bytes IS NOT NULL
         THEN GREATEST(0, (CAST(l.anonymous_bytes AS DOUBLE PRECISION) - l.pss_anon_bytes) / 1048576.0) END,
     l.swap_pss_bytes / 1048576.0,

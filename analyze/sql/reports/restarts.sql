@@ -31,7 +31,7 @@ CREATE VIEW report.restarts(
     parent_start
 ) AS
 WITH
--- With each process: when the last of those before it ended, and how many of those never did.
+-- For each process: when the last of the earlier ones ended, and how many never did.
 followed AS (
     SELECT
         ppid, parent_start, parent_comm, comm, command, path, started, lifetime_ns,

@@ -20,11 +20,11 @@ CREATE VIEW report.runqueue(
     mean_wait_us,
     -- CPU time [s].
     cpu_s,
-    -- Times that a thread left its CPU because it had nothing to do there: it slept, blocked or ended.
+    -- Times that a thread gave up its CPU: it slept, blocked or ended.
     voluntary_switches,
-    -- Times that a thread left its CPU though it could have gone on: another was given it.
+    -- Times that a thread was preempted.
     involuntary_switches,
-    -- Times that a thread ran on another CPU than before.
+    -- Times that a thread moved to another CPU.
     migrations,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start

@@ -1,4 +1,4 @@
--- Signals: who sent which to whom, how often, and what became of them.
+-- Signals: who sent which to whom, how often, and how many were dropped.
 --
 -- One row per sender, receiver and signal. Signals that the kernel sent for a reason of its own, such as a fault, a timer
 -- or the end of a child, have no sender.

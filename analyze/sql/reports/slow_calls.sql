@@ -21,7 +21,7 @@ CREATE VIEW report.slow_calls(
     result,
     -- Name of the error in `result`; NULL on success.
     error,
-    -- Its arguments as strace shows them. Memory is shown by its address, but for paths and socket addresses.
+    -- Its arguments as strace shows them. Memory is shown by its address, except paths and socket addresses.
     arguments
 ) AS
 WITH slowest AS (

@@ -10,15 +10,15 @@ CREATE VIEW report.sockets(
     pid,
     -- Alphabetically first of its command names.
     comm,
-    -- Family, such as AF_INET; NULL if the descriptor was of no socket.
+    -- Family, such as AF_INET; NULL if the descriptor was not a socket.
     family,
     -- Type, such as SOCK_STREAM.
     socket_type,
-    -- Sockets made.
+    -- Sockets created.
     made,
-    -- Calls that connect, failed ones and those not waited for included.
+    -- Calls that connect, including failed and non-blocking ones.
     connects,
-    -- Calls among them that failed; not those that go on in the background (EINPROGRESS).
+    -- Calls among them that failed, without those still in progress (EINPROGRESS).
     connect_errors,
     -- Connections accepted.
     accepted,
@@ -26,7 +26,7 @@ CREATE VIEW report.sockets(
     bound,
     -- Sockets listened on.
     listening,
-    -- Calls that failed, of all these.
+    -- All of these calls that failed.
     errors,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start

@@ -8,7 +8,7 @@
 CREATE VIEW report.storms(
     -- Last known command name.
     comm,
-    -- Command name of the process behind it, last known; NULL if unknown.
+    -- Last known command name of the process behind it; NULL if unknown.
     parent_comm,
     -- Process id of the process behind it.
     parent_pid,
@@ -40,7 +40,7 @@ short AS (
     WHERE lifetime_ns < 1e9
         AND comm IS NOT NULL
 ),
--- From each parent up to the first that is not short-lived, at most 100 levels: a damaged trace may have circles.
+-- From each parent up to the first that is not short-lived, at most 100 levels: a damaged trace may have cycles.
 climb AS (
     SELECT e.pid AS from_pid, e.start AS from_start, e.pid, e.start, e.ppid, e.parent_start, e.comm, e.short_lived,
         0 AS height

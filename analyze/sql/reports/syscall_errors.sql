@@ -36,7 +36,7 @@ failed AS (
     FROM main.syscall_errors
     GROUP BY pid, start, abi, unfiltered.call_name(syscall, nr), errno
 ),
--- Only the calls of which one failed: they are few of all.
+-- Only the calls that failed at least once, which are few.
 failing AS (
     SELECT DISTINCT pid, start, abi, nr, syscall
     FROM main.syscall_errors

@@ -16,7 +16,7 @@ CREATE VIEW report.syscall_histogram(
     -- System call table of the number, such as 'x86_64'.
     abi
 ) AS
--- Added up first, and then named: named row by row, it takes three times as long.
+-- Summed first, then named: naming row by row takes three times as long.
 WITH counted AS (
     SELECT nr, abi, syscall, bucket, SUM(calls) AS calls
     FROM main.syscall_stats

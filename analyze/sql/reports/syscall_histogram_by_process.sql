@@ -1,6 +1,6 @@
 -- Latency histogram of each system call of each process.
 --
--- As `syscall_histogram`, per process. A pid that was reused is two processes.
+-- Like `syscall_histogram`, per process. A pid that was reused is two processes.
 --
 -- needs: finding.call_name, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
 --    unfiltered.processes

@@ -13,7 +13,7 @@ CREATE VIEW report.syscalls_in_flight(
     tid,
     -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
-    -- The end of the recording that cut it: 'start', 'end', or 'both'.
+    -- Which edge of the recording cut it: 'start', 'end', or 'both'.
     edge,
     -- Part of the call that is inside the recording [s].
     elapsed_s,

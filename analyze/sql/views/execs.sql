@@ -12,8 +12,7 @@ CREATE VIEW execs(
     ppid,
     -- Command name at that moment, at most 15 bytes.
     comm,
-    -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
-    -- \xNN.
+    -- Path as passed to the system call; NULL if a descriptor was passed. Bytes that are not UTF-8 are written as \xNN.
     path,
     -- Arguments of the program, starting with the name it was called by. Bytes that are not UTF-8 are written as
     -- \xNN.
@@ -40,10 +39,9 @@ CREATE VIEW execs(
     executable,
     -- The bytes of `executable` if they are not UTF-8; NULL if the text is exact.
     executable_bytes,
-    -- Device of `executable`, as stat(2) shows it (st_dev), the subvolume's on btrfs; NULL if what stat shows is not
-    -- known.
+    -- Device of `executable` (st_dev of stat(2); on btrfs that of the subvolume); NULL if unknown.
     device,
-    -- Its inode (st_ino); NULL as `device` is.
+    -- Its inode (st_ino); NULL when `device` is.
     inode,
     -- Generation: distinguishes files that used the same inode one after another; NULL if the file system has none.
     generation,
@@ -52,8 +50,8 @@ CREATE VIEW execs(
     -- The interpreter that runs `path`, from its first line (#!) or binfmt_misc; of several, the last. NULL if there
     -- is none.
     interpreter,
-    -- When the process began, since boot (CLOCK_BOOTTIME), rounded down to a 10 ms clock tick as /proc shows it.
-    -- (pid, start) identifies a process: a reused pid is another process [ns].
+    -- Start time of the process, since boot (CLOCK_BOOTTIME) [ns]. (pid, start) identifies a process; a reused pid is
+    -- another process.
     start,
     -- `start` of the parent, so that (ppid, parent_start) is one process [ns].
     parent_start,
@@ -71,11 +69,10 @@ CREATE VIEW execs(
     cgroup_id,
     -- Process id in its own pid namespace; differs from `pid` in a container. NULL if unknown.
     ns_pid,
-    -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if that is
-    -- not known.
+    -- `path` from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.
     full_path,
-    -- The program: `full_path` of a script, else `executable`; in another mount namespace than the recorder's with that
-    -- before it, as 'mnt:[4026532208]:/usr/bin/make'. What is known of it, where that is less.
+    -- The program: `full_path` of a script, otherwise `executable`; if its mount namespace is not the recorder's, with
+    -- that in front, as 'mnt:[4026532208]:/usr/bin/make'. If these are unknown, what is known of it.
     program
 ) AS
 SELECT

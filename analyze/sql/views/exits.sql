@@ -28,7 +28,7 @@ CREATE VIEW exits(
     cpu_ns,
     -- System calls that it made in the recording; NULL if not counted for it.
     syscalls,
-    -- The most resident memory that it had had since its last exec [bytes]; NULL if the kernel does not say.
+    -- Peak resident memory since its last exec [bytes]; NULL if the kernel does not report it.
     peak_rss_bytes,
     -- Id of the control group that it was in when it ended; NULL if unknown.
     cgroup_id

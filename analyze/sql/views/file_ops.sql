@@ -10,8 +10,7 @@ CREATE VIEW file_ops(
     ts,
     -- Process id (thread group id) in the initial pid namespace.
     pid,
-    -- Start time of the process, since boot [ns].
-    -- (pid, start) identifies a process: a reused pid is another process [ns].
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process; a reused pid is another process.
     start,
     -- Thread id in the initial pid namespace.
     tid,
@@ -53,8 +52,7 @@ CREATE VIEW file_ops(
     directory,
     -- The bytes of `directory` if they are not UTF-8; NULL if the text is exact.
     directory_bytes,
-    -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
-    -- \xNN.
+    -- Path as passed to the system call; NULL if a descriptor was passed. Bytes that are not UTF-8 are written as \xNN.
     path,
     -- The bytes of `path` if they are not UTF-8; NULL if the text is exact.
     path_bytes,
@@ -83,14 +81,12 @@ CREATE VIEW file_ops(
     -- Mount namespace of the second path, as the inode of /proc/PID/ns/mnt: the same path may be another file in
     -- another namespace. NULL if unknown.
     mount_namespace2,
-    -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if
-    -- unknown.
+    -- `path` from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.
     full_path,
-    -- `path2` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if
-    -- unknown.
+    -- `path2` from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.
     full_path2,
-    -- `full_path`, or `path` if that is not known, which the text of a symbolic link always is; in another mount
-    -- namespace than the recorder's with that before it, as 'mnt:[4026532208]:/etc/passwd'.
+    -- `full_path`, or `path` if that is unknown, as it always is for a symbolic link's text; if the mount namespace is
+    -- not the recorder's, with that in front, as 'mnt:[4026532208]:/etc/passwd'.
     name,
     -- The same of `path2`.
     name2

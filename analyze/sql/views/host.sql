@@ -10,18 +10,18 @@ CREATE VIEW host(
     cpu,
     -- Time that it ran nothing but its idle thread [ns].
     idle_ns,
-    -- Time that it ran threads, of any process, recorded or not [ns]. In traces of schema version 1 with what was stolen.
+    -- Time that it ran threads of any process, recorded or not [ns]. In traces of schema version 1 this includes stolen time.
     busy_ns,
-    -- Time that it had something to do, while the hypervisor ran something else, in ticks of 10 ms [ns]; NULL: an older
-    -- recorder did not look.
+    -- Time that it had work while the hypervisor ran something else, in ticks of 10 ms [ns]; NULL if recorded by an
+    -- older version.
     stolen_ns,
-    -- Part of its idle and busy time in interrupts, in ticks of 10 ms, mostly from samples [ns]; NULL as `stolen_ns`.
+    -- Part of its idle and busy time in interrupts, in ticks of 10 ms, mostly sampled [ns]; NULL when `stolen_ns` is.
     interrupt_ns,
-    -- Time that it was off line [ns]; NULL: an older recorder did not look.
+    -- Time that it was offline [ns]; NULL if recorded by an older version.
     offline_ns,
-    -- Time that it was on line [ns].
+    -- Time that it was online [ns].
     online_ns,
-    -- Time that it had something to do [ns]: busy or stolen.
+    -- Time that it had work [ns]: busy or stolen.
     wanted_ns
 ) AS
 SELECT

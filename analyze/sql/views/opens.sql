@@ -9,8 +9,7 @@ CREATE VIEW opens(
     ts,
     -- Process id (thread group id) in the initial pid namespace.
     pid,
-    -- Start time of the process, since boot [ns].
-    -- (pid, start) identifies a process: a reused pid is another process [ns].
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process; a reused pid is another process.
     start,
     -- Thread id in the initial pid namespace.
     tid,
@@ -46,8 +45,7 @@ CREATE VIEW opens(
     directory,
     -- The bytes of `directory` if they are not UTF-8; NULL if the text is exact.
     directory_bytes,
-    -- Path as it was passed to the system call; NULL if a descriptor was. Bytes that are not UTF-8 are written as
-    -- \xNN.
+    -- Path as passed to the system call; NULL if a descriptor was passed. Bytes that are not UTF-8 are written as \xNN.
     path,
     -- The bytes of `path` if they are not UTF-8; NULL if the text is exact.
     path_bytes,
@@ -56,19 +54,17 @@ CREATE VIEW opens(
     -- Mount namespace of the path, as the inode of /proc/PID/ns/mnt: the same path may be another file in another
     -- namespace. NULL if unknown.
     mount_namespace,
-    -- Device of the opened file, as stat(2) shows it (st_dev), the subvolume's on btrfs; NULL if there is none, or
-    -- what stat shows is not known. In traces of version 1: of its superblock, as the kernel numbers it,
-    -- major·2^20 + minor.
+    -- Device of the opened file (st_dev of stat(2); on btrfs that of the subvolume); NULL if there is none, or it is
+    -- unknown. In traces of version 1 the device of the superblock, in the kernel's encoding major·2^20 + minor.
     device,
     -- Inode of the file (st_ino), after following all symbolic links; NULL when `device` is.
     inode,
     -- Generation: distinguishes files that used the same inode one after another; NULL if the file system has none.
     generation,
-    -- `path` from the root of its mount namespace, with `/./` and `//` taken out and `..` left as it is; NULL if
-    -- unknown.
+    -- `path` from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.
     full_path,
-    -- `full_path`, or `path` if that is not known; in another mount namespace than the recorder's with that before it,
-    -- as 'mnt:[4026532208]:/etc/passwd'.
+    -- `full_path`, or `path` if that is unknown; if the mount namespace is not the recorder's, with that in front, as
+    -- 'mnt:[4026532208]:/etc/passwd'.
     name
 ) AS
 SELECT

@@ -20,8 +20,8 @@ CREATE VIEW processes(
     uid,
     -- Last known command name.
     comm,
-    -- The program that it ran last, as `program` of the view `execs`; of a script that was running when the recording
-    -- began its interpreter; NULL if it ran that of its parent all its life.
+    -- Its last program, as `program` of the view `execs`; for a script that was already running when the recording
+    -- began, its interpreter; NULL if it never called execve.
     path,
     -- Arguments of that program.
     argv,
@@ -57,7 +57,7 @@ CREATE VIEW processes(
     cgroup_id,
     -- Path of that group; NULL if its name is unknown.
     cgroup,
-    -- Process id in its own pid namespace, as it sees itself: in a container another than `pid`.
+    -- Process id in its own pid namespace; differs from `pid` in a container.
     ns_pid
 ) AS
 WITH

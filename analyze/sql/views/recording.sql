@@ -6,7 +6,7 @@ CREATE VIEW recording(
     started,
     -- Last instant of the recording.
     ended,
-    -- First instant of the window that was asked for; NULL: from the start.
+    -- First instant of the chosen window; NULL: from the start.
     since,
     -- First instant after that window; NULL: to the end.
     until,

@@ -28,8 +28,7 @@ CREATE VIEW syscall_latencies(
     total_ns,
     -- The largest of their latencies [ns].
     max_ns,
-    -- How much of their latencies their threads slept until something happened, other than for a disk [ns]; NULL: not
-    -- measured.
+    -- Part of their latencies spent asleep, waiting for an event other than a disk [ns]; NULL if not measured.
     slept_ns
 ) AS
 SELECT

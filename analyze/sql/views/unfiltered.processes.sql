@@ -1,7 +1,7 @@
 -- Every process in the trace, whatever window or process is selected.
 --
--- One row per (pid, start) of any row. Lost values are NULL. Pid 0, '(other)', stands for all processes that found
--- no room in a full map.
+-- One row per (pid, start) of any row. Lost values are NULL. Pid 0, '(other)', stands for all processes that did
+-- not fit into a full map.
 --
 -- needs: main.recording, unfiltered.callers, unfiltered.cgroup_paths, unfiltered.cpu, unfiltered.execs,
 --    unfiltered.exits, unfiltered.file_name, unfiltered.forks, unfiltered.peers, unfiltered.process_states,
@@ -14,7 +14,8 @@ CREATE VIEW unfiltered.processes(
     start,
     -- Parent's process id: the process that forked it or, if older than the recording, its parent when first seen.
     ppid,
-    -- `start` of that parent [ns]; of the youngest process with its pid that is not younger than the child, where no fork says it.
+    -- `start` of that parent [ns]; without a recorded fork, that of the youngest process with its pid that is not
+    -- younger than the child.
     parent_start,
     -- Last known command name of that parent.
     parent_comm,
@@ -22,8 +23,8 @@ CREATE VIEW unfiltered.processes(
     uid,
     -- Last known command name.
     comm,
-    -- The program that it ran last, as `program` of the view `execs`; of a script that was running when the recording
-    -- began its interpreter; NULL if it ran that of its parent all its life.
+    -- Its last program, as `program` of the view `execs`; for a script that was already running when the recording
+    -- began, its interpreter; NULL if it never called execve.
     path,
     -- Arguments of that program.
     argv,
@@ -55,11 +56,11 @@ CREATE VIEW unfiltered.processes(
     cgroup_id,
     -- Path of that group; NULL if its name is unknown.
     cgroup,
-    -- Process id in its own pid namespace, as it sees itself: in a container another than `pid`.
+    -- Process id in its own pid namespace; differs from `pid` in a container.
     ns_pid
 ) AS
 WITH
--- Everything said of a process. `stage` puts an exit last: nothing is known of a process after it.
+-- Everything known of a process. `stage` puts an exit last: nothing follows it.
 facts AS (
     SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, parent_start, uid, comm,
         unfiltered.file_name(mount_namespace, path) AS path, argv, argv_truncated,
@@ -86,7 +87,7 @@ facts AS (
     FROM unfiltered.renames
     WHERE tid = pid
     UNION ALL
-    -- Nobody has pid 0: it stands for all that found no room in a full map.
+    -- No process has pid 0: it stands for all that did not fit into a full map.
     SELECT pid, start, 0, NULL, 0, NULL, NULL, NULL, CASE WHEN pid = 0 THEN '(other)' END, NULL, NULL, NULL,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM (
@@ -97,8 +98,8 @@ facts AS (
     )
     WHERE pid IS NOT NULL
 ),
--- What is wanted is what was said first and last. Of a process of which very much is said, as a trace may that was made
--- to do harm, the middle would be looked through for each of its rows.
+-- Only the first and last values are needed. For a process with very many rows, as a malicious trace may have,
+-- searching the middle for each row would take too long.
 ends AS (
     SELECT *
     FROM facts
@@ -145,7 +146,7 @@ told AS (
     )
 ),
 one AS (SELECT * FROM told WHERE n = 1),
--- Each process as a possible parent (which) and as a child that looks for one, in order of start.
+-- Each process as a possible parent (which) and as a child that needs one, in order of start.
 by_pid AS (
     SELECT pid AS which, start, start AS parent, NULL AS child FROM one
     UNION ALL
@@ -176,7 +177,7 @@ SELECT
         one.path,
         CASE WHEN one.pid > 0 THEN '[' || one.comm || ']' END
     ),
-    -- TRY: a start that no clock can show is damage, and must not cost the whole answer.
+    -- TRY: an impossible start is damage, and must not break the whole answer.
     COALESCE(one.forked, TRY(CASE WHEN one.pid > 0 THEN CAST(make_timestamp_ns(CAST(recording.clock_offset_ns + one.start AS BIGINT)) AS TIMESTAMPTZ_NS) END)),
     one.ended,
     one.lifetime_ns,

@@ -1,6 +1,6 @@
--- What the test of CPU time needs: sums over both sides, by command.
+-- Input for the test of CPU time: sums over both sides, by command.
 --
--- Of the commands that are in both recordings.
+-- For the commands in both recordings.
 CREATE VIEW measures.cpu(
     -- Command name; NULL if unknown.
     command,
@@ -42,7 +42,7 @@ in_blocks AS (
     FROM sides.cpu
     GROUP BY command, is_after, block
 ),
--- As of calls: from the first block to the last that hold at least a twentieth of what the fullest does.
+-- As for calls: from the first block to the last with at least a twentieth of the fullest one's CPU time.
 ends AS (
     SELECT c.command, c.is_after,
         MIN(c.block) + CASE WHEN MIN(c.block) > 0 THEN 1 ELSE 0 END AS first,

@@ -1,6 +1,6 @@
--- What the test of exits needs: how many processes of each command ended in each way, on both sides.
+-- Input for the test of exits: how many processes of each command ended in each way, on both sides.
 --
--- Of the commands of which processes ended in both recordings.
+-- For the commands with processes that ended in both recordings.
 CREATE VIEW measures.exits(
     -- Command name; NULL if unknown.
     command,

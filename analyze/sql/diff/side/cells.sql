@@ -1,6 +1,6 @@
 -- System calls of a side, by command, call, block of time and latency bucket.
 --
--- Calls that returned or never return. Those that an end of the recording cut are not in it.
+-- Calls that returned or never return, without those in flight at the start or the end of the recording.
 --
 -- needs: diff.named, diff.span, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
 --    unfiltered.call_name
@@ -26,11 +26,11 @@ CREATE VIEW diff.cells(
     total_ns,
     -- Largest latency [ns].
     max_ns,
-    -- How much of the latencies their threads slept until something happened [ns]; NULL: not measured.
+    -- Part of the latencies spent asleep, waiting for an event [ns]; NULL if not measured.
     slept_ns
 ) AS
 WITH
--- Added up first, and then named: named row by row, it takes twice as long.
+-- Summed first, then named: naming row by row takes twice as long.
 counted AS (
     SELECT
         n.command, c.abi, c.nr, c.syscall, c.bucket,

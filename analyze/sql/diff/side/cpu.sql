@@ -1,6 +1,6 @@
 -- CPU time of a side, by command and block of time.
 --
--- Of the commands that used any.
+-- For the commands that used any.
 --
 -- needs: diff.named, diff.span, main.cpu
 -- kept: window

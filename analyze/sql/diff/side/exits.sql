@@ -1,6 +1,6 @@
--- How processes of each command ended, of a side.
+-- How processes of each command ended, on one side.
 --
--- Over the ends that were recorded.
+-- For the exits that were recorded.
 --
 -- needs: diff.named, main.exits
 -- kept: window

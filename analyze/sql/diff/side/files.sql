@@ -1,14 +1,14 @@
 -- Files that a side opened or changed, or failed to, by command.
 --
--- The paths of opens, and of calls that change files by path. Without what is of the recorder.
+-- Paths of opens and of calls that change files by path, without the recorder's own.
 --
 -- needs: diff.named, main.file_ops, main.opens
 -- kept: window
 CREATE VIEW diff.files(
-    -- The path from the root, or as it was passed if that is not known. In another mount namespace than the recorder's
-    -- it begins with that.
+    -- The absolute path, or the path as passed if that is unknown. Starts with the mount namespace if it is not the
+    -- recorder's.
     path,
-    -- Whether the call opens the file, else it changes it.
+    -- Whether the call opens the file; otherwise it changes it.
     is_open,
     -- Name of the error; NULL on success.
     error,

@@ -1,7 +1,7 @@
--- The most resident memory that one process of each command had, of a side.
+-- The largest resident memory of one process of each command, on one side.
 --
--- At a snapshot, but not before its last exec: until then it was another program. Or at its end, of a process that began in
--- the recording and so had its peak there.
+-- At a snapshot after its last exec, before which it was another program; or the peak at its end, for a process
+-- that began in the recording.
 --
 -- needs: diff.named, main.exits, main.memory, unfiltered.execs, unfiltered.forks, unfiltered.rss
 -- kept: window
@@ -10,7 +10,7 @@ CREATE VIEW diff.memory(
     command,
     -- Processes for which it is known.
     processes,
-    -- The most of one of them [MiB].
+    -- The largest of them [MiB].
     peak_mib
 ) AS
 WITH

@@ -1,7 +1,7 @@
 -- The command that each process counts for in a comparison.
 --
--- Its last known name, as no pid is the same in two recordings and no path is known of all processes. Threads of the
--- kernel count for what stands before the first slash of their name: 'kworker' and not 'kworker/0:1'.
+-- Its last known name, as pids differ between recordings and paths are not known for all processes. Kernel threads
+-- count for their name before the first slash: 'kworker', not 'kworker/0:1'.
 --
 -- needs: unfiltered.processes
 -- kept: window

@@ -1,6 +1,6 @@
 -- Commands of a side: how many processes, which programs, how much CPU time.
 --
--- Of all processes that were there, threads of the kernel among them.
+-- For all processes that existed, including kernel threads.
 --
 -- needs: diff.named, main.execs, main.processes
 -- kept: window
@@ -13,9 +13,9 @@ CREATE VIEW diff.programs(
     processes,
     -- Their CPU time [s]; NULL if that was not counted.
     cpu_s,
-    -- The programs that were executed under this name in the recording; only those whose path from the root is known.
+    -- The programs executed under this name in the recording, if their absolute path is known.
     paths,
-    -- The command line of one of them, the first in the alphabet.
+    -- The alphabetically first of their command lines.
     command_line
 ) AS
 WITH

@@ -1,7 +1,7 @@
 -- What a side of a comparison covers: its first and last instant, and the blocks that it is cut into.
 --
--- One row. Counts are from snapshot to snapshot, so that a window covers the time between the snapshots next before its
--- ends. Blocks are of equal length, at most 32, and none is shorter than the interval between snapshots.
+-- One row. Counts are per snapshot, so a window covers the time between the snapshots just before its ends. Blocks
+-- are of equal length, at most 32, and none is shorter than the interval between snapshots.
 --
 -- needs: main.host, main.recording, unfiltered.clocks
 -- kept: window
@@ -12,7 +12,7 @@ CREATE VIEW diff.span(
     length_ns,
     -- Blocks.
     blocks,
-    -- Time that the CPUs ran threads of any process, of all their time; NULL if that was not recorded [%].
+    -- Busy time of the CPUs as a share of all their time [%]; NULL if not recorded.
     busy_pct
 ) AS
 WITH

@@ -1,6 +1,6 @@
 -- System calls of each process in the window, those that returned.
 --
--- Percentiles are not here: they take ten times as long, and few calls need them.
+-- Without percentiles: they take ten times as long, and few calls need them.
 --
 -- needs: finding.call_name, finding.tally
 CREATE VIEW finding.call(
@@ -8,7 +8,7 @@ CREATE VIEW finding.call(
     pid,
     -- Start time of the process, since boot [ns].
     start,
-    -- The table of system calls that the number is from.
+    -- System call table of the number.
     abi,
     -- Name of the call; NULL if it has none.
     syscall,
@@ -20,9 +20,9 @@ CREATE VIEW finding.call(
     total_s,
     -- Largest latency [us].
     max_us,
-    -- Calls that took less than 20 us, or rather 20.48: the limit of a bucket.
+    -- Calls that took less than 20 us (exactly 20.48 us, a bucket's limit).
     under_20_us,
-    -- Calls that took less than 1 ms, or rather 1.048576 ms.
+    -- Calls that took less than 1 ms (exactly 1.048576 ms).
     under_1_ms
 ) AS
 WITH named AS (

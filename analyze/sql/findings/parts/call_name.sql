@@ -1,11 +1,11 @@
--- The system calls of the window, each with its name and the place of that among all names.
+-- The system calls of the window, each with its name and that name's rank.
 --
--- What is added up for each process and call goes by that number: text takes twice as long.
+-- Sums by process and call use the rank: text takes twice as long.
 --
 -- needs: main.syscall_stats, main.syscalls_in_flight, unfiltered.call_name
 -- kept: window
 CREATE VIEW finding.call_name(
-    -- The table of system calls that the number is from.
+    -- System call table of the number.
     abi,
     -- Number of the call.
     nr,
@@ -13,7 +13,7 @@ CREATE VIEW finding.call_name(
     syscall,
     -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     name,
-    -- The place of `name` and `abi` in the order by both.
+    -- Rank of (`name`, `abi`).
     place
 ) AS
 WITH seen AS (

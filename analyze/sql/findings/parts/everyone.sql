@@ -1,6 +1,6 @@
--- What findings and the summary need of the view `processes`, computed once.
+-- The columns of the view `processes` that findings and the summary need, computed once.
 --
--- To put a process together takes most of the time of a small trace, and several answers need them.
+-- Assembling processes takes most of the time for a small trace, and several answers need them.
 --
 -- needs: main.processes
 CREATE VIEW finding.everyone(
@@ -18,7 +18,7 @@ CREATE VIEW finding.everyone(
     parent_start,
     -- When it began.
     started,
-    -- When it ended; NULL if it was not seen to.
+    -- When it ended; NULL if its end was not recorded.
     ended,
     -- From its start to its end [ns].
     lifetime_ns,

@@ -1,6 +1,6 @@
--- The processes that findings are about: all that were asked for, but not the recorder.
+-- The processes that findings are about: the chosen ones without the recorder.
 --
--- With what was counted for each in the window, and how long it lived in it.
+-- With their counts in the window, and how long they lived in it.
 --
 -- needs: finding.everyone, finding.span, main.cpu, main.exits, unfiltered.likely_wait, unfiltered.processes
 -- kept: window
@@ -11,7 +11,7 @@ CREATE VIEW finding.process(
     start,
     -- Last known command name.
     comm,
-    -- Arguments of the program that it ran last.
+    -- Arguments of its last program.
     command,
     -- Process id of the parent.
     ppid,
@@ -21,26 +21,26 @@ CREATE VIEW finding.process(
     parent_comm,
     -- When it began, since 1970 [ns].
     began_ns,
-    -- When it ended [ns]; NULL if it was not seen to.
+    -- When it ended [ns]; NULL if its end was not recorded.
     ended_ns,
     -- Whether it ended in the window.
     ended_here,
     -- From its start to its end [ns].
     lifetime_ns,
-    -- What it passed to exit(2).
+    -- Its exit code.
     exit_code,
     -- The signal that ended it.
     signal,
     -- Whether a core was dumped.
     core_dumped,
-    -- The most resident memory that it had [bytes].
+    -- Its peak resident memory [bytes].
     peak_rss_bytes,
-    -- Time that it lived in what was counted of the window [s]; at least 1 ns.
+    -- Its lifetime within the counted part of the window [s]; at least 1 ns.
     alive_s,
     -- CPU time in the window [s]; NULL if none was counted.
     cpu_s,
-    -- Time that its threads waited for a CPU in the window [s], without waits of 0.2 s and more each time, on average, in
-    -- an interval: kernels since 6.12 now and then count a sleep as one. NULL if that was not counted.
+    -- Time that its threads waited for a CPU in the window [s], without intervals with more than 0.2 s per switch:
+    -- since Linux 6.12 the kernel sometimes counts a sleep as a wait. NULL if not counted.
     wait_s
 ) AS
 WITH

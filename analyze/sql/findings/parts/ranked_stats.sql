@@ -1,6 +1,6 @@
--- Cells of system calls by process whose percentiles are wanted: all of the window.
+-- Histogram cells of system calls by process, for percentiles: all of the window.
 --
--- Where only the first rows of a report are shown, a view of their cells takes the place of this one for that query.
+-- If only the first rows of a report are shown, a view of only their cells replaces this one for that query.
 --
 -- needs: finding.call_name, main.syscall_stats
 CREATE VIEW finding.ranked_stats(
@@ -8,7 +8,7 @@ CREATE VIEW finding.ranked_stats(
     pid,
     -- Start time of the process, since boot [ns].
     start,
-    -- The place of the call in `call_name`.
+    -- The call's `place` in `call_name`.
     place,
     -- Number of the latency bucket.
     bucket,

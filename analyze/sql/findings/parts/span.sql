@@ -1,7 +1,7 @@
--- How long the window is, in one row.
+-- Length of the window, in one row.
 --
--- What is counted from snapshot to snapshot belongs to the window in which its interval ends: its time is from the last
--- snapshot before the window to the last one in it. Without snapshots it is the window itself.
+-- Counts per snapshot belong to the window in which their interval ends, so they cover the time from the last
+-- snapshot before the window to the last one in it. Without snapshots this is the window itself.
 --
 -- needs: main.recording, unfiltered.clocks
 -- kept: window
@@ -10,7 +10,7 @@ CREATE VIEW finding.span(
     began_ns,
     -- Last instant of the window [ns].
     ended_ns,
-    -- Length of the window [s]: what events happened in.
+    -- Length of the window [s], which events belong to.
     wall_s,
     -- First instant of what was counted [ns].
     counted_from_ns,

@@ -1,6 +1,6 @@
 -- System calls of each process in the window: sums by process and call, without their percentiles.
 --
--- Percentiles are not here: they take twice as long as all of this, and few calls need them.
+-- Without percentiles: they take twice as long as all of this, and few calls need them.
 --
 -- needs: finding.call_name, main.syscall_stats, main.syscalls_in_flight
 -- kept: window
@@ -9,7 +9,7 @@ CREATE VIEW finding.tally(
     pid,
     -- Start time of the process, since boot [ns].
     start,
-    -- The place of the call in `call_name`.
+    -- The call's `place` in `call_name`.
     place,
     -- Calls issued: returned, never returning, and in flight at the end.
     calls,
@@ -17,7 +17,7 @@ CREATE VIEW finding.tally(
     errors,
     -- Calls that returned; NULL if none did.
     returned,
-    -- Calls that will never return, as exit_group.
+    -- Calls that never return, such as exit_group.
     no_return,
     -- Calls in flight at the start of the recording, its end, or both.
     in_flight,
@@ -25,19 +25,19 @@ CREATE VIEW finding.tally(
     at_end,
     -- Sum of the latencies of those that returned [ns].
     total_ns,
-    -- Mean of them [ns].
+    -- Mean of these latencies [ns].
     mean_ns,
     -- The largest of them [ns].
     max_ns,
-    -- Calls that took less than 20 us, or rather 20.48: the limit of a bucket.
+    -- Calls that took less than 20 us (exactly 20.48 us, a bucket's limit).
     under_20_us,
-    -- Calls that took less than 1 ms, or rather 1.048576 ms.
+    -- Calls that took less than 1 ms (exactly 1.048576 ms).
     under_1_ms,
-    -- How much of `total_ns` their threads slept until something happened [ns]; NULL: not measured.
+    -- Part of `total_ns` spent asleep, waiting for an event [ns]; NULL if not measured.
     slept_ns,
-    -- How much of it they slept so that no signal could have woken them, as for a disk [ns].
+    -- Part of `total_ns` spent in uninterruptible sleep, such as for a disk [ns].
     disk_ns,
-    -- How much of it they were ready to run and waited for a CPU [ns].
+    -- Part of `total_ns` spent ready to run, waiting for a CPU [ns].
     runnable_ns
 ) AS
 WITH

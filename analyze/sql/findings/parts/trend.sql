@@ -1,8 +1,8 @@
--- What of a process grew steadily in the window: its own memory, shared memory, descriptors, threads.
+-- Steady growth of a process in the window: of its own memory, shared memory, descriptors or threads.
 --
--- Along a line, with r2 of at least 0.9, over 10 snapshots and 10 s or more since its last exec, by 10 % in all, and in
--- each half of the time by a quarter of it. Left out is what began and ended in the window with success and wanted a CPU
--- half of its life.
+-- Linear, with r2 of at least 0.9, over 10 snapshots and 10 s or more since its last exec, by at least 10 %, with
+-- at least a quarter of the growth in each half of the time. Left out: processes that began and ended successfully
+-- in the window and needed a CPU for half of their life.
 --
 -- needs: finding.process, main.execs, main.memory, report.pss
 -- kept: window
@@ -13,23 +13,23 @@ CREATE VIEW finding.trend(
     start,
     -- What grew: 'own', 'shared', 'descriptors' or 'threads'.
     what,
-    -- Snapshots in which it was looked at.
+    -- Samples in the window.
     samples,
     -- From the first to the last [s].
     span_s,
-    -- What it was at first [bytes, or a number].
+    -- First value [bytes, or a number].
     first_value,
-    -- What it was at last.
+    -- Last value.
     last_value,
-    -- Slope of the line, by a minute.
+    -- Slope of the line, per minute.
     per_min,
-    -- How much of the variance the line explains, from 0 to 1.
+    -- Share of the variance that the line explains, 0 to 1.
     r2,
-    -- Anonymous memory that is others' part since a fork, and not in these values [bytes]; NULL: not known.
+    -- Anonymous memory shared since a fork and not in these values [bytes]; NULL if unknown.
     aside
 ) AS
 WITH
--- An exec gives the process new memory.
+-- An exec replaces the process's memory.
 execs AS (
     SELECT pid, start, MAX(ts) AS ts
     FROM main.execs
