@@ -65,7 +65,7 @@ def pick(connection: duckdb.DuckDBPyConnection, chosen: Selection, shown: str) -
     asked = {"pids": chosen.pids, "comms": chosen.comms, "groups": groups, "trees": chosen.cgroups}
     connection.execute(views.PICK, {name: list(values) for name, values in asked.items()})
     known = connection.execute(
-        "SELECT DISTINCT pid, comm, cgroup FROM unfiltered.processes WHERE (pid, start) IN (FROM unfiltered.picked)"
+        "SELECT DISTINCT pid, comm, cgroup FROM unfiltered.processes WHERE process_key IN (FROM unfiltered.picked)"
     ).fetchall()
     _check(chosen, {p for p, _, _ in known}, {c for _, c, _ in known}, {g for _, _, g in known}, shown)
 

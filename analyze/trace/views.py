@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sysmon.analyze.trace.catalog import Entry, name_sql
-from sysmon.analyze.trace.sqlfile import DIRECTORY, Macro, View, read_macro, read_view
+from sysmon.analyze.trace.sqlfile import DIRECTORY, Column, Macro, View, read_macro, read_view
 from sysmon.bpf.kind import Col, Kind
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.trace_file import schema
@@ -60,9 +60,11 @@ NAME_BYTES = 2 << 10
 4096 bytes of a path or of arguments, of which each may stand there as \\xNN, and names of a few dozen. So a row has a
 bound, and with it whatever is read of a trace, also where a file of a megabyte stands for gigabytes."""
 
-IS_PICKED = "EXISTS (SELECT 1 FROM unfiltered.picked AS p WHERE p.pid = k.pid AND p.start IS NOT DISTINCT FROM k.start)"
-"""Whether the row `k` is of a picked process. A start that is unknown is equal to itself here."""
+PROCESS_KEY = Column("process_key", "What identifies the process: a struct of `pid` and `start`.")
+"""One more column of the view of each kind whose rows are of a process: what SQL joins, groups and partitions by."""
 
+IS_PICKED = "EXISTS (SELECT 1 FROM unfiltered.picked AS p WHERE p.process_key = k.process_key)"
+"""Whether the row `k` is of a picked process."""
 
 WIDE = "SELECT * REPLACE ({} AS kind) FROM unfiltered.stored"
 """The query of `unfiltered.trace`: the same rows as `stored`, for whoever wants all kinds."""
@@ -86,8 +88,10 @@ def all_of_a_trace() -> Iterator[Entry]:
     yield from (Entry.of(macro) for macro in macros())
     yield from (Entry.of(view) for view in derived())
     for kind in KINDS:
-        yield Entry(f"unfiltered.{kind.view}", ("unfiltered.stored",), kind_query(kind))
-    yield Entry("unfiltered.callers", ("unfiltered.syscall_stats",), CALLERS.format("unfiltered"), kept="recording")
+        needs = ("unfiltered.process_key", "unfiltered.stored") if is_of_processes(kind) else ("unfiltered.stored",)
+        yield Entry(f"unfiltered.{kind.view}", needs, kind_query(kind))
+    needs = ("unfiltered.process_key", "unfiltered.syscall_stats")
+    yield Entry("unfiltered.callers", needs, CALLERS.format("unfiltered"), kept="recording")
     yield from of_processes(picked=False)
     yield callers_here(cut=False)
 
@@ -104,7 +108,8 @@ def callers_here(cut: bool) -> Entry:
     """Who made system calls in the window: one table with `unfiltered.callers` if the trace is not cut."""
     if not cut:
         return Entry("windowed.callers", ("unfiltered.callers",), "FROM unfiltered.callers")
-    return Entry("windowed.callers", ("main.syscall_stats",), CALLERS.format("main"), kept="window")
+    needs = ("main.syscall_stats", "unfiltered.process_key")
+    return Entry("windowed.callers", needs, CALLERS.format("main"), kept="window")
 
 
 def text_sql(text: str) -> str:
@@ -170,10 +175,17 @@ def _bounded(col: Col) -> str:
     return f"CASE WHEN {length} > {most} THEN error({told}) ELSE {name} END"
 
 
+def is_of_processes(kind: Kind) -> bool:
+    """Whether a row of the kind is of one process."""
+    return {"pid", "start"} <= {c.name for c in kind.cols}
+
+
 def kind_query(kind: Kind) -> str:
     """Of the view in `unfiltered` of one kind's rows."""
-    cols = ", ".join(name_sql(c.name) for c in kind.cols)
-    return f"SELECT {cols} FROM unfiltered.stored WHERE kind = {text_sql(kind.name)}"
+    cols = [name_sql(c.name) for c in kind.cols]
+    if is_of_processes(kind):
+        cols.append(f"unfiltered.process_key(pid, start) AS {PROCESS_KEY.name}")
+    return f"SELECT {', '.join(cols)} FROM unfiltered.stored WHERE kind = {text_sql(kind.name)}"
 
 
 def _schema_of(kind: Kind) -> str:
@@ -193,16 +205,19 @@ def filtered_query(kind: Kind, picked: bool) -> str:
         f"({getvariable} IS NULL OR ts {sign} {getvariable})"
         for getvariable, sign in (("getvariable('since')", low), ("getvariable('until')", high))
     ]
-    if picked and {"pid", "start"} <= {c.name for c in kind.cols}:
+    if picked and is_of_processes(kind):
         conditions.append(IS_PICKED)
     return f"SELECT * FROM unfiltered.{name_sql(kind.view)} AS k WHERE {' AND '.join(conditions)}"
 
 
-CALLERS = "SELECT pid, start, SUM(calls) AS calls FROM {}.syscall_stats GROUP BY pid, start"
-"""Who made system calls, and how many."""
+CALLERS = (
+    "SELECT pid, start, SUM(calls) AS calls, unfiltered.process_key(pid, start) AS process_key FROM {}.syscall_stats "
+    "GROUP BY pid, start"
+)
+"""Who made system calls, and how many. Grouped by the pair that the key is of: see `process_key.sql`."""
 
 PICK = (
-    "CREATE OR REPLACE TABLE unfiltered.picked AS SELECT pid, start FROM unfiltered.processes "
+    "CREATE OR REPLACE TABLE unfiltered.picked AS SELECT process_key FROM unfiltered.processes "
     "WHERE list_contains($pids, pid) OR list_contains($comms, comm) OR list_contains($groups, COALESCE(cgroup, '')) "
     "OR len(list_filter($trees, lambda g: cgroup = g OR starts_with(cgroup, rtrim(g, '/') || '/'))) > 0"
 )
@@ -224,8 +239,10 @@ def kind_comments(kind: Kind) -> list[str]:
     """Comments for the kind's view in `main`."""
     if any(v.name == kind.view and v.schema == "main" for v in derived()):
         return []
-    cols = tuple((c.name, f"{c.doc} [{c.unit}]" if c.unit else c.doc) for c in kind.cols)
-    return comments("main", kind.view, kind.doc, cols)
+    cols = [(c.name, f"{c.doc} [{c.unit}]" if c.unit else c.doc) for c in kind.cols]
+    if is_of_processes(kind):
+        cols.append((PROCESS_KEY.name, PROCESS_KEY.doc))
+    return comments("main", kind.view, kind.doc, tuple(cols))
 
 
 def view_comments(view: View) -> list[str]:

@@ -33,7 +33,7 @@ CREATE VIEW finding.busy_poll(
 ) AS
 WITH
 idle AS (
-    SELECT pid, start, syscall,
+    SELECT process_key, syscall,
         CASE
             WHEN syscall IN ('nanosleep', 'clock_nanosleep') THEN under_1_ms
             WHEN syscall IN ('read', 'readv', 'recvfrom', 'recvmsg', 'recvmmsg', 'accept', 'accept4')
@@ -46,9 +46,9 @@ idle AS (
     FROM finding.call
 ),
 totals AS (
-    SELECT pid, start, SUM(idle) AS idle, SUM(calls) AS calls, MAX_BY(syscall, idle) AS syscall
+    SELECT process_key, SUM(idle) AS idle, SUM(calls) AS calls, MAX_BY(syscall, idle) AS syscall
     FROM idle
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
     CASE WHEN p.cpu_s >= 0.5 * p.alive_s THEN 'high' ELSE 'medium' END,
@@ -64,7 +64,7 @@ SELECT
     FORMAT('syscalls_by_process --pid {}', p.pid),
     'cpu, syscall_stats'
 FROM totals AS t
-JOIN finding.process AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+JOIN finding.process AS p ON p.process_key = t.process_key
 WHERE p.alive_s >= 1
     AND t.idle >= 1000 * p.alive_s
     AND t.idle >= 0.6 * t.calls

@@ -33,69 +33,69 @@ CREATE VIEW finding.close_wait(
 ) AS
 WITH
 accepted AS (
-    SELECT pid, start, CAST(result AS BIGINT) AS fd, EPOCH_NS(ts) AS ns, local_port, remote_port
+    SELECT process_key, CAST(result AS BIGINT) AS fd, EPOCH_NS(ts) AS ns, local_port, remote_port
     FROM main.sockets
     WHERE syscall IN ('accept', 'accept4') AND result >= 0 AND remote_port IS NOT NULL
 ),
 connected AS (
-    SELECT pid, start, CAST(fd AS BIGINT) AS fd, EPOCH_NS(ts) - COALESCE(latency_ns, 0) AS ns, local_port, remote_port
+    SELECT process_key, CAST(fd AS BIGINT) AS fd, EPOCH_NS(ts) - COALESCE(latency_ns, 0) AS ns, local_port, remote_port
     FROM unfiltered.sockets
     WHERE unfiltered.connects(syscall) AND (error IS NULL OR error = 'EINPROGRESS') AND local_port IS NOT NULL
         AND remote_port IN (SELECT local_port FROM accepted)
 ),
 paired AS (
-    SELECT a.pid, a.start, a.fd, a.ns, a.local_port, c.pid AS client, c.start AS client_start, c.fd AS client_fd, c.ns AS client_ns
+    SELECT a.process_key, a.fd, a.ns, a.local_port, c.process_key AS client_key, c.fd AS client_fd, c.ns AS client_ns
     FROM accepted AS a
     ASOF JOIN connected AS c ON c.local_port = a.remote_port AND c.remote_port = a.local_port AND c.ns <= a.ns
-    WHERE c.pid <> a.pid
+    WHERE c.process_key.pid <> a.process_key.pid
 ),
 -- The calls that gave one of these processes a new descriptor.
 given AS (
-    SELECT s.pid, s.start, CAST(s.result AS BIGINT) AS fd, EPOCH_NS(s.ts) AS ns
+    SELECT s.process_key, CAST(s.result AS BIGINT) AS fd, EPOCH_NS(s.ts) AS ns
     FROM unfiltered.sockets AS s
     WHERE s.syscall IN ('socket', 'accept', 'accept4') AND s.result >= 0
     UNION ALL
-    SELECT o.pid, o.start, CAST(o.result AS BIGINT), EPOCH_NS(o.ts)
+    SELECT o.process_key, CAST(o.result AS BIGINT), EPOCH_NS(o.ts)
     FROM unfiltered.opens AS o
-    WHERE o.result >= 0 AND o.pid IN (SELECT pid FROM paired UNION SELECT client FROM paired)
+    WHERE o.result >= 0 AND o.pid IN (SELECT process_key.pid FROM paired UNION SELECT client_key.pid FROM paired)
 ),
 anew AS (
-    SELECT pid, start, fd, ns, LEAD(ns) OVER (PARTITION BY pid, start, fd ORDER BY ns) AS next_ns
+    SELECT process_key, fd, ns, LEAD(ns) OVER (PARTITION BY process_key, fd ORDER BY ns) AS next_ns
     FROM given
 ),
 -- The latest time at which the client's end was closed, and until when the server's was at least open.
 closed AS (
     SELECT p.*, LEAST(
-        (SELECT EPOCH_NS(MIN(e.ts)) FROM unfiltered.exits AS e WHERE e.pid = p.client AND e.start IS NOT DISTINCT FROM p.client_start),
-        (SELECT MIN(g.ns) FROM given AS g WHERE g.pid = p.client AND g.start IS NOT DISTINCT FROM p.client_start
+        (SELECT EPOCH_NS(MIN(e.ts)) FROM unfiltered.exits AS e WHERE e.process_key = p.client_key),
+        (SELECT MIN(g.ns) FROM given AS g WHERE g.process_key = p.client_key
             AND g.fd = p.client_fd AND g.ns > p.client_ns)
     ) AS closed_ns
     FROM paired AS p
 ),
 open_still AS (
-    SELECT c.pid, c.start, c.fd, c.ns, c.local_port,
+    SELECT c.process_key, c.fd, c.ns, c.local_port,
         (MAX(g.ns) - MIN(c.closed_ns)) / 1e9 AS left_s
     FROM closed AS c
-    JOIN anew AS mine ON mine.pid = c.pid AND mine.start IS NOT DISTINCT FROM c.start AND mine.fd = c.fd AND mine.ns = c.ns
-    JOIN given AS g ON g.pid = c.pid AND g.start IS NOT DISTINCT FROM c.start AND g.fd > c.fd AND g.ns > c.closed_ns
+    JOIN anew AS mine ON mine.process_key = c.process_key AND mine.fd = c.fd AND mine.ns = c.ns
+    JOIN given AS g ON g.process_key = c.process_key AND g.fd > c.fd AND g.ns > c.closed_ns
         AND (mine.next_ns IS NULL OR g.ns < mine.next_ns)
     WHERE NOT EXISTS (
         FROM main.sockets AS s
-        WHERE s.syscall = 'shutdown' AND s.pid = c.pid AND s.start IS NOT DISTINCT FROM c.start AND s.fd = c.fd
+        WHERE s.syscall = 'shutdown' AND s.process_key = c.process_key AND s.fd = c.fd
             AND EPOCH_NS(s.ts) > c.ns
     )
-    GROUP BY c.pid, c.start, c.fd, c.ns, c.local_port
+    GROUP BY c.process_key, c.fd, c.ns, c.local_port
     HAVING MAX(g.ns) - MIN(c.closed_ns) >= 1000000000
 ),
 totals AS (
-    SELECT pid, start, COUNT(*) AS connections, MODE(local_port) AS port, MAX(left_s) AS left_s
+    SELECT process_key, COUNT(*) AS connections, MODE(local_port) AS port, MAX(left_s) AS left_s
     FROM open_still
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 all_accepted AS (
-    SELECT pid, start, COUNT(*) AS accepted
+    SELECT process_key, COUNT(*) AS accepted
     FROM accepted
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
     CASE WHEN t.connections >= 1000 THEN 'high' ELSE 'medium' END,
@@ -110,6 +110,6 @@ SELECT
     FORMAT('sockets --pid {}', p.pid),
     'exit, open, socket'
 FROM totals AS t
-JOIN all_accepted AS a ON a.pid = t.pid AND a.start IS NOT DISTINCT FROM t.start
-JOIN finding.process AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+JOIN all_accepted AS a ON a.process_key = t.process_key
+JOIN finding.process AS p ON p.process_key = t.process_key
 WHERE t.connections >= 10;

@@ -55,8 +55,7 @@ there AS (
 ),
 before AS (
     SELECT
-        c.pid,
-        c.start,
+        c.process_key,
         ARG_MAX(f.pid, f.ended_ns) AS failed_pid,
         ARG_MAX(COALESCE(f.comm, '(no name)'), f.ended_ns) AS comm,
         ARG_MAX(COALESCE(f.command, '(no name)'), f.ended_ns) AS command,
@@ -66,9 +65,9 @@ before AS (
         MAX(f.ended_ns) AS ended_ns
     FROM command AS c
     JOIN finding.process AS f ON f.ended_ns BETWEEN c.ended_ns - 1000000000 AND c.ended_ns
-        AND (f.pid <> c.pid OR f.start IS DISTINCT FROM c.start)
+        AND f.process_key <> c.process_key
     WHERE f.exit_code <> 0 OR f.signal IS NOT NULL
-    GROUP BY c.pid, c.start
+    GROUP BY c.process_key
 ),
 told AS (
     SELECT
@@ -83,7 +82,7 @@ told AS (
                 b.failed_pid, b.outcome) || b.command, ''
         ) AS evidence
     FROM command AS c
-    LEFT JOIN before AS b ON b.pid = c.pid AND b.start IS NOT DISTINCT FROM c.start
+    LEFT JOIN before AS b ON b.process_key = c.process_key
     UNION ALL
     SELECT
         NULL,

@@ -31,11 +31,11 @@ CREATE VIEW finding.connect_retry(
 ) AS
 WITH
 attempts AS (
-    SELECT c.ts, c.pid, c.start, p.comm, c.error, c.remote_port, c.latency_ns,
+    SELECT c.ts, c.process_key, p.comm, c.error, c.remote_port, c.latency_ns,
         -- A relative path is a different socket in another directory.
         COALESCE(unfiltered.file_name(c.mount_namespace, c.unix_path), c.remote_address) AS remote_address
     FROM main.sockets AS c
-    JOIN finding.process AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
+    JOIN finding.process AS p ON p.process_key = c.process_key
     WHERE unfiltered.connects(c.syscall)
         AND c.remote_address IS NOT NULL
         AND c.remote_address <> '/var/run/nscd/socket'
@@ -50,9 +50,9 @@ totals AS (
         COUNT(*) AS attempts,
         COUNT(error) AS failed,
         MODE(error) AS error,
-        COUNT(DISTINCT (pid, start)) AS processes,
-        MIN(pid) AS pid,
-        MIN(start) AS start,
+        COUNT(DISTINCT process_key) AS processes,
+        MIN(process_key.pid) AS pid,
+        MIN(process_key.start) AS start,
         EPOCH_NS(MIN(CASE WHEN error IS NOT NULL THEN ts END)) AS first_ns,
         EPOCH_NS(MAX(CASE WHEN error IS NOT NULL THEN ts END)) AS last_ns
     FROM attempts

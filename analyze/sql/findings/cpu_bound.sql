@@ -4,7 +4,7 @@
 -- time, which is at least 25 % of its life and of the window. Only less work or a faster CPU makes it faster. Left
 -- out: groups of many short processes, and busy loops (`busy_poll`), which have nothing to compute.
 --
--- needs: finding.busy_poll, finding.process, finding.span
+-- needs: finding.busy_poll, finding.process, finding.span, unfiltered.process_key
 -- kept: window
 CREATE VIEW finding.cpu_bound(
     -- Severity: 'high', 'medium' or 'low'.
@@ -47,4 +47,4 @@ WHERE p.cpu_s + COALESCE(p.wait_s, 0) >= 0.8 * p.alive_s
     AND p.cpu_s >= 0.25 * p.alive_s
     AND p.cpu_s >= 3
     AND p.cpu_s >= 0.25 * s.counted_s
-    AND NOT EXISTS (FROM finding.busy_poll AS b WHERE b.pid = p.pid AND b.start IS NOT DISTINCT FROM p.start);
+    AND NOT EXISTS (FROM finding.busy_poll AS b WHERE unfiltered.process_key(b.pid, b.start) = p.process_key);

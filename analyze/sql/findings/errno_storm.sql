@@ -31,7 +31,7 @@ CREATE VIEW finding.errno_storm(
     rests_on
 ) AS
 WITH failed AS (
-    SELECT pid, start, abi, syscall, errno,
+    SELECT process_key, abi, syscall, errno,
         COALESCE(MIN(error), 'errno_' || CAST(errno AS VARCHAR)) AS error,
         CAST(SUM(calls) AS DOUBLE PRECISION) AS calls,
         SUM(total_ns) / 1e9 AS total_s
@@ -40,7 +40,7 @@ WITH failed AS (
         AND COALESCE(error, '') NOT IN ('EAGAIN', 'EINTR', 'EINPROGRESS', 'EALREADY', 'ETIMEDOUT')
         AND NOT (syscall IN ('open', 'openat', 'openat2') AND COALESCE(error, '') IN ('ENOENT', 'ENOTDIR'))
         AND syscall <> 'connect'
-    GROUP BY pid, start, abi, syscall, errno
+    GROUP BY process_key, abi, syscall, errno
 )
 SELECT
     CASE WHEN f.total_s >= 0.25 * p.alive_s THEN 'high' WHEN f.total_s >= 0.05 * p.alive_s THEN 'medium' ELSE 'low' END,
@@ -55,9 +55,9 @@ SELECT
     FORMAT('syscall_errors --pid {}', p.pid),
     'syscall_errors, syscall_stats'
 FROM failed AS f
-JOIN finding.call AS c ON c.pid = f.pid AND c.start IS NOT DISTINCT FROM f.start AND c.syscall = f.syscall
+JOIN finding.call AS c ON c.process_key = f.process_key AND c.syscall = f.syscall
     AND c.abi IS NOT DISTINCT FROM f.abi
-JOIN finding.process AS p ON p.pid = f.pid AND p.start IS NOT DISTINCT FROM f.start
+JOIN finding.process AS p ON p.process_key = f.process_key
 WHERE f.calls >= 5000
     AND p.alive_s >= 1
     AND f.calls >= 1000 * p.alive_s

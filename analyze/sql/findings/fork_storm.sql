@@ -5,7 +5,7 @@
 -- process themselves, which leaves out compilers and other tools that a build starts once per file. High if they
 -- used 25 % of a CPU meanwhile, medium from 5 % on.
 --
--- needs: finding.process, finding.span
+-- needs: finding.process, finding.span, unfiltered.process_key
 -- kept: window
 CREATE VIEW finding.fork_storm(
     -- Severity: 'high', 'medium' or 'low'.
@@ -31,13 +31,13 @@ CREATE VIEW finding.fork_storm(
 ) AS
 WITH
 children AS (
-    SELECT c.pid, c.start, c.comm, c.ppid, c.parent_start, c.parent_comm, c.began_ns, c.ended_ns, c.lifetime_ns, c.cpu_s
+    SELECT c.process_key, c.comm, c.ppid, c.parent_start, c.parent_comm, c.began_ns, c.ended_ns, c.lifetime_ns, c.cpu_s
     FROM finding.process AS c
     CROSS JOIN finding.span AS s
     WHERE c.ended_here AND c.began_ns >= s.began_ns
 ),
 parents AS (
-    SELECT DISTINCT ppid, parent_start
+    SELECT DISTINCT parent_key
     FROM finding.process
 ),
 storms AS (
@@ -45,15 +45,15 @@ storms AS (
         c.comm,
         c.parent_comm,
         COUNT(*) AS processes,
-        COUNT(DISTINCT (c.ppid, c.parent_start)) AS parents,
-        COUNT(p.ppid) AS with_children,
+        COUNT(DISTINCT unfiltered.process_key(c.ppid, c.parent_start)) AS parents,
+        COUNT(p.parent_key) AS with_children,
         MIN(c.ppid) AS ppid,
         MIN(c.parent_start) AS parent_start,
         MEDIAN(c.lifetime_ns) / 1e6 AS median_ms,
         SUM(c.cpu_s) AS cpu_s,
         GREATEST(MAX(c.ended_ns) - MIN(c.began_ns), 1000000000) / 1e9 AS spread_s
     FROM children AS c
-    LEFT JOIN parents AS p ON p.ppid = c.pid AND p.parent_start = c.start
+    LEFT JOIN parents AS p ON p.parent_key = c.process_key
     GROUP BY c.comm, c.parent_comm
 )
 SELECT

@@ -38,8 +38,8 @@ SELECT
         ELSE 'low'
     END,
     t.per_min / 1073741824,
-    t.pid,
-    t.start,
+    t.process_key.pid,
+    t.process_key.start,
     NULL,
     FORMAT('grows by {:.1f} MiB a minute, like a leak', t.per_min / 1048576),
     FORMAT('from {:.1f} to {:.1f} MiB of {} in {:.1f} s and {} snapshots: {:.1f} MiB a minute, r2 {:.3f}',
@@ -51,11 +51,11 @@ SELECT
     || COALESCE(FORMAT('; descriptors from {:.0f} to {:.0f}', d.first_value, d.last_value), '')
     || COALESCE(FORMAT('; threads from {:.0f} to {:.0f}', n.first_value, n.last_value), ''),
     '10 snapshots, 10 s, 8 MiB, 10 %, 1 MiB a minute, r2 0.9, a quarter of the growth in each half',
-    FORMAT('memory_growth --pid {}', t.pid),
+    FORMAT('memory_growth --pid {}', t.process_key.pid),
     'cpu, memory, pss'
 FROM finding.trend AS t
-LEFT JOIN finding.trend AS d ON d.pid = t.pid AND d.start IS NOT DISTINCT FROM t.start AND d.what = 'descriptors'
-LEFT JOIN finding.trend AS n ON n.pid = t.pid AND n.start IS NOT DISTINCT FROM t.start AND n.what = 'threads'
+LEFT JOIN finding.trend AS d ON d.process_key = t.process_key AND d.what = 'descriptors'
+LEFT JOIN finding.trend AS n ON n.process_key = t.process_key AND n.what = 'threads'
 WHERE t.what = 'own'
     AND t.per_min >= 1048576
     AND t.last_value - t.first_value >= 8388608;

@@ -34,24 +34,24 @@ CREATE VIEW finding.missing_files(
 WITH
 -- First by process, without looking at paths: this excludes most commands.
 opened AS (
-    SELECT pid, start,
+    SELECT process_key,
         COUNT(*) AS opens,
         COUNT(CASE WHEN error IN ('ENOENT', 'ENOTDIR') THEN 1 END) AS failed
     FROM main.opens
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 by_command AS (
     SELECT p.comm, SUM(o.opens) AS opens
     FROM opened AS o
-    JOIN finding.process AS p ON p.pid = o.pid AND p.start IS NOT DISTINCT FROM o.start
+    JOIN finding.process AS p ON p.process_key = o.process_key
     CROSS JOIN finding.span AS s
     GROUP BY p.comm
     HAVING SUM(o.failed) >= 1000 AND SUM(o.failed) >= 0.5 * SUM(o.opens) AND SUM(o.failed) >= 50 * MAX(s.wall_s)
 ),
 missing AS (
-    SELECT o.pid, o.start, c.comm, c.opens, o.latency_ns, o.name AS place, REGEXP_EXTRACT(o.path, '[^/]*$') AS name
+    SELECT o.process_key, c.comm, c.opens, o.latency_ns, o.name AS place, REGEXP_EXTRACT(o.path, '[^/]*$') AS name
     FROM main.opens AS o
-    JOIN finding.process AS p ON p.pid = o.pid AND p.start IS NOT DISTINCT FROM o.start
+    JOIN finding.process AS p ON p.process_key = o.process_key
     JOIN by_command AS c ON c.comm IS NOT DISTINCT FROM p.comm
     WHERE o.error IN ('ENOENT', 'ENOTDIR')
 ),
@@ -60,11 +60,11 @@ failed AS (
         comm,
         TRY_CAST(MAX(opens) AS BIGINT) AS opens,
         COUNT(*) AS failed,
-        COUNT(DISTINCT (pid, start, name)) AS names,
-        COUNT(DISTINCT (pid, start)) AS processes,
+        COUNT(DISTINCT (process_key, name)) AS names,
+        COUNT(DISTINCT process_key) AS processes,
         COUNT(DISTINCT place) AS paths,
-        MIN(pid) AS pid,
-        MIN(start) AS start,
+        MIN(process_key.pid) AS pid,
+        MIN(process_key.start) AS start,
         SUM(latency_ns) / 1e9 AS failed_s
     FROM missing
     GROUP BY comm

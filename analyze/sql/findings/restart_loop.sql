@@ -6,7 +6,7 @@
 -- counts only if one process started all runs, and not for programs that use it to say no: grep, test, diff, cmp,
 -- expr, pgrep, pidof, which, readlink and the like. High if a run began at least every 2 s on average.
 --
--- needs: finding.process
+-- needs: finding.process, unfiltered.process_key
 -- kept: window
 CREATE VIEW finding.restart_loop(
     -- Severity: 'high', 'medium' or 'low'.
@@ -50,7 +50,7 @@ loops AS (
         COUNT(*) AS runs,
         COUNT(CASE WHEN failed THEN 1 END) AS failed,
         COUNT(CASE WHEN before_ns > began_ns THEN 1 END) AS beside,
-        COUNT(DISTINCT (ppid, parent_start)) AS parents,
+        COUNT(DISTINCT unfiltered.process_key(ppid, parent_start)) AS parents,
         MIN(ppid) AS ppid,
         MIN(parent_start) AS parent_start,
         MEDIAN(lifetime_ns) / 1e6 AS median_ms,

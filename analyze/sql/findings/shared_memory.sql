@@ -7,7 +7,7 @@
 -- segment. It continues only if segments, or files in tmpfs, are created again: check again later. Left out:
 -- processes that began and ended successfully in the window and needed a CPU for half of their life.
 --
--- needs: finding.trend, report.pss
+-- needs: finding.trend, report.pss, unfiltered.process_key
 -- kept: window
 CREATE VIEW finding.shared_memory(
     -- Severity: 'high', 'medium' or 'low'.
@@ -34,8 +34,8 @@ CREATE VIEW finding.shared_memory(
 SELECT
     'low',
     t.per_min / 1073741824,
-    t.pid,
-    t.start,
+    t.process_key.pid,
+    t.process_key.start,
     NULL,
     FORMAT('touches {:.1f} MiB more of shared memory a minute, at most up to the size of the segment',
         t.per_min / 1048576),
@@ -43,10 +43,10 @@ SELECT
         t.first_value / 1048576, t.last_value / 1048576, t.span_s, t.samples, t.per_min / 1048576, t.r2)
     || COALESCE(FORMAT('; {:.1f} MiB are its share (PSS)', s.pss_shmem_mib), ''),
     '10 snapshots, 10 s, 8 MiB, 10 %, 1 MiB a minute, r2 0.9, a quarter of the growth in each half',
-    FORMAT('memory_growth --pid {}', t.pid),
+    FORMAT('memory_growth --pid {}', t.process_key.pid),
     'cpu, memory, pss'
 FROM finding.trend AS t
-LEFT JOIN report.pss AS s ON s.pid = t.pid AND s.start IS NOT DISTINCT FROM t.start
+LEFT JOIN report.pss AS s ON unfiltered.process_key(s.pid, s.start) = t.process_key
 WHERE t.what = 'shared'
     AND t.per_min >= 1048576
     AND t.last_value - t.first_value >= 8388608;

@@ -32,7 +32,7 @@ CREATE VIEW finding.slow_service(
 ) AS
 WITH
 made AS (
-    SELECT ts, pid, start, fd, remote_address, remote_port
+    SELECT ts, process_key, fd, remote_address, remote_port
     FROM main.sockets
     WHERE unfiltered.connects(syscall)
         AND (error IS NULL OR error = 'EINPROGRESS')
@@ -41,42 +41,42 @@ made AS (
         AND remote_address IS NOT NULL
 ),
 taken AS (
-    SELECT ts, pid, start, CAST(result AS BIGINT) AS fd, CAST(NULL AS VARCHAR) AS remote_address, CAST(NULL AS USMALLINT) AS remote_port
+    SELECT ts, process_key, CAST(result AS BIGINT) AS fd, CAST(NULL AS VARCHAR) AS remote_address, CAST(NULL AS USMALLINT) AS remote_port
     FROM main.sockets
     WHERE syscall IN ('accept', 'accept4') AND result >= 0
 ),
 ways AS (
-    SELECT ts, pid, start, CAST(fd AS BIGINT) AS fd, remote_address, remote_port FROM made
+    SELECT ts, process_key, CAST(fd AS BIGINT) AS fd, remote_address, remote_port FROM made
     UNION ALL
-    SELECT ts, pid, start, fd, remote_address, remote_port FROM taken
+    SELECT ts, process_key, fd, remote_address, remote_port FROM taken
 ),
 reads AS (
-    SELECT ts, pid, start, CAST(arg1 AS BIGINT) AS fd, latency_ns
+    SELECT ts, process_key, CAST(arg1 AS BIGINT) AS fd, latency_ns
     FROM main.syscall_events
     WHERE syscall IN ('read', 'recvfrom', 'recvmsg') AND arg1 < 2147483648 AND latency_ns IS NOT NULL
+        AND start IS NOT NULL
 ),
 waits AS (
-    SELECT r.pid, r.start, w.remote_address, w.remote_port, r.latency_ns
+    SELECT r.process_key, w.remote_address, w.remote_port, r.latency_ns
     FROM reads AS r
-    ASOF JOIN ways AS w ON w.pid = r.pid AND w.start = r.start AND w.fd = r.fd AND r.ts >= w.ts
+    ASOF JOIN ways AS w ON w.process_key = r.process_key AND w.fd = r.fd AND r.ts >= w.ts
     WHERE w.remote_address IS NOT NULL
 ),
 services AS (
     SELECT
-        pid,
-        start,
+        process_key,
         remote_address,
         remote_port,
         COUNT(*) AS reads,
         SUM(latency_ns) / 1e9 AS total_s,
         MEDIAN(latency_ns) / 1e6 AS median_ms
     FROM waits
-    GROUP BY pid, start, remote_address, remote_port
+    GROUP BY process_key, remote_address, remote_port
 ),
 connects AS (
-    SELECT pid, start, remote_address, remote_port, COUNT(*) AS connections
+    SELECT process_key, remote_address, remote_port, COUNT(*) AS connections
     FROM made
-    GROUP BY pid, start, remote_address, remote_port
+    GROUP BY process_key, remote_address, remote_port
 )
 SELECT
     CASE WHEN v.total_s - COALESCE(p.wait_s, 0) >= 0.5 * s.wall_s THEN 'high' ELSE 'medium' END,
@@ -94,9 +94,9 @@ SELECT
     'cpu, socket, syscall'
 FROM services AS v
 CROSS JOIN finding.span AS s
-JOIN connects AS c ON c.pid = v.pid AND c.start = v.start AND c.remote_address = v.remote_address
+JOIN connects AS c ON c.process_key = v.process_key AND c.remote_address = v.remote_address
     AND c.remote_port IS NOT DISTINCT FROM v.remote_port
-JOIN finding.process AS p ON p.pid = v.pid AND p.start = v.start
+JOIN finding.process AS p ON p.process_key = v.process_key
 WHERE v.reads >= 20
     AND v.median_ms >= 10
     AND v.total_s - COALESCE(p.wait_s, 0) >= 0.1 * s.wall_s

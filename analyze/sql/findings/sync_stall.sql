@@ -34,24 +34,24 @@ CREATE VIEW finding.sync_stall(
 WITH
 -- 4,096 is O_DSYNC, which O_SYNC includes; 3 is the access mode (include/uapi/asm-generic/fcntl.h).
 opened AS (
-    SELECT pid, start, COUNT(*) AS opens, MIN(
+    SELECT process_key, COUNT(*) AS opens, MIN(
         unfiltered.file_name(mount_namespace, COALESCE(unfiltered.full_path(origin, path, directory), path))) AS path
     FROM unfiltered.opens
     WHERE result >= 0 AND flags & 4096 <> 0 AND flags & 3 IN (1, 2)
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 waits AS (
-    SELECT c.pid, c.start, c.syscall, c.calls, c.total_s, c.max_us, NULL AS opens, NULL AS path
+    SELECT c.process_key, c.syscall, c.calls, c.total_s, c.max_us, NULL AS opens, NULL AS path
     FROM finding.call AS c
     WHERE c.syscall IN ('fsync', 'fdatasync', 'sync', 'syncfs', 'sync_file_range', 'sync_file_range2', 'msync')
     UNION ALL
-    SELECT c.pid, c.start, c.syscall, c.calls, c.total_s, c.max_us, o.opens, o.path
+    SELECT c.process_key, c.syscall, c.calls, c.total_s, c.max_us, o.opens, o.path
     FROM finding.call AS c
-    JOIN opened AS o ON o.pid = c.pid AND o.start IS NOT DISTINCT FROM c.start
+    JOIN opened AS o ON o.process_key = c.process_key
     WHERE c.syscall IN ('write', 'pwrite64', 'writev', 'pwritev', 'pwritev2') AND c.total_s >= 0.0001 * c.calls
 ),
 syncs AS (
-    SELECT pid, start,
+    SELECT process_key,
         SUM(calls) AS calls,
         SUM(total_s) AS total_s,
         MAX(max_us) AS max_us,
@@ -59,12 +59,12 @@ syncs AS (
         MAX(opens) AS opens,
         MIN(path) AS path
     FROM waits
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 facts AS (
     SELECT c.*, p.alive_s, p.wait_s, c.total_s / p.alive_s AS share, COALESCE(p.wait_s >= 0.5 * c.total_s, FALSE) AS without_cpu
     FROM syncs AS c
-    JOIN finding.process AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
+    JOIN finding.process AS p ON p.process_key = c.process_key
 )
 SELECT
     CASE
@@ -73,8 +73,8 @@ SELECT
         ELSE 'low'
     END,
     share,
-    pid,
-    start,
+    process_key.pid,
+    process_key.start,
     NULL,
     FORMAT('waits for its writes: {} took {:.0f} % of its time', syscall, 100 * share)
     || CASE WHEN opens > 0 THEN ', with files opened with O_SYNC or O_DSYNC' ELSE '' END
@@ -86,7 +86,7 @@ SELECT
         || '; which of its writes went there is not recorded', '')
     || COALESCE(FORMAT('; it waited {:.3f} s for a CPU meanwhile', wait_s), ''),
     '0.5 s and 20 % of its life in the window, 10 calls of 0.1 ms or one of 1 s',
-    FORMAT('syscalls_by_process --pid {}', pid),
+    FORMAT('syscalls_by_process --pid {}', process_key.pid),
     CASE WHEN opens > 0 THEN 'cpu, open, syscall_stats' ELSE 'cpu, syscall_stats' END
 FROM facts
 WHERE total_s >= 0.5

@@ -31,23 +31,23 @@ CREATE VIEW finding.unreaped(
 ) AS
 WITH
 dead AS (
-    SELECT ppid, parent_start, pid, start, BOOL_OR(edge IN ('start', 'both')) AS before, BOOL_OR(edge IN ('end', 'both')) AS after
+    SELECT ppid, parent_start, process_key, BOOL_OR(edge IN ('start', 'both')) AS before, BOOL_OR(edge IN ('end', 'both')) AS after
     FROM unfiltered.process_states
     WHERE state = 'Z'
-    GROUP BY ppid, parent_start, pid, start
+    GROUP BY ppid, parent_start, process_key
 ),
 latest AS (SELECT MAX(ts) AS ts FROM unfiltered.clocks),
 long_ended AS (
-    SELECT DISTINCT x.pid, x.start
+    SELECT DISTINCT x.process_key
     FROM unfiltered.exits AS x
     CROSS JOIN latest AS l
     WHERE EPOCH_NS(x.ts) <= EPOCH_NS(l.ts) - 5000000000
 ),
 parents AS (
-    SELECT d.ppid, d.parent_start, COUNT(*) AS zombies, MIN(d.pid) AS example
+    SELECT d.ppid, d.parent_start, COUNT(*) AS zombies, MIN(d.process_key.pid) AS example
     FROM dead AS d
-    LEFT JOIN long_ended AS e ON e.pid = d.pid AND e.start IS NOT DISTINCT FROM d.start
-    WHERE d.after AND (d.before OR e.pid IS NOT NULL)
+    LEFT JOIN long_ended AS e ON e.process_key = d.process_key
+    WHERE d.after AND (d.before OR e.process_key IS NOT NULL)
     GROUP BY d.ppid, d.parent_start
 )
 SELECT

@@ -33,7 +33,7 @@ CREATE VIEW finding.unrecorded_server(
 ) AS
 WITH
 made AS (
-    SELECT pid, start, remote_address, remote_port, COUNT(*) AS connections
+    SELECT process_key, remote_address, remote_port, COUNT(*) AS connections
     FROM main.sockets
     WHERE unfiltered.connects(syscall)
         AND (error IS NULL OR error = 'EINPROGRESS')
@@ -46,7 +46,7 @@ made AS (
             OR remote_address IN ('::1', local_address)
         )
         AND getvariable('of_some')
-    GROUP BY pid, start, remote_address, remote_port
+    GROUP BY process_key, remote_address, remote_port
 ),
 -- Addresses that a recorded process served. For IP only the port counts: a server may listen on every address.
 served AS (
@@ -55,7 +55,7 @@ served AS (
     WHERE syscall IN ('listen', 'accept', 'accept4') AND (error IS NULL OR error = 'EAGAIN')
 ),
 servers AS (
-    SELECT pid, start,
+    SELECT process_key,
         SUM(connections) AS connections,
         COUNT(*) AS addresses,
         MAX_BY(remote_address || COALESCE(FORMAT(' port {}', remote_port), ''), connections) AS address
@@ -64,14 +64,14 @@ servers AS (
         FROM served AS s
         WHERE s.local_port = m.remote_port OR (m.remote_port IS NULL AND s.local_address = m.remote_address)
     )
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 waits AS (
-    SELECT pid, start, SUM(total_s) AS total_s, MAX_BY(syscall, total_s) AS syscall
+    SELECT process_key, SUM(total_s) AS total_s, MAX_BY(syscall, total_s) AS syscall
     FROM finding.call
     WHERE syscall IN ('read', 'readv', 'recvfrom', 'recvmsg', 'recvmmsg', 'poll', 'ppoll', 'select', 'pselect6', 'epoll_wait',
         'epoll_pwait', 'epoll_pwait2')
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
     'medium',
@@ -88,6 +88,6 @@ SELECT
     FORMAT('connections --pid {}', p.pid),
     'socket, syscall_stats'
 FROM servers AS v
-JOIN waits AS w ON w.pid = v.pid AND w.start IS NOT DISTINCT FROM v.start
-JOIN finding.process AS p ON p.pid = v.pid AND p.start IS NOT DISTINCT FROM v.start
+JOIN waits AS w ON w.process_key = v.process_key
+JOIN finding.process AS p ON p.process_key = v.process_key
 WHERE w.total_s >= 0.5 AND w.total_s >= 0.5 * p.alive_s;

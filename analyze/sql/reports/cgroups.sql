@@ -24,9 +24,9 @@ CREATE VIEW report.cgroups(
 ) AS
 WITH
 used AS (
-    SELECT pid, start, SUM(oncpu_ns) AS oncpu_ns, SUM(wait_ns) AS wait_ns
+    SELECT process_key, SUM(oncpu_ns) AS oncpu_ns, SUM(wait_ns) AS wait_ns
     FROM main.cpu
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 totals AS (
     SELECT
@@ -36,7 +36,7 @@ totals AS (
         SUM(u.wait_ns) AS wait_ns,
         COUNT(*) AS processes
     FROM main.processes AS p
-    LEFT JOIN used AS u ON u.pid = p.pid AND u.start IS NOT DISTINCT FROM p.start
+    LEFT JOIN used AS u ON u.process_key = p.process_key
     WHERE p.cgroup_id IS NOT NULL
     GROUP BY p.cgroup_id
 )

@@ -50,7 +50,7 @@ machine AS (
 ),
 totals AS (
     SELECT
-        pid, start,
+        process_key,
         SUM(oncpu_ns) AS oncpu_ns,
         SUM(occupied_ns) AS occupied_ns,
         SUM(user_ns) AS user_ns,
@@ -60,10 +60,10 @@ totals AS (
         TRY_CAST(SUM(migrations) AS BIGINT) AS migrations,
         COUNT(CASE WHEN oncpu_ns > 0 THEN 1 END) AS snapshots
     FROM main.cpu
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
-    t.pid,
+    t.process_key.pid,
     p.comm,
     t.oncpu_ns / 1e9,
     100.0 * t.oncpu_ns / NULLIF(m.one_ns, 0),
@@ -76,8 +76,8 @@ SELECT
     t.migrations,
     t.snapshots,
     p.command,
-    t.start
+    t.process_key.start
 FROM totals AS t
 CROSS JOIN machine AS m
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
-ORDER BY t.oncpu_ns DESC NULLS LAST, t.pid, t.start;
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
+ORDER BY t.oncpu_ns DESC NULLS LAST, t.process_key.pid, t.process_key.start;

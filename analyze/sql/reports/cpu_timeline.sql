@@ -34,5 +34,5 @@ SELECT
     c.start
 FROM main.cpu AS c
 LEFT JOIN main.snapshots AS s ON s.ts = c.ts
-LEFT JOIN unfiltered.processes AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = c.process_key
 ORDER BY c.ts, c.oncpu_ns DESC NULLS LAST, c.pid, c.start, c.wait_ns;

@@ -24,12 +24,12 @@ CREATE VIEW report.file_errors(
     first
 ) AS
 WITH failed AS (
-    SELECT ts, pid, start, comm, syscall, error, path_truncated,
+    SELECT ts, process_key, comm, syscall, error, path_truncated,
         name AS path, CAST(NULL AS VARCHAR) AS path2
     FROM main.opens
     WHERE result < 0
     UNION ALL
-    SELECT ts, pid, start, comm, syscall, error, path_truncated, name, name2
+    SELECT ts, process_key, comm, syscall, error, path_truncated, name, name2
     FROM main.file_ops
     WHERE result < 0
 )
@@ -39,7 +39,7 @@ SELECT
     path || CASE WHEN path_truncated THEN ' ...' ELSE '' END AS path,
     path2,
     COUNT(*) AS calls,
-    COUNT(DISTINCT (pid, start)),
+    COUNT(DISTINCT process_key),
     MIN(comm),
     MIN(ts)
 FROM failed

@@ -35,7 +35,7 @@ CREATE VIEW report.files(
 WITH
 -- Added up by what was passed first: a path is put together for each, and not for each call.
 passed AS (
-    SELECT origin, directory, path, path_truncated, mount_namespace, device, inode, generation, pid, start,
+    SELECT origin, directory, path, path_truncated, mount_namespace, device, inode, generation, process_key,
         COUNT(*) AS opens,
         COUNT(error) AS errors,
         COUNT(CASE WHEN result >= 0 AND flags % 4 <> 0 THEN 1 END) AS for_writing,
@@ -43,7 +43,7 @@ passed AS (
         COUNT(latency_ns) AS timed,
         MAX(latency_ns) AS max_ns
     FROM main.opens
-    GROUP BY origin, directory, path, path_truncated, mount_namespace, device, inode, generation, pid, start
+    GROUP BY origin, directory, path, path_truncated, mount_namespace, device, inode, generation, process_key
 ),
 named AS (
     SELECT
@@ -65,7 +65,7 @@ by_name AS (
     SELECT
         COALESCE(k.file, o.file) AS file,
         CASE WHEN COALESCE(k.file, o.file) IS NULL THEN k.name END AS unknown,
-        k.name, k.pid, k.start,
+        k.name, k.process_key,
         SUM(k.opens) AS opens,
         SUM(k.errors) AS errors,
         SUM(k.for_writing) AS for_writing,
@@ -76,7 +76,7 @@ by_name AS (
         MAX(CASE WHEN k.file IS NOT NULL THEN k.inode END) AS inode
     FROM keyed AS k
     LEFT JOIN oftenest AS o ON k.file IS NULL AND o.name = k.name
-    GROUP BY 1, 2, k.name, k.pid, k.start
+    GROUP BY 1, 2, k.name, k.process_key
 ),
 names AS (
     SELECT file, unknown, name
@@ -89,7 +89,7 @@ by_file AS (
         CAST(SUM(opens) AS BIGINT) AS opens,
         CAST(SUM(errors) AS BIGINT) AS errors,
         CAST(SUM(for_writing) AS BIGINT) AS for_writing,
-        COUNT(DISTINCT (pid, start)) AS processes,
+        COUNT(DISTINCT process_key) AS processes,
         CAST(SUM(total_ns) AS DOUBLE PRECISION) AS total_ns,
         SUM(timed) AS timed,
         MAX(max_ns) AS max_ns,

@@ -11,7 +11,7 @@
 --    finding.io_pressure, finding.killed, finding.losses, finding.memory_growth, finding.memory_pressure,
 --    finding.missing_files, finding.name_lookup, finding.process, finding.restart_loop, finding.shared_memory,
 --    finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
---    finding.unreaped, finding.unrecorded_server, main.losses
+--    finding.unreaped, finding.unrecorded_server, main.losses, unfiltered.process_key
 CREATE VIEW report.findings(
     -- Severity: 'high', 'medium' or 'low'.
     severity,
@@ -70,7 +70,7 @@ alike AS (
         p.comm,
         CASE WHEN f.subject IS NULL THEN SPLIT_PART(REGEXP_REPLACE(f.summary, '[0-9.,]+', '', 'g'), ':', 1) END AS words
     FROM found AS f
-    LEFT JOIN finding.process AS p ON p.pid = f.pid AND p.start IS NOT DISTINCT FROM f.start
+    LEFT JOIN finding.process AS p ON p.process_key = unfiltered.process_key(f.pid, f.start)
 ),
 ranked AS (
     SELECT

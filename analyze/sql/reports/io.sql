@@ -6,7 +6,7 @@
 -- kernel's accounting and cover all of these: if they are larger than the others, the process did I/O that calls do
 -- not show. Time is wall time, waiting included.
 --
--- needs: main.process_io, main.syscall_stats, unfiltered.io_way, unfiltered.processes
+-- needs: main.process_io, main.syscall_stats, unfiltered.io_way, unfiltered.process_key, unfiltered.processes
 CREATE VIEW report.io(
     -- Process id (thread group id).
     pid,
@@ -107,5 +107,6 @@ SELECT
 FROM totals AS t
 FULL OUTER JOIN accounted AS a ON a.pid = t.pid AND a.start IS NOT DISTINCT FROM t.start
 CROSS JOIN looked AS l
-LEFT JOIN unfiltered.processes AS p ON p.pid = COALESCE(t.pid, a.pid) AND p.start IS NOT DISTINCT FROM COALESCE(t.start, a.start)
+LEFT JOIN unfiltered.processes AS p
+    ON p.process_key = unfiltered.process_key(COALESCE(t.pid, a.pid), COALESCE(t.start, a.start))
 ORDER BY GREATEST(t.bytes, a.read_bytes + a.written_bytes) DESC, t.reads + t.writes + t.copies DESC, COALESCE(t.pid, a.pid), COALESCE(t.start, a.start);

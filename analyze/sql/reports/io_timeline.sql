@@ -4,7 +4,7 @@
 -- results of the calls. A call counts in the interval in which it returned. One row per snapshot and process that
 -- made such a call since the previous snapshot.
 --
--- needs: main.snapshots, main.syscall_stats, unfiltered.io_way, unfiltered.processes
+-- needs: main.snapshots, main.syscall_stats, unfiltered.io_way, unfiltered.process_key, unfiltered.processes
 CREATE VIEW report.io_timeline(
     -- When the snapshot was taken.
     ts,
@@ -50,5 +50,5 @@ SELECT
     t.start
 FROM totals AS t
 LEFT JOIN main.snapshots AS s ON s.ts = t.ts
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(t.pid, t.start)
 ORDER BY t.ts, t.bytes DESC, t.pid, t.start;

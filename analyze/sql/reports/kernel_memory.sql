@@ -29,8 +29,12 @@ CREATE VIEW report.kernel_memory(
     start
 ) AS
 SELECT
-    m.pid,
-    CASE WHEN m.pid IS NULL THEN '(interrupts)' WHEN m.pid = 0 THEN '(other)' ELSE ANY_VALUE(p.comm) END,
+    m.process_key.pid,
+    CASE
+        WHEN m.process_key.pid IS NULL THEN '(interrupts)'
+        WHEN m.process_key.pid = 0 THEN '(other)'
+        ELSE ANY_VALUE(p.comm)
+    END,
     SUM(m.allocations),
     SUM(m.allocated_bytes) / 1048576.0,
     SUM(m.frees),
@@ -39,8 +43,8 @@ SELECT
     (SUM(CAST(m.allocated_bytes AS DOUBLE PRECISION)) - SUM(m.freed_bytes)) / 1048576.0,
     SUM(m.pages_allocated_bytes) / 1048576.0,
     SUM(m.pages_freed_bytes) / 1048576.0,
-    m.start
+    m.process_key.start
 FROM main.kernel_memory AS m
-LEFT JOIN unfiltered.processes AS p ON p.pid = m.pid AND p.start IS NOT DISTINCT FROM m.start
-GROUP BY m.pid, m.start
-ORDER BY SUM(m.allocated_bytes) DESC, m.pid, m.start;
+LEFT JOIN unfiltered.processes AS p ON p.process_key = m.process_key
+GROUP BY m.process_key
+ORDER BY SUM(m.allocated_bytes) DESC, m.process_key.pid, m.process_key.start;

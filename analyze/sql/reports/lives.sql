@@ -44,43 +44,43 @@ CREATE VIEW report.lives(
 ) AS
 WITH
 mine AS (
-    SELECT pid, start, ppid, parent_start, parent_comm, comm, command, ended, exit_code, signal, cpu_ns, alive_at_start
+    SELECT process_key, ppid, parent_start, parent_comm, comm, command, ended, exit_code, signal, cpu_ns, alive_at_start
     FROM main.processes
 ),
 -- Known programs and names. An exec begins a life; a process without execs has life 0.
 facts AS (
-    SELECT pid, start, ts, 1 AS is_exec, NULL AS forked, comm,
+    SELECT process_key, ts, 1 AS is_exec, NULL AS forked, comm,
         COALESCE(
             NULLIF(ARRAY_TO_STRING(argv, ' '), '') || CASE WHEN argv_truncated THEN ' ...' ELSE '' END, path
         ) AS command
     FROM unfiltered.execs
     UNION ALL
-    SELECT pid, start, ts, 0, ts, comm, NULL
+    SELECT process_key, ts, 0, ts, comm, NULL
     FROM unfiltered.forks
     UNION ALL
-    SELECT pid, start, NULL, 0, NULL, comm,
+    SELECT process_key, NULL, 0, NULL, comm,
         COALESCE(NULLIF(ARRAY_TO_STRING(argv, ' '), '') || CASE WHEN argv_truncated THEN ' ...' ELSE '' END, path)
     FROM unfiltered.process_states
     WHERE edge IN ('start', 'both')
     UNION ALL
-    SELECT pid, start, ts, 0, NULL, comm, NULL
+    SELECT process_key, ts, 0, NULL, comm, NULL
     FROM unfiltered.renames
     WHERE tid = pid
     UNION ALL
-    SELECT pid, start, NULL, 0, NULL, NULL, NULL
+    SELECT process_key, NULL, 0, NULL, NULL, NULL
     FROM mine
 ),
 counted AS (
     SELECT *, SUM(is_exec) OVER (
-        PARTITION BY pid, start
+        PARTITION BY process_key
         ORDER BY ts NULLS FIRST, is_exec DESC, comm, command
         ROWS UNBOUNDED PRECEDING
     ) AS execs
     FROM facts
 ),
 named AS (
-    SELECT pid, start, execs, ts, is_exec, forked, command, LAST_VALUE(comm IGNORE NULLS) OVER (
-        PARTITION BY pid, start, execs
+    SELECT process_key, execs, ts, is_exec, forked, command, LAST_VALUE(comm IGNORE NULLS) OVER (
+        PARTITION BY process_key, execs
         ORDER BY ts NULLS FIRST, is_exec DESC, comm, command
         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
     ) AS comm
@@ -88,13 +88,13 @@ named AS (
 ),
 lives AS (
     SELECT
-        pid, start, execs,
+        process_key, execs,
         MAX(CASE WHEN is_exec = 1 THEN ts END) AS executed,
         MIN(forked) AS forked,
         MAX(comm) AS comm,
         MAX(command) AS command
     FROM named
-    GROUP BY pid, start, execs
+    GROUP BY process_key, execs
 ),
 bounded AS (
     SELECT
@@ -102,11 +102,11 @@ bounded AS (
         LEAD(executed) OVER one AS next_executed,
         LAG(forked) OVER one AS forked_before
     FROM lives
-    WINDOW one AS (PARTITION BY pid, start ORDER BY execs)
+    WINDOW one AS (PARTITION BY process_key ORDER BY execs)
 ),
 told AS (
     SELECT
-        b.pid, b.start, b.execs, b.forked_before,
+        b.process_key, b.execs, b.forked_before,
         COALESCE(b.executed, b.forked) AS began,
         COALESCE(b.next_executed, p.ended) AS ended,
         b.next_executed IS NULL AS is_last,
@@ -114,7 +114,7 @@ told AS (
         CASE WHEN b.next_executed IS NULL THEN p.command ELSE COALESCE(b.command, '[' || b.comm || ']') END AS command,
         p.exit_code, p.signal, p.cpu_ns, p.ppid, p.parent_start, p.parent_comm
     FROM bounded AS b
-    JOIN mine AS p ON p.pid = b.pid AND p.start IS NOT DISTINCT FROM b.start
+    JOIN mine AS p ON p.process_key = b.process_key
     -- Between its fork and its first exec a process has no program of its own; and if its fork is missing and it did
     -- not exist at the start, nothing is known before its exec.
     WHERE b.execs > 0
@@ -122,14 +122,14 @@ told AS (
         OR (p.alive_at_start AND b.forked IS NULL)
 ),
 shown AS (
-    SELECT t.*, COUNT(*) OVER (PARTITION BY t.pid, t.start) AS lives
+    SELECT t.*, COUNT(*) OVER (PARTITION BY t.process_key) AS lives
     FROM told AS t
     CROSS JOIN main.recording AS r
     WHERE (r.since IS NULL OR t.ended IS NULL OR t.ended >= r.since)
         AND (r.until IS NULL OR t.began IS NULL OR t.began < r.until)
 )
 SELECT
-    s.pid,
+    s.process_key.pid,
     s.comm,
     s.began,
     s.ended,
@@ -148,6 +148,6 @@ SELECT
     s.command,
     CAST(s.execs AS INTEGER),
     s.parent_start,
-    s.start
+    s.process_key.start
 FROM shown AS s
-ORDER BY s.began NULLS LAST, s.start, s.pid, s.execs;
+ORDER BY s.began NULLS LAST, s.process_key.start, s.process_key.pid, s.execs;

@@ -4,7 +4,7 @@
 -- each process that shares it, so the sum over processes exceeds what the machine uses. `pss_mib` adds up correctly,
 -- but was not read for every process (report `pss`). A process that lived between two snapshots has only a peak.
 --
--- needs: main.exits, main.memory, report.pss, unfiltered.processes, unfiltered.rss
+-- needs: main.exits, main.memory, report.pss, unfiltered.process_key, unfiltered.processes, unfiltered.rss
 CREATE VIEW report.memory(
     -- Process id (thread group id).
     pid,
@@ -40,22 +40,22 @@ samples AS (
     SELECT
         *,
         unfiltered.rss(rss_anon_bytes, rss_file_bytes, rss_shmem_bytes) AS rss_bytes,
-        ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY ts) AS n,
-        ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY ts DESC) AS n_from_end
+        ROW_NUMBER() OVER (PARTITION BY process_key ORDER BY ts) AS n,
+        ROW_NUMBER() OVER (PARTITION BY process_key ORDER BY ts DESC) AS n_from_end
     FROM main.memory
 ),
 facts AS (
-    SELECT pid, start, ts, peak_rss_bytes, n, n_from_end, rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes,
+    SELECT process_key, ts, peak_rss_bytes, n, n_from_end, rss_bytes, rss_anon_bytes, rss_file_bytes, rss_shmem_bytes,
         swap_bytes, hugetlb_bytes
     FROM samples
     UNION ALL
-    SELECT pid, start, NULL, peak_rss_bytes, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT process_key, NULL, peak_rss_bytes, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM main.exits
     WHERE peak_rss_bytes IS NOT NULL
 ),
 totals AS (
     SELECT
-        pid, start,
+        process_key,
         MAX(peak_rss_bytes) AS peak,
         MAX(CASE WHEN n_from_end = 1 THEN rss_bytes END) AS rss,
         MAX(CASE WHEN n_from_end = 1 THEN rss_anon_bytes END) AS anon,
@@ -66,10 +66,10 @@ totals AS (
         MAX(CASE WHEN n = 1 THEN rss_bytes END) AS first_rss,
         MAX(ts) AS seen
     FROM facts
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
-    t.pid,
+    t.process_key.pid,
     p.comm,
     t.peak / 1048576.0,
     t.rss / 1048576.0,
@@ -82,8 +82,8 @@ SELECT
     t.hugetlb / 1048576.0,
     (CAST(t.rss AS DOUBLE PRECISION) - t.first_rss) / 1048576.0,
     t.seen,
-    t.start
+    t.process_key.start
 FROM totals AS t
-LEFT JOIN report.pss AS s ON s.pid = t.pid AND s.start IS NOT DISTINCT FROM t.start
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
-ORDER BY t.peak DESC NULLS LAST, t.rss DESC NULLS LAST, t.pid, t.start;
+LEFT JOIN report.pss AS s ON unfiltered.process_key(s.pid, s.start) = t.process_key
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
+ORDER BY t.peak DESC NULLS LAST, t.rss DESC NULLS LAST, t.process_key.pid, t.process_key.start;

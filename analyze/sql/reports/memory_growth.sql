@@ -38,13 +38,13 @@ CREATE VIEW report.memory_growth(
 WITH
 -- An exec replaces the process's memory.
 execs AS (
-    SELECT pid, start, MAX(ts) AS ts
+    SELECT process_key, MAX(ts) AS ts
     FROM main.execs
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 samples AS (
     SELECT
-        m.pid, m.start,
+        m.process_key,
         EPOCH_NS(m.ts) AS ns,
         m.peak_rss_bytes,
         m.rss_anon_bytes,
@@ -52,7 +52,7 @@ samples AS (
         -- TRY: an impossible sum is damage, and must not break the whole answer.
         unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS rss_bytes
     FROM main.memory AS m
-    LEFT JOIN execs AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start
+    LEFT JOIN execs AS e ON e.process_key = m.process_key
     WHERE e.ts IS NULL OR m.ts >= e.ts
 ),
 -- Time since each process's first sample: small numbers keep the sums below precise.
@@ -64,11 +64,11 @@ placed AS (
         COUNT(*) OVER one AS samples
     FROM samples
     WHERE rss_bytes IS NOT NULL
-    WINDOW one AS (PARTITION BY pid, start)
+    WINDOW one AS (PARTITION BY process_key)
 ),
 totals AS (
     SELECT
-        pid, start,
+        process_key,
         MAX(CASE WHEN n = 1 THEN rss_bytes END) AS first_rss,
         MAX(CASE WHEN n = samples THEN rss_bytes END) AS last_rss,
         MAX(peak_rss_bytes) AS peak,
@@ -81,10 +81,10 @@ totals AS (
         COUNT(*) AS samples,
         MAX(second) AS span_s
     FROM placed
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
-    t.pid,
+    t.process_key.pid,
     p.comm,
     t.first_rss,
     t.last_rss,
@@ -96,7 +96,7 @@ SELECT
     t.samples,
     t.span_s,
     p.command,
-    t.start
+    t.process_key.start
 FROM totals AS t
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
-ORDER BY t.growth DESC NULLS LAST, t.last_rss DESC, t.pid, t.start;
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
+ORDER BY t.growth DESC NULLS LAST, t.last_rss DESC, t.process_key.pid, t.process_key.start;

@@ -36,5 +36,5 @@ SELECT
     m.swap_bytes,
     m.start
 FROM main.memory AS m
-LEFT JOIN unfiltered.processes AS p ON p.pid = m.pid AND p.start IS NOT DISTINCT FROM m.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = m.process_key
 ORDER BY m.ts, rss_bytes DESC NULLS LAST, m.pid, m.start, m.rss_anon_bytes, m.rss_file_bytes, m.swap_bytes;

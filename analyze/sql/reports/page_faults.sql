@@ -21,21 +21,21 @@ CREATE VIEW report.page_faults(
 WITH
 totals AS (
     SELECT
-        pid, start,
+        process_key,
         TRY_CAST(SUM(minor_faults) AS BIGINT) AS minor,
         TRY_CAST(SUM(major_faults) AS BIGINT) AS major,
         SUM(oncpu_ns) AS oncpu_ns
     FROM main.cpu
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
-    t.pid,
+    t.process_key.pid,
     p.comm,
     t.minor,
     t.major,
     1e9 * (t.minor + t.major) / NULLIF(t.oncpu_ns, 0),
-    t.start
+    t.process_key.start
 FROM totals AS t
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
 WHERE t.minor + t.major > 0
-ORDER BY t.major DESC, t.minor DESC, t.pid, t.start;
+ORDER BY t.major DESC, t.minor DESC, t.process_key.pid, t.process_key.start;

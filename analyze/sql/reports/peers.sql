@@ -36,17 +36,17 @@ CREATE VIEW report.peers(
     start
 ) AS
 WITH totals AS (
-    SELECT pid, start, family, socket_type, protocol, remote_address, remote_address_bytes, remote_port,
+    SELECT process_key, family, socket_type, protocol, remote_address, remote_address_bytes, remote_port,
         SUM(datagrams_sent) AS sent,
         SUM(datagram_bytes_sent) AS sent_bytes,
         SUM(datagrams_received) AS received,
         SUM(datagram_bytes_received) AS received_bytes,
         SUM(datagram_errors) AS errors
     FROM main.peers
-    GROUP BY pid, start, family, socket_type, protocol, remote_address, remote_address_bytes, remote_port
+    GROUP BY process_key, family, socket_type, protocol, remote_address, remote_address_bytes, remote_port
 )
 SELECT
-    t.pid,
+    t.process_key.pid,
     p.comm,
     t.family,
     t.socket_type,
@@ -65,9 +65,9 @@ SELECT
     TRY_CAST(t.received AS BIGINT),
     TRY_CAST(t.received_bytes AS BIGINT),
     TRY_CAST(t.errors AS BIGINT),
-    t.start
+    t.process_key.start
 FROM totals AS t
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
-ORDER BY t.sent + t.received DESC NULLS LAST, t.errors DESC NULLS LAST, t.pid, t.start, t.family NULLS LAST,
-    t.socket_type NULLS LAST, t.protocol NULLS LAST, t.remote_address NULLS LAST, t.remote_address_bytes NULLS LAST,
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
+ORDER BY t.sent + t.received DESC NULLS LAST, t.errors DESC NULLS LAST, t.process_key.pid, t.process_key.start,
+    t.family NULLS LAST, t.socket_type NULLS LAST, t.protocol NULLS LAST, t.remote_address NULLS LAST, t.remote_address_bytes NULLS LAST,
     t.remote_port NULLS LAST;

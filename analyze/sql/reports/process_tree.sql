@@ -38,8 +38,7 @@ edges AS (
     SELECT child.place, parent.place AS parent_place
     FROM placed AS child
     LEFT JOIN placed AS parent
-        ON parent.pid = child.ppid
-        AND parent.start = child.parent_start
+        ON parent.process_key = child.parent_key
         AND parent.place < child.place
 ),
 -- `line` sorts a process after its parent and before its parent's next sibling.

@@ -43,16 +43,16 @@ WITH
 placed AS (
     SELECT
         *,
-        ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY unread IS NOT NULL, ts DESC) AS n
+        ROW_NUMBER() OVER (PARTITION BY process_key ORDER BY unread IS NOT NULL, ts DESC) AS n
     FROM main.pss
 ),
 totals AS (
-    SELECT pid, start, COUNT(CASE WHEN unread IS NULL THEN 1 END) AS readings, MAX(reading_ns) AS longest_ns
+    SELECT process_key, COUNT(CASE WHEN unread IS NULL THEN 1 END) AS readings, MAX(reading_ns) AS longest_ns
     FROM main.pss
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
-    t.pid,
+    t.process_key.pid,
     p.comm,
     l.pss_bytes / 1048576.0 AS pss_mib,
     l.pss_anon_bytes / 1048576.0,
@@ -70,8 +70,8 @@ SELECT
     t.longest_ns / 1e6,
     CASE WHEN l.unread IS NULL THEN l.ts END,
     l.unread,
-    t.start
+    t.process_key.start
 FROM totals AS t
-JOIN placed AS l ON l.n = 1 AND l.pid IS NOT DISTINCT FROM t.pid AND l.start IS NOT DISTINCT FROM t.start
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
-ORDER BY pss_mib DESC NULLS LAST, t.pid, t.start;
+JOIN placed AS l ON l.n = 1 AND l.process_key = t.process_key
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
+ORDER BY pss_mib DESC NULLS LAST, t.process_key.pid, t.process_key.start;

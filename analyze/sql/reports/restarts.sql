@@ -3,7 +3,7 @@
 -- Listed from three starts on. A start counts if everything the parent had started with that command line had ended
 -- by then, so parallel workers do not count. Processes with unknown names are left out.
 --
--- needs: main.processes
+-- needs: main.processes, unfiltered.process_key
 CREATE VIEW report.restarts(
     -- Last known command name.
     comm,
@@ -34,7 +34,7 @@ WITH
 -- For each process: when the last of the earlier ones ended, and how many never did.
 followed AS (
     SELECT
-        ppid, parent_start, parent_comm, comm, command, path, started, lifetime_ns,
+        unfiltered.process_key(ppid, parent_start) AS parent, parent_comm, comm, command, path, started, lifetime_ns,
         EPOCH_NS(started) AS began_ns,
         CASE WHEN exit_code <> 0 OR signal IS NOT NULL THEN 1 ELSE 0 END AS failed,
         COUNT(*) OVER before AS earlier,
@@ -45,14 +45,14 @@ followed AS (
         AND comm IS NOT NULL
         AND started IS NOT NULL
     WINDOW before AS (
-        PARTITION BY ppid, parent_start, comm, command, path
+        PARTITION BY unfiltered.process_key(ppid, parent_start), comm, command, path
         ORDER BY started, start, pid
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )
 ),
 loops AS (
     SELECT
-        ppid, parent_start, comm, command, path,
+        parent, comm, command, path,
         MAX(parent_comm) AS parent_comm,
         COUNT(*) AS starts,
         SUM(failed) AS failed,
@@ -63,13 +63,13 @@ loops AS (
     FROM followed
     WHERE earlier = 0
         OR (earlier = earlier_ended AND began_ns >= free_ns)
-    GROUP BY ppid, parent_start, comm, command, path
+    GROUP BY parent, comm, command, path
     HAVING COUNT(*) >= 3
 )
 SELECT
     l.comm,
     l.parent_comm,
-    l.ppid,
+    l.parent.pid,
     l.starts,
     TRY_CAST(l.failed AS BIGINT),
     l.lifetime_ns / 1e6,
@@ -78,6 +78,6 @@ SELECT
     l.last_started,
     l.command,
     l.path,
-    l.parent_start
+    l.parent.start
 FROM loops AS l
-ORDER BY l.failed DESC, l.starts DESC, l.first_started, l.ppid, l.parent_start, l.comm, l.command, l.path NULLS LAST;
+ORDER BY l.failed DESC, l.starts DESC, l.first_started, l.parent.pid, l.parent.start, l.comm, l.command, l.path NULLS LAST;

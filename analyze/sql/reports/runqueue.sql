@@ -32,17 +32,17 @@ CREATE VIEW report.runqueue(
 WITH
 totals AS (
     SELECT
-        pid, start,
+        process_key,
         SUM(oncpu_ns) AS oncpu_ns,
         SUM(wait_ns) AS wait_ns,
         TRY_CAST(SUM(voluntary_switches) AS BIGINT) AS voluntary,
         TRY_CAST(SUM(involuntary_switches) AS BIGINT) AS involuntary,
         TRY_CAST(SUM(migrations) AS BIGINT) AS migrations
     FROM main.cpu
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
-    t.pid,
+    t.process_key.pid,
     p.comm,
     t.wait_ns / 1e9,
     100.0 * t.wait_ns / NULLIF(t.wait_ns + t.oncpu_ns, 0),
@@ -51,7 +51,7 @@ SELECT
     t.voluntary,
     t.involuntary,
     t.migrations,
-    t.start
+    t.process_key.start
 FROM totals AS t
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
-ORDER BY t.wait_ns DESC NULLS LAST, t.pid, t.start;
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
+ORDER BY t.wait_ns DESC NULLS LAST, t.process_key.pid, t.process_key.start;

@@ -3,7 +3,7 @@
 -- One row per sender, receiver and signal. Signals that the kernel sent for a reason of its own, such as a fault, a timer
 -- or the end of a child, have no sender.
 --
--- needs: main.signals, unfiltered.processes, unfiltered.signal_name
+-- needs: main.signals, unfiltered.process_key, unfiltered.processes, unfiltered.signal_name
 CREATE VIEW report.signals(
     -- Name of the signal.
     signal,
@@ -34,15 +34,14 @@ SELECT
     COUNT(CASE WHEN s.delivery IN ('ignored', 'pending', 'overflow') THEN 1 END),
     s.sender_pid,
     ANY_VALUE(sender.comm),
-    s.pid,
+    s.process_key.pid,
     ANY_VALUE(receiver.comm),
     MIN(s.ts),
     MAX(s.ts),
-    s.start,
+    s.process_key.start,
     s.sender_start
 FROM main.signals AS s
-LEFT JOIN unfiltered.processes AS receiver ON receiver.pid = s.pid AND receiver.start IS NOT DISTINCT FROM s.start
-LEFT JOIN unfiltered.processes AS sender ON sender.pid = s.sender_pid
-    AND sender.start IS NOT DISTINCT FROM s.sender_start
-GROUP BY s.signo, s.sender_pid, s.sender_start, s.pid, s.start
-ORDER BY 2 DESC, s.signo, s.pid, s.start, s.sender_pid, s.sender_start;
+LEFT JOIN unfiltered.processes AS receiver ON receiver.process_key = s.process_key
+LEFT JOIN unfiltered.processes AS sender ON sender.process_key = unfiltered.process_key(s.sender_pid, s.sender_start)
+GROUP BY s.signo, s.sender_pid, s.sender_start, s.process_key
+ORDER BY 2 DESC, s.signo, s.process_key.pid, s.process_key.start, s.sender_pid, s.sender_start;

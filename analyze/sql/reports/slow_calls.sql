@@ -44,5 +44,5 @@ SELECT
     call_arguments(s.syscall, s.abi, s.arg1, s.arg2, s.arg3, s.arg4, s.arg5, s.arg6, s.string1, s.string2, s.sockaddr)
         AS arguments
 FROM slowest AS s
-LEFT JOIN unfiltered.processes AS p ON p.pid = s.pid AND p.start IS NOT DISTINCT FROM s.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = s.process_key
 ORDER BY s.latency_ns DESC, s.ts, s.pid, s.tid, s.start, s.nr, s.abi, s.syscall, s.result, s.error, arguments;

@@ -32,7 +32,7 @@ CREATE VIEW report.sockets(
     start
 ) AS
 SELECT
-    pid,
+    process_key.pid,
     MIN(comm),
     family,
     socket_type,
@@ -43,7 +43,7 @@ SELECT
     COUNT(CASE WHEN syscall = 'bind' AND result >= 0 THEN 1 END),
     COUNT(CASE WHEN syscall = 'listen' AND result >= 0 THEN 1 END),
     COUNT(CASE WHEN error <> 'EINPROGRESS' THEN 1 END),
-    start
+    process_key.start
 FROM main.sockets
-GROUP BY pid, start, family, socket_type
-ORDER BY COUNT(*) DESC, pid, start, family NULLS LAST, socket_type NULLS LAST;
+GROUP BY process_key, family, socket_type
+ORDER BY COUNT(*) DESC, process_key.pid, process_key.start, family NULLS LAST, socket_type NULLS LAST;

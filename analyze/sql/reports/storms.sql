@@ -31,47 +31,45 @@ CREATE VIEW report.storms(
 ) AS
 WITH RECURSIVE
 everyone AS (
-    SELECT pid, start, ppid, parent_start, comm, COALESCE(lifetime_ns < 1e9, FALSE) AS short_lived
+    SELECT process_key, parent_key, comm, COALESCE(lifetime_ns < 1e9, FALSE) AS short_lived
     FROM unfiltered.processes
 ),
 short AS (
-    SELECT pid, start, ppid, parent_start, comm, started, ended, lifetime_ns, cpu_ns, exit_code, signal
+    SELECT parent_key, comm, started, ended, lifetime_ns, cpu_ns, exit_code, signal
     FROM main.processes
     WHERE lifetime_ns < 1e9
         AND comm IS NOT NULL
 ),
 -- From each parent up to the first that is not short-lived, at most 100 levels: a damaged trace may have cycles.
 climb AS (
-    SELECT e.pid AS from_pid, e.start AS from_start, e.pid, e.start, e.ppid, e.parent_start, e.comm, e.short_lived,
-        0 AS height
+    SELECT e.process_key AS from_key, e.process_key, e.parent_key, e.comm, e.short_lived, 0 AS height
     FROM everyone AS e
-    JOIN (SELECT DISTINCT ppid, parent_start FROM short) AS s ON s.ppid = e.pid AND s.parent_start = e.start
+    JOIN (SELECT DISTINCT parent_key FROM short) AS s ON s.parent_key = e.process_key
     UNION ALL
-    SELECT c.from_pid, c.from_start, e.pid, e.start, e.ppid, e.parent_start, e.comm, e.short_lived, c.height + 1
+    SELECT c.from_key, e.process_key, e.parent_key, e.comm, e.short_lived, c.height + 1
     FROM climb AS c
-    JOIN everyone AS e ON e.pid = c.ppid AND e.start = c.parent_start
+    JOIN everyone AS e ON e.process_key = c.parent_key
     WHERE c.short_lived
         AND c.height < 100
 ),
 tops AS (
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY from_pid, from_start ORDER BY height DESC) AS n
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY from_key ORDER BY height DESC) AS n
     FROM climb
 ),
 members AS (
     SELECT
         s.*,
         EPOCH_NS(s.started) AS began_ns,
-        t.pid AS parent,
-        t.start AS parent_began,
+        t.process_key AS parent,
         t.comm AS parent_comm
     FROM short AS s
-    LEFT JOIN tops AS t ON t.from_pid = s.ppid AND t.from_start = s.parent_start AND t.n = 1
+    LEFT JOIN tops AS t ON t.from_key = s.parent_key AND t.n = 1
 ),
 paced AS (
     SELECT
         *,
         COUNT(*) OVER (
-            PARTITION BY comm, parent, parent_began
+            PARTITION BY comm, parent
             ORDER BY began_ns
             RANGE BETWEEN CURRENT ROW AND 999999999 FOLLOWING
         ) AS within_1_s
@@ -80,7 +78,7 @@ paced AS (
 SELECT
     comm,
     MAX(parent_comm),
-    parent,
+    parent.pid,
     COUNT(*) AS processes,
     MIN(started) AS first_started,
     MAX(ended),
@@ -88,8 +86,8 @@ SELECT
     PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY lifetime_ns) / 1e6,
     SUM(cpu_ns) / 1e9,
     TRY_CAST(SUM(CASE WHEN exit_code <> 0 OR signal IS NOT NULL THEN 1 ELSE 0 END) AS BIGINT),
-    parent_began
+    parent.start
 FROM paced
-GROUP BY comm, parent, parent_began
+GROUP BY comm, parent
 HAVING COUNT(*) >= 20
-ORDER BY processes DESC, comm, parent NULLS LAST, parent_began;
+ORDER BY processes DESC, comm, parent.pid NULLS LAST, parent.start;

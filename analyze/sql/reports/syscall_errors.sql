@@ -4,7 +4,7 @@
 -- while searching a path. Errors that a program sees as EINTR, or that the kernel hides by restarting the call, have
 -- the kernel's own names here, such as ERESTARTSYS.
 --
--- needs: main.syscall_errors, main.syscall_stats, unfiltered.call_name, unfiltered.processes
+-- needs: main.syscall_errors, main.syscall_stats, unfiltered.call_name, unfiltered.process_key, unfiltered.processes
 CREATE VIEW report.syscall_errors(
     -- Process id (thread group id).
     pid,
@@ -67,5 +67,5 @@ SELECT
 FROM failed AS f
 LEFT JOIN made AS m
     ON m.pid = f.pid AND m.start = f.start AND m.syscall = f.syscall AND m.abi IS NOT DISTINCT FROM f.abi
-LEFT JOIN unfiltered.processes AS p ON p.pid = f.pid AND p.start IS NOT DISTINCT FROM f.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(f.pid, f.start)
 ORDER BY f.calls DESC, f.pid, f.start, f.syscall, f.errno, f.abi NULLS LAST;

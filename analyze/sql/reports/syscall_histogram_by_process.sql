@@ -3,7 +3,7 @@
 -- Like `syscall_histogram`, per process. A pid that was reused is two processes.
 --
 -- needs: finding.call_name, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.processes
+--    unfiltered.process_key, unfiltered.processes
 CREATE VIEW report.syscall_histogram_by_process(
     -- Process id (thread group id).
     pid,
@@ -46,5 +46,5 @@ SELECT
     c.start
 FROM cells AS c
 JOIN names AS n ON n.place = c.place
-LEFT JOIN unfiltered.processes AS p ON p.pid = c.pid AND p.start IS NOT DISTINCT FROM c.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(c.pid, c.start)
 ORDER BY c.pid, c.start, c.place, c.bucket;

@@ -3,7 +3,7 @@
 -- Like `syscalls`, per process. A pid that was reused is two processes.
 --
 -- needs: finding.call_name, finding.ranked_stats, finding.tally, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.bucket_middle_ns, unfiltered.percentile_ns, unfiltered.processes
+--    unfiltered.bucket_middle_ns, unfiltered.percentile_ns, unfiltered.process_key, unfiltered.processes
 -- first rows: finding.tally, finding.ranked_stats
 CREATE VIEW report.syscalls_by_process(
     -- Process id (thread group id).
@@ -107,5 +107,5 @@ FROM finding.tally AS t
 JOIN names AS n ON n.place = t.place
 LEFT JOIN percentiles AS q ON q.place = t.place AND q.pid IS NOT DISTINCT FROM t.pid
     AND q.start IS NOT DISTINCT FROM t.start
-LEFT JOIN unfiltered.processes AS p ON p.pid = t.pid AND p.start IS NOT DISTINCT FROM t.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(t.pid, t.start)
 ORDER BY t.total_ns DESC NULLS LAST, t.calls DESC NULLS LAST, t.pid, t.start, t.place;

@@ -69,6 +69,8 @@ CREATE VIEW execs(
     cgroup_id,
     -- Process id in its own pid namespace; differs from `pid` in a container. NULL if unknown.
     ns_pid,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
     -- `path` from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.
     full_path,
     -- The program: `full_path` of a script, otherwise `executable`; if its mount namespace is not the recorder's, with

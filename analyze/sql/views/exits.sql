@@ -31,13 +31,15 @@ CREATE VIEW exits(
     -- Peak resident memory since its last exec [bytes]; NULL if the kernel does not report it.
     peak_rss_bytes,
     -- Id of the control group that it was in when it ended; NULL if unknown.
-    cgroup_id
+    cgroup_id,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key
 ) AS
 WITH
 cpu_by_process AS (
-    SELECT pid, start, SUM(oncpu_ns) AS cpu_ns
+    SELECT process_key, SUM(oncpu_ns) AS cpu_ns
     FROM unfiltered.cpu
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
     e.ts,
@@ -53,8 +55,9 @@ SELECT
     TRY_CAST(COALESCE(c.cpu_ns, CASE WHEN r.cpu_complete THEN 0 END) AS BIGINT),
     TRY_CAST(COALESCE(s.calls, CASE WHEN r.syscalls_complete THEN 0 END) AS BIGINT),
     e.peak_rss_bytes,
-    e.cgroup_id
+    e.cgroup_id,
+    e.process_key
 FROM windowed.exits AS e
 CROSS JOIN main.recording AS r
-LEFT JOIN cpu_by_process AS c ON c.pid = e.pid AND c.start IS NOT DISTINCT FROM e.start
-LEFT JOIN unfiltered.callers AS s ON s.pid = e.pid AND s.start IS NOT DISTINCT FROM e.start;
+LEFT JOIN cpu_by_process AS c ON c.process_key = e.process_key
+LEFT JOIN unfiltered.callers AS s ON s.process_key = e.process_key;

@@ -81,6 +81,8 @@ CREATE VIEW file_ops(
     -- Mount namespace of the second path, as the inode of /proc/PID/ns/mnt: the same path may be another file in
     -- another namespace. NULL if unknown.
     mount_namespace2,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
     -- `path` from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.
     full_path,
     -- `path2` from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.

@@ -61,6 +61,8 @@ CREATE VIEW opens(
     inode,
     -- Generation: distinguishes files that used the same inode one after another; NULL if the file system has none.
     generation,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
     -- `path` from the root of its mount namespace, without `/./` and `//`, with `..` kept; NULL if unknown.
     full_path,
     -- `full_path`, or `path` if that is unknown; if the mount namespace is not the recorder's, with that in front, as

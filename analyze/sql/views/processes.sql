@@ -58,23 +58,27 @@ CREATE VIEW processes(
     -- Path of that group; NULL if its name is unknown.
     cgroup,
     -- Process id in its own pid namespace; differs from `pid` in a container.
-    ns_pid
+    ns_pid,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
+    -- `process_key` of that parent; NULL if `parent_start` is.
+    parent_key
 ) AS
 WITH
 cpu_by_process AS (
-    SELECT pid, start, SUM(oncpu_ns) AS cpu_ns
+    SELECT process_key, SUM(oncpu_ns) AS cpu_ns
     FROM main.cpu
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 calls AS (
-    SELECT pid, start, calls FROM windowed.callers
+    SELECT process_key, calls FROM windowed.callers
     UNION ALL
-    SELECT pid, start, 1 FROM main.syscalls_in_flight WHERE edge = 'end'
+    SELECT process_key, 1 FROM main.syscalls_in_flight WHERE edge = 'end'
 ),
 calls_by_process AS (
-    SELECT pid, start, SUM(calls) AS calls
+    SELECT process_key, SUM(calls) AS calls
     FROM calls
-    GROUP BY pid, start
+    GROUP BY process_key
 )
 SELECT
     p.pid,
@@ -102,10 +106,12 @@ SELECT
     p.is_recorder,
     p.cgroup_id,
     p.cgroup,
-    p.ns_pid
+    p.ns_pid,
+    p.process_key,
+    p.parent_key
 FROM unfiltered.selected AS p
 CROSS JOIN main.recording AS r
-LEFT JOIN cpu_by_process AS c ON c.pid = p.pid AND c.start IS NOT DISTINCT FROM p.start
-LEFT JOIN calls_by_process AS s ON s.pid = p.pid AND s.start IS NOT DISTINCT FROM p.start
+LEFT JOIN cpu_by_process AS c ON c.process_key = p.process_key
+LEFT JOIN calls_by_process AS s ON s.process_key = p.process_key
 WHERE (r.since IS NULL OR p.ended IS NULL OR p.ended >= r.since)
     AND (r.until IS NULL OR p.started IS NULL OR p.started < r.until);

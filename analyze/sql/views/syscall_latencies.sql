@@ -29,7 +29,9 @@ CREATE VIEW syscall_latencies(
     -- The largest of their latencies [ns].
     max_ns,
     -- Part of their latencies spent asleep, waiting for an event other than a disk [ns]; NULL if not measured.
-    slept_ns
+    slept_ns,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key
 ) AS
 SELECT
     ts,
@@ -44,5 +46,6 @@ SELECT
     errors,
     total_ns,
     max_ns,
-    TRY(blocked_ns - uninterruptible_ns)
+    TRY(blocked_ns - uninterruptible_ns),
+    process_key
 FROM main.syscall_stats;

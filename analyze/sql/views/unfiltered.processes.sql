@@ -4,7 +4,8 @@
 -- not fit into a full map.
 --
 -- needs: main.recording, unfiltered.callers, unfiltered.cgroup_paths, unfiltered.cpu, unfiltered.execs,
---    unfiltered.exits, unfiltered.file_name, unfiltered.forks, unfiltered.peers, unfiltered.process_states,
+--    unfiltered.exits, unfiltered.file_name, unfiltered.forks, unfiltered.peers, unfiltered.process_key,
+--    unfiltered.process_states,
 --    unfiltered.program_name, unfiltered.renames, unfiltered.syscalls_in_flight
 -- kept: recording
 CREATE VIEW unfiltered.processes(
@@ -57,7 +58,11 @@ CREATE VIEW unfiltered.processes(
     -- Path of that group; NULL if its name is unknown.
     cgroup,
     -- Process id in its own pid namespace; differs from `pid` in a container.
-    ns_pid
+    ns_pid,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
+    -- `process_key` of that parent; NULL if `parent_start` is.
+    parent_key
 ) AS
 WITH
 -- Everything known of a process. `stage` puts an exit last: nothing follows it.
@@ -119,6 +124,7 @@ told AS (
     SELECT
         pid,
         start,
+        unfiltered.process_key(pid, start) AS process_key,
         FIRST_VALUE(ppid IGNORE NULLS) OVER history AS ppid,
         FIRST_VALUE(parent_start IGNORE NULLS) OVER history AS parent_start,
         LAST_VALUE(uid IGNORE NULLS) OVER history AS uid,
@@ -150,7 +156,9 @@ one AS (SELECT * FROM told WHERE n = 1),
 by_pid AS (
     SELECT pid AS which, start, start AS parent, NULL AS child FROM one
     UNION ALL
-    SELECT ppid, start, NULL, pid FROM one WHERE parent_start IS NULL AND ppid > 0 AND ppid <> pid
+    SELECT ppid, start, NULL, process_key
+    FROM one
+    WHERE parent_start IS NULL AND start IS NOT NULL AND ppid > 0 AND ppid <> pid
 ),
 groups AS (
     SELECT cgroup_id, MAX(cgroup_path) AS path
@@ -158,14 +166,22 @@ groups AS (
     GROUP BY cgroup_id
 ),
 guessed AS (
-    SELECT child, start, MAX(parent) OVER (PARTITION BY which ORDER BY start) AS parent_start
+    SELECT child, MAX(parent) OVER (PARTITION BY which ORDER BY start) AS parent_start
     FROM by_pid
+),
+parented AS (
+    SELECT
+        one.* REPLACE (COALESCE(one.parent_start, guessed.parent_start) AS parent_start),
+        CASE WHEN COALESCE(one.parent_start, guessed.parent_start) IS NOT NULL
+            THEN unfiltered.process_key(one.ppid, COALESCE(one.parent_start, guessed.parent_start)) END AS parent_key
+    FROM one
+    LEFT JOIN guessed ON guessed.child = one.process_key
 )
 SELECT
     one.pid,
     one.start,
     one.ppid,
-    COALESCE(one.parent_start, guessed.parent_start),
+    one.parent_start,
     parent.comm,
     one.uid,
     one.comm,
@@ -190,9 +206,10 @@ SELECT
     one.pid = recording.recorder_pid AND one.start IS NOT DISTINCT FROM recording.recorder_start,
     one.cgroup_id,
     groups.path,
-    one.ns_pid
-FROM one
+    one.ns_pid,
+    one.process_key,
+    one.parent_key
+FROM parented AS one
 CROSS JOIN main.recording AS recording
 LEFT JOIN groups ON groups.cgroup_id = one.cgroup_id
-LEFT JOIN guessed ON guessed.child = one.pid AND guessed.start = one.start
-LEFT JOIN one AS parent ON parent.pid = one.ppid AND parent.start = COALESCE(one.parent_start, guessed.parent_start);
+LEFT JOIN one AS parent ON parent.process_key = one.parent_key;

@@ -45,7 +45,7 @@ counted AS (
         SUM(TRY(c.blocked_ns - c.uninterruptible_ns)) AS slept_ns
     FROM main.syscall_stats AS c
     CROSS JOIN diff.span AS s
-    LEFT JOIN diff.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start
+    LEFT JOIN diff.named AS n ON n.process_key = c.process_key
     WHERE NOT COALESCE(n.is_recorder, FALSE) AND c.ts IS NOT NULL
     GROUP BY n.command, c.abi, c.nr, c.syscall, c.bucket, 6
 ),

@@ -24,6 +24,6 @@ SELECT
     CAST(SUM(c.wait_ns) AS DOUBLE PRECISION) / 1e9
 FROM main.cpu AS c
 CROSS JOIN diff.span AS s
-LEFT JOIN diff.named AS n ON n.pid = c.pid AND n.start IS NOT DISTINCT FROM c.start
+LEFT JOIN diff.named AS n ON n.process_key = c.process_key
 WHERE NOT COALESCE(n.is_recorder, FALSE) AND c.ts IS NOT NULL
 GROUP BY n.command, 2;

@@ -16,6 +16,6 @@ CREATE VIEW diff.exits(
 ) AS
 SELECT n.command, e.exit_code, e.signal, COUNT(*)
 FROM main.exits AS e
-LEFT JOIN diff.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
+LEFT JOIN diff.named AS n ON n.process_key = e.process_key
 WHERE NOT COALESCE(n.is_recorder, FALSE)
 GROUP BY n.command, e.exit_code, e.signal;

@@ -18,16 +18,16 @@ CREATE VIEW diff.files(
     calls
 ) AS
 WITH touched AS (
-    SELECT name AS path, TRUE AS is_open, error, pid, start
+    SELECT name AS path, TRUE AS is_open, error, process_key
     FROM main.opens
     WHERE NOT COALESCE(path_truncated, FALSE)
     UNION ALL
-    SELECT name, FALSE, error, pid, start
+    SELECT name, FALSE, error, process_key
     FROM main.file_ops
     WHERE NOT COALESCE(path_truncated, FALSE)
 )
 SELECT t.path, t.is_open, t.error, n.command, COUNT(*)
 FROM touched AS t
-LEFT JOIN diff.named AS n ON n.pid = t.pid AND n.start IS NOT DISTINCT FROM t.start
+LEFT JOIN diff.named AS n ON n.process_key = t.process_key
 WHERE t.path IS NOT NULL AND NOT COALESCE(n.is_recorder, FALSE)
 GROUP BY t.path, t.is_open, t.error, n.command;

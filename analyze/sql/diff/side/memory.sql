@@ -15,22 +15,22 @@ CREATE VIEW diff.memory(
 ) AS
 WITH
 last_execs AS (
-    SELECT pid, start, MAX(ts) AS ts
+    SELECT process_key, MAX(ts) AS ts
     FROM unfiltered.execs
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 seen AS (
-    SELECT m.pid, m.start, unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS bytes
+    SELECT m.process_key, unfiltered.rss(m.rss_anon_bytes, m.rss_file_bytes, m.rss_shmem_bytes) AS bytes
     FROM main.memory AS m
-    LEFT JOIN last_execs AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start
+    LEFT JOIN last_execs AS e ON e.process_key = m.process_key
     WHERE e.ts IS NULL OR m.ts > e.ts
     UNION ALL
-    SELECT e.pid, e.start, e.peak_rss_bytes
+    SELECT e.process_key, e.peak_rss_bytes
     FROM main.exits AS e
-    JOIN unfiltered.forks AS f ON f.pid = e.pid AND f.start IS NOT DISTINCT FROM e.start
+    JOIN unfiltered.forks AS f ON f.process_key = e.process_key
 )
-SELECT n.command, COUNT(DISTINCT (s.pid, s.start)), MAX(s.bytes) / 1048576.0
+SELECT n.command, COUNT(DISTINCT s.process_key), MAX(s.bytes) / 1048576.0
 FROM seen AS s
-LEFT JOIN diff.named AS n ON n.pid = s.pid AND n.start IS NOT DISTINCT FROM s.start
+LEFT JOIN diff.named AS n ON n.process_key = s.process_key
 WHERE s.bytes IS NOT NULL AND NOT COALESCE(n.is_recorder, FALSE)
 GROUP BY n.command;

@@ -6,10 +6,8 @@
 -- needs: unfiltered.processes
 -- kept: window
 CREATE VIEW diff.named(
-    -- Process id (thread group id).
-    pid,
-    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
-    start,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
     -- Command name; NULL if unknown.
     command,
     -- Whether it is a kernel thread.
@@ -22,8 +20,7 @@ WITH told AS (
     FROM unfiltered.processes
 )
 SELECT
-    pid,
-    start,
+    process_key,
     CASE WHEN is_kernel THEN SPLIT_PART(comm, '/', 1) ELSE comm END,
     is_kernel,
     COALESCE(is_recorder, FALSE)

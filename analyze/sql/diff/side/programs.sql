@@ -22,7 +22,7 @@ WITH
 executed AS (
     SELECT n.command, LIST(DISTINCT e.program ORDER BY e.program) AS paths
     FROM main.execs AS e
-    JOIN diff.named AS n ON n.pid = e.pid AND n.start IS NOT DISTINCT FROM e.start
+    JOIN diff.named AS n ON n.process_key = e.process_key
     WHERE e.comm = n.command AND NOT COALESCE(e.path_truncated, FALSE) AND REGEXP_MATCHES(e.program, '^(mnt:\[[0-9]+\]:)?/')
     GROUP BY n.command
 ),
@@ -34,7 +34,7 @@ counted AS (
         CAST(SUM(p.cpu_ns) AS DOUBLE PRECISION) / 1e9 AS cpu_s,
         MIN(p.command) AS command_line
     FROM main.processes AS p
-    JOIN diff.named AS n ON n.pid = p.pid AND n.start IS NOT DISTINCT FROM p.start
+    JOIN diff.named AS n ON n.process_key = p.process_key
     WHERE NOT n.is_recorder
     GROUP BY n.command
 )

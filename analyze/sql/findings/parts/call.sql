@@ -2,12 +2,10 @@
 --
 -- Without percentiles: they take ten times as long, and few calls need them.
 --
--- needs: finding.call_name, finding.tally
+-- needs: finding.call_name, finding.tally, unfiltered.process_key
 CREATE VIEW finding.call(
-    -- Process id (thread group id).
-    pid,
-    -- Start time of the process, since boot [ns].
-    start,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
     -- System call table of the number.
     abi,
     -- Name of the call; NULL if it has none.
@@ -31,8 +29,7 @@ WITH named AS (
     GROUP BY place, abi
 )
 SELECT
-    t.pid,
-    t.start,
+    unfiltered.process_key(t.pid, t.start),
     n.abi,
     n.syscall,
     CAST(t.returned AS DOUBLE PRECISION),

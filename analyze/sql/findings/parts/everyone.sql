@@ -33,8 +33,12 @@ CREATE VIEW finding.everyone(
     -- System calls that it made in the window; NULL if not counted for it.
     syscalls,
     -- Whether it is the recorder itself.
-    is_recorder
+    is_recorder,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
+    -- `process_key` of that parent; NULL if `parent_start` is.
+    parent_key
 ) AS
 SELECT pid, start, comm, command, ppid, parent_start, started, ended, lifetime_ns, exit_code, signal, core_dumped, cpu_ns,
-    syscalls, is_recorder
+    syscalls, is_recorder, process_key, parent_key
 FROM main.processes;

@@ -41,20 +41,24 @@ CREATE VIEW finding.process(
     cpu_s,
     -- Time that its threads waited for a CPU in the window [s], without intervals with more than 0.2 s per switch:
     -- since Linux 6.12 the kernel sometimes counts a sleep as a wait. NULL if not counted.
-    wait_s
+    wait_s,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
+    -- `process_key` of that parent; NULL if `parent_start` is.
+    parent_key
 ) AS
 WITH
 used AS (
-    SELECT pid, start,
+    SELECT process_key,
         SUM(oncpu_ns) / 1e9 AS cpu_s,
         SUM(unfiltered.likely_wait(wait_ns, voluntary_switches, involuntary_switches)) / 1e9 AS wait_s
     FROM main.cpu
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 ends AS (
-    SELECT pid, start, MAX(peak_rss_bytes) AS peak_rss_bytes
+    SELECT process_key, MAX(peak_rss_bytes) AS peak_rss_bytes
     FROM main.exits
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 everyone AS (
     SELECT *, EPOCH_NS(started) AS began_ns, EPOCH_NS(ended) AS ended_ns
@@ -81,10 +85,12 @@ SELECT
         - GREATEST(COALESCE(p.began_ns, s.counted_from_ns), s.counted_from_ns), 1
     ) / 1e9,
     u.cpu_s,
-    u.wait_s
+    u.wait_s,
+    p.process_key,
+    p.parent_key
 FROM everyone AS p
 CROSS JOIN finding.span AS s
-LEFT JOIN unfiltered.processes AS parent ON parent.pid = p.ppid AND parent.start = p.parent_start
-LEFT JOIN used AS u ON u.pid = p.pid AND u.start IS NOT DISTINCT FROM p.start
-LEFT JOIN ends AS e ON e.pid = p.pid AND e.start IS NOT DISTINCT FROM p.start
+LEFT JOIN unfiltered.processes AS parent ON parent.process_key = p.parent_key
+LEFT JOIN used AS u ON u.process_key = p.process_key
+LEFT JOIN ends AS e ON e.process_key = p.process_key
 WHERE NOT COALESCE(p.is_recorder, FALSE);
