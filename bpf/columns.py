@@ -59,7 +59,7 @@ RESULT = Col(
     "Return value; -4095 to -1 are negative error numbers. NULL if the call never returns, such as exit_group.",
     null=-(1 << 63),
 )
-ERROR = Col("error", "text", "Name of the error, such as 'ENOENT'; NULL on success.", derived=True)
+ERROR = Col("error", "text", "Name of the error, such as 'ENOENT'; NULL on success.", derived=True, rule="error")
 LATENCY_NS = Col("latency_ns", "u64", "From the call's entry to its return.", "ns", null=(1 << 64) - 1)
 CGROUP_ID = Col(
     "cgroup_id",

@@ -12,8 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-COMM_LEN = 16
-"""TASK_COMM_LEN of linux/sched.h: a command name with its terminating NUL."""
+from sysmon.bpf.types import TYPES, ColType
 
 TICK_NS = 10_000_000
 """One USER_HZ clock tick [ns]: the resolution at which /proc/PID/stat shows a process's start.
@@ -21,31 +20,12 @@ TICK_NS = 10_000_000
 USER_HZ is 100 on every architecture that Linux still supports with BPF; see include/asm-generic/param.h.
 """
 
-ColType = Literal[
-    "u8", "u16", "u32", "u64", "s32", "s64", "bool", "time", "start",
-    "comm", "choice", "text", "bytes", "names", "argv", "address", "binary",
-]  # fmt: skip
+Rule = Literal["", "call", "call table", "call name", "error", "bytes moved"]
+"""How a column of calls is decoded whose type does not say it.
 
-C_TYPES: dict[str, tuple[str, str]] = {
-    "u8": ("u8", "<u1"),
-    "u16": ("u16", "<u2"),
-    "u32": ("u32", "<u4"),
-    "u64": ("u64", "<u8"),
-    "s32": ("s32", "<i4"),
-    "s64": ("s64", "<i8"),
-    "bool": ("u8", "<u1"),
-    "time": ("u64", "<u8"),
-    "start": ("u64", "<u8"),
-    "comm": ("char", f"S{COMM_LEN}"),
-    "choice": ("u8", "<u1"),
-}
-"""Column type → (C type, numpy type) of the types that a C struct can hold in a fixed width.
-
-`time` is CLOCK_BOOTTIME ns in C and a UTC timestamp in the file. `start` is CLOCK_BOOTTIME ns. `choice` is a number in
-C and one of the column's `names` in the file. `bytes`, `argv`, `names`, `address` and `binary` take a length and a
-buffer in C; `names` are those of a directory and of all above it, innermost first, and become a path. `binary` stays
-bytes in the file; a derived `binary` column X_bytes holds the bytes of X where its text is not exactly them. `text`
-never comes from C.
+C sends the number of a call with its table, as `nr`: `call` is the number alone, `call table` and `call name` are
+looked up. `error` is the name of the `errno`, or of a `result` that is one. `bytes moved` are unknown of a call that
+moves none.
 """
 
 
@@ -57,7 +37,7 @@ class Col:
     `null` is the value that stands for "unknown" in C. `derived` columns are not in the C struct: the
     recorder makes them from the others. `sizes` are the buffer sizes of a column with a length of its own, one
     for each record size of its ring; a record that has none of it (0) leaves it NULL. Its `null` is a length. `names`
-    are the values of a `choice`, by number; any other number is NULL.
+    are the values of a `choice`, by number; any other number is NULL. `rule`: how it is decoded, if not by its type.
     """
 
     name: str
@@ -69,11 +49,12 @@ class Col:
     derived: bool = False
     sizes: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+    rule: Rule = ""
 
     @property
     def variable(self) -> bool:
         """Whether the column has a length of its own in C."""
-        return self.type in ("bytes", "names", "argv", "address") or (self.type == "binary" and not self.derived)
+        return TYPES[self.type].variable and not self.derived
 
 
 @dataclass(frozen=True)
@@ -163,8 +144,8 @@ def _fields(cols: tuple[Col, ...], size_class: int) -> list[Field]:
             size = c.sizes[size_class]
             buffers.append(Field(c.name, "u8", f"V{size}", size))
         else:
-            c_type, np_type = C_TYPES[c.type]
-            scalars.append(Field(c.name, c_type, np_type, COMM_LEN if c.type == "comm" else 0))
+            of = TYPES[c.type]
+            scalars.append(Field(c.name, of.c, of.numpy, of.length))
     # Widest first, so that no member needs a hole before it; names stand where they are still aligned to 4 bytes.
     scalars.sort(key=lambda f: -3 if f.length else -np.dtype(f.np_type).itemsize)
     return scalars + buffers

@@ -13,6 +13,7 @@ from sysmon.analyze.trace.database import TOO_LARGE, Database
 from sysmon.analyze.trace.source import RETRY
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.directory import OWN_DESCRIPTORS
+from sysmon.bpf.types import TYPES
 from sysmon.errors import BrokenTrace, CannotWrite
 from sysmon.safe_text import one_line
 
@@ -44,7 +45,7 @@ def present(database: Database, of: views.Relation, shown: str) -> frozenset[str
     """Names of the declared columns that the trace has. Raises BrokenTrace if the type of one differs."""
     rows = database.connection.execute(f"DESCRIBE SELECT * FROM {of.sql}").fetchall()
     found = {str(name): str(kind) for name, kind, *_ in rows}
-    declared = {c.name: views.TYPES[c.type] for c in schema.all_columns()}
+    declared = {c.name: TYPES[c.type].duckdb for c in schema.all_columns()}
     for name in ("kind", "ts"):
         if name not in found:
             raise BrokenTrace(f"{shown}: has no column {name}; {RETRY}")

@@ -22,27 +22,7 @@ from sysmon.analyze.trace.sqlfile import DIRECTORY, Column, Macro, View, read_ma
 from sysmon.bpf.kind import Col, Kind
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.trace_file import schema
-
-TYPES = {
-    "u8": "UTINYINT",
-    "u16": "USMALLINT",
-    "u32": "UINTEGER",
-    "u64": "UBIGINT",
-    "s32": "INTEGER",
-    "s64": "BIGINT",
-    "bool": "BOOLEAN",
-    "time": "TIMESTAMPTZ_NS",
-    "start": "UBIGINT",
-    "comm": "VARCHAR",
-    "text": "VARCHAR",
-    "bytes": "VARCHAR",
-    "choice": "VARCHAR",
-    "names": "VARCHAR",
-    "address": "VARCHAR",
-    "binary": "BLOB",
-    "argv": "VARCHAR[]",
-}
-"""Column type of a declaration → what DuckDB calls the type that such a column has in the file."""
+from sysmon.bpf.types import TYPES
 
 PLACE = "file_row_number"
 """What DuckDB calls the place of a row in its file. A column of this name in the file would stand in its way."""
@@ -53,12 +33,6 @@ LENGTHS = {
     "VARCHAR[]": "list_sum(list_transform({0}, lambda a: 1 + COALESCE(strlen(a), 0)))",
 }
 """Types of text → SQL: how many bytes a column holds; of a list each item counts for one more."""
-
-TEXT_BYTES = {"bytes": 20 << 10, "names": 20 << 10, "argv": 20 << 10, "binary": 8 << 10}
-NAME_BYTES = 2 << 10
-"""The most that a text of a column of this type may have, and of all others. What recorders write is smaller: at most
-4096 bytes of a path or of arguments, of which each may stand there as \\xNN, and names of a few dozen. So a row has a
-bound, and with it whatever is read of a trace, also where a file of a megabyte stands for gigabytes."""
 
 PROCESS_KEY = Column("process_key", "What identifies the process: a struct of `pid` and `start`.")
 """One more column of the view of each kind whose rows are of a process: what SQL joins, groups and partitions by."""
@@ -152,7 +126,7 @@ def file_query(cols: tuple[Col, ...], present: frozenset[str], of: Relation) -> 
     A text that is too long is an error, but of `kind`: row groups are skipped by what it is in the file.
     """
     items = [
-        f"{_stored(c, of) if c.name in present else f'CAST(NULL AS {TYPES[c.type]})'} AS {name_sql(c.name)}"
+        f"{_stored(c, of) if c.name in present else f'CAST(NULL AS {TYPES[c.type].duckdb})'} AS {name_sql(c.name)}"
         for c in cols
         if c.name != schema.KIND_COL.name
     ]
@@ -168,9 +142,9 @@ def _stored(col: Col, of: Relation) -> str:
 def _bounded(col: Col) -> str:
     """The column, or the error that a text in it is longer than any that is recorded, if the column is read."""
     name, of = name_sql(col.name), TYPES[col.type]
-    if of not in LENGTHS:
+    if not of.most_bytes:
         return name
-    length, most = LENGTHS[of].format(name), TEXT_BYTES.get(col.type, NAME_BYTES)
+    length, most = LENGTHS[of.duckdb].format(name), of.most_bytes
     told = text_sql(f"column {col.name} has a text of more than {most} bytes, which no recording has")
     return f"CASE WHEN {length} > {most} THEN error({told}) ELSE {name} END"
 

@@ -22,14 +22,22 @@ NR = Col(
     "u16",
     "System call number, in the table `abi`; NULL if it is in no table, or 16,383 or more.",
     null=UNKNOWN_NR,
+    rule="call",
 )
 ABI = Col(
     "abi",
     "text",
     "System call table of the number, named by architecture, such as 'x86_64' or 'i386'.",
     derived=True,
+    rule="call table",
 )
-SYSCALL = Col("syscall", "text", "Name of the system call, looked up on the recording machine.", derived=True)
+SYSCALL = Col(
+    "syscall",
+    "text",
+    "Name of the system call, looked up on the recording machine.",
+    derived=True,
+    rule="call name",
+)
 
 ERRNO = Col("errno", "u16", "Error number: 1 to 4095.", role="key")
 
@@ -47,6 +55,7 @@ BYTES = Col(
     "32-bit calls.",
     "bytes",
     role="sum",
+    rule="bytes moved",
 )
 
 BLOCKED_NS = Col(

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from sysmon.bpf.kind import Col, Kind
 from sysmon.bpf.kinds import KINDS
+from sysmon.bpf.types import TYPES
 
 VERSION = 2
 
@@ -32,30 +33,15 @@ many bytes stand there. Parquet's own checksums cover pages but not their header
 
 KIND_COL = Col("kind", "text", "What kind of row this is; a row group holds rows of one kind.")
 
-_ARROW = {
-    "u8": pa.uint8(),
-    "u16": pa.uint16(),
-    "u32": pa.uint32(),
-    "u64": pa.uint64(),
-    "s32": pa.int32(),
-    "s64": pa.int64(),
-    "bool": pa.bool_(),
-    "time": pa.timestamp("ns", tz="UTC"),
-    "start": pa.uint64(),
-    "comm": pa.string(),
-    "text": pa.string(),
-    "bytes": pa.string(),
-    "choice": pa.string(),
-    "names": pa.string(),
-    "address": pa.string(),
-    "binary": pa.binary(),
-    "argv": pa.list_(pa.string()),
-}
+_NESTED = {"timestamp[ns, UTC]": pa.timestamp("ns", tz="UTC"), "list<string>": pa.list_(pa.string())}
+"""Types that Arrow knows by no name."""
 
 
+@functools.cache
 def arrow_type(col: Col) -> pa.DataType:
     """The Arrow type that the column has in the file."""
-    return _ARROW[col.type]
+    name = TYPES[col.type].arrow
+    return _NESTED.get(name) or pa.type_for_alias(name)
 
 
 def _field(col: Col) -> pa.Field:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from sysmon.recorder.read.decode import escape
+from sysmon.recorder.read.strings import escape
 from sysmon.recorder.sample import procfs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sysmon.recorder.read.decode import escape
+from sysmon.recorder.read.strings import escape
 from sysmon.recorder.sample import cgroups, procfs
 
 TITLE_REST = 3

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sysmon.bpf.kind import COMM_LEN
 from sysmon.bpf.programs.structs import BY_CGROUP, BY_COMM, BY_PID, BY_UID, CHILDREN
+from sysmon.bpf.types import COMM_LEN
 from sysmon.errors import BadRequest, did_you_mean
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.loader import Loaded

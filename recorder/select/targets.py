@@ -5,7 +5,7 @@ from __future__ import annotations
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.read.counters import ZERO_KEY
-from sysmon.recorder.read.decode import escape
+from sysmon.recorder.read.strings import escape
 from sysmon.recorder.sample import procfs
 from sysmon.recorder.select.command import Command
 from sysmon.recorder.select.filters import Filters

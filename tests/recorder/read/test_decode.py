@@ -10,7 +10,8 @@ from sysmon.bpf.kind import TICK_NS, ring_layouts
 from sysmon.bpf.kinds import files, lifecycle, path_columns, syscalls
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.read import decode
-from sysmon.recorder.read.decode import Decoder, arguments, comms, strings
+from sysmon.recorder.read.decode import Decoder
+from sysmon.recorder.read.strings import arguments, comms, strings
 
 OFFSET = 1_700_000_000_000_000_000
 

@@ -1,0 +1,148 @@
+"""From bytes that the kernel wrote to columns of text: names, paths, arguments and addresses.
+
+Every value goes through numpy or Arrow as part of a whole column; Python looks at a single value only when a string
+is not UTF-8, and once for each different command name, directory and address.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sysmon.bpf.types import COMM_LEN
+
+
+def escape(raw: bytes) -> str:
+    """The text of bytes from the kernel: those that are not UTF-8 become \\xNN."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def chosen(values: Sequence[str | None], index: npt.NDArray[Any]) -> pa.DictionaryArray:
+    """The value that each row chooses by its number. None is NULL."""
+    unknown = np.array([value is None for value in values], bool)
+    place = np.cumsum(~unknown, dtype=np.int32) - np.int32(1)
+    mask = unknown[index] if unknown.any() else None
+    known = pa.array([value for value in values if value is not None], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(place[index], pa.int32(), mask=mask), known)
+
+
+def comms(names: npt.NDArray[np.bytes_]) -> pa.Array:
+    """Command names, cut at their first NUL: what follows it is not promised to be zero."""
+    letters = np.ascontiguousarray(names).view(np.uint8).reshape(len(names), COMM_LEN)
+    cut = np.where(np.logical_or.accumulate(letters == 0, axis=1), 0, letters).astype(np.uint8)
+    distinct, index = np.unique(cut.view(f"S{COMM_LEN}").ravel(), return_inverse=True)
+    return chosen([escape(d) for d in distinct.tolist()], index.ravel())
+
+
+def raw_strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.BinaryArray:
+    """The first `lengths` bytes of each buffer."""
+    width = buffers.dtype.itemsize
+    used = np.minimum(lengths, width).astype(np.int32)
+    offsets = np.zeros(len(used) + 1, np.int32)
+    np.cumsum(used, out=offsets[1:])
+    # In pieces of 1 MiB, as the mask is as large as the buffers.
+    step = max(1, (1 << 20) // width)
+    pieces = []
+    for at in range(0, len(used), step):
+        bytes_ = np.ascontiguousarray(buffers[at : at + step]).view(np.uint8).reshape(-1, width)
+        pieces.append(bytes_[np.arange(width) < used[at : at + step, None]])
+    data = np.concatenate(pieces) if pieces else np.empty(0, np.uint8)
+    return pa.Array.from_buffers(pa.binary(), len(used), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def text_of(raw: pa.Array) -> pa.Array:
+    """Bytes as text."""
+    if pa.types.is_dictionary(raw.type):
+        return pa.DictionaryArray.from_arrays(raw.indices, text_of(raw.dictionary))
+    try:
+        return raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([None if v is None else escape(v) for v in raw.to_pylist()], pa.string())
+
+
+def not_text(raw: pa.Array) -> pa.BinaryArray | None:
+    """The bytes that are not UTF-8, NULL for those that are. None if all are."""
+    try:
+        (raw.dictionary if pa.types.is_dictionary(raw.type) else raw).cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([None if v is None or _is_utf8(v) else v for v in raw.to_pylist()], pa.binary())
+    return None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
+    """The first `lengths` bytes of each buffer, as text."""
+    return text_of(raw_strings(buffers, lengths))
+
+
+SLASHES = re.compile(rb"/(?:\.?/)+")
+
+
+def path_of(names: bytes) -> bytes:
+    """The absolute path of names, the innermost first, each with a NUL; the first may be a path itself.
+
+    An empty name says that what comes after it was removed; at the end, that all this is in no directory.
+    """
+    parts = names[:-1].split(b"\0")
+    if names.endswith(b"\0\0"):
+        return b"/".join(reversed([part for part in parts if part]))
+    removed = [False, *(not part for part in parts[:-1])]
+    told = [part + b" (deleted)" * gone for part, gone in zip(parts, removed, strict=True) if part]
+    return SLASHES.sub(b"/", b"/" + b"/".join(reversed(told)))
+
+
+def directories(names: pa.BinaryArray) -> pa.DictionaryArray:
+    """Absolute paths of directories from the names on the way up from them, each with a NUL after it."""
+    distinct = names.dictionary_encode()
+    paths = [path_of(v) for v in distinct.dictionary.to_pylist()]
+    return pa.DictionaryArray.from_arrays(distinct.indices, pa.array(paths, pa.binary()))
+
+
+def arguments(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
+    """Lists of the NUL-terminated strings in each buffer. The last may have lost its NUL by truncation."""
+    text = strings(buffers, lengths)
+    lists = pc.split_pattern(pc.replace_substring_regex(text, "\x00$", ""), "\x00")
+    return pc.if_else(pc.equal(pc.binary_length(text), 0), pa.scalar([], lists.type), lists)
+
+
+def ip_address(raw: bytes) -> str | None:
+    """The text of an IPv4 or IPv6 address of 4 or 16 bytes."""
+    family = {4: socket.AF_INET, 16: socket.AF_INET6}.get(len(raw))
+    return None if family is None else socket.inet_ntop(family, raw)
+
+
+def unix_address(raw: bytes) -> tuple[str, bytes]:
+    """A unix socket's address as text, and its bytes: a path ends at a NUL, an abstract name begins with one."""
+    if raw.startswith(b"\0"):
+        return "@" + escape(raw[1:]), raw
+    path = raw.split(b"\0")[0]
+    return escape(path), path
+
+
+def addresses(raw: pa.BinaryArray, are_unix: npt.NDArray[np.bool_]) -> tuple[pa.StringArray, pa.BinaryArray]:
+    """Addresses as text, and the bytes of those whose text is not exactly them."""
+    distinct = raw.dictionary_encode()
+    raws = distinct.dictionary.to_pylist()
+    of_unix = pa.array(are_unix)
+    unix = [unix_address(raw) for raw in raws]
+    inexact = [None if text.encode() == raw else raw for text, raw in unix]
+    texts = pc.if_else(
+        of_unix,
+        pa.array([text for text, _raw in unix], pa.string()).take(distinct.indices),
+        pa.array([ip_address(raw) for raw in raws], pa.string()).take(distinct.indices),
+    )
+    return texts, pc.if_else(of_unix, pa.array(inexact, pa.binary()).take(distinct.indices), None)
