@@ -33,7 +33,8 @@ moves none.
 class Col:
     """One column: its name, type, meaning and unit.
 
-    `role` says how a map's column is read: part of the key, summed over CPUs, or the largest over CPUs.
+    `role` says how a map's column is read: part of the key, summed over CPUs, the largest over CPUs, or of any
+    CPU that has it.
     `null` is the value that stands for "unknown" in C. `derived` columns are not in the C struct: the
     recorder makes them from the others. `sizes` are the buffer sizes of a column with a length of its own, one
     for each record size of its ring; a record that has none of it (0) leaves it NULL. Its `null` is a length. `names`
@@ -44,7 +45,7 @@ class Col:
     type: ColType
     doc: str
     unit: str = ""
-    role: Literal["", "key", "sum", "max"] = ""
+    role: Literal["", "key", "sum", "max", "any"] = ""
     null: int | None = None
     derived: bool = False
     sizes: tuple[int, ...] = ()
@@ -185,5 +186,5 @@ def map_layouts(kind: Kind) -> tuple[Layout, Layout]:
     """Key and value of the kind's maps: `struct KIND_key` and `struct KIND_val`."""
     return (
         layout(f"{kind.name}_key", kind.c_cols("key")),
-        layout(f"{kind.name}_val", kind.c_cols("sum", "max")),
+        layout(f"{kind.name}_val", kind.c_cols("sum", "max", "any")),
     )

@@ -241,6 +241,7 @@ class Recorder:
     def _end_part(self, ts: int, alive: list[dict[str, Any]], asked: bool) -> None:
         if self._output.each_is_whole:
             self._collector.add(lifecycle.PROCESS, [{**row, "edge": "end"} for row in alive])
+            self._collector.off_cpu(self._span.started, ts)
         self._span.ended = ts
         self._output.turn(self._recording(), asked)
         self._span.ended = 0
@@ -290,6 +291,7 @@ class Recorder:
         self._collector.collect(epoch, ended)
         self._loaded.detach()  # not earlier: a copy whose program is detached takes everything for skipped
         self._collector.unfinished(self._span.started, ended)
+        self._collector.off_cpu(self._span.started, ended)
         self._collector.add(PSS, self._pss.last_rows(ended))
         overhead = self._collector.overhead
         self._collector.add(ledger.OVERHEAD, [*overhead.close(), overhead.recorder()])

@@ -6,7 +6,9 @@ calls that the machine does not have are left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sysmon.bpf.kinds import waits
 
 NUMBERS = 512
 """Upper bound of native system call numbers."""
@@ -57,6 +59,7 @@ class Shape:
     owner: int = 0
     group: int = 0
     size: int = 0
+    waits_for: int = 0  # while it sleeps: the number of one of `waits.REASONS`, or BY_DESCRIPTOR
 
 
 RECEIVES = {
@@ -130,7 +133,9 @@ SOCKETS = {
     "listen": Shape(SOCKET, form=FORMS["LISTEN"], fd=1),
     "shutdown": Shape(SOCKET, form=FORMS["SHUTDOWN"], fd=1),
 }
-SHAPES = {
+_EVENTS = {
     **{name: Shape(moves_bytes=MOVES["RESULT"]) for name in MOVING_BYTES},
     **RECEIVES, **SENDS, **OPENS, **FILE_OPS, **SOCKETS,
 }  # fmt: skip
+
+SHAPES = _EVENTS | {call: replace(_EVENTS.get(call, Shape()), waits_for=reason) for call, reason in waits.CALLS.items()}

@@ -1,17 +1,39 @@
 """CPUs: what each process used of them, exact to the context switch, and what each CPU did."""
 
-from sysmon.bpf.columns import PID, START, TS, key
+from dataclasses import replace
+
+from sysmon.bpf.columns import PID, START, TID, TS, key
 from sysmon.bpf.kind import Col, Kind, Map
+from sysmon.bpf.kinds import waits
+from sysmon.bpf.kinds.syscalls import ABI, NR, SYSCALL
+
+THREAD = Col("thread", "comm", "Name of the thread, at most 15 bytes.")
+
+WAITED_FOR = Col(
+    "waited_for",
+    "choice",
+    "Why the thread was off the CPU: "
+    + "; ".join(f"'{reason}', {meaning}" for reason, meaning in waits.REASONS.items())
+    + ". NULL if that is unknown: before Linux 5.15, and if it was off the CPU before it was first seen.",
+    names=tuple(waits.REASONS),
+)
 
 CPU = Kind(
     "cpu",
     "cpu",
-    "CPU time, waits and page faults of one process since the previous snapshot. A running thread is counted up to"
-    " the snapshot; a wait is counted when it ends.",
+    "What one thread used of CPUs, and how it waited, since the previous snapshot, by what it waited for before it ran "
+    "and the system call in which it did. A running thread is counted up to the snapshot; a wait is counted when it "
+    "ends. Sums over rows are those of a process.",
     cols=(
         TS,
         key(PID),
         key(START),
+        key(replace(TID, null=0)),
+        replace(THREAD, role="any"),
+        key(WAITED_FOR),
+        key(NR),
+        ABI,
+        SYSCALL,
         Col(
             "oncpu_ns",
             "u64",
@@ -67,8 +89,39 @@ CPU = Kind(
         Col("migrations", "u64", "Times that one of its threads moved to another CPU.", role="sum"),
         Col("minor_faults", "u64", "Page faults that needed nothing from a disk.", role="sum"),
         Col("major_faults", "u64", "Page faults that had to wait for a disk.", role="sum"),
+        Col("waits", "u64", "Times that it waited for `waited_for` and ran again.", role="sum"),
+        Col("waited_ns", "u64", "How long it waited, until it was ready to run.", "ns", role="sum"),
+        Col("max_waited_ns", "u64", "The longest of these waits.", "ns", role="max"),
+        Col(
+            "waited_before_ns",
+            "u64",
+            "Part of `waited_ns` before the previous snapshot. It belongs to one wait, which began that long before "
+            "that snapshot and lasted beyond it.",
+            "ns",
+            role="sum",
+        ),
+        Col("ready_ns", "u64", "How long it was then ready to run, until it ran.", "ns", role="sum"),
+        Col("ready_before_ns", "u64", "Part of `ready_ns` before the previous snapshot.", "ns", role="sum"),
     ),
-    source=Map(16384),
+    source=Map(16384, forgets=("tid", "nr")),
+)
+
+THREADS_OFF_CPU = Kind(
+    "thread",
+    "threads_off_cpu",
+    "A thread that was off the CPU at the end of the recording. Since when is in no row of `cpu`.",
+    cols=(
+        TS,
+        PID,
+        START,
+        TID,
+        THREAD,
+        WAITED_FOR,
+        NR,
+        ABI,
+        SYSCALL,
+        Col("off_cpu_ns", "u64", "How long it had been off the CPU, inside the recording.", "ns"),
+    ),
 )
 
 HOST = Kind(
@@ -108,4 +161,4 @@ HOST = Kind(
     of_interval=True,
 )
 
-KINDS = (CPU, HOST)
+KINDS = (CPU, THREADS_OFF_CPU, HOST)

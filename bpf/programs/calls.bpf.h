@@ -216,16 +216,41 @@ INLINE u64 bytes_moved(struct shape *shape, void *regs, s64 result)
 	return room < result ? room : result;
 }
 
-// The struct file behind a descriptor of the current process; NULL if there is none.
-INLINE void *own_file(u32 fd)
+#define S_IFMT 0170000  // include/uapi/linux/stat.h
+#define S_IFSOCK 0140000
+#define S_IFREG 0100000
+#define S_IFBLK 0060000
+#define S_IFDIR 0040000
+#define S_IFCHR 0020000
+#define S_IFIFO 0010000
+
+#define AF_UNIX 1  // include/linux/socket.h
+#define AF_INET 2
+#define AF_INET6 10
+
+// The struct file of a descriptor of a thread of which the verifier knows that it is one. NULL: there is none.
+INLINE void *file_at(void *task, u32 fd)
 {
 	void *files = NULL, *table = NULL, *slots = NULL, *file = NULL;
 	u32 slots_max = 0;
-	TREAD(files, CURRENT_TASK(), task_struct, files);
+	TREAD(files, task, task_struct, files);
+	if (!files)
+		return NULL;
 	TREAD(table, files, files_struct, fdt);
 	TREAD(slots_max, table, fdtable, max_fds);
 	TREAD(slots, table, fdtable, fd);
-	if (fd < slots_max)
-		bpf_probe_read_kernel(&file, sizeof(file), (void *)slots + (u64)fd * sizeof(file));
+	if (fd >= slots_max)
+		return NULL;
+	slots += (u64)fd * sizeof(file);
+#if defined(RDONLY_CAST) && defined(HAVE_kiocb__ki_filp) && OFFSET_kiocb__ki_filp == 0
+	CREAD(file, slots, kiocb, ki_filp);  // which begins with such a pointer
+#else
+	bpf_probe_read_kernel(&file, sizeof(file), slots);
+#endif
 	return file;
+}
+
+INLINE void *own_file(u32 fd)
+{
+	return file_at(CURRENT_TASK(), fd);
 }

@@ -99,6 +99,19 @@
 #define TREAD KREAD
 #endif
 
+// A member of what any pointer points to. Where the kernel can be told what that is (bpf_rdonly_cast(), Linux 6.2), no helper
+// is needed: 25 ns less each. A member that is an array cannot be read so.
+#ifdef RDONLY_CAST
+#define CREAD(dst, ptr, type, member)                                                                                  \
+	TREAD(dst, ((void *(*)(const void *, u32))RDONLY_CAST)((void *)(ptr), TYPE_##type), type, member)
+#else
+#define CREAD KREAD
+#endif
+
+// Whether a bit-field of one bit is set in what TREAD can read.
+#define HAS_BIT(ptr, type, member)                                                                                     \
+	(*(volatile u8 *)((void *)(ptr) + OFFSET_##type##__##member) & BIT_##type##__##member)
+
 BPF_ARRAY(controls, struct control, 1);
 
 #define CONDITIONS (BY_COMM | BY_UID | BY_CGROUP)

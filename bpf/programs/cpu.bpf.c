@@ -23,6 +23,8 @@ struct thread {
 	struct usage usage;
 	u64 run_delay;
 	u64 cpu;
+	u64 left;              // when it left its CPU; 0: what it did since is charged, or not known
+	struct reason reason;  // for which it did
 };
 BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
 BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // in place of an entry, as a program's stack is small
@@ -78,11 +80,19 @@ INLINE u64 grew(u64 now, u64 before)
 	return now > before ? now - before : 0;
 }
 
+// Of a thread that was there when the recording began and has not been seen since: it has been off the CPU, or it runs and
+// has come before. Not if there is no room to tell that it has been seen now.
+INLINE void off_since_begin(struct control *c, u64 id, struct thread *was, struct thread *now)
+{
+	if (c->epoch == 1 && !(c->filters & CONDITIONS) && !threads.insert(&id, now))
+		was->left = c->t0;
+}
+
 // What the running thread was when it was last charged, `ns` ago, if that is not kept. `now` is what it is.
 //
 // Nothing is kept of a new one. Of one that is older than the recording it should be (keep_standing()), and of one that
 // was not wanted before it is not: then what it waited and did before it came onto this CPU is left out.
-INLINE struct thread *not_kept(struct control *c, struct thread *now, u64 ns)
+INLINE struct thread *not_kept(struct control *c, u64 id, struct thread *now, u64 ns)
 {
 	int zero = 0, is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
 	struct thread *was = unkept.lookup(&zero);
@@ -90,9 +100,15 @@ INLINE struct thread *not_kept(struct control *c, struct thread *now, u64 ns)
 		return NULL;
 	__builtin_memset(was, 0, sizeof(*was));
 	was->cpu = now->cpu;
-	if (now->usage.start_boottime >= c->t0 && is_first)
+	was->reason.nr = UNKNOWN_NR;
+	if (now->usage.start_boottime >= c->t0 && is_first) {
+		was->left = now->usage.start_boottime;
 		return was;
+	}
 	*was = *now;
+	was->reason.nr = UNKNOWN_NR;
+	was->reason.waits_for = WAITS_UNKNOWN;
+	off_since_begin(c, id, was, now);
 	was->usage.runtime = grew(now->usage.runtime, ns);
 	return was;
 }
@@ -104,19 +120,20 @@ INLINE void keep_thread(void *task, struct thread *kept, struct thread *now, int
 		*kept = *now;
 		if (ends)
 			threads.delete(&id);
-	} else if (!ends && threads.insert(&id, now)) {
+	} else if (!ends && threads.update(&id, now)) {
 		lose(LOSS_thread_map);
 	}
 }
 
 // Keeps what a thread has used that was there when the recording began and has not been charged.
-INLINE void keep_standing(void *task)
+INLINE void keep_standing(void *task, u64 t0)
 {
-	struct thread is = {.cpu = NO_CPU};
+	struct thread is = {.cpu = NO_CPU, .left = t0};
 	u64 id = (u64)task;
 	if (threads.lookup(&id))
 		return;
 	usage_of(task, &is.usage);
+	is.reason = reason_to_leave(task, state_of(task));
 #ifdef HAVE_task_struct__sched_info__run_delay
 	KREAD(is.run_delay, task, task_struct, sched_info__run_delay);
 #endif
@@ -160,15 +177,52 @@ INLINE u64 ran(struct usage *is, struct usage *was, u64 ns, int how)
 	return ran;
 }
 
-// Charges what came since the last time to this CPU and to the process that runs on it. `how`: LEAVES, ENDS, GOES_ON.
+// How much of what lasted from one time to another was before this epoch.
+INLINE u64 before_epoch(struct control *c, u64 from, u64 to)
+{
+	return grew(to < c->turned ? to : c->turned, from);
+}
+
+// How long a thread was ready to run, of the `off` that it was off a CPU.
+INLINE u64 ready_of(u64 off, struct thread *was, struct thread *is)
+{
+	u64 waited = grew(is->run_delay, was->run_delay);
+	switch (was->reason.waits_for) {
+	case WAITS_runnable:
+		return off;
+	case WAITS_throttled:
+		return 0;
+	}
+	return waited < off ? waited : off;
+}
+
+// What a thread did off a CPU until it came: it slept, if it left for that, and was then ready to run for as long as the
+// kernel says that it waited for a CPU.
+INLINE void charge_wait(struct control *c, struct cpu_val *v, struct thread *was, struct thread *is, u64 came)
+{
+	u64 off = grew(came, was->left), ready = ready_of(off, was, is), slept = off - ready, woken = was->left + slept;
+	ADD(v->waits, was->reason.waits_for != WAITS_runnable);
+	ADD(v->waited_ns, slept);
+	ADD(v->ready_ns, ready);
+	if (slept > v->max_waited_ns)
+		v->max_waited_ns = slept;
+	if (was->left < c->turned) {
+		ADD(v->waited_before_ns, before_epoch(c, was->left, woken));
+		ADD(v->ready_before_ns, before_epoch(c, woken, came));
+	}
+}
+
+// Charges what came since the last time to this CPU and to the process that runs on it. `how`: LEAVES (in that state), ENDS,
+// GOES_ON.
 // Only where no other thread can come between: `charged` is taken and set here.
-INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
+INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u64 state)
 {
 	void *task = CURRENT_TASK();
 	u32 parity = c->epoch & 1, zero = 0;
 	u64 ns = grew(now, cpu->charged > c->t0 ? cpu->charged : c->t0), id = (u64)task;
 	struct cpu_time *t = cpu_times.lookup(&zero);
 	struct thread is = {.cpu = bpf_get_smp_processor_id()};
+	u64 came = cpu->came;
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
 	if (cpu->charged < now)
@@ -192,11 +246,15 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 	READ_USAGE(TREAD, &is.usage, task);
 	READ_TIMES(TREAD, &is.usage, task);
 	is.run_delay = run_delay();
-	struct thread *was = kept ? kept : not_kept(c, &is, ns);
+	struct thread *was = kept ? kept : not_kept(c, id, &is, ns);
 	if (!was)
 		return;
 	u64 oncpu_ns = ran(&is.usage, &was->usage, ns, how);
-	struct cpu_key key = {.start = who.start, .pid = who.pid};
+	struct cpu_key key = {.start = who.start,
+	                      .pid = who.pid,
+	                      .tid = who.tid,
+	                      .nr = was->reason.nr,
+	                      .waited_for = was->reason.waits_for};
 	struct cpu_val *v = cpu_cell(c, &key);
 	if (v) {
 		ADD(v->oncpu_ns, oncpu_ns);
@@ -211,6 +269,15 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how)
 		ADD(v->migrations, was->cpu != NO_CPU && is.cpu != was->cpu);
 		ADD(v->minor_faults, grew(is.usage.min_flt, was->usage.min_flt));
 		ADD(v->major_faults, grew(is.usage.maj_flt, was->usage.maj_flt));
+		if (was->left)
+			charge_wait(c, v, was, &is, came);
+		if (!v->thread[0])
+			bpf_get_current_comm(&v->thread, sizeof(v->thread));
+	}
+	is.reason = was->reason;
+	if (how == LEAVES) {
+		is.left = now;
+		is.reason = reason_to_leave(task, state);
 	}
 	keep_thread(task, kept, &is, how == ENDS);
 #endif
@@ -222,7 +289,7 @@ INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 unti
 {
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
 	if (until > cpu->charged)
-		charge(c, cpu, until, GOES_ON);
+		charge(c, cpu, until, GOES_ON, 0);
 #endif
 }
 
@@ -260,7 +327,7 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 		u64 id = (u64)task, state = state_left(ctx);
 		decide_now(c, cpu);
 		u64 now = bpf_ktime_get_boot_ns();
-		charge(c, cpu, now, state & TASK_DEAD ? ENDS : LEAVES);
+		charge(c, cpu, now, state & TASK_DEAD ? ENDS : LEAVES, state);
 		if (state & TASK_DEAD && c->filters)
 			threads.delete(&id);  // it may be wanted no more
 		park_call(c, cpu, now, state);
@@ -299,7 +366,7 @@ int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
 	struct cpu_state *cpu = this_cpu();
 	if (c && cpu) {
 		decide_now(c, cpu);
-		charge(c, cpu, bpf_ktime_get_boot_ns(), GOES_ON);
+		charge(c, cpu, bpf_ktime_get_boot_ns(), GOES_ON, 0);
 	}
 	return 0;
 }

@@ -141,6 +141,7 @@ def _kind_text(kind: Kind, sizes: Sizes) -> str:
                 *((name, sizes.other_entries(kind)) for name in other_names(kind)),
             )
         ]
+        tables.append(f"BPF_ARRAY({kind.name}_zero, struct {val.struct}, 1);  // what an entry begins as\n")
     else:
         return ""
     recorded = [f"#define RECORDS_{kind.name} 1\n", *tables] if kind.name in sizes.kinds else []
@@ -149,12 +150,14 @@ def _kind_text(kind: Kind, sizes: Sizes) -> str:
 
 _CELL = """
 // The cell of a key in a map, made if it is not there. NULL: the map is full.
-INLINE struct {name}_val *{name}_in_{map}(struct {name}_key *key, struct {name}_val *zero)
+INLINE struct {name}_val *{name}_in_{map}(struct {name}_key *key)
 {{
-	struct {name}_val *v = {name}_{map}.lookup(key);
+	int first = 0;
+	struct {name}_val *v = {name}_{map}.lookup(key), *zero;
 	if (v)
 		return v;
-	if (!{name}_{map}.insert(key, zero))
+	zero = {name}_zero.lookup(&first);
+	if (zero && !{name}_{map}.insert(key, zero))
 		made(CELLS_{name});
 	return {name}_{map}.lookup(key);
 }}
@@ -165,14 +168,13 @@ _CELLS = """
 // there is no room for that either.
 INLINE struct {name}_val *{name}_cell(struct control *c, struct {name}_key *key)
 {{
-	struct {name}_val zero = {{}};
-	struct {name}_val *v = c->epoch & 1 ? {name}_in_odd(key, &zero) : {name}_in_even(key, &zero);
+	struct {name}_val *v = c->epoch & 1 ? {name}_in_odd(key) : {name}_in_even(key);
 	if (v)
 		return v;
 	lose(LOSS_{name}_map);
 	key->pid = OTHER_PID;
 	key->start = 0;
-{forgets}	v = c->epoch & 1 ? {name}_in_other_odd(key, &zero) : {name}_in_other_even(key, &zero);
+{forgets}	v = c->epoch & 1 ? {name}_in_other_odd(key) : {name}_in_other_even(key);
 	if (!v)
 		lose(LOSS_{name}_other);
 	return v;
@@ -245,6 +247,6 @@ def declarations(sizes: Sizes) -> str:
     constants += "".join(f"#define STEP_{kind} {i}\n" for i, kind in enumerate(throttle.STEPPED))
     constants += f"#define MAX_RATE {sizes.max_rate}\n" if sizes.max_rate else ""
     constants += f"#define NO_ARG {syscall_events.NO_ARG}ULL\n"
-    constants += "".join(struct_text(layout) for layout in (tasks.TASK, tasks.HOLDING, *structs.ALL))
+    constants += "".join(struct_text(layout) for layout in (tasks.TASK, tasks.HOLDING, tasks.OFF_CPU, *structs.ALL))
     constants += "".join(f"#define {name} {value}\n" for name, value in structs.CONSTANTS.items())
     return constants + "".join(_kind_text(k, sizes) for k in KINDS)

@@ -393,7 +393,7 @@ PROGRAM(exit)
 	u64 now = bpf_ktime_get_boot_ns();
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
 	if (c->filters)  // so that it is known for a process that is recorded
-		charge(c, cpu, now, GOES_ON);
+		charge(c, cpu, now, GOES_ON, 0);
 #endif
 	KREAD(signal, task, task_struct, signal);
 	if (!last_thread(ctx, signal, &who))

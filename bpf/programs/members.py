@@ -18,6 +18,7 @@ MEMBERS: dict[str, dict[str, str]] = {
     "calls.bpf.h": {
         "fdtable": "fd max_fds",
         "files_struct": "fdt",
+        "kiocb": "ki_filp?",
         "pt_regs": "arg1 arg2 arg3 arg4 arg5 arg6 nr?",
         "task_struct": "files",
     },
@@ -43,6 +44,15 @@ MEMBERS: dict[str, dict[str, str]] = {
     "syscalls.bpf.c": {
         "pt_regs": "nr?",
         "task_struct": "mm sched_info.run_delay? seccomp.mode? start_boottime thread_info.status?",
+    },
+    "waits.bpf.h": {
+        "file": "f_inode private_data",
+        "inode": "i_mode i_sb",
+        "pt_regs": "nr? arg1",
+        "sock_common": "skc_family",
+        "socket": "sk",
+        "super_block": "s_magic",
+        "task_struct": "__state? flags state? throttled?",
     },
     "cpu.bpf.c": {
         "task_struct": "flags maj_flt min_flt nivcsw nvcsw sched_info.run_delay? se.sum_exec_runtime start_boottime "
@@ -95,12 +105,18 @@ MEMBERS: dict[str, dict[str, str]] = {
         "files_struct": "fdt",
         "kernfs_node": "__parent? id parent?",
         "signal_struct": "nr_threads sum_sched_runtime",
-        "task_struct": "__state? comm cred exit_state files flags group_leader pid se.sum_exec_runtime signal "
-        "start_boottime state? tgid",
+        "task_struct": "comm cred exit_state files flags group_leader pid se.sum_exec_runtime signal start_boottime "
+        "tgid",
     },
 }
 
 MEMBERS |= {program.file: dict(program.members) for _kind, program in PROGRAMS if program.members}
+
+CAST = ("file", "inode", "kiocb", "sock_common", "socket", "super_block")
+"""Structs that a pointer may be taken to point to: TYPE_… is their type id."""
+
+BITS = (("task_struct", "in_iowait"),)
+"""Bit-fields of one bit that are read, which a kernel may lack: OFFSET_… is that of the byte, BIT_… the bit in it."""
 
 MODULES = {"btrfs_": "btrfs", "ovl_": "overlay"}
 """Name prefixes of structs of file systems that may be modules, and the modules. A kernel need not have them: if it has

@@ -203,8 +203,6 @@ struct identity {
 #define BTRFS_MAGIC 0x9123683e  // include/uapi/linux/magic.h
 #define OVERLAYFS_MAGIC 0x794c7630
 #define CEPH_MAGIC 0x00c36400
-#define S_IFMT 0170000
-#define S_IFDIR 0040000
 
 #define OVL_INDEX 2  // enum ovl_inode_flag, fs/overlayfs/overlayfs.h
 

@@ -4,9 +4,6 @@
 // Addresses are those in the kernel's socket when the call returns. A failed connect or bind leaves nothing there: then
 // they are those that were passed. A send with MSG_FASTOPEN connects, too.
 
-#define AF_UNIX 1
-#define AF_INET 2
-#define AF_INET6 10
 #define SOCK_STREAM 1  // include/linux/net.h
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
@@ -15,8 +12,6 @@
 #define ERESTARTSYS 512  // include/linux/errno.h
 #define NO_CHOICE 255
 #define NO_BACKLOG 0x80000000
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
 #define SUN_PATH 108  // of struct sockaddr_un
 
 // Keeps clang from comparing a copy, which teaches the verifier nothing about the original.

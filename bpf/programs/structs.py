@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 
 from sysmon.bpf.kind import Field, Layout
+from sysmon.bpf.kinds import waits
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
 from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, Traced
 from sysmon.bpf.kinds.throttle import REASONS
@@ -36,6 +37,7 @@ CONTROL = _struct(
     ("filters", "u32", "BY_… and CHILDREN: the conditions on a process; 0: all are recorded."),
     ("cpu_offsets", "u64", "Where the kernel has __per_cpu_offset; 0: it does not say."),
     ("cgroup", "u64", "Id of the one in `cgroups`."),
+    ("turned", "u64", "When the epoch began [ns, CLOCK_BOOTTIME]."),
 )
 """What user space tells all programs."""
 
@@ -110,7 +112,7 @@ RATE = _struct(
 )
 """How many events a kind may still make in this second."""
 
-SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 4))
+SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 3))
 """What to do with a call: `kinds.calls.Shape`. Argument positions count from 1; 0: the call has no such argument."""
 
 TRACED = _struct("traced", *((field.name, "u8", "") for field in dataclasses.fields(Traced)))
@@ -126,6 +128,9 @@ CONSTANTS = {
     "KEEP_EXIT": KEEP_EXIT,
     **{f"FORM_{name}": number for name, number in FORMS.items()},
     **{f"MOVES_{name}": number for name, number in MOVES.items()},
+    **{f"WAITS_{name.replace(' ', '_')}": number for name, number in waits.NUMBERS.items()},
+    "WAITS_UNKNOWN": waits.UNKNOWN_REASON,
+    "WAITS_BY_DESCRIPTOR": waits.BY_DESCRIPTOR,
     **{f"REASON_{name.replace(' ', '_')}": number for number, name in enumerate(REASONS)},
 }
 """Constants that become a #define in C."""

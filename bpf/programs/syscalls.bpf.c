@@ -224,24 +224,30 @@ INLINE int in_exec(struct cpu_state *cpu, u64 me)
 	return mm != NULL;
 }
 
-INLINE u16 table_of_call(void)
+INLINE u16 table_of_call(void *task)
 {
 #ifdef TS_COMPAT
 	u32 status = 0;
-	TREAD(status, CURRENT_TASK(), task_struct, thread_info__status);
+	TREAD(status, task, task_struct, thread_info__status);
 	return status & TS_COMPAT ? 1 << ABI_SHIFT : 0;
 #else
 	return 0;
 #endif
 }
 
-INLINE u16 call_number(u64 nr)
+// The call of a thread of which the verifier knows that it is one.
+INLINE u16 call_of_thread(void *task, u64 nr)
 {
 #ifdef X32_BIT
 	if (nr & X32_BIT && (nr & ~X32_BIT) < UNKNOWN_NR)
 		return (nr & ~X32_BIT) | 2 << ABI_SHIFT;
 #endif
-	return nr < UNKNOWN_NR ? nr | table_of_call() : UNKNOWN_NR;
+	return nr < UNKNOWN_NR ? nr | table_of_call(task) : UNKNOWN_NR;
+}
+
+INLINE u16 call_number(u64 nr)
+{
+	return call_of_thread(CURRENT_TASK(), nr);
 }
 
 PROGRAM(sys_enter)

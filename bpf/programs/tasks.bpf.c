@@ -6,8 +6,6 @@
 
 #define SEQ_WRITE 127  // BPF_FUNC_seq_write, include/uapi/linux/bpf.h
 
-#define PF_KTHREAD 0x00200000  // include/linux/sched.h
-
 #define NOT_COUNTED 0xffffffff
 
 // struct bpf_iter__task: meta, and the thread; NULL after the last. Read by hand, as bcc would turn accesses into
@@ -59,14 +57,7 @@ int on_task(void *ctx)
 	row.cgroup_id = cgroup_id(cgroup_of(task));
 	KREAD(row.flags, task, task_struct, flags);
 	KREAD(row.exit_state, task, task_struct, exit_state);
-#ifdef HAVE_task_struct____state
-	KREAD(row.state, task, task_struct, __state);
-#endif
-#ifdef HAVE_task_struct__state
-	u64 state = 0;  // before 5.14
-	KREAD(state, task, task_struct, state);
-	row.state = state;
-#endif
+	row.state = state_of(task);
 	KREAD(row.threads, signal, signal_struct, nr_threads);
 	KREAD(row.cpu_ns, task, task_struct, se__sum_exec_runtime);
 	KREAD(row.ended_cpu_ns, signal, signal_struct, sum_sched_runtime);
@@ -175,7 +166,7 @@ int on_holding(void *ctx)
 	u64 thread_start = 0;
 	KREAD(thread_start, task, task_struct, start_boottime);
 	if (c->epoch == 1 && thread_start < c->t0 && !exit_state && (wanted || c->filters & CONDITIONS))
-		keep_standing(task);
+		keep_standing(task, c->t0);
 #endif
 #ifdef RECORDS_process_io
 	if (!(flags & PF_EXITING))  // otherwise record_exit() has charged it, or will
@@ -191,3 +182,31 @@ int on_holding(void *ctx)
 	write_row(ctx, &row, sizeof(row));
 	return 0;
 }
+
+#ifdef RECORDS_cpu
+// When nothing is recorded any more, or at the end of a part: a thread that is off the CPU, and since when.
+int on_off_cpu(void *ctx)
+{
+	int zero = 0;
+	struct control *c = controls.lookup(&zero);
+	void *task = iterated(ctx);
+	u64 id = (u64)task;
+	u32 exit_state = 0;
+	struct off_cpu row = {};
+	if (!task || !c)
+		return 0;
+	struct thread *t = threads.lookup(&id);
+	KREAD(exit_state, task, task_struct, exit_state);
+	KREAD(row.pid, task, task_struct, tgid);
+	if (!t || !t->left || exit_state || !wants_other(c, row.pid, task))
+		return 0;
+	KREAD(row.tid, task, task_struct, pid);
+	KREAD(row.thread, task, task_struct, comm);
+	row.start = start_of(task);
+	row.ts = t->left;
+	row.nr = t->reason.nr;
+	row.waited_for = t->reason.waits_for;
+	write_row(ctx, &row, sizeof(row));
+	return 0;
+}
+#endif

@@ -16,6 +16,7 @@ from sysmon.bpf.columns import (
     UID,
 )
 from sysmon.bpf.kind import Col, layout
+from sysmon.bpf.kinds.cpu import THREADS_OFF_CPU
 
 TASK = layout(
     "task",
@@ -52,3 +53,6 @@ HOLDING = layout(
     ),
 )
 """Threads and descriptors of a process."""
+
+OFF_CPU = layout("off_cpu", THREADS_OFF_CPU.c_cols())
+"""A thread that is off the CPU; `ts` is since when."""

@@ -36,6 +36,7 @@ _SPELLED = {STRUCT: "struct ", UNION: "union ", ENUM: "enum ", ENUM64: "enum ", 
 _MAX_DEPTH = 32  # of types that refer to types; the kernel checks the same (MAX_RESOLVE_DEPTH of kernel/bpf/btf.c)
 
 _ITERATOR = "bpf_iter_"  # prefix of the functions that represent iterators (DEFINE_BPF_ITER_FUNC)
+_CAST = "bpf_rdonly_cast"
 
 _DAMAGED = "the BTF is damaged"
 
@@ -46,6 +47,14 @@ class Member:
 
     offset: int
     size: int
+
+
+@dataclass(frozen=True)
+class Bit:
+    """Where a bit-field of one bit is: offset of its byte, and the bit in that."""
+
+    offset: int
+    mask: int
 
 
 class Btf:
@@ -64,7 +73,7 @@ class Btf:
         self._at: array[int] = below._at[:] if below else array("I", [0])  # type id → its first word; void has none
         self._by_name: dict[tuple[int, int], int] = dict(below._by_name) if below else {}  # (kind, name's offset) → id
         self._enums: list[int] = below._enums[:] if below else []
-        self._iterators: dict[int, int] = dict(below._iterators) if below else {}  # name's offset → id of the function
+        self._functions: dict[int, int] = dict(below._functions) if below else {}  # name's offset → id, of some
         self._index(len(below._words) if below else 0)
 
     @classmethod
@@ -112,10 +121,18 @@ class Btf:
         bits, type_id = 0, self._struct(struct)
         for name in path.split("."):
             found = self._find(type_id, name)
-            if found is None:
+            if found is None or found[2] or found[0] % 8:
                 return None
             bits, type_id = bits + found[0], found[1]
         return Member(bits // 8, self._size(type_id))
+
+    def bit(self, struct: str, name: str) -> Bit | None:
+        """Where a bit-field of one bit is. None if there is no such struct or member, or it is wider."""
+        found = self._find(self._struct(struct), name)
+        if found is None or found[2] != 1:
+            return None
+        offset, bit = divmod(found[0], 8)
+        return Bit(offset, 1 << bit if sys.byteorder == "little" else 0x80 >> bit)
 
     def struct_size(self, struct: str) -> int | None:
         """Size of a struct or union in bytes."""
@@ -150,13 +167,21 @@ class Btf:
 
     def iterator(self, of: str) -> int | None:
         """Type id to load a program with that is called for each `task`, `tcp` socket or the like."""
-        return next((self._iterators[at] for at in self._places(_ITERATOR + of) if at in self._iterators), None)
+        return next((self._functions[at] for at in self._places(_ITERATOR + of) if at in self._functions), None)
+
+    def cast(self) -> int | None:
+        """Type id of bpf_rdonly_cast, which tells the verifier what a pointer points to (Linux 6.2)."""
+        return next((self._functions[at] for at in self._places(_CAST) if at in self._functions), None)
+
+    def type_id(self, struct: str) -> int | None:
+        """Type id of a struct or union."""
+        return self._struct(struct) or None
 
     def _index(self, where: int) -> None:
         """Walks all types from there once, as they vary in size: about 120,000 in 50 ms."""
         words, at, by_name = self._words, self._at, self._by_name
         end = len(words)
-        iterators = frozenset(self._beginning(_ITERATOR))
+        functions = frozenset((*self._beginning(_ITERATOR), *self._places(_CAST)))
         try:
             while where < end:
                 info = words[where + 1]
@@ -167,8 +192,8 @@ class Btf:
                     by_name.setdefault((kind, words[where]), len(at))
                     if kind in (ENUM, ENUM64):
                         self._enums.append(len(at))
-                elif kind == FUNC and words[where] in iterators:
-                    self._iterators[words[where]] = len(at)
+                elif kind == FUNC and words[where] in functions:
+                    self._functions[words[where]] = len(at)
                 at.append(where)
                 fixed, per_element = _EXTRA[kind]
                 where += _HEADER_WORDS + fixed + per_element * (info & 0xFFFFFF)
@@ -225,8 +250,8 @@ class Btf:
             type_id = behind
         raise NoBtf(_DAMAGED)
 
-    def _find(self, type_id: int, name: str) -> tuple[int, int] | None:
-        """Bit offset and type of a struct's member, unless it is a bitfield."""
+    def _find(self, type_id: int, name: str) -> tuple[int, int, int] | None:
+        """Offset in bits, type, and width in bits of a struct's member; of one that is no bit-field the width is 0."""
         text = name.encode() + b"\0"
         todo, seen = [(0, self._resolve(type_id))], set()
         while todo:
@@ -242,7 +267,7 @@ class Btf:
                 if not self._word(i):
                     todo.append((base + offset, self._resolve(self._word(i + 1))))
                 elif self._names.startswith(text, self._word(i)):
-                    return None if width or offset % 8 else (base + offset, self._word(i + 1))
+                    return base + offset, self._word(i + 1), width
         return None
 
     def _size(self, type_id: int) -> int:

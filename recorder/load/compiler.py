@@ -33,6 +33,9 @@ SITE_PACKAGES = "/usr/lib/python3*/site-packages"  # Fedora, Arch
 
 INSTRUCTION = struct.Struct("=BBhi")  # struct bpf_insn of include/uapi/linux/bpf.h
 LOAD_64 = 0x18  # BPF_LD | BPF_IMM | BPF_DW
+CALL = 0x85  # BPF_JMP | BPF_CALL
+HELPERS = 4096  # helpers have smaller numbers
+PSEUDO_KFUNC_CALL = 2  # the source register of a call of a function of the kernel
 NUMBER, PSEUDO_MAP_FD, PSEUDO_FUNC = 0, 1, 4  # what a 64-bit load loads, by its source register
 
 MAP_SHAPE = ("map_type", "key_size", "value_size", "max_entries", "map_flags")
@@ -90,6 +93,17 @@ def with_callbacks(code: bytes, callbacks: list[bytes]) -> bytes:
     return bytes(changed)
 
 
+def with_kernel_functions(code: bytes) -> bytes:
+    """The instructions, in which a helper whose number is too large is a function of the kernel with that BTF id."""
+    changed = bytearray(code)
+    for at in range(0, len(code), INSTRUCTION.size):
+        operation, registers, offset, number = INSTRUCTION.unpack_from(code, at)
+        if operation == CALL and not registers and number >= HELPERS:
+            registers = PSEUDO_KFUNC_CALL << 4 if sys.byteorder == "little" else PSEUDO_KFUNC_CALL
+            INSTRUCTION.pack_into(changed, at, CALL, registers, offset, number)
+    return bytes(changed)
+
+
 def with_places(code: bytes, places: dict[int, int]) -> bytes:
     """The instructions with map indexes instead of descriptors. A new descriptor gets the next index."""
     changed = bytearray(code)
@@ -116,7 +130,7 @@ def compile_programs(request: dict[str, Any]) -> dict[str, Any]:
         places = {fd: place for place, fd in enumerate(names)}
         callbacks = [module.dump_func(name.encode()) for name in request["callbacks"]]
         codes = {name: with_callbacks(module.dump_func(name.encode()), callbacks) for name in request["programs"]}
-        programs = {name: with_places(code, places) for name, code in codes.items()}
+        programs = {name: with_places(with_kernel_functions(code), places) for name, code in codes.items()}
         maps = [{"name": names.get(fd, f"own_{place}"), **map_shape(fd)} for fd, place in places.items()]
     except Exception as error:
         return {"error": "compile", "reason": str(error), "bcc": bcc.__version__}

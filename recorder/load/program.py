@@ -17,7 +17,7 @@ from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, calls, syscall_events, sys
 from sysmon.bpf.programs import csource, members
 from sysmon.errors import CannotLoad
 from sysmon.recorder.load import kernel
-from sysmon.recorder.load.btf import Btf, Member
+from sysmon.recorder.load.btf import Bit, Btf, Member
 from sysmon.recorder.load.syscall_names import SyscallNames
 
 BPF_DIR = Path(programs.__file__).parent
@@ -31,6 +31,7 @@ FILES = (
     "paths.bpf.h",
     "events.bpf.c",
     "syscalls.bpf.c",
+    "waits.bpf.h",
     "cpu.bpf.c",
     "kernel_memory.bpf.c",
     "cgroups.bpf.c",
@@ -136,6 +137,9 @@ SNAPSHOT_PROGRAM = "on_snapshot"
 STANDING_PROGRAM, HOLDING_PROGRAM = "on_task", "on_holding"
 """Programs of the iterator of tasks: how each thread stands, and what each process holds."""
 
+OFF_CPU_PROGRAM = "on_off_cpu"
+"""One more: which threads are off the CPU."""
+
 AGAIN = "_again"
 """Ends the name of a program's copy (bpf/programs/again.bpf.h)."""
 
@@ -185,11 +189,21 @@ def _members(btf: Btf, machine: str) -> str:
             raise CannotLoad(
                 f"this kernel's BTF has no member {path} in struct {struct}: sysmon does not know this kernel yet"
             )
+    types = {struct: btf.type_id(struct) for struct in members.CAST}
+    lines += [f"#define TYPE_{struct} {type_id}" for struct, type_id in types.items() if type_id]
+    for struct, member in members.BITS:
+        lines += _bit_defined(members.in_c(struct, member), btf.bit(struct, member))
     return "\n".join(lines) + "\n"
 
 
 def _defined(name: str, found: Member) -> list[str]:
     return [f"#define HAVE_{name} 1", f"#define OFFSET_{name} {found.offset}", f"#define SIZE_{name} {found.size}"]
+
+
+def _bit_defined(name: str, found: Bit | None) -> list[str]:
+    if found is None:
+        return []
+    return [f"#define HAVE_BIT_{name} 1", f"#define OFFSET_{name} {found.offset}", f"#define BIT_{name} {found.mask}"]
 
 
 def _of_module(btf: Btf, prefix: str, module: str) -> list[str]:
@@ -247,6 +261,12 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     helper = btf.enum_value("bpf_func_id", "BPF_FUNC_get_current_task_btf")
     if helper is not None:
         lines.append(f"#define CURRENT_TASK_BTF {helper}")  # since 5.11
+    helper = btf.enum_value("bpf_func_id", "BPF_FUNC_task_pt_regs")
+    if helper is not None:
+        lines.append(f"#define TASK_PT_REGS {helper}")  # since 5.15
+    cast = btf.cast()
+    if cast is not None:
+        lines.append(f"#define RDONLY_CAST {cast}")  # since 6.2
     helper = btf.enum_value("bpf_func_id", "BPF_FUNC_loop")
     if helper is not None:
         lines.append(f"{LOOP_HELPER}{helper}")  # since 5.17
@@ -280,8 +300,8 @@ class Plan:
         return (*(p.program for p in (*self.probes, *self.hooks.values())), SNAPSHOT_PROGRAM, *self.iterators)
 
 
-NEEDS = {"memory": "cpu"}
-"""Kinds that user space makes of another: whose memory is worth a look is known from who ran."""
+NEEDS = {"memory": "cpu", "thread": "cpu"}
+"""Kinds that need another's programs: whose memory is worth a look is known from who ran."""
 
 
 def plan(
@@ -316,9 +336,19 @@ def plan(
         probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
     hooks = {place: hook for place, hook in HOOKS.items() if kinds & set(hook.of)}
     of_tasks = btf.iterator("task")
-    iterators = {} if of_tasks is None else {STANDING_PROGRAM: of_tasks, HOLDING_PROGRAM: of_tasks}
+    iterators = (
+        [] if of_tasks is None else [STANDING_PROGRAM, HOLDING_PROGRAM, *([OFF_CPU_PROGRAM] if "cpu" in kinds else [])]
+    )
     names_of_maps = (*rings, *maps, *OTHER_MAPS, *own, *(("steps",) if max_rate else ()))
-    return Plan(sizes, text, names_of_maps, tuple(probes), hooks, iterators, _callbacks(text, kinds))
+    return Plan(
+        sizes,
+        text,
+        names_of_maps,
+        tuple(probes),
+        hooks,
+        dict.fromkeys(iterators, of_tasks or 0),
+        _callbacks(text, kinds),
+    )
 
 
 def _callbacks(text: str, kinds: frozenset[str]) -> tuple[str, ...]:

@@ -10,11 +10,12 @@ import time
 from dataclasses import asdict
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from sysmon.bpf.kind import Kind, ring_layouts
 from sysmon.bpf.kinds import MAP_KINDS, ledger, syscalls, throttle
-from sysmon.bpf.kinds.cpu import CPU, HOST
+from sysmon.bpf.kinds.cpu import CPU, HOST, THREADS_OFF_CPU
 from sysmon.bpf.kinds.machine import MACHINE
 from sysmon.bpf.kinds.memory import MEMORY, PSS
 from sysmon.bpf.kinds.process_io import PROCESS_IO
@@ -166,8 +167,8 @@ class Collector:
             if len(records):
                 self.write(pair.kind, self._decoder.batch(pair.kind, records))
             if pair.kind is CPU:
-                starts = self._decoder.starts(records["start"])
-                self.resident.ran(zip(records["pid"].tolist(), starts.tolist(), strict=True))
+                ran = np.unique(records[["pid", "start"]])  # a process has a row for each thread and what it waited for
+                self.resident.ran(zip(ran["pid"].tolist(), self._decoder.starts(ran["start"]).tolist(), strict=True))
         self.add_memory(ts, everything=not self.control.epoch)
         self.add(HOST, self._machine.host_rows(epoch, ts))
         self.add(MACHINE, [self._machine.row(ts)])
@@ -193,6 +194,16 @@ class Collector:
 
     def clock_row(self, event: str, moment: clock.Clocks, read_ns: int | None) -> None:
         self.add(ledger.CLOCK, [{"ts": moment.boottime_ns, "event": event, **asdict(moment), "read_ns": read_ns}])
+
+    def off_cpu(self, started: int, ended: int) -> None:
+        """Which threads are off the CPU, at the end of what began at `started`."""
+        if not self._tasks:
+            return
+        records = self._tasks.off_cpu()
+        records = records[records["ts"] < ended]
+        records["off_cpu_ns"] = ended - np.maximum(records["ts"], started)
+        records["ts"] = ended
+        self.write(THREADS_OFF_CPU, self._decoder.batch(THREADS_OFF_CPU, records))
 
     def unfinished(self, started: int, ended: int) -> None:
         records, before = inflight.unfinished(self._loaded, started, ended, self._sizes.cpus)

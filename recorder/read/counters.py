@@ -44,6 +44,7 @@ class Control:
             filters=self._filters,
             cpu_offsets=self._cpu_offsets,
             cgroup=self._cgroup,
+            turned=clock.boottime_ns() if self._last_epoch > 1 else self.t0,
         )
         kernel.update(self._loaded.maps["controls"], ZERO_KEY, control)
 
@@ -114,7 +115,17 @@ class MapPair:
             records[col.name] = _of_all(np.add, values[col.name], records.dtype[col.name])
         for col in self.kind.c_cols("max"):
             records[col.name] = _of_all(np.maximum, values[col.name], records.dtype[col.name])
+        for col in self.kind.c_cols("any"):
+            records[col.name] = _of_any(values[col.name])
         return records
+
+
+def _of_any(of_cpus: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bytes_]:
+    """Row by row the text of the first CPU that has one."""
+    out: npt.NDArray[np.bytes_] = of_cpus[0].copy()
+    for of_cpu in of_cpus[1:]:
+        np.copyto(out, of_cpu, where=out == b"")
+    return out
 
 
 def _of_all(combine: np.ufunc, of_cpus: npt.NDArray[np.generic], dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sysmon.bpf.programs import tasks
 from sysmon.recorder.load import kernel, program
@@ -48,8 +49,9 @@ class Tasks:
         self._links: list[int] = []
         self._not_before = 0.0
         try:
-            for name in (program.STANDING_PROGRAM, program.HOLDING_PROGRAM):
-                self._links.append(kernel.attach_iterator(loaded.programs[name]))
+            for name in (program.STANDING_PROGRAM, program.HOLDING_PROGRAM, program.OFF_CPU_PROGRAM):
+                if name in loaded.programs:
+                    self._links.append(kernel.attach_iterator(loaded.programs[name]))
         except OSError:
             self.close()
             raise
@@ -95,6 +97,16 @@ class Tasks:
         self._not_before = begun + (time.thread_time() - cpu) / BUDGET_FRACTION
         columns = (rows[name].tolist() for name in ("pid", "start", "threads", "descriptors"))
         return {pid: Holding(start, n, _counted(pid, fds)) for pid, start, n, fds in zip(*columns, strict=True)}
+
+    def off_cpu(self) -> npt.NDArray[np.void]:
+        """The threads that are off the CPU, of `tasks.OFF_CPU`: none if the kernel does not tell."""
+        if len(self._links) < 3:
+            return np.empty(0, tasks.OFF_CPU.dtype)
+        try:
+            return np.frombuffer(b"".join(kernel.iterate(self._links[2])), tasks.OFF_CPU.dtype)
+        except OSError as error:
+            self.failed = f"the kernel let no more of it be read: {error.strerror}"
+            return np.empty(0, tasks.OFF_CPU.dtype)
 
     def close(self) -> None:
         """Releases its kernel resources."""

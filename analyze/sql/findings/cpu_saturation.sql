@@ -34,8 +34,12 @@ busy AS (
     FROM main.host
 ),
 waits AS (
-    SELECT SUM(unfiltered.likely_wait(wait_ns, voluntary_switches, involuntary_switches)) / 1e9 AS wait_s
-    FROM main.cpu
+    SELECT SUM(unfiltered.likely_wait(wait_ns, voluntary, involuntary)) / 1e9 AS wait_s
+    FROM (
+        SELECT SUM(wait_ns) AS wait_ns, SUM(voluntary_switches) AS voluntary, SUM(involuntary_switches) AS involuntary
+        FROM main.cpu
+        GROUP BY ts, process_key
+    )
 ),
 longest AS (
     SELECT STRING_AGG(COALESCE(comm, '(no name)') || FORMAT(' ({}) {:.1f} s', pid, wait_s), ', ' ORDER BY wait_s DESC, pid, start) AS names

@@ -58,7 +58,7 @@ totals AS (
         SUM(wait_ns) AS wait_ns,
         TRY_CAST(SUM(TRY(voluntary_switches + involuntary_switches)) AS BIGINT) AS switches,
         TRY_CAST(SUM(migrations) AS BIGINT) AS migrations,
-        COUNT(CASE WHEN oncpu_ns > 0 THEN 1 END) AS snapshots
+        COUNT(DISTINCT CASE WHEN oncpu_ns > 0 THEN ts END) AS snapshots
     FROM main.cpu
     GROUP BY process_key
 )

@@ -23,16 +23,22 @@ CREATE VIEW report.cpu_timeline(
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
+WITH
+totals AS (
+    SELECT ts, process_key, SUM(oncpu_ns) AS oncpu_ns, SUM(wait_ns) AS wait_ns
+    FROM main.cpu
+    GROUP BY ts, process_key
+)
 SELECT
     c.ts,
     s.interval_ns / 1e9,
-    c.pid,
+    c.process_key.pid,
     p.comm,
     c.oncpu_ns / 1e9,
     100.0 * c.oncpu_ns / s.interval_ns,
     c.wait_ns / 1e9,
-    c.start
-FROM main.cpu AS c
+    c.process_key.start
+FROM totals AS c
 LEFT JOIN main.snapshots AS s ON s.ts = c.ts
 LEFT JOIN unfiltered.processes AS p ON p.process_key = c.process_key
-ORDER BY c.ts, c.oncpu_ns DESC NULLS LAST, c.pid, c.start, c.wait_ns;
+ORDER BY c.ts, c.oncpu_ns DESC NULLS LAST, c.process_key.pid, c.process_key.start, c.wait_ns;

@@ -10,16 +10,16 @@ from sysmon.recorder.load import program
 
 FOLDER = Path(members.__file__).parent
 
-READ = re.compile(r"\b[KT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)")
+READ = re.compile(r"\b[CKT]?READ\([^;]*?,[^;]*?,\s*(\w+),\s*(\w+)\)")
 MACRO = re.compile(r"\b(?:SIZE|OFFSET|HAVE)_([a-z]\w*?__\w+)")
 ASKED = re.compile(r"#ifdef HAVE_([a-z]\w*)")
 
 
 def read_in(text: str) -> set[str]:
-    """The members that a text reads or checks for, by its macros."""
-    return {f"{struct}__{member}" for struct, member in READ.findall(text) if struct != "type"} | set(
-        MACRO.findall(text)
-    )
+    """The members that a text reads or asks for, as its macros call them."""
+    return {f"{struct}__{member}" for struct, member in READ.findall(text) if struct != "type"} | {
+        name for name in MACRO.findall(text) if not name.startswith("BIT_")
+    }
 
 
 @pytest.mark.parametrize("file", program.FILES)

@@ -38,4 +38,4 @@ def test_no_c_file_defines_a_constant_again(name: str) -> None:
 
 
 def test_packed() -> None:
-    assert structs.packed(structs.CONTROL, epoch=2, cgroup=3) == bytes(8) + b"\2" + bytes(15) + b"\3" + bytes(7)
+    assert structs.packed(structs.CONTROL, epoch=2, cgroup=3) == bytes(8) + b"\2" + bytes(15) + b"\3" + bytes(15)

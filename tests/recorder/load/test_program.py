@@ -58,6 +58,9 @@ def test_a_kernel_without_a_member_is_refused() -> None:
         def enum_value(self, *_path: str) -> None:
             return None
 
+        def cast(self) -> None:
+            return None
+
         def with_module(self, _name: str) -> "Odd":
             return self
 

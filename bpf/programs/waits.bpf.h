@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// What a thread that leaves its CPU is about to wait for: by its state, its system call and the file of that.
+
+#define TASK_STOPPED_OR_TRACED 0xc  // include/linux/sched.h
+#define TASK_FROZEN 0x8000
+
+#define PF_IO_WORKER 0x10
+#define PF_KTHREAD 0x00200000
+
+INLINE u32 state_of(void *task)
+{
+#ifdef HAVE_task_struct____state
+	u32 state = 0;
+	KREAD(state, task, task_struct, __state);
+	return state;
+#else
+	u64 state = 0;  // before 5.14
+	KREAD(state, task, task_struct, state);
+	return state;
+#endif
+}
+
+struct reason {
+	u64 nr;  // of the call that the thread is in; UNKNOWN_NR: in none
+	u64 waits_for;
+};
+
+INLINE u8 waits_for_socket(void *file)
+{
+	void *socket = NULL, *sk = NULL;
+	u16 family = 0;
+	CREAD(socket, file, file, private_data);
+	CREAD(sk, socket, socket, sk);
+	CREAD(family, sk, sock_common, skc_family);
+	if (family == AF_INET || family == AF_INET6)
+		return WAITS_network;
+	return family == AF_UNIX ? WAITS_pipe : WAITS_other;
+}
+
+#define ANON_INODE_FS_MAGIC 0x09041934  // include/uapi/linux/magic.h
+
+// Files without a place in a file system share one inode, which has the mode of a regular file since Linux 6.16.
+INLINE int is_anonymous(void *inode)
+{
+	void *super = NULL;
+	u64 magic = 0;
+	CREAD(super, inode, inode, i_sb);
+	CREAD(magic, super, super_block, s_magic);
+	return magic == ANON_INODE_FS_MAGIC;
+}
+
+INLINE u8 waits_for_file(void *task, u32 fd)
+{
+	void *file = file_at(task, fd), *inode = NULL;
+	u16 mode = 0;
+	CREAD(inode, file, file, f_inode);
+	CREAD(mode, inode, inode, i_mode);
+	switch (mode & S_IFMT) {
+	case S_IFSOCK:
+		return waits_for_socket(file);
+	case S_IFIFO:
+		return WAITS_pipe;
+	case S_IFREG:
+		return is_anonymous(inode) ? WAITS_event : WAITS_disk;
+	case S_IFDIR:
+	case S_IFBLK:
+		return WAITS_disk;
+	case S_IFCHR:
+		return WAITS_device;
+	}
+	return WAITS_event;
+}
+
+// Of a call that its thread sleeps in. `regs`: those with which it entered.
+INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state)
+{
+	struct shape *shape = shape_of(nr);
+	u8 waits_for = shape ? shape->waits_for : 0;
+#ifdef HAVE_BIT_task_struct__in_iowait
+	if (HAS_BIT(task, task_struct, in_iowait))
+		return WAITS_disk;
+#endif
+	if (waits_for == WAITS_BY_DESCRIPTOR) {
+		u64 fd = 0;
+		TREAD(fd, regs, pt_regs, arg1);
+		return waits_for_file(task, fd);
+	}
+	if (waits_for)
+		return waits_for;
+	return state & TASK_UNINTERRUPTIBLE ? WAITS_kernel : WAITS_other;
+}
+
+// Of a thread that goes on when it may.
+INLINE u8 waits_to_run(void *task)
+{
+	u8 throttled = 0;
+#ifdef HAVE_task_struct__throttled
+	TREAD(throttled, task, task_struct, throttled);  // since 6.18
+#endif
+	return throttled ? WAITS_throttled : WAITS_runnable;
+}
+
+// The system call that a thread is in, and its registers, as the kernel has stored them. UNKNOWN_NR: it is in none.
+INLINE u16 call_in(void *task, void **regs)
+{
+#if defined(TASK_PT_REGS) && defined(HAVE_pt_regs__nr)
+	*regs = ((void *(*)(void *))TASK_PT_REGS)(task);
+#if SIZE_pt_regs__nr == 8
+	return call_of_thread(task, *(volatile u64 *)(*regs + OFFSET_pt_regs__nr));
+#else
+	return call_of_thread(task, *(volatile u32 *)(*regs + OFFSET_pt_regs__nr));
+#endif
+#else
+	return UNKNOWN_NR;
+#endif
+}
+
+// Why a thread leaves its CPU, or has left it, in that state; 0: it could go on. The verifier knows that it is a thread.
+INLINE struct reason reason_to_leave(void *task, u64 state)
+{
+	struct reason reason = {.nr = UNKNOWN_NR};
+	void *regs = NULL;
+	u32 flags = 0;
+	if (!state) {
+		reason.waits_for = waits_to_run(task);
+		return reason;
+	}
+	TREAD(flags, task, task_struct, flags);
+	if (flags & (PF_KTHREAD | PF_IO_WORKER)) {
+		reason.waits_for = WAITS_idle;
+		return reason;
+	}
+	reason.nr = call_in(task, &regs);
+	if (state & (TASK_STOPPED_OR_TRACED | TASK_FROZEN))
+		reason.waits_for = WAITS_stopped;
+	else if (!regs)
+		reason.waits_for = WAITS_UNKNOWN;
+	else if (reason.nr == UNKNOWN_NR)
+		reason.waits_for = WAITS_page_fault;
+	else
+		reason.waits_for = waits_in_call(task, regs, reason.nr, state);
+	return reason;
+}
