@@ -19,7 +19,9 @@ def snapshot_shares(r: Trace, pid: int, what: str = "c.occupied_ns") -> list[flo
     """The share of a CPU that a process had in each snapshot."""
     found = r.rows(
         f"SELECT coalesce({what}, 0) / s.ns FROM (SELECT ts, epoch_ns(ts) - epoch_ns(lag(ts) OVER (ORDER BY ts)) "
-        f"AS ns FROM clocks) s LEFT JOIN (FROM cpu WHERE pid = {pid}) c USING (ts) WHERE s.ns IS NOT NULL ORDER BY ts"
+        f"AS ns FROM clocks) s LEFT JOIN (SELECT ts, sum(occupied_ns) AS occupied_ns, "
+        f"sum(wait_ns) AS wait_ns FROM cpu WHERE pid = {pid} GROUP BY ts) c USING (ts) "
+        "WHERE s.ns IS NOT NULL ORDER BY ts"
     )
     return [share for (share,) in found]
 

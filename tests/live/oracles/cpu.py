@@ -119,7 +119,8 @@ def spinner(r: Trace, pid: int) -> list[Figure]:
     rows = r.rows(
         "SELECT (epoch_ns(ts) - min(epoch_ns(ts)) OVER ()) / 1e9 AS s, "
         "sum(coalesce(occupied_ns, 0)) OVER w / 1e9, sum(coalesce(wait_ns, 0)) OVER w / 1e9 "
-        f"FROM (SELECT DISTINCT ts FROM clocks) LEFT JOIN (FROM cpu WHERE pid = {pid}) USING (ts) "
+        f"FROM (SELECT DISTINCT ts FROM clocks) LEFT JOIN (SELECT ts, sum(occupied_ns) AS occupied_ns, "
+        f"sum(wait_ns) AS wait_ns FROM cpu WHERE pid = {pid} GROUP BY ts) USING (ts) "
         "WINDOW w AS (ORDER BY ts) ORDER BY s"
     )
     return [

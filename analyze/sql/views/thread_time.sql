@@ -1,0 +1,112 @@
+-- Where the time of each thread went, without remainder.
+--
+-- A thread is always in one state, so the rows of a thread add up to the time that it lived in the window. Each lies
+-- between two instants: what was counted in an interval between its ends, evenly for want of better knowledge, and a wait
+-- that lasted through several intervals exactly where it was. Time on a CPU is the kernel's own account, which begins some
+-- us before the switch, at the wakeup: the wait before it is that much shorter here than in `cpu`. What a thread did that was off the CPU before it was first
+-- seen is unknown: its state is NULL.
+--
+-- needs: finding.span, main.cpu, unfiltered.clocks, unfiltered.cpu, unfiltered.selected, unfiltered.threads_off_cpu
+CREATE VIEW thread_time(
+    -- Process id (thread group id).
+    pid,
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
+    start,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
+    -- Thread id.
+    tid,
+    -- Name of the thread.
+    thread,
+    -- What it did: 'running'; 'stolen', it had a CPU that the hypervisor or an interrupt took; 'runnable', it was ready to
+    -- run without a CPU; or what it waited for, as `waited_for` of `cpu` has it.
+    state,
+    -- System call in which it waited; NULL if it was in none.
+    syscall,
+    -- How long [ns].
+    ns,
+    -- Waits that ended; 0 for states that are no waits.
+    waits,
+    -- The longest of these [ns].
+    max_ns,
+    -- Of 'running', what the kernel's ticks saw in user mode [ns]: only its share of `user_ns + system_ns` means
+    -- something.
+    user_ns,
+    -- The same in the kernel.
+    system_ns,
+    -- First instant between which it lies, since 1970 [ns].
+    from_ns,
+    -- Last instant [ns].
+    to_ns
+) AS
+WITH
+steps AS (
+    SELECT ts, EPOCH_NS(LAG(ts) OVER (ORDER BY ts)) AS from_ns, EPOCH_NS(ts) AS to_ns
+    FROM (SELECT DISTINCT ts FROM unfiltered.clocks WHERE ts IS NOT NULL)
+),
+counted AS (
+    SELECT c.*, s.from_ns, s.to_ns,
+        c.waited_ns - c.waited_before_ns AS off_ns,
+        c.ready_ns - c.ready_before_ns AS queued_ns,
+        GREATEST(c.oncpu_ns, c.occupied_ns) - c.occupied_ns AS early_ns
+    FROM main.cpu AS c
+    JOIN steps AS s USING (ts)
+    WHERE c.tid IS NOT NULL
+),
+divided AS (
+    SELECT *,
+        LEAST(oncpu_ns, occupied_ns + off_ns + queued_ns) AS running_ns,
+        GREATEST(off_ns, early_ns) - early_ns AS waited_here_ns,
+        queued_ns - LEAST(queued_ns, GREATEST(off_ns, early_ns) - off_ns) AS ready_here_ns
+    FROM counted
+),
+-- What had begun before the interval in which it ended, or had not ended at the end.
+carried AS (
+    SELECT c.pid, c.start, c.process_key, c.tid, c.thread, c.waited_for, c.syscall,
+        s.from_ns - c.ready_before_ns - c.waited_before_ns AS from_ns,
+        s.from_ns - c.ready_before_ns AS woken_ns,
+        s.from_ns AS to_ns
+    FROM unfiltered.cpu AS c
+    JOIN steps AS s USING (ts)
+    WHERE c.waited_before_ns + c.ready_before_ns > 0
+    UNION ALL
+    SELECT pid, start, process_key, tid, thread, waited_for, syscall,
+        EPOCH_NS(ts) - off_cpu_ns,
+        EPOCH_NS(ts) - CASE WHEN waited_for = 'runnable' THEN off_cpu_ns ELSE 0 END,
+        EPOCH_NS(ts)
+    FROM unfiltered.threads_off_cpu
+),
+long AS (
+    SELECT c.* REPLACE (
+            GREATEST(c.from_ns, s.counted_from_ns) AS from_ns,
+            LEAST(GREATEST(c.woken_ns, s.counted_from_ns), s.counted_to_ns) AS woken_ns,
+            LEAST(c.to_ns, s.counted_to_ns) AS to_ns
+        )
+    FROM carried AS c
+    CROSS JOIN finding.span AS s
+    WHERE c.from_ns < s.counted_to_ns AND c.to_ns > s.counted_from_ns
+        AND c.process_key IN (SELECT process_key FROM unfiltered.selected)
+)
+SELECT pid, start, process_key, tid, thread, 'running', NULL, running_ns, 0, NULL, user_ns, system_ns, from_ns, to_ns
+FROM divided
+WHERE running_ns > 0
+UNION ALL
+SELECT pid, start, process_key, tid, thread, 'stolen', NULL, occupied_ns - running_ns, 0, NULL, NULL, NULL, from_ns, to_ns
+FROM divided
+WHERE occupied_ns > running_ns
+UNION ALL
+SELECT pid, start, process_key, tid, thread, 'runnable', NULL, ready_here_ns, 0, NULL, NULL, NULL, from_ns, to_ns
+FROM divided
+WHERE ready_here_ns > 0
+UNION ALL
+SELECT pid, start, process_key, tid, thread, waited_for, syscall, waited_here_ns, waits, max_waited_ns, NULL, NULL, from_ns, to_ns
+FROM divided
+WHERE waits > 0
+UNION ALL
+SELECT pid, start, process_key, tid, thread, waited_for, syscall, woken_ns - from_ns, 0, NULL, NULL, NULL, from_ns, woken_ns
+FROM long
+WHERE woken_ns > from_ns
+UNION ALL
+SELECT pid, start, process_key, tid, thread, 'runnable', NULL, to_ns - woken_ns, 0, NULL, NULL, NULL, woken_ns, to_ns
+FROM long
+WHERE to_ns > woken_ns;
