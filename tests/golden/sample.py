@@ -170,6 +170,19 @@ def _cpu() -> list[Row]:
             (9, RECORDER, born(-1), 12_000_000),
         )
     ] + [
+        row("cpu", at(second), pid=SERVER, start=born(-400), tid=tid, thread=thread, waited_for=waited_for, nr=nr,
+            abi=nr and "x86_64", syscall=syscall, waits=waits, waited_ns=waited_ms * 10**6, oncpu_ns=0, occupied_ns=0,
+            max_waited_ns=max_ms * 10**6, waited_before_ns=before_ms * 10**6, ready_ns=5_000_000, ready_before_ns=0)
+        for second, tid, thread, waited_for, nr, syscall, waits, waited_ms, max_ms, before_ms in (
+            (1, 61, "worker-1", "lock", 202, "futex", 3, 300, 200, 0),
+            (2, 61, "worker-1", "disk", 74, "fsync", 2, 250, 150, 100),
+            (2, 62, "flusher", "disk", 74, "fsync", 1, 1900, 1900, 1000),
+            (9, 61, "worker-1", None, None, None, 1, 10, 10, 0),
+        )
+    ] + [
+        row("thread", at(10), pid=SERVER, start=born(-400), tid=62, thread="flusher", waited_for="sleep", nr=35,
+            abi="x86_64", syscall="nanosleep", off_cpu_ns=8 * 10**9),
+    ] + [
         row("host", at(second), cpu=cpu, idle_ns=idle_ms * 10**6, busy_ns=(1000 - idle_ms) * 10**6)
         for second, cpu, idle_ms in ((1, 0, 600), (1, 1, 1000), (2, 0, 300), (2, 1, 649))
     ] + [

@@ -86,9 +86,9 @@ def test_every_thread_of_a_build_adds_up(tmp_path: Path) -> None:
     assert shutil.which("make")
     trace, _output = record(tmp_path, "make", "-j4")
     lives = trace.rows(
-        "SELECT e.comm, e.lifetime_ns, t.ns FROM exits AS e JOIN "
-        "(SELECT process_key, sum(ns) AS ns, count(DISTINCT tid) AS threads FROM thread_time GROUP BY process_key) AS t "
-        "USING (process_key) WHERE t.threads = 1"
+        "SELECT e.comm, e.lifetime_ns, t.ns FROM exits AS e JOIN (SELECT process_key, sum(ns) AS ns, "
+        "count(DISTINCT tid) AS threads FROM thread_time GROUP BY process_key) AS t USING (process_key) "
+        "WHERE t.threads = 1"
     )
     assert len(lives) > 3 * len(files)
     for comm, lifetime_ns, ns in lives:  # the trace has an exit before the kernel frees the memory of the process

@@ -1,10 +1,10 @@
 -- Where the time of each thread went, without remainder.
 --
 -- A thread is always in one state, so the rows of a thread add up to the time that it lived in the window. Each lies
--- between two instants: what was counted in an interval between its ends, evenly for want of better knowledge, and a wait
--- that lasted through several intervals exactly where it was. Time on a CPU is the kernel's own account, which begins some
--- us before the switch, at the wakeup: the wait before it is that much shorter here than in `cpu`. What a thread did that was off the CPU before it was first
--- seen is unknown: its state is NULL.
+-- between two instants: what was counted in an interval lies somewhere between its ends, and a wait that lasted through
+-- several intervals exactly where it was. Time on a CPU is the kernel's own account, which begins some us before the
+-- switch, at the wakeup; the wait before it is that much shorter here than in `cpu`. What a thread did that was off the
+-- CPU before it was first seen is unknown: its state is NULL.
 --
 -- needs: finding.span, main.cpu, unfiltered.clocks, unfiltered.cpu, unfiltered.selected, unfiltered.threads_off_cpu
 CREATE VIEW thread_time(
@@ -18,8 +18,8 @@ CREATE VIEW thread_time(
     tid,
     -- Name of the thread.
     thread,
-    -- What it did: 'running'; 'stolen', it had a CPU that the hypervisor or an interrupt took; 'runnable', it was ready to
-    -- run without a CPU; or what it waited for, as `waited_for` of `cpu` has it.
+    -- What it did: 'running'; 'stolen', it had a CPU that the hypervisor or an interrupt took; 'runnable', it was ready
+    -- to run without a CPU; or what it waited for, as `waited_for` of `cpu` has it.
     state,
     -- System call in which it waited; NULL if it was in none.
     syscall,
@@ -29,6 +29,8 @@ CREATE VIEW thread_time(
     waits,
     -- The longest of these [ns].
     max_ns,
+    -- Whether the wait ended in the window; NULL for states that are no waits.
+    is_over,
     -- Of 'running', what the kernel's ticks saw in user mode [ns]: only its share of `user_ns + system_ns` means
     -- something.
     user_ns,
@@ -65,7 +67,8 @@ carried AS (
     SELECT c.pid, c.start, c.process_key, c.tid, c.thread, c.waited_for, c.syscall,
         s.from_ns - c.ready_before_ns - c.waited_before_ns AS from_ns,
         s.from_ns - c.ready_before_ns AS woken_ns,
-        s.from_ns AS to_ns
+        s.from_ns AS to_ns,
+        getvariable('until') IS NULL OR c.ts <= getvariable('until') AS is_over
     FROM unfiltered.cpu AS c
     JOIN steps AS s USING (ts)
     WHERE c.waited_before_ns + c.ready_before_ns > 0
@@ -73,7 +76,8 @@ carried AS (
     SELECT pid, start, process_key, tid, thread, waited_for, syscall,
         EPOCH_NS(ts) - off_cpu_ns,
         EPOCH_NS(ts) - CASE WHEN waited_for = 'runnable' THEN off_cpu_ns ELSE 0 END,
-        EPOCH_NS(ts)
+        EPOCH_NS(ts),
+        FALSE
     FROM unfiltered.threads_off_cpu
 ),
 long AS (
@@ -87,26 +91,38 @@ long AS (
     WHERE c.from_ns < s.counted_to_ns AND c.to_ns > s.counted_from_ns
         AND c.process_key IN (SELECT process_key FROM unfiltered.selected)
 )
-SELECT pid, start, process_key, tid, thread, 'running', NULL, running_ns, 0, NULL, user_ns, system_ns, from_ns, to_ns
+SELECT
+    pid, start, process_key, tid, thread, 'running', NULL,
+    running_ns, 0, NULL, NULL, user_ns, system_ns, from_ns, to_ns
 FROM divided
 WHERE running_ns > 0
 UNION ALL
-SELECT pid, start, process_key, tid, thread, 'stolen', NULL, occupied_ns - running_ns, 0, NULL, NULL, NULL, from_ns, to_ns
+SELECT
+    pid, start, process_key, tid, thread, 'stolen', NULL,
+    occupied_ns - running_ns, 0, NULL, NULL, NULL, NULL, from_ns, to_ns
 FROM divided
 WHERE occupied_ns > running_ns
 UNION ALL
-SELECT pid, start, process_key, tid, thread, 'runnable', NULL, ready_here_ns, 0, NULL, NULL, NULL, from_ns, to_ns
+SELECT
+    pid, start, process_key, tid, thread, 'runnable', NULL,
+    ready_here_ns, 0, NULL, NULL, NULL, NULL, from_ns, to_ns
 FROM divided
 WHERE ready_here_ns > 0
 UNION ALL
-SELECT pid, start, process_key, tid, thread, waited_for, syscall, waited_here_ns, waits, max_waited_ns, NULL, NULL, from_ns, to_ns
+SELECT
+    pid, start, process_key, tid, thread, waited_for, syscall,
+    waited_here_ns, waits, max_waited_ns, TRUE, NULL, NULL, from_ns, to_ns
 FROM divided
 WHERE waits > 0
 UNION ALL
-SELECT pid, start, process_key, tid, thread, waited_for, syscall, woken_ns - from_ns, 0, NULL, NULL, NULL, from_ns, woken_ns
+SELECT
+    pid, start, process_key, tid, thread, waited_for, syscall,
+    woken_ns - from_ns, 0, NULL, is_over, NULL, NULL, from_ns, woken_ns
 FROM long
 WHERE woken_ns > from_ns
 UNION ALL
-SELECT pid, start, process_key, tid, thread, 'runnable', NULL, to_ns - woken_ns, 0, NULL, NULL, NULL, woken_ns, to_ns
+SELECT
+    pid, start, process_key, tid, thread, 'runnable', NULL,
+    to_ns - woken_ns, 0, NULL, NULL, NULL, NULL, woken_ns, to_ns
 FROM long
 WHERE to_ns > woken_ns;

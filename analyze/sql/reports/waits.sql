@@ -1,0 +1,56 @@
+-- What each process waited for, and in which system calls.
+--
+-- The states of the report `wall_time` in which a thread does not run, each with its system call. The time
+-- of a wait that has not ended counts, too.
+--
+-- needs: main.thread_time, unfiltered.processes
+CREATE VIEW report.waits(
+    -- Process id (thread group id).
+    pid,
+    -- Last known command name.
+    comm,
+    -- What it waited for, as `waited_for` of `cpu` has it; 'runnable' is waiting for a CPU. NULL if unknown.
+    waited_for,
+    -- System call in which it did; NULL if in none.
+    syscall,
+    -- How long, all threads together [s].
+    total_s,
+    -- Share of the time that its threads lived in the window [%].
+    wall_pct,
+    -- Waits that ended; NULL for 'runnable', see the report `runqueue`.
+    waits,
+    -- Mean length of these [ms]; NULL if none ended.
+    mean_ms,
+    -- The longest, also of those that go on [ms].
+    max_ms,
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
+    start
+) AS
+WITH
+totals AS (
+    SELECT
+        process_key, state, syscall,
+        SUM(ns) AS ns,
+        SUM(waits) AS waits,
+        GREATEST(MAX(max_ns), MAX(ns) FILTER (WHERE NOT is_over)) AS max_ns,
+        SUM(ns) FILTER (WHERE is_over) AS ended_ns,
+        SUM(SUM(ns)) OVER (PARTITION BY process_key) AS wall_ns
+    FROM main.thread_time
+    GROUP BY process_key, state, syscall
+)
+SELECT
+    t.process_key.pid,
+    
+    p.comm,
+    t.state,
+    t.syscall,
+    t.ns / 1e9,
+    100.0 * t.ns / NULLIF(t.wall_ns, 0),
+    CASE WHEN t.state <> 'runnable' THEN t.waits END,
+    CASE WHEN t.waits > 0 THEN t.ended_ns / 1e6 / t.waits END,
+    t.max_ns / 1e6,
+    t.process_key.start
+FROM totals AS t
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
+WHERE t.state IS NULL OR t.state NOT IN ('running', 'stolen', 'idle')
+ORDER BY t.ns DESC, t.process_key.pid, t.process_key.start, t.state, t.syscall;
