@@ -40,7 +40,12 @@ TABLE_ROWS = 30
     "--limit allows. - is standard output.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the FILE of --html.")
-@click.option("--by", "group_by", type=click.Choice(["cgroup"]), help="Show each report per control group.")
+@click.option(
+    "--by",
+    "group_by",
+    type=click.Choice(["cgroup", "thread"]),
+    help="Show each report per control group, or per thread.",
+)
 @part_options
 def report(
     trace: str | None,
@@ -71,6 +76,7 @@ def report(
       sysmon report trace.parquet syscalls_by_process --comm nginx --format csv
       sysmon report trace.parquet processes --since +10 --until +20.5
       sysmon report trace.parquet syscalls --by cgroup
+      sysmon report trace.parquet wall_time --by thread
       sysmon report trace.parquet --html trace.html
     """
     from sysmon.analyze.text.screen import Screen
@@ -81,8 +87,10 @@ def report(
         return
     if trace is None:
         raise click.UsageError("give a trace, or --list", click.get_current_context())
+    if group_by == "thread":
+        names = _of_threads(names)
     _check(names, form)
-    if group_by and (not names or pids or comms or cgroups):
+    if group_by == "cgroup" and (not names or pids or comms or cgroups):
         said = "--by cgroup needs a report name, and excludes --pid, --comm and --cgroup"
         raise click.UsageError(said, click.get_current_context())
     if html_file is not None and (names or group_by or form != "table"):
@@ -94,9 +102,24 @@ def report(
         if html_file is not None:
             _html(open_trace, html_file, limit, force=force)
         elif names:
-            _reports(screen, open_trace, names, form, limit, grouped=bool(group_by))
+            _reports(screen, open_trace, names, form, limit, grouped=group_by == "cgroup")
         else:
             _summary(screen, open_trace, form)
+
+
+def _of_threads(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The reports of the same by thread. Raises BadRequest for one that there is not."""
+    from sysmon.analyze.trace.reports import find_report, reports
+    from sysmon.errors import BadRequest
+
+    suffix = "_by_thread"
+    known = [r.name.removesuffix(suffix) for r in reports() if r.name.endswith(suffix)]
+    for name in names:
+        if find_report(name).name.removesuffix(suffix) not in known:
+            raise BadRequest(f"{name} is not counted by thread; {', '.join(known)} are")
+    if not names:
+        raise BadRequest(f"--by thread needs a report name: {', '.join(known)}")
+    return tuple(name.removesuffix(suffix) + suffix for name in names)
 
 
 def _html(trace: Trace, file: str, limit: int | None, *, force: bool) -> None:

@@ -28,6 +28,7 @@ ORDER = (
     "failures",
     "execs",
     "cpu",
+    "cpu_by_thread",
     "cpu_timeline",
     "wall_time",
     "wall_time_by_thread",

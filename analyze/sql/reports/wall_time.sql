@@ -3,6 +3,7 @@
 -- A thread is always in one state, so the columns add up to `wall_s`. 8 threads that live for a second have 8 s.
 -- What a thread waited for is told by its system call and the file of that; see `waited_for` of the view `cpu`. The
 -- report `waits` has the system calls.
+-- Traces that were recorded by an older version have none of this.
 --
 -- needs: main.thread_time, unfiltered.processes
 CREATE VIEW report.wall_time(

@@ -156,6 +156,17 @@ def test_the_files_of_a_rotated_recording_are_named(tmp_path: Path) -> None:
     assert run("report", str(tmp_path / "q.parquet")).stderr.endswith("; check the name\n")
 
 
+def test_reports_by_thread(trace: str) -> None:
+    by_thread = run("report", trace, "wall_time", "--by", "thread", "--format", "csv")
+    assert by_thread.returncode == 0
+    assert by_thread.stdout == run("report", trace, "wall_time_by_thread", "--format", "csv").stdout
+    assert by_thread.stdout.startswith("pid,tid,thread,comm,wall_s,")
+    done = run("report", trace, "memory", "--by", "thread")
+    assert (done.returncode, done.stderr) == (2, "sysmon: memory is not counted by thread; cpu, wall_time, waits are\n")
+    done = run("report", trace, "--by", "thread")
+    assert (done.returncode, done.stderr) == (2, "sysmon: --by thread needs a report name: cpu, wall_time, waits\n")
+
+
 def test_the_list_of_charts() -> None:
     done = run("chart", "--list")
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(charts.CHARTS)
