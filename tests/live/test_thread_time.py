@@ -95,3 +95,26 @@ def test_every_thread_of_a_build_adds_up(tmp_path: Path) -> None:
         assert 0.995 * lifetime_ns - 300_000 < ns < 1.05 * lifetime_ns + 5_000_000, comm
     unknown = trace.one("SELECT coalesce(sum(ns), 0) FROM thread_time WHERE state IS NULL")
     assert unknown <= 0.001 * sum(lifetime for _comm, lifetime, _ns in lives)
+
+
+def test_a_cpu_quota_is_not_waiting_for_a_cpu(tmp_path: Path, threads: Path) -> None:
+    """As the control group counts it; when it is let go, a thread may have to wait for a CPU besides."""
+    group = Path("/sys/fs/cgroup/cpu/sysmon_quota")
+    if not group.parent.is_dir():
+        pytest.skip("the control groups of CPUs are not in a hierarchy of their own")
+    group.mkdir()
+    try:
+        (group / "cpu.cfs_quota_us").write_text("20000")
+        trace, output = record(tmp_path, "sh", "-c", f"echo $$ > {group}/cgroup.procs; exec {threads} spinner")
+        stat = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+    finally:
+        group.rmdir()
+    (thread,) = said(output)
+    of = states(trace, thread.tid)
+    times = trace.one(f"SELECT sum(waits) FROM cpu WHERE tid = {thread.tid} AND waited_for = 'throttled'")
+    assert times == pytest.approx(int(stat["nr_throttled"]), abs=2)
+    throttled_ns = int(stat["throttled_time"])
+    assert 0.98 * throttled_ns < of["throttled"] < thread.run_delay
+    assert of["throttled"] + of["runnable"] == close(thread.run_delay, 0.02)
+    assert sum(of.values()) == close(thread.wall, 0.005)
+    assert "cpu_quota" in {rule for (rule,) in trace.rows("SELECT rule FROM report.findings")}

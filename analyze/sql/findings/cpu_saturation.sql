@@ -38,6 +38,7 @@ waits AS (
     FROM (
         SELECT SUM(wait_ns) AS wait_ns, SUM(voluntary_switches) AS voluntary, SUM(involuntary_switches) AS involuntary
         FROM main.cpu
+        WHERE waited_for IS DISTINCT FROM 'throttled'
         GROUP BY ts, process_key
     )
 ),

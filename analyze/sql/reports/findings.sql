@@ -7,8 +7,8 @@
 -- the summary uses are low. The recorder is never reported. docs/findings.md describes each rule.
 --
 -- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
---    finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm, finding.fork_storm,
---    finding.io_pressure, finding.killed, finding.losses, finding.memory_growth, finding.memory_pressure,
+--    finding.cpu_quota, finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm,
+--    finding.fork_storm, finding.io_pressure, finding.killed, finding.losses, finding.memory_growth, finding.memory_pressure,
 --    finding.missing_files, finding.name_lookup, finding.process, finding.restart_loop, finding.shared_memory,
 --    finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
 --    finding.unreaped, finding.unrecorded_server, main.losses, unfiltered.process_key
@@ -42,6 +42,7 @@ found AS (
     UNION ALL SELECT 'connect_retry', * FROM finding.connect_retry
     UNION ALL SELECT 'cpu_bound', * FROM finding.cpu_bound
     UNION ALL SELECT 'cpu_saturation', * FROM finding.cpu_saturation
+    UNION ALL SELECT 'cpu_quota', * FROM finding.cpu_quota
     UNION ALL SELECT 'cpu_wait', * FROM finding.cpu_wait
     UNION ALL SELECT 'descriptor_leak', * FROM finding.descriptor_leak
     UNION ALL SELECT 'errno_storm', * FROM finding.errno_storm

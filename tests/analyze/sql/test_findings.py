@@ -154,6 +154,24 @@ def test_cpu_wait(tmp_path: Path) -> None:
     assert f.summary.endswith(", although CPUs were idle")
 
 
+def test_cpu_quota(tmp_path: Path) -> None:
+    def rows(cpu_s: float, throttled_s: float, wait_s: float = 0) -> list[Row]:
+        ns = round(throttled_s * S)
+        quota = {"tid": 7, "waited_for": "throttled", "waits": 40, "waited_ns": ns, "max_waited_ns": 75 * MS}
+        return [alive(7), used(10, 7, cpu_s, wait_s), used(10, 7, 0, throttled_s, **quota)]
+
+    f = one(tmp_path, rows(4, 1), "cpu_quota")
+    told = "prog (7) was throttled for 1.0 s by the CPU quota of its control group, 20 % of the time it could run"
+    assert (f.severity, f.summary) == ("medium", told)
+    assert f.evidence == "throttled 40 times, 1.000 s in all and 75 ms at most; 4.000 s of CPU time"
+    assert f.command == "sysmon report TRACE wall_time --pid 7"
+    assert one(tmp_path, rows(2, 5, 3), "cpu_quota").severity == "high"
+    assert not finds(tmp_path, rows(4.1, 1), "cpu_quota")
+    assert not finds(tmp_path, rows(0, 0.99), "cpu_quota")
+    # What a quota takes is no wait for a CPU.
+    assert not finds(tmp_path, [*rows(2, 5), *host(2, 8)], "cpu_wait")
+
+
 def test_too_few_cpus_are_one_finding(tmp_path: Path) -> None:
     # 13 programs waited 4 s each in 10 s: 52 s for 2 CPUs, 2.6 threads per CPU.
     waiting = [r for pid in range(10, 23) for r in (alive(pid, f"p{pid}"), used(10, pid, 1, 4 + pid / 1000))]

@@ -51,7 +51,8 @@ WITH
 used AS (
     SELECT process_key,
         SUM(oncpu_ns) / 1e9 AS cpu_s,
-        SUM(unfiltered.likely_wait(wait_ns, voluntary_switches, involuntary_switches)) / 1e9 AS wait_s
+        SUM(unfiltered.likely_wait(wait_ns, voluntary_switches, involuntary_switches))
+            FILTER (WHERE waited_for IS DISTINCT FROM 'throttled') / 1e9 AS wait_s
     FROM main.cpu
     GROUP BY process_key
 ),
