@@ -46,6 +46,15 @@ CHARTS: dict[str, Chart] = {
             SWITCHES,
         ),
         Chart(
+            "wall_time",
+            "Where the time of threads went",
+            "How many threads ran, were ready to run without a CPU, or waited for a lock, a disk, the network and so "
+            "on, on average per snapshot. The lower panel has a lane for each of the threads that ran or were held up "
+            "most. Threads that rest, such as in poll(2) or nanosleep(2), are left blank.",
+            ("cpu", "thread"),
+            SWITCHES,
+        ),
+        Chart(
             "memory",
             "Resident memory by process",
             "Resident memory per snapshot of the largest processes and of all others, with the rate at which each "
@@ -158,10 +167,23 @@ def _with(kinds: list[str]) -> str:
 
 
 def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
-    from sysmon.analyze.charts import cpu, errors, growth, heatmap, io, kernel_memory, latency, lifetimes, memory, style
+    from sysmon.analyze.charts import (
+        cpu,
+        errors,
+        growth,
+        heatmap,
+        io,
+        kernel_memory,
+        latency,
+        lifetimes,
+        memory,
+        style,
+        wall_time,
+    )
 
     drawings = {
         "cpu": cpu.draw,
+        "wall_time": wall_time.draw,
         "memory": memory.draw,
         "growth": growth.draw,
         "kernel_memory": kernel_memory.draw,

@@ -24,7 +24,7 @@ from tests.fuzz import child, directories, mutations, seeds
 
 REPORTS = ("syscalls", "processes", "files", "process_tree", "findings", "lives", "memory_growth", "losses",
            "latency_timeline", "sockets", "storms", "overhead", "cgroups", "execs", "file_ops")  # fmt: skip
-CHARTS = ("cpu", "memory", "latency", "lifetimes", "heatmap", "io", "kernel_memory", "errors")
+CHARTS = ("cpu", "memory", "latency", "lifetimes", "heatmap", "io", "kernel_memory", "errors", "wall_time")
 
 PARTIAL_SHARE = 0.4
 """The share of cases that are interrupted recordings."""

@@ -366,9 +366,36 @@ def test_latency_of_a_process(drawn: Drawn) -> None:
         drawn("latency", rows, {"syscall": "write"})
 
 
+def test_where_the_time_of_threads_went(drawn: Drawn) -> None:
+    """Of two threads in four seconds: one runs and waits for a lock through two snapshots, one sleeps."""
+
+    def cycle(second: float, waited_for: str, **ms: int) -> Row:
+        names = ("oncpu", "occupied", "waited", "waited_before", "ready", "ready_before")
+        counts = {f"{name}_ns": ms.get(name, 0) * 10**6 for name in names}
+        return row("cpu", at(second), pid=7, start=born(0), tid=71, thread="worker", waited_for=waited_for,
+                   waits=int(waited_for == "lock"), **counts)  # fmt: skip
+
+    rows = [
+        *(r for second in range(5) for r in snapshots(second)),
+        cycle(1, "runnable", oncpu=600, occupied=600, ready=400),
+        cycle(4, "lock", oncpu=400, occupied=400, waited=2600, waited_before=2000),
+        row("thread", at(4), pid=7, start=born(0), tid=72, thread="sleeper", waited_for="sleep", off_cpu_ns=4 * 10**9),
+    ]
+    figure = drawn("wall_time", rows, ended_ns=at(4))
+    together, alone = figure.axes
+    layers = {label: values.tolist() for label, values in stack_of(together).items()}
+    assert layers["running"] == pytest.approx([0.6, 0, 0, 0.4])
+    assert layers["runnable"] == pytest.approx([0.4, 0, 0, 0])
+    assert layers["lock"] == pytest.approx([0, 1, 1, 0.6])
+    assert [label.get_text() for label in alone.get_yticklabels()] == ["worker 71"]
+    assert stack_of(alone)["lock of 71"].tolist() == pytest.approx([0, 0.86, 0.86, 0.6 * 0.86])
+    assert "lock: 2.60 s" in texts(figure) and "resting: 4 s" in texts(figure)
+
+
 @pytest.mark.parametrize("name", charts.CHARTS)
 def test_one_row_is_enough(name: str, drawn: Drawn) -> None:
     one = {
+        "wall_time": used(10, 7, 1) | {"tid": 7, "occupied_ns": 10**6},
         "cpu": used(10, 7, 1), "memory": had(10, 7, 1), "kernel_memory": allocated(10, 7, 1),
         "io": calls(at(10), 7, born(0), "read", 90, 1, bytes=1), "latency": calls(at(10), 7, born(0), "read", 0, 1),
         "heatmap": calls(at(10), 7, born(0), "read", 0, 1),
@@ -377,6 +404,7 @@ def test_one_row_is_enough(name: str, drawn: Drawn) -> None:
     }  # fmt: skip
     changes = {"kinds": ["syscall_stats"]} if name == "errors" else {}
     rows = [had(9, 7, 2), had(10, 7, 1)] if name == "growth" else [one[name]]  # a change takes two samples
+    rows += [*snapshots(9), *snapshots(10)] if name == "wall_time" else []  # an interval takes two snapshots
     output.rendered(drawn(name, rows, **changes), "png")
     with pytest.raises(NoData):
         drawn(name, rows, {"until": "+0.5"}, **changes)
