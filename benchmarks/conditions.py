@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measure import Absent, children_cpu_s, progress
+from sysmon.bpf.programs.probes import SNAPSHOT_PROGRAM
 from sysmon.recorder.load import kernel, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.syscall_names import SyscallNames
@@ -52,7 +53,7 @@ def _loaded(tracepoints: tuple[str, ...] | None, body: str) -> loader.Loaded:
     kernel.raise_memlock_limit()
     plan = program.plan(Btf.of_kernel(), SyscallNames())
     probes = tuple(p for p in plan.probes if tracepoints is None or p.tracepoint in tracepoints)
-    names = (*(p.program for p in probes), program.SNAPSHOT_PROGRAM)
+    names = (*(p.program for p in probes), SNAPSHOT_PROGRAM)
     text = "".join(f"int {name}(struct bpf_raw_tracepoint_args *ctx) {{ {body} return 0; }}\n" for name in names)
     return loader.Loading(replace(plan, text=text, maps=(), probes=probes, hooks={})).result()
 

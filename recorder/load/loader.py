@@ -23,6 +23,7 @@ from struct import pack
 from typing import Any
 
 from sysmon.bpf.kinds import calls
+from sysmon.bpf.programs.probes import Probe
 from sysmon.bpf.programs.structs import SHAPE, packed
 from sysmon.bpf.trace_file.atomic import copy_to_temporary
 from sysmon.bpf.trace_file.metadata import Probe as ProbeStatus
@@ -47,8 +48,8 @@ class Loaded:
     maps: dict[str, int]
     programs: dict[str, int]
     bcc_version: str
-    probes: tuple[program.Probe, ...] = ()
-    hooks: dict[int, program.Probe] = field(default_factory=dict)
+    probes: tuple[Probe, ...] = ()
+    hooks: dict[int, Probe] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # program → the kernel's reason
     links: dict[str, int] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""The text of the BPF programs for this kernel, and what each program is attached to.
+"""The text of the BPF programs for this kernel, and the plan of what is loaded.
 
 The C files of `bpf/` are put after what they need: the declarations' structs and maps, the offsets of the kernel
 struct members that they read, from BTF, and what this kernel has or lacks. Features are probed for; the kernel's
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from sysmon.bpf import programs
 from sysmon.bpf.kind import TICK_NS
-from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, calls, syscall_events, syscalls
-from sysmon.bpf.programs import csource, members
+from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, syscall_events, syscalls
+from sysmon.bpf.programs import csource, members, probes
+from sysmon.bpf.programs.probes import Probe
 from sysmon.errors import CannotLoad
 from sysmon.recorder.load import kernel
 from sysmon.recorder.load.btf import Bit, Btf, Member
@@ -74,84 +75,7 @@ IA32_ARGUMENT_MEMBERS = ("bx", "cx", "dx", "si", "di", "bp")
 """Where those of an ia32 call stand in pt_regs of x86-64."""
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A program, the raw tracepoint that it is attached to, and what it records.
-
-    One that is `of` some kinds is there only if one of them is recorded.
-    """
-
-    program: str
-    tracepoint: str
-    records: str
-    of: tuple[str, ...] = ()
-
-
-CALLS = (
-    "syscall_stats", "syscall_errors", "syscall_inflight", "syscall", "open", "file_op", "socket", "peer", "rename",
-)  # fmt: skip
-"""Kinds that system calls are traced for: a rename that is part of an execve is told by the call."""
-
-KERNEL_MEMORY = ("kernel_memory",)
-
-PROBES = (
-    # The order of attaching: an exit before its enter, else a call that began in between would leave its start
-    # behind, to be taken for the start of the thread's next call.
-    Probe("on_sys_exit", "sys_exit", "system calls", CALLS),
-    Probe("on_sys_enter", "sys_enter", "system calls", CALLS),
-    Probe("on_sched_switch", "sched_switch", "CPU time"),
-    Probe("on_cpuhp", "cpuhp_enter", "CPUs that go off line and come back", ("host",)),
-    Probe("on_cgroup_mkdir", "cgroup_mkdir", "new control groups", ("cgroup",)),
-    Probe("on_cgroup_move", "cgroup_attach_task", "moves to other control groups"),
-    Probe("on_exit", "sched_process_exit", "exits"),
-    Probe("on_exec", "sched_process_exec", "execs"),
-    Probe("on_fork", "sched_process_fork", "forks"),
-    Probe("on_rename", "task_rename", "renames"),
-    Probe("on_sock_send", "sock_send_length", "datagrams by read, write and io_uring", ("peer",)),
-    Probe("on_sock_recv", "sock_recv_length", "datagrams by read, write and io_uring", ("peer",)),
-    Probe("on_irq_exit", "irq_handler_exit", "interrupts", KERNEL_MEMORY),
-    Probe("on_irq_enter", "irq_handler_entry", "interrupts", KERNEL_MEMORY),
-    Probe("on_softirq_exit", "softirq_exit", "interrupts", KERNEL_MEMORY),
-    Probe("on_softirq_enter", "softirq_entry", "interrupts", KERNEL_MEMORY),
-    Probe("on_kfree", "kfree", "kernel memory", KERNEL_MEMORY),
-    Probe("on_cache_free", "kmem_cache_free", "kernel memory", KERNEL_MEMORY),
-    Probe("on_pages_free", "mm_page_free", "kernel memory", KERNEL_MEMORY),
-    Probe("on_kmalloc", "kmalloc", "kernel memory", KERNEL_MEMORY),
-    Probe("on_kmalloc_node", "kmalloc_node", "kernel memory", KERNEL_MEMORY),
-    Probe("on_cache_alloc", "kmem_cache_alloc", "kernel memory", KERNEL_MEMORY),
-    Probe("on_cache_alloc_node", "kmem_cache_alloc_node", "kernel memory", KERNEL_MEMORY),
-    Probe("on_pages_alloc", "mm_page_alloc", "kernel memory", KERNEL_MEMORY),
-    *(Probe(f"on_{program.name}", program.tracepoint, program.records, (kind.name,)) for kind, program in PROGRAMS),
-)
-
-HOOKS = {
-    calls.OPEN: Probe("on_open", "sys_exit", "files opened", ("open",)),
-    calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed", ("file_op",)),
-    calls.SOCKET: Probe("on_socket", "sys_exit", "sockets", ("socket",)),
-    calls.MESSAGE_CALL: Probe("on_message", "sys_exit", "datagrams, and sends that connect", ("peer", "socket")),
-}
-"""Programs that on_sys_exit goes on in, by their place in its map of programs."""
-
-SNAPSHOT_PROGRAM = "on_snapshot"
-
-STANDING_PROGRAM, HOLDING_PROGRAM = "on_task", "on_holding"
-"""Programs of the iterator of tasks: how each thread stands, and what each process holds."""
-
-OFF_CPU_PROGRAM = "on_off_cpu"
-"""One more: which threads are off the CPU."""
-
-AGAIN = "_again"
-"""Ends the name of a program's copy (bpf/programs/again.bpf.h)."""
-
-COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch" and p.of != KERNEL_MEMORY)
-"""The programs that have a copy where programs are preemptible. A switch is traced with preemption off.
-
-Those for kernel memory have none: what is skipped of them is lost and counted."""
-
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
-
-CALLBACKS: dict[str, tuple[str, ...]] = {"go_up": (), "add_length": (), "count_word": (), "count_message": ("peer",)}
-"""Functions that the kernel calls for programs, as REPEAT of common.bpf.h has it, and the kinds that each is of."""
 
 LOOP_HELPER = "#define LOOP_HELPER "
 
@@ -250,8 +174,8 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
         lines.append(f"#define POSSIBLE_CPUS {kernel.possible_cpus()}")
     if btf.member("tp_transition_snapshot", "srcu_gp"):
         lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
-        lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(COPIED)]
-        lines += [f"#define COPIES {len(COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
+        lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(probes.COPIED)]
+        lines += [f"#define COPIES {len(probes.COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
     lines.append(f"#define TICK_AT_MOST_NS {TICKLESS_NS if kernel.ticks_may_stop() else TICK_NS}ULL")
     if btf.tracepoint_args("sock_send_length") is not None:
         lines.append("#define SOCKETS_SAY_LENGTHS 1")  # since 6.3
@@ -270,7 +194,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     helper = btf.enum_value("bpf_func_id", "BPF_FUNC_loop")
     if helper is not None:
         lines.append(f"{LOOP_HELPER}{helper}")  # since 5.17
-        lines += [f"#define CALLBACK_{name} {i}" for i, name in enumerate(CALLBACKS)]
+        lines += [f"#define CALLBACK_{name} {i}" for i, name in enumerate(probes.CALLBACKS)]
         if machine == "x86_64":
             lines.append("#define TAIL_CALLS_BESIDE_FUNCTIONS 1")  # since 5.10; others have it since 6.0 or later
     if machine == "x86_64":
@@ -297,7 +221,7 @@ class Plan:
     @property
     def programs(self) -> tuple[str, ...]:
         """Every program, those that are attached and those that are run."""
-        return (*(p.program for p in (*self.probes, *self.hooks.values())), SNAPSHOT_PROGRAM, *self.iterators)
+        return (*(p.program for p in (*self.probes, *self.hooks.values())), probes.SNAPSHOT_PROGRAM, *self.iterators)
 
 
 NEEDS = {"memory": "cpu", "thread": "cpu"}
@@ -327,24 +251,26 @@ def plan(
     rings = (name for k in sizes.ring_kinds for name in csource.ring_names(k))
     maps = (name for k in sizes.map_kinds for name in (*csource.map_names(k), *csource.other_names(k)))
     own = (name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
-    probes = [p for p in PROBES if not p.of or kinds & set(p.of)]
+    attached = [p for p in probes.PROBES if not p.of or kinds & set(p.of)]
     # A tracepoint that allocators of other kernels have is nothing that this one lacks.
-    probes = [p for p in probes if p.of != KERNEL_MEMORY or btf.tracepoint_args(p.tracepoint) is not None]
+    attached = [p for p in attached if p.of != probes.KERNEL_MEMORY or btf.tracepoint_args(p.tracepoint) is not None]
     if PREEMPTIBLE in text:
-        pairs = ((p, replace(p, program=p.program + AGAIN)) for p in probes)
-        text += "".join(f"AGAIN({p.program.removeprefix('on_')})\n" for p in probes if p.program in COPIED)
-        probes = [p for pair in pairs for p in (pair if pair[0].program in COPIED else pair[:1])]
-    hooks = {place: hook for place, hook in HOOKS.items() if kinds & set(hook.of)}
+        pairs = ((p, replace(p, program=p.program + probes.AGAIN)) for p in attached)
+        text += "".join(f"AGAIN({p.program.removeprefix('on_')})\n" for p in attached if p.program in probes.COPIED)
+        attached = [p for pair in pairs for p in (pair if pair[0].program in probes.COPIED else pair[:1])]
+    hooks = {place: hook for place, hook in probes.HOOKS.items() if kinds & set(hook.of)}
     of_tasks = btf.iterator("task")
     iterators = (
-        [] if of_tasks is None else [STANDING_PROGRAM, HOLDING_PROGRAM, *([OFF_CPU_PROGRAM] if "cpu" in kinds else [])]
+        []
+        if of_tasks is None
+        else [probes.STANDING_PROGRAM, probes.HOLDING_PROGRAM, *([probes.OFF_CPU_PROGRAM] if "cpu" in kinds else [])]
     )
     names_of_maps = (*rings, *maps, *OTHER_MAPS, *own, *(("steps",) if max_rate else ()))
     return Plan(
         sizes,
         text,
         names_of_maps,
-        tuple(probes),
+        tuple(attached),
         hooks,
         dict.fromkeys(iterators, of_tasks or 0),
         _callbacks(text, kinds),
@@ -354,7 +280,7 @@ def plan(
 def _callbacks(text: str, kinds: frozenset[str]) -> tuple[str, ...]:
     if LOOP_HELPER not in text:
         return ()
-    return tuple(f"call_{name}" for name, of in CALLBACKS.items() if not of or kinds & set(of))
+    return tuple(f"call_{name}" for name, of in probes.CALLBACKS.items() if not of or kinds & set(of))
 
 
 def unmeasured(btf: Btf) -> dict[str, str]:

@@ -20,8 +20,9 @@ from sysmon.bpf.kinds.machine import MACHINE
 from sysmon.bpf.kinds.memory import MEMORY, PSS
 from sysmon.bpf.kinds.process_io import PROCESS_IO
 from sysmon.bpf.programs import csource
+from sysmon.bpf.programs.probes import SNAPSHOT_PROGRAM
 from sysmon.bpf.trace_file import schema
-from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load import kernel
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.own.overhead import Overhead
 from sysmon.recorder.read import inflight
@@ -132,7 +133,7 @@ class Collector:
         return max((made[pair.kind] / self._sizes.map_entries(pair.kind) for pair in self._pairs), default=0.0)
 
     def charge_running(self) -> None:
-        on_snapshot = self._loaded.programs.get(program.SNAPSHOT_PROGRAM)
+        on_snapshot = self._loaded.programs.get(SNAPSHOT_PROGRAM)
         if on_snapshot is None:
             return
         for cpu in kernel.online_cpus():

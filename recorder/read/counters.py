@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from sysmon.bpf.kind import Kind, map_layouts
 from sysmon.bpf.kinds import MAP_KINDS
-from sysmon.bpf.programs import csource, structs
+from sysmon.bpf.programs import csource, probes, structs
 from sysmon.recorder.load import kernel, program
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.sample import clock
@@ -152,7 +152,7 @@ class Tally:
 
         That a copy did not run loses nothing by itself.
         """
-        copies = {name + program.AGAIN for name in self.recovered}
+        copies = {name + probes.AGAIN for name in self.recovered}
         return {name: n - self.recovered.get(name, 0) for name, n in misses.items() if name not in copies}
 
 
@@ -161,8 +161,8 @@ class Tallies:
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
         self._fd, self._cpus = loaded.maps["tallies"], cpus
-        have_copies = any(p.program.endswith(program.AGAIN) for p in loaded.probes)
-        self._copied = list(program.COPIED) if have_copies else []  # also of those that are not loaded: COPIES in C
+        have_copies = any(p.program.endswith(probes.AGAIN) for p in loaded.probes)
+        self._copied = list(probes.COPIED) if have_copies else []  # also of those that are not loaded: COPIES in C
         self._lengths = (len(csource.losses()), len(MAP_KINDS), len(self._copied))
 
     def read(self) -> Tally:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sysmon.bpf.programs import tasks
-from sysmon.recorder.load import kernel, program
+from sysmon.bpf.programs import probes, tasks
+from sysmon.recorder.load import kernel
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.sample import procfs
 
@@ -49,7 +49,7 @@ class Tasks:
         self._links: list[int] = []
         self._not_before = 0.0
         try:
-            for name in (program.STANDING_PROGRAM, program.HOLDING_PROGRAM, program.OFF_CPU_PROGRAM):
+            for name in (probes.STANDING_PROGRAM, probes.HOLDING_PROGRAM, probes.OFF_CPU_PROGRAM):
                 if name in loaded.programs:
                     self._links.append(kernel.attach_iterator(loaded.programs[name]))
         except OSError:
@@ -59,7 +59,7 @@ class Tasks:
     @classmethod
     def of(cls, loaded: Loaded) -> tuple[Tasks | None, str]:
         """None, and why, if the kernel has no such iterator or refuses it."""
-        for name in (program.STANDING_PROGRAM, program.HOLDING_PROGRAM):
+        for name in (probes.STANDING_PROGRAM, probes.HOLDING_PROGRAM):
             if name not in loaded.programs:
                 return None, loaded.refused.get(name, "the kernel has no iterator of tasks")
         try:

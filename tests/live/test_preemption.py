@@ -12,6 +12,7 @@ pytestmark = pytest.mark.live
 
 RECORD = """
 import sys
+from sysmon.bpf.programs.probes import AGAIN
 from sysmon.recorder.load import loader, program
 from sysmon.recorder.load.btf import Btf, Member
 member, attach = Btf.member, loader.Loaded.attach
@@ -20,7 +21,7 @@ def preemptible(self, struct, path):
     return Member(0, 8) if struct == "tp_transition_snapshot" else member(self, struct, path)
 
 def only_copies(self):
-    self.probes = tuple(p for p in self.probes if p.program + program.AGAIN not in {q.program for q in self.probes})
+    self.probes = tuple(p for p in self.probes if p.program + AGAIN not in {q.program for q in self.probes})
     return attach(self)
 
 Btf.member = preemptible

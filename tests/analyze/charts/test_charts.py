@@ -21,9 +21,8 @@ import sysmon
 from sysmon.analyze import charts
 from sysmon.analyze.charts import lifetimes, output, ranks, steps, style
 from sysmon.analyze.text import summary
-from sysmon.bpf.programs import csource
+from sysmon.bpf.programs import csource, probes
 from sysmon.errors import BadRequest, CannotWrite, NoData
-from sysmon.recorder.load import program
 from tests import traces
 from tests.golden import sample
 from tests.traces import Row, at, born, calls, row
@@ -311,7 +310,7 @@ def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
                 "on_signal"}  # fmt: skip
     known = {place.removesuffix(" of others") for _, place in csource.losses().values()}
     only_texts = {place for cause, place in csource.losses().values() if cause == "unreadable"}
-    places = known | {p.program for p in (*program.PROBES, *program.HOOKS.values())}
+    places = known | {p.program for p in (*probes.PROBES, *probes.HOOKS.values())}
     drawn_places = {place for chart in charts.CHARTS.values() for place in chart.places}
     assert drawn_places <= places
     assert places - drawn_places <= of_files | only_texts

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sysmon.bpf.programs import members
+from sysmon.bpf.programs import members, probes
 from sysmon.errors import CannotLoad
 from sysmon.recorder.load import program
 from sysmon.recorder.load.btf import Btf, Member
@@ -125,37 +125,37 @@ def test_callbacks_need_kernel_support_and_a_recorded_kind() -> None:
     kernel.__class__ = Newer
     for kinds in (frozenset({"peer"}), frozenset({"open"})):
         plan = program.plan(kernel, NAMES, kinds)
-        expected = {f"call_{name}" for name, of in program.CALLBACKS.items() if not of or kinds & set(of)}
+        expected = {f"call_{name}" for name, of in probes.CALLBACKS.items() if not of or kinds & set(of)}
         assert set(plan.callbacks) == expected
-    for i, name in enumerate(program.CALLBACKS):
+    for i, name in enumerate(probes.CALLBACKS):
         assert f"#define CALLBACK_{name} {i}\n" in plan.text
         assert f"CALLBACK({name}, " in plan.text
 
 
 def test_an_exit_is_attached_before_its_enter() -> None:
-    order = [p.tracepoint for p in program.PROBES]
+    order = [p.tracepoint for p in probes.PROBES]
     assert order.index("sys_exit") < order.index("sys_enter")
 
 
 def test_every_program_is_in_the_text() -> None:
     text = program.plan(parse(FILES[0]), NAMES).text
-    for name in (p.program for p in (*program.PROBES, *program.HOOKS.values())):
+    for name in (p.program for p in (*probes.PROBES, *probes.HOOKS.values())):
         what = name.removeprefix("on_")
         assert f"PROGRAM({what})" in text or f"int {name}(struct bpf_raw_tracepoint_args *ctx)" in text
 
 
 def test_only_preemptible_programs_have_copies() -> None:
     plans = {p.name: program.plan(parse(p), NAMES) for p in FILES}
-    copied = {name: any(p.program.endswith(program.AGAIN) for p in plan.probes) for name, plan in plans.items()}
+    copied = {name: any(p.program.endswith(probes.AGAIN) for p in plan.probes) for name, plan in plans.items()}
     assert {name for name, copies in copied.items() if copies} == {n for n in copied if n.startswith("7.")} != set()
 
 
 def test_a_copy_is_attached_after_its_program() -> None:
     plan = next(t for t in (program.plan(parse(p), NAMES) for p in FILES) if program.PREEMPTIBLE in t.text)
     text, order = plan.text, [p.program for p in plan.probes]
-    assert len(order) == sum(p.of != program.KERNEL_MEMORY for p in program.PROBES) + len(program.COPIED)
+    assert len(order) == sum(p.of != probes.KERNEL_MEMORY for p in probes.PROBES) + len(probes.COPIED)
     assert order.index("on_sys_exit_again") < order.index("on_sys_enter")
-    for i, name in enumerate(program.COPIED):
-        assert order.index(name + program.AGAIN) == order.index(name) + 1
+    for i, name in enumerate(probes.COPIED):
+        assert order.index(name + probes.AGAIN) == order.index(name) + 1
         assert f"AGAIN({name.removeprefix('on_')})" in text
         assert f"#define COPY_{name.removeprefix('on_')} {i}\n" in text
