@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.measure import Absent, children_cpu_s, progress
 from sysmon.bpf.programs.probes import SNAPSHOT_PROGRAM
-from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load import bpf_maps, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.syscall_names import SyscallNames
 
@@ -50,7 +50,7 @@ READ_CLOCK = "bpf_ktime_get_boot_ns();"
 
 @functools.cache
 def _loaded(tracepoints: tuple[str, ...] | None, body: str) -> loader.Loaded:
-    kernel.raise_memlock_limit()
+    bpf_maps.raise_memlock_limit()
     plan = program.plan(Btf.of_kernel(), SyscallNames())
     probes = tuple(p for p in plan.probes if tracepoints is None or p.tracepoint in tracepoints)
     names = (*(p.program for p in probes), SNAPSHOT_PROGRAM)

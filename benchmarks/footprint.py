@@ -25,7 +25,7 @@ from benchmarks.measure import Aim, Section, spread
 from sysmon.bpf.kind import map_layouts
 from sysmon.bpf.kinds import syscalls
 from sysmon.bpf.trace_file.writer import TraceWriter
-from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load import bpf_maps, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.read.counters import MapPair
@@ -196,7 +196,7 @@ def _fill(pair: MapPair, kind: object, cpus: int, entries: int) -> None:
     for i, raw in enumerate(
         keys.tobytes()[at : at + key.dtype.itemsize] for at in range(0, keys.nbytes, keys.itemsize)
     ):
-        kernel.update(pair._fds[0][0], raw, struct.pack(f"<{words * cpus}Q", *[i % 1000] * (words * cpus)))
+        bpf_maps.update(pair._fds[0][0], raw, struct.pack(f"<{words * cpus}Q", *[i % 1000] * (words * cpus)))
 
 
 def main() -> None:

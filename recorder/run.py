@@ -13,7 +13,7 @@ from sysmon.bpf.kinds import syscall_events
 from sysmon.bpf.trace_file import partial, rotated
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import BadRequest, CannotRecord, CannotWrite
-from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load import program, symbols
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.prepare import Prepared
 from sysmon.recorder.options import Options
@@ -93,7 +93,7 @@ def _loaded(prepared: Prepared, options: Options, undo: contextlib.ExitStack) ->
 
 def _unseen(options: Options) -> dict[str, str]:
     """What of the recording we lack permission for, and why."""
-    hidden = kernel.hides(program.PER_CPU_OFFSETS)
+    hidden = symbols.is_hidden(program.PER_CPU_OFFSETS)
     return _of_interest(privilege.unmeasured(privilege.effective(), hidden), options)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_maps, bpf_programs
 from sysmon.recorder.load.compiler import LOAD_64, PSEUDO_FUNC, PSEUDO_MAP_FD
 
 INSTRUCTION = np.dtype([("operation", "u1"), ("registers", "u1"), ("offset", "i2"), ("number", "i4")])
@@ -36,7 +36,7 @@ class Compiled:
     """What `compiler` returns: maps by index, programs by name."""
 
     bcc_version: str
-    maps: tuple[kernel.MapShape, ...]
+    maps: tuple[bpf_maps.MapShape, ...]
     programs: dict[str, bytes]
 
     @classmethod
@@ -44,7 +44,7 @@ class Compiled:
         """Raises ValueError if the text is anything else."""
         try:
             answer = json.loads(text)
-            maps = tuple(kernel.MapShape(**shape) for shape in answer["maps"])
+            maps = tuple(bpf_maps.MapShape(**shape) for shape in answer["maps"])
             programs = {name: base64.b64decode(code, validate=True) for name, code in answer["programs"].items()}
             for code in programs.values():
                 with_maps(code, list(range(len(maps))))
@@ -59,13 +59,13 @@ class Compiled:
         with contextlib.ExitStack() as undo:
             fds = []
             for shape in self.maps:
-                fds.append(kernel.create_map(shape))
+                fds.append(bpf_maps.create(shape))
                 undo.callback(os.close, fds[-1])
             # The verifier takes up to half a second for each; with several CPUs it works on several at once.
             with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
                 loading = {
                     name: pool.submit(
-                        kernel.load_program, name, with_maps(code, fds), iterators.get(name), functions(code)
+                        bpf_programs.load, name, with_maps(code, fds), iterators.get(name), functions(code)
                     )
                     for name, code in self.programs.items()
                 }
@@ -73,7 +73,7 @@ class Compiled:
             for name, loaded in loading.items():
                 try:
                     programs[name] = loaded.result()
-                except kernel.Refused as error:
+                except bpf_programs.Refused as error:
                     refused[name] = str(error)
             undo.pop_all()
         return InKernel({shape.name: fd for shape, fd in zip(self.maps, fds, strict=True)}, programs, refused)

@@ -28,7 +28,7 @@ from sysmon.bpf.programs.structs import SHAPE, packed
 from sysmon.bpf.trace_file.atomic import copy_to_temporary
 from sysmon.bpf.trace_file.metadata import Probe as ProbeStatus
 from sysmon.errors import CannotLoad, CannotRecord
-from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load import bpf_maps, bpf_programs, program
 from sysmon.recorder.load.cache import Cache
 from sysmon.recorder.load.compiled import Compiled
 from sysmon.recorder.load.syscall_names import SyscallNames
@@ -60,7 +60,7 @@ class Loaded:
             reason = self.refused.get(probe.program, "")
             if not reason:
                 try:
-                    self.links[probe.program] = kernel.attach_raw_tracepoint(
+                    self.links[probe.program] = bpf_programs.attach_raw_tracepoint(
                         probe.tracepoint, self.programs[probe.program]
                     )
                 except FileNotFoundError:
@@ -78,7 +78,7 @@ class Loaded:
         for place, probe in self.hooks.items():
             reason = self.refused.get(probe.program, "")
             if not reason:
-                kernel.update(self.maps["hooks"], pack("<I", place), pack("<I", self.programs[probe.program]))
+                bpf_maps.update(self.maps["hooks"], pack("<I", place), pack("<I", self.programs[probe.program]))
             status.append(
                 ProbeStatus(name=probe.program, tracepoint=probe.tracepoint, attached=not reason, reason=reason)
             )
@@ -89,7 +89,7 @@ class Loaded:
         for name, shape in calls.SHAPES.items():
             with contextlib.suppress(KeyError):  # not on this architecture
                 key = pack("<I", names.number(name))
-                kernel.update(self.maps["shapes"], key, packed(SHAPE, **asdict(shape)))
+                bpf_maps.update(self.maps["shapes"], key, packed(SHAPE, **asdict(shape)))
 
     def detach(self) -> None:
         """Detaches every program; what is left in rings and maps can still be read."""

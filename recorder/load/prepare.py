@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load import bpf_maps, loader, program, symbols
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.syscall_names import SyscallNames
 
@@ -27,10 +27,10 @@ def prepare(kinds: frozenset[str], buffer_bytes: int | None, max_rate: int | Non
 
     Starts no process: a thread must not while another imports, as the child would hold that one's locks for ever.
     """
-    kernel.raise_memlock_limit()
+    bpf_maps.raise_memlock_limit()
     names, btf = SyscallNames(), Btf.of_kernel()
     plan = program.plan(btf, names, kinds, buffer_bytes, max_rate)
     loading = loader.Loading(plan)
     loading.load_kept()
-    kernel.symbol(program.PER_CPU_OFFSETS)  # takes 50 ms the first time
+    symbols.address(program.PER_CPU_OFFSETS)  # takes 50 ms the first time
     return Prepared(names, plan, program.unmeasured(btf), loading)

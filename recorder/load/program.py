@@ -1,8 +1,8 @@
 """The text of the BPF programs for this kernel, and the plan of what is loaded.
 
-The C files of `bpf/` are put after what they need: the declarations' structs and maps, the offsets of the kernel
-struct members that they read, from BTF, and what this kernel has or lacks. Features are probed for; the kernel's
-version is never asked.
+The C files of `bpf/programs/` follow what they depend on: structs and maps generated from the declarations, offsets of
+kernel struct members from BTF, and macros for the features of this kernel. Features are probed; the kernel's version is
+never asked.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, syscall_events, syscalls
 from sysmon.bpf.programs import csource, members, probes
 from sysmon.bpf.programs.probes import Probe
 from sysmon.errors import CannotLoad
-from sysmon.recorder.load import kernel
 from sysmon.recorder.load.btf import Bit, Btf, Member
+from sysmon.recorder.load.cpus import possible_cpus, ticks_may_stop
 from sysmon.recorder.load.syscall_names import SyscallNames
 
 BPF_DIR = Path(programs.__file__).parent
@@ -44,10 +44,10 @@ FILES = (
     "tasks.bpf.c",
     *(program.file for _kind, program in PROGRAMS),
 )
-"""In the order in which they are compiled: each after what it uses. Those of one kind come last."""
+"""In the order of compilation: each file after those it uses. Files of a single kind come last."""
 
 PER_CPU_OFFSETS = "__per_cpu_offset"
-"""The symbol that exact peaks of memory take; a kernel with CONFIG_KALLSYMS_ALL tells where it is."""
+"""The symbol whose address exact memory peaks need. /proc/kallsyms has it with CONFIG_KALLSYMS_ALL."""
 
 PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
@@ -55,24 +55,25 @@ FILTER_ENTRIES = 64
 MARK_ENTRIES = 8192
 
 TICKLESS_NS = 2_000_000_000
-"""The kernel looks at a CPU without ticks once a second (sched_tick_remote(), kernel/sched/core.c)."""
+"""On a tickless CPU the kernel updates run times once a second (sched_tick_remote(), kernel/sched/core.c)."""
+
 ALLOCATED_ENTRIES = 262144
 
 SYSCALL_NR_MEMBER = {"x86_64": "orig_ax", "aarch64": "syscallno", "riscv64": "a7"}
-"""Where the number of the system call stands in pt_regs (syscall_get_nr() of each architecture)."""
+"""Member of pt_regs with the system call's number (syscall_get_nr() of each architecture)."""
 
 ARGUMENT_MEMBERS = {
     "x86_64": ("di", "si", "dx", "r10", "r8", "r9"),
     "aarch64": ("orig_x0", "regs+8", "regs+16", "regs+24", "regs+32", "regs+40"),
     "riscv64": ("orig_a0", "a1", "a2", "a3", "a4", "a5"),
 }
-"""Where its arguments stand when it returns (syscall_get_arguments()), `+N` being bytes into an array."""
+"""Members with its arguments at its return (syscall_get_arguments()); `+N` is an offset into an array [bytes]."""
 
 IA32_CLONES = {"fork": 2, "clone": 120, "vfork": 190, "clone3": 435}
-"""Numbers of ia32 calls that make a thread (arch/x86/entry/syscalls/syscall_32.tbl)."""
+"""Numbers of ia32 calls that create a thread (arch/x86/entry/syscalls/syscall_32.tbl)."""
 
 IA32_ARGUMENT_MEMBERS = ("bx", "cx", "dx", "si", "di", "bp")
-"""Where those of an ia32 call stand in pt_regs of x86-64."""
+"""Members of x86-64's pt_regs with the arguments of an ia32 call."""
 
 
 PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
@@ -85,18 +86,18 @@ OTHER_MAPS = (
 )  # fmt: skip
 
 MAPS_OF = {syscall_events.SYSCALL.name: ("traced_calls",)}
-"""Maps that are there only if the kind is recorded."""
+"""Maps that are created only if the kind is recorded."""
 
 
 def _found(btf: Btf, struct: str, path: str) -> Member | None:
-    """The member; after a `+`, the word that begins so many bytes into it."""
+    """The member or, with `+N`, the 8-byte word at that offset in it."""
     name, _, into = path.partition("+")
     found = btf.member(struct, name)
     return Member(found.offset + int(into), 8) if found and into else found
 
 
 def _members(btf: Btf, machine: str) -> str:
-    """Offset and size of each struct member that the programs read, and HAVE_… for those that exist."""
+    """OFFSET_…, SIZE_… and HAVE_… of each struct member that the programs read and this kernel has."""
     lines = [line for prefix, module in members.MODULES.items() for line in _of_module(btf, prefix, module)]
     for (struct, member), optional in members.declared().items():
         if struct.startswith(tuple(members.MODULES)):
@@ -131,7 +132,7 @@ def _bit_defined(name: str, found: Bit | None) -> list[str]:
 
 
 def _of_module(btf: Btf, prefix: str, module: str) -> list[str]:
-    """The same of the structs of a module, in the kernel or loaded."""
+    """The same macros for the structs of a module, built in or loaded."""
     mine = [(struct, member) for struct, member in members.declared() if struct.startswith(prefix)]
     if not btf.struct_size(mine[0][0]):
         btf = btf.with_module(module)
@@ -141,7 +142,7 @@ def _of_module(btf: Btf, prefix: str, module: str) -> list[str]:
 
 
 def _word(btf: Btf, member: str) -> int:
-    """Which 8-byte word of pt_regs a register is."""
+    """Index of a register in pt_regs, in 8-byte words."""
     name, _, into = member.partition("+")
     found = btf.member("pt_regs", name)
     if not found:
@@ -171,12 +172,12 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     if len(btf.tracepoint_args("sched_process_exit") or ()) > 1:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
         lines.append(f"#define SIZEOF_percpu_counter {btf.struct_size('percpu_counter')}")
-        lines.append(f"#define POSSIBLE_CPUS {kernel.possible_cpus()}")
+        lines.append(f"#define POSSIBLE_CPUS {possible_cpus()}")
     if btf.member("tp_transition_snapshot", "srcu_gp"):
         lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
         lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(probes.COPIED)]
         lines += [f"#define COPIES {len(probes.COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
-    lines.append(f"#define TICK_AT_MOST_NS {TICKLESS_NS if kernel.ticks_may_stop() else TICK_NS}ULL")
+    lines.append(f"#define TICK_AT_MOST_NS {TICKLESS_NS if ticks_may_stop() else TICK_NS}ULL")
     if btf.tracepoint_args("sock_send_length") is not None:
         lines.append("#define SOCKETS_SAY_LENGTHS 1")  # since 6.3
     if len(btf.tracepoint_args("sched_switch") or ()) < 4:  # before 5.18; the member has been called __state since 5.14
@@ -205,9 +206,9 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is loaded to record some kinds: the text, and by name its maps and programs that user space deals with.
+    """What is loaded to record some kinds: the text, and the names of the maps and programs that user space uses.
 
-    `probes` are in the order of attaching: each copy after its program. `hooks` are by their place.
+    `probes` are in the order of attaching: each copy after its program. `hooks` are by index in the program array.
     """
 
     sizes: csource.Sizes
@@ -216,16 +217,16 @@ class Plan:
     probes: tuple[Probe, ...]
     hooks: dict[int, Probe]
     iterators: dict[str, int]  # program → type id of its iterator
-    callbacks: tuple[str, ...] = ()  # functions that the kernel calls for programs
+    callbacks: tuple[str, ...] = ()  # functions that the kernel calls from programs
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """Every program, those that are attached and those that are run."""
+        """Every program: the attached ones, and those that the recorder runs."""
         return (*(p.program for p in (*self.probes, *self.hooks.values())), probes.SNAPSHOT_PROGRAM, *self.iterators)
 
 
 NEEDS = {"memory": "cpu", "thread": "cpu"}
-"""Kinds that need another's programs: whose memory is worth a look is known from who ran."""
+"""Kinds that need the programs of another: only processes that ran have their memory and threads sampled."""
 
 
 def plan(
@@ -235,13 +236,13 @@ def plan(
     buffer_bytes: int | None = None,
     max_rate: int | None = None,
 ) -> Plan:
-    """What records these kinds here. Raises CannotLoad if a struct member that cannot be done without is missing.
+    """The plan to record these kinds on this kernel. Raises CannotLoad if it lacks a required struct member.
 
     `buffer_bytes` and `max_rate` as in `csource.Sizes`.
     """
     machine = os.uname().machine
     kinds = kinds | {needed for kind, needed in NEEDS.items() if kind in kinds}
-    sizes = csource.Sizes(kernel.possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes, max_rate)
+    sizes = csource.Sizes(possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes, max_rate)
     common, *programs = ((BPF_DIR / name).read_text() for name in FILES)
     source = "".join((common, csource.functions(sizes), *programs))
     features = _features(btf, machine, names)
@@ -252,7 +253,7 @@ def plan(
     maps = (name for k in sizes.map_kinds for name in (*csource.map_names(k), *csource.other_names(k)))
     own = (name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
     attached = [p for p in probes.PROBES if not p.of or kinds & set(p.of)]
-    # A tracepoint that allocators of other kernels have is nothing that this one lacks.
+    # Kernels differ in their allocator tracepoints: one that this kernel does not have is not reported as missing.
     attached = [p for p in attached if p.of != probes.KERNEL_MEMORY or btf.tracepoint_args(p.tracepoint) is not None]
     if PREEMPTIBLE in text:
         pairs = ((p, replace(p, program=p.program + probes.AGAIN)) for p in attached)
@@ -284,7 +285,7 @@ def _callbacks(text: str, kinds: frozenset[str]) -> tuple[str, ...]:
 
 
 def unmeasured(btf: Btf) -> dict[str, str]:
-    """Columns of which this kernel does not know the values, and why."""
+    """Columns whose values this kernel cannot tell, and why."""
     columns = {}
     if not btf.member("task_struct", "sched_info.run_delay"):
         columns["wait_ns"] = columns["runnable_ns"] = "the kernel was built without CONFIG_SCHED_INFO"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from typing import Any
 
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_programs
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.own.run_time import Stats
 from sysmon.recorder.sample import clock, procfs
@@ -25,7 +25,7 @@ class Overhead:
 
     def __init__(self, loaded: Loaded, stats: Stats, pss: Pss) -> None:
         self._loaded, self._stats, self._pss = loaded, stats, pss
-        self._window: tuple[int, dict[str, kernel.ProgramStats]] | None = None
+        self._window: tuple[int, dict[str, bpf_programs.ProgramStats]] | None = None
         self._next = clock.boottime_ns() + SAMPLE_NS
         self._own_since = clock.boottime_ns()
         self._own_ns = self._cpu_ns()
@@ -44,10 +44,10 @@ class Overhead:
         if self._stats.on():  # otherwise the trace has no rows of the programs
             self._window = (now, self._programs())
 
-    def _programs(self) -> dict[str, kernel.ProgramStats]:
+    def _programs(self) -> dict[str, bpf_programs.ProgramStats]:
         # The kernel counts a run at its entry into BPF: a tail call counts for the program that made it.
         tail_called = {hook.program for hook in self._loaded.hooks.values()}
-        return {name: kernel.program_stats(fd) for name, fd in self._loaded.programs.items() if name not in tail_called}
+        return {name: bpf_programs.stats(fd) for name, fd in self._loaded.programs.items() if name not in tail_called}
 
     def _close(self, now: int) -> list[dict[str, Any]]:
         assert self._window

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_programs
 from sysmon.recorder.own import privilege
 from sysmon.recorder.own.delegate import Child
 
@@ -43,7 +43,7 @@ class Stats:
         if self._child:
             return self._ask(ON) == ON
         try:
-            self._fd = kernel.enable_stats()
+            self._fd = bpf_programs.enable_stats()
         except OSError:
             return privilege.stats_are_on()
         return True
@@ -77,7 +77,7 @@ def _serve(sock: socket.socket) -> None:
         answer = order
         if order == ON:
             try:
-                fd = kernel.enable_stats()
+                fd = bpf_programs.enable_stats()
             except OSError:
                 answer = OFF
         elif fd >= 0:

@@ -22,7 +22,8 @@ from sysmon.bpf.kinds.process_io import PROCESS_IO
 from sysmon.bpf.programs import csource
 from sysmon.bpf.programs.probes import SNAPSHOT_PROGRAM
 from sysmon.bpf.trace_file import schema
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_programs
+from sysmon.recorder.load.cpus import online_cpus
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.own.overhead import Overhead
 from sysmon.recorder.read import inflight
@@ -136,9 +137,9 @@ class Collector:
         on_snapshot = self._loaded.programs.get(SNAPSHOT_PROGRAM)
         if on_snapshot is None:
             return
-        for cpu in kernel.online_cpus():
+        for cpu in online_cpus():
             with contextlib.suppress(OSError):  # a CPU that just went offline has nothing to charge
-                kernel.run_on_cpu(on_snapshot, cpu)
+                bpf_programs.run_on_cpu(on_snapshot, cpu)
 
     def look_at_tasks(self, *, anyway: bool = False) -> None:
         """Charges the threads' I/O, and counts what processes hold; `anyway`: regardless of the cost."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sysmon.bpf.kind import Kind, map_layouts
 from sysmon.bpf.kinds import MAP_KINDS
 from sysmon.bpf.programs import csource, probes, structs
-from sysmon.recorder.load import kernel, program
+from sysmon.recorder.load import bpf_maps, program, symbols
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.sample import clock
 
@@ -28,12 +28,12 @@ class Control:
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
-        self._grace = kernel.GracePeriod()
+        self._grace = bpf_maps.GracePeriod()
         self.t0 = 0
         self.epoch = 0
         self._last_epoch = 0
         self._filters = self._cgroup = 0
-        self._cpu_offsets = kernel.symbol(program.PER_CPU_OFFSETS) or 0
+        self._cpu_offsets = symbols.address(program.PER_CPU_OFFSETS) or 0
 
     def _set(self, epoch: int) -> None:
         self.epoch = epoch
@@ -46,7 +46,7 @@ class Control:
             cgroup=self._cgroup,
             turned=clock.boottime_ns() if self._last_epoch > 1 else self.t0,
         )
-        kernel.update(self._loaded.maps["controls"], ZERO_KEY, control)
+        bpf_maps.update(self._loaded.maps["controls"], ZERO_KEY, control)
 
     def start(self, t0: int, filters: int, cgroup: int = 0) -> None:
         """From now on programs record what passes the filters, as of `t0` [ns, CLOCK_BOOTTIME].
@@ -91,7 +91,7 @@ class MapPair:
         key, value = map_layouts(kind)
         self._key, self._value, self._cpus = key.dtype, value.dtype, cpus
         self._key_fields = [f.name for f in key.fields if f.name != "pad_"]
-        self._drainer = kernel.Drainer(self._key.itemsize, self._value.itemsize, cpus)
+        self._drainer = bpf_maps.Drainer(self._key.itemsize, self._value.itemsize, cpus)
         self._record = np.dtype(
             [("ts", "<u8"), *((f.name, f.np_type) for f in (*key.fields, *value.fields) if f.name != "pad_")]
         )
@@ -168,7 +168,7 @@ class Tallies:
     def read(self) -> Tally:
         """The sums over all CPUs."""
         words = sum(self._lengths)
-        raw = kernel.lookup(self._fd, ZERO_KEY, words * 8 * self._cpus)
+        raw = bpf_maps.lookup(self._fd, ZERO_KEY, words * 8 * self._cpus)
         sums = np.frombuffer(raw, "<u8").reshape(self._cpus, words).sum(axis=0)
         lost, cells, recovered = np.split(sums, np.cumsum(self._lengths)[:-1])
         return Tally(lost, cells, dict(zip(self._copied, recovered.tolist(), strict=True)))

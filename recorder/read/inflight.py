@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sysmon.bpf.kind import ring_layouts
 from sysmon.bpf.kinds.syscalls import SYSCALL_INFLIGHT
 from sysmon.bpf.programs.structs import CALL, CPU_STATE, OUTSIDE, REACHED_DATAGRAMS, packed
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_maps
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.read.counters import ZERO_KEY
 from sysmon.recorder.sample import procfs
@@ -46,13 +46,13 @@ def mark_blocked(loaded: Loaded, t0: int, processes: Iterable[dict[str, Any]]) -
         for tid, number in procfs.blocked_calls(process["pid"]):
             call = packed(CALL, entered=t0, start=process["start"], nr=number, pid=process["pid"])
             with contextlib.suppress(OSError):  # seen already, or the map is full
-                kernel.update(loaded.maps["parked"], _TID.pack(tid), call, kernel.NOEXIST)
+                bpf_maps.update(loaded.maps["parked"], _TID.pack(tid), call, bpf_maps.NOEXIST)
 
 
 def mark_outside(loaded: Loaded, process: int) -> None:
     """Tells the programs that the call this process is in is not part of the recording."""
     with contextlib.suppress(OSError):  # the map is full
-        kernel.update(loaded.maps["parked"], _TID.pack(process), packed(CALL, entered=OUTSIDE, pid=process))
+        bpf_maps.update(loaded.maps["parked"], _TID.pack(process), packed(CALL, entered=OUTSIDE, pid=process))
 
 
 def unfinished(loaded: Loaded, t0: int, end: int, cpus: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
@@ -75,9 +75,9 @@ def unfinished(loaded: Loaded, t0: int, end: int, cpus: int) -> tuple[npt.NDArra
 
 def _parked(loaded: Loaded) -> dict[int, _Call]:
     found = {}
-    for key in kernel.keys(loaded.maps["parked"], 4):
+    for key in bpf_maps.keys(loaded.maps["parked"], 4):
         with contextlib.suppress(FileNotFoundError):
-            raw = kernel.lookup(loaded.maps["parked"], key, CALL.dtype.itemsize)
+            raw = bpf_maps.lookup(loaded.maps["parked"], key, CALL.dtype.itemsize)
             (call,) = np.frombuffer(raw, CALL.dtype)
             if call["entered"] not in (0, OUTSIDE):
                 found[_TID.unpack(key)[0]] = _call(call, int(call["pid"]) & ~REACHED_DATAGRAMS)
@@ -85,7 +85,7 @@ def _parked(loaded: Loaded) -> dict[int, _Call]:
 
 
 def _on_cpus(loaded: Loaded, cpus: int) -> dict[int, _Call]:
-    raw = kernel.lookup(loaded.maps["cpu_states"], ZERO_KEY, CPU_STATE.dtype.itemsize * cpus)
+    raw = bpf_maps.lookup(loaded.maps["cpu_states"], ZERO_KEY, CPU_STATE.dtype.itemsize * cpus)
     return {
         int(state["caller"]) & 0xFFFFFFFF: _call(state, int(state["caller"]) >> 32)
         for state in np.frombuffer(raw, CPU_STATE.dtype)

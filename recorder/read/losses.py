@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sysmon.bpf.kinds import throttle
 from sysmon.bpf.programs import csource
 from sysmon.bpf.trace_file import metadata
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_programs
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.read.counters import Tallies
 
@@ -79,4 +79,4 @@ def _misses(loaded: Loaded) -> dict[str, int]:
     """Runs of each program that the kernel skipped since loading, as the program was already running on that CPU
     (5.12).
     """
-    return {name: kernel.program_stats(fd).recursion_misses for name, fd in loaded.programs.items()}
+    return {name: bpf_programs.stats(fd).recursion_misses for name, fd in loaded.programs.items()}

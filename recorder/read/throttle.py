@@ -8,7 +8,7 @@ import numpy as np
 
 from sysmon.bpf.kinds import throttle
 from sysmon.bpf.programs.structs import RATE
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_maps
 from sysmon.recorder.load.loader import Loaded
 
 
@@ -24,7 +24,7 @@ class Steps:
         found = []
         for number, kind in enumerate(throttle.STEPPED if self._fd is not None else ()):
             assert self._fd is not None
-            raw = kernel.lookup(self._fd, number.to_bytes(4, "little"), RATE.dtype.itemsize)
+            raw = bpf_maps.lookup(self._fd, number.to_bytes(4, "little"), RATE.dtype.itemsize)
             (rate,) = np.frombuffer(raw, RATE.dtype)
             down_at, up_at, reason = int(rate["down_at"]), int(rate["up_at"]), int(rate["reason"])
             if down_at > self._seen[kind]:

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 from sysmon.bpf.trace_file.metadata import Host
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load.cpus import online_cpus
 
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -34,7 +34,7 @@ def describe() -> Host:
         kernel=uname.release,
         arch=uname.machine,
         os=os_name,
-        cpus=len(kernel.online_cpus()),
+        cpus=len(online_cpus()),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
     )
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from sysmon.bpf.kind import TICK_NS
 from sysmon.bpf.programs.structs import CPU_STATE, CPU_TIME
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_maps
+from sysmon.recorder.load.cpus import online_cpus, present_cpus
 from sysmon.recorder.load.loader import Loaded
 
 MEMINFO = {
@@ -47,10 +48,10 @@ class Machine:
         self._stat = _stat_ns()
         self._stolen = dict.fromkeys(self._stat, 0)  # not in any row yet
         self._since = 0
-        self._online = frozenset(kernel.online_cpus())
+        self._online = frozenset(online_cpus())
         states = np.zeros(cpus, CPU_STATE.dtype)
         states["leaving"] = [cpu not in self._online for cpu in range(cpus)]
-        kernel.update(loaded.maps["cpu_states"], bytes(4), states.tobytes())
+        bpf_maps.update(loaded.maps["cpu_states"], bytes(4), states.tobytes())
 
     def begin(self, t0: int) -> None:
         """Starts the recording [ns, CLOCK_BOOTTIME]."""
@@ -60,9 +61,9 @@ class Machine:
         """A row for each CPU of the machine, for an epoch that has ended."""
         before, now, stat = self._times, self._read_times(), _stat_ns()
         parity = epoch & 1
-        online, were_online = frozenset(kernel.online_cpus()), self._online
+        online, were_online = frozenset(online_cpus()), self._online
         rows = []
-        for cpu in kernel.present_cpus():
+        for cpu in present_cpus():
             row = {name: int(now[cpu][name][parity] - before[cpu][name][parity]) for name in ("idle_ns", "busy_ns")}
             # What the next epoch already has is for the next snapshot.
             for name in row:
@@ -98,7 +99,7 @@ class Machine:
         }
 
     def _read_times(self) -> np.ndarray[Any, np.dtype[np.void]]:
-        raw = kernel.lookup(self._fd, bytes(4), CPU_TIME.dtype.itemsize * self._cpus)
+        raw = bpf_maps.lookup(self._fd, bytes(4), CPU_TIME.dtype.itemsize * self._cpus)
         return np.frombuffer(raw, CPU_TIME.dtype).copy()
 
     def row(self, ts: int) -> dict[str, Any]:

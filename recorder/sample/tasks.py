@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sysmon.bpf.programs import probes, tasks
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_programs
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.sample import procfs
 
@@ -51,7 +51,7 @@ class Tasks:
         try:
             for name in (probes.STANDING_PROGRAM, probes.HOLDING_PROGRAM, probes.OFF_CPU_PROGRAM):
                 if name in loaded.programs:
-                    self._links.append(kernel.attach_iterator(loaded.programs[name]))
+                    self._links.append(bpf_programs.attach_iterator(loaded.programs[name]))
         except OSError:
             self.close()
             raise
@@ -69,7 +69,7 @@ class Tasks:
 
     def processes(self, chosen: Collection[int] | None = None) -> Iterator[procfs.Process]:
         """The live processes, all or the chosen ones, including zombies. Raises OSError."""
-        rows = np.frombuffer(b"".join(kernel.iterate(self._links[0])), tasks.TASK.dtype)
+        rows = np.frombuffer(b"".join(bpf_programs.iterate(self._links[0])), tasks.TASK.dtype)
         if chosen is not None:
             rows = rows[np.isin(rows["pid"], np.fromiter(chosen, "<u4"))]
         # The first row of a process is of its first thread or, if that has ended, of a live one.
@@ -90,7 +90,7 @@ class Tasks:
         if self.failed or (begun < self._not_before and not anyway):
             return {}
         try:
-            rows = np.frombuffer(b"".join(kernel.iterate(self._links[1])), tasks.HOLDING.dtype)
+            rows = np.frombuffer(b"".join(bpf_programs.iterate(self._links[1])), tasks.HOLDING.dtype)
         except OSError as error:
             self.failed = f"the kernel let no more of it be read: {error.strerror}"
             return {}
@@ -103,7 +103,7 @@ class Tasks:
         if len(self._links) < 3:
             return np.empty(0, tasks.OFF_CPU.dtype)
         try:
-            return np.frombuffer(b"".join(kernel.iterate(self._links[2])), tasks.OFF_CPU.dtype)
+            return np.frombuffer(b"".join(bpf_programs.iterate(self._links[2])), tasks.OFF_CPU.dtype)
         except OSError as error:
             self.failed = f"the kernel let no more of it be read: {error.strerror}"
             return np.empty(0, tasks.OFF_CPU.dtype)

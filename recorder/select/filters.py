@@ -17,7 +17,7 @@ from pathlib import Path
 from sysmon.bpf.programs.structs import BY_CGROUP, BY_COMM, BY_PID, BY_UID, CHILDREN
 from sysmon.bpf.types import COMM_LEN
 from sysmon.errors import BadRequest, did_you_mean
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_maps
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.program import FILTER_ENTRIES, FOLLOWED_ENTRIES
 from sysmon.recorder.read.counters import ZERO_KEY
@@ -73,13 +73,13 @@ class Filters:
     def install(self, loaded: Loaded) -> None:
         """Installs the filters, before the programs record."""
         for comm in self.comms:
-            kernel.update(loaded.maps["comms"], os.fsencode(comm)[: COMM_LEN - 1].ljust(COMM_LEN, b"\0"), b"\1")
+            bpf_maps.update(loaded.maps["comms"], os.fsencode(comm)[: COMM_LEN - 1].ljust(COMM_LEN, b"\0"), b"\1")
         for uid in self.uids:
-            kernel.update(loaded.maps["uids"], struct.pack("<I", uid), b"\1")
+            bpf_maps.update(loaded.maps["uids"], struct.pack("<I", uid), b"\1")
         if self.cgroup:
             fd = os.open(self.cgroup, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                kernel.update(loaded.maps["cgroups"], ZERO_KEY, struct.pack("<I", fd))
+                bpf_maps.update(loaded.maps["cgroups"], ZERO_KEY, struct.pack("<I", fd))
             finally:
                 os.close(fd)
 
@@ -87,8 +87,8 @@ class Filters:
         """Has these processes recorded, regardless of the other filters."""
         chosen = set(pids)
         for pid in chosen:
-            kernel.update(loaded.maps["followed"], struct.pack("<I", pid), b"\1")
-        kernel.update(loaded.maps["alive"], ZERO_KEY, struct.pack("<Q", len(chosen)))
+            bpf_maps.update(loaded.maps["followed"], struct.pack("<I", pid), b"\1")
+        bpf_maps.update(loaded.maps["alive"], ZERO_KEY, struct.pack("<Q", len(chosen)))
 
     def alive(self) -> list[int] | None:
         """The pids of live processes that pass; None for all."""

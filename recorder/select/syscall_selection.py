@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sysmon.bpf.kinds import syscall_events
 from sysmon.errors import BadRequest, did_you_mean
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_maps
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.syscall_names import SyscallNames
 
@@ -40,4 +40,4 @@ def tell(loaded: Loaded, calls: bytes) -> None:
     """Fills the programs' map."""
     size = len(syscall_events.Traced().raw(wanted=True))
     for at in range(0, len(calls), size):
-        kernel.update(loaded.maps["traced_calls"], (at // size).to_bytes(4, "little"), calls[at : at + size])
+        bpf_maps.update(loaded.maps["traced_calls"], (at // size).to_bytes(4, "little"), calls[at : at + size])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_maps
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.read.counters import ZERO_KEY
 from sysmon.recorder.read.strings import escape
@@ -23,7 +23,7 @@ class Targets:
 
     def count(self) -> bytes:
         """How many of them are alive, by the programs' count."""
-        return kernel.lookup(self._loaded.maps["alive"], ZERO_KEY, 8)
+        return bpf_maps.lookup(self._loaded.maps["alive"], ZERO_KEY, 8)
 
     def pids(self) -> list[int] | None:
         """Those alive now; None: all processes."""
@@ -32,7 +32,7 @@ class Targets:
         return self._listed() if self._filters.children else self._filters.alive()
 
     def _listed(self) -> list[int]:
-        return [int.from_bytes(key, "little") for key in kernel.keys(self._loaded.maps["followed"], 4)]
+        return [int.from_bytes(key, "little") for key in bpf_maps.keys(self._loaded.maps["followed"], 4)]
 
     def nobody_left(self) -> bool:
         """Whether all targets have ended."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sysmon.errors import SysmonError
-from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load import bpf_maps, loader, program
 from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.cpus import online_cpus
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.own import limits, privilege
 from sysmon.recorder.sample import host
@@ -42,7 +43,7 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """The findings, cheapest first."""
     uname = os.uname()
-    yield Finding("kernel", True, f"{uname.release} on {uname.machine}, {len(kernel.online_cpus())} CPUs")
+    yield Finding("kernel", True, f"{uname.release} on {uname.machine}, {len(online_cpus())} CPUs")
     yield _privilege()
     if privilege.may_record():
         yield from _not_known()
@@ -60,7 +61,7 @@ def examine() -> Iterator[Finding]:
     yield from _tracepoints(btf, plan)
     if not privilege.may_record():
         return
-    kernel.raise_memlock_limit()
+    bpf_maps.raise_memlock_limit()
     yield from _load(plan)
 
 

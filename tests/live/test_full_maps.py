@@ -10,8 +10,9 @@ import pytest
 from sysmon.bpf.columns import OTHER_PID
 from sysmon.bpf.kinds import kind_named
 from sysmon.bpf.programs import csource
-from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load import bpf_maps, bpf_programs, loader, program
 from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.cpus import possible_cpus
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.read.counters import Control, MapPair, Tallies
 from sysmon.recorder.sample import clock
@@ -47,11 +48,11 @@ def counting(loaded: loader.Loaded, pid: int) -> Iterator[Control]:
 
 
 def test_overflow_is_counted_without_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel.raise_memlock_limit()
+    bpf_maps.raise_memlock_limit()
     monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: ENTRIES)
     names = SyscallNames()
     loaded = loader.Loading(program.plan(Btf.of_kernel(), names)).result()
-    cpus = kernel.possible_cpus()
+    cpus = possible_cpus()
     stats = MapPair(kind_named("syscall_stats"), loaded, cpus)
     process = python(CODE, stdin=-1)
     assert process.stdin
@@ -73,7 +74,7 @@ def test_overflow_is_counted_without_a_process(monkeypatch: pytest.MonkeyPatch) 
     def calls_of(name: str, of: np.ndarray) -> int:
         return int(of["calls"][of["nr"] == names.number(name)].sum())
 
-    missed = sum(s.recursion_misses for s in map(kernel.program_stats, loaded.programs.values()))
+    missed = sum(s.recursion_misses for s in map(bpf_programs.stats, loaded.programs.values()))
     for name, calls in {"getppid": CALLS, "getegid": 307, "sched_yield": 307}.items():
         short = calls - calls_of(name, rows)
         assert short == 0 or (kernel_preempts_programs() and 0 < short <= missed)
@@ -92,12 +93,12 @@ for port in range(20001, 20098): s.sendto(b"abc", ("127.0.0.1", port))
 
 
 def test_datagram_overflow_is_counted_without_peers(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel.raise_memlock_limit()
+    bpf_maps.raise_memlock_limit()
     monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: ENTRIES)
     names = SyscallNames()
     loaded = loader.Loading(program.plan(Btf.of_kernel(), names)).result()
     loaded.tell_shapes(names)
-    peers = MapPair(kind_named("peer"), loaded, kernel.possible_cpus())
+    peers = MapPair(kind_named("peer"), loaded, possible_cpus())
     process = python(PEERS, stdin=-1)
     assert process.stdin
     with counting(loaded, process.pid) as control:

@@ -12,8 +12,9 @@ import pytest
 from sysmon.bpf.kind import ring_layouts
 from sysmon.bpf.kinds.files import FILE_OP
 from sysmon.bpf.programs import csource
-from sysmon.recorder.load import kernel, loader, program
+from sysmon.recorder.load import bpf_maps, loader, program
 from sysmon.recorder.load.btf import Btf
+from sysmon.recorder.load.cpus import possible_cpus
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.read.counters import Tallies
 from sysmon.recorder.read.ring import Ring
@@ -32,9 +33,9 @@ def recording_itself(plan: program.Plan, names: SyscallNames) -> Iterator[loader
     try:
         loaded.tell_shapes(names)
         loaded.attach()
-        kernel.update(loaded.maps["followed"], pack("<I", os.getpid()), b"\1")
+        bpf_maps.update(loaded.maps["followed"], pack("<I", os.getpid()), b"\1")
         begin = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        kernel.update(loaded.maps["controls"], ZERO_KEY, pack("<QIIQQ", begin, 1, BY_PID, 0, 0))
+        bpf_maps.update(loaded.maps["controls"], ZERO_KEY, pack("<QIIQQ", begin, 1, BY_PID, 0, 0))
         yield loaded
     finally:
         loaded.close()
@@ -55,6 +56,6 @@ def test_an_event_is_lost_only_if_all_rings_are_full(live_kernel: None) -> None:
             assert made[-1] >= size // ring.record.itemsize - 1  # it was full
             ring.close()
         causes = list(csource.losses())
-        lost = Tallies(loaded, kernel.possible_cpus()).read().lost[causes.index("file_op_ring")]
+        lost = Tallies(loaded, possible_cpus()).read().lost[causes.index("file_op_ring")]
         assert lost > 0
         assert sum(made) + lost == CALLS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load.bpf_syscall import NR_BPF
 from tests.live.recording import Recording, python, recording, start
 
 pytestmark = pytest.mark.live
@@ -32,7 +32,7 @@ class NextId(ctypes.Structure):
 def ids(command: int) -> set[int]:
     """The ids of all programs, maps or links in the kernel, whoever owns them."""
     libc = ctypes.CDLL(None, use_errno=True)
-    number, found, attr = kernel._NR_BPF[platform.machine()], set(), NextId()
+    number, found, attr = NR_BPF[platform.machine()], set(), NextId()
     while libc.syscall(number, command, ctypes.byref(attr), ctypes.sizeof(attr)) == 0:
         found.add(attr.next_id)
         attr.start_id = attr.next_id

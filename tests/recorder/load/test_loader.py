@@ -10,7 +10,7 @@ import pytest
 
 from sysmon.bpf.programs import csource
 from sysmon.errors import CannotLoad, CannotRecord, NoBtf
-from sysmon.recorder.load import compiled, compiler, kernel, loader, program
+from sysmon.recorder.load import bpf_programs, compiled, compiler, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.cache import Cache
 from sysmon.recorder.own import privilege
@@ -67,11 +67,11 @@ def test_an_invalid_answer_is_reported(answering) -> None:  # type: ignore[no-un
 
 
 def refuse(*_: object) -> int:
-    raise kernel.Refused("Operation not permitted")
+    raise bpf_programs.Refused("Operation not permitted")
 
 
 def test_a_kernel_that_refuses_everything_is_an_error(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(kernel, "load_program", refuse)
+    monkeypatch.setattr(bpf_programs, "load", refuse)
     loading = answering(json.dumps({"maps": [], "programs": {"on_exit": ""}, "bcc": "0"}))
     with pytest.raises(CannotLoad, match="refuses every program: Operation not permitted; try `sysmon doctor`"):
         loading.result()
@@ -94,7 +94,7 @@ def test_a_missing_bcc_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_programs_are_compiled_once(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(loader, "_may_keep", lambda: True)
     monkeypatch.setattr(privilege, "for_compiler", lambda: None)
-    monkeypatch.setattr(kernel, "load_program", lambda _name, code, *_: os.open(os.devnull, len(code)))
+    monkeypatch.setattr(bpf_programs, "load", lambda _name, code, *_: os.open(os.devnull, len(code)))
     answering(json.dumps({"maps": [], "programs": {"on_snapshot": ""}, "bcc": "0"})).result().close()
     plan = program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}, {})
     asked: list[bytes] = []

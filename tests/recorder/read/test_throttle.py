@@ -9,7 +9,7 @@ import sysmon
 from sysmon.analyze.text.summary import losses_line
 from sysmon.bpf.kinds import lifecycle, throttle
 from sysmon.bpf.programs import csource
-from sysmon.recorder.load import kernel
+from sysmon.recorder.load import bpf_maps
 from sysmon.recorder.read.throttle import Steps
 from tests import traces
 from tests.traces import at, row
@@ -34,7 +34,7 @@ def test_each_step_becomes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
         assert fd == 5
         return struct.pack("<QQQQII24x", *notes.get(int.from_bytes(key, "little"), (0,) * 6))[:size]
 
-    monkeypatch.setattr(kernel, "lookup", lookup)
+    monkeypatch.setattr(bpf_maps, "lookup", lookup)
     read = Steps(SimpleNamespace(maps={"steps": 5}))  # type: ignore[arg-type]
     assert read.rows() == [
         {"ts": 500, "stepped": "open", "reason": "rate", "down_ns": 400},
