@@ -18,7 +18,7 @@ from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.prepare import Prepared
 from sysmon.recorder.options import Options
 from sysmon.recorder.output.factory import chosen
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import capabilities, ownership, privilege
 from sysmon.recorder.recording import Recorder
 from sysmon.recorder.sample import host, procfs
 from sysmon.recorder.select import syscall_selection
@@ -39,7 +39,7 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
         ends = undo.enter_context(_CleanEnds())
         status = Status(options)
         # Held back: one could come when the file exists and nobody would remove it yet.
-        with ends.held(), privilege.acting_as(privileges.owner):
+        with ends.held(), ownership.acting_as(privileges.owner):
             before = _cut_off(options.path)
             output = chosen(options)
             undo.callback(output.abandon)
@@ -94,7 +94,7 @@ def _loaded(prepared: Prepared, options: Options, undo: contextlib.ExitStack) ->
 def _unseen(options: Options) -> dict[str, str]:
     """What of the recording we lack permission for, and why."""
     hidden = symbols.is_hidden(program.PER_CPU_OFFSETS)
-    return _of_interest(privilege.unmeasured(privilege.effective(), hidden), options)
+    return _of_interest(privilege.unmeasured(capabilities.effective(), hidden), options)
 
 
 def _exit_status(command: Command | None, ended_by: int) -> int:

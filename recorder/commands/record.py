@@ -11,7 +11,7 @@ import click
 from sysmon import streams
 from sysmon.errors import BadRequest
 from sysmon.recorder.commands.types import BufferSize, Renamed, Seconds, Size
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import capabilities, privilege
 
 DEFAULT_BUFFER = 64 << 20
 """Shown by --help as the default of --buffer."""
@@ -244,7 +244,7 @@ def record(
     privilege.end_blas_threads()
     with futures.ThreadPoolExecutor(1) as pool:  # it has ended before this process becomes another user's
         preparing = pool.submit(prepare.prepare, kinds, buffer, max_rate)
-        privilege.in_thread(privileges.of_threads, heap.before_arrow)
+        capabilities.in_thread(privileges.of_threads, heap.before_arrow)
         from sysmon.recorder import run
         from sysmon.recorder.options import Options
         from sysmon.recorder.output import flight

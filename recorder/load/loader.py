@@ -32,7 +32,7 @@ from sysmon.recorder.load import bpf_maps, bpf_programs, program
 from sysmon.recorder.load.cache import Cache
 from sysmon.recorder.load.compiled import Compiled
 from sysmon.recorder.load.syscall_names import SyscallNames
-from sysmon.recorder.own import isolation, limits, privilege
+from sysmon.recorder.own import capabilities, isolation, limits, privilege
 
 COMPILER = Path(__file__).with_name("compiler.py")
 
@@ -165,7 +165,7 @@ class Loading:
                 stdout=self._log,
                 stderr=self._log,
                 env=isolation.FOR_CHILDREN,
-                preexec_fn=privilege.for_compiler if os.geteuid() == 0 else None,
+                preexec_fn=capabilities.for_compiler if os.geteuid() == 0 else None,
             )
 
     def _answer(self) -> Compiled:

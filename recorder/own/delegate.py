@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import capabilities, ownership
 
 END_MS = 200
 """How long it may take to end by itself, and again after SIGKILL. If it hangs in the kernel it is left to init."""
@@ -24,7 +24,7 @@ END_MS = 200
 class Child:
     """A child that runs `serve` with its end of a socket, which keeps message boundaries (SOCK_SEQPACKET)."""
 
-    def __init__(self, serve: Callable[[socket.socket], None], keep: str, owner: privilege.User | None = None) -> None:
+    def __init__(self, serve: Callable[[socket.socket], None], keep: str, owner: ownership.User | None = None) -> None:
         """Its only capability is `keep`, if we have it; it becomes `owner`, or stays the same user if that is None."""
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._cpu_ns = 0
@@ -58,7 +58,7 @@ class Child:
 
 
 def _be(
-    sock: socket.socket, serve: Callable[[socket.socket], None], keep: str, owner: privilege.User | None
+    sock: socket.socket, serve: Callable[[socket.socket], None], keep: str, owner: ownership.User | None
 ) -> NoReturn:
     """Runs in the child until `serve` returns, which it does when the other end is closed."""
     try:
@@ -71,10 +71,10 @@ def _be(
         os.closerange(0, fd)
         os.closerange(fd + 1, os.sysconf("SC_OPEN_MAX"))
         if owner:
-            privilege.become(owner, frozenset({keep}))
+            ownership.become(owner, frozenset({keep}))
         else:
-            privilege.reduce(frozenset({keep}))
-        privilege.end_with_parent()  # a closed socket says so too, but not to a child that hangs in the kernel
+            capabilities.reduce(frozenset({keep}))
+        capabilities.end_with_parent()  # a closed socket says so too, but not to a child that hangs in the kernel
         serve(sock)
     finally:
         os._exit(0)

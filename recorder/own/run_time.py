@@ -10,7 +10,7 @@ import os
 import socket
 
 from sysmon.recorder.load import bpf_programs
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import capabilities, privilege
 from sysmon.recorder.own.delegate import Child
 
 ON, OFF = b"1", b"0"
@@ -25,7 +25,7 @@ class Stats:
 
     def delegate(self) -> None:
         """Leaves it to a child process from now on, if permitted. Call it before CAP_SYS_ADMIN is dropped."""
-        if "CAP_SYS_ADMIN" not in privilege.effective():
+        if "CAP_SYS_ADMIN" not in capabilities.effective():
             return
         self._child = Child(_serve, "CAP_SYS_ADMIN")
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import ownership
 from sysmon.recorder.own.delegate import Child
 from sysmon.recorder.sample import procfs, rollup
 
@@ -93,7 +93,7 @@ class Pss:
         self._rows: list[dict[str, Any]] = []
         self._longest: int | None = None
 
-    def delegate(self, owner: privilege.User | None, ours: Iterable[int] = ()) -> None:
+    def delegate(self, owner: ownership.User | None, ours: Iterable[int] = ()) -> None:
         """Starts the child process that reads. Call it while we have all capabilities; the child becomes `owner`.
 
         `ours` are other child processes of the recorder.

@@ -14,7 +14,7 @@ from sysmon.recorder.load import bpf_maps, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.cpus import online_cpus
 from sysmon.recorder.load.syscall_names import SyscallNames
-from sysmon.recorder.own import limits, privilege
+from sysmon.recorder.own import capabilities, limits, privilege
 from sysmon.recorder.sample import host
 
 TRACEFS = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")
@@ -71,7 +71,7 @@ def _privilege() -> Finding:
         return Finding("privilege", False, f"uid {os.geteuid()} may not load BPF programs: {missing}", _remedy())
     if not host.in_initial_user_namespace():
         return Finding("privilege", False, host.USER_NAMESPACE, "record outside of it")
-    held = sorted(privilege.effective() & {*privilege.NEEDED, *OF_USE})
+    held = sorted(capabilities.effective() & {*privilege.NEEDED, *OF_USE})
     return Finding("privilege", True, f"uid {os.geteuid()} with {', '.join(held)}")
 
 
@@ -85,7 +85,7 @@ def _remedy() -> str:
 
 def _not_known() -> Iterator[Finding]:
     """What a recording would lack."""
-    held = privilege.effective()
+    held = capabilities.effective()
     for name in OF_USE:
         if name not in held:
             yield Finding("privilege", False, f"{name} is missing: {OF_USE[name]}", fatal=False)

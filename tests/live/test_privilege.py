@@ -13,16 +13,17 @@ import duckdb
 import pytest
 
 import sysmon
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import capabilities
 from tests.live.recording import NOBODY, SYSMON, Trace, python, recording, start, wait_for
 
 pytestmark = pytest.mark.live
 
 PTRACE, ADMIN, READ_ALL, KILL = (
-    1 << privilege.CAPABILITIES[name] for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_KILL")
+    1 << capabilities.CAPABILITIES[name]
+    for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_KILL")
 )
 
-CHANGE_USER = 1 << privilege.CAPABILITIES["CAP_SETUID"] | 1 << privilege.CAPABILITIES["CAP_SETGID"]
+CHANGE_USER = 1 << capabilities.CAPABILITIES["CAP_SETUID"] | 1 << capabilities.CAPABILITIES["CAP_SETGID"]
 """Other threads have these two until the recorder becomes another user."""
 
 
@@ -115,7 +116,9 @@ def test_root_keeps_only_what_recording_needs(tmp_path: Path) -> None:
 
 
 def test_the_compiler_of_root_has_what_loading_needs(tmp_path: Path) -> None:
-    allowed = sum(1 << privilege.CAPABILITIES[name] for name in ("CAP_BPF", "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE"))
+    allowed = sum(
+        1 << capabilities.CAPABILITIES[name] for name in ("CAP_BPF", "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE")
+    )
     never_before = ["--max-rate", str(100_000 + time.time_ns() % 100_000_000)]
     command = [SYSMON, "record", "-o", str(tmp_path / "t.parquet"), "--duration", "0.2", *never_before]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:

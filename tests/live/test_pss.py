@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import capabilities
 from sysmon.recorder.sample import pss, rollup
 from sysmon.recorder.sample.pss import Pss
 from tests.live.oracles import shares
@@ -128,7 +128,7 @@ def test_another_user_cannot_be_read_without_a_capability(tmp_path: Path) -> Non
 def test_the_child_has_one_capability_and_ends_with_the_recorder(tmp_path: Path) -> None:
     with recording(tmp_path / "t.parquet") as r:
         found = children(r.process.pid)
-        allowed = {1 << privilege.CAPABILITIES[name] for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN")}
+        allowed = {1 << capabilities.CAPABILITIES[name] for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN")}
 
         def capabilities() -> set[int]:
             texts = (Path(f"/proc/{pid}/status").read_text() for pid in found)

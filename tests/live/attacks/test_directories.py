@@ -21,7 +21,7 @@ from sysmon.bpf.trace_file.writer import TraceWriter
 from sysmon.errors import SysmonError
 from sysmon.recorder.output.flight import FlightWriter, Keep
 from sysmon.recorder.output.rotate import RotatingWriter, Rotation
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import ownership
 from tests import traces
 from tests.live.attacks.stage import MALLORY, OTHER, TRIES, Stage, stage
 from tests.live.recording import SYSMON
@@ -160,12 +160,12 @@ def test_another_user_behind_sudo(scene: Stage, monkeypatch: pytest.MonkeyPatch)
     before = scene.roots()
     monkeypatch.setenv("SUDO_UID", str(OTHER))
     monkeypatch.setenv("SUDO_GID", str(OTHER))
-    user = privilege.owner(scene.sticky / "t.parquet")
+    user = ownership.owner(scene.sticky / "t.parquet")
     assert user and user.uid == OTHER
     evil = scene.evil("evil")
     with scene.attacker("take", scene.sticky, ".t", evil):
         for _ in range(TRIES):
-            with privilege.acting_as(user):
+            with ownership.acting_as(user):
                 record(scene.sticky / "t.parquet", WRITERS["one file"])
             assert scene.roots() == before
     assert (scene.sticky / "t.parquet").stat().st_uid == OTHER

@@ -13,7 +13,7 @@ from sysmon.errors import CannotLoad, CannotRecord, NoBtf
 from sysmon.recorder.load import bpf_programs, compiled, compiler, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.cache import Cache
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import capabilities
 from sysmon.recorder.ui import checkup
 
 ANSWERS = """
@@ -93,7 +93,7 @@ def test_a_missing_bcc_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_programs_are_compiled_once(answering, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(loader, "_may_keep", lambda: True)
-    monkeypatch.setattr(privilege, "for_compiler", lambda: None)
+    monkeypatch.setattr(capabilities, "for_compiler", lambda: None)
     monkeypatch.setattr(bpf_programs, "load", lambda _name, code, *_: os.open(os.devnull, len(code)))
     answering(json.dumps({"maps": [], "programs": {"on_snapshot": ""}, "bcc": "0"})).result().close()
     plan = program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}, {})
@@ -148,7 +148,7 @@ def test_no_btf_says_what_kernel_it_takes() -> None:
 
 
 def test_the_doctor_without_privilege_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privilege, "effective", lambda: frozenset())
+    monkeypatch.setattr(capabilities, "effective", lambda: frozenset())
     findings = list(checkup.examine())
     (bad,) = [f for f in findings if f.subject == "privilege"]
     assert bad.fatal and not bad.good and "sudo" in bad.remedy
@@ -156,7 +156,7 @@ def test_the_doctor_without_privilege_goes_no_further(monkeypatch: pytest.Monkey
 
 
 def test_the_doctor_in_a_container_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privilege, "effective", lambda: frozenset())
+    monkeypatch.setattr(capabilities, "effective", lambda: frozenset())
     monkeypatch.setattr(checkup.host, "in_initial_pid_namespace", lambda: False)
     (bad,) = [f for f in checkup.examine() if f.subject == "pids"]
     assert bad.fatal and not bad.good and "--pid=host" in bad.remedy

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from sysmon.errors import CannotRecord
-from sysmon.recorder.own import privilege
+from sysmon.recorder.own import capabilities, ownership, privilege
 from sysmon.recorder.ui import checkup
 
-ALL = frozenset(privilege.CAPABILITIES)
+ALL = frozenset(capabilities.CAPABILITIES)
 
 
 @pytest.fixture
 def holding(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Simulates holding exactly these capabilities, given as names separated by spaces."""
-    return lambda names: monkeypatch.setattr(privilege, "effective", lambda: frozenset(names.split()))
+    return lambda names: monkeypatch.setattr(capabilities, "effective", lambda: frozenset(names.split()))
 
 
 @pytest.mark.parametrize(
@@ -114,25 +114,25 @@ def test_sufficient_capabilities(holding: Callable[[str], None], held: str) -> N
 def as_sudo(monkeypatch: pytest.MonkeyPatch, uid: str, gid: str) -> None:
     monkeypatch.setenv("SUDO_UID", uid)
     monkeypatch.setenv("SUDO_GID", gid)
-    monkeypatch.setattr(privilege, "effective", lambda: ALL)
+    monkeypatch.setattr(capabilities, "effective", lambda: ALL)
 
 
 @pytest.mark.parametrize("uid", ["", "0", "-1", "x", "4294967295", "1 2", "²", "99999999999"])
 def test_invalid_sudo_users(monkeypatch: pytest.MonkeyPatch, uid: str) -> None:
     monkeypatch.setattr(os, "getresuid", lambda: (0, 0, 0))
     as_sudo(monkeypatch, uid, "100")
-    assert privilege.sudo_user() is None
+    assert ownership.sudo_user() is None
 
 
 def test_only_root_trusts_the_sudo_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     as_sudo(monkeypatch, "54321", "54322")
     for ids in ((1000, 1000, 1000), (1000, 0, 0)):
         monkeypatch.setattr(os, "getresuid", lambda ids=ids: ids)
-        assert privilege.sudo_user() is None
+        assert ownership.sudo_user() is None
     monkeypatch.setattr(os, "getresuid", lambda: (0, 0, 0))
-    assert privilege.sudo_user() == privilege.User(54321, 54322, (54322,))
-    monkeypatch.setattr(privilege, "effective", frozenset)
-    assert privilege.sudo_user() is None
+    assert ownership.sudo_user() == ownership.User(54321, 54322, (54322,))
+    monkeypatch.setattr(capabilities, "effective", frozenset)
+    assert ownership.sudo_user() is None
 
 
 @pytest.mark.parametrize(("mode", "there", "may"), [(0o777, 1, True), (0o1777, 1, False), (0o1777, 0, True)])
@@ -144,8 +144,8 @@ def test_another_users_file_in_a_sticky_directory(tmp_path: Path, mode: int, the
     folder.chmod(mode)
     if there:
         (folder / "t").touch()
-    assert privilege._may_write(folder / "t", stranger) is may
+    assert ownership.may_write(folder / "t", stranger) is may
 
 
 def test_no_directory(tmp_path: Path) -> None:
-    assert privilege._may_write(tmp_path / "none" / "t", os.getuid()) is False
+    assert ownership.may_write(tmp_path / "none" / "t", os.getuid()) is False
