@@ -1,4 +1,4 @@
-"""The SQL function `call_arguments`: what a recorded system call was passed, as strace has it."""
+"""The SQL function `call_arguments`: the arguments of a recorded system call as strace writes them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from duckdb.func import FunctionNullHandling
 from sysmon.analyze.strace import calltext
 
 TYPES: list[Any] = ["VARCHAR", "VARCHAR", *["UBIGINT"] * 6, "VARCHAR", "VARCHAR", "BLOB"]
-"""Of what it takes: columns of `syscall_events`, in their order."""
+"""Types of its arguments, which are columns of `syscall_events`, in their order."""
 
 
 def add_to(connection: duckdb.DuckDBPyConnection, held: object) -> None:
-    """Makes the function. `held` lives as long as it does: a relation may outlive its trace."""
+    """Adds the function, which keeps `held` alive as long as it exists: a relation may outlive its trace."""
     connection.create_function(
         "call_arguments", _keeping(held), TYPES, "VARCHAR", null_handling=FunctionNullHandling.SPECIAL
     )
@@ -32,7 +32,7 @@ def _call_arguments(
 
 
 def _keeping(held: object) -> Callable[..., str]:
-    """The function, which has what must live as long as the database: a relation may outlive its trace."""
+    """A copy of the function that holds a reference to `held`."""
     function = FunctionType(_call_arguments.__code__, _call_arguments.__globals__, _call_arguments.__name__)
     function.__dict__["held"] = held
     return function

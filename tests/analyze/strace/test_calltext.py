@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sysmon.analyze.strace import abi
-from sysmon.analyze.strace.calltext import FORMATS, FORMS, Call, address_text, arguments, event_flags, line, result
+from sysmon.analyze.strace.calltext import Call, arguments, event_flags, line, result
+from sysmon.analyze.strace.forms import FORMS
+from sysmon.analyze.strace.values import FORMATS, address_text
 from sysmon.safe_text import ACTING
 
 U64 = st.integers(0, (1 << 64) - 1)
