@@ -4,8 +4,8 @@ with diff.compare("before.parquet", "after.parquet") as found:
     found.rows("syscalls_by_command").df()
     found.notes
 
-Each trace is opened by itself and sees only its own file; what is compared are tables of sums, in a connection that
-sees no file at all. docs/diff.md says how changes are told from chance.
+Each trace is opened by itself and reads only its own file. Their tables of sums are compared in a database that reads
+no file at all. docs/diff.md says how changes are told from chance.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["compare"]
 
 
 def compare(before: Trace, after: Trace, options: Options | None = None) -> Comparison:
-    """What differs between two open traces, of the parts of them that were asked for. They may be closed then.
+    """What differs between two open traces, in the windows they were opened with. They may be closed afterwards.
 
     Raises BadRequest if neither has a command that the options ask for, BrokenTrace if one cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The comparison of two traces: sums of each side, tests on them, and a connection of its own that holds both."""
+"""The comparison of two traces: sums of each side and tests on them, in a database of its own."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any, Self
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sysmon.analyze.diff import significance
+from sysmon.analyze.diff import p_values, significance
 from sysmon.analyze.diff.notes import followed_to_the_end, notes
 from sysmon.analyze.diff.sections import SQL, find_section, missing, sections
-from sysmon.analyze.diff.significance import Array, Side
 from sysmon.analyze.trace.catalog import Entry, name_sql
 from sysmon.analyze.trace.database import Database
 from sysmon.analyze.trace.result import BATCH_ROWS
@@ -26,7 +24,7 @@ from sysmon.errors import BadRequest, BrokenTrace
 from sysmon.safe_text import one_line
 
 TABLES = ("cells", "cpu", "memory", "programs", "exits", "files")
-"""What is taken of each side: the files of sql/diff/side, beside `span` and `named`, which these read."""
+"""Tables copied from each side: the files of sql/diff/side, except `span` and `named`, which these read."""
 
 OF_BOTH = {
     "syscalls_by_command": "cells",
@@ -36,19 +34,16 @@ OF_BOTH = {
     "files": "programs",
     "file_errors": "programs",
 }
-"""Sections that are about commands which are in both recordings, and the table of `sides` that says which those are."""
+"""Sections about commands that are in both recordings → the table of `sides` that tells which those are."""
 
 SHARED_MACROS = ("is_wait", "waits", "bucket_middle_ns", "percentile_ns")
-"""Macros of a trace that the comparison calls too, each after what it needs."""
+"""Macros of a trace that the comparison also calls, each after those it needs."""
 
 SIDE_BYTES = 128 << 20
-"""What is taken of a side at most. Of a recording of ten million rows it is 5 MB."""
+"""Most that is copied from a side. A recording of ten million rows gives 5 MB."""
 
 LEVEL = 0.01
-"""The false discovery rate: of the changes that are told of, at most so many are expected to be chance."""
-
-FEW_ACTIVE = 4
-"""Blocks of a command's activity at least, for what varies in it to be known without its idle ends."""
+"""The false discovery rate: the share of reported changes that may be chance."""
 
 EFFECT = 0.06
 """Distance from ½ of the probability that a call is slower, from which Vargha and Delaney (2000) call it small."""
@@ -58,7 +53,7 @@ EFFECT = 0.06
 class Options:
     """What to compare: only these commands (none: all), and changes from this percentage on.
 
-    `unchanged`: rows that did not change are shown, too.
+    `unchanged`: also show rows that did not change.
     """
 
     comms: tuple[str, ...] = ()
@@ -69,8 +64,8 @@ class Options:
 class Comparison:
     """Two traces compared. Closed by `close()` or at the end of a `with`.
 
-    `notes` say what makes the two hard to compare. `per` is what rates are of: 's', or 'run' if both recordings
-    followed a command to its end and no window was asked for.
+    `notes` say what makes the two hard to compare. Rates are per second (`per` is 's'), or per run ('run') if both
+    recordings followed a command to its end and no window was selected.
     """
 
     def __init__(self, before: Trace, after: Trace, options: Options) -> None:
@@ -106,9 +101,9 @@ class Comparison:
         return said
 
     def commands(self, name: str) -> tuple[int, int]:
-        """How many commands a section can compare, as they are in both recordings, and how many there are.
+        """The number of commands that are in both recordings, which the section compares, and of all commands.
 
-        No command of none, if the section is not about those that are in both.
+        (0, 0) if the section is not about commands in both.
         """
         if name not in OF_BOTH:
             return 0, 0
@@ -126,19 +121,19 @@ class Comparison:
         return rows.limit(0) if self.missing(name) else rows
 
     def changes(self, name: str) -> int:
-        """How many rows of a section say that something changed."""
+        """The number of rows of a section that are changes."""
         flag = "changed" if name in ("cpu", "memory") else "COALESCE(changed, '') <> ''"
         ((count,),) = self.rows(name).filter(flag).aggregate("count(*)").fetchall()
         return int(count)
 
     @property
     def length_s(self) -> tuple[float, float]:
-        """Seconds that were compared of each trace."""
+        """Length of the compared part of each trace [s]."""
         return self._spans("length_ns / 1e9")
 
     @property
     def busy_pct(self) -> tuple[float | None, float | None]:
-        """How busy the CPUs were with anything [%]; None if that was not recorded."""
+        """How busy the CPUs were, with any process [%]; None if that was not recorded."""
         return self._spans("busy_pct")
 
     def _spans(self, value: str) -> tuple[Any, Any]:
@@ -212,15 +207,15 @@ class Comparison:
         return self._connection.sql(f"SELECT * FROM measures.{name_sql(name)}").to_arrow_table()
 
     def _test(self) -> None:
-        """Adds to what was measured how sure a change is, corrected over everything that is tested."""
+        """Adds to the measures the q-values of their changes: p-values corrected for all tests together."""
         tables = {name: self._measured(name) for name in ("calls", "cpu", "exits")}
         exposures = self._spans("exposure")
-        blocks = (1, 1) if self.per == "run" else self._spans("blocks")  # the parts of one run are no repetitions of it
+        blocks = (1, 1) if self.per == "run" else self._spans("blocks")  # parts of one run are not repetitions of it
         ratio = 1 + self.options.min_change_pct / 100
         tested = {
-            "calls": _calls(tables["calls"], exposures, blocks, ratio),
-            "cpu": _cpu(tables["cpu"], exposures, blocks, ratio),
-            "exits": _exits(tables["exits"]),
+            "calls": p_values.calls(tables["calls"], exposures, blocks, ratio),
+            "cpu": p_values.cpu(tables["cpu"], exposures, blocks, ratio),
+            "exits": p_values.exits(tables["exits"]),
         }
         every = [p for found in tested.values() for p in found.values()]
         corrected = iter(
@@ -234,7 +229,7 @@ class Comparison:
 
 
 def _tables(trace: Trace) -> dict[str, pa.Table]:
-    """What is taken of a side. Raises BrokenTrace if that is more than `SIDE_BYTES`."""
+    """The tables copied from a side. Raises BrokenTrace if they are larger than `SIDE_BYTES`."""
     found: dict[str, pa.Table] = {}
     room = SIDE_BYTES
     with trace.reading():
@@ -251,99 +246,3 @@ def _tables(trace: Trace) -> dict[str, pa.Table]:
                     )
             found[name] = pa.Table.from_batches(batches, reader.schema)
     return found
-
-
-def _column(table: pa.Table, name: str) -> Array:
-    """A column as floats, NULL as NaN."""
-    found: Array = table[name].cast(pa.float64(), safe=False).to_numpy().astype(float)
-    return found
-
-
-def _active(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int]) -> list[Array]:
-    """How long each side was active without its idle ends [s]; NaN where that is too short to know how it varies."""
-    lengths = []
-    for which, exposure, count in zip(("before", "after"), exposures, blocks, strict=True):
-        n = _column(table, f"active_blocks_{which}")
-        lengths.append(np.where(n >= FEW_ACTIVE, n * exposure / count, np.nan))
-    return lengths
-
-
-def _agrees(whole: tuple[Array, Array], active: tuple[Array, Array], ratio: float) -> npt.NDArray[np.bool_]:
-    """Where two sides differ by so much in what was active as well, and in the same direction."""
-    with np.errstate(all="ignore"):
-        whole_up, active_up = whole[1] / whole[0], active[1] / active[0]
-        more: npt.NDArray[np.bool_] = (whole_up > 1) & (active_up > ratio)
-        return more | ((whole_up < 1) & (active_up < 1 / ratio))
-
-
-def _calls(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int], ratio: float) -> dict[str, Array]:
-    def side(which: str, count: str, variance: str) -> Side:
-        columns = (f"{count}_{which}", f"blocks_{which}", f"{variance}_{which}")
-        return Side(*(_column(table, c) for c in columns))
-
-    def sides(count: str, variance: str) -> tuple[Side, Side]:
-        return side("before", count, variance), side("after", count, variance)
-
-    def share(count: str, hits: str) -> Array:
-        pair = (_column(table, f"{hits}_before"), _column(table, f"{hits}_after"))
-        return significance.share_p(*sides(count, f"{hits}_variance"), *pair)
-
-    def counts(side: Side, of: int) -> Side:
-        return Side(side.n, np.full(len(side.n), float(of)), side.variance)
-
-    before, after = (counts(s, n) for s, n in zip(sides("calls", "dispersion"), blocks, strict=True))
-    paces = [Side(s.blocks, s.blocks, np.full(len(s.n), np.nan)) for s in (before, after)]
-    pace = significance.order_p(paces[0], paces[1], _column(table, "busier"), _column(table, "busier_ties"))
-    rate = significance.either(significance.rate_p(before, after, *exposures), pace)
-    order = significance.order_p(
-        *sides("returned", "slower_variance"), _column(table, "slower"), _column(table, "ties")
-    )
-    return {
-        "rate_q": significance.either(rate, _active_rate(table, exposures, blocks, ratio)),
-        "p50_q": order,
-        "p99_q": share("returned", "tail"),
-        "errors_q": share("calls", "errors"),
-    }
-
-
-def _active_rate(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int], ratio: float) -> Array:
-    """p of the rates without the idle ends of each side; NaN where they do not agree with those of all of it."""
-    lengths = _active(table, exposures, blocks)
-    counts = [_column(table, f"active_calls_{w}") for w in ("before", "after")]
-    sides = [
-        Side(n, _column(table, f"active_blocks_{w}"), _column(table, f"active_dispersion_{w}"))
-        for w, n in zip(("before", "after"), counts, strict=True)
-    ]
-    whole = [_column(table, f"calls_{w}") / (e or np.nan) for w, e in zip(("before", "after"), exposures, strict=True)]
-    active = [n / length for n, length in zip(counts, lengths, strict=True)]
-    p = significance.rate_p(sides[0], sides[1], lengths[0], lengths[1])
-    return np.where(_agrees((whole[0], whole[1]), (active[0], active[1]), ratio), p, np.nan)
-
-
-def _cpu(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int], ratio: float) -> dict[str, Array]:
-    def side(total: str, square: str, n: Array, exposure: Array | float) -> tuple[Side, Array]:
-        """The blocks of a side, and the mean of their CPU time [s/s]."""
-        sums = _column(table, total)
-        with np.errstate(all="ignore"):
-            spread = np.maximum(_column(table, square) - sums**2 / n, 0) / (n - 1)
-            return Side(sums, n, spread * n / np.square(exposure)), sums / exposure
-
-    rows, which = table.num_rows, ("before", "after")
-    whole = [
-        side(f"cpu_{w}_s", f"square_{w}", np.full(rows, float(n)), e or np.nan)
-        for w, n, e in zip(which, blocks, exposures, strict=True)
-    ]
-    active = [
-        side(f"active_{w}_s", f"active_square_{w}", _column(table, f"active_blocks_{w}"), length)
-        for w, length in zip(which, _active(table, exposures, blocks), strict=True)
-    ]
-    p, p_active = (significance.mean_p(s[0][0], s[1][0], s[0][1], s[1][1]) for s in (whole, active))
-    agree = _agrees((whole[0][1], whole[1][1]), (active[0][1], active[1][1]), ratio)
-    return {"cpu_q": significance.either(p, np.where(agree, p_active, np.nan))}
-
-
-def _exits(table: pa.Table) -> dict[str, Array]:
-    unknown = np.full(table.num_rows, np.nan)
-    sides = [Side(_column(table, f"ended_{w}"), unknown, unknown) for w in ("before", "after")]
-    hits = [_column(table, f"processes_{w}") for w in ("before", "after")]
-    return {"exits_q": significance.share_p(sides[0], sides[1], hits[0], hits[1])}

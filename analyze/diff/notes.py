@@ -1,4 +1,4 @@
-"""What makes two recordings hard to compare, in sentences that stand before any difference."""
+"""What makes two recordings hard to compare, in sentences shown before the differences."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ if TYPE_CHECKING:
     from sysmon.bpf.trace_file.metadata import Recording
 
 SPAN_RATIO = 3
-"""Spans that differ by more are said: what is rare or slow may be in the longer one only."""
+"""A larger ratio of spans is noted: rare events may be in the longer one only."""
 
 FEW_BLOCKS = 4
-"""With fewer intervals it is hardly known how much a recording varies in itself."""
-
+"""With fewer intervals, the variation within a recording is hardly known."""
 
 BUSY_PCT = 90
-"""From here on [%] what waits for a CPU waits long."""
+"""CPUs busier than this [%] make threads wait long for a CPU."""
 
 
 def followed_to_the_end(info: Recording) -> bool:
@@ -89,7 +88,7 @@ def _asked(before: Recording, after: Recording) -> list[str]:
 
 
 def _chosen_alike(info: Recording) -> tuple[object, ...]:
-    """What was asked for, but which pids: no two recordings have the same."""
+    """The selection of processes, without the pids, which are never the same."""
     return (bool(info["pids"]), info["comms"], info["uids"], info["cgroup"], info["children"], info["command"] is None)
 
 
@@ -105,14 +104,14 @@ def _machine(before: Recording, after: Recording) -> list[str]:
     memory = [h["memory_bytes"] for h in (b, a)]
     if None in memory or abs((memory[0] or 0) - (memory[1] or 0)) > (memory[0] or 0) / 20:
         out += _pair("memory", *(m and describe.size(m) for m in memory))
-    unlike = sorted(_attached(before) ^ _attached(after))
+    unlike = sorted(_refused(before) ^ _refused(after))
     if unlike:
         out.append(f"probes attached in one only: {', '.join(unlike)}")
     return out + _pair("sysmon", before["sysmon_version"], after["sysmon_version"])
 
 
-def _attached(info: Recording) -> set[str]:
-    """Programs that were attached, of kinds that both may have. Differences of kinds have a line already."""
+def _refused(info: Recording) -> set[str]:
+    """Programs that could not be attached."""
     return {p["name"] for p in info["probes"] if not p["attached"]}
 
 

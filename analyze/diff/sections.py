@@ -1,4 +1,4 @@
-"""The parts of a comparison: each is a file in sql/diff/sections, and needs kinds that both traces must have."""
+"""The sections of a comparison. Each is a file in sql/diff/sections, and needs kinds that both traces must have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "file_errors": ("open",),
     "files": ("open",),
 }
-"""Name of a section → the kinds that it compares, in the order in which sections are shown."""
+"""Section → the kinds it compares, in the order in which sections are shown."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def sections() -> tuple[Section, ...]:
 
 
 def find_section(name: str) -> Section:
-    """The section of this name. Raises BadRequest, naming those that are near."""
+    """The section of this name. Raises BadRequest, which suggests similar names."""
     known = {s.name: s for s in sections()}
     if name in known:
         return known[name]

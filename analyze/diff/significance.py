@@ -3,8 +3,8 @@
 The method and its sources are in docs/diff.md.
 
 Calls are not independent: those of one moment share their conditions. Each recording is therefore cut into blocks of
-time, and a variance is what the blocks differ by, but never less than it would be if calls were independent. All
-functions take arrays, or what broadcasts, and give two-sided p-values; NaN where there is nothing to test.
+time, and variances are taken between blocks, but never smaller than if calls were independent. All functions take
+arrays, or what broadcasts to them, and return two-sided p-values; NaN where there is nothing to test.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 STEPS = 300
-"""Steps of the continued fraction at most; it needs some sqrt(df) of them."""
+"""Steps of the continued fraction. It needs about sqrt(df) of them."""
 
 LARGE_DF = 1e4
-"""Degrees of freedom from which Student's t is taken for normal: p differs by less than 1 % down to p = 1e-6."""
+"""From this many degrees of freedom on, Student's t is taken as normal: p differs by under 1 % down to p = 1e-6."""
 
 
 @dataclass(frozen=True)
 class Side:
     """Sums over one recording, each an array over what is compared.
 
-    `n` counts what is tested, such as calls; `blocks` are those that hold any; `variance` is that of the mean or share
-    as the blocks differ, NaN if there are fewer than two.
+    `n` counts what is tested, such as calls; `blocks` counts the blocks with any; `variance` is that of the mean or
+    share, taken between blocks, NaN if there are fewer than two.
     """
 
     n: Array
@@ -40,7 +40,7 @@ class Side:
 def share_p(before: Side, after: Side, hits_before: Array, hits_after: Array) -> Array:
     """Whether the share of hits, such as errors among calls, differs: chi-squared of the 2×2 table after Yates.
 
-    Variances of blocks come in as by Rao and Scott (1992): as if there were so many fewer calls.
+    The variance between blocks reduces the effective number of calls, as in Rao and Scott (1992).
     """
     with np.errstate(all="ignore"):
         pooled = (hits_before + hits_after) / (before.n + after.n)
@@ -55,8 +55,8 @@ def order_p(before: Side, after: Side, slower: Array, ties: Array) -> Array:
     """Whether calls of one recording are slower than those of the other: Mann and Whitney (1947), corrected for ties.
 
     `slower` is the probability that a call of `after` is slower than one of `before`, a tie counting half: U / (n·m).
-    `ties` is the sum of t³ - t over the buckets, of t calls each. Variances of blocks are those of placements, as by
-    Obuchowski (1997).
+    `ties` is the sum of t³ - t over the buckets, of t calls each. Variances between blocks are those of
+    placements, as in Obuchowski (1997).
     """
     with np.errstate(all="ignore"):
         n, m = before.n, after.n
@@ -69,7 +69,8 @@ def order_p(before: Side, after: Side, slower: Array, ties: Array) -> Array:
 
 def rate_p(before: Side, after: Side, exposure_before: Array | float, exposure_after: Array | float) -> Array:
     """Whether counts differ by more than the exposures do: the test of two Poisson rates of Przyborowski and Wilenski
-    (1940), given their sum, as normal. `variance` is here that of a block's count over its mean, the dispersion.
+    (1940), given their sum, with a normal approximation. `variance` is here the dispersion: that of a block's count
+    over its mean.
     """
     with np.errstate(all="ignore"):
         total = before.n + after.n
@@ -84,7 +85,7 @@ def rate_p(before: Side, after: Side, exposure_before: Array | float, exposure_a
 
 
 def either(one: Array, other: Array) -> Array:
-    """p of the surer one of two tests, doubled for two chances (Bonferroni). Where one is not known, the other."""
+    """The smaller p of two tests, doubled as there are two (Bonferroni); of a single test, where the other is NaN."""
     both = np.minimum(2 * np.fmin(one, other), 1)
     return np.where(np.isnan(one) | np.isnan(other), np.fmin(one, other), both)
 
@@ -100,9 +101,9 @@ def mean_p(before: Side, after: Side, mean_before: Array, mean_after: Array) -> 
 
 
 def adjusted(p: Array) -> Array:
-    """p-values corrected for their number: the smallest false discovery rate at which each counts.
+    """p-values corrected for their number: the smallest false discovery rate at which each is significant.
 
-    Benjamini and Hochberg (1995). NaN stays NaN and counts for nothing.
+    Benjamini and Hochberg (1995). NaN stays NaN and is not counted.
     """
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known])[::-1]]
@@ -113,9 +114,9 @@ def adjusted(p: Array) -> Array:
 
 
 def _with_blocks(before: Side, after: Side, alone: Array) -> tuple[Array, Array]:
-    """The variance of a difference, and the degrees of freedom that it is known with.
+    """The variance of a difference, and its degrees of freedom.
 
-    A recording of one block is taken to vary as the other one does.
+    A recording of one block is assumed to vary as the other one does.
     """
     one = np.where(np.isnan(before.variance), after.variance * after.n / before.n, before.variance)
     other = np.where(np.isnan(after.variance), before.variance * before.n / after.n, after.variance)
@@ -129,13 +130,13 @@ def _df(before: Side, after: Side) -> Array:
 
 
 def _p(excess: Array, variance: Array, df: Array, distance: Array) -> Array:
-    """p of a distance of which `excess` is left after the correction for steps; no distance is no difference."""
+    """p of a distance, of which `excess` remains after the continuity correction; 1 if there is no distance."""
     t = np.where(distance == 0, 0.0, excess / np.sqrt(variance))
     return np.where(np.isnan(distance), np.nan, student_p(np.where(np.isnan(t), 0.0, t), df))
 
 
 def student_p(t: Array, df: Array) -> Array:
-    """The probability that Student's t with these degrees of freedom is at least so far from 0."""
+    """The probability that |t| is at least this large, for Student's t with these degrees of freedom."""
     t, df = np.broadcast_arrays(np.abs(np.asarray(t, float)), np.asarray(df, float))
     out = np.array([erfc(x / 2**0.5) for x in t.ravel()]).reshape(t.shape)
     few = df < LARGE_DF
@@ -146,7 +147,7 @@ def student_p(t: Array, df: Array) -> Array:
 
 def _beta(a: Array, b: Array, x: Array) -> Array:
     """The regularised incomplete beta function, by its continued fraction: https://dlmf.nist.gov/8.17#v."""
-    swapped = x > (a + 1) / (a + b + 2)  # the fraction converges fast below that
+    swapped = x > (a + 1) / (a + b + 2)  # it converges fast below that
     a, b, x = np.where(swapped, b, a), np.where(swapped, a, b), np.where(swapped, 1 - x, x)
     log = np.vectorize(lgamma, otypes=[float])
     with np.errstate(divide="ignore"):
@@ -157,7 +158,7 @@ def _beta(a: Array, b: Array, x: Array) -> Array:
 
 
 def _fraction(a: Array, b: Array, x: Array) -> Array:
-    """1 / (1 + d1 / (1 + d2 / (1 + …))), from its end, with so many terms that more change nothing."""
+    """1 / (1 + d1 / (1 + d2 / (1 + …))), from its end, with enough terms to converge."""
     value = np.ones_like(x)
     for step in range(STEPS, 0, -1):
         m = step // 2

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from sysmon.analyze.diff import text
+from sysmon.analyze.diff.figures import Change
 from sysmon.analyze.html import cells, page
 from sysmon.analyze.html.cells import Cell
 from sysmon.analyze.html.page import Head, Table
@@ -59,7 +60,7 @@ def _section(compared: Compared, title: str, found: Result, total: int, names: t
 
 
 def _cell(value: Value) -> Cell:
-    if not isinstance(value, text.Change):
+    if not isinstance(value, Change):
         return cells.cell("", value, "", 0)
     return Cell(
         cells.UNKNOWN if value.key is None else value, cells.NUMBER, None if value.key is None else repr(value.key)

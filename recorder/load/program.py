@@ -226,7 +226,7 @@ class Plan:
 
 
 NEEDS = {"memory": "cpu", "thread": "cpu"}
-"""Kinds that need the programs of another: only processes that ran have their memory and threads sampled."""
+"""Kinds that need the programs of another: `cpu` tells which processes ran, and only those are sampled."""
 
 
 def plan(

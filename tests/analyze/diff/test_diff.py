@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import sysmon
-from sysmon.analyze.diff import compare, text
+from sysmon.analyze.diff import compare, figures, text
 from sysmon.analyze.diff.comparison import Comparison, Options
 from sysmon.analyze.diff.sections import sections
 from sysmon.errors import BadRequest
@@ -664,7 +664,7 @@ def test_the_terminal_shows_before_and_after(
 
 def test_near_values_have_no_ratio() -> None:
     def shown_as(before: float | None, after: float | None) -> str:
-        return text.around(before, after, text.duration)
+        return figures.around(before, after, figures.duration)
 
     assert shown_as(10.0, 10.3) == "10 s → 10.3 s"
     assert shown_as(10.3, 10.0) == "10.3 s → 10 s"
