@@ -2,7 +2,7 @@
 
 A kind is declared once, in the module of its subject in `bpf/kinds`. The C struct (`programs/csource.py`), the numpy
 dtype (here), the Arrow schema (`trace_file/schema.py`), the DuckDB view (`analyze/trace/views.py`) and the reference
-page are all made from that one declaration. Nothing here touches a kernel, a file or a database.
+page are all generated from that one declaration. Nothing here touches a kernel, a file or a database.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ USER_HZ is 100 on every architecture that Linux still supports with BPF; see inc
 """
 
 Rule = Literal["", "call", "call table", "call name", "error", "bytes moved"]
-"""How a column of calls is decoded whose type does not say it.
+"""How to decode a column of calls whose type does not tell.
 
 C sends the number of a call with its table, as `nr`: `call` is the number alone, `call table` and `call name` are
-looked up. `error` is the name of the `errno`, or of a `result` that is one. `bytes moved` are unknown of a call that
+looked up. `error` is the name of the `errno`, or of a `result` that is an error. `bytes moved` is NULL for a call that
 moves none.
 """
 
@@ -33,12 +33,12 @@ moves none.
 class Col:
     """One column: its name, type, meaning and unit.
 
-    `role` says how a map's column is read: part of the key, summed over CPUs, the largest over CPUs, or of any
-    CPU that has it.
-    `null` is the value that stands for "unknown" in C. `derived` columns are not in the C struct: the
-    recorder makes them from the others. `sizes` are the buffer sizes of a column with a length of its own, one
-    for each record size of its ring; a record that has none of it (0) leaves it NULL. Its `null` is a length. `names`
-    are the values of a `choice`, by number; any other number is NULL. `rule`: how it is decoded, if not by its type.
+    `role` says how a map's column is read: part of the key, summed over CPUs, the maximum over CPUs, or from any CPU
+    that has a value.
+    `null` is the value that stands for "unknown" in C. `derived` columns are not in the C struct: the recorder makes
+    them from the others. `sizes` are the buffer sizes of a column with a length of its own, one for each record size of
+    its ring; 0 leaves it NULL in these records. Its `null` is a length. `names` are the values of a `choice` by number;
+    any other number is NULL. `rule`: how it is decoded, if not by its type.
     """
 
     name: str
@@ -72,8 +72,8 @@ class Ring:
 class Map:
     """Rows counted in a per-CPU hash and read as a whole at every snapshot.
 
-    There are two maps of `entries` entries: programs fill one while the other is read and emptied. What finds no room
-    is counted without its process, and without those columns of its key that it `forgets`.
+    There are two maps of `entries` entries: programs fill one while the other is read and emptied. When a map is full,
+    counts of new keys go to entries without a process and without the key columns in `forgets`.
     """
 
     entries: int
@@ -82,9 +82,9 @@ class Map:
 
 @dataclass(frozen=True)
 class Program:
-    """A BPF program that is of one kind alone: `on_NAME` in a file of `bpf/programs`, on a raw tracepoint.
+    """A BPF program that serves a single kind: `on_NAME` in a file of `bpf/programs`, on a raw tracepoint.
 
-    `records` says what, for people; `members` are those of kernel structs that the file reads, as in
+    `records` describes what it records; `members` are the kernel struct members that the file reads, as in
     `programs/members.py`.
     """
 
@@ -100,7 +100,7 @@ class Kind:
     """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order.
 
     A row `of_interval` counts what happened since the previous snapshot, and so belongs to the time before its `ts`.
-    Neither rings, maps nor programs of a kind that is `opt_in` are there unless it is asked for.
+    Rings, maps and programs of an `opt_in` kind exist only if it is requested.
     """
 
     name: str
@@ -147,14 +147,14 @@ def _fields(cols: tuple[Col, ...], size_class: int) -> list[Field]:
         else:
             of = TYPES[c.type]
             scalars.append(Field(c.name, of.c, of.numpy, of.length))
-    # Widest first, so that no member needs a hole before it; names stand where they are still aligned to 4 bytes.
+    # Widest first, so that there are no holes; names come where they are still aligned to 4 bytes.
     scalars.sort(key=lambda f: -3 if f.length else -np.dtype(f.np_type).itemsize)
     return scalars + buffers
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A C struct and the numpy dtype of the same bytes. The size is a multiple of 8 and there is no hole."""
+    """A C struct and the numpy dtype of the same bytes. Its size is a multiple of 8, and it has no holes."""
 
     struct: str
     fields: tuple[Field, ...]

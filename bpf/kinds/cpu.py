@@ -1,4 +1,4 @@
-"""CPUs: what each process used of them, exact to the context switch, and what each CPU did."""
+"""CPU time and waits of each thread, exact to the context switch, and what each CPU did."""
 
 from dataclasses import replace
 

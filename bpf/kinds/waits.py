@@ -22,13 +22,13 @@ REASONS = {
     "idle": "work: a thread of the kernel, or a worker of io_uring",
     "other": "anything else",
 }
-"""Reasons in the order of their numbers in C, and what each is."""
+"""Reason → its meaning, in the order of their numbers in C."""
 
 UNKNOWN_REASON = 0xFF
-"""In C: the thread was off a CPU before it was first seen."""
+"""In C: the thread was off the CPU before it was first seen."""
 
 BY_DESCRIPTOR = 0xFE
-"""In `Shape.waits_for`: what the file of the first argument is says it."""
+"""In `Shape.waits_for`: it depends on the type of the file that is the first argument."""
 
 _CALLS = {
     "lock": "futex futex_wait futex_waitv semop semtimedop flock fcntl",
@@ -53,4 +53,4 @@ CALLS: dict[str, int] = {
     **{call: NUMBERS[reason] for reason, calls in _CALLS.items() for call in calls.split()},
     **dict.fromkeys(_OF_DESCRIPTORS.split(), BY_DESCRIPTOR),
 }
-"""What a call that sleeps waits for, by its name: the number of a reason, or BY_DESCRIPTOR."""
+"""System call → what a thread that sleeps in it waits for: the number of a reason, or BY_DESCRIPTOR."""

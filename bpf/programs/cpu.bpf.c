@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// CPU time, waiting for a CPU and page faults: at every switch, and for what runs at a snapshot, what came since the
-// last time. Nothing runs at a wakeup: how long a thread waited, the kernel counts by itself.
+// CPU time, waits and page faults: charged at every switch, and at each snapshot to the running threads. No program runs
+// at a wakeup, as the kernel itself counts how long a thread waited for a CPU.
 
-// The kernel's own counts of a thread, as they stand side by side in task_struct.
+// The kernel's counts of a thread, in the order of task_struct.
 struct usage {
 	u64 nvcsw;
 	u64 nivcsw;
@@ -12,32 +12,32 @@ struct usage {
 	u64 maj_flt;
 	u64 utime;
 	u64 stime;
-	u64 runtime;  // what was charged to it of se.sum_exec_runtime, which tells of a thread that runs up to the last tick
+	u64 runtime;  // the part of se.sum_exec_runtime charged so far; of a running thread it is as of the last tick
 };
 
 BPF_PERCPU_ARRAY(cpu_times, struct cpu_time, 1);
 
-// What a thread had used, how long it had waited, and its CPU, when it was last charged. A thread may wait on one CPU
-// and be moved to another before it runs, so no CPU knows all of it. By task_struct, as an exec may change the thread id.
+// A thread's counts, waiting time and CPU when it was last charged. They are not kept per CPU, as a thread may wait on one
+// CPU and run on another. The key is the task_struct, as an exec may change the thread id.
 struct thread {
 	struct usage usage;
 	u64 run_delay;
 	u64 cpu;
-	u64 left;              // when it left its CPU; 0: what it did since is charged, or not known
-	struct reason reason;  // for which it did
+	u64 left;              // when it left its CPU; 0: the time since is charged, or not known
+	struct reason reason;  // why it left
 };
 BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
-BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // in place of an entry, as a program's stack is small
+BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // not on the stack, which is small
 
 #define NO_CPU (~0ULL)
 
-// By how much the kernel's account of one stay on a CPU may be above ours: it begins where the thread was woken up.
+// How much longer a stay on a CPU may be by the kernel's account than by ours, as it begins at the wakeup.
 #define CLOCKS_DIFFER_NS 50000
 
 #define PF_EXITING 0x4  // include/linux/sched.h
 #define TASK_DEAD 0x80
 
-// What becomes of the thread that is charged.
+// What the charged thread does next.
 #define LEAVES 0
 #define ENDS 1
 #define GOES_ON 2
@@ -74,24 +74,25 @@ INLINE void usage_of(void *task, struct usage *u)
 	READ_TIMES(KREAD, u, task);
 }
 
-// What a count grew by; 0 if it is older than the one before (see ADD).
+// The increase of a count; 0 if it went back (see ADD).
 INLINE u64 grew(u64 now, u64 before)
 {
 	return now > before ? now - before : 0;
 }
 
-// Of a thread that was there when the recording began and has not been seen since: it has been off the CPU, or it runs and
-// has come before. Not if there is no room to tell that it has been seen now.
+// Notes that a thread which existed when the recording began, and is seen for the first time, has been off the CPU since
+// then. Not if the map is full, as the thread would then be seen for the first time again.
 INLINE void off_since_begin(struct control *c, u64 id, struct thread *was, struct thread *now)
 {
 	if (c->epoch == 1 && !(c->filters & CONDITIONS) && !threads.insert(&id, now))
 		was->left = c->t0;
 }
 
-// What the running thread was when it was last charged, `ns` ago, if that is not kept. `now` is what it is.
+// The counts of the running thread when it was last charged, `ns` ago, if the map does not have them. `now` has the
+// current ones.
 //
-// Nothing is kept of a new one. Of one that is older than the recording it should be (keep_standing()), and of one that
-// was not wanted before it is not: then what it waited and did before it came onto this CPU is left out.
+// The map lacks new threads, threads that were not recorded so far, and threads older than the recording that
+// keep_standing() did not see. Of the latter two, what they did before they came onto this CPU is left out.
 INLINE struct thread *not_kept(struct control *c, u64 id, struct thread *now, u64 ns)
 {
 	int zero = 0, is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
@@ -125,7 +126,7 @@ INLINE void keep_thread(void *task, struct thread *kept, struct thread *now, int
 	}
 }
 
-// Keeps what a thread has used that was there when the recording began and has not been charged.
+// Stores the counts of a thread that existed when the recording began and has not been charged yet.
 INLINE void keep_standing(void *task, u64 t0)
 {
 	struct thread is = {.cpu = NO_CPU, .left = t0};
@@ -140,7 +141,7 @@ INLINE void keep_standing(void *task, u64 t0)
 	threads.insert(&id, &is);
 }
 
-// Whether a thread is on its way out: it is followed no more, but what it still does was begun before.
+// Whether a thread is exiting: it is no longer followed, but its last CPU time still belongs to the recording.
 INLINE int is_ending(void *task)
 {
 	u32 flags = 0;
@@ -148,8 +149,8 @@ INLINE int is_ending(void *task)
 	return flags & PF_EXITING;
 }
 
-// Of what was taken for a thread's own and was not, as much as was charged here since the last snapshot. The rest is
-// made up for when it runs again.
+// Takes back CPU time that was charged by estimate and that the kernel did not confirm, at most what was charged here since
+// the last snapshot. The rest is deducted when the thread runs again.
 INLINE void give_back(u64 *oncpu_ns, struct usage *is, void *task)
 {
 	u64 runtime = 0;
@@ -161,9 +162,9 @@ INLINE void give_back(u64 *oncpu_ns, struct usage *is, void *task)
 	is->runtime -= over;
 }
 
-// What the kernel has charged to the running thread since it was last charged here, of `ns` by the clock. Until a thread
-// leaves its CPU that does not tell what came since the kernel's last tick: it is taken for all its own here, and what
-// turns out not to be is made up for the next time.
+// CPU time of the running thread since it was last charged, `ns` of wall time ago, as the kernel accounts it. While the
+// thread runs, the kernel's account ends at its last tick: the time since is estimated as all used by the thread, and the
+// next charge corrects that.
 INLINE u64 ran(struct usage *is, struct usage *was, u64 ns, int how)
 {
 	u64 ran = grew(is->runtime, was->runtime);
@@ -177,13 +178,13 @@ INLINE u64 ran(struct usage *is, struct usage *was, u64 ns, int how)
 	return ran;
 }
 
-// How much of what lasted from one time to another was before this epoch.
+// The part of an interval that was before this epoch.
 INLINE u64 before_epoch(struct control *c, u64 from, u64 to)
 {
 	return grew(to < c->turned ? to : c->turned, from);
 }
 
-// How long a thread was ready to run, of the `off` that it was off a CPU.
+// How long a thread that was off the CPU for `off` was ready to run.
 INLINE u64 ready_of(u64 off, struct thread *was, struct thread *is)
 {
 	u64 waited = grew(is->run_delay, was->run_delay);
@@ -196,8 +197,8 @@ INLINE u64 ready_of(u64 off, struct thread *was, struct thread *is)
 	return waited < off ? waited : off;
 }
 
-// What a thread did off a CPU until it came: it slept, if it left for that, and was then ready to run for as long as the
-// kernel says that it waited for a CPU.
+// Charges the time off the CPU until the thread `came` back: it slept, if it left to sleep, and was then ready to run for as
+// long as the kernel says that it waited for a CPU.
 INLINE void charge_wait(struct control *c, struct cpu_val *v, struct thread *was, struct thread *is, u64 came)
 {
 	u64 off = grew(came, was->left), ready = ready_of(off, was, is), slept = off - ready, woken = was->left + slept;
@@ -212,9 +213,9 @@ INLINE void charge_wait(struct control *c, struct cpu_val *v, struct thread *was
 	}
 }
 
-// Charges what came since the last time to this CPU and to the process that runs on it. `how`: LEAVES (in that state), ENDS,
-// GOES_ON.
-// Only where no other thread can come between: `charged` is taken and set here.
+// Charges the time since the last charge to this CPU and to the running thread. `how`: LEAVES (in that state), ENDS, GOES_ON.
+//
+// Must not be preempted by another thread, as it reads and then sets `charged`.
 INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u64 state)
 {
 	void *task = CURRENT_TASK();
@@ -230,7 +231,7 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 	if (!t)
 		return;
 	if (!(me >> 32)) {
-		if (!cpu->leaving)  // else it was off line
+		if (!cpu->leaving)  // otherwise it was offline
 			ADD(t->idle_ns[parity], ns);
 		return;
 	}
@@ -239,7 +240,7 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 #ifdef RECORDS_cpu
 	struct thread *kept = threads.lookup(&id);
 	if (!wanted && !(kept && kept->cpu != NO_CPU && is_ending(task))) {
-		if (kept && c->filters & CONDITIONS)  // what it does from here on is not recorded
+		if (kept && c->filters & CONDITIONS)  // what it does from now on is not recorded
 			threads.delete(&id);
 		return;
 	}
@@ -283,8 +284,8 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 #endif
 }
 
-// What the running thread used until it became another's to record, or nobody's. Where another thread can come between,
-// all of what it uses between two switches goes by the last decision.
+// Charges the running thread before the decision whether to record it changes. Where programs are preemptible, everything
+// between two switches goes by the last decision.
 INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 until)
 {
 #ifndef PROGRAMS_ARE_PREEMPTIBLE
@@ -293,7 +294,7 @@ INLINE void charge_as_decided(struct control *c, struct cpu_state *cpu, u64 unti
 #endif
 }
 
-// Before the running thread is charged: it may have been moved, or renamed by another, since its last system call.
+// Decides anew before a charge: since its last system call, another process may have moved or renamed the thread.
 INLINE void decide_now(struct control *c, struct cpu_state *cpu)
 {
 	struct who who;
@@ -302,11 +303,11 @@ INLINE void decide_now(struct control *c, struct cpu_state *cpu)
 		decide(c, cpu, me, &who);
 }
 
-// The state in which the thread leaves that ran until now; 0: it could have gone on.
+// The state in which the thread leaves the CPU; 0: it is still runnable.
 INLINE u64 state_left(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 state = 0;
-	if (ctx->args[0])  // preempted, maybe on its way to sleep
+	if (ctx->args[0])  // preempted, maybe while it was about to sleep
 		return 0;
 #ifdef STATE_OFFSET
 	bpf_probe_read_kernel(&state, sizeof(state), (void *)ctx->args[1] + STATE_OFFSET);
@@ -329,7 +330,7 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 		u64 now = bpf_ktime_get_boot_ns();
 		charge(c, cpu, now, state & TASK_DEAD ? ENDS : LEAVES, state);
 		if (state & TASK_DEAD && c->filters)
-			threads.delete(&id);  // it may be wanted no more
+			threads.delete(&id);  // even if it is not recorded any more
 		park_call(c, cpu, now, state);
 		cpu->came = now;
 		cpu->message = 0;
@@ -338,13 +339,13 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 	}
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 	keep_mark(cpu);
-	cpu->switches++;  // last: what is kept of the thread that leaves holds until here
+	cpu->switches++;  // last: the marks of the leaving thread are valid until here
 #endif
 	return 0;
 }
 
-// A CPU goes off line or comes back, step by step, of which most run on itself. Its idle thread is what runs last, and
-// what runs first when it is back, so all of its time off line lies between two switches.
+// A CPU goes offline or comes back in steps, most of which run on that CPU. Its idle thread runs last, and first when it is
+// back, so all of its offline time lies between two switches.
 PROGRAM(cpuhp)
 {
 	struct cpu_state *cpu = this_cpu();
@@ -358,8 +359,8 @@ PROGRAM(cpuhp)
 	cpu->leaving = target < step;
 }
 
-// Run by user space on each CPU when the recording begins, so that it is known what the running thread had used, and
-// before a snapshot, so that what runs there is charged up to now.
+// Run by user space on each CPU: when the recording begins, to store the counts of the running thread, and before each
+// snapshot, to charge the running thread up to now.
 int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();

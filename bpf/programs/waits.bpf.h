@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a thread that leaves its CPU is about to wait for: by its state, its system call and the file of that.
+// What a thread that leaves the CPU waits for, from its state, its system call and that call's file.
 
 #define TASK_STOPPED_OR_TRACED 0xc  // include/linux/sched.h
 #define TASK_FROZEN 0x8000
@@ -21,7 +21,7 @@ INLINE u32 state_of(void *task)
 }
 
 struct reason {
-	u64 nr;  // of the call that the thread is in; UNKNOWN_NR: in none
+	u64 nr;  // of the call that the thread is in; UNKNOWN_NR if it is in none
 	u64 waits_for;
 };
 
@@ -39,7 +39,7 @@ INLINE u8 waits_for_socket(void *file)
 
 #define ANON_INODE_FS_MAGIC 0x09041934  // include/uapi/linux/magic.h
 
-// Files without a place in a file system share one inode, which has the mode of a regular file since Linux 6.16.
+// Anonymous files share one inode, whose mode is that of a regular file since Linux 6.16.
 INLINE int is_anonymous(void *inode)
 {
 	void *super = NULL;
@@ -71,7 +71,7 @@ INLINE u8 waits_for_file(void *task, u32 fd)
 	return WAITS_event;
 }
 
-// Of a call that its thread sleeps in. `regs`: those with which it entered.
+// What a thread that sleeps in this call waits for. `regs`: its registers at the entry.
 INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state)
 {
 	struct shape *shape = shape_of(nr);
@@ -90,7 +90,7 @@ INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state)
 	return state & TASK_UNINTERRUPTIBLE ? WAITS_kernel : WAITS_other;
 }
 
-// Of a thread that goes on when it may.
+// What a runnable thread waits for.
 INLINE u8 waits_to_run(void *task)
 {
 	u8 throttled = 0;
@@ -100,7 +100,7 @@ INLINE u8 waits_to_run(void *task)
 	return throttled ? WAITS_throttled : WAITS_runnable;
 }
 
-// The system call that a thread is in, and its registers, as the kernel has stored them. UNKNOWN_NR: it is in none.
+// The system call that a thread is in, and its registers as the kernel saved them. UNKNOWN_NR if it is in none.
 INLINE u16 call_in(void *task, void **regs)
 {
 #if defined(TASK_PT_REGS) && defined(HAVE_pt_regs__nr)
@@ -115,7 +115,7 @@ INLINE u16 call_in(void *task, void **regs)
 #endif
 }
 
-// Why a thread leaves its CPU, or has left it, in that state; 0: it could go on. The verifier knows that it is a thread.
+// Why a thread leaves, or has left, the CPU in this state; 0: runnable. `task` must be a pointer that the verifier trusts.
 INLINE struct reason reason_to_leave(void *task, u64 state)
 {
 	struct reason reason = {.nr = UNKNOWN_NR};

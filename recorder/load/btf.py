@@ -43,7 +43,7 @@ _DAMAGED = "the BTF is damaged"
 
 @dataclass(frozen=True)
 class Member:
-    """Where a struct member is: offset and size in bytes."""
+    """Offset and size of a struct member [bytes]."""
 
     offset: int
     size: int
@@ -51,7 +51,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Bit:
-    """Where a bit-field of one bit is: offset of its byte, and the bit in that."""
+    """Place of a one-bit bit-field: the offset of its byte, and a mask of the bit in it."""
 
     offset: int
     mask: int
@@ -127,7 +127,7 @@ class Btf:
         return Member(bits // 8, self._size(type_id))
 
     def bit(self, struct: str, name: str) -> Bit | None:
-        """Where a bit-field of one bit is. None if there is no such struct or member, or it is wider."""
+        """Place of a one-bit bit-field. None if there is no such struct or member, or it is wider."""
         found = self._find(self._struct(struct), name)
         if found is None or found[2] != 1:
             return None
@@ -166,7 +166,7 @@ class Btf:
         return None
 
     def iterator(self, of: str) -> int | None:
-        """Type id to load a program with that is called for each `task`, `tcp` socket or the like."""
+        """Type id with which to load a program that iterates over each `task`, `tcp` socket or the like."""
         return next((self._functions[at] for at in self._places(_ITERATOR + of) if at in self._functions), None)
 
     def cast(self) -> int | None:
@@ -242,7 +242,7 @@ class Btf:
         return self._named(name, STRUCT, UNION) if name else 0
 
     def _resolve(self, type_id: int) -> int:
-        """The type behind typedefs and qualifiers."""
+        """The type without typedefs and qualifiers."""
         for _ in range(_MAX_DEPTH):
             kind, _n, behind, _at = self._type(type_id)
             if kind not in _NAMES_OF:
@@ -251,7 +251,7 @@ class Btf:
         raise NoBtf(_DAMAGED)
 
     def _find(self, type_id: int, name: str) -> tuple[int, int, int] | None:
-        """Offset in bits, type, and width in bits of a struct's member; of one that is no bit-field the width is 0."""
+        """Offset in bits, type, and width in bits of a struct's member; the width is 0 if it is not a bit-field."""
         text = name.encode() + b"\0"
         todo, seen = [(0, self._resolve(type_id))], set()
         while todo:

@@ -1,6 +1,6 @@
 """Caches compiled programs, so that the next recording starts at once.
 
-Nothing depends on it: what cannot be read or stored is compiled.
+Nothing depends on it: programs that cannot be read or stored are compiled.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Cache:
                 yield folder
 
     def find(self, key: str) -> bytes | None:
-        """What was stored under this key; None if nothing was, or if it is damaged."""
+        """The data stored under this key; None if there is none, or if it is damaged."""
         try:
             with self._held() as folder, folder.reader(key) as file:
                 if not _only_we_write(os.fstat(file.fileno())):

@@ -1,4 +1,4 @@
-"""Compiled programs and maps, and how they get into the kernel."""
+"""Compiled programs and maps, and loading them into the kernel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SOURCE_SHIFT = 4 if np.little_endian else 0
 
 @dataclass(frozen=True)
 class InKernel:
-    """What the kernel accepted, by name, as file descriptors; and why it refused programs."""
+    """The maps and programs that the kernel accepted, by name, as file descriptors, and why it refused others."""
 
     maps: dict[str, int]
     programs: dict[str, int]
@@ -41,7 +41,7 @@ class Compiled:
 
     @classmethod
     def parse(cls, text: bytes) -> Compiled:
-        """Raises ValueError if the text is anything else."""
+        """Parses the compiler's answer. Raises ValueError if the text is anything else."""
         try:
             answer = json.loads(text)
             maps = tuple(bpf_maps.MapShape(**shape) for shape in answer["maps"])
@@ -61,7 +61,7 @@ class Compiled:
             for shape in self.maps:
                 fds.append(bpf_maps.create(shape))
                 undo.callback(os.close, fds[-1])
-            # The verifier takes up to half a second for each; with several CPUs it works on several at once.
+            # The verifier takes up to half a second per program, and can verify several in parallel.
             with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
                 loading = {
                     name: pool.submit(

@@ -35,8 +35,8 @@ INSTRUCTION = struct.Struct("=BBhi")  # struct bpf_insn of include/uapi/linux/bp
 LOAD_64 = 0x18  # BPF_LD | BPF_IMM | BPF_DW
 CALL = 0x85  # BPF_JMP | BPF_CALL
 HELPERS = 4096  # helpers have smaller numbers
-PSEUDO_KFUNC_CALL = 2  # the source register of a call of a function of the kernel
-NUMBER, PSEUDO_MAP_FD, PSEUDO_FUNC = 0, 1, 4  # what a 64-bit load loads, by its source register
+PSEUDO_KFUNC_CALL = 2  # the source register of a call to a kernel function
+NUMBER, PSEUDO_MAP_FD, PSEUDO_FUNC = 0, 1, 4  # the source register tells what a 64-bit load loads
 
 MAP_SHAPE = ("map_type", "key_size", "value_size", "max_entries", "map_flags")
 
@@ -75,7 +75,7 @@ def loads(code: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def with_callbacks(code: bytes, callbacks: list[bytes]) -> bytes:
-    """Appends the callback functions whose numbers the instructions load in place of an address.
+    """Appends the callback functions whose numbers the instructions load instead of an address.
 
     No other 64-bit load has so small a number: the compiler uses a shorter instruction for those.
     """
@@ -94,7 +94,7 @@ def with_callbacks(code: bytes, callbacks: list[bytes]) -> bytes:
 
 
 def with_kernel_functions(code: bytes) -> bytes:
-    """The instructions, in which a helper whose number is too large is a function of the kernel with that BTF id."""
+    """The instructions, with helper numbers that are too large turned into calls of kernel functions, by BTF id."""
     changed = bytearray(code)
     for at in range(0, len(code), INSTRUCTION.size):
         operation, registers, offset, number = INSTRUCTION.unpack_from(code, at)
@@ -144,7 +144,7 @@ def main() -> None:
             request = json.loads(stream.read())
         sock.sendall(json.dumps(compile_programs(request)).encode())
     sys.stderr.flush()
-    os._exit(0)  # not through bcc's exit handler: it takes time, and there is nothing to clean up
+    os._exit(0)  # skips bcc's exit handler, which takes time: there is nothing to clean up
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ PROGRAMS = program.BPF_DIR.resolve()
 
 ROOT = PROGRAMS.parents[1]
 FOLDER = ".clangd"
-COMMAND = ("clang", "-xc", "-fsyntax-only", "-Wno-undefined-internal")  # -W…: functions that a later file defines
+COMMAND = ("clang", "-xc", "-fsyntax-only", "-Wno-undefined-internal")  # -W…: for functions that a later file defines
 
 
 def prepare(root: Path) -> list[list[str]]:

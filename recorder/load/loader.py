@@ -54,7 +54,7 @@ class Loaded:
     links: dict[str, int] = field(default_factory=dict)
 
     def attach(self) -> list[ProbeStatus]:
-        """Attaches every program in the order of `probes`. Returns the outcome for each."""
+        """Attaches all programs in the order of `probes`. Returns the outcome of each."""
         status = self._hook()
         for probe in self.probes:
             reason = self.refused.get(probe.program, "")
@@ -85,7 +85,7 @@ class Loaded:
         return status
 
     def tell_shapes(self, names: SyscallNames) -> None:
-        """Tells the programs, by number, which calls are more than counted."""
+        """Tells the programs, by number, which calls they do more with than count."""
         for name, shape in calls.SHAPES.items():
             with contextlib.suppress(KeyError):  # not on this architecture
                 key = pack("<I", names.number(name))
@@ -109,8 +109,8 @@ class Loaded:
 class Loading:
     """Programs that are being loaded.
 
-    What is not cached is compiled by a child process, from `begin` on; `result` waits for it, so that other work can go
-    on meanwhile. `anew`: compile in any case.
+    If they are not cached, `begin` starts a child process that compiles them, and `result` waits for it: other work can
+    go on in between. `anew`: compile even if they are cached.
     """
 
     def __init__(self, plan: program.Plan, *, anew: bool = False) -> None:
@@ -209,7 +209,7 @@ class Loading:
         return loaded
 
     def abandon(self) -> None:
-        """Ends the compilation without its result."""
+        """Ends the compilation and discards its result."""
         if self._loaded:
             self._loaded.close()
         if not self._child:

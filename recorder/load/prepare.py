@@ -1,4 +1,4 @@
-"""Prepares what a recording needs of the kernel: its types, and programs that fit them.
+"""Prepares what a recording needs from the kernel: its types, and programs that fit them.
 
 Half of this is waiting for the kernel, so `sysmon record` does it in a thread while it imports numpy and pyarrow.
 """
@@ -25,7 +25,7 @@ class Prepared:
 def prepare(kinds: frozenset[str], buffer_bytes: int | None, max_rate: int | None) -> Prepared:
     """Also loads the programs if they are cached. Raises CannotRecord.
 
-    Starts no process: a thread must not while another imports, as the child would hold that one's locks for ever.
+    Starts no process: while another thread imports, a forked child would hold that thread's locks for ever.
     """
     bpf_maps.raise_memlock_limit()
     names, btf = SyscallNames(), Btf.of_kernel()

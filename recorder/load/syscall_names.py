@@ -14,7 +14,7 @@ from sysmon.bpf.kinds import syscalls
 from sysmon.errors import CannotRecord
 
 TABLES = {"x86_64": ("x86_64", "i386", "x32"), "aarch64": ("arm64", "arm", ""), "riscv64": ("riscv64", "riscv32", "")}
-"""For each machine the names of its native, compat and other table in the `system_calls` package.
+"""Machine → names of its native, compat and other table in the `system_calls` package.
 
 The package's tables are generated from the kernel's sources.
 """
@@ -34,7 +34,7 @@ class SyscallNames:
         return self._table(0)[name]
 
     def numbers(self, names: Iterable[str]) -> list[int]:
-        """The native numbers of those calls that this machine has."""
+        """The native numbers of those of the calls that this machine has."""
         table = self._table(0)
         return [table[name] for name in names if name in table]
 
@@ -61,7 +61,7 @@ class SyscallNames:
         return names
 
     def name(self, raw: int) -> str | None:
-        """The call's name; `syscall_N` for a number that the tables lack, None if there is no number."""
+        """The call's name; `syscall_N` for a number that is not in the tables, None if there is no number."""
         number = raw & syscalls.UNKNOWN_NR
         if number == syscalls.UNKNOWN_NR:
             return None

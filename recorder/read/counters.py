@@ -1,8 +1,8 @@
 """Reads what programs count: the maps of a kind, one of two at a time, and the tallies of what was lost.
 
-While programs fill one map of a pair, the other is read and emptied. A snapshot changes their roles and waits until
-no program can still be using the map that it reads: so what is read is exact, nothing is counted twice, and a map
-never holds more than one interval's entries, however many processes come and go.
+While programs fill one map of a pair, the other is read and emptied. A snapshot swaps them, and waits until no program
+can still be using the map that it reads. So counts are exact, nothing is counted twice, and a map never holds more than
+one interval's entries, however many processes come and go.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ZERO_KEY = bytes(4)
 
 
 class Control:
-    """Starts, turns over and stops the recording in the kernel."""
+    """Starts and stops the recording in the kernel, and swaps the maps."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
@@ -49,39 +49,39 @@ class Control:
         bpf_maps.update(self._loaded.maps["controls"], ZERO_KEY, control)
 
     def start(self, t0: int, filters: int, cgroup: int = 0) -> None:
-        """From now on programs record what passes the filters, as of `t0` [ns, CLOCK_BOOTTIME].
+        """From now on programs record what passes the filters. The recording begins at `t0` [ns, CLOCK_BOOTTIME].
 
-        `cgroup`: the id of the chosen one.
+        `cgroup`: the id of the selected control group.
         """
         self.t0, self._filters, self._cgroup = t0, filters, cgroup
         self._turn()
 
     def _turn(self) -> int:
-        """Programs fill the other maps from now on. Returns the epoch that ended."""
+        """From now on programs fill the other maps. Returns the epoch that ended."""
         ended, self._last_epoch = self._last_epoch, self._last_epoch + 1
         self._set(self._last_epoch)
         return ended
 
     def turn(self) -> int:
-        """Ends an epoch and returns its number, when no program can touch its maps any more."""
+        """Ends an epoch, waits until no program can touch its maps any more, and returns its number."""
         ended = self._turn()
         self._grace.wait()
         return ended
 
     def stop(self) -> tuple[int, clock.Clocks]:
-        """Programs record nothing more. Returns the last epoch, and when it ended."""
+        """Stops recording. Returns the last epoch, and when it ended."""
         self._set(0)
         ended = clock.read()
         self._grace.wait()
         return self._last_epoch, ended
 
     def close(self) -> None:
-        """Frees what `turn` needed."""
+        """Frees the maps that `turn` uses."""
         self._grace.close()
 
 
 class MapPair:
-    """The two maps of a kind, each with one for what finds no room in it."""
+    """The two maps of a kind, each with another for what does not fit into it."""
 
     def __init__(self, kind: Kind, loaded: Loaded, cpus: int) -> None:
         self.kind = kind
@@ -97,7 +97,7 @@ class MapPair:
         )
 
     def drain(self, epoch: int, ts: int) -> npt.NDArray[np.void]:
-        """What was counted in an epoch that has ended, one record a key, CPUs summed. `ts` is CLOCK_BOOTTIME ns."""
+        """The counts of an epoch that has ended, one record per key, summed over CPUs. `ts` is CLOCK_BOOTTIME [ns]."""
         pieces = [
             self._summed(np.frombuffer(keys, self._key), np.frombuffer(values, self._value), ts)
             for fd in self._fds[epoch & 1]
@@ -121,7 +121,7 @@ class MapPair:
 
 
 def _of_any(of_cpus: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bytes_]:
-    """Row by row the text of the first CPU that has one."""
+    """For each row the text of the first CPU that has one."""
     out: npt.NDArray[np.bytes_] = of_cpus[0].copy()
     for of_cpu in of_cpus[1:]:
         np.copyto(out, of_cpu, where=out == b"")
@@ -129,7 +129,7 @@ def _of_any(of_cpus: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bytes_]:
 
 
 def _of_all(combine: np.ufunc, of_cpus: npt.NDArray[np.generic], dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
-    """The values of all CPUs as one, row by row: along the short axis numpy takes five times as long."""
+    """The values combined over CPUs, one CPU at a time: numpy takes five times as long along the short axis."""
     out: npt.NDArray[np.generic] = of_cpus[0].astype(dtype)
     for of_cpu in of_cpus[1:]:
         combine(out, of_cpu, out=out, casting="same_kind")
@@ -138,9 +138,9 @@ def _of_all(combine: np.ufunc, of_cpus: npt.NDArray[np.generic], dtype: np.dtype
 
 @dataclass(frozen=True)
 class Tally:
-    """Totals since the recording began: what each cause lost, and how many entries were made in each kind's maps.
+    """Totals since the recording began: events lost by cause, and entries created in each kind's maps.
 
-    `recovered`, by program: times that its copy ran because it was skipped itself.
+    `recovered`: program → times that its copy ran because it was skipped itself.
     """
 
     lost: npt.NDArray[np.uint64]
@@ -148,9 +148,9 @@ class Tally:
     recovered: dict[str, int]
 
     def skipped(self, misses: dict[str, int]) -> dict[str, int]:
-        """Events that no program saw, by program, of its `misses`: times that the kernel did not run it.
+        """Events that neither a program nor its copy saw. `misses`: program → times that the kernel skipped it.
 
-        That a copy did not run loses nothing by itself.
+        A skipped copy alone loses nothing.
         """
         copies = {name + probes.AGAIN for name in self.recovered}
         return {name: n - self.recovered.get(name, 0) for name, n in misses.items() if name not in copies}
@@ -162,7 +162,7 @@ class Tallies:
     def __init__(self, loaded: Loaded, cpus: int) -> None:
         self._fd, self._cpus = loaded.maps["tallies"], cpus
         have_copies = any(p.program.endswith(probes.AGAIN) for p in loaded.probes)
-        self._copied = list(probes.COPIED) if have_copies else []  # also of those that are not loaded: COPIES in C
+        self._copied = list(probes.COPIED) if have_copies else []  # including those that are not loaded: COPIES in C
         self._lengths = (len(csource.losses()), len(MAP_KINDS), len(self._copied))
 
     def read(self) -> Tally:

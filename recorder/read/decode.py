@@ -1,7 +1,7 @@
-"""From the bytes that the kernel wrote to Arrow columns, a batch at a time.
+"""Decodes bytes from the kernel into Arrow columns, a batch at a time.
 
-A column is made by the rule that its declaration names, or else by its type; `strings.py` has those of text. Names of
-which there are few are dictionaries: they wait in less memory, and the file is written of them with less work.
+A column is decoded by the rule in its declaration, or else by its type; `strings.py` decodes text. Names that repeat
+become dictionaries, which take less memory and less work to write.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from sysmon.recorder.read import strings
 Records = npt.NDArray[np.void]
 
 Raw = Callable[[Col], pa.Array]
-"""The bytes of a column that has a length of its own, taken from the records once."""
+"""The bytes of a column with a length of its own, copied out of the records once."""
 
 AF_UNIX = sockets.FAMILIES.index("AF_UNIX")
 
 
 def in_order(records: Records) -> Records:
-    """The records in the order of `ts`. Those of a ring are nearly: its order is that of reserving, CPU by CPU."""
+    """The records in the order of `ts`. In a ring they are nearly so, as its order is that of reservation."""
     ts = records["ts"]
     if (ts[1:] >= ts[:-1]).all():
         return records
-    words = records.view(np.uint64).reshape(len(records), -1)  # numpy moves rows of these ten times as fast as records
+    words = records.view(np.uint64).reshape(len(records), -1)  # numpy moves rows of bytes ten times as fast as records
     return words.take(np.argsort(ts, kind="stable"), axis=0).view(records.dtype).ravel()
 
 
 def _or_none(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
-    """The mask of what is NULL; None if nothing is, which takes Arrow less."""
+    """The mask of NULLs; None if there are none, which is faster in Arrow."""
     return mask if mask.any() else None
 
 
 class Names:
-    """Names of numbers of 16 bits, as a dictionary that has those that were seen."""
+    """Names of 16-bit numbers, as a dictionary of those seen so far."""
 
     MOST = 1024
-    """With more names it is begun anew: a process may make calls of any number."""
+    """With more names the dictionary starts again: a process may make calls with any number."""
 
-    _NEW, _NULL = -1, -2  # in place of the place of a number's name
+    _NEW, _NULL = -1, -2  # instead of the index of a number's name
 
     def __init__(self, look_up: Callable[[int], str | None]) -> None:
         self._look_up = look_up
@@ -59,11 +59,11 @@ class Names:
 
     def _forget(self) -> None:
         self._places = np.full(1 << 16, self._NEW, np.int32)
-        self._known: dict[str, int] = {}  # name → its place
+        self._known: dict[str, int] = {}  # name → its index
         self._dictionary = pa.array([], pa.string())
 
     def column(self, numbers: npt.NDArray[np.uint16]) -> pa.DictionaryArray:
-        """The name of each; NULL if `look_up` has none."""
+        """The name of each number; NULL if `look_up` has none."""
         if len(self._known) > self.MOST:
             self._forget()
         places = self._places[numbers]
@@ -84,7 +84,7 @@ class Decoder:
     """Decodes the records of every kind. `offset_ns` turns CLOCK_BOOTTIME into UTC.
 
     `unmeasured` are columns that the programs cannot fill on this kernel: they are left out and so NULL. `tick_ns`:
-    what starts of processes are rounded down to, as those that are looked up elsewhere are.
+    the multiple that start times of processes are rounded down to, so that they match those from /proc.
     """
 
     def __init__(
@@ -113,14 +113,13 @@ class Decoder:
         }
 
     def starts(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """When processes began, as rows say it."""
+        """Start times of processes as they are written in rows."""
         return values if self._tick_ns == 1 else values // self._tick_ns * self._tick_ns
 
     def batch(self, kind: Kind, records: Records, **derived: str) -> pa.RecordBatch:
-        """The records as the columns of their kind; texts may be dictionaries.
+        """The records as the columns of their kind; text may be dictionaries. `derived`: column → its text in all rows.
 
-        Left out are columns that are NULL in all of them, and derived columns that are given neither by a rule nor by
-        `derived`, one text for all rows.
+        Columns that are NULL in all rows are left out, and derived columns without a rule or a text in `derived`.
         """
         arrays, fields = [], []
         raw = functools.cache(functools.partial(_raw, records=records))
@@ -143,7 +142,7 @@ class Decoder:
             text = derived.get(col.name)
             return None if text is None else strings.chosen([text], np.zeros(len(records), np.int32))
         if col.variable and not _has(records, col):
-            return None  # this ring's records have no room for it
+            return None  # this ring's records do not have it
         decode = self._by_type.get(col.type)
         return decode(col, records, raw) if decode else self._scalar(col, np.ascontiguousarray(records[col.name]))
 
@@ -180,7 +179,7 @@ def _has(records: Records, col: Col) -> bool:
 
 @functools.cache
 def _column_of(kind: Kind, exact: Col) -> Col:
-    """Whose bytes the derived column X_bytes has: those of X."""
+    """The column X whose bytes a derived column X_bytes has."""
     return next(c for c in kind.cols if f"{c.name}_bytes" == exact.name)
 
 
@@ -193,7 +192,7 @@ def _raw(col: Col, records: Records) -> pa.Array:
 
 
 def _inexact(col: Col, records: Records, raw: Raw) -> pa.BinaryArray | None:
-    """The bytes of the values whose text is not exactly them; None if all are."""
+    """The bytes of values that their text does not represent exactly; None if there are none."""
     if not _has(records, col):
         return None
     return _addresses(raw(col), records)[1] if col.type == "address" else strings.not_text(raw(col))

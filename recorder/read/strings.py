@@ -1,7 +1,7 @@
-"""From bytes that the kernel wrote to columns of text: names, paths, arguments and addresses.
+"""Decodes bytes from the kernel into columns of text: names, paths, arguments and addresses.
 
-Every value goes through numpy or Arrow as part of a whole column; Python looks at a single value only when a string
-is not UTF-8, and once for each different command name, directory and address.
+Numpy and Arrow process whole columns. Python handles a single value only if it is not UTF-8, and once for each distinct
+command name, directory and address.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from sysmon.bpf.types import COMM_LEN
 
 
 def escape(raw: bytes) -> str:
-    """The text of bytes from the kernel: those that are not UTF-8 become \\xNN."""
+    """Bytes from the kernel as text: bytes that are not UTF-8 become \\xNN."""
     return raw.decode("utf-8", "backslashreplace")
 
 
 def chosen(values: Sequence[str | None], index: npt.NDArray[Any]) -> pa.DictionaryArray:
-    """The value that each row chooses by its number. None is NULL."""
+    """The value that each row selects by index. None is NULL."""
     unknown = np.array([value is None for value in values], bool)
     place = np.cumsum(~unknown, dtype=np.int32) - np.int32(1)
     mask = unknown[index] if unknown.any() else None
@@ -34,7 +34,7 @@ def chosen(values: Sequence[str | None], index: npt.NDArray[Any]) -> pa.Dictiona
 
 
 def comms(names: npt.NDArray[np.bytes_]) -> pa.Array:
-    """Command names, cut at their first NUL: what follows it is not promised to be zero."""
+    """Command names, cut at their first NUL: the bytes after it may be anything."""
     letters = np.ascontiguousarray(names).view(np.uint8).reshape(len(names), COMM_LEN)
     cut = np.where(np.logical_or.accumulate(letters == 0, axis=1), 0, letters).astype(np.uint8)
     distinct, index = np.unique(cut.view(f"S{COMM_LEN}").ravel(), return_inverse=True)
@@ -47,7 +47,7 @@ def raw_strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) 
     used = np.minimum(lengths, width).astype(np.int32)
     offsets = np.zeros(len(used) + 1, np.int32)
     np.cumsum(used, out=offsets[1:])
-    # In pieces of 1 MiB, as the mask is as large as the buffers.
+    # In chunks of 1 MiB, as the mask is as large as the buffers.
     step = max(1, (1 << 20) // width)
     pieces = []
     for at in range(0, len(used), step):
@@ -68,7 +68,7 @@ def text_of(raw: pa.Array) -> pa.Array:
 
 
 def not_text(raw: pa.Array) -> pa.BinaryArray | None:
-    """The bytes that are not UTF-8, NULL for those that are. None if all are."""
+    """The values that are not UTF-8; NULL for those that are. None if all are."""
     try:
         (raw.dictionary if pa.types.is_dictionary(raw.type) else raw).cast(pa.string())
     except pa.ArrowInvalid:
@@ -93,9 +93,9 @@ SLASHES = re.compile(rb"/(?:\.?/)+")
 
 
 def path_of(names: bytes) -> bytes:
-    """The absolute path of names, the innermost first, each with a NUL; the first may be a path itself.
+    """The absolute path made of NUL-terminated names, innermost first; the first may be a path itself.
 
-    An empty name says that what comes after it was removed; at the end, that all this is in no directory.
+    An empty name says that the next one was removed or, at the end, that the file is in no directory.
     """
     parts = names[:-1].split(b"\0")
     if names.endswith(b"\0\0"):
@@ -106,14 +106,14 @@ def path_of(names: bytes) -> bytes:
 
 
 def directories(names: pa.BinaryArray) -> pa.DictionaryArray:
-    """Absolute paths of directories from the names on the way up from them, each with a NUL after it."""
+    """Absolute paths of directories from the NUL-terminated names on the way up from each."""
     distinct = names.dictionary_encode()
     paths = [path_of(v) for v in distinct.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(distinct.indices, pa.array(paths, pa.binary()))
 
 
 def arguments(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.Array:
-    """Lists of the NUL-terminated strings in each buffer. The last may have lost its NUL by truncation."""
+    """Lists of the NUL-terminated strings in each buffer. Truncation may have removed the last NUL."""
     text = strings(buffers, lengths)
     lists = pc.split_pattern(pc.replace_substring_regex(text, "\x00$", ""), "\x00")
     return pc.if_else(pc.equal(pc.binary_length(text), 0), pa.scalar([], lists.type), lists)
@@ -134,7 +134,7 @@ def unix_address(raw: bytes) -> tuple[str, bytes]:
 
 
 def addresses(raw: pa.BinaryArray, are_unix: npt.NDArray[np.bool_]) -> tuple[pa.StringArray, pa.BinaryArray]:
-    """Addresses as text, and the bytes of those whose text is not exactly them."""
+    """Addresses as text, and the bytes of those that their text does not represent exactly."""
     distinct = raw.dictionary_encode()
     raws = distinct.dictionary.to_pylist()
     of_unix = pa.array(are_unix)
