@@ -1,7 +1,7 @@
-"""What goes on while something is measured: empty programs, a recording of sysmon, and its peers.
+"""What runs while something is measured: empty programs, a sysmon recording, and its peers.
 
-Peers are those of the distribution. Each is used as its users do, for the question that `sysmon report syscalls`
-answers, where it can. One that is not installed, or that this kernel does not let run, raises Absent.
+Peers come from the distribution. Each is used as its users do, to answer the question of `sysmon report syscalls` if it
+can. One that is not installed, or cannot run on this kernel, raises Absent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SYSMON = Path(sys.executable).with_name("sysmon")
 
 PATIENCE_S = 30
 SETTLE_S = 0.5
-"""For peers that do not say when they have begun."""
+"""Wait for peers that do not say when they have started."""
 
 AGGREGATION = r"""
 BEGIN { printf("begun\n"); }
@@ -41,11 +41,11 @@ tracepoint:raw_syscalls:sys_exit /@start[tid]/ {
     delete(@start[tid]);
 }
 """
-"""What sysmon counts, for bpftrace: calls and their latencies by process, command and call."""
+"""A bpftrace script that counts what sysmon counts: calls and their latencies by process, command and call."""
 
 
 READ_CLOCK = "bpf_ktime_get_boot_ns();"
-"""A body of `empty`: what a program that times anything cannot do without."""
+"""A body for `empty`: the least that a program needs to measure time."""
 
 
 @functools.cache
@@ -59,13 +59,13 @@ def _loaded(tracepoints: tuple[str, ...] | None, body: str) -> loader.Loaded:
 
 
 def default_tracepoints() -> tuple[str, ...]:
-    """Those that sysmon records by default; one that has two programs is named twice."""
+    """The tracepoints of a default recording; one with two programs is named twice."""
     return tuple(p.tracepoint for p in program.plan(Btf.of_kernel(), SyscallNames()).probes)
 
 
 @contextlib.contextmanager
 def empty(tracepoints: tuple[str, ...] | None = None, body: str = "") -> Iterator[list[str]]:
-    """Programs of this body on some raw tracepoints, or on all those that sysmon records by default."""
+    """Attaches programs with this body to some raw tracepoints, or to all those of a default recording."""
     loaded = _loaded(tracepoints, body)
     loaded.attach()
     try:
@@ -75,12 +75,12 @@ def empty(tracepoints: tuple[str, ...] | None = None, body: str = "") -> Iterato
 
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # A shell starts what goes on in the background so, and then no peer, nor sysmon, would end at a Ctrl-C of ours.
+    # A shell ignores SIGINT for background jobs; sysmon and its peers would then not end on Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Running:
-    """A recording that runs. When it has ended: how long that took, and the CPU time of all of it, loading included."""
+    """A running recording. Once it has ended: how long ending took, and all its CPU time, including loading."""
 
     def __init__(self, path: Path, process: subprocess.Popen[str]) -> None:
         self.path, self.process = path, process
@@ -89,7 +89,7 @@ class Running:
         self.said = ""
 
     def stop(self) -> None:
-        """Ends the recording; the file is finished then."""
+        """Ends the recording and waits until the file is finished."""
         begin = time.perf_counter()
         before = children_cpu_s()
         self.said += ended(self.process)
@@ -98,7 +98,7 @@ class Running:
 
 
 def start(path: Path, *options: str) -> Running:
-    """A recording of sysmon that has begun. Raises Absent if it does not begin."""
+    """Starts a sysmon recording. Raises Absent if it does not start."""
     command = [str(SYSMON), "record", "--force", "-o", str(path), *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     running = Running(path, process)
@@ -113,7 +113,7 @@ def start(path: Path, *options: str) -> Running:
 
 @contextlib.contextmanager
 def recording(*options: str) -> Iterator[list[str]]:
-    """sysmon records: the whole of it, with its reader and its file."""
+    """sysmon records, including its reader and its file."""
     with tempfile.TemporaryDirectory(prefix="sysmon-benchmark-", dir="/var/tmp") as folder:
         running = start(Path(folder) / "trace.parquet", *options)
         try:
@@ -123,7 +123,7 @@ def recording(*options: str) -> Iterator[list[str]]:
 
 
 def ended(process: subprocess.Popen[str]) -> str:
-    """Ends a process that was started here, as Ctrl-C does, or else by force. Returns what it still said."""
+    """Ends a process that was started here, as Ctrl-C does, or else by force. Returns its remaining output."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
@@ -135,7 +135,7 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 
 def need(name: str, package: str) -> str:
-    """Where a program is. Raises Absent."""
+    """The path of a program. Raises Absent."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if not found:
         raise Absent(f"not installed (package {package})")
@@ -143,7 +143,7 @@ def need(name: str, package: str) -> str:
 
 
 def need_tracefs() -> None:
-    """Mounts tracefs if it is not, as perf does. Raises Absent where perf and bpftrace would find no tracepoints."""
+    """Mounts tracefs if needed, as perf does. Raises Absent if perf and bpftrace would find no tracepoints."""
     events = Path("/sys/kernel/tracing/events/raw_syscalls")
     if not events.is_dir():
         progress("mounting tracefs, for the peers")
@@ -154,7 +154,7 @@ def need_tracefs() -> None:
 
 @contextlib.contextmanager
 def _beside(command: list[str], begun: str | None, folder: Path | None = None) -> Iterator[list[str]]:
-    """A peer that traces the whole machine meanwhile; `begun` is in the line that it prints when it does."""
+    """A peer traces the whole machine. `begun` is in the line that it prints when it starts."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "BPFTRACE_MAP_KEYS_MAX": "65536"}
     if folder:
         environment["BCC_KERNEL_SOURCE"] = str(folder)
@@ -185,7 +185,7 @@ def _await(process: subprocess.Popen[str], log: int, begun: str | None) -> None:
 
 def _last(log: int) -> str:
     lines = os.pread(log, 1 << 16, 0).decode(errors="replace").strip().splitlines()
-    # The reason stands before a traceback, if there is one.
+    # The reason is before the traceback, if there is one.
     errors = [line for line in lines if "error" in line.lower()]
     return (errors or lines or ["it said nothing"])[0].strip()
 
@@ -201,7 +201,7 @@ def bpftrace() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def syscount() -> Iterator[list[str]]:
-    """bcc's syscount with latencies. Without kernel headers it gets the few that it includes from sysmon's own."""
+    """bcc's syscount with latencies. Without kernel headers, it uses sysmon's stubs of the few that it includes."""
     found = need("syscount-bpfcc", "bpfcc-tools")
     need_tracefs()
     with tempfile.TemporaryDirectory(prefix="sysmon-benchmark-") as folder:
@@ -209,7 +209,7 @@ def syscount() -> Iterator[list[str]]:
         if not Path(f"/lib/modules/{os.uname().release}/build").exists():
             headers = Path(folder) / "headers"
             shutil.copytree(program.STUB_DIR, headers)
-            (headers / "include/linux/sched.h").touch()  # included, and nothing of it is used
+            (headers / "include/linux/sched.h").touch()  # included, but not used
         with _beside([found, "-L"], "Tracing syscalls", headers):
             yield []
 
@@ -225,7 +225,7 @@ def perf_trace_all() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def perf_record() -> Iterator[list[str]]:
-    """`perf record` of both raw_syscalls tracepoints, of the whole machine."""
+    """`perf record` of both raw_syscalls tracepoints on the whole machine."""
     found = need("perf", "linux-perf")
     need_tracefs()
     with tempfile.TemporaryDirectory(prefix="sysmon-benchmark-", dir="/var/tmp") as folder:

@@ -1,7 +1,7 @@
-"""`record --syscalls` for a while under a load of a million calls a second: what is lost, and what a row costs.
+"""`record --syscalls` under a load of a million calls per second: what is lost, and what a row costs.
 
-`sudo .venv/bin/python benchmarks/every_call.py [--seconds N]`. Every call is counted twice: by who makes it, and by the
-aggregates of the trace, so that what is said to be lost can be checked.
+`sudo .venv/bin/python benchmarks/every_call.py [--seconds N]`. Every call is counted twice: by its caller, and in
+the aggregates of the trace, so that the reported losses can be checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.measure import Absent, Aim, Section
 from sysmon.analyze.trace.trace import Trace
 
 RATE = 1_000_000
-"""Calls a second, of all processes of the load together."""
+"""Calls per second, of all processes of the load together."""
 
 LOAD = """
 import os, sys, time
@@ -34,7 +34,7 @@ while (now := time.monotonic() - began) < seconds:
     made += len(burst)
 print(made, time.monotonic() - began)
 """
-"""getppid(2) in bursts, at a steady rate over some milliseconds."""
+"""getppid(2) in bursts, at a steady rate over a few milliseconds."""
 
 CPUS = 2
 
@@ -92,7 +92,7 @@ def _steady(folder: Path, seconds: float) -> tuple[list[tuple[str, ...]], list[A
 
 
 def _sums(trace: Trace) -> tuple[int, int]:
-    """Rows that are calls, and events of calls that were lost."""
+    """Rows of calls, and lost events of calls."""
     ((rows,),) = trace.sql("SELECT count(*) FROM syscall_events").fetchall()
     ((lost,),) = trace.sql(
         "SELECT coalesce(sum(lost), 0) FROM losses WHERE place IN ('syscall', 'syscall_stats')"

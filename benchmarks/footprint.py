@@ -1,4 +1,4 @@
-"""What the recorder itself takes: memory, CPU time, punctuality, reading its maps, its start and its end.
+"""What the recorder itself costs: memory, CPU time, punctuality, reading its maps, its start and its end.
 
 `sudo .venv/bin/python benchmarks/footprint.py [--seconds N]`, N being the length of the recording.
 """
@@ -36,7 +36,7 @@ PROCESSES = 500
 ENTRIES = 65_536
 SETTLED_S = 5
 LATE = 0.1
-"""A snapshot is late if its interval is longer by more than this share."""
+"""A snapshot is late if its interval is longer than requested by more than this share."""
 
 TEXT = f"""\
 The default recording, with a snapshot every second, of this machine and {PROCESSES} additional sleeping processes.
@@ -63,8 +63,8 @@ def section(seconds: float, rounds: int) -> Section:
 
 @contextlib.contextmanager
 def sleepers(number: int) -> Iterator[None]:
-    """So many processes that sleep."""
-    # One process tells them all to end by closing the pipe that they read.
+    """This many processes sleep."""
+    # Closing the pipe that they all read ends them.
     reading, writing = os.pipe()
     processes = [subprocess.Popen(["cat"], stdin=reading, stdout=subprocess.DEVNULL) for _ in range(number)]
     os.close(reading)
@@ -87,12 +87,12 @@ def _recording(folder: Path, seconds: float) -> tuple[list[tuple[str, ...]], lis
         finally:
             running.stop()
     with sysmon.open(path) as trace:
-        # What a beginning and an end take is not what a recording takes in the long run.
+        # Excludes the start and the end, which are not what a long recording costs.
         settled = min(SETTLED_S, seconds / 2)
         own = trace.sql(
             "SELECT rss_bytes / 1e6, run_ns, window_ns FROM overhead WHERE part = 'recorder' "
             f"AND epoch_ns(ts) > (SELECT min(epoch_ns(ts)) FROM clocks) + {settled * 1e9:.0f} ORDER BY ts"
-        ).fetchall()[:-1]  # the last is of the end
+        ).fetchall()[:-1]  # the last one is at the end
         boot = [
             ns for (ns,) in trace.sql("SELECT boottime_ns FROM clocks WHERE event = 'snapshot' ORDER BY ts").fetchall()
         ]
@@ -180,7 +180,7 @@ def _maps(folder: Path, rounds: int) -> tuple[list[tuple[str, ...]], list[Aim]]:
 
 
 def _fill(pair: MapPair, kind: object, cpus: int, entries: int) -> None:
-    """Puts entries in, as the programs would: some hundred processes, calls and buckets, on every CPU."""
+    """Adds entries as the programs would: some hundred processes, calls and buckets, on every CPU."""
     key, value = map_layouts(kind)  # type: ignore[arg-type]
     keys = np.zeros(entries, key.dtype)
     numbers = np.arange(entries)

@@ -1,9 +1,9 @@
 """What the benchmarks share: interleaved runs, their medians and spread, tables, and aims beside what was measured.
 
-A condition is what goes on while something is measured: nothing, empty programs, a recording, a peer. Runs of all
-conditions take turns, so that a machine that becomes slower does so for all of them. What a condition adds is its
-fastest run less the fastest run of nothing, as other load only ever makes a run slower. Beside it stand the median,
-over the rounds, of its run less the run of nothing in the same round, and the spread: the smallest and the largest.
+A condition is what runs while something is measured: nothing, empty programs, a recording, a peer. Runs of all
+conditions take turns, so that a machine that becomes slower affects all of them. What a condition adds is its fastest
+run less the fastest run of nothing, as other load can only make a run slower. Next to it are the median over the rounds
+of its run less the run of nothing in the same round, and the spread: the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ NOTHING, FLOOR, CLOCKS = "nothing", "empty programs", "programs that read the cl
 DEFAULT, EVERY_CALL = "sysmon record", "sysmon record --syscalls"
 
 Condition = Callable[[], AbstractContextManager[list[str]]]
-"""Enters a condition; what it gives is to be put before the command that is measured. May raise Absent."""
+"""Enters a condition, and yields what to put before the measured command. May raise Absent."""
 
 
 class Absent(Exception):
-    """A peer cannot run here; says why, in one line."""
+    """A peer cannot run here, and why, in one line."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """What is wanted of a figure, and what it is. `holds` is None if it could not be measured."""
+    """The aim for a figure, and its value. `holds` is None if it could not be measured."""
 
     what: str
     wanted: str
@@ -42,15 +42,15 @@ class Aim:
 
     @classmethod
     def at_most(cls, what: str, limit: float, value: float | None, unit: str = "", digits: int = 2) -> Aim:
-        """The value is to be no larger than the limit."""
-        if value is not None and value < 0:  # something added less than nothing
+        """The value should be no larger than the limit."""
+        if value is not None and value < 0:  # something added a negative amount
             return cls(what, f"at most {limit:,g}{unit}", "lost in the noise", True)
         said = "not measured, or lost in the noise" if value is None else f"{value:,.{digits}f}{unit}"
         return cls(what, f"at most {limit:,g}{unit}", said, None if value is None else value <= limit)
 
     @classmethod
     def at_least(cls, what: str, limit: float, value: float | None, unit: str = "", digits: int = 0) -> Aim:
-        """The value is to be no smaller than the limit."""
+        """The value should be no smaller than the limit."""
         said = "not measured" if value is None else f"{value:,.{digits}f}{unit}"
         return cls(what, f"at least {limit:,g}{unit}", said, None if value is None else value >= limit)
 
@@ -68,7 +68,7 @@ class Section:
     load: str = ""
 
     def markdown(self) -> str:
-        """As it stands in the page."""
+        """The part in Markdown."""
         parts = [f"## {self.title}", self.text]
         if self.load:
             parts.append(f"Load average of the machine before this part: {self.load}.")
@@ -80,7 +80,7 @@ class Section:
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table: text on the left, figures on the right, padded so that a terminal shows it well."""
+    """A Markdown table: text aligned left, figures right, padded for reading in a terminal."""
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
 
     def line(cells: tuple[str, ...]) -> str:
@@ -92,7 +92,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def aims_table(aims: list[Aim]) -> str:
-    """Each aim beside what was measured."""
+    """Each aim next to the measured value."""
     verdict = {True: "yes", False: "**no**", None: "unknown"}
     return table(
         ("aim", "wanted", "measured", "reached"), [(a.what, a.wanted, a.measured, verdict[a.holds]) for a in aims]
@@ -106,7 +106,7 @@ def load() -> str:
 
 
 def progress(text: str) -> None:
-    """Says on standard error what goes on."""
+    """Reports progress on standard error."""
     print(f"benchmarks: {text}", file=sys.stderr, flush=True)
 
 
@@ -121,11 +121,11 @@ class Samples:
     absent: dict[str, str] = field(default_factory=dict)
 
     def values(self, condition: str, figure: str) -> list[float]:
-        """A figure in each round."""
+        """The figure of each round."""
         return [run[figure] for run in self.runs.get(condition, [])]
 
     def median(self, condition: str, figure: str) -> float | None:
-        """Of all rounds; None if there were none."""
+        """The median of all rounds; None if there were none."""
         values = self.values(condition, figure)
         return statistics.median(values) if values else None
 
@@ -134,27 +134,27 @@ class Samples:
         return min(self.values(condition, figure), default=None)
 
     def least(self, condition: str, figure: str, relative: bool = False) -> float | None:
-        """By how much the fastest run was slower than the fastest of nothing; relative: as a share of that."""
+        """How much slower the fastest run was than the fastest of nothing; relative: as a share of the latter."""
         mine, base = self.fastest(condition, figure), self.fastest(NOTHING, figure)
         return None if mine is None or base is None else (mine - base) / (base if relative else 1)
 
     def added(self, condition: str, figure: str, relative: bool = False) -> list[float]:
-        """By how much the figure was more than that of nothing in each round; relative: as a share of that."""
+        """How much larger the figure of each round was than that of nothing; relative: as a share of the latter."""
         pairs = list(zip(self.values(condition, figure), self.values(NOTHING, figure), strict=False))
         return [(value - base) / (base if relative else 1) for value, base in pairs]
 
     def middle(self, condition: str, figure: str, relative: bool = False) -> float | None:
-        """The median of what was added."""
+        """The median of what the rounds added."""
         values = self.added(condition, figure, relative)
         return statistics.median(values) if values else None
 
     def ratio(self, condition: str, to: str, figure: str) -> float | None:
-        """What one condition adds by what another adds; None if what the other adds is lost in the noise."""
+        """What one condition adds divided by what another adds; None if the latter is lost in the noise."""
         mine, other = self.least(condition, figure), self.least(to, figure)
         return mine / other if mine is not None and other is not None and other > self._noise(figure) else None
 
     def _noise(self, figure: str) -> float:
-        """By how much the two fastest runs of nothing differ."""
+        """The difference between the two fastest runs of nothing."""
         fastest = sorted(self.values(NOTHING, figure))[:2]
         return fastest[-1] - fastest[0] if fastest else 0.0
 
@@ -162,10 +162,10 @@ class Samples:
 def interleaved(
     conditions: Mapping[str, Condition], measure: Callable[[str, list[str]], Figures], rounds: int
 ) -> Samples:
-    """Measures under each condition in turn, in each other round in the opposite order.
+    """Measures under each condition in turn, with the order reversed in every other round.
 
-    `measure` is given the name of the condition and what to put before a command. A condition that raises Absent is
-    left out from then on, and so are rounds that it had.
+    `measure` gets the name of the condition and what to put before a command. A condition that raises Absent is left
+    out from then on, and so are its earlier rounds.
     """
     samples = Samples()
     for number in range(rounds):
@@ -182,7 +182,7 @@ def interleaved(
 
 
 def _first_line(reason: Exception) -> str:
-    """Why something is absent: of a command that failed or took too long, which."""
+    """Why something is absent, with the command if one failed or took too long."""
     if isinstance(reason, subprocess.CalledProcessError):
         said = (reason.stderr or "").strip().splitlines()[:1]
         return f"{reason.cmd[0]} ended with status {reason.returncode}: {''.join(said)}"
@@ -193,13 +193,13 @@ def _first_line(reason: Exception) -> str:
 
 @contextlib.contextmanager
 def nothing() -> Iterator[list[str]]:
-    """Nothing goes on."""
+    """The condition in which nothing else runs."""
     yield []
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a command took: wall time and, of it and of all it waited for, CPU time [s]; and what it printed."""
+    """What a command took: wall time, CPU time including all its children [s], and its output."""
 
     wall_s: float
     cpu_s: float
@@ -214,7 +214,7 @@ def run(command: list[str], limit_s: float = 120) -> Run:
     try:
         output, errors = process.communicate(timeout=limit_s)
     except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)  # and all that it started
+        os.killpg(process.pid, signal.SIGKILL)  # and everything that it started
         process.communicate()
         raise
     if process.returncode:
@@ -223,16 +223,16 @@ def run(command: list[str], limit_s: float = 120) -> Run:
 
 
 def children_cpu_s() -> float:
-    """CPU time of all processes that this one has started and waited for, and of theirs [s]."""
+    """CPU time of all processes that this one has waited for, including theirs [s]."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def spread(values: list[float], form: str) -> str:
-    """The smallest and the largest."""
+    """The smallest and the largest value."""
     return f"{min(values):{form}} to {max(values):{form}}" if values else ""
 
 
 def shown(value: float | None, form: str, suffix: str = "") -> str:
-    """A figure, or that there is none."""
+    """A figure as text, or that there is none."""
     return "–" if value is None else f"{value:{form}}{suffix}"

@@ -1,7 +1,7 @@
-"""Reading: `report syscalls` as traces grow, and beside it `perf script`, piped to a script that counts.
+"""Reading: `report syscalls` on growing traces, next to `perf script` piped to a script that counts.
 
-`sudo .venv/bin/python benchmarks/perf_script.py [--rows 1,10,100] [--rounds N]`. What takes how long of all reports is
-for `reading.py` to say, whose traces these are.
+`sudo .venv/bin/python benchmarks/perf_script.py [--rows 1,10,100] [--rounds N]`. `reading.py`, whose traces are
+used here, measures all reports.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HEAD = ("what", "rows or events", "time", "spread", "ns each", "memory")
 
 
 def section(millions: list[int], rounds: int, calls: int, traces: Path | None = None) -> Section:
-    """Measures. `traces` is where traces of so many rows are kept, and looked for; None: nowhere."""
+    """Measures. `traces` is the directory in which traces are kept and looked up; None: they are not kept."""
     with tempfile.TemporaryDirectory(prefix="sysmon-benchmark-", dir="/var/tmp") as name:
         folder = traces or Path(name)
         base = reading.Multiplied(reading.recorded(folder / "reading-calls.parquet", ["--syscalls"]))
@@ -80,7 +80,7 @@ def _perf(folder: Path, calls: int, rounds: int) -> tuple[list[tuple[str, ...]],
     conditions.need_tracefs()
     data = str(folder / "perf.data")
     events = "raw_syscalls:sys_enter,raw_syscalls:sys_exit"
-    # A buffer that loses little: it is reading that is compared.
+    # A buffer large enough to lose little, as reading is compared.
     record = [perf, "record", "-q", "-m", "16M", "-e", events, "-o", data, *_work(calls)]
     if subprocess.run(record, capture_output=True, check=False).returncode:
         raise Absent("perf record fails")

@@ -2,13 +2,13 @@
 
 `.venv/bin/python benchmarks/reading.py [--rows 1,10] [--shapes mixed,cells,calls] [--only REPORT] [--rounds 3]`
 
-Three shapes. `mixed` is a recording of 5 s many times over, moved in time and to other processes, as an hour of a busy
-machine. `cells` is the worst case for counts: nearly all rows are syscall_stats, and a process has 50 of them in each
-of ten snapshots. `calls` is `mixed` of a recording with --syscalls. All have 2,000 processes for each million rows.
-What is multiplied is recorded first, which needs root, or given with --base and --base-calls. Traces are kept in --dir.
+There are three shapes. `mixed` repeats a recording of 5 s, shifted in time and to other processes, like an hour on a
+busy machine. `cells` is the worst case for counts: nearly all rows are syscall_stats, and a process has 50 of them in
+each of ten snapshots. `calls` repeats a recording with --syscalls. All have 2,000 processes per million rows. The
+repeated recording is made first, which needs root, or given with --base and --base-calls. Traces are kept in --dir.
 
 Each report is read to its end in a fresh process. `open` and `report` are wall time, the median of the rounds; `cpu` is
-user and system time of both; `MiB` is the most resident memory of the process, 60 of which are Python's and Arrow's.
+user and system time of both; `MiB` is the peak resident memory of the process, of which Python and Arrow take 60.
 `html` is the page of all reports and charts.
 """
 
@@ -38,19 +38,19 @@ from sysmon.bpf.trace_file.writer import TraceWriter
 
 MILLION = 1_000_000
 PROCESSES = 2_000
-"""For each million rows."""
+"""Processes per million rows."""
 
 PAGE = "html"
-"""Stands for the page where a report could."""
+"""The page, in the list of reports."""
 
 TICK_NS = 10_000_000
 CELLS = 50
 SNAPSHOTS = 10
-CHUNK = 1_000  # processes of which rows are made at a time
+CHUNK = 1_000  # processes whose rows are made at a time
 
 BORN = {"fork", "exec", "rename"}
 MOVED = {"pid": 1, "ppid": 1, "tid": 1, "start": TICK_NS, "parent_start": TICK_NS}
-"""Columns that tell processes apart, and the unit in which another process differs."""
+"""Columns that identify a process, and how much the next process differs."""
 
 WORK = """
 folder=$(mktemp -d) && cd "$folder" && for i in 1 2 3 4 5 6; do echo "int p$i(int n) { return n * $i; }" >p$i.c; done
@@ -66,7 +66,7 @@ rm -r "$folder"
 
 
 def recorded(path: Path, options: list[str]) -> Path:
-    """A recording of this machine while it compiles, serves and starts processes; the one that is there if any."""
+    """Records this machine while it compiles, serves and starts processes, unless there is such a recording."""
     if not path.exists():
         sysmon = [sys.executable, "-m", "sysmon", "record", "--with", "kernel_memory", "-o", str(path)]
         subprocess.run([*sysmon, *options, "--", "bash", "-c", WORK], check=True, stderr=subprocess.DEVNULL)
@@ -74,7 +74,7 @@ def recorded(path: Path, options: list[str]) -> Path:
 
 
 class Multiplied:
-    """A recording many times over. Processes of a generation live for some repetitions and are then others."""
+    """A repeated recording. A generation of processes lives for some repetitions; the next one follows."""
 
     def __init__(self, base: Path) -> None:
         file = pq.ParquetFile(base)
@@ -94,7 +94,7 @@ class Multiplied:
                 self.kinds[kind.name] = mine.combine_chunks().to_batches()[0]
 
     def write(self, path: Path, rows: int) -> None:
-        """Writes a trace of about so many rows."""
+        """Writes a trace of about this many rows."""
         steps = max(1, round(rows / self.rows))
         generations = max(1, min(steps, round(PROCESSES * rows / MILLION / self.processes)))
         first = [i * steps // generations for i in range(generations)] + [steps]
@@ -136,7 +136,7 @@ def _plus(column: pa.Array, number: int) -> pa.Array:
 
 
 def write_cells(base: Multiplied, path: Path, rows: int) -> None:
-    """Writes the worst case: 50 cells of each process in each of ten snapshots, and its fork, exec and exit."""
+    """Writes the worst case: 50 cells per process in each of ten snapshots, and its fork, exec and exit."""
     stats = base.kinds["syscall_stats"]
     step = max(1, stats.num_rows // CELLS)
     cells = stats.take(pa.array(range(0, step * CELLS, step)))
@@ -160,7 +160,7 @@ def _one_each(writer: TraceWriter, base: Multiplied, name: str, ids: np.ndarray[
 
 
 def _of(batch: pa.RecordBatch, ids: np.ndarray[Any, Any], ts: int) -> pa.RecordBatch:
-    """The rows as of other processes, at one moment."""
+    """The rows with other processes and another time."""
     given = {"pid": 1000 + ids, "start": ids * TICK_NS, "ts": np.full(len(ids), ts)}
     columns = [pa.array(given[f.name]).cast(f.type) if f.name in given else batch[f.name] for f in batch.schema]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
@@ -172,7 +172,7 @@ def _finish(writer: TraceWriter, recording: dict[str, Any], length_ns: int) -> N
 
 
 def measure(path: str, name: str) -> None:
-    """Prints what one report costs in this process."""
+    """Prints the cost of one report in this process."""
     import sysmon
 
     begin = time.perf_counter()
@@ -195,7 +195,7 @@ def measure(path: str, name: str) -> None:
 
 
 def measure_apart(path: Path, name: str) -> dict[str, float]:
-    """What one report costs in a process of its own. Raises CalledProcessError."""
+    """The cost of one report in a process of its own. Raises CalledProcessError."""
     command = [sys.executable, __file__, "--measure", str(path), name]
     figures: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     return figures

@@ -48,7 +48,7 @@ Parts = dict[str, Callable[[], Section]]
 
 
 def parts(options: argparse.Namespace) -> Parts:
-    """Every part, by the name that --only knows it by, in the order of the page."""
+    """Every part by its name for --only, in the order of the page."""
     quick = options.quick
     rounds = options.rounds or (2 if quick else 5)
     return {
@@ -65,7 +65,7 @@ def parts(options: argparse.Namespace) -> Parts:
 
 
 def said(name: str, *options: str) -> str | None:
-    """The version that a program says it has, in a word or two."""
+    """The version that a program reports, in a word or two."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if not found:
         return None
@@ -74,7 +74,7 @@ def said(name: str, *options: str) -> str | None:
 
 
 def debian(package: str) -> str | None:
-    """The version of a package of Debian or Ubuntu that is installed."""
+    """The version of an installed Debian or Ubuntu package."""
     if not shutil.which("dpkg-query"):
         return None
     done = subprocess.run(
@@ -84,7 +84,7 @@ def debian(package: str) -> str | None:
 
 
 def processor() -> str:
-    """The name of the CPUs."""
+    """The model name of the CPUs."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -92,7 +92,7 @@ def processor() -> str:
 
 
 def machine(load: str) -> str:
-    """On what, with what and when."""
+    """The machine, the versions and the time."""
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     virtual = " of a virtual machine" if "hypervisor" in Path("/proc/cpuinfo").read_text() else ""
@@ -138,7 +138,7 @@ def _measured(name: str, part: Callable[[], Section]) -> Section:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # what goes on is ended then, as by Ctrl-C
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # ends what is running, as Ctrl-C does
     parser = argparse.ArgumentParser(prog="script/benchmarks", description="Measures, and writes docs/performance.md.")
     parser.add_argument("--quick", action="store_true", help="little work, for trying; writes no page")
     parser.add_argument("--only", nargs="+", metavar="PART", help="only these parts; writes no page")

@@ -1,4 +1,4 @@
-"""What recording takes from a redis server under load on loopback.
+"""How much recording slows down a redis server under load on loopback.
 
 `sudo .venv/bin/python benchmarks/server.py [--rounds N] [--requests N]`. Server and load are those of the
 distribution, on the same machine, so they, the recorder and everything else share its CPUs.
@@ -87,7 +87,7 @@ def section(rounds: int, requests: int) -> Section:
 
 
 def _rates(port: int, requests: int) -> dict[str, float]:
-    """How long a request takes, on average, in each test [s]."""
+    """Mean time per request in each test [s]."""
     found = shutil.which("redis-benchmark") or ""
     options = ["-h", "127.0.0.1", "-p", str(port), "-c", str(CLIENTS), "-n", str(requests), "-t", ",".join(TESTS)]
     output = measure.run([found, *options, "--csv"]).output
@@ -95,13 +95,13 @@ def _rates(port: int, requests: int) -> dict[str, float]:
 
 
 def _loss(samples: Samples, name: str, test: str) -> float | None:
-    """Of the best rate without any recording, the share by which the best rate is lower."""
+    """How much lower the best rate is than without any recording, as a share of the latter."""
     mine, base = samples.fastest(name, test), samples.fastest(NOTHING, test)
     return None if mine is None or base is None else 1 - base / mine
 
 
 def _of_floor(samples: Samples, name: str, test: str) -> float | None:
-    """None if what the empty programs cost is lost in the noise."""
+    """None if the cost of the empty programs is lost in the noise."""
     mine, floor = _loss(samples, name, test), _loss(samples, FLOOR, test)
     return mine / floor if samples.ratio(name, FLOOR, test) is not None and mine and floor else None
 

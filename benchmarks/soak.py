@@ -1,14 +1,14 @@
-"""A long recording of a machine on which processes come and go: does it stay as small, and as regular, as it began?
+"""A long recording of a machine on which processes come and go: do its memory and its intervals stay the same?
 
-`script/soak [SECONDS] [--loaded]`, as root; an hour unless said otherwise. It records with a snapshot each second
-while 20 processes a second are forked (72,000 in an hour), every other of which starts a program and opens files.
-Meanwhile the recorder's resident memory, descriptors and threads are read from /proc. At the end the trace says when
-its snapshots were, what it lost, and how many of the processes it has.
+`script/soak [SECONDS] [--loaded]`, as root; an hour by default. It records with a snapshot each second while
+20 processes are forked per second (72,000 in an hour), half of which start a program and open files. Meanwhile the
+recorder's resident memory, descriptors and threads are read from /proc. At the end the trace tells when its snapshots
+were, what it lost, and how many of the processes it has.
 
 The warm-up, a minute or a third of the time if that is less, is left out: the first row group of a kind takes memory
-that the recorder then keeps using. `script/test` runs a minute of it beside other tests, `--loaded`. In so short a time
-rows still gather for the first row groups: how much more memory there is at the end says little then, so what is judged
-is how fast it grows.
+that the recorder then keeps using. `script/test` runs it for a minute next to other tests, with `--loaded`. Rows still
+collect for the first row groups in that time, so the growth rate of memory is judged, and not how much more there is at
+the end.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ PER_SECOND = 20
 WARM_UP_S = 60.0
 
 MOST_GROWTH = 0.10
-"""Of a soak whose warm-up was a whole minute."""
+"""Limit for a soak whose warm-up was a whole minute."""
 
 MOST_SLOPE_BYTES = 1 << 30
-"""In an hour, of a shorter one: 300 kB a second. Without a leak 75 to 160 kB were seen, on a busy machine."""
+"""Limit per hour for a shorter one: 300 kB per second. Without a leak it was 75 to 160 kB on a busy machine."""
 
 MOST_JITTER = 0.10
 
@@ -62,12 +62,12 @@ while not ended:
     time.sleep(max(0, begin + n / float(sys.argv[1]) - time.monotonic()))
 print(n)
 """
-"""Forks so many times a second until it is told to stop, and says how often that was."""
+"""Forks at this rate until it is told to stop, and prints how often it did."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The recorder as /proc shows it, so many seconds after the first."""
+    """The recorder as /proc shows it, this many seconds after the first sample."""
 
     at_s: float
     rss_bytes: int
@@ -77,12 +77,12 @@ class Sample:
 
 @dataclass
 class Soak:
-    """What a soak found."""
+    """The results of a soak."""
 
     samples: list[Sample] = field(default_factory=list)
     forked: int = 0  # by the workload
-    recorded: int = 0  # of these, forks that the trace has
-    gaps_s: list[float] = field(default_factory=list)  # between one snapshot and the next
+    recorded: int = 0  # of these, forks in the trace
+    gaps_s: list[float] = field(default_factory=list)  # between snapshots
     losses: list[tuple[str, str, int]] = field(default_factory=list)
 
     @property
@@ -102,7 +102,7 @@ class Soak:
 
     @property
     def growth(self) -> float:
-        """By how much the memory at the end is more than that after the warm-up, as a part of this; medians."""
+        """Growth of memory from after the warm-up to the end, as a share of the former; of medians."""
         return (
             statistics.median(self.level("rss_bytes", late=True))
             / statistics.median(self.level("rss_bytes", late=False))
@@ -111,23 +111,23 @@ class Soak:
 
     @property
     def slope_bytes(self) -> float:
-        """Growth in an hour, of the line that fits the memory after the warm-up best."""
+        """Growth of memory per hour, by a linear fit after the warm-up."""
         after = [s for s in self.samples if s.at_s >= self.warm_up_s]
         return statistics.linear_regression([s.at_s for s in after], [s.rss_bytes for s in after]).slope * HOUR_S
 
     def more(self, what: str) -> int:
-        """How many more there are at the end; the fewest of either time, as some are there for a moment only."""
+        """How many more there are at the end; minima, as some exist for a moment only."""
         return min(self.level(what, late=True)) - min(self.level(what, late=False))
 
     @property
     def jitter(self) -> float:
-        """What 99 of 100 snapshots keep to: how far from an interval after the last they were, as a part of it."""
+        """Jitter of snapshots, 99th percentile: deviation from one interval after the last, as a share of it."""
         off = sorted(abs(gap - INTERVAL_S) / INTERVAL_S for gap in self.gaps_s)
         return off[int(len(off) * 0.99) - (len(off) % 100 == 0)]
 
     @property
     def faults(self) -> list[str]:
-        """What was not as it should be."""
+        """The results that miss their limits."""
         if self.warm_up_s < WARM_UP_S:
             grown, by = self.slope_bytes > MOST_SLOPE_BYTES, f"{self.slope_bytes / 2**20:.0f} MiB an hour"
         else:
@@ -143,7 +143,7 @@ class Soak:
         return [text for text, bad in found.items() if bad]
 
     def lines(self) -> list[str]:
-        """The findings, for people."""
+        """The results as text."""
         rss = [s.rss_bytes / 2**20 for s in self.samples]
         late = sum(abs(gap - INTERVAL_S) > MOST_JITTER * INTERVAL_S for gap in self.gaps_s)
         lost = ", ".join(f"{lost:,} {cause}: {place}" for cause, place, lost in self.losses)
@@ -162,7 +162,7 @@ class Soak:
 
 
 def soak(seconds: float, path: Path) -> Soak:
-    """Records for so long into the file. Raises RuntimeError if the recorder ended meanwhile or badly."""
+    """Records into the file for this long. Raises RuntimeError if the recorder ended early or failed."""
     recorder = subprocess.Popen(
         [SYSMON, "record", "--interval", str(INTERVAL_S), "-o", path], stderr=subprocess.PIPE, text=True
     )
@@ -185,7 +185,7 @@ def soak(seconds: float, path: Path) -> Soak:
     finally:
         workload.terminate()
         found.forked = int(workload.communicate()[0])
-        recorder.send_signal(signal.SIGTERM)  # a shell has what goes on in the background ignore SIGINT
+        recorder.send_signal(signal.SIGTERM)  # a shell makes background jobs ignore SIGINT
         said += recorder.communicate()[1]
     if recorder.returncode:
         raise RuntimeError(said)
@@ -203,7 +203,7 @@ def sample(pid: int, at_s: float) -> Sample:
 
 
 def read(found: Soak, path: Path, pid: int) -> None:
-    """Adds what the trace says."""
+    """Adds the results from the trace."""
     with sysmon.open(path) as trace:
         query = "SELECT epoch_ns(ts) FROM clocks WHERE event <> 'end' ORDER BY ts"
         moments = [ns for (ns,) in trace.sql(query).fetchall()]
@@ -214,7 +214,7 @@ def read(found: Soak, path: Path, pid: int) -> None:
 
 
 def main() -> int:
-    """Runs it; 1 if something was not as it should be."""
+    """Runs the soak; returns 1 if a result missed its limit."""
     parser = argparse.ArgumentParser(prog="script/soak")
     parser.add_argument("seconds", type=float, nargs="?", default=HOUR_S)
     parser.add_argument(

@@ -1,7 +1,7 @@
 """What recording adds to a system call: a getppid loop alone, under empty programs, under sysmon, and under its peers.
 
-`sudo .venv/bin/python benchmarks/syscall_cost.py [--rounds N]`. The loop runs on the last CPU and says its CPU time,
-which other load disturbs less, and its wall time, which is what counts for tools that stop the process at each call.
+`sudo .venv/bin/python benchmarks/syscall_cost.py [--rounds N]`. The loop runs on the last CPU and reports its CPU time,
+which other load disturbs less, and its wall time, which matters for tools that stop the process at each call.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ for _ in range(31):
     wall.append((time.perf_counter_ns() - begun) / len(n))
 print(min(cpu), min(wall))
 """
-"""Short pieces, of which the fastest counts: one that nothing interrupted, and no neighbour slowed down."""
+"""Short chunks, of which the fastest counts: one without interruption and slow-down by neighbours."""
 
 FILTERED = "sysmon record --pid of another"
 SYSCOUNT, BPFTRACE, PERF_RECORD = "bcc syscount -L", "bpftrace, count and hist", "perf record -a"
 PERF_TRACE, STRACE = "perf trace -s", "strace -c -f"
 STOPPING = (PERF_TRACE, STRACE)
-"""What makes the process wait, so that its wall time is what they cost."""
+"""Peers that make the process wait, whose cost is therefore wall time."""
 
 CALLS = 20_000
 FEW_CALLS = {PERF_TRACE: 1_000, STRACE: 1_000}

@@ -1,4 +1,4 @@
-"""What recording adds to whole workloads, beside empty programs on the same tracepoints, bpftrace and perf trace.
+"""What recording adds to whole workloads, next to empty programs on the same tracepoints, bpftrace and perf trace.
 
 `sudo .venv/bin/python benchmarks/workloads.py [--rounds N] [--quick] [--only NAME]`. Each run is the better of two.
 """
@@ -19,7 +19,7 @@ EVERY_CALL = measure.EVERY_CALL
 MESSAGING, COMPILE, FORKS, FIND, DD = "messaging", "compile", "fork storm", "find", "dd"
 
 FULL, QUICK, SMALL = 1.0, 0.25, 0.05
-"""How much of each workload: SMALL is for perf trace, under which some take a hundred times as long."""
+"""Sizes of each workload. SMALL is for perf trace, with which some take a hundred times as long."""
 
 FILES, FUNCTIONS = 2, 250
 
@@ -34,7 +34,7 @@ with a twentieth of each workload.
 
 
 def workloads(folder: Path, scale: float) -> dict[str, tuple[list[str], str]]:
-    """Commands by name, and what they do; without those whose program is not there."""
+    """Commands by name, and what they do; without those whose program is not installed."""
     sources = [str(folder / f"part{i}.c") for i in range(max(1, round(FILES * scale)))]
     for path in sources:
         Path(path).write_text(_source())
@@ -99,7 +99,7 @@ def _typed(command: list[str], folder: str) -> str:
 
 
 def _times(chosen: dict[str, tuple[list[str], str]], folder: str, times: int = 2) -> dict[str, float]:
-    """Wall and CPU time of each workload, the better of some runs."""
+    """Wall and CPU time of each workload, the best of several runs."""
     figures = {}
     for workload, (command, _what) in chosen.items():
         runs = [measure.run(["env", "-C", folder, *command]) for _ in range(times)]

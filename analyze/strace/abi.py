@@ -1,4 +1,4 @@
-"""Constants of Linux's system calls by name, of the recorded machine and not of the one that reads.
+"""Constants of Linux's system calls by name: those of the recorded machine, which need not be the reader's.
 
 From the kernel's include/uapi (asm-generic/{fcntl,mman,mman-common,signal-defs,socket,resource}.h and
 linux/{fcntl,stat,socket,wait,futex,eventpoll,sched,prctl,time,random,memfd}.h), and uapi/asm/fcntl.h of arm.
@@ -11,7 +11,7 @@ Table = dict[int, str]
 
 
 def _bits(text: str) -> Table:
-    """Names in the order of bits, `-` for one that has none."""
+    """A table of flags, named in the order of bits; `-` for a bit without a name."""
     return {1 << bit: name for bit, name in enumerate(text.split()) if name != "-"}
 
 
@@ -26,7 +26,7 @@ O_TMPFILE = 0o20000000
 
 
 def _open_flags(direct: int, largefile: int, directory: int, nofollow: int) -> Table:
-    """In the order of strace; a flag that has the bits of another comes before it."""
+    """A table in strace's order: a flag that includes the bits of another comes before it."""
     return {
         0o100: "O_CREAT", 0o200: "O_EXCL", 0o400: "O_NOCTTY", 0o1000: "O_TRUNC", 0o2000: "O_APPEND",
         0o4000: "O_NONBLOCK", 0o4010000: "O_SYNC", 0o20000: "O_ASYNC", 0o10000: "O_DSYNC", direct: "O_DIRECT",
@@ -40,7 +40,7 @@ _ARM_OPEN = _open_flags(0o200000, 0o400000, 0o40000, 0o100000)
 
 
 def open_flags(abi: str | None) -> Table:
-    """Flags of open(2) but for the access mode; those of several bits first."""
+    """Flags of open(2) except the access mode; those of several bits first."""
     return _ARM_OPEN if abi in ("arm64", "arm") else _GENERIC_OPEN
 
 

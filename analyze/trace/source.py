@@ -1,8 +1,7 @@
-"""Opening a file that may come from anybody: is it a trace that this version can read?
+"""Opens a file that may come from anybody: is it a trace that this version can read?
 
-All that is read here is the first and the last bytes of the file and its footer. No row is read, nothing is written,
-unless the recording was cut off or still runs: then a whole file is made of what there is, in the directory for
-temporary files.
+Only the first and last bytes of the file and its footer are read here: no row is read and nothing is written. Of a
+recording that was cut off or still runs, a complete copy is made in the directory for temporary files.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ MAGIC = b"PAR1"
 """First and last bytes of a Parquet file; "File format" in the README of apache/parquet-format."""
 
 TAIL_BYTES = 8
-"""At the end: length of the footer, 4 bytes little endian, and the magic."""
+"""The end of a file: the length of the footer, 4 bytes little endian, and the magic."""
 
 MAX_FOOTER_BYTES = 256 << 20
 """A row group adds about 10 KiB to the footer, so an hour of every kind stays under 50 MiB."""
 
 MAX_STRING_BYTES = 64 << 20
 MAX_ELEMENTS = 8 << 20
-"""What Thrift may allocate while it reads the footer: a length that lies must not ask for all the memory."""
+"""Most that Thrift may allocate while it reads the footer: a false length must not exhaust the memory."""
 
 PIECE_BYTES = 1 << 20
-"""What is read at a time of a file that is summed up."""
+"""Read at a time to compute a file's checksum."""
 
 MOST_COPIED_BYTES = 2 << 30
-"""Of a recording that was cut off: its copy lies in the directory for temporary files, which may be memory."""
+"""Limit for a recording that was cut off, as the directory of its copy may be in memory."""
 
 O_OTHER = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -55,13 +54,13 @@ RETRY = "copy it again from where it was recorded, or record again"
 
 
 class Held:
-    """A descriptor, open until it is closed or nobody has it any more."""
+    """A file descriptor, open until it is closed or no longer referenced."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
     def close(self) -> None:
-        """Once is enough."""
+        """Closes it. May be called again."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -72,22 +71,22 @@ class Held:
 
 @dataclass(frozen=True)
 class Source:
-    """A file that was found to be a trace: where it is, how large, and what it says of itself."""
+    """A file that is a trace: its path, size and metadata."""
 
     path: Path  # absolute, symbolic links followed
     size_bytes: int
     recording: Recording
-    unfinished: Path | None = None  # what `path` was made of, if the recording did not come to its end
-    held: Held | None = None  # the file that was looked at: somebody may give its name to another
+    unfinished: Path | None = None  # what `path` was made from, if the recording is unfinished
+    held: Held | None = None  # the file that was inspected: its name may come to mean another
 
     @property
     def opened(self) -> Path:
-        """What DuckDB is to open: the file itself by its descriptor, where there is a name for that."""
+        """The path for DuckDB to open: the file itself through its descriptor, where the system has a path for that."""
         by_descriptor = Path(f"{OWN_DESCRIPTORS}/{self.held.fd}") if self.held else self.path
         return by_descriptor if by_descriptor.exists() else self.path
 
     def discard(self) -> None:
-        """Closes it, and removes what was made for reading."""
+        """Closes it and removes the copy made for reading, if any."""
         if self.held:
             self.held.close()
         if self.unfinished:
@@ -95,14 +94,14 @@ class Source:
 
 
 def inspect(path: str | os.PathLike[str]) -> Source:
-    """Reads what a trace says of itself. Raises NotATrace, NewerTrace or BrokenTrace."""
+    """Opens a trace and reads its metadata. Raises NotATrace, NewerTrace or BrokenTrace."""
     with left_of(Path(path)) as left:
         return _made_whole(left) if left else _inspect(Path(path))
 
 
 @dataclass(frozen=True)
 class Left:
-    """What a recording left that did not come to its end: directories, the parts of one recording, in their order."""
+    """What an unfinished recording left: the directories of its parts, in order."""
 
     parent: Directory
     names: list[str]
@@ -114,16 +113,16 @@ class Left:
 
     @contextmanager
     def parts(self) -> Iterator[list[Directory]]:
-        """The directories, held. Raises OSError."""
+        """Opens the directories. Raises OSError."""
         with ExitStack() as held:
             yield [held.enter_context(self.parent.subdirectory(name)) for name in self.names]
 
 
 @contextmanager
 def left_of(path: Path) -> Iterator[Left | None]:
-    """What is left of the recording into this file that did not come to its end, if there is no such file.
+    """What an unfinished recording into this file left, if the file does not exist.
 
-    The path may also be of such a directory. Raises NotATrace if there are several such recordings.
+    The path may also be that of a directory which it left. Raises NotATrace if there are several such recordings.
     """
     with ExitStack() as held:
         try:
@@ -132,7 +131,7 @@ def left_of(path: Path) -> Iterator[Left | None]:
                 found = [partial.with_parts(parent, path.name)]
             else:
                 found = [] if not path.name or parent.exists(path.name) else partial.names_of(parent, path.name)
-        except (OSError, ValueError):  # what is wrong with the name is said by others
+        except (OSError, ValueError):  # `inspect` reports what is wrong with the name
             found = []
         if len(found) > 1:
             names = ", ".join(one_line(str(path.with_name(first))) for first, *_ in found)
@@ -168,7 +167,7 @@ def _inspect(given: Path) -> Source:
     with _opened(given, shown) as file:
         found = inspect_file(file, shown)
         real = given.resolve()
-        if not real.exists():  # a descriptor under /proc of a file that has no name
+        if not real.exists():  # a descriptor in /proc of a file without a name
             real = given
         if not _is_utf8(str(real)):
             raise NotATrace(f"{shown}: the name is not UTF-8, and DuckDB cannot open such a file; rename it")
@@ -176,7 +175,7 @@ def _inspect(given: Path) -> Source:
 
 
 def inspect_file(file: BinaryIO, shown: str) -> Recording:
-    """What the trace in an open file says of itself. Raises as `inspect`; lines begin with `shown`."""
+    """The metadata of the trace in an open file. Raises as `inspect`, with messages that begin with `shown`."""
     _check_frame(file, shown)
     file.seek(0)
     try:
@@ -194,7 +193,7 @@ def inspect_file(file: BinaryIO, shown: str) -> Recording:
 
 
 def _checksum(file: BinaryIO, metadata: dict[bytes, bytes]) -> bytes:
-    """What the checksum has to be of as many bytes as it says that it is of."""
+    """The checksum that the file should have, of as many bytes as the stored one covers."""
     try:
         left = data_bytes = int(json.loads(metadata[schema.CHECKSUM_KEY])["bytes"])
         crc = 0
@@ -208,12 +207,12 @@ def _checksum(file: BinaryIO, metadata: dict[bytes, bytes]) -> bytes:
 
 
 def _is_utf8(name: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in name)  # how Python stands for other bytes, see PEP 383
+    return not any("\ud800" <= c <= "\udfff" for c in name)  # Python's stand-ins for other bytes, see PEP 383
 
 
 @contextmanager
 def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
-    """The file, if it is a regular one. Opening it waits for nobody, as a FIFO would."""
+    """Opens the file, if it is a regular one. Does not block, as opening a FIFO would."""
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | O_OTHER)
     except ValueError as e:  # a NUL in the name
@@ -233,7 +232,7 @@ def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
 
 
 def _check_frame(file: BinaryIO, shown: str) -> None:
-    """Both ends of the file must be right."""
+    """Checks the magic at both ends of the file."""
     size_bytes = os.fstat(file.fileno()).st_size
     try:
         file.seek(0)
@@ -252,7 +251,7 @@ def _check_frame(file: BinaryIO, shown: str) -> None:
 
 
 def _rotated(path: Path) -> str:
-    """What to type if a recording into files of this name was asked for that has gone on in others."""
+    """What to type if the recording of this name is in several files."""
     files = [one_line(str(file)) for file in rotated.present(path)]
     cut_off: list[str] = []
     with suppress(OSError), Directory.hold(path.parent) as parent:
@@ -264,7 +263,7 @@ def _rotated(path: Path) -> str:
 
 
 def recording_of(shown: str, text: bytes) -> Recording:
-    """What a trace says of itself, from its metadata. Raises BrokenTrace or NewerTrace; lines begin with `shown`."""
+    """The description of the recording, from the file's metadata. Raises BrokenTrace or NewerTrace."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as e:

@@ -1,4 +1,4 @@
-"""An open trace: a DuckDB connection that sees the trace's views and nothing else of the machine."""
+"""An open trace: a DuckDB connection that can access the trace's views and nothing else on the machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ORDER BY ts NULLS LAST, row_number
 
 
 class Trace:
-    """A trace, or the part of one that was asked for.
+    """A trace, or a selected part of one.
 
     Closed by `close()` or at the end of a `with`. One result is read at a time: read a relation to its end, as `.df()`
     does, before the next. Not for use by several threads.
@@ -54,7 +54,7 @@ class Trace:
     ) -> None:
         """`path`: of a file, a pattern for the files of one recording, or a table with a trace's metadata.
 
-        `cgroups` are paths, each with the groups below it; `only_cgroup` is one alone, '' the unknown.
+        `cgroups` are paths, each including the groups below; `only_cgroup` is a single one, '' the unknown.
         """
         groups = tuple("/" + c.strip("/") for c in cgroups)
         self.selection = Selection(since, until, tuple(pids), tuple(comms), groups, only_cgroup)
@@ -62,7 +62,7 @@ class Trace:
         self._parts: dict[tuple[int, ...], Self] = {}
         self._documented = False
         try:
-            self.selection.window_ns(self.metadata["started_ns"])  # before anything is made for a window that is empty
+            self.selection.window_ns(self.metadata["started_ns"])  # before creating anything for an empty window
             self._database = Database()
         except BaseException:
             self.source.discard()
@@ -92,17 +92,17 @@ class Trace:
 
     @property
     def metadata(self) -> Recording:
-        """What the trace says of its recording."""
+        """The description of the recording."""
         return self.source.recording
 
     @property
     def is_part(self) -> bool:
-        """Whether only a part of the file was asked for."""
+        """Whether only a part of the trace is selected."""
         return self.since_ns is not None or self.until_ns is not None or self.selection.of_some
 
     @property
     def options(self) -> list[str]:
-        """The words of a command line that ask for this part of the trace; none if it is all."""
+        """The command line options that select this part of the trace; none for all of it."""
         return self.selection.words
 
     # -- what was asked for
@@ -110,8 +110,8 @@ class Trace:
     def move(self, since_ns: int | None, until_ns: int | None) -> None:
         """Moves the window: its first instant, and the first after it [UTC ns since 1970]; None: no limit.
 
-        What was computed of the window before is computed again when it is next asked for; relations that were not read
-        yet are of the new window. Raises BadRequest if it is empty.
+        Tables computed for the old window are computed anew when they are next needed; relations that were not read yet
+        have the rows of the new window. Raises BadRequest if the window is empty.
         """
         selection = self.selection.moved(since_ns, until_ns)
         selection.window_ns(self.metadata["started_ns"])
@@ -135,18 +135,18 @@ class Trace:
         self._catalog.exchange(views.of_processes(self.selection.of_some))
 
     def part(self, pids: tuple[int, ...]) -> Self:
-        """The same window of the same file with only these processes, to be closed on its own. Raises BadRequest."""
+        """The same window with only these processes, as a trace to be closed by itself. Raises BadRequest."""
         return type(self)(self._again, since=self.selection.since, until=self.selection.until, pids=pids)
 
     @property
     def _again(self) -> Path | pa.Table:
-        """What opens the same once more."""
+        """The arguments that open the same again."""
         return self.source.path if self.source.table is None else self.source.table
 
     def by_cgroup(self) -> Iterator[tuple[str | None, Self]]:
-        """The part of the trace that each control group's processes are, the group that used most of the CPUs first.
+        """The part of the trace of each control group, by descending CPU time.
 
-        None is the group that is not known. A part is closed when the next is asked for.
+        None is the unknown group. A part is closed when the next is requested.
         """
         groups = self.own(
             "SELECT cgroup FROM main.processes GROUP BY cgroup ORDER BY SUM(cpu_ns) DESC NULLS LAST, cgroup"
@@ -159,7 +159,7 @@ class Trace:
     # -- what is asked
 
     def report(self, name: str, pid: int | Iterable[int] | None = None) -> duckdb.DuckDBPyRelation:
-        """The rows of a report, in its order: of all, or of one process or some.
+        """The rows of a report, in its order: for all processes, or for one or some.
 
         Raises BadRequest if there is no such report or process.
         """
@@ -170,7 +170,7 @@ class Trace:
         return self._database.connection.sql(f"SELECT * FROM {found.sql_name}")
 
     def _kept_part(self, pids: tuple[int, ...]) -> Self:
-        """A part that is closed with this trace: its relations are read later."""
+        """A part that stays open until this trace is closed, as its relations are read later."""
         if pids not in self._parts:
             self._parts[pids] = self.part(pids)
         return self._parts[pids]
@@ -178,8 +178,8 @@ class Trace:
     def first_rows(self, name: str, limit: int) -> tuple[duckdb.DuckDBPyRelation, int]:
         """At most so many rows of a report, and how many more it has; read them before anything else.
 
-        Of reports whose last steps cost most, these are taken for the rows that are asked for only, as their files
-        declare. Others are read whole: then there are no more. Raises BadRequest.
+        Reports with expensive last steps, as their files declare, run these for the requested rows only. Other reports
+        are read whole, and have no more. Raises BadRequest.
         """
         rows = self.report(name)
         if not find_report(name).first_rows:
@@ -200,7 +200,7 @@ class Trace:
         return self._database.connection.from_arrow(kept), total - limit
 
     def own(self, query: str, values: dict[str, object] | None = None) -> duckdb.DuckDBPyRelation:
-        """The rows of a query of sysmon's own, which names what it reads with the schema.
+        """The rows of one of sysmon's own queries, in which names include the schema.
 
         `values` are those of its parameters, `$name`.
         """
@@ -208,7 +208,7 @@ class Trace:
         return self._database.connection.sql(query, params=values)
 
     def view(self, view: View) -> duckdb.DuckDBPyRelation:
-        """The rows of a view of sysmon's own that is not in the catalogue of every trace."""
+        """The rows of one of sysmon's own views that is not in every trace's catalogue."""
         entry = Entry.of(view)
         if entry.name not in self._catalog:
             self._catalog.exchange([entry])
@@ -216,7 +216,7 @@ class Trace:
         return self._database.connection.sql(f"SELECT * FROM {entry.sql_name}")
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """The rows of one query that only reads. Raises BadRequest if it is another, duckdb.Error if it is wrong."""
+        """The rows of a single query. Raises BadRequest if it does more than read, duckdb.Error if it fails."""
         user_sql.check(self._database.connection, query)
         if user_sql.looks_at_views(query):
             self._make_all()
@@ -225,7 +225,7 @@ class Trace:
             return self._database.connection.sql(query)
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
-        """Every row of the file, or of some kinds, with all columns, in the order of time and then of the file."""
+        """Every row of the file, or of some kinds, with all columns, by time and then by place in the file."""
         return self.own(ALL_ROWS, {"kinds": list(kinds)})
 
     # -- how
@@ -233,23 +233,23 @@ class Trace:
     def _require(self, names: Iterable[str]) -> None:
         with self.reading():
             again = self._catalog.require(names)
-            if self._documented and again:  # what replaces a view has no comments
+            if self._documented and again:  # a replaced view loses its comments
                 self._database.connection.execute(";".join(_comments()))
 
     def _make_all(self) -> None:
-        """Makes whatever a query can name, with its documentation, and computes nothing yet."""
+        """Creates everything that a query can name, with its documentation, but computes nothing yet."""
         if self._documented:
             return
         self._documented = True
         with self.reading():
-            # To compute them takes a second; to have DuckDB plan them as views of views of views takes eight.
+            # Computing them takes a second; planning them as views of views of views takes DuckDB eight.
             self._catalog.require(["report.findings"])
             self._catalog.require([n for n in self._catalog.names if not n.startswith("finding.")], keep=False)
-            # Comments alone take 30 ms in one transaction, 85 ms in one each.
+            # The comments take 30 ms in one transaction, and 85 ms with a transaction each.
             self._database.connection.execute(";".join(["BEGIN", *_comments(), "COMMIT"]))
 
     def reading(self) -> AbstractContextManager[None]:
-        """Raises BrokenTrace for what DuckDB finds wrong with the file while rows are read inside."""
+        """Context in which rows are read. Raises BrokenTrace for what DuckDB finds wrong with the file."""
         return sandbox.reading(self._shown)
 
     @property
@@ -257,7 +257,7 @@ class Trace:
         return one_line(str(self.source.path))
 
     def close(self) -> None:
-        """Ends the connection and removes its temporary files."""
+        """Closes the connection and removes its temporary files."""
         for part in self._parts.values():
             part.close()
         self._database.close()

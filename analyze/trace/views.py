@@ -1,14 +1,14 @@
 """The SQL that makes views of a trace: from the declarations in `bpf`, and from the files in `sql/views`.
 
-Every identifier and every text here is sysmon's own. What a user asks for or a trace says goes in as DuckDB variables:
+Every identifier and text here is sysmon's own. What a user types or a trace holds is passed as DuckDB variables:
 
     trace              path of the file
     since, until       the window [timestamp], NULL if none
-    started, …         what the metadata says; the view `recording` shows them
+    started, …         from the metadata; the view `recording` shows them
 
-Schemas: `unfiltered` holds all that is in the file; `main` holds what scripts use, in the window and for the processes
-asked for; `windowed` holds kinds as they are before a file in `sql/views` adds to them; `report` holds the reports;
-`finding` holds the rules of findings, and what they share as tables.
+Schemas: `unfiltered` has everything in the file; `main` has what scripts use, restricted to the window and the selected
+processes; `windowed` has kinds as they are before a file in `sql/views` adds to them; `report` has the reports;
+`finding` has the rules of findings, and the tables they share.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from sysmon.bpf.trace_file import schema
 from sysmon.bpf.types import TYPES
 
 PLACE = "file_row_number"
-"""What DuckDB calls the place of a row in its file. A column of this name in the file would stand in its way."""
+"""DuckDB's name for the place of a row in its file. A column of this name in the file would hide it."""
 
 LENGTHS = {
     "VARCHAR": "strlen({0})",
     "BLOB": "octet_length({0})",
     "VARCHAR[]": "list_sum(list_transform({0}, lambda a: 1 + COALESCE(strlen(a), 0)))",
 }
-"""Types of text → SQL: how many bytes a column holds; of a list each item counts for one more."""
+"""Types of text → SQL for the size of a value [bytes]; in a list each item counts one more."""
 
 PROCESS_KEY = Column("process_key", "What identifies the process: a struct of `pid` and `start`.")
-"""One more column of the view of each kind whose rows are of a process: what SQL joins, groups and partitions by."""
+"""A further column of each view whose rows are about a process, for SQL to join, group and partition by."""
 
 IS_PICKED = "EXISTS (SELECT 1 FROM unfiltered.picked AS p WHERE p.process_key = k.process_key)"
-"""Whether the row `k` is of a picked process."""
+"""Whether the row `k` is about a picked process."""
 
 WIDE = "SELECT * REPLACE ({} AS kind) FROM unfiltered.stored"
-"""The query of `unfiltered.trace`: the same rows as `stored`, for whoever wants all kinds."""
+"""The query of `unfiltered.trace`: the same rows as `stored`, of all kinds."""
 
 
 @cache
@@ -57,7 +57,7 @@ def macros() -> tuple[Macro, ...]:
 
 
 def all_of_a_trace() -> Iterator[Entry]:
-    """Each view and macro over `unfiltered.stored`, of a trace of which everything was asked for."""
+    """Each view and macro over `unfiltered.stored`, for a trace without a selection."""
     yield Entry("unfiltered.trace", ("unfiltered.stored",), WIDE.format(_bounded(schema.KIND_COL)))
     yield from (Entry.of(macro) for macro in macros())
     yield from (Entry.of(view) for view in derived())
@@ -87,17 +87,17 @@ def callers_here(cut: bool) -> Entry:
 
 
 def text_sql(text: str) -> str:
-    """A text of ours as an SQL literal."""
+    """One of our own texts as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
 class Relation:
-    """Where rows come from, in SQL: the relation, and what numbers its rows in their order."""
+    """Where rows come from, in SQL: the relation, and the expressions that number its rows in order."""
 
     sql: str
     row_number: str
-    of_files: bool = False  # of one recording, in the order of time, as the column `file_index` says
+    of_files: bool = False  # of one recording, in the order of time, which the column `file_index` tells
 
 
 ONE_FILE = Relation("read_parquet(getvariable('trace'))", PLACE)
@@ -117,20 +117,20 @@ EDGE = """CASE
     WHEN file_index = len(getvariable('trace')) - 1
         THEN CASE edge WHEN 'both' THEN 'end' WHEN 'start' THEN NULL ELSE edge END
 END"""
-"""At which end of a recording in several files something stood: the ends of a file in the middle are none."""
+"""The ends of a recording in several files; those of a file in the middle do not count."""
 
 
 def file_query(cols: tuple[Col, ...], present: frozenset[str], of: Relation) -> str:
-    """Of `unfiltered.stored`: rows as they are, with NULL for columns that a trace of an older version does not have.
+    """The query of `unfiltered.stored`: rows as they are, with NULL for columns that a trace of an older version lacks.
 
-    A text that is too long is an error, but of `kind`: row groups are skipped by what it is in the file.
+    A text that is too long is an error, except in `kind`, whose stored values let row groups be skipped.
     """
     items = [
         f"{_stored(c, of) if c.name in present else f'CAST(NULL AS {TYPES[c.type].duckdb})'} AS {name_sql(c.name)}"
         for c in cols
         if c.name != schema.KIND_COL.name
     ]
-    # A call that a file ends or begins with, and the recording does not, is counted where it returned.
+    # A call in flight where one file ends and the next begins is counted where it returned.
     cut = f" WHERE kind <> 'syscall_inflight' OR ({EDGE}) IS NOT NULL" if of.of_files and "edge" in present else ""
     return f"SELECT kind, {', '.join(items)}, {of.row_number} AS row_number FROM {of.sql}{cut}"
 
@@ -140,7 +140,7 @@ def _stored(col: Col, of: Relation) -> str:
 
 
 def _bounded(col: Col) -> str:
-    """The column, or the error that a text in it is longer than any that is recorded, if the column is read."""
+    """The column; reading it is an error if a text in it is longer than any that is recorded."""
     name, of = name_sql(col.name), TYPES[col.type]
     if not of.most_bytes:
         return name
@@ -150,12 +150,12 @@ def _bounded(col: Col) -> str:
 
 
 def is_of_processes(kind: Kind) -> bool:
-    """Whether a row of the kind is of one process."""
+    """Whether rows of the kind are about one process."""
     return {"pid", "start"} <= {c.name for c in kind.cols}
 
 
 def kind_query(kind: Kind) -> str:
-    """Of the view in `unfiltered` of one kind's rows."""
+    """The query of the view in `unfiltered` of one kind's rows."""
     cols = [name_sql(c.name) for c in kind.cols]
     if is_of_processes(kind):
         cols.append(f"unfiltered.process_key(pid, start) AS {PROCESS_KEY.name}")
@@ -163,16 +163,16 @@ def kind_query(kind: Kind) -> str:
 
 
 def _schema_of(kind: Kind) -> str:
-    """Where the view of a kind's rows in the window is: in `windowed` if a file in `sql/views` adds to it."""
+    """The schema of the view of a kind's rows in the window: `windowed` if a file in `sql/views` adds to it."""
     return "windowed" if any(v.name == kind.view and v.schema == "main" for v in derived()) else "main"
 
 
 def filtered_query(kind: Kind, picked: bool) -> str:
-    """Of the view of one kind's rows in the window and of the picked processes, in `windowed` if a file builds on it.
+    """The query of the view of one kind's rows in the window and of the picked processes.
 
     An event at the window's first instant is in it. A row that counts an interval is in the window in which that
-    interval ends, so that cutting a trace into windows changes no total. A limit that is NULL is none: DuckDB finds
-    that out before it reads, and what is left of the condition skips row groups.
+    interval ends, so that cutting a trace into windows changes no total. NULL means no limit: DuckDB evaluates that
+    before it reads, and uses the rest of the condition to skip row groups.
     """
     low, high = (">", "<=") if kind.of_interval else (">=", "<")
     conditions = [
@@ -195,13 +195,13 @@ PICK = (
     "WHERE list_contains($pids, pid) OR list_contains($comms, comm) OR list_contains($groups, COALESCE(cgroup, '')) "
     "OR len(list_filter($trees, lambda g: cgroup = g OR starts_with(cgroup, rtrim(g, '/') || '/'))) > 0"
 )
-"""The processes that were asked for, as a table: it is used many times.
+"""The selected processes, as a table, since it is used many times.
 
-By pid, by last known name, by control group, or by one and those below it."""
+Selected by pid, by last known name, by one control group, or by control groups including those below."""
 
 
 def comments(schema: str, view: str, doc: str, cols: tuple[tuple[str, str], ...]) -> list[str]:
-    """Statements that put docs where SQL finds them: in duckdb_views() and duckdb_columns()."""
+    """Statements that add the docs as comments, visible in duckdb_views() and duckdb_columns()."""
     target = f"{schema}.{name_sql(view)}"
     return [
         f"COMMENT ON VIEW {target} IS {text_sql(doc)}",

@@ -1,4 +1,4 @@
-"""The one wide Arrow schema of a trace, made from the declarations, and the names of a trace's metadata.
+"""The one wide Arrow schema of a trace, generated from the declarations, and the keys of a trace's metadata.
 
 Version history (a reader refuses a newer version and reads all older ones):
 1  `start` and `parent_start` are rounded down to a clock tick of 10 ms.
@@ -28,18 +28,18 @@ KINDS_KEY = b"sysmon.kinds"
 """Key under which a JSON object describes the kinds of this trace and their columns."""
 
 CHECKSUM_KEY = b"sysmon.checksum"
-"""Key under which a JSON object has the CRC-32 of all that stands before the footer and of the two texts above, and how
-many bytes stand there. Parquet's own checksums cover pages but not their headers, and DuckDB does not look at them."""
+"""Key under which a JSON object has the CRC-32 and the number of all bytes before the footer, and the CRC-32 of the two
+texts above. Parquet's own checksums cover pages but not their headers, and DuckDB does not check them."""
 
 KIND_COL = Col("kind", "text", "What kind of row this is; a row group holds rows of one kind.")
 
 _NESTED = {"timestamp[ns, UTC]": pa.timestamp("ns", tz="UTC"), "list<string>": pa.list_(pa.string())}
-"""Types that Arrow knows by no name."""
+"""Types that have no name in Arrow."""
 
 
 @functools.cache
 def arrow_type(col: Col) -> pa.DataType:
-    """The Arrow type that the column has in the file."""
+    """The column's Arrow type in the file."""
     name = TYPES[col.type].arrow
     return _NESTED.get(name) or pa.type_for_alias(name)
 
@@ -51,7 +51,7 @@ def _field(col: Col) -> pa.Field:
 def all_columns() -> tuple[Col, ...]:
     """Every column of the file: `kind`, then each column once, in the order of the declarations.
 
-    Raises ValueError if two kinds give one name two meanings.
+    Raises ValueError if two kinds use one name with two meanings.
     """
     seen = {KIND_COL.name: KIND_COL}
     for kind in KINDS:
@@ -63,7 +63,7 @@ def all_columns() -> tuple[Col, ...]:
 
 
 def rarely_repeated() -> frozenset[str]:
-    """Columns of times and of durations: differences say in fewer bytes what a dictionary of values would."""
+    """Columns of times and durations, which take fewer bytes as differences than with a dictionary."""
     return frozenset(c.name for c in all_columns() if c.type == "time" or (c.type == "u64" and c.unit == "ns"))
 
 
@@ -79,9 +79,9 @@ def of_kind(kind: Kind) -> pa.Schema:
 
 
 def check(kind: Kind, found: pa.Schema) -> None:
-    """Raises ValueError if these are not columns of the kind, as they are or as a dictionary of such values.
+    """Raises ValueError if these are not columns of the kind, plain or as a dictionary.
 
-    Those that are NULL may be left out, but for the time.
+    Columns that are NULL may be left out, except the time.
     """
     if kind not in KINDS:
         raise ValueError(f"no trace has a kind {kind.name}")
@@ -95,7 +95,7 @@ def check(kind: Kind, found: pa.Schema) -> None:
 
 
 def checksum(data_bytes: int, data_crc: int, texts: dict[bytes, bytes]) -> bytes:
-    """The JSON value of CHECKSUM_KEY. `data_crc` is of the file's first `data_bytes`."""
+    """The JSON value of CHECKSUM_KEY. `data_crc` covers the file's first `data_bytes`."""
     crc = data_crc
     for key in (METADATA_KEY, KINDS_KEY):
         crc = zlib.crc32(texts.get(key, b""), crc)
@@ -103,7 +103,7 @@ def checksum(data_bytes: int, data_crc: int, texts: dict[bytes, bytes]) -> bytes
 
 
 def texts(recording: Mapping[str, Any], data_bytes: int, data_crc: int) -> dict[bytes, bytes]:
-    """What the footer of a trace holds by name; `data_crc` is of the first `data_bytes` of the file, all before it."""
+    """The key-value metadata of a trace's footer; `data_crc` covers the `data_bytes` before it."""
     said = {METADATA_KEY: json.dumps(recording).encode(), KINDS_KEY: describe_kinds()}
     return {**said, CHECKSUM_KEY: checksum(data_bytes, data_crc, said)}
 

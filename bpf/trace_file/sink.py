@@ -1,6 +1,6 @@
-"""A trace as it is written: row groups one after the other, and then the footer.
+"""Writes a trace: one row group after the other, and then the footer.
 
-The recorder writes through it, so does who makes a whole file of what was cut off, and who makes a trace of another.
+Used by the recorder, to recover a recording that was cut off, and to make a trace from another.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sysmon.bpf.trace_file.journal import Group, write_all
 from sysmon.bpf.trace_file.parquet_thrift import RowGroup
 
 MOST_ROWS = 4 * tables.GROUP_ROWS
-"""Rows of a row group, if very many of a kind come at a time."""
+"""Most rows of a row group, if very many rows of a kind come at once."""
 
 
 class Sink:
-    """Writes to the end of a file, which need not be one that can be read or moved in. Raises OSError."""
+    """Appends to a file, which need not be readable or seekable. Raises OSError."""
 
     def __init__(self, out: BinaryIO, empty: bytes) -> None:
         """`out` is empty, and `empty` a Parquet file of its columns without rows."""
@@ -30,7 +30,7 @@ class Sink:
 
     @classmethod
     def after(cls, out: BinaryIO, empty: bytes) -> Self:
-        """Goes on in a file that ends with a row group. What is in it is read, for the checksum of all."""
+        """Continues a file that ends with a row group. Its content is read, for the checksum."""
         sink = cls.__new__(cls)
         sink._start(out, empty)
         out.seek(0)
@@ -41,8 +41,8 @@ class Sink:
     def _start(self, out: BinaryIO, empty: bytes) -> None:
         self._out, self._empty = out, empty
         self._encoder = Encoder(empty)
-        self._groups = _Alike()  # what the footer says of each row group
-        self._crc = 0  # of all that was written
+        self._groups = _Alike()  # each row group's entry in the footer
+        self._crc = 0  # of everything written
         self.bytes = 0  # that were written
         self.rows = 0  # in all row groups
 
@@ -55,9 +55,9 @@ class Sink:
         self.bytes += len(data)
 
     def write(self, of: dict[str, pa.Table]) -> Iterator[Group]:
-        """Writes rows of some kinds as a row group, or as several if they are very many of one. Yields each.
+        """Writes rows of some kinds as a row group, or as several if there are very many of one kind. Yields each.
 
-        Takes the tables out of the dict, so that nobody holds them when they are written.
+        Removes the tables from the dict, so that their memory is freed as they are written.
         """
         counts = {kind: table.num_rows for kind, table in of.items()}
         table = tables.joined(of.values()) if len(of) > 1 else next(iter(of.values()))
@@ -76,24 +76,24 @@ class Sink:
         return Group(begin, self.bytes, zlib.crc32(group.data), rows)
 
     def copy(self, data: bytes, said: thrift.Struct) -> None:
-        """Writes a row group as it stands in another file; `said`: what a footer says of it there."""
+        """Copies a row group from another file as it is; `said`: its entry in that file's footer."""
         moved = footer.moved(said, self.bytes - said[RowGroup.FILE_OFFSET].value)
         self.add(moved)
         self._put(data)
 
     def add(self, said: thrift.Struct) -> None:
-        """Takes a row group that is in the file already into the footer."""
+        """Adds a row group that is already in the file to the footer."""
         self._groups.append(thrift.dump(said))
         self.rows += said[RowGroup.NUM_ROWS].value
 
     def finish(self, recording: Mapping[str, Any]) -> None:
-        """Writes what comes after the last row group."""
+        """Writes the footer, after the last row group."""
         texts = schema.texts(recording, self.bytes, self._crc)
         self._put(footer.with_row_groups(footer.read(self._empty), self.rows, list(self._groups), texts))
 
 
 class _Alike:
-    """Texts that differ little, in little memory: of the 5 kB that a footer says of a row group, 1 stays."""
+    """Similar texts, compressed: of the 5 kB of a row group's entry in the footer, 1 kB remains."""
 
     def __init__(self) -> None:
         self._first = b""

@@ -1,4 +1,4 @@
-"""Rows of a kind on their way into a row group: put together of batches, put in order, and named after their kind."""
+"""Prepares rows for a row group: joins batches, sorts them, and adds the column that tells their kind."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 import pyarrow as pa
 
 OUT_OF_ORDER_NS = 2_000_000_000
-"""Rows of one kind come through several rings, of which some are read later than others. To move all columns for that
-takes a tenth of the time that it takes to record a row."""
+"""Rows late by less than this stay where they are. Rows of one kind come through several rings, some of which are read
+later than others; sorting all columns for that would take a tenth of the time that recording a row takes."""
 
 GROUP_ROWS = 1 << 15
-"""Rows of a kind that are gathered before they are written as a row group.
+"""Rows of a kind that are collected before they are written as a row group.
 
-More take more memory in the recorder and longer at a time; fewer make the file larger, by 10 kB a row group.
+More of them take more memory in the recorder, and longer at a time. Fewer make the file larger, by 10 kB per row group.
 """
 
 SHARED_ROWS = 1 << 12
-"""Fewer rows of a kind than these do not get a row group of their own."""
+"""A kind with fewer rows does not get a row group of its own."""
 
 
 def of_kind(kind: str, table: pa.Table) -> pa.Table:
-    """The rows with the column that says their kind."""
+    """The rows with the column that tells their kind."""
     index = pa.repeat(pa.scalar(0, pa.int8()), table.num_rows)
     return table.append_column("kind", pa.DictionaryArray.from_arrays(index, [kind]))
 
@@ -39,23 +39,23 @@ def without_dictionaries(table: pa.Table) -> pa.Table:
 
 
 def together(batches: list[pa.RecordBatch]) -> pa.Table:
-    """Rows of one kind. A batch may lack columns that are NULL in it."""
+    """The batches as one table of one kind. A batch may lack columns that are NULL in it."""
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     types: dict[str, pa.DataType] = {}
     if any(types.setdefault(f.name, f.type) != f.type for table in tables for f in table.schema):
-        return joined(tables)  # some rows are of rings, and some were made in Python
+        return joined(tables)  # some rows are from rings, and some were made in Python
     return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
 
 
 def sorted_rows(table: pa.Table) -> pa.Table:
-    """The rows in the order of `ts`, which serves who looks for a time: what is `OUT_OF_ORDER_NS` late may stay so."""
+    """The rows in the order of `ts`, for reading by time. Rows up to `OUT_OF_ORDER_NS` late may stay where they are."""
     ts = table.column("ts").combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False)
     late = np.maximum.accumulate(ts) - ts
     return table if late.max(initial=0) <= OUT_OF_ORDER_NS else table.sort_by("ts")
 
 
 def grouped(of: dict[str, pa.Table]) -> Iterator[dict[str, pa.Table]]:
-    """Tables of kinds, in what is to be a row group each: kinds of few rows share one."""
+    """Tables by kind, one dict per row group: kinds with few rows share one."""
     few = {kind: table for kind, table in of.items() if table.num_rows < SHARED_ROWS}
     if few:
         yield few

@@ -8,7 +8,7 @@ import tempfile
 
 
 def directory() -> str:
-    """As `tempfile` finds it, but never the working directory for want of another: anybody may own that.
+    """The directory that `tempfile` finds, but never the working directory, its last resort: anybody may own that.
 
     Raises OSError.
     """

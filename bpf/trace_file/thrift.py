@@ -1,7 +1,7 @@
-"""Thrift's compact protocol, in which Parquet writes its footer and the head of each page.
+"""Thrift's compact protocol, in which Parquet writes its footer and the header of each page.
 
-A struct is a dict by field number, a list a `List`, every other value a `Value` with the wire's own type: what was
-read can be written again as it was, fields that nobody here knows included. The protocol:
+A struct is a dict by field number, a list a `List`, every other value a `Value` with its type on the wire: what was
+read can be written again unchanged, including fields that are unknown here. The protocol:
 thrift-compact-protocol.md of apache/thrift.
 """
 
@@ -13,16 +13,16 @@ from typing import Any
 TRUE, FALSE, I8, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
 
 MAX_DEPTH = 16
-"""Parquet's own structs are not half as deep."""
+"""Parquet's own structs are less than half as deep."""
 
 
 class Malformed(ValueError):
-    """The bytes are no struct."""
+    """The bytes are not a struct."""
 
 
 @dataclass
 class Value:
-    """A number, text or truth with its type on the wire."""
+    """A number, text or boolean with its type on the wire."""
 
     type: int
     value: Any
@@ -30,7 +30,7 @@ class Value:
 
 @dataclass
 class List:
-    """Items of one type: numbers, bytes or structs as they are."""
+    """Items of one type: plain numbers, bytes or structs."""
 
     type: int
     items: list[Any]
@@ -52,7 +52,7 @@ def binary(data: bytes) -> Value:
 
 
 class Reader:
-    """Reads structs from bytes, from `at` on."""
+    """Reads structs from bytes, beginning at `at`."""
 
     def __init__(self, data: bytes | memoryview, at: int = 0) -> None:
         self._data, self.at = data, at
@@ -86,7 +86,7 @@ class Reader:
             return self.struct(depth + 1)
         if kind in (LIST, SET):
             return self._list(depth)
-        if kind in (I8, TRUE, FALSE):  # of a list: a byte each
+        if kind in (I8, TRUE, FALSE):  # in a list, booleans take a byte each
             return self._byte()
         if kind == DOUBLE:
             return self._bytes(8)
@@ -95,7 +95,7 @@ class Reader:
     def _list(self, depth: int) -> List:
         head = self._byte()
         count = head >> 4 if head >> 4 != 15 else self._unsigned()
-        if count > len(self._data) - self.at:  # an item has a byte at least
+        if count > len(self._data) - self.at:  # an item takes at least a byte
             raise Malformed("a list longer than the rest")
         return List(head & 15, [self._plain(head & 15, depth + 1) for _ in range(count)])
 
@@ -174,14 +174,14 @@ def _list(out: bytearray, items: List) -> None:
 
 
 def unsigned(number: int) -> bytes:
-    """The number as it is written where it is never negative."""
+    """An unsigned number as a varint."""
     out = bytearray()
     _unsigned(out, number)
     return bytes(out)
 
 
 def signed(number: int) -> bytes:
-    """The number as it is written."""
+    """A signed number as a zigzag varint."""
     out = bytearray()
     _signed(out, number)
     return bytes(out)

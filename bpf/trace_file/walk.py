@@ -1,8 +1,8 @@
-"""The way of root to a directory.
+"""Opens a directory by its path, safely for root.
 
-Root goes no way on which another user sends it elsewhere: a symbolic link counts only where nobody but root could have
-put it, or if it leads to a directory of whoever could. That is what CHASE_SAFE of systemd's chase() is for. Other users
-go where the kernel lets them.
+Root must not be led elsewhere by another user: it follows a symbolic link only if nobody but root could have created
+it, or if it leads to a directory of the user who could. CHASE_SAFE of systemd's chase() serves the same purpose. Other
+users go where the kernel lets them.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import stat
 from pathlib import Path
 
 ANYBODY = -1
-"""In place of a user: whoever may write to a directory that is open to others."""
+"""Instead of a user: anyone who may write to a directory that is open to others."""
 
 MAX_LINKS = 40
-"""On the way to one directory; as many as the kernel follows, path_resolution(7)."""
+"""Most symbolic links on the way to a directory: as many as the kernel follows, path_resolution(7)."""
 
 HOLD = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Unsafe(PermissionError):
-    """A name that root does not follow, or a file that it does not read. `strerror` says which, and why."""
+    """A link that root does not follow, or a file that it does not read. `strerror` says which, and why."""
 
     def __init__(self, what: str) -> None:
         super().__init__(errno.EPERM, what)
 
 
 def walk(path: Path) -> int:
-    """A descriptor of the directory. Raises OSError. Each step is one name in a directory that is held."""
+    """A descriptor of the directory. Raises OSError. Each step opens one name relative to an open directory."""
     way = _Way(path)
     try:
         way.go()
@@ -40,20 +40,20 @@ def walk(path: Path) -> int:
 
 
 class _Way:
-    """As far as it is gone."""
+    """The path so far."""
 
     def __init__(self, path: Path) -> None:
-        self._left = str(path).split("/")[::-1]  # what is still to go, the next step last
+        self._left = str(path).split("/")[::-1]  # the steps that remain, the next one last
         self._shown = "/" if path.is_absolute() else ""
         self.fd = os.open(self._shown or ".", HOLD)
-        self._senders: set[int] = set()  # who could have put the links that were followed
-        self._hosts: set[int] = set()  # whose directories were gone through: what is below may be made up, as by FUSE
-        self._link = ""  # the last that somebody could have put
+        self._senders: set[int] = set()  # users who could have created the links that were followed
+        self._hosts: set[int] = set()  # owners of the directories passed: everything below may be made up, as by FUSE
+        self._link = ""  # the last link that another user could have created
         self._links = 0
         self._enter()
 
     def go(self) -> None:
-        """To its end. Raises OSError."""
+        """Goes all steps. Raises OSError."""
         while self._left:
             step = self._left.pop()
             if step not in ("", "."):
@@ -88,19 +88,19 @@ class _Way:
 
 
 def _stepped(fd: int, step: str) -> int:
-    """The directory that is one step on; the one before is let go."""
+    """Goes into the directory that is one step further, and closes the previous one."""
     further = os.open(step, HOLD | os.O_NOFOLLOW, dir_fd=fd)
     os.close(fd)
     return further
 
 
 def _others(directory: os.stat_result) -> set[int]:
-    """Its owner, unless that is root."""
+    """Notes its owner, unless that is root."""
     return {directory.st_uid} - {0}
 
 
 def _senders(directory: os.stat_result, link: os.stat_result) -> set[int]:
-    """Which users but root could have put this link into a directory of root's."""
+    """The users other than root who could have created this link in a directory of root's."""
     if not directory.st_mode & 0o022:
         return set()
     return _others(link) if directory.st_mode & stat.S_ISVTX else {ANYBODY}

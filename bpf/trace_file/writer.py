@@ -1,11 +1,11 @@
-"""Writes the trace: one Parquet file, each row group the rows of one kind, sorted by time.
+"""Writes the trace: one Parquet file, whose row groups have the rows of one kind each, sorted by time.
 
-What is left of each kind at the end is few rows: these share a row group, as each takes some 10 kB for its columns.
+The few rows of each kind that are left at the end share a row group, as each takes some 10 kB for its columns.
 
-The file has its name only when it is complete. Until then it is in a hidden directory beside, together with what it
-takes to make a whole file of it if the recorder is killed or the disk is full: see `sysmon.bpf.trace_file.partial`.
+The file gets its name only when it is complete. Until then it is in a hidden directory next to it, with what is needed
+to recover it if the recorder is killed or the disk is full: see `sysmon.bpf.trace_file.partial`.
 
-What is not recorded but made of rows that there are, `write` writes: it can be made again.
+`write` writes a trace made from existing rows, which needs no recovery as it can be made again.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from sysmon.bpf.trace_file.sink import Sink
 from sysmon.errors import CannotWrite
 
 GROUP_EXTRA_BYTES = 12 << 10
-"""What a row group takes for its columns, in pages of NULL and in the footer: 10 kB and a bit."""
+"""Size of a row group without rows, in pages of NULL and in the footer: a little over 10 kB."""
 
 REST_BYTES = 200 << 10
-"""Schema and description of a trace, and the rows of the end of a recording."""
+"""Size of the schema and description of a trace, and of the rows at the end of a recording."""
 
 
 class TraceWriter:
-    """Gathers rows by kind and writes them. Raises CannotWrite, at once if the file cannot be made."""
+    """Collects rows by kind and writes them. Raises CannotWrite, at once if the file cannot be created."""
 
     def __init__(
         self, path: Path, force: bool, tokens: Iterator[str] | None = None, parent: Directory | None = None
     ) -> None:
-        """`tokens`: of the names of hidden directories, to try one after the other.
+        """`tokens`: for the names of hidden directories, tried one after the other.
 
-        `parent`: the directory of the path, if somebody holds it already; it stays theirs to close.
+        `parent`: the directory of the path, if the caller has it open, who also closes it.
         """
         self.path = path
         self._force = force
@@ -76,23 +76,23 @@ class TraceWriter:
 
     @property
     def directory(self) -> Path:
-        """Where all is until it is complete."""
+        """Path of the hidden directory."""
         return self._hidden.path
 
     def held_directory(self) -> Directory:
-        """The same, held; to be closed by who asks."""
+        """The hidden directory, opened. The caller closes it."""
         return self._hidden.duplicate()
 
     # -- how large it is
 
     @property
     def bytes_written(self) -> int:
-        """Size of the file so far, or when it was finished."""
+        """Size of the file so far, or of the finished file [bytes]."""
         return self._sink.bytes
 
     @property
     def bytes_expected(self) -> int:
-        """Size that the file would have if it were finished now, rather too much than too little."""
+        """Size that the file would have if it were finished now [bytes]; an upper estimate."""
         waiting = sum(bool(batches) for batches in self._pending.batches.values())
         groups = self._journal.groups + waiting
         return self.bytes_written + self._pending.expected() + groups * GROUP_EXTRA_BYTES + REST_BYTES
@@ -100,7 +100,7 @@ class TraceWriter:
     def reaches(self, size: int) -> bool:
         """Whether the file would be this large if it were finished now [bytes].
 
-        Where that hangs on rows of which it is not known how small they become, these are written first.
+        If that depends on rows whose compressed size is unknown, writes these first.
         """
         while self.bytes_expected >= size:
             kind = self._pending.most_uncertain()
@@ -111,18 +111,18 @@ class TraceWriter:
 
     @property
     def total_rows(self) -> int:
-        """Rows of all kinds, those that are still in memory included."""
+        """Rows of all kinds, including those still in memory."""
         return sum(self.rows.values())
 
     # -- what goes into it
 
     def begin(self, recording: Recording) -> None:
-        """From the first commit on a trace can be made of what is on the disk; this is what it says of itself."""
+        """Sets the trace's description. From the first commit on, a trace can be recovered from the disk."""
         with self._telling():
             self._journal.begin(self._empty, recording)
 
     def commit(self, changes: dict[str, Any]) -> None:
-        """All rows up to now are part of the trace, whatever becomes of the recorder, and so is what it says anew."""
+        """Makes all rows so far, and the new description, part of the trace whatever happens to the recorder."""
         with self._telling():
             self._journal.commit({**self._pending.batches, **self._opening}, self.rows, changes)
         for kind, batches in self._pending.join():
@@ -130,11 +130,11 @@ class TraceWriter:
         heap.trim()
 
     def open_with(self, kind: Kind, batch: pa.RecordBatch) -> None:
-        """Takes rows that say how things stand when this part begins. They are only in the journal."""
+        """Takes the state snapshot at the start of this part. It is only in the journal."""
         self._opening.setdefault(OPENING + kind.name, []).append(batch)
 
     def add(self, kind: Kind, batch: pa.RecordBatch) -> None:
-        """Takes rows of a kind. Columns that the batch lacks are NULL."""
+        """Adds rows of a kind. Columns that the batch lacks are NULL."""
         self.rows[kind.name] += batch.num_rows
         self._pending.add(kind.name, batch)
         for name in self._pending.due(kind.name):
@@ -154,9 +154,9 @@ class TraceWriter:
     # -- how it ends
 
     def leave(self, changes: dict[str, Any]) -> int:
-        """Commits all that is there and closes the files: this part of a recording is over.
+        """Commits everything and closes the files, at the end of this part of a recording.
 
-        Returns what its rows take in a file, rather too much than too little [bytes].
+        Returns the size of its rows in a file [bytes]; an upper estimate.
         """
         for kind in self.rows:
             if self._pending.rows(kind) >= tables.SHARED_ROWS:
@@ -167,7 +167,7 @@ class TraceWriter:
         return size
 
     def finish(self, recording: Recording) -> Recording:
-        """Writes what is left and the metadata, and gives the file its name. Returns what the trace says of itself."""
+        """Writes the remaining rows and the metadata, and gives the file its name. Returns the trace's description."""
         if self._journal.committed:
             self.commit(dict(recording))
         for of in self._pending.rest():
@@ -183,22 +183,22 @@ class TraceWriter:
         return recording
 
     def descriptors(self) -> list[int]:
-        """After a fork the child can finish the file if it keeps these."""
+        """The descriptors that a forked child must keep to finish the file."""
         return [*self._hidden.descriptors(), *self._journal.descriptors()]
 
     def hand_over(self) -> None:
-        """After that fork: leaves the file to the child."""
+        """Leaves the file to the child, after that fork."""
         self._journal.close()
         self._let_go()
 
     def abandon(self) -> None:
-        """Leaves nothing behind, unless a trace can be made of it. After `finish` or another `abandon`: nothing."""
+        """Removes what is there, unless a trace can be recovered from it. Does nothing after `finish` or `abandon`."""
         if self._is_over:
             return
         committed = self._journal.committed_bytes
         self._journal.close()
         if committed:
-            with contextlib.suppress(OSError):  # what is over takes room, and the disk may be full
+            with contextlib.suppress(OSError):  # what is not needed takes space, and the disk may be full
                 self._hidden.rows.truncate(committed)
         else:
             self._hidden.remove()
@@ -220,13 +220,13 @@ def write(
     force: bool = False,
     option: str = "",
 ) -> Recording:
-    """Writes a whole trace of batches, of whatever kinds they come. Returns what it says of itself.
+    """Writes a whole trace from batches of any kinds. Returns its description.
 
-    That is `recording` with the numbers of rows that there are. Columns that a batch lacks are NULL. A path gets its
-    name when the trace is complete; `option` is how another is given. A file is written from its beginning, and need
-    be no regular one.
+    That is `recording` with the actual numbers of rows. Columns that a batch lacks are NULL. A path gets its name when
+    the trace is complete; `option` is the option that sets another. A file is written from its beginning, and need not
+    be a regular one.
 
-    Of the rows as many wait in memory as in a recorder. Raises CannotWrite, and ValueError of a batch with columns that
+    Holds as many rows in memory as a recorder does. Raises CannotWrite, and ValueError for a batch with columns that
     its kind does not have.
     """
     if not isinstance(to, Path):
@@ -270,7 +270,7 @@ def held(path: Path) -> Directory:
 
 @contextlib.contextmanager
 def telling(path: Path, journal: Journal | None = None) -> Iterator[None]:
-    """What goes wrong inside is one line, which says what becomes of what there is."""
+    """Context whose errors become a CannotWrite of one line, which says what happens to the rows so far."""
     try:
         yield
     except OSError as error:
