@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+_PIPE_BYTES = 65536  # all that a pipe holds: a byte for each signal
+
+
 class StopSignals:
     """Notes these signals while a recording runs."""
 
@@ -18,11 +21,16 @@ class StopSignals:
         self._end = end
         self.ended_by = 0  # the last one that came
         self._asked = False
+        self._readable = -1
 
     def was_asked(self) -> bool:
-        """Whether SIGUSR1 has come since the last call."""
-        asked, self._asked = self._asked, False
-        return asked
+        """Whether SIGUSR1 has come since the last call. If so, the descriptor is no longer readable."""
+        if not self._asked:
+            return False
+        self._asked = False
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._readable, _PIPE_BYTES)
+        return True
 
     def _note(self, number: int, _frame: object) -> None:
         self._end()
@@ -37,6 +45,7 @@ class StopSignals:
         came.
         """
         readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._readable = readable
         # Ignored signals stay ignored, as `nohup` intends.
         numbers = [number for number in ENDS if signal.getsignal(number) != signal.SIG_IGN]
         before = {number: signal.signal(number, self._note) for number in numbers}
