@@ -6,6 +6,7 @@ clocks belong together; what comes after the last commit is no part of the trace
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -48,6 +49,27 @@ COMPRESSED_BYTES = 1 << 18
 """Fewer bytes of rows that wait are not compressed: that takes three times the CPU time of writing them as they are."""
 
 
+MOST_SAID_BYTES = 1 << 20
+"""Of what a footer says of a row group, which is some 5 kB."""
+
+
+def pack(said: bytes) -> str:
+    """What a footer says of a row group, as text for the log: of 5 kB 2 stay."""
+    return base64.b64encode(zlib.compress(said)).decode()
+
+
+def unpack(text: str) -> bytes:
+    """The same as it was. Raises ValueError."""
+    unpacker = zlib.decompressobj()
+    try:
+        said = unpacker.decompress(base64.b64decode(text, validate=True), MOST_SAID_BYTES)
+    except zlib.error as error:
+        raise ValueError(f"what is said of a row group cannot be unpacked: {error}") from None
+    if not unpacker.eof:
+        raise ValueError("more is said of a row group than a footer says")
+    return said
+
+
 def frame(kind: bytes, content: bytes) -> bytes:
     """A frame as it stands in a file."""
     return HEAD.pack(kind, len(content), zlib.crc32(content, kind[0])) + content
@@ -87,6 +109,9 @@ class Group:
     end: int
     crc: int  # of all its bytes: those of pages do not cover what stands before each
     rows: dict[str, int]  # of each kind
+    first_ns: int | None = None  # the earliest and the latest time in it; older recorders did not write these three
+    last_ns: int | None = None
+    said: str = ""  # what a footer says of it, as `pack` has it
 
 
 class Journal:

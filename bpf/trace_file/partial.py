@@ -57,7 +57,7 @@ def names_of(parent: Directory, file: str) -> list[list[str]]:
     recordings: dict[str, list[str]] = {}
     for name in sorted(parent.names(), key=lambda name: (len(name), name)):
         if name.endswith(SUFFIX) and wanted(name) == file and is_partial(parent, name):
-            recordings.setdefault(_token(name), []).append(name)
+            recordings.setdefault(token(name), []).append(name)
     return list(recordings.values())
 
 
@@ -87,10 +87,16 @@ def wanted(name: str) -> str:
     return found["file"] if found else ""
 
 
-def _token(name: str) -> str:
+def token(name: str) -> str:
+    """What is the same in the names of all parts of a recording, and in no other's."""
     found = NAME.fullmatch(name)
     assert found
     return found["token"]
+
+
+def is_numbered(name: str) -> bool:
+    """Whether it is of a recording that has several parts."""
+    return bool(re.search(r"-\d{6,}\.partial$", name))
 
 
 def remove(parent: Directory, name: str, directory: Directory) -> None:
@@ -149,9 +155,15 @@ def lock(log: BinaryIO) -> None:
 def is_running(directory: Directory) -> bool:
     """Whether a recorder writes it. Raises OSError."""
     with directory.reader(LOG) as log:
-        try:
-            if fcntl:
-                fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+        return is_locked(log)
+
+
+def is_locked(log: BinaryIO) -> bool:
+    """The same of its log, which is open. Raises OSError."""
+    try:
+        if fcntl:
+            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(log, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return True
     return False

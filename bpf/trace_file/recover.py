@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+
 from sysmon.bpf.trace_file import footer, pages, tables, thrift
 from sysmon.bpf.trace_file.journal import Group
 from sysmon.bpf.trace_file.metadata import DAMAGED
@@ -54,10 +56,10 @@ def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
         sink = Sink.after(out, part.empty)
         for said in found:
             sink.add(said)
-        whole = _finish([part], recording, sink)
+        made = _finish([part], recording, sink)
         out.flush()
         os.fsync(out.fileno())
-    return whole
+    return made
 
 
 def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
@@ -71,15 +73,15 @@ def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
         return
     with file:
         for group in part.groups:
-            data = _whole(file, group, after=kept[-1].end if kept else 0)
-            said = _said(data, group, columns) if data else None
+            data = whole(file, group, after=kept[-1].end if kept else 0)
+            said = said_of(data, group, columns) if data else None
             if said:
                 kept.append(group)
                 yield data, said
     part.groups = kept
 
 
-def _whole(file: BinaryIO, group: Group, after: int) -> bytes:
+def whole(file: BinaryIO, group: Group, after: int) -> bytes:
     """The bytes of the row group; empty if they are damaged.
 
     Each must come after the previous one, so that no more is read than the file has.
@@ -91,7 +93,8 @@ def _whole(file: BinaryIO, group: Group, after: int) -> bytes:
     return data if zlib.crc32(data) == group.crc else b""
 
 
-def _said(data: bytes, group: Group, columns: list[footer.Leaf]) -> thrift.Struct | None:
+def said_of(data: bytes, group: Group, columns: list[footer.Leaf]) -> thrift.Struct | None:
+    """What a footer says of a row group, from its pages; None if they are damaged."""
     try:
         return pages.row_group(data, group.begin, sum(group.rows.values()), columns)
     except pages.BadPages:
@@ -100,19 +103,23 @@ def _said(data: bytes, group: Group, columns: list[footer.Leaf]) -> thrift.Struc
 
 def _finish(parts: list[Partial], recording: dict[str, Any], sink: Sink) -> dict[str, Any]:
     """Writes what follows the existing row groups."""
-    waiting = merged([part.waiting for part in parts])
-    rows = {kind: tables.of_kind(kind, tables.sorted_rows(table)) for kind, table in waiting.items()}
-    for of in tables.grouped(rows):
+    for of in last_groups(merged([part.waiting for part in parts])):
         for _group in sink.write(of):
             pass
     there = present(parts)
-    whole = {
+    said = {
         **recording,
         "rows": {kind: there.get(kind, 0) for kind in recording["rows"]},
         "losses": [*recording["losses"], *_damaged(parts)],
     }
-    sink.finish(whole)
-    return whole
+    sink.finish(said)
+    return said
+
+
+def last_groups(waiting: dict[str, pa.Table]) -> Iterator[dict[str, pa.Table]]:
+    """The rows that wait, in what is to be a row group each."""
+    rows = {kind: tables.of_kind(kind, tables.sorted_rows(table)) for kind, table in waiting.items()}
+    return tables.grouped(rows)
 
 
 def _damaged(parts: list[Partial]) -> list[dict[str, Any]]:

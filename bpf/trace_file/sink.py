@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sysmon.bpf.trace_file import footer, schema, tables, thrift
 from sysmon.bpf.trace_file.encoder import Encoder
-from sysmon.bpf.trace_file.journal import Group, write_all
+from sysmon.bpf.trace_file.journal import Group, pack, write_all
 from sysmon.bpf.trace_file.parquet_thrift import RowGroup
 
 MOST_ROWS = 4 * tables.GROUP_ROWS
@@ -73,7 +74,8 @@ class Sink:
         self._put(group.data)
         self._groups.append(group.said)
         self.rows += table.num_rows
-        return Group(begin, self.bytes, zlib.crc32(group.data), rows)
+        ts = pc.min_max(table["ts"].cast(pa.int64())).as_py()
+        return Group(begin, self.bytes, zlib.crc32(group.data), rows, ts["min"], ts["max"], pack(group.said))
 
     def copy(self, data: bytes, said: thrift.Struct) -> None:
         """Copies a row group from another file as it is; `said`: its entry in that file's footer."""

@@ -7,8 +7,6 @@ and what was not written by a recorder is one line. `partial.py` and `journal.py
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -17,25 +15,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from sysmon.bpf.trace_file import journal, partial
+from sysmon.bpf.trace_file import partial
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.journal import Group
+from sysmon.bpf.trace_file.log import Log
 from sysmon.bpf.trace_file.metadata import RUNNING
-from sysmon.bpf.trace_file.partial import LOG
 from sysmon.bpf.trace_file.waiting import Waiting, merged
 from sysmon.bpf.trace_file.walk import Unsafe
 from sysmon.errors import SysmonError
 
-MOST_FRAMES = 1 << 22
-"""Of a log. Commits every two seconds make as many in three months."""
+TRIES = 5
+"""So often a journal is read that its recorder changes meanwhile."""
 
-MOST_GROUPS = 1 << 16
-"""Row groups of a recording. A footer of so many is larger than what a reader takes."""
-
-MOST_LOG_BYTES = 4 << 30
-
-MOST_ROWS = 1 << 48
-"""Of a kind: no recorder counts so far."""
+NOTHING_YET = "the recording was interrupted before anything was written; remove it"
 
 
 class BadPartial(SysmonError):
@@ -81,18 +73,81 @@ class Partial:
     running: bool = False  # whether the recorder still writes it
 
 
-def read(directory: Directory) -> Partial:
-    """What is there of a recording up to its last commit. Raises BadPartial, OSError.
+class Following:
+    """The directory of a recording, read as far as its last commit, and later on from there.
 
-    A recorder that still runs may change over to the other journal meanwhile; then it is read again.
+    `partial` is what there is. Raises BadPartial, OSError.
     """
-    for _ in range(5):
+
+    def __init__(self, directory: Directory) -> None:
+        self.partial = Partial(directory)
         with understood(directory):
-            found, commit = _read_log(directory)
-            found.running = partial.is_running(directory)
-            _read_journal(found, commit)
-            if not found.running or not missing(found.expected, present([found])):
-                break
+            self.log = Log(directory)
+            try:
+                self._waiting = Waiting(directory)
+            except BaseException:
+                self.log.close()
+                raise
+
+    def read(self) -> bool:
+        """Takes what was committed meanwhile, and does not wait for more; whether there was anything.
+
+        A recorder that still runs may change over to the other journal meanwhile; then it is read again.
+        """
+        found, changed = self.partial, False
+        with understood(found.directory):
+            for tries in range(TRIES):
+                found.running = partial.is_locked(self.log.file)
+                turned, new = self._read_log()
+                changed = changed or new
+                self._read_journal(anew=turned or tries > 0)
+                if not found.running or not missing(found.expected, self.present()):
+                    break
+        return changed
+
+    def present(self) -> Counter[str]:
+        """Rows of each kind that are there, without going through all row groups."""
+        rows = Counter(self.log.rows)
+        rows.update({kind: table.num_rows for kind, table in self.partial.waiting.items()})
+        return rows
+
+    @property
+    def new(self) -> dict[str, list[pa.Table]]:
+        """Rows that wait and came last, by kind; of a journal that was begun anew all that wait."""
+        return self._waiting.new
+
+    def close(self) -> None:
+        """Reads nothing any more."""
+        self.log.close()
+        self._waiting.close()
+
+    def _read_log(self) -> tuple[bool, bool]:
+        """Whether the journals took turns, and whether something was committed."""
+        found, log = self.partial, self.log
+        turns = log.turns
+        new = log.read()
+        if not log.commit or not log.empty:
+            raise BadPartial(f"{found.directory.path}: {NOTHING_YET}")
+        found.empty, found.groups = log.empty, list(log.groups)
+        found.losses_before = log.recording["losses"]
+        found.recording = {**log.recording, **log.commit["changes"]}
+        found.expected = dict(log.commit["rows"])
+        return log.turns != turns, new
+
+    def _read_journal(self, anew: bool) -> None:
+        found, commit = self.partial, self.log.commit
+        self._waiting.read(commit["journal"], commit["commit"], self.log.generations, anew)
+        found.waiting, found.opening = self._waiting.rows(), self._waiting.opening()
+
+
+def read(directory: Directory) -> Partial:
+    """What is there of a recording up to its last commit. Raises BadPartial, OSError."""
+    following = Following(directory)
+    try:
+        following.read()
+    finally:
+        following.close()
+    found = following.partial
     if found.running:
         found.recording["stopped_by"] = RUNNING
     return found
@@ -108,84 +163,21 @@ def read_parts(directories: list[Directory]) -> tuple[list[Partial], dict[str, A
             if number == 0 or directory is not directories[-1]:
                 raise  # only the last may have been begun a moment before
     with understood(directories[0]):
-        return parts, _joined_recording(parts)
+        return parts, joined_recording(parts)
 
 
-def _joined_recording(parts: list[Partial]) -> dict[str, Any]:
+def joined_recording(parts: list[Partial]) -> dict[str, Any]:
+    """What a trace of all parts says of itself. Of the first, what it opened with is counted to its rows."""
     first = parts[0]
     first.waiting = merged([first.waiting, first.opening])
     for kind, table in first.opening.items():
         first.expected[kind] = first.expected.get(kind, 0) + table.num_rows
+    first.opening = {}
     last = parts[-1].recording
     before = {(loss["cause"], loss["place"]): loss["lost"] for loss in first.losses_before}
     losses = [{**loss, "lost": loss["lost"] - before.get((loss["cause"], loss["place"]), 0)} for loss in last["losses"]]
     losses = [loss for loss in losses if loss["lost"]]
     return {**last, "started_ns": first.recording["started_ns"], "losses": losses}
-
-
-# -- the log
-
-
-def _read_log(directory: Directory) -> tuple[Partial, dict[str, Any]]:
-    """What the log has, and its last commit."""
-    found = Partial(directory)
-    groups: list[Group] = []
-    commit, committed = b"", 0  # the last one, and the row groups that it knows
-    for kind, content in _frames(directory):
-        if kind == journal.SCHEMA:
-            found.empty = content
-        elif kind == journal.RECORDING:
-            found.recording = json.loads(content)
-        elif kind == journal.GROUP:
-            groups.append(_group(content))
-        elif kind == journal.COMMIT:
-            commit, committed = content, len(groups)
-        if len(groups) > MOST_GROUPS:
-            raise ValueError(f"more than {MOST_GROUPS:,} row groups")
-    if not commit or not found.empty:
-        raise BadPartial(f"{directory.path}: the recording was interrupted before anything was written; remove it")
-    found.groups = groups[:committed]
-    return found, _update(found, json.loads(commit))
-
-
-def _frames(directory: Directory) -> Iterator[tuple[bytes, bytes]]:
-    """Of the log."""
-    with directory.reader(LOG) as log:
-        if os.fstat(log.fileno()).st_size > MOST_LOG_BYTES:
-            raise ValueError("a log of more than 4 GiB")
-        for number, each in enumerate(journal.frames(log)):
-            if number >= MOST_FRAMES:
-                raise ValueError(f"more than {MOST_FRAMES:,} frames in its log")
-            yield each
-
-
-def _update(found: Partial, commit: dict[str, Any]) -> dict[str, Any]:
-    """As the commit has it, which is returned."""
-    found.losses_before = found.recording["losses"]
-    found.recording.update(commit["changes"])
-    found.expected = _counts(commit["rows"])
-    return commit
-
-
-def _group(content: bytes) -> Group:
-    group = Group(**json.loads(content))
-    _counts(group.rows)
-    return group
-
-
-def _counts(rows: dict[str, int]) -> dict[str, int]:
-    """Rows of each kind, if they can be that. Raises ValueError."""
-    for count in rows.values():
-        if type(count) is not int or not 0 <= count < MOST_ROWS:
-            raise ValueError("a number of rows that cannot be")
-    return rows
-
-
-def _read_journal(found: Partial, commit: dict[str, Any]) -> None:
-    waiting = Waiting()
-    groups = Counter(kind for group in found.groups for kind in group.rows)
-    waiting.read(found.directory, commit["journal"], commit["commit"], groups)
-    found.waiting, found.opening = waiting.rows(), waiting.opening()
 
 
 # -- what is there, and what is not

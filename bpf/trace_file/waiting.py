@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from sysmon.bpf.trace_file import arrowsize, journal, schema, tables
 from sysmon.bpf.trace_file.directory import Directory
-from sysmon.bpf.trace_file.journal import BATCH_HEAD, OPENING
+from sysmon.bpf.trace_file.journal import BATCH_HEAD, HEAD, OPENING
 from sysmon.bpf.trace_file.partial import JOURNALS
 
 MOST_JOURNAL_BYTES, MOST_WAITING_BYTES = 256 << 20, 512 << 20
@@ -22,40 +24,109 @@ MOST_JOURNAL_BYTES, MOST_WAITING_BYTES = 256 << 20, 512 << 20
 MOST_WAITING_ROWS = 1 << 22
 
 
-class Waiting:
-    """Rows of no row group by kind, as far as memory allows. Raises ValueError past that."""
+@dataclass
+class _Batch:
+    """Rows of the journal, and what was taken of the bounds for them."""
 
-    def __init__(self) -> None:
-        self._batches: dict[str, list[pa.Table]] = {}
-        self._opening: dict[str, list[pa.Table]] = {}
+    generation: int  # how many row groups had rows of their kind before them
+    table: pa.Table
+    bytes: int
+
+
+class Waiting:
+    """Rows of no row group by kind, as far as memory allows. Raises ValueError past that.
+
+    It can be read again and again while the journal grows. What is in a row group by then is let go.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        """The journals are held open: somebody may give their names to others."""
+        self._journals: list[BinaryIO | None] = []
+        try:
+            for name in JOURNALS:
+                self._journals.append(_held(directory, name))
+        except BaseException:
+            self.close()
+            raise
+        self._batches: dict[str, list[_Batch]] = {}  # of an opening under a name with its prefix
         self._declared = {f.name: f.type for f in schema.wide()}
         self._bytes = self._rows = 0
+        self._used = -1  # which journal
+        self._at = 0  # how far it was read
+        self._commit = 0  # the last that was taken
+        self.new: dict[str, list[pa.Table]] = {}  # what the last `read` took, by kind
 
-    def read(self, directory: Directory, used: int, commit: int, generations: dict[str, int]) -> None:
-        """Takes what the journal in use has of this commit; `generations`: the row groups that had rows of a kind."""
-        for content in _batches(directory, used):
+    def close(self) -> None:
+        """Reads nothing any more."""
+        for file in self._journals:
+            if file:
+                file.close()
+
+    def read(self, used: int, commit: int, generations: dict[str, int], anew: bool) -> None:
+        """Takes what the journal in use has of this commit; `generations`: the row groups that had rows of a kind.
+
+        `anew`: the journals took turns since, and the one in use repeats all that waits.
+        """
+        if anew or used != self._used:
+            self._batches.clear()
+            self._bytes = self._rows = self._at = self._commit = 0
+            self._used = used
+        self._let_go(generations)
+        self.new = {}
+        for content in self._contents(used):
             number, generation, name = BATCH_HEAD.unpack_from(content)
+            if number > commit:
+                break
             kind = name.rstrip(b"\0").decode()
-            if number <= commit and generation == generations.get(kind, 0):
-                self._add(kind, pa.py_buffer(content[BATCH_HEAD.size :]))
+            if number > self._commit and generation == generations.get(kind, 0):
+                self._add(kind, generation, pa.py_buffer(content[BATCH_HEAD.size :]))
+            self._at += HEAD.size + len(content)
+        self._commit = commit
+
+    def _contents(self, used: int) -> Iterator[bytes]:
+        """Contents of the frames of the journal in use, from where it was left; none if it is not there."""
+        if used not in range(len(JOURNALS)):
+            raise ValueError("no journal of that number")
+        held = self._journals[used]
+        if not held:
+            return
+        with os.fdopen(os.dup(held.fileno()), "rb") as file:
+            if os.fstat(file.fileno()).st_size > MOST_JOURNAL_BYTES:
+                raise ValueError("a journal of more than 256 MiB")
+            file.seek(self._at)
+            for _kind, content in journal.frames(file):
+                yield content
 
     def rows(self) -> dict[str, pa.Table]:
         """By kind."""
-        return _joined(self._batches)
+        return _joined({kind: found for kind, found in self._tables() if not kind.startswith(OPENING)})
 
     def opening(self) -> dict[str, pa.Table]:
         """Those that only the first of several parts needs."""
-        return _joined(self._opening)
+        return _joined({kind[1:]: found for kind, found in self._tables() if kind.startswith(OPENING)})
 
-    def _add(self, kind: str, stream: pa.Buffer) -> None:
+    def _tables(self) -> Iterator[tuple[str, list[pa.Table]]]:
+        for kind, batches in self._batches.items():
+            yield kind, [batch.table for batch in batches]
+
+    def _let_go(self, generations: dict[str, int]) -> None:
+        for kind, batches in list(self._batches.items()):
+            if batches[0].generation != generations.get(kind, 0):
+                self._bytes -= sum(batch.bytes for batch in batches)
+                self._rows -= sum(batch.table.num_rows for batch in batches)
+                del self._batches[kind]
+
+    def _add(self, kind: str, generation: int, stream: pa.Buffer) -> None:
+        before = self._bytes
         self._take(arrowsize.stream_bytes(stream))
         with pa.ipc.open_stream(stream) as batches:
             self._check(batches.schema)
             table = batches.read_all()
         table.validate(full=True)  # offsets that lie would have Arrow read beyond its memory
         self._count(table)
-        to = self._opening if kind.startswith(OPENING) else self._batches
-        to.setdefault(kind.removeprefix(OPENING), []).append(tables.without_dictionaries(table))
+        table = tables.without_dictionaries(table)
+        self._batches.setdefault(kind, []).append(_Batch(generation, table, self._bytes - before))
+        self.new.setdefault(kind, []).append(table)
 
     def _count(self, table: pa.Table) -> None:
         """Of dictionaries, what they take without: a value may be in very many rows."""
@@ -78,19 +149,11 @@ class Waiting:
                 raise ValueError(f"no trace has a column {column.name} of type {column.type}")
 
 
-def _batches(directory: Directory, used: int) -> Iterator[bytes]:
-    """Contents of the frames of the journal in use; none if it is not there."""
-    if used not in range(len(JOURNALS)):
-        raise ValueError("no journal of that number")
+def _held(directory: Directory, name: str) -> BinaryIO | None:
     try:
-        file = directory.reader(JOURNALS[used])
+        return directory.reader(name)
     except FileNotFoundError:
-        return
-    with file:
-        if os.fstat(file.fileno()).st_size > MOST_JOURNAL_BYTES:
-            raise ValueError("a journal of more than 256 MiB")
-        for _kind, content in journal.frames(file):
-            yield content
+        return None
 
 
 def _joined(batches: dict[str, list[pa.Table]]) -> dict[str, pa.Table]:
