@@ -3,10 +3,7 @@
 -- One row per (pid, start) of any row. Lost values are NULL. Pid 0, '(other)', stands for all processes that did
 -- not fit into a full map.
 --
--- needs: main.recording, unfiltered.callers, unfiltered.cgroup_paths, unfiltered.cpu, unfiltered.execs,
---    unfiltered.exits, unfiltered.file_name, unfiltered.forks, unfiltered.peers, unfiltered.process_key,
---    unfiltered.process_states,
---    unfiltered.program_name, unfiltered.renames, unfiltered.syscalls_in_flight
+-- needs: main.recording, unfiltered.cgroup_paths, unfiltered.process_facts, unfiltered.process_key
 -- kept: recording
 CREATE VIEW unfiltered.processes(
     -- Process id (thread group id).
@@ -65,93 +62,33 @@ CREATE VIEW unfiltered.processes(
     parent_key
 ) AS
 WITH
--- Everything known of a process. `stage` puts an exit last: nothing follows it.
-facts AS (
-    SELECT pid, start, 0 AS stage, ts, 0 AS is_exec, ppid, parent_start, uid, comm,
-        unfiltered.file_name(mount_namespace, path) AS path, argv, argv_truncated,
-        NULL AS forked, NULL AS ended, NULL AS lifetime_ns, NULL AS exit_code, NULL AS signal, NULL AS core_dumped,
-        edge IN ('start', 'both') AND state IS DISTINCT FROM 'Z' AS alive_at_start,
-        edge IN ('end', 'both') AND state IS DISTINCT FROM 'Z' AS alive_at_end, kernel_thread, cgroup_id, ns_pid
-    FROM unfiltered.process_states
-    UNION ALL
-    SELECT pid, start, 0, ts, 0, ppid, parent_start, uid, comm, NULL, NULL, NULL,
-        ts, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id, ns_pid
-    FROM unfiltered.forks
-    UNION ALL
-    SELECT pid, start, 0, ts, 1, ppid, parent_start, uid, comm,
-        unfiltered.program_name(mount_namespace, interpreter, executable, origin, path, directory), argv, argv_truncated,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cgroup_id, ns_pid
-    FROM unfiltered.execs
-    UNION ALL
-    SELECT pid, start, 1, ts, 0, ppid, NULL, uid, comm, NULL, NULL, NULL,
-        NULL, ts, lifetime_ns, exit_code, signal, core_dumped, NULL, NULL, NULL, cgroup_id, NULL
-    FROM unfiltered.exits
-    UNION ALL
-    SELECT pid, start, 0, ts, 0, NULL, NULL, uid, comm, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-    FROM unfiltered.renames
-    WHERE tid = pid
-    UNION ALL
-    -- No process has pid 0: it stands for all that did not fit into a full map.
-    SELECT pid, start, 0, NULL, 0, NULL, NULL, NULL, CASE WHEN pid = 0 THEN '(other)' END, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-    FROM (
-        SELECT pid, start FROM unfiltered.cpu
-        UNION SELECT pid, start FROM unfiltered.callers
-        UNION SELECT pid, start FROM unfiltered.syscalls_in_flight
-        UNION SELECT pid, start FROM unfiltered.peers
-    )
-    WHERE pid IS NOT NULL
-),
--- Only the first and last values are needed. For a process with very many rows, as a malicious trace may have,
--- searching the middle for each row would take too long.
-ends AS (
-    SELECT *
-    FROM facts
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage, ts NULLS FIRST, is_exec DESC) <= 1000
-        OR ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage DESC, ts DESC NULLS LAST, is_exec) <= 1000
-),
 -- A path belongs to its process's last program only if no exec came after it.
-placed AS (
-    SELECT *, COALESCE(SUM(is_exec) OVER (
-        PARTITION BY pid, start
-        ORDER BY stage DESC, ts DESC NULLS LAST, is_exec
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ), 0) AS later_execs
-    FROM ends
-),
 told AS (
+    SELECT *, place >= MAX(CASE WHEN is_exec THEN place END) OVER (PARTITION BY pid, start) IS NOT FALSE AS of_last
+    FROM unfiltered.process_facts
+),
+one AS (
     SELECT
         pid,
         start,
         unfiltered.process_key(pid, start) AS process_key,
-        FIRST_VALUE(ppid IGNORE NULLS) OVER history AS ppid,
-        FIRST_VALUE(parent_start IGNORE NULLS) OVER history AS parent_start,
-        LAST_VALUE(uid IGNORE NULLS) OVER history AS uid,
-        LAST_VALUE(comm IGNORE NULLS) OVER history AS comm,
-        FIRST_VALUE(CASE WHEN later_execs = 0 THEN path END IGNORE NULLS) OVER history AS path,
-        FIRST_VALUE(CASE WHEN later_execs = 0 THEN argv END IGNORE NULLS) OVER history AS argv,
-        FIRST_VALUE(CASE WHEN later_execs = 0 THEN argv_truncated END IGNORE NULLS) OVER history AS argv_truncated,
-        FIRST_VALUE(forked IGNORE NULLS) OVER history AS forked,
-        LAST_VALUE(ended) OVER history AS ended,
-        LAST_VALUE(lifetime_ns) OVER history AS lifetime_ns,
-        LAST_VALUE(exit_code) OVER history AS exit_code,
-        LAST_VALUE(signal) OVER history AS signal,
-        LAST_VALUE(core_dumped) OVER history AS core_dumped,
-        COALESCE(BOOL_OR(alive_at_start) OVER history, FALSE) AS alive_at_start,
-        COALESCE(BOOL_OR(alive_at_end) OVER history, FALSE) AND LAST_VALUE(ended) OVER history IS NULL AS alive_at_end,
-        FIRST_VALUE(kernel_thread IGNORE NULLS) OVER history AS kernel_thread,
-        LAST_VALUE(cgroup_id IGNORE NULLS) OVER history AS cgroup_id,
-        FIRST_VALUE(ns_pid IGNORE NULLS) OVER history AS ns_pid,
-        ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY stage, ts NULLS FIRST, is_exec DESC) AS n
-    FROM placed
-    WINDOW history AS (
-        PARTITION BY pid, start
-        ORDER BY stage, ts NULLS FIRST, is_exec DESC
-        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-    )
+        ARG_MIN(ppid, place) AS ppid,
+        ARG_MIN(parent_start, place) AS parent_start,
+        ARG_MAX(uid, place) AS uid,
+        ARG_MAX(comm, place) AS comm,
+        ARG_MIN(path, place) FILTER (of_last) AS path,
+        ARG_MIN(argv, place) FILTER (of_last) AS argv,
+        ARG_MIN(argv_truncated, place) FILTER (of_last) AS argv_truncated,
+        ARG_MIN(forked, place) AS forked,
+        ARG_MAX(exited, place) AS exited,
+        COALESCE(BOOL_OR(alive_at_start), FALSE) AS alive_at_start,
+        COALESCE(BOOL_OR(alive_at_end), FALSE) AS alive_at_end,
+        ARG_MIN(kernel_thread, place) AS kernel_thread,
+        ARG_MAX(cgroup_id, place) AS cgroup_id,
+        ARG_MIN(ns_pid, place) AS ns_pid
+    FROM told
+    GROUP BY pid, start
 ),
-one AS (SELECT * FROM told WHERE n = 1),
 -- Each process as a possible parent (which) and as a child that needs one, in order of start.
 by_pid AS (
     SELECT pid AS which, start, start AS parent, NULL AS child FROM one
@@ -195,13 +132,13 @@ SELECT
     ),
     -- TRY: an impossible start is damage, and must not break the whole answer.
     COALESCE(one.forked, TRY(CASE WHEN one.pid > 0 THEN CAST(make_timestamp_ns(CAST(recording.clock_offset_ns + one.start AS BIGINT)) AS TIMESTAMPTZ_NS) END)),
-    one.ended,
-    one.lifetime_ns,
-    one.exit_code,
-    one.signal,
-    one.core_dumped,
+    one.exited.ts,
+    one.exited.lifetime_ns,
+    one.exited.exit_code,
+    one.exited.signal,
+    one.exited.core_dumped,
     one.alive_at_start,
-    one.alive_at_end,
+    one.alive_at_end AND one.exited.ts IS NULL,
     one.kernel_thread,
     one.pid = recording.recorder_pid AND one.start IS NOT DISTINCT FROM recording.recorder_start,
     one.cgroup_id,
