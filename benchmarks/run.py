@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import every_call, footprint, measure, perf_script, server, syscall_cost, workloads
+from benchmarks import every_call, footprint, growing, measure, perf_script, server, syscall_cost, workloads
 from benchmarks.measure import Aim, Section
 from sysmon.bpf.trace_file import schema
 from sysmon.version import version
@@ -61,6 +61,7 @@ def parts(options: argparse.Namespace) -> Parts:
             options.rows or ([1] if quick else [1, 10, 100]), 2 if quick else 3, 200_000 if quick else 1_000_000,
             options.traces,
         ),
+        "growing": lambda: growing.section(32 if quick else 1024, 3 if quick else growing.ROUNDS),
     }  # fmt: skip
 
 

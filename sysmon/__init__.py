@@ -58,7 +58,8 @@ def open(
     """Opens a trace or part of it: a time window, and processes by pid, name or control group.
 
     `path` may be a pattern, such as `trace-*.parquet`, for the files of one recording, or a table with the metadata of
-    a trace's schema. `since` is in the window and `until` is not; both take what
+    a trace's schema. Of a recording that still runs it is what was committed up to now; `refresh()` takes what came
+    since and returns how many rows are new. `since` is in the window and `until` is not; both take what
     `sysmon.analyze.trace.times.instant_ns` reads. Raises NotATrace, NewerTrace or BrokenTrace if the file cannot be
     used, BadRequest if the window is empty or no process of the trace matches.
     """

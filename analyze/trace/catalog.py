@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
@@ -62,14 +62,24 @@ def name_sql(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+class Before(Protocol):
+    """What is done before views are made, and before they are read."""
+
+    def __call__(self, names: Collection[str], *, reads: bool) -> None: ...
+
+
 class Catalog:
     """What can be created for a trace, and what has been. Raises duckdb.Error."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, entries: Iterable[Entry]) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, entries: Iterable[Entry], before: Before | None = None
+    ) -> None:
+        """`before` is told what is about to be made, and what is about to be read."""
+        self._connection, self._before = connection, before
         self._entries: dict[str, Entry] = {entry.name: entry for entry in entries}
         self._made: set[str] = set()
         self._kept: set[str] = set()
+        self._asked: set[str] = set()
         schemas = {"kept", "diff", *(name.partition(".")[0] for name in self._entries)} - {"main"}
         connection.execute("; ".join(f"CREATE SCHEMA {schema}" for schema in sorted(schemas)))
 
@@ -86,6 +96,10 @@ class Catalog:
 
         Returns the names of views that were replaced by views of a table. Raises KeyError.
         """
+        names = list(names)
+        self._asked.update(names if keep else ())
+        if self._before:
+            self._before(self._reads(names), reads=keep)
         missing = [entry for entry in self._in_order(names) if self._is_missing(entry, keep)]
         if not missing:
             return set()
@@ -95,17 +109,36 @@ class Catalog:
         self._kept.update(entry.name for entry in missing if keep and entry.kept)
         return again
 
+    def keeps(self, name: str) -> bool:
+        """Whether there is a table of it."""
+        return name in self._kept
+
+    def in_use(self) -> set[str]:
+        """What is read if what was asked for so far is asked for again."""
+        return self._reads(self._asked)
+
+    def _reads(self, names: Iterable[str]) -> set[str]:
+        """These and what they need that is read for them: not what a table was made of that is kept."""
+        out: set[str] = set()
+        left = list(names)
+        while left:
+            name = left.pop()
+            if name not in out:
+                out.add(name)
+                left += () if name in self._kept else self._entries[name].needs
+        return out
+
     def _is_missing(self, entry: Entry, keep: bool) -> bool:
         return entry.name not in self._made or (keep and bool(entry.kept) and entry.name not in self._kept)
 
     def _in_order(self, names: Iterable[str]) -> list[Entry]:
-        """These entries and their dependencies, dependencies first."""
+        """These entries and their dependencies, dependencies first; not what a kept table was made of."""
         out: dict[str, Entry] = {}
 
         def visit(name: str) -> None:
             if name not in out:
                 entry = self._entries[name]
-                for needed in entry.needs:
+                for needed in () if name in self._kept else entry.needs:
                     visit(needed)
                 out[name] = entry
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from sysmon.analyze.trace.source import Held, Source, inspect, recording_of
+from sysmon.analyze.trace.growing.recording import Growing, running
+from sysmon.analyze.trace.source import Held, Source, identity, inspect, recording_of
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.rotated import joined
@@ -62,17 +63,23 @@ class Dataset:
             file.discard()
 
 
-def find(what: str | os.PathLike[str] | pa.Table) -> Dataset:
+def find(what: str | os.PathLike[str] | pa.Table | Growing) -> Dataset | Growing:
     """The dataset of a file's path, of a pattern such as `trace-*.parquet`, or of a table with a trace's metadata.
+
+    Of a path into which a recording still runs it is one that grows; of such a one itself the same once more.
 
     Raises NotATrace, NewerTrace or BrokenTrace, and BadRequest if files of a pattern are not those of one recording.
     """
     if isinstance(what, pa.Table):
         return _in_memory(what)
+    if isinstance(what, Growing):
+        return what.shared()
     path = Path(what)
     is_pattern = any(c in str(path) for c in PATTERN) and not os.path.lexists(path)
     if is_pattern and (paths := sorted(glob.glob(str(path)))):
         return _of_files(path, paths)
+    if growing := running(path):
+        return growing
     source = inspect(path)
     return Dataset(source.path, source.recording, (source,))
 
@@ -104,21 +111,10 @@ def _check(files: Sequence[Source]) -> None:
     """Raises BadRequest unless each is the file that followed on the one before in one recording."""
     for file, after in itertools.pairwise(files):
         names = [one_line(each.path.name) for each in (file, after)]
-        if _identity(file.recording) != _identity(after.recording):
+        if identity(file.recording) != identity(after.recording):
             raise BadRequest(f"{names[0]} and {names[1]} are not of one recording; name the files of one")
         if after.recording.get("file", 1) != file.recording.get("file", 1) + 1:
             raise BadRequest(f"between {names[0]} and {names[1]} a file is missing; name files that follow each other")
-
-
-def _identity(recording: Recording) -> tuple[object, ...]:
-    return (
-        recording.get("recording_id"),
-        recording["host"]["name"],
-        recording.get("began_ns"),
-        recording["recorder_pid"],
-        recording["recorder_start"],
-        recording["clock_offset_ns"],
-    )
 
 
 def _whole(parts: Sequence[Recording]) -> Recording:

@@ -25,8 +25,8 @@ DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExcepti
 """Errors in our own SQL. Everything else that DuckDB raises is about invalid rows."""
 
 
-def lock_in(database: Database, paths: Sequence[Path]) -> None:
-    """Gives the database access to these files only, named by the variable `trace`.
+def lock_in(database: Database, paths: Sequence[Path], directory: Path | None = None) -> None:
+    """Gives the database access to these files, named by the variable `trace`, and to a directory of ours, only.
 
     DuckDB treats `*?[` in a file name as a pattern; in brackets each stands for itself. The access check sees the name
     with and without the brackets. External access can only be disabled after the paths are set.
@@ -38,6 +38,7 @@ def lock_in(database: Database, paths: Sequence[Path]) -> None:
     run("SET parquet_metadata_cache = true")
     run("SET VARIABLE trace = $1", [patterns])
     run("SET allowed_paths = $1", [[*map(str, paths), *patterns]])
+    run("SET allowed_directories = $1", [[str(directory)] if directory else []])
     run("SET enable_external_access = false")
 
 

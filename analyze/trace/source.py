@@ -262,6 +262,18 @@ def _rotated(path: Path) -> str:
     return f"the files of a recording with --rotate are {(files + cut_off)[0]} and so on{ended}"
 
 
+def identity(recording: Recording) -> tuple[object, ...]:
+    """What is the same in all files of one recording, and in no other."""
+    return (
+        recording.get("recording_id"),
+        recording["host"]["name"],
+        recording.get("began_ns"),
+        recording["recorder_pid"],
+        recording["recorder_start"],
+        recording["clock_offset_ns"],
+    )
+
+
 def recording_of(shown: str, text: bytes) -> Recording:
     """The description of the recording, from the file's metadata. Raises BrokenTrace or NewerTrace."""
     try:

@@ -17,6 +17,11 @@ from sysmon.analyze.trace import sandbox, user_sql, variables, views
 from sysmon.analyze.trace.catalog import Catalog, Entry
 from sysmon.analyze.trace.database import Database
 from sysmon.analyze.trace.dataset import Dataset, find
+from sysmon.analyze.trace.growing.parts import News
+from sysmon.analyze.trace.growing.processes import PROCESSES
+from sysmon.analyze.trace.growing.recording import Growing
+from sysmon.analyze.trace.growing.relations import FOLLOWED, Relations
+from sysmon.analyze.trace.growing.views import HERE
 from sysmon.analyze.trace.reports import find_report, reports
 from sysmon.analyze.trace.rules import few, shared_by
 from sysmon.analyze.trace.selection import Selection, pick
@@ -43,7 +48,7 @@ class Trace:
 
     def __init__(
         self,
-        path: str | os.PathLike[str] | pa.Table,
+        path: str | os.PathLike[str] | pa.Table | Growing,
         *,
         since: str | None = None,
         until: str | None = None,
@@ -54,11 +59,14 @@ class Trace:
     ) -> None:
         """`path`: of a file, a pattern for the files of one recording, or a table with a trace's metadata.
 
+        While it is still being recorded, the trace has what was committed so far; `refresh` takes what comes.
+
         `cgroups` are paths, each including the groups below; `only_cgroup` is a single one, '' the unknown.
         """
         groups = tuple("/" + c.strip("/") for c in cgroups)
         self.selection = Selection(since, until, tuple(pids), tuple(comms), groups, only_cgroup)
-        self.source: Dataset = find(path)
+        self.source: Dataset | Growing = find(path)
+        self._relations: Relations | None = None
         self._parts: dict[tuple[int, ...], Self] = {}
         self._documented = False
         try:
@@ -76,19 +84,27 @@ class Trace:
 
     def _open(self) -> None:
         connection = self._database.connection
-        sandbox.lock_in(self._database, self.source.opened)
+        self._relations = Relations(self._database, self.source) if isinstance(self.source, Growing) else None
+        entries = self._relations.entries() if self._relations else self._entries_of_files()
         function.add_to(connection, self.source.held)
-        of = views.ONE_FILE if len(self.source.files) == 1 else views.FILES
-        if self.source.table is not None:
-            of = views.TABLE
-            connection.register(views.TABLE_NAME, self.source.table)
-        stored = views.file_query(schema.all_columns(), sandbox.present(self._database, of, self._shown), of)
-        entries = (Entry("unfiltered.stored", (), stored), *views.all_of_a_trace(), *map(Entry.of, shared_by()))
-        self._catalog = Catalog(connection, entries)
+        before = self._relations.before if self._relations else None
+        self._catalog = Catalog(connection, (*entries, *map(Entry.of, shared_by())), before)
         variables.of_recording(connection, self.metadata)
         self._set_window(self.selection)
         self._choose()
         connection.execute("SET lock_configuration = true")
+
+    def _entries_of_files(self) -> Iterator[Entry]:
+        """What reads the file, the files or the table, and all that is made of it."""
+        assert isinstance(self.source, Dataset)
+        sandbox.lock_in(self._database, self.source.opened)
+        of = views.ONE_FILE if len(self.source.files) == 1 else views.FILES
+        if self.source.table is not None:
+            of = views.TABLE
+            self._database.connection.register(views.TABLE_NAME, self.source.table)
+        stored = views.file_query(schema.all_columns(), sandbox.present(self._database, of, self._shown), of)
+        yield Entry("unfiltered.stored", (), stored)
+        yield from views.all_of_a_trace()
 
     @property
     def metadata(self) -> Recording:
@@ -115,32 +131,74 @@ class Trace:
         """
         selection = self.selection.moved(since_ns, until_ns)
         selection.window_ns(self.metadata["started_ns"])
-        for part in self._parts.values():
-            part.close()
-        self._parts.clear()
+        self._close_parts()
         with self.reading():
             self._catalog.forget("window")
             self._set_window(selection)
+
+    def refresh(self) -> int:
+        """Takes what a recording that still runs has committed since, and does not wait; how many rows are new.
+
+        What was computed is computed again when it is next asked for, as after `move`. When the recording has ended,
+        this is the trace of the file that it has become: relations that were not read yet are to be asked for again.
+        Of a recorder that was killed `metadata["stopped_by"]` says so. Of a file that is finished nothing is new: 0.
+        """
+        if not isinstance(self.source, Growing):
+            return 0
+        news = self.source.refresh()
+        if news.finished:
+            return self._go_on(news.finished)
+        if news.committed or news.parts_gone:
+            self._close_parts()
+            with self.reading():
+                self._take(news)
+        return news.rows
+
+    def _take(self, news: News) -> None:
+        assert self._relations
+        for kept in ("window", "recording", *([FOLLOWED] if news.parts_gone else [])):
+            self._catalog.forget(kept)
+        variables.of_recording(self._database.connection, self.metadata)
+        self._relations.refresh(news, self._catalog.in_use(), self._catalog.keeps(PROCESSES))
+        if self.selection.of_some:
+            self._choose()
+
+    def _go_on(self, path: Path) -> int:
+        """The recording has become this file."""
+        before = sum(self.metadata["rows"].values())
+        made = find(path)
+        self._close_parts()
+        self._close_database()
+        self.source, self._documented = made, False
+        self._database = Database()
+        with self.reading():
+            self._open()
+        return max(0, sum(self.metadata["rows"].values()) - before)
 
     def _set_window(self, selection: Selection) -> None:
         self.selection = selection
         self.since_ns, self.until_ns = selection.window_ns(self.metadata["started_ns"])
         variables.of_window(self._database.connection, selection.window_words, self.since_ns, self.until_ns)
         self._catalog.exchange([views.callers_here(cut=self.since_ns is not None or self.until_ns is not None)])
+        if self._relations:
+            self._relations.move(self.since_ns, self.until_ns, self._catalog.in_use())
 
     def _choose(self) -> None:
         if self.selection.of_some:
             self._catalog.require(["unfiltered.processes"])
             pick(self._database.connection, self.selection, self._shown)
-        self._catalog.exchange(views.of_processes(self.selection.of_some))
+        rows = HERE if self._relations else "unfiltered"
+        self._catalog.exchange(views.of_processes(self.selection.of_some, rows))
 
     def part(self, pids: tuple[int, ...]) -> Self:
         """The same window with only these processes, as a trace to be closed by itself. Raises BadRequest."""
         return type(self)(self._again, since=self.selection.since, until=self.selection.until, pids=pids)
 
     @property
-    def _again(self) -> Path | pa.Table:
+    def _again(self) -> Path | pa.Table | Growing:
         """The arguments that open the same again."""
+        if isinstance(self.source, Growing):
+            return self.source
         return self.source.path if self.source.table is None else self.source.table
 
     def by_cgroup(self) -> Iterator[tuple[str | None, Self]]:
@@ -258,8 +316,17 @@ class Trace:
 
     def close(self) -> None:
         """Closes the connection and removes its temporary files."""
+        self._close_parts()
+        self._close_database()
+
+    def _close_parts(self) -> None:
         for part in self._parts.values():
             part.close()
+        self._parts.clear()
+
+    def _close_database(self) -> None:
+        if self._relations:
+            self._relations.close()
         self._database.close()
         self.source.discard()
 

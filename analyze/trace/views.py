@@ -58,7 +58,8 @@ def macros() -> tuple[Macro, ...]:
 
 def all_of_a_trace() -> Iterator[Entry]:
     """Each view and macro over `unfiltered.stored`, for a trace without a selection."""
-    yield Entry("unfiltered.trace", ("unfiltered.stored",), WIDE.format(_bounded(schema.KIND_COL)))
+    yield Entry("unfiltered.trace", ("unfiltered.stored",), WIDE.format(bounded(schema.KIND_COL)))
+    yield Entry("windowed.stored", ("unfiltered.stored",), "SELECT * FROM unfiltered.stored")
     yield from (Entry.of(macro) for macro in macros())
     yield from (Entry.of(view) for view in derived())
     for kind in KINDS:
@@ -70,12 +71,16 @@ def all_of_a_trace() -> Iterator[Entry]:
     yield callers_here(cut=False)
 
 
-def of_processes(picked: bool) -> Iterator[Entry]:
-    """The views that read whose processes were asked for: of all, or of those in `unfiltered.picked`."""
+def of_processes(picked: bool, rows: str = "unfiltered") -> Iterator[Entry]:
+    """The views that read whose processes were asked for: of all, or of those in `unfiltered.picked`.
+
+    `rows`: the schema in which each kind has at least the rows of the window.
+    """
     where = f" WHERE {IS_PICKED}" if picked else ""
     yield Entry("unfiltered.selected", ("unfiltered.processes",), f"SELECT * FROM unfiltered.processes AS k{where}")
     for kind in KINDS:
-        yield Entry(f"{_schema_of(kind)}.{kind.view}", (f"unfiltered.{kind.view}",), filtered_query(kind, picked))
+        name = f"{schema_of(kind)}.{kind.view}"
+        yield Entry(name, (f"{rows}.{kind.view}",), filtered_query(kind, picked, rows))
 
 
 def callers_here(cut: bool) -> Entry:
@@ -136,10 +141,16 @@ def file_query(cols: tuple[Col, ...], present: frozenset[str], of: Relation) -> 
 
 
 def _stored(col: Col, of: Relation) -> str:
-    return EDGE if of.of_files and col.name == "edge" else _bounded(col)
+    return EDGE if of.of_files and col.name == "edge" else bounded(col)
 
 
-def _bounded(col: Col) -> str:
+def column_query(col: Col, present: frozenset[str]) -> str:
+    """The column of a relation with its name, NULL if that has none of it."""
+    found = bounded(col) if col.name in present else f"CAST(NULL AS {TYPES[col.type].duckdb})"
+    return f"{found} AS {name_sql(col.name)}"
+
+
+def bounded(col: Col) -> str:
     """The column; reading it is an error if a text in it is longer than any that is recorded."""
     name, of = name_sql(col.name), TYPES[col.type]
     if not of.most_bytes:
@@ -162,12 +173,12 @@ def kind_query(kind: Kind) -> str:
     return f"SELECT {', '.join(cols)} FROM unfiltered.stored WHERE kind = {text_sql(kind.name)}"
 
 
-def _schema_of(kind: Kind) -> str:
+def schema_of(kind: Kind) -> str:
     """The schema of the view of a kind's rows in the window: `windowed` if a file in `sql/views` adds to it."""
     return "windowed" if any(v.name == kind.view and v.schema == "main" for v in derived()) else "main"
 
 
-def filtered_query(kind: Kind, picked: bool) -> str:
+def filtered_query(kind: Kind, picked: bool, rows: str = "unfiltered") -> str:
     """The query of the view of one kind's rows in the window and of the picked processes.
 
     An event at the window's first instant is in it. A row that counts an interval is in the window in which that
@@ -181,7 +192,7 @@ def filtered_query(kind: Kind, picked: bool) -> str:
     ]
     if picked and is_of_processes(kind):
         conditions.append(IS_PICKED)
-    return f"SELECT * FROM unfiltered.{name_sql(kind.view)} AS k WHERE {' AND '.join(conditions)}"
+    return f"SELECT * FROM {rows}.{name_sql(kind.view)} AS k WHERE {' AND '.join(conditions)}"
 
 
 CALLERS = (

@@ -6,7 +6,7 @@
 -- strings that were not in memory, and calls that seccomp refused, as nothing else of these is missing. Findings
 -- that a loss could change say so.
 --
--- needs: main.losses, main.recording, unfiltered.stored
+-- needs: main.losses, main.recording, windowed.stored
 -- kept: window
 CREATE VIEW finding.losses(
     -- Severity: 'high', 'medium' or 'low'.
@@ -33,7 +33,7 @@ CREATE VIEW finding.losses(
 WITH
 rows AS (
     SELECT t.kind, COUNT(*) AS n
-    FROM unfiltered.stored AS t
+    FROM windowed.stored AS t
     CROSS JOIN main.recording AS r
     WHERE t.kind IN ('fork', 'exec', 'exit', 'rename', 'open', 'file_op', 'socket', 'syscall')
         AND (r.since IS NULL OR t.ts >= r.since)

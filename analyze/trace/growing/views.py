@@ -1,0 +1,111 @@
+"""The views of a recording that still runs: each kind's rows in files of row groups, and those that wait.
+
+`unfiltered` has all rows, as of a file; `here` those that may be in the window, so that no more is copied than that
+needs. Which files these are is in a variable for each schema and kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from sysmon.analyze.trace import views
+from sysmon.analyze.trace.catalog import Entry
+from sysmon.analyze.trace.growing.recording import EVERYTHING
+from sysmon.bpf.kind import Col, Kind
+from sysmon.bpf.kinds import KINDS
+from sysmon.bpf.trace_file import recover, schema, tables
+
+HERE = "here"
+
+SCHEMAS = ("unfiltered", HERE)
+
+STORED = {"unfiltered.stored": "unfiltered", "windowed.stored": HERE}
+"""Views of rows of all kinds, and from which of the two they are."""
+
+KIND_OF_VIEW = {kind.view: kind.name for kind in KINDS}
+
+
+def entries(present: frozenset[str]) -> Iterator[Entry]:
+    """What takes the place of the entries that read a file; `present`: the columns that the recording has."""
+    for space in SCHEMAS:
+        for kind in KINDS:
+            yield with_key(f"{space}.{kind.view}", kind, _query(space, kind, present))
+    for name, space in STORED.items():
+        yield Entry(name, (), _stored(space, present))
+
+
+def with_key(name: str, kind: Kind, query: str) -> Entry:
+    """The view of a kind's rows, with the key of the process that a row is of."""
+    if not views.is_of_processes(kind):
+        return Entry(name, (), query)
+    key = f"unfiltered.process_key(pid, start) AS {views.PROCESS_KEY.name}"
+    return Entry(name, ("unfiltered.process_key",), f"SELECT *, {key} FROM ({query})")
+
+
+def _query(space: str, kind: Kind, present: frozenset[str]) -> str:
+    on_disk = ", ".join(views.column_query(col, present) for col in kind.cols)
+    waiting = ", ".join(views.column_query(col, frozenset(c.name for c in kind.cols)) for col in kind.cols)
+    return (
+        f"SELECT {on_disk} FROM {files(space, kind.name)} WHERE kind = {views.text_sql(kind.name)} "
+        f"UNION ALL SELECT {waiting} FROM {waiting_name(kind.name)}"
+    )
+
+
+def _stored(space: str, present: frozenset[str]) -> str:
+    cols = [col for col in schema.all_columns() if col.name != schema.KIND_COL.name]
+    every = frozenset(col.name for col in cols)
+
+    def select(have: frozenset[str]) -> str:
+        return f"SELECT kind, {', '.join(views.column_query(col, have) for col in cols)}"
+
+    return (
+        f"SELECT *, ROW_NUMBER() OVER () AS row_number FROM ({select(present)} FROM {files(space, EVERYTHING)} "
+        f"UNION ALL {select(every)} FROM {waiting_name(EVERYTHING)})"
+    )
+
+
+def files(space: str, kind: str) -> str:
+    """The relation of row groups."""
+    return f"read_parquet(getvariable('{space}_{kind}'))"
+
+
+def waiting_name(kind: str) -> str:
+    """Of the relation of rows that wait."""
+    return f"waiting_{kind or 'for_all'}"
+
+
+def kinds_in(names: Iterable[str]) -> dict[str, set[str]]:
+    """The kinds that these entries read, by schema."""
+    found: dict[str, set[str]] = {space: set() for space in SCHEMAS}
+    for name in names:
+        space, _, view = name.partition(".")
+        if name in STORED:
+            found[STORED[name]].add(EVERYTHING)
+        elif space in found and view in KIND_OF_VIEW:
+            found[space].add(KIND_OF_VIEW[view])
+    return found
+
+
+def waiting_rows(waiting: dict[str, pa.Table], kind: str) -> pa.Table:
+    """The rows that wait of a kind, or of all, with all columns as they are declared."""
+    if kind != EVERYTHING:
+        cols = next(k for k in KINDS if k.name == kind).cols
+        return declared(waiting[kind], cols) if kind in waiting else _schema(cols).empty_table()
+    known = {k.name: waiting[k.name] for k in KINDS if k.name in waiting}
+    groups = [tables.joined(of.values()) for of in recover.last_groups(known)]
+    every = schema.all_columns()
+    return pa.concat_tables([_schema(every).empty_table(), *(declared(group, every) for group in groups)])
+
+
+def declared(table: pa.Table, cols: tuple[Col, ...]) -> pa.Table:
+    """The rows with these columns; those that the table lacks are NULL."""
+    of = _schema(cols)
+    names = set(table.column_names)
+    columns = [table[f.name].cast(f.type) if f.name in names else pa.nulls(table.num_rows, f.type) for f in of]
+    return pa.Table.from_arrays(columns, schema=of)
+
+
+def _schema(cols: tuple[Col, ...]) -> pa.Schema:
+    return pa.schema([pa.field(col.name, schema.arrow_type(col)) for col in cols])
