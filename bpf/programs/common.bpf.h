@@ -108,9 +108,17 @@
 #define CREAD KREAD
 #endif
 
-// Whether a bit-field of one bit is set in what TREAD can read.
-#define HAS_BIT(ptr, type, member)                                                                                     \
-	(*(volatile u8 *)((void *)(ptr) + OFFSET_##type##__##member) & BIT_##type##__##member)
+// Whether a bit-field of one bit is set in what TREAD can read, into a u8.
+#ifdef CURRENT_TASK_BTF
+#define READ_BIT(dst, ptr, type, member)                                                                               \
+	((dst) = *(volatile u8 *)((void *)(ptr) + OFFSET_##type##__##member) & BIT_##type##__##member)
+#else
+#define READ_BIT(dst, ptr, type, member)                                                                               \
+	({                                                                                                             \
+		bpf_probe_read_kernel(&(dst), 1, (void *)(ptr) + OFFSET_##type##__##member);                           \
+		(dst) &= BIT_##type##__##member;                                                                       \
+	})
+#endif
 
 BPF_ARRAY(controls, struct control, 1);
 

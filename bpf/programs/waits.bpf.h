@@ -77,7 +77,9 @@ INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state)
 	struct shape *shape = shape_of(nr);
 	u8 waits_for = shape ? shape->waits_for : 0;
 #ifdef HAVE_BIT_task_struct__in_iowait
-	if (HAS_BIT(task, task_struct, in_iowait))
+	u8 in_iowait = 0;
+	READ_BIT(in_iowait, task, task_struct, in_iowait);
+	if (in_iowait)
 		return WAITS_disk;
 #endif
 	if (waits_for == WAITS_BY_DESCRIPTOR) {
