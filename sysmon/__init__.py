@@ -22,7 +22,8 @@ from sysmon.errors import BadRequest, BrokenTrace, NewerTrace, NoData, NotATrace
 
 if os.path.isfile(os.path.join(os.path.dirname(__file__), "bpf")):  # a Windows checkout, where git makes no links
     _message = (
-        "this checkout has no links: `git config core.symlinks true` and `git checkout .`, or pip install a release"
+        "this checkout has no links: `git config core.symlinks true` and `git checkout sysmon`, or "
+        "`pip install sysmon-trace`"
     )
     if sys.argv[0] == "-m":
         sys.exit(f"sysmon: {_message}")

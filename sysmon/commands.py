@@ -129,6 +129,9 @@ def run() -> None:
     except SysmonError as e:
         _complain(str(e))
         sys.exit(e.exit_status)
+    except click.exceptions.NoArgsIsHelpError as e:
+        sys.stderr.write(f"{e.format_message()}\n")
+        sys.exit(e.exit_code)
     except click.ClickException as e:
         _complain(_usage_line(e))
         sys.exit(e.exit_code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import glob
 import itertools
 import os
@@ -13,7 +15,8 @@ import pyarrow as pa
 
 from sysmon.analyze.trace.growing.recording import Growing, running
 from sysmon.analyze.trace.source import Held, Source, identity, inspect, recording_of
-from sysmon.bpf.trace_file import schema
+from sysmon.bpf.trace_file import partial, schema
+from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.rotated import joined
 from sysmon.errors import BadRequest, NotATrace
@@ -76,12 +79,22 @@ def find(what: str | os.PathLike[str] | pa.Table | Growing) -> Dataset | Growing
         return what.shared()
     path = Path(what)
     is_pattern = any(c in str(path) for c in PATTERN) and not os.path.lexists(path)
-    if is_pattern and (paths := sorted(glob.glob(str(path)))):
+    if is_pattern and (paths := _matching(path)):
         return _of_files(path, paths)
     if growing := running(path):
         return growing
     source = inspect(path)
     return Dataset(source.path, source.recording, (source,))
+
+
+def _matching(pattern: Path) -> list[str]:
+    """The files that there are, and those into which a recorder writes still or was interrupted: in its directory."""
+    unfinished: set[str] = set()
+    if not any(c in str(pattern.parent) for c in PATTERN):
+        with contextlib.suppress(OSError), Directory.hold(pattern.parent) as parent:
+            wanted = (partial.wanted(name) for name in parent.names() if partial.is_partial(parent, name))
+            unfinished = {str(pattern.with_name(name)) for name in wanted if fnmatch.fnmatchcase(name, pattern.name)}
+    return sorted({*glob.glob(str(pattern)), *unfinished})
 
 
 def _in_memory(table: pa.Table) -> Dataset:

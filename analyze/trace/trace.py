@@ -126,8 +126,8 @@ class Trace:
     def move(self, since_ns: int | None, until_ns: int | None) -> None:
         """Moves the window: its first instant, and the first after it [UTC ns since 1970]; None: no limit.
 
-        Tables computed for the old window are computed anew when they are next needed; relations that were not read yet
-        have the rows of the new window. Raises BadRequest if the window is empty.
+        Tables computed for the old window are computed anew when they are next needed. A relation that was returned
+        before is to be read before: afterwards ask for it again. Raises BadRequest if the window is empty.
         """
         selection = self.selection.moved(since_ns, until_ns)
         selection.window_ns(self.metadata["started_ns"])

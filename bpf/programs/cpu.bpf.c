@@ -103,7 +103,8 @@ INLINE struct thread *not_kept(struct control *c, u64 id, struct thread *now, u6
 	was->cpu = now->cpu;
 	was->reason.nr = UNKNOWN_NR;
 	if (now->usage.start_boottime >= c->t0 && is_first) {
-		was->left = now->usage.start_boottime;
+		if (now->usage.runtime < ns + CLOCKS_DIFFER_NS)  // else it ran before it was followed
+			was->left = now->usage.start_boottime;
 		return was;
 	}
 	*was = *now;

@@ -8,7 +8,7 @@ CREATE VIEW report.cpu_by_thread(
     pid,
     -- Thread id.
     tid,
-    -- Name of the thread.
+    -- Last known name of the thread.
     thread,
     -- Last known command name of the process.
     comm,
@@ -52,7 +52,7 @@ machine AS (
 totals AS (
     SELECT
         process_key, tid,
-        ANY_VALUE(thread) AS thread,
+        MAX_BY(thread, (ts, oncpu_ns, thread)) AS thread,
         SUM(oncpu_ns) AS oncpu_ns,
         SUM(occupied_ns) AS occupied_ns,
         SUM(user_ns) AS user_ns,

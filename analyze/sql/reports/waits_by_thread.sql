@@ -10,7 +10,7 @@ CREATE VIEW report.waits_by_thread(
     pid,
     -- Thread id.
     tid,
-    -- Name of the thread.
+    -- Last known name of the thread.
     thread,
     -- Last known command name of the process.
     comm,
@@ -32,10 +32,14 @@ CREATE VIEW report.waits_by_thread(
     start
 ) AS
 WITH
+names AS (
+    SELECT process_key, tid, MAX_BY(thread, (to_ns, from_ns, thread)) AS thread
+    FROM main.thread_time
+    GROUP BY process_key, tid
+),
 totals AS (
     SELECT
         process_key, tid, state, syscall,
-        ANY_VALUE(thread) AS thread,
         SUM(ns) AS ns,
         SUM(waits) AS waits,
         GREATEST(MAX(max_ns), MAX(ns) FILTER (WHERE NOT is_over)) AS max_ns,
@@ -47,7 +51,7 @@ totals AS (
 SELECT
     t.process_key.pid,
     t.tid,
-    t.thread,
+    n.thread,
     p.comm,
     t.state,
     t.syscall,
@@ -58,6 +62,7 @@ SELECT
     t.max_ns / 1e6,
     t.process_key.start
 FROM totals AS t
+JOIN names AS n ON n.process_key = t.process_key AND n.tid = t.tid
 LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
 WHERE t.state IS NULL OR t.state NOT IN ('running', 'stolen', 'idle')
 ORDER BY t.ns DESC, t.process_key.pid, t.process_key.start, t.tid, t.state, t.syscall;

@@ -15,7 +15,7 @@ CREATE VIEW report.wall_time(
     threads,
     -- Time that its threads lived in the window [s].
     wall_s,
-    -- The states that took most of it, up to three.
+    -- The states that took most of it, up to three of those with 1 % and more.
     mostly,
     -- Ran [s].
     running_s,
@@ -67,8 +67,8 @@ WITH
 times AS (
     SELECT
         process_key, COALESCE(state, 'unknown') AS spent,
-        ANY_VALUE(thread) AS thread,
         SUM(ns) AS ns,
+        SUM(SUM(ns)) OVER (PARTITION BY process_key) AS wall_ns,
         SUM(user_ns) AS user_ns,
         SUM(system_ns) AS system_ns
     FROM main.thread_time
@@ -78,7 +78,7 @@ totals AS (
     SELECT
         process_key,
         SUM(ns) AS wall_ns,
-        ARRAY_TO_STRING(ARRAY_AGG(spent ORDER BY ns DESC, spent)[:3], ', ') AS mostly,
+        ARRAY_TO_STRING((ARRAY_AGG(spent ORDER BY ns DESC, spent) FILTER (WHERE ns >= 0.01 * wall_ns))[:3], ', ') AS mostly,
         SUM(user_ns) AS user_ns,
         SUM(system_ns) AS system_ns,
         COALESCE(SUM(ns) FILTER (WHERE spent = 'running'), 0) / 1e9 AS running_s,

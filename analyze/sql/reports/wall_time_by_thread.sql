@@ -10,13 +10,13 @@ CREATE VIEW report.wall_time_by_thread(
     pid,
     -- Thread id.
     tid,
-    -- Name of the thread.
+    -- Last known name of the thread.
     thread,
     -- Last known command name of the process.
     comm,
     -- Time that it lived in the window [s].
     wall_s,
-    -- The states that took most of it, up to three.
+    -- The states that took most of it, up to three of those with 1 % and more.
     mostly,
     -- Ran [s].
     running_s,
@@ -68,8 +68,10 @@ WITH
 times AS (
     SELECT
         process_key, tid, COALESCE(state, 'unknown') AS spent,
-        ANY_VALUE(thread) AS thread,
+        MAX_BY(thread, (to_ns, from_ns, thread)) AS thread,
+        MAX(to_ns) AS to_ns,
         SUM(ns) AS ns,
+        SUM(SUM(ns)) OVER (PARTITION BY process_key, tid) AS wall_ns,
         SUM(user_ns) AS user_ns,
         SUM(system_ns) AS system_ns
     FROM main.thread_time
@@ -77,9 +79,9 @@ times AS (
 ),
 totals AS (
     SELECT
-        process_key, tid, ANY_VALUE(thread) AS thread,
+        process_key, tid, MAX_BY(thread, (to_ns, thread)) AS thread,
         SUM(ns) AS wall_ns,
-        ARRAY_TO_STRING(ARRAY_AGG(spent ORDER BY ns DESC, spent)[:3], ', ') AS mostly,
+        ARRAY_TO_STRING((ARRAY_AGG(spent ORDER BY ns DESC, spent) FILTER (WHERE ns >= 0.01 * wall_ns))[:3], ', ') AS mostly,
         SUM(user_ns) AS user_ns,
         SUM(system_ns) AS system_ns,
         COALESCE(SUM(ns) FILTER (WHERE spent = 'running'), 0) / 1e9 AS running_s,
