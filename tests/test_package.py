@@ -60,7 +60,9 @@ def test_the_source_distribution_holds_files_and_no_links(sdist: Path) -> None:
     names = [member.name.partition("/")[2] for member in members]
     assert sorted(name for name in names if name.startswith("sysmon/")) == source_files()
     rest = {name for name in names if not name.startswith("sysmon/")}
-    assert rest == {"README.md", "CHANGES.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"}
+    assert rest == {
+        "README.md", "CHANGES.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore", "script/check_links.py",
+    }  # fmt: skip
 
 
 def test_a_wheel_of_the_source_distribution_is_the_same(wheel: Path, sdist: Path, tmp_path: Path) -> None:
@@ -110,6 +112,13 @@ def test_a_checkout_without_links_says_how_to_install(tmp_path: Path) -> None:
         said = result.stderr.splitlines()
         assert "this checkout has no links: `git config core.symlinks true`" in said[-1]
         assert lines is None or len(said) == lines
+    (tmp_path / "script").mkdir()
+    for name in ("pyproject.toml", "README.md", "script/check_links.py"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    result = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1 and "this checkout has no links" in result.stderr
+    assert not list(tmp_path.glob("dist/*.whl"))
 
 
 def test_importing_is_light_and_changes_nothing() -> None:

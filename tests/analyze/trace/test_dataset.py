@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 import sysmon
+from sysmon.analyze.trace.source import inspect
 from sysmon.analyze.trace.trace import Trace
+from sysmon.bpf.kinds import KINDS
+from sysmon.bpf.trace_file import schema
+from sysmon.bpf.trace_file.metadata import CUT_OFF
+from sysmon.bpf.trace_file.writer import TraceWriter
 from tests import traces
 from tests.traces import Row, at, born, row
 
@@ -147,3 +153,24 @@ def test_a_table_in_memory_answers_as_its_file(tmp_path: Path) -> None:
             assert table.report(name).fetchall() == file.report(name).fetchall()
     with pytest.raises(sysmon.NotATrace, match="without a trace's metadata"):
         sysmon.open(pq.read_table(path).replace_schema_metadata(None))
+
+
+def test_a_file_that_was_interrupted_is_one_of_them(tmp_path: Path, whole: Trace) -> None:
+    """As it is in its hidden directory; what it has would else be left out in silence."""
+    answers = [whole.report(name).fetchall() for name in ("syscalls", "processes")]
+    last = tmp_path / "t-000003.parquet"
+    recording, rows = inspect(last).recording, pq.read_table(last)
+    last.unlink()
+    out = TraceWriter(last, force=False)
+    out.begin({**recording, "stopped_by": CUT_OFF})
+    for kind in KINDS:
+        schema_of_kind = schema.of_kind(kind)
+        mine = rows.filter(pc.equal(rows["kind"], kind.name)).select(schema_of_kind.names).cast(schema_of_kind)
+        for batch in mine.combine_chunks().to_batches():
+            out.add(kind, batch)
+    out.commit({"ended_ns": recording["ended_ns"]})
+    with sysmon.open(tmp_path / "t-*.parquet") as trace:
+        assert [trace.report(name).fetchall() for name in ("syscalls", "processes")] == answers
+        assert [file.path.name for file in trace.source.files][:2] == ["t-000001.parquet", "t-000002.parquet"]
+        assert len(trace.source.files) == 3
+    out.abandon()
