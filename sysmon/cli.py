@@ -1,4 +1,4 @@
-"""The entry point of `sysmon`: what must happen before the rest is imported."""
+"""The entry point of `sysmon`: sets up isolation, limits and Ctrl-C before the rest is imported."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ CPU = Kind(
 THREADS_OFF_CPU = Kind(
     "thread",
     "threads_off_cpu",
-    "A thread that was off the CPU at the end of the recording. Since when is in no row of `cpu`.",
+    "A thread that was off the CPU at the end of the recording. That wait, which is not over, is in no row of `cpu`.",
     cols=(
         TS,
         PID,

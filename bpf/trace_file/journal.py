@@ -1,4 +1,4 @@
-"""What stands beside the row groups of a trace that is not complete: the log, and rows that wait in memory.
+"""The log and the journal of an unfinished trace: what has been committed, and rows that are not in a row group yet.
 
 Both are frames, each with its length and a checksum. A commit is the last frame of a state in which rows, losses and
 clocks belong together; what comes after the last commit is no part of the trace.
@@ -28,10 +28,10 @@ SCHEMA, RECORDING, GROUP, COMMIT, BATCH = (kind.encode() for kind in "SRGCB")
 written, a commit; the last three are JSON. In a journal: a batch of rows."""
 
 MOST_BYTES = {SCHEMA: 1 << 20, RECORDING: 16 << 20, GROUP: 1 << 16, COMMIT: 16 << 20, BATCH: 64 << 20}
-"""Of a frame of each kind. What is larger was not written by a recorder."""
+"""Maximum size of each kind of frame. No recorder writes a larger one."""
 
 OPENING = "+"
-"""Before the kind of rows that say how things stood when a part began: they double what the part before says."""
+"""Prefix of the kind of rows of a part's initial state snapshot. They repeat what the previous part ends with."""
 
 HEAD = struct.Struct("<cxxxII")
 """Before each frame: its kind, its length, and the CRC of kind and content."""
@@ -40,21 +40,21 @@ BATCH_HEAD = struct.Struct("<II32s")
 """Before the Arrow stream of a batch: its commit, how many row groups had rows of its kind, and the kind."""
 
 FRAME_BYTES = 16 << 20
-"""Rows of more are several frames of a journal: a reader takes frames of a certain size only."""
+"""Rows are split into frames of about this size, as readers limit the size of frames."""
 
 SMALL_JOURNAL_BYTES = 4 << 20
-"""A journal of less is not begun anew."""
+"""A smaller journal is not restarted."""
 
 COMPRESSED_BYTES = 1 << 18
-"""Fewer bytes of rows that wait are not compressed: that takes three times the CPU time of writing them as they are."""
+"""Smaller batches are not compressed: that takes three times the CPU time of writing them as they are."""
 
 
 MOST_SAID_BYTES = 1 << 20
-"""Of what a footer says of a row group, which is some 5 kB."""
+"""Maximum size of a row group's entry in the footer; the usual one is 5 kB."""
 
 
 def pack(said: bytes) -> str:
-    """What a footer says of a row group, as text for the log: of 5 kB 2 stay."""
+    """A row group's entry in the footer, as text for the log: 2 kB instead of 5."""
     return base64.b64encode(zlib.compress(said)).decode()
 
 

@@ -37,7 +37,7 @@ SLACK_S = 0.1
 
 @dataclass(frozen=True)
 class Rotation:
-    """When a file is full, and how many complete ones are kept, the newest; None: all."""
+    """When a file is full, and how many complete files to keep (the newest); None keeps all."""
 
     text: str  # as typed
     seconds: float | None = None
@@ -110,7 +110,7 @@ class RotatingWriter:
 
     @property
     def cannot_wait(self) -> bool:
-        """Whether it is so before a snapshot is due: a file ends with one of its own."""
+        """Whether the file is full before the next snapshot is due; it then ends with a snapshot of its own."""
         return self.is_full
 
     def begin(self, recording: Recording) -> None:
@@ -150,7 +150,7 @@ class RotatingWriter:
         full.hand_over()
 
     def _is_finished(self, how: int) -> bool:
-        """Whether no file is being finished; waits for that or not, by `how`."""
+        """Whether no file is being finished. `how` says whether to wait for that, as in waitpid(2)."""
         if self._child:
             pid, status = os.waitpid(self._child, how)
             if not pid:

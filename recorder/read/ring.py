@@ -20,7 +20,7 @@ from sysmon.bpf.kind import Layout
 BUSY, DISCARDED = 1 << 31, 1 << 30  # in a record's header: not submitted yet; to be skipped
 
 PIECE_BYTES = 1 << 20
-"""Read at a time, so that decoding a full ring takes no more memory than another."""
+"""Read at a time, so that memory use does not depend on how full a ring is."""
 
 _MEMBARRIER = {"aarch64": 283, "riscv64": 283}
 _MEMBARRIER_GLOBAL = 1

@@ -31,7 +31,7 @@ OF_USE = {
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check. Only a fatal one that is not good keeps sysmon from recording."""
+    """The result of one check. Only a failed check that is fatal prevents recording."""
 
     subject: str
     good: bool

@@ -32,14 +32,14 @@ def canary(scratch: Path) -> Path:
 
 
 def state(path: Path) -> tuple[object, ...]:
-    """What must not change."""
+    """What no command may change of a file."""
     found = path.stat()
     return (path.read_bytes(), found.st_mode, found.st_uid, found.st_ino)
 
 
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
-        os.chdir(path.parent)  # a name in an address must be short
+        os.chdir(path.parent)  # the path in an address is limited to 108 bytes
         sock.bind(path.name)
 
 

@@ -36,7 +36,7 @@ NAMED = f"import ctypes; ctypes.CDLL(None).prctl(15, b'{NAME}')\n"
 def running(code: str) -> Iterator[subprocess.Popen[str]]:
     """A process that does something this many times for each number that it reads."""
     process = python(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    do(process, 1)  # now its start-up is over
+    do(process, 1)  # wait until it has started
     try:
         yield process
     finally:
@@ -45,7 +45,7 @@ def running(code: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def do(process: subprocess.Popen[str], number: int) -> None:
-    """Returns when it has done so this many times."""
+    """Waits until it has done so this many times."""
     assert process.stdin and process.stdout
     process.stdin.write(f"{number}\n")
     process.stdin.flush()

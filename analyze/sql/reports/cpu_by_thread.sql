@@ -1,6 +1,6 @@
 -- CPU time of each thread, and its share of the machine.
 --
--- As the report `cpu`, by thread. Traces that were recorded by an older version have CPU time by process only.
+-- As the report `cpu`, by thread. Empty for traces recorded by older versions, which have CPU time by process only.
 --
 -- needs: main.cpu, main.host, unfiltered.processes
 CREATE VIEW report.cpu_by_thread(

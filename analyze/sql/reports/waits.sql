@@ -2,7 +2,8 @@
 --
 -- The states of the report `wall_time` in which a thread does not run, each with its system call. The time
 -- of a wait that has not ended counts, too.
--- Traces that were recorded by an older version have none of this.
+--
+-- Empty for traces recorded by older versions.
 --
 -- needs: main.thread_time, unfiltered.processes
 CREATE VIEW report.waits(

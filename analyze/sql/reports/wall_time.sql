@@ -1,9 +1,10 @@
 -- Where the time of each process went: on a CPU, ready to run, or waiting for what.
 --
 -- A thread is always in one state, so the columns add up to `wall_s`. 8 threads that live for a second have 8 s.
--- What a thread waited for is told by its system call and the file of that; see `waited_for` of the view `cpu`. The
--- report `waits` has the system calls.
--- Traces that were recorded by an older version have none of this.
+-- What a thread waited for is inferred from its system call and that call's file; see `waited_for` of the view `cpu`.
+-- The report `waits` has the system calls.
+--
+-- Empty for traces recorded by older versions.
 --
 -- needs: main.thread_time, unfiltered.processes
 CREATE VIEW report.wall_time(

@@ -2,7 +2,8 @@
 --
 -- A thread is always in one state, so the columns add up to `wall_s`. The report
 -- `waits_by_thread` has the system calls in which it waited.
--- Traces that were recorded by an older version have none of this.
+--
+-- Empty for traces recorded by older versions.
 --
 -- needs: main.thread_time, unfiltered.processes
 CREATE VIEW report.wall_time_by_thread(

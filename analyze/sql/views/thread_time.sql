@@ -1,10 +1,10 @@
 -- Where the time of each thread went, without remainder.
 --
--- A thread is always in one state, so the rows of a thread add up to the time that it lived in the window. Each lies
--- between two instants: what was counted in an interval lies somewhere between its ends, and a wait that lasted through
--- several intervals exactly where it was. Time on a CPU is the kernel's own account, which begins some us before the
--- switch, at the wakeup; the wait before it is that much shorter here than in `cpu`. What a thread did that was off the
--- CPU before it was first seen is unknown: its state is NULL.
+-- A thread is always in one state, so the rows of a thread add up to the time that it lived in the window. What was
+-- counted in an interval lies somewhere in it; a wait that spans intervals has its exact start and end. Time on a CPU is
+-- the kernel's own account, which begins some us before the switch, at the wakeup; the wait before it is that much
+-- shorter here than in `cpu`. What a thread did that was off the CPU before it was first seen is unknown: its state is
+-- NULL.
 --
 -- needs: finding.span, main.cpu, unfiltered.clocks, unfiltered.cpu, unfiltered.selected, unfiltered.threads_off_cpu
 CREATE VIEW thread_time(
@@ -36,9 +36,9 @@ CREATE VIEW thread_time(
     user_ns,
     -- The same in the kernel.
     system_ns,
-    -- First instant between which it lies, since 1970 [ns].
+    -- Start of the interval that contains it, since 1970 [ns].
     from_ns,
-    -- Last instant [ns].
+    -- End of that interval [ns].
     to_ns
 ) AS
 WITH

@@ -111,7 +111,7 @@ def test_columns_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_column_has_one_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of its largest value."""
+    """The unit that suits its largest value."""
     values: list[list[Value]] = [[2 << 20, 1536, 0, 1], [1.5e6, 20.0, 0.01, None]]
     result = Result(("rss_bytes", "p99_us"), (True, True), iter(list(zip(*values, strict=True))))
     html = written(monkeypatch, rows=Table.of(result, started_ns=traces.T0))

@@ -27,7 +27,7 @@ def test_which_processes(asked: dict[str, Any], said: str) -> None:
 
 
 def test_a_trace_says_whether_it_has_a_checksum(sample_trace: Callable[[str], Trace], tmp_path: Path) -> None:
-    """A file rewritten by another program has none."""
+    """A file that another program rewrote has no checksum."""
     whole = sample_trace("build")
     assert dict(describe.everything(whole))["checksum"].startswith("correct")
     table = pq.read_table(whole.source.path)
