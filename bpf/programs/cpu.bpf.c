@@ -2,12 +2,10 @@
 // CPU time, waits and page faults: charged at every switch, and at each snapshot to the running threads. No program runs
 // at a wakeup, as the kernel itself counts how long a thread waited for a CPU.
 
-// The kernel's counts of a thread, in the order of task_struct.
+// The kernel's counts of a thread.
 struct usage {
 	u64 nvcsw;
 	u64 nivcsw;
-	u64 start_time;
-	u64 start_boottime;
 	u64 min_flt;
 	u64 maj_flt;
 	u64 utime;
@@ -22,14 +20,14 @@ BPF_PERCPU_ARRAY(cpu_times, struct cpu_time, 1);
 struct thread {
 	struct usage usage;
 	u64 run_delay;
-	u64 cpu;
 	u64 left;              // when it left its CPU; 0: the time since is charged, or not known
 	struct reason reason;  // why it left
+	u32 cpu;
 };
 BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
 BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // not on the stack, which is small
 
-#define NO_CPU (~0ULL)
+#define NO_CPU (~0U)
 
 // How much longer a stay on a CPU may be by the kernel's account than by ours, as it begins at the wakeup.
 #define CLOCKS_DIFFER_NS 50000
@@ -42,18 +40,10 @@ BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // not on the stack, which is small
 #define ENDS 1
 #define GOES_ON 2
 
-#define SIDE_BY_SIDE                                                                                                   \
-	(OFFSET_task_struct__nivcsw == OFFSET_task_struct__nvcsw + 8 &&                                                \
-	 OFFSET_task_struct__start_boottime == OFFSET_task_struct__nvcsw + 24 &&                                       \
-	 OFFSET_task_struct__min_flt == OFFSET_task_struct__nvcsw + 32 &&                                              \
-	 OFFSET_task_struct__maj_flt == OFFSET_task_struct__nvcsw + 40)
-#define SIDE_BY_SIDE_BYTES 48
-
 #define READ_USAGE(READ, u, task)                                                                                      \
 	({                                                                                                             \
 		READ((u)->nvcsw, task, task_struct, nvcsw);                                                            \
 		READ((u)->nivcsw, task, task_struct, nivcsw);                                                          \
-		READ((u)->start_boottime, task, task_struct, start_boottime);                                          \
 		READ((u)->min_flt, task, task_struct, min_flt);                                                        \
 		READ((u)->maj_flt, task, task_struct, maj_flt);                                                        \
 	})
@@ -67,10 +57,7 @@ BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // not on the stack, which is small
 
 INLINE void usage_of(void *task, struct usage *u)
 {
-	if (SIDE_BY_SIDE)
-		bpf_probe_read_kernel(u, SIDE_BY_SIDE_BYTES, task + OFFSET_task_struct__nvcsw);
-	else
-		READ_USAGE(KREAD, u, task);
+	READ_USAGE(KREAD, u, task);
 	READ_TIMES(KREAD, u, task);
 }
 
@@ -93,8 +80,9 @@ INLINE void off_since_begin(struct control *c, u64 id, struct thread *was, struc
 //
 // The map lacks new threads, threads that were not recorded so far, and threads older than the recording that
 // keep_standing() did not see. Of the latter two, what they did before they came onto this CPU is left out.
-INLINE struct thread *not_kept(struct control *c, u64 id, struct thread *now, u64 ns)
+INLINE struct thread *not_kept(struct control *c, void *task, struct thread *now, u64 ns)
 {
+	u64 id = (u64)task, born = 0;
 	int zero = 0, is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
 	struct thread *was = unkept.lookup(&zero);
 	if (!was)
@@ -102,9 +90,10 @@ INLINE struct thread *not_kept(struct control *c, u64 id, struct thread *now, u6
 	__builtin_memset(was, 0, sizeof(*was));
 	was->cpu = now->cpu;
 	was->reason.nr = UNKNOWN_NR;
-	if (now->usage.start_boottime >= c->t0 && is_first) {
+	TREAD(born, task, task_struct, start_boottime);
+	if (born >= c->t0 && is_first) {
 		if (now->usage.runtime < ns + CLOCKS_DIFFER_NS)  // else it ran before it was followed
-			was->left = now->usage.start_boottime;
+			was->left = born;
 		return was;
 	}
 	*was = *now;
@@ -248,7 +237,7 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 	READ_USAGE(TREAD, &is.usage, task);
 	READ_TIMES(TREAD, &is.usage, task);
 	is.run_delay = run_delay();
-	struct thread *was = kept ? kept : not_kept(c, id, &is, ns);
+	struct thread *was = kept ? kept : not_kept(c, task, &is, ns);
 	if (!was)
 		return;
 	u64 oncpu_ns = ran(&is.usage, &was->usage, ns, how);

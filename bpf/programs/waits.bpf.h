@@ -21,8 +21,8 @@ INLINE u32 state_of(void *task)
 }
 
 struct reason {
-	u64 nr;  // of the call that the thread is in; UNKNOWN_NR if it is in none
-	u64 waits_for;
+	u16 nr;  // of the call that the thread is in; UNKNOWN_NR if it is in none
+	u16 waits_for;
 };
 
 INLINE u8 waits_for_socket(void *file)

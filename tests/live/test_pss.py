@@ -89,7 +89,7 @@ def test_default_has_the_largest_at_both_ends(tmp_path: Path) -> None:
 
 def test_unrecorded_processes_are_never_read(tmp_path: Path) -> None:
     with layout(FOUR, "anonymous") as pids:
-        for chosen in (["--pid", str(pids[1])], ["--uid", "nobody"], ["--comm", "no-such-name"]):
+        for chosen in (["--pid", str(pids[1])], ["--uid", "54321"], ["--comm", "no-such-name"]):
             with recording(tmp_path / "t.parquet", "--force", "--interval", "0.2", "--with", "pss", *chosen) as r:
                 time.sleep(0.7)
             read = {pid for (pid,) in r.rows("SELECT pid FROM pss")}
@@ -130,11 +130,11 @@ def test_the_child_has_one_capability_and_ends_with_the_recorder(tmp_path: Path)
         found = children(r.process.pid)
         allowed = {1 << capabilities.CAPABILITIES[name] for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN")}
 
-        def capabilities() -> set[int]:
+        def permitted() -> set[int]:
             texts = (Path(f"/proc/{pid}/status").read_text() for pid in found)
             return {int(text.split("CapPrm:")[1].split()[0], 16) for text in texts}
 
-        wait_for(lambda: capabilities() == allowed)
+        wait_for(lambda: permitted() == allowed)
         wait_for(lambda: all(len(os.listdir(f"/proc/{pid}/fd")) <= 2 for pid in found))
     assert not any(Path(f"/proc/{pid}").exists() for pid in found)
 

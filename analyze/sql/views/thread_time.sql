@@ -46,18 +46,24 @@ steps AS (
     SELECT ts, EPOCH_NS(LAG(ts) OVER (ORDER BY ts)) AS from_ns, EPOCH_NS(ts) AS to_ns
     FROM (SELECT DISTINCT ts FROM unfiltered.clocks WHERE ts IS NOT NULL)
 ),
-counted AS (
-    SELECT c.*, s.from_ns, s.to_ns,
-        c.waited_ns - c.waited_before_ns AS off_ns,
-        c.ready_ns - c.ready_before_ns AS queued_ns,
-        GREATEST(c.oncpu_ns, c.occupied_ns) - c.occupied_ns AS early_ns
+counts AS (
+    SELECT pid, start, process_key, tid, thread, waited_for, syscall, waits, max_waited_ns, user_ns, system_ns,
+        s.from_ns, s.to_ns,
+        TRY_CAST(oncpu_ns AS BIGINT) AS oncpu_ns,
+        TRY_CAST(occupied_ns AS BIGINT) AS occupied_ns,
+        TRY_CAST(waited_ns AS BIGINT) - TRY_CAST(waited_before_ns AS BIGINT) AS off_ns,
+        TRY_CAST(ready_ns AS BIGINT) - TRY_CAST(ready_before_ns AS BIGINT) AS queued_ns
     FROM main.cpu AS c
     JOIN steps AS s USING (ts)
     WHERE c.tid IS NOT NULL
 ),
+counted AS (
+    SELECT *, GREATEST(oncpu_ns, occupied_ns) - occupied_ns AS early_ns
+    FROM counts
+),
 divided AS (
     SELECT *,
-        LEAST(oncpu_ns, occupied_ns + off_ns + queued_ns) AS running_ns,
+        LEAST(oncpu_ns, TRY(occupied_ns + off_ns + queued_ns)) AS running_ns,
         GREATEST(off_ns, early_ns) - early_ns AS waited_here_ns,
         queued_ns - LEAST(queued_ns, GREATEST(off_ns, early_ns) - off_ns) AS ready_here_ns
     FROM counted
@@ -65,17 +71,17 @@ divided AS (
 -- What had begun before the interval in which it ended, or had not ended at the end.
 carried AS (
     SELECT c.pid, c.start, c.process_key, c.tid, c.thread, c.waited_for, c.syscall,
-        s.from_ns - c.ready_before_ns - c.waited_before_ns AS from_ns,
-        s.from_ns - c.ready_before_ns AS woken_ns,
+        TRY(s.from_ns - c.ready_before_ns - c.waited_before_ns) AS from_ns,
+        TRY(s.from_ns - c.ready_before_ns) AS woken_ns,
         s.from_ns AS to_ns,
         getvariable('until') IS NULL OR c.ts <= getvariable('until') AS is_over
     FROM unfiltered.cpu AS c
     JOIN steps AS s USING (ts)
-    WHERE c.waited_before_ns + c.ready_before_ns > 0
+    WHERE c.waited_before_ns > 0 OR c.ready_before_ns > 0
     UNION ALL
     SELECT pid, start, process_key, tid, thread, waited_for, syscall,
-        EPOCH_NS(ts) - off_cpu_ns,
-        EPOCH_NS(ts) - CASE WHEN waited_for = 'runnable' THEN off_cpu_ns ELSE 0 END,
+        TRY(EPOCH_NS(ts) - off_cpu_ns),
+        TRY(EPOCH_NS(ts) - CASE WHEN waited_for = 'runnable' THEN off_cpu_ns ELSE 0 END),
         EPOCH_NS(ts),
         FALSE
     FROM unfiltered.threads_off_cpu

@@ -75,7 +75,7 @@ def in_process(
         (["info", __file__], 1, "not a Parquet file"),
         (["chart", "TRACE"], 2, "give a trace and the name of a chart"),
         (["chart", "TRACE", "cpus"], 2, "did you mean cpu?"),
-        (["chart", "TRACE", "\x1b[31m\n"], 2, "there are cpu, memory"),
+        (["chart", "TRACE", "\x1b[31m\n"], 2, "there are cpu, wall_time, memory"),
         (["chart", "absent.parquet", "cpu"], 1, "No such file"),
         (["chart", "TRACE", "cpu", "-o", "cpu.gif"], 2, "end the name with one of these"),
         (["chart", "TRACE", "cpu", "-o", "/nowhere/cpu.png"], 1, "No such file"),

@@ -1,10 +1,10 @@
 /* Threads that say themselves where their time went. `threads MODE`: a line for each thread, when it ends:
  *
- *     TID WALL_NS CPU_NS RUN_DELAY_NS STATE BLOCKED_NS
+ *     TID WALL_NS CPU_NS RUN_DELAY_NS STATE BLOCKED_NS MADE_NS
  *
  * all since it was made: wall and CPU time by the clocks, the time it waited for a CPU from /proc, and how long it was
- * blocked in calls of one kind. What it ran and waited for a CPU
- * inside these is taken off. */
+ * blocked in calls of one kind. What it ran and waited for a CPU inside these is taken off. MADE_NS: how long making it
+ * took at most, which the kernel does not count as waiting for a CPU. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,7 +39,7 @@ static long run_delay(void)
 	return strtol(strchr(text, ' '), NULL, 10);
 }
 
-static __thread long began, blocked, inside;
+static __thread long began, blocked, inside, making;
 
 /* Time that passed while the thread neither ran nor could have. */
 static long idle(void)
@@ -60,7 +60,7 @@ static void leave(void)
 static void end(const char *state)
 {
 	long waited = run_delay(), used = now(CLOCK_THREAD_CPUTIME_ID), wall = now(CLOCK_BOOTTIME) - began;
-	printf("%ld %ld %ld %ld %s %ld\n", syscall(SYS_gettid), wall, used, waited, state, blocked);
+	printf("%ld %ld %ld %ld %s %ld %ld\n", syscall(SYS_gettid), wall, used, waited, state, blocked, making);
 	fflush(stdout);
 }
 
@@ -223,6 +223,7 @@ static void *begin(void *thread)
 {
 	struct thread *t = thread;
 	began = t->made;
+	making = idle() - began;
 	return t->body(t->argument);
 }
 
