@@ -151,6 +151,7 @@ def assert_equal(trace: Trace, tmp_path: Path, names: list[str] = ALL) -> None:
     path.unlink()
 
 
+@pytest.mark.slow
 def test_each_look_answers_as_a_file_of_the_same_commit(recorder: Recorder, tmp_path: Path) -> None:
     recorder.add()
     recorder.commit()
@@ -165,6 +166,7 @@ def test_each_look_answers_as_a_file_of_the_same_commit(recorder: Recorder, tmp_
             assert_equal(trace, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_window_moves_along(recorder: Recorder, tmp_path: Path) -> None:
     recorder.add()
     recorder.commit()
@@ -267,6 +269,7 @@ def test_a_directory_that_is_removed_stays_readable(recorder: Recorder, tmp_path
         assert answers(trace, ["cpu", "syscalls"]) == before
 
 
+@pytest.mark.slow
 def test_journals_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while nobody looks: twice, so that the same one is in use again."""
     monkeypatch.setattr(journal, "SMALL_JOURNAL_BYTES", 500)
@@ -449,6 +452,7 @@ def test_what_no_recorder_leaves_is_one_line_or_no_harm(
     assert "\n" not in said
 
 
+@pytest.mark.slow
 def test_parts_that_are_not_kept_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a flight recorder: the first part goes, and with it its rows; the next then begins with its opening."""
     clock = [0.0]
