@@ -144,6 +144,7 @@ def every_command(path: Path, folder: Path) -> list[list[str]]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_command_on_a_hostile_trace(tmp_path: Path) -> None:
     path = hostile.trace(tmp_path / "t.parquet")
     for arguments in every_command(path, tmp_path):

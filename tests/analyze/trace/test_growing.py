@@ -217,6 +217,7 @@ def test_one_process_is_of_the_same_commit(recorder: Recorder) -> None:
         assert trace._kept_part((pid,)).sql(query).fetchall() == [(more,)]
 
 
+@pytest.mark.slow
 def test_when_it_ends_it_is_the_file(recorder: Recorder, tmp_path: Path) -> None:
     recorder.add()
     recorder.commit()

@@ -198,6 +198,7 @@ def damaged(directory: Path, name: str) -> Iterator[Path]:
     (directory / name).write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_groups")
 @pytest.mark.parametrize("name", [partial.ROWS, partial.LOG, *partial.JOURNALS])
 def test_damage_is_counted_or_refused(tmp_path: Path, name: str) -> None:

@@ -117,6 +117,7 @@ def test_too_few_descriptors_fail_early(tmp_path: Path, number: int) -> None:
     assert f"at most {number} files may be open, but 64 are needed" in done.stderr
 
 
+@pytest.mark.slow
 def test_enough_descriptors_suffice(tmp_path: Path) -> None:
     sample = Path(__file__).parents[3] / "sample_traces" / "build.parquet"
     for which, value in ((resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_AS, 3 << 30)):
