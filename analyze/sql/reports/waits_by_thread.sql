@@ -33,11 +33,6 @@ CREATE VIEW report.waits_by_thread(
     start
 ) AS
 WITH
-names AS (
-    SELECT process_key, tid, MAX_BY(thread, (to_ns, from_ns, thread)) AS thread
-    FROM main.thread_time
-    GROUP BY process_key, tid
-),
 totals AS (
     SELECT
         process_key, tid, state, syscall,
@@ -45,14 +40,16 @@ totals AS (
         SUM(waits) AS waits,
         GREATEST(MAX(max_ns), MAX(ns) FILTER (WHERE NOT is_over)) AS max_ns,
         SUM(ns) FILTER (WHERE is_over) AS ended_ns,
-        SUM(SUM(ns)) OVER (PARTITION BY process_key, tid) AS wall_ns
+        SUM(SUM(ns)) OVER (PARTITION BY process_key, tid) AS wall_ns,
+        MAX_BY(MAX_BY(thread, (to_ns, from_ns, thread)), MAX((to_ns, from_ns, thread)))
+            OVER (PARTITION BY process_key, tid) AS thread
     FROM main.thread_time
     GROUP BY process_key, tid, state, syscall
 )
 SELECT
     t.process_key.pid,
     t.tid,
-    n.thread,
+    t.thread,
     p.comm,
     t.state,
     t.syscall,
@@ -63,7 +60,6 @@ SELECT
     t.max_ns / 1e6,
     t.process_key.start
 FROM totals AS t
-JOIN names AS n ON n.process_key = t.process_key AND n.tid = t.tid
 LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
 WHERE t.state IS NULL OR t.state NOT IN ('running', 'stolen', 'idle')
 ORDER BY t.ns DESC, t.process_key.pid, t.process_key.start, t.tid, t.state, t.syscall;

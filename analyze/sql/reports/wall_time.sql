@@ -65,6 +65,11 @@ CREATE VIEW report.wall_time(
     start
 ) AS
 WITH
+by_thread AS MATERIALIZED (
+    SELECT process_key, tid, state, SUM(ns) AS ns, SUM(user_ns) AS user_ns, SUM(system_ns) AS system_ns
+    FROM main.thread_time
+    GROUP BY process_key, tid, state
+),
 times AS (
     SELECT
         process_key, COALESCE(state, 'unknown') AS spent,
@@ -72,7 +77,7 @@ times AS (
         SUM(SUM(ns)) OVER (PARTITION BY process_key) AS wall_ns,
         SUM(user_ns) AS user_ns,
         SUM(system_ns) AS system_ns
-    FROM main.thread_time
+    FROM by_thread
     GROUP BY process_key, state
 ),
 totals AS (
@@ -106,7 +111,7 @@ totals AS (
 ),
 threads AS (
     SELECT process_key, COUNT(DISTINCT tid) AS threads
-    FROM main.thread_time
+    FROM by_thread
     GROUP BY process_key
 )
 SELECT
