@@ -92,8 +92,8 @@ def _matching(pattern: Path) -> list[str]:
     unfinished: set[str] = set()
     if not any(c in str(pattern.parent) for c in PATTERN):
         with contextlib.suppress(OSError), Directory.hold(pattern.parent) as parent:
-            wanted = (partial.wanted(name) for name in parent.names() if partial.is_partial(parent, name))
-            unfinished = {str(pattern.with_name(name)) for name in wanted if fnmatch.fnmatchcase(name, pattern.name)}
+            found = fnmatch.filter(partial.wanted_in(parent), pattern.name)
+            unfinished = {str(pattern.with_name(name)) for name in found}
     return sorted({*glob.glob(str(pattern)), *unfinished})
 
 

@@ -87,6 +87,11 @@ def wanted(name: str) -> str:
     return found["file"] if found else ""
 
 
+def wanted_in(parent: Directory) -> set[str]:
+    """The files that unfinished recordings in a directory were to make. Raises OSError."""
+    return {wanted(name) for name in parent.names() if is_partial(parent, name)}
+
+
 def token(name: str) -> str:
     """What is the same in the names of all parts of a recording, and in no other's."""
     found = NAME.fullmatch(name)

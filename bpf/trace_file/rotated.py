@@ -36,8 +36,7 @@ def present_in(parent: Directory, path: Path) -> list[str]:
 
 def cut_off_in(parent: Directory, path: Path) -> list[str]:
     """Destination names of the recording's interrupted files. Raises OSError."""
-    wanted = {partial.wanted(name) for name in parent.names() if partial.is_partial(parent, name)}
-    return sorted(filter(_names(path).fullmatch, wanted))
+    return sorted(filter(_names(path).fullmatch, partial.wanted_in(parent)))
 
 
 def _names(path: Path) -> re.Pattern[str]:
