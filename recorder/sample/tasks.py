@@ -46,12 +46,12 @@ class Tasks:
     def __init__(self, loaded: Loaded) -> None:
         """Raises OSError if the kernel allows no pass."""
         self.failed = ""  # why passes at snapshots ended
-        self._links: list[int] = []
+        self._links: dict[str, int] = {}  # by program
         self._not_before = 0.0
         try:
             for name in (probes.STANDING_PROGRAM, probes.HOLDING_PROGRAM, probes.OFF_CPU_PROGRAM):
                 if name in loaded.programs:
-                    self._links.append(bpf_programs.attach_iterator(loaded.programs[name]))
+                    self._links[name] = bpf_programs.attach_iterator(loaded.programs[name])
         except OSError:
             self.close()
             raise
@@ -69,7 +69,7 @@ class Tasks:
 
     def processes(self, chosen: Collection[int] | None = None) -> Iterator[procfs.Process]:
         """The live processes, all or the chosen ones, including zombies. Raises OSError."""
-        rows = np.frombuffer(b"".join(bpf_programs.iterate(self._links[0])), tasks.TASK.dtype)
+        rows = np.frombuffer(b"".join(bpf_programs.iterate(self._links[probes.STANDING_PROGRAM])), tasks.TASK.dtype)
         if chosen is not None:
             rows = rows[np.isin(rows["pid"], np.fromiter(chosen, "<u4"))]
         # The first row of a process is of its first thread or, if that has ended, of a live one.
@@ -90,7 +90,9 @@ class Tasks:
         if self.failed or (begun < self._not_before and not anyway):
             return {}
         try:
-            rows = np.frombuffer(b"".join(bpf_programs.iterate(self._links[1])), tasks.HOLDING.dtype)
+            rows = np.frombuffer(
+                b"".join(bpf_programs.iterate(self._links[probes.HOLDING_PROGRAM])), tasks.HOLDING.dtype
+            )
         except OSError as error:
             self.failed = f"the kernel let no more of it be read: {error.strerror}"
             return {}
@@ -100,17 +102,19 @@ class Tasks:
 
     def off_cpu(self) -> npt.NDArray[np.void]:
         """The threads that are off the CPU, of `tasks.OFF_CPU`: none if the kernel does not tell."""
-        if len(self._links) < 3:
+        if probes.OFF_CPU_PROGRAM not in self._links:
             return np.empty(0, tasks.OFF_CPU.dtype)
         try:
-            return np.frombuffer(b"".join(bpf_programs.iterate(self._links[2])), tasks.OFF_CPU.dtype)
+            return np.frombuffer(
+                b"".join(bpf_programs.iterate(self._links[probes.OFF_CPU_PROGRAM])), tasks.OFF_CPU.dtype
+            )
         except OSError as error:
             self.failed = f"the kernel let no more of it be read: {error.strerror}"
             return np.empty(0, tasks.OFF_CPU.dtype)
 
     def close(self) -> None:
         """Releases its kernel resources."""
-        for link in self._links:
+        for link in self._links.values():
             os.close(link)
         self._links.clear()
 
