@@ -17,6 +17,9 @@ import pytest
 TRIES = 50 if os.environ.get("SYSMON_LONG") == "1" else 15
 """How many tries an attacker has at a race."""
 
+TRIES_TO_WIN = 500
+"""How many he has until he wins for the first time, where a race that he never wins shows nothing."""
+
 MALLORY, OTHER = 61002, 61003
 """Users without a name, a home or rights."""
 
