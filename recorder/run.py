@@ -23,10 +23,13 @@ from sysmon.recorder.recording import Recorder
 from sysmon.recorder.sample import host, procfs
 from sysmon.recorder.select import syscall_selection
 from sysmon.recorder.select.command import Command
+from sysmon.recorder.ui.readiness import Readiness
 from sysmon.recorder.ui.status import Status
 
 
-def record(options: Options, privileges: privilege.Privileges, preparing: Future[Prepared]) -> int:
+def record(
+    options: Options, privileges: privilege.Privileges, preparing: Future[Prepared], readiness: Readiness
+) -> int:
     """Runs the prepared recording. Returns the exit status: the command's, if there is one and it has ended.
 
     Raises SysmonError, and then leaves nothing behind.
@@ -37,7 +40,7 @@ def record(options: Options, privileges: privilege.Privileges, preparing: Future
         signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
     with contextlib.ExitStack() as undo, _interruptible():
         ends = undo.enter_context(_CleanEnds())
-        status = Status(options)
+        status = Status(options, readiness)
         # Held back: one could come when the file exists and nobody would remove it yet.
         with ends.held(), ownership.acting_as(privileges.owner):
             before = _cut_off(options.path)

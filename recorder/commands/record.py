@@ -11,7 +11,8 @@ import click
 from sysmon import streams
 from sysmon.errors import BadRequest
 from sysmon.recorder.commands.types import BufferSize, Renamed, Seconds, Size
-from sysmon.recorder.own import capabilities, privilege
+from sysmon.recorder.own import capabilities, isolation, privilege
+from sysmon.recorder.ui.readiness import FIRST, Readiness
 
 DEFAULT_BUFFER = 64 << 20
 """Shown by --help as the default of --buffer."""
@@ -179,6 +180,13 @@ Examples:
     metavar="SIZE",
     help="Size of the buffer for these events, a power of two from 64K to 1G.  [default: 64M]",
 )
+@click.option(
+    "--ready-fd",
+    type=click.IntRange(min=FIRST),
+    metavar="N",
+    help="Write the line `ready` to descriptor N when recording has begun, and close it. A service of systemd with "
+    "Type=notify is told without this option.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
@@ -202,6 +210,7 @@ def record(
     also: tuple[str, ...],
     syscalls: str | None,
     buffer: int | None,
+    ready_fd: int | None,
     command: tuple[str, ...],
 ) -> None:
     """Record this machine into one file.
@@ -215,6 +224,7 @@ def record(
     counted, stored in the trace and reported at the end.
     """
     streams.never_wait()
+    readiness = Readiness(ready_fd, isolation.variable(b"NOTIFY_SOCKET"))  # before we open a descriptor of this number
     if not command and sys.argv[-1] == "--":
         raise BadRequest("-- must be followed by a command")
     _refuse_filters(comms, pids, command, bool(comms or users or cgroup), follow)
@@ -275,4 +285,4 @@ def record(
         command=command,
         command_line=("sysmon", *sys.argv[1:]),
     )
-    context.exit(run.record(options, privileges, preparing))
+    context.exit(run.record(options, privileges, preparing, readiness))

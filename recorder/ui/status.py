@@ -21,6 +21,7 @@ from sysmon.safe_text import shown
 if TYPE_CHECKING:
     from sysmon.recorder.options import Options
     from sysmon.recorder.output.protocol import Files
+    from sysmon.recorder.ui.readiness import Readiness
     from sysmon.recorder.ui.watcher import Progress
 
 
@@ -48,14 +49,14 @@ def size(bytes_: float) -> str:
 class Status:
     """The status line, if there is a terminal and no command that writes to it."""
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    def __init__(self, options: Options, readiness: Readiness) -> None:
+        self._options, self._readiness = options, readiness
 
     def __enter__(self) -> Status:
         return self
 
     def began(self) -> None:
-        """Says that the recording has begun, and until when it runs."""
+        """Says that the recording has begun, and until when it runs; also to the program that started us."""
         until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
         if self._options.command:
             until = "until the command and all its descendants have ended"
@@ -64,6 +65,8 @@ class Status:
             into = rotated.numbered(into, 1)
             until = f"and on {until}"
         self.say(f"recording to {into} {until}")
+        for fault in self._readiness.tell():
+            self.say(fault)
 
     def __exit__(self, *_error: object) -> None:
         if not self._options.command:

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -344,3 +345,26 @@ def test_an_early_sigterm_leaves_nothing(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 128 + signal.SIGTERM
     assert os.listdir(tmp_path) == []
+
+
+def test_what_runs_once_it_has_said_so_is_recorded(tmp_path: Path) -> None:
+    """--ready-fd and NOTIFY_SOCKET, so that a script need not guess when recording has begun."""
+    out, into = os.pipe()
+    path, socket_path = tmp_path / "t.parquet", tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(socket_path))
+        manager.settimeout(30)
+        with subprocess.Popen(
+            [SYSMON, "record", "--only", "exec", "--ready-fd", str(into), "-o", path],
+            pass_fds=[into],
+            env={**os.environ, "NOTIFY_SOCKET": str(socket_path)},
+            stderr=subprocess.DEVNULL,
+        ) as recorder:
+            os.close(into)
+            with os.fdopen(out, "rb") as told:
+                assert told.readline() == b"ready\n"
+            true = subprocess.Popen(["true"])
+            true.wait()
+            assert manager.recv(100) == b"READY=1"
+            recorder.send_signal(signal.SIGINT)
+    assert Trace(path).one(f"SELECT count(*) FROM execs WHERE pid = {true.pid}") == 1
