@@ -100,15 +100,10 @@ class Messages(Output):
         self._is_live = False
 
     def never_wait(self) -> None:
-        """Drops messages from now on that cannot be written soon.
-
-        A pipe or terminal that others have open too may fill up between a check and a write. So it is opened anew: our
-        writes then do not block, and those of others still do.
-        """
+        """Drops messages from now on that cannot be written soon."""
         self._wait_s = WAIT_S
-        with contextlib.suppress(OSError):
-            if self._fd is not None and (self.isatty() or stat.S_ISFIFO(os.fstat(self._fd).st_mode)):
-                self._fd = os.open(f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        if self._fd is not None:
+            self._fd = without_blocking(self._fd)
 
     def put(self, text: str) -> None:
         if self._is_live:
@@ -147,11 +142,23 @@ class Messages(Output):
             return
         data = text.encode(self.encoding, self.errors or "strict")
         with contextlib.suppress(OSError):  # EPIPE, EIO if the terminal is gone, ENOSPC
-            self._stuck = not _sent(self._fd, data, 0 if self._stuck and wait_s else wait_s)
+            self._stuck = not sent(self._fd, data, 0 if self._stuck and wait_s else wait_s)
 
 
-def _sent(fd: int, data: bytes, wait_s: float | None) -> bool:
-    """Whether everything was written without waiting this long for the reader."""
+def without_blocking(fd: int) -> int:
+    """A descriptor of the same pipe or terminal to which writes do not block; `fd` itself if it is neither.
+
+    A pipe or terminal that others have open too may fill up between a check and a write. So it is opened anew: our
+    writes then do not block, and those of others still do.
+    """
+    with contextlib.suppress(OSError):
+        if os.isatty(fd) or stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    return fd
+
+
+def sent(fd: int, data: bytes, wait_s: float | None) -> bool:
+    """Whether everything was written without waiting this long for the reader. Raises OSError."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     while data:

@@ -223,8 +223,8 @@ def record(
     every socket and connection, and every fork, exec and exit, unless --only or --without choose otherwise. Losses are
     counted, stored in the trace and reported at the end.
     """
-    streams.never_wait()
     readiness = Readiness(ready_fd, isolation.variable(b"NOTIFY_SOCKET"))  # before we open a descriptor of this number
+    streams.never_wait()
     if not command and sys.argv[-1] == "--":
         raise BadRequest("-- must be followed by a command")
     _refuse_filters(comms, pids, command, bool(comms or users or cgroup), follow)

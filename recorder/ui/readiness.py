@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
-import socket
 
+from sysmon import streams
 from sysmon.errors import BadRequest
 
 FIRST = 3
@@ -36,23 +35,23 @@ class Readiness:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return []
+        to = streams.without_blocking(descriptor)
         try:
-            poll = select.poll()
-            poll.register(descriptor, select.POLLOUT)
-            if not poll.poll(0):
-                return [f"--ready-fd {descriptor}: nobody reads it, and it is full"]
-            os.write(descriptor, LINE)
+            full = not streams.sent(to, LINE, 0)
         except OSError as error:
             return [f"--ready-fd {descriptor}: {error.strerror}"]
         finally:
-            os.close(descriptor)
-        return []
+            for each in {descriptor, to}:
+                os.close(each)
+        return [f"--ready-fd {descriptor}: nobody reads it, and it is full"] if full else []
 
     def _notify(self) -> list[str]:
         """As sd_notify(3) does."""
         name, self._notify_socket = self._notify_socket, None
         if not name:
             return []
+        import socket  # takes 4 ms, and most recordings are no service
+
         address = b"\0" + name[1:] if name.startswith(b"@") else name
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:

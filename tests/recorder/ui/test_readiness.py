@@ -6,12 +6,17 @@ import contextlib
 import fcntl
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from sysmon import streams
 from sysmon.errors import BadRequest
 from sysmon.recorder.ui.readiness import Readiness
+
+SYSMON = Path(sys.executable).with_name("sysmon")
 
 
 def test_a_line_is_written_once_and_the_descriptor_closed() -> None:
@@ -75,3 +80,23 @@ def test_a_descriptor_that_is_not_open_is_refused() -> None:
 def test_a_descriptor_to_read_from_is_refused() -> None:
     with open("/dev/null", "rb") as file, pytest.raises(BadRequest, match="is open for reading only"):
         Readiness(file.fileno(), None)
+
+
+def test_our_own_descriptor_of_that_number_is_not_taken_for_the_callers(tmp_path: Path) -> None:
+    """Messages to a pipe or a terminal go through a descriptor of our own, which has the lowest free number."""
+    command = [SYSMON, "record", "--duration", "0.1", "-o", tmp_path / "t.parquet", "--ready-fd", "3"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "sysmon: --ready-fd: descriptor 3 is not open; in a shell, open it with 3>FILE\n"
+
+
+def test_a_pipe_that_others_fill_meanwhile_is_not_waited_for() -> None:
+    """Whoever shares it may fill it between our look and our write: the write itself must not block."""
+    out, into = os.pipe()
+    unblocked = streams.without_blocking(into)
+    os.write(into, bytes(fcntl.fcntl(into, fcntl.F_GETPIPE_SZ)))
+    with pytest.raises(BlockingIOError):
+        os.write(unblocked, b"x")
+    assert os.get_blocking(into)
+    for each in (out, into, unblocked):
+        os.close(each)
