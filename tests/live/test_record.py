@@ -354,17 +354,13 @@ def test_what_runs_once_it_has_said_so_is_recorded(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(socket_path))
         manager.settimeout(30)
-        with subprocess.Popen(
-            [SYSMON, "record", "--only", "exec", "--ready-fd", str(into), "-o", path],
-            pass_fds=[into],
-            env={**os.environ, "NOTIFY_SOCKET": str(socket_path)},
-            stderr=subprocess.DEVNULL,
-        ) as recorder:
+        environment = {**os.environ, "NOTIFY_SOCKET": str(socket_path)}
+        options = ("--only", "exec", "--ready-fd", str(into))
+        with recording(path, *options, pass_fds=[into], env=environment) as trace:
             os.close(into)
             with os.fdopen(out, "rb") as told:
                 assert told.readline() == b"ready\n"
             true = subprocess.Popen(["true"])
             true.wait()
             assert manager.recv(100) == b"READY=1"
-            recorder.send_signal(signal.SIGINT)
-    assert Trace(path).one(f"SELECT count(*) FROM execs WHERE pid = {true.pid}") == 1
+    assert trace.one(f"SELECT count(*) FROM execs WHERE pid = {true.pid}") == 1
