@@ -108,7 +108,8 @@ def remove(parent: Directory, name: str, directory: Directory) -> None:
     """Removes a directory, which is held, and what a recorder puts into it. Raises OSError.
 
     It has another name first: what is left if we do not come to the end is no recording, and `sweep` knows it. If
-    somebody has moved it meanwhile, it is only emptied.
+    somebody has moved it meanwhile, it is only emptied. Names are used for these two alone: both are in `parent`, so
+    whoever can change what they mean in between can rename it, or remove an empty directory, himself.
     """
     is_there = parent.exists(name) and os.path.samestat(parent.status(name), directory.status())
     if is_there:
