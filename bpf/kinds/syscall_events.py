@@ -15,8 +15,8 @@ KIB, MIB = 1024, 1024 * 1024
 NUMBERS = 1024
 """Call numbers that the programs tell apart in each table; the last one stands for all above."""
 
-TRACED_CALLS = 3 * NUMBERS
-"""Entries of the programs' map `traced_calls`: native, ia32 and x32 calls."""
+EVENT_CALLS = 3 * NUMBERS
+"""Entries of the programs' map `event_calls`: native, ia32 and x32 calls."""
 
 NO_ARG = 0xFFFF_5CA1_AB1E_0000
 """An unknown argument, in C. NULL in the file."""
@@ -88,8 +88,8 @@ KEEP_EXEC, KEEP_EXIT = 1, 2
 
 
 @dataclass(frozen=True)
-class Traced:
-    """What the programs must know of a call: `struct traced` of events.bpf.c. Argument positions: from 1; 0: none."""
+class EventCall:
+    """What the programs must know of a call that is an event. Argument positions: from 1; 0: none."""
 
     wanted: int = 1
     string1: int = 0
@@ -115,19 +115,19 @@ newfstatat fstatat64 statx faccessat faccessat2 readlinkat utimensat utimensat_t
 inotify_add_watch open_tree fspick
 """.split()
 
-CALLS: dict[str, Traced] = {
-    **{name: Traced(string1=s.path, string2=s.path2) for name, s in {**OPENS, **FILE_OPS}.items() if s.path},
-    **{name: Traced(string1=1) for name in _FIRST},
-    **{name: Traced(string1=2) for name in _SECOND},
-    **{name: Traced(string1=1, string2=2) for name in ("pivot_root", "mount")},
-    "move_mount": Traced(string1=2, string2=4),
-    "getcwd": Traced(string1=1, out=1),
-    "execve": Traced(string1=1, keep=KEEP_EXEC),
-    "execveat": Traced(string1=2, keep=KEEP_EXEC),
-    **{name: Traced(keep=KEEP_EXIT) for name in ("exit", "exit_group")},
-    **{name: Traced(address=2, length=3) for name in ("connect", "bind")},
-    "sendto": Traced(address=5, length=6),
-    "recvfrom": Traced(address=5, length_at=6, out=1),
-    **{name: Traced(address=2, length_at=3, out=1) for name in ("accept", "accept4", "getsockname", "getpeername")},
+CALLS: dict[str, EventCall] = {
+    **{name: EventCall(string1=s.path, string2=s.path2) for name, s in {**OPENS, **FILE_OPS}.items() if s.path},
+    **{name: EventCall(string1=1) for name in _FIRST},
+    **{name: EventCall(string1=2) for name in _SECOND},
+    **{name: EventCall(string1=1, string2=2) for name in ("pivot_root", "mount")},
+    "move_mount": EventCall(string1=2, string2=4),
+    "getcwd": EventCall(string1=1, out=1),
+    "execve": EventCall(string1=1, keep=KEEP_EXEC),
+    "execveat": EventCall(string1=2, keep=KEEP_EXEC),
+    **{name: EventCall(keep=KEEP_EXIT) for name in ("exit", "exit_group")},
+    **{name: EventCall(address=2, length=3) for name in ("connect", "bind")},
+    "sendto": EventCall(address=5, length=6),
+    "recvfrom": EventCall(address=5, length_at=6, out=1),
+    **{name: EventCall(address=2, length_at=3, out=1) for name in ("accept", "accept4", "getsockname", "getpeername")},
 }
 """Calls of which more than the registers is read. Those that a machine's table lacks are left out."""

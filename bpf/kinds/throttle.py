@@ -5,8 +5,8 @@ from __future__ import annotations
 from sysmon.bpf.columns import TS
 from sysmon.bpf.kind import Col, Kind
 
-STEPPED = ("open", "file_op", "socket", "syscall")
-"""The throttled kinds, by index in the programs' map `steps`. Each such call is still counted in `syscall_stats`.
+THROTTLED = ("open", "file_op", "socket", "syscall")
+"""The throttled kinds, by index in the programs' map `rates`. Each such call is still counted in `syscall_stats`.
 Process lifecycle kinds are never throttled: they say to whom all other rows belong.
 """
 

@@ -65,7 +65,7 @@ INLINE int was_skipped(u32 copy)
 	u32 *lost = marks_lost.lookup(&zero);
 	if (!lost || *lost)
 		return 0;
-	struct tally *t = tallies.lookup(&zero);
+	struct totals *t = totals.lookup(&zero);
 	if (t && copy < COPIES)
 		ADD(t->recovered[copy], 1);
 	return 1;

@@ -143,14 +143,14 @@ struct change {
 };
 BPF_ARRAY(changes, struct change, 1);
 
-struct tally {
+struct totals {
 	u64 lost[LOSSES];  // lost, by cause
 	u64 cells[CELLS];  // entries created in each kind's maps
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 	u64 recovered[COPIES];  // times a program was skipped and its copy ran instead
 #endif
 };
-BPF_PERCPU_ARRAY(tallies, struct tally, 1);
+BPF_PERCPU_ARRAY(totals, struct totals, 1);
 
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);
 
@@ -170,7 +170,7 @@ struct who {
 INLINE void lose(u32 cause)
 {
 	int zero = 0;
-	struct tally *t = tallies.lookup(&zero);
+	struct totals *t = totals.lookup(&zero);
 	if (t && cause < LOSSES)
 		ADD(t->lost[cause], 1);
 }
@@ -178,7 +178,7 @@ INLINE void lose(u32 cause)
 INLINE void made(u32 cell)
 {
 	int zero = 0;
-	struct tally *t = tallies.lookup(&zero);
+	struct totals *t = totals.lookup(&zero);
 	if (t && cell < CELLS)
 		ADD(t->cells[cell], 1);
 }

@@ -40,12 +40,12 @@ OTHER_LOSSES = {
 
 
 def losses() -> dict[str, tuple[str, str]]:
-    """All loss counters in the order of `struct tally`, with `cause` and `place` of their rows."""
+    """All loss counters in the order of `struct totals`, with `cause` and `place` of their rows."""
     rings = {f"{k.name}_ring": ("ring full", k.name) for k in RING_KINDS}
     maps = {f"{k.name}_map": ("map full", k.name) for k in MAP_KINDS}
     others = {f"{k.name}_other": ("map full", f"{k.name} of others") for k in MAP_KINDS}
-    stepped = {f"{kind}_stepped": (throttle.CAUSE, kind) for kind in throttle.STEPPED}
-    return rings | maps | others | OTHER_LOSSES | stepped
+    throttled = {f"{kind}_throttled": (throttle.CAUSE, kind) for kind in throttle.THROTTLED}
+    return rings | maps | others | OTHER_LOSSES | throttled
 
 
 def struct_text(layout: Layout) -> str:
@@ -84,7 +84,7 @@ class Sizes:
     earlier. All CPUs together fill a ring: above 16 CPUs it is larger.
 
     `buffer_bytes`, a power of two, is the size of the first ring of `syscall` events, if chosen; the others are smaller
-    in proportion. `max_rate` is the maximum number of events per second of each of `throttle.STEPPED`.
+    in proportion. `max_rate` is the maximum number of events per second of each of `throttle.THROTTLED`.
     """
 
     cpus: int
@@ -239,12 +239,10 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define ABI_SHIFT {syscalls.ABI_SHIFT}\n#define UNKNOWN_NR {syscalls.UNKNOWN_NR}\n"
     constants += f"#define SHAPES {calls.NUMBERS}\n#define HOOKS {calls.HOOKS}\n#define SOCKET_CALL {calls.SOCKET}\n"
     constants += f"#define MESSAGE_CALL {calls.MESSAGE_CALL}\n#define SMALL_NAME {path_columns.SMALL_NAME}\n"
-    constants += (
-        f"#define TRACED_CALLS {syscall_events.TRACED_CALLS}\n#define TRACED_NUMBERS {syscall_events.NUMBERS}\n"
-    )
-    constants += f"#define STEPS {len(throttle.STEPPED)}\n#define SECOND_NS 1000000000ULL\n"
+    constants += f"#define EVENT_CALLS {syscall_events.EVENT_CALLS}\n#define EVENT_NUMBERS {syscall_events.NUMBERS}\n"
+    constants += f"#define THROTTLED_KINDS {len(throttle.THROTTLED)}\n#define SECOND_NS 1000000000ULL\n"
     constants += f"#define FULL_NS {throttle.FULL_NS}ULL\n"
-    constants += "".join(f"#define STEP_{kind} {i}\n" for i, kind in enumerate(throttle.STEPPED))
+    constants += "".join(f"#define THROTTLE_{kind} {i}\n" for i, kind in enumerate(throttle.THROTTLED))
     constants += f"#define MAX_RATE {sizes.max_rate}\n" if sizes.max_rate else ""
     constants += f"#define NO_ARG {syscall_events.NO_ARG}ULL\n"
     constants += "".join(struct_text(layout) for layout in (tasks.TASK, tasks.HOLDING, tasks.OFF_CPU, *structs.ALL))

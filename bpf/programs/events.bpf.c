@@ -10,7 +10,7 @@
 
 // What the arguments of a call are, by position from 1; 0: it has none of that kind. Filled by user space, by call
 // number.
-BPF_ARRAY(traced_calls, struct traced, TRACED_CALLS);
+BPF_ARRAY(event_calls, struct event_call, EVENT_CALLS);
 
 struct call_args {
 	u64 a1, a2, a3, a4, a5, a6;
@@ -27,11 +27,11 @@ struct kept {
 BPF_TABLE("lru_hash", u32, struct kept, kept_calls, 256);
 BPF_PERCPU_ARRAY(kept_scratch, struct kept, 1);
 
-INLINE struct traced *traced_call(u16 nr)
+INLINE struct event_call *event_call(u16 nr)
 {
 	u32 number = nr & UNKNOWN_NR, table = nr >> ABI_SHIFT;
-	u32 key = table * TRACED_NUMBERS + (number < TRACED_NUMBERS ? number : TRACED_NUMBERS - 1);
-	return traced_calls.lookup(&key);
+	u32 key = table * EVENT_NUMBERS + (number < EVENT_NUMBERS ? number : EVENT_NUMBERS - 1);
+	return event_calls.lookup(&key);
 }
 
 INLINE void read_args(struct call_args *args, void *regs, u16 nr)
@@ -69,7 +69,7 @@ INLINE u64 arg_at(struct call_args *args, u8 position)
 }
 
 // At the entry of a call whose arguments cannot be read later.
-INLINE void keep_call(struct cpu_state *cpu, struct traced *t, void *regs, u16 nr, u64 me)
+INLINE void keep_call(struct cpu_state *cpu, struct event_call *t, void *regs, u16 nr, u64 me)
 {
 	u32 since = switches_of(cpu);
 	u32 key = t->keep == KEEP_EXEC ? me >> 32 : me;
@@ -93,7 +93,7 @@ INLINE void keep_call(struct cpu_state *cpu, struct traced *t, void *regs, u16 n
 
 INLINE void call_begins(struct cpu_state *cpu, void *regs, u16 nr, u64 me)
 {
-	struct traced *t = traced_call(nr);
+	struct event_call *t = event_call(nr);
 	if (t && t->wanted && t->keep)
 		keep_call(cpu, t, regs, nr, me);
 }
@@ -145,7 +145,7 @@ INLINE int read_string(u8 *to, u32 *length, u32 room, u64 from, s64 result, int 
 	return 1;
 }
 
-INLINE void read_address(u8 *to, u32 *length, u32 room, struct traced *t, struct ended_call *c)
+INLINE void read_address(u8 *to, u32 *length, u32 room, struct event_call *t, struct ended_call *c)
 {
 	u64 from = arg_at(&c->args, t->address), bytes = (u32)arg_at(&c->args, t->length);
 	*length = NO_LENGTH;
@@ -203,14 +203,14 @@ INLINE void read_address(u8 *to, u32 *length, u32 room, struct traced *t, struct
 		FILL_STRINGS(e, t, c, last);                                                                           \
 	})
 
-INLINE struct kept *kept_call(struct traced *t, struct who *who, u16 nr)
+INLINE struct kept *kept_call(struct event_call *t, struct who *who, u16 nr)
 {
 	u32 key = t->keep == KEEP_EXEC ? who->pid : who->tid;
 	struct kept *k = kept_calls.lookup(&key);
 	return k && k->nr == nr ? k : NULL;
 }
 
-INLINE void forget_call(struct traced *t, struct who *who)
+INLINE void forget_call(struct event_call *t, struct who *who)
 {
 	u32 key = t->keep == KEEP_EXEC ? who->pid : who->tid;
 	kept_calls.delete(&key);
@@ -219,10 +219,10 @@ INLINE void forget_call(struct traced *t, struct who *who)
 // `regs` is NULL for a call that will never return.
 INLINE void call_ends(struct who *who, void *regs, u16 nr, u64 entered, u64 ns, s64 result)
 {
-	struct traced *t = traced_call(nr);
+	struct event_call *t = event_call(nr);
 	if (!t || !t->wanted)
 		return;
-	if (STEPPED_DOWN(syscall)) {
+	if (THROTTLED(syscall)) {
 		if (t->keep)
 			forget_call(t, who);
 		return;

@@ -128,7 +128,7 @@ int on_open(struct bpf_raw_tracepoint_args *ctx)
 	void *regs = (void *)ctx->args[0];
 	struct open_call o = {.call = take_returned(regs, 1), .result = ctx->args[1]};
 	struct shape *shape = shape_of(o.call.nr);
-	if (!c || !cpu || !shape || STEPPED_DOWN(open))
+	if (!c || !cpu || !shape || THROTTLED(open))
 		return 0;
 	identify(c, cpu, o.call.caller, &o.who);  // recorded, even if its process no longer passes
 	o.dirfd = shape->fd ? (s32)argument(regs, shape->fd) : AT_FDCWD;
@@ -216,7 +216,7 @@ int on_file_op(struct bpf_raw_tracepoint_args *ctx)
 	struct file_call f = {.call = take_returned((void *)ctx->args[0], 1), .regs = (void *)ctx->args[0]};
 	f.result = ctx->args[1];
 	f.shape = shape_of(f.call.nr);
-	if (!c || !cpu || !f.shape || STEPPED_DOWN(file_op))
+	if (!c || !cpu || !f.shape || THROTTLED(file_op))
 		return 0;
 	identify(c, cpu, f.call.caller, &f.who);
 

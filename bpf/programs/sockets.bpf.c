@@ -357,7 +357,7 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	struct returned call = take_returned(regs, 1);
 	struct shape *shape = shape_of(call.nr);
 	struct who who;
-	if (!c || !cpu || !shape || STEPPED_DOWN(socket))
+	if (!c || !cpu || !shape || THROTTLED(socket))
 		return 0;
 	identify(c, cpu, call.caller, &who);
 	struct socket *e = socket_ring.ringbuf_reserve(sizeof(*e));

@@ -13,7 +13,7 @@ import numpy as np
 from sysmon.bpf.kind import Field, Layout
 from sysmon.bpf.kinds import waits
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
-from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, Traced
+from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, EventCall
 from sysmon.bpf.kinds.throttle import REASONS
 
 _NUMPY = {"u8": "<u1", "u16": "<u2", "u32": "<u4", "u64": "<u8"}
@@ -115,10 +115,10 @@ RATE = _struct(
 SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 3))
 """What to do with a call: `kinds.calls.Shape`. Argument positions count from 1; 0: the call has no such argument."""
 
-TRACED = _struct("traced", *((field.name, "u8", "") for field in dataclasses.fields(Traced)))
-"""What is read of a call that is a row: `kinds.syscall_events.Traced`."""
+EVENT_CALL = _struct("event_call", *((field.name, "u8", "") for field in dataclasses.fields(EventCall)))
+"""What is read of a call that is a row: `kinds.syscall_events.EventCall`."""
 
-ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, TRACED)
+ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, EVENT_CALL)
 
 CONSTANTS = {
     **{name: globals()[name] for name in ("BY_PID", "BY_COMM", "BY_UID", "BY_CGROUP", "CHILDREN")},

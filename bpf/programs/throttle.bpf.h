@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Limits each kind of event to MAX_RATE a second: compiled in only on request.
 //
-// A second starts with the first event of a kind. Events above the limit are counted as stepped down and cost nothing
+// A second starts with the first event of a kind. Events above the limit are counted as throttled and cost nothing
 // else: no space is reserved, no path is read. The same applies for FULL_NS after a ring of the kind was full. All CPUs
 // share the count: CPUs that start a second at the same moment may together exceed the limit by a few events.
 
 #ifdef MAX_RATE
-BPF_ARRAY(steps, struct rate, STEPS);
+BPF_ARRAY(rates, struct rate, THROTTLED_KINDS);
 
 // Whether to drop an event of a kind, and count it as such.
-INLINE int is_stepped_down(u32 kind, u32 cause)
+INLINE int is_throttled(u32 kind, u32 cause)
 {
 	u64 now = bpf_ktime_get_boot_ns();
-	struct rate *r = steps.lookup(&kind);
+	struct rate *r = rates.lookup(&kind);
 	if (!r)
 		return 0;
 	if (now >= r->until) {
@@ -34,10 +34,10 @@ INLINE int is_stepped_down(u32 kind, u32 cause)
 	return 1;
 }
 
-INLINE void step_down(u32 kind)
+INLINE void throttle(u32 kind)
 {
 	u64 now = bpf_ktime_get_boot_ns();
-	struct rate *r = steps.lookup(&kind);
+	struct rate *r = rates.lookup(&kind);
 	if (!r)
 		return;
 	r->reason = REASON_ring_full;
@@ -46,21 +46,21 @@ INLINE void step_down(u32 kind)
 	r->up_at = r->full;
 }
 #else
-INLINE int is_stepped_down(u32 kind, u32 cause)
+INLINE int is_throttled(u32 kind, u32 cause)
 {
 	return 0;
 }
 
-INLINE void step_down(u32 kind)
+INLINE void throttle(u32 kind)
 {
 }
 #endif
 
-#define STEPPED_DOWN(kind) is_stepped_down(STEP_##kind, LOSS_##kind##_stepped)
+#define THROTTLED(kind) is_throttled(THROTTLE_##kind, LOSS_##kind##_throttled)
 
 // An event found its ring full.
 #define NO_ROOM(kind)                                                                                                  \
 	do {                                                                                                           \
 		lose(LOSS_##kind##_ring);                                                                              \
-		step_down(STEP_##kind);                                                                                \
+		throttle(THROTTLE_##kind);                                                                             \
 	} while (0)

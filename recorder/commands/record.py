@@ -236,7 +236,7 @@ def record(
     # Imported here, so that --help and refusals do not wait for numpy and pyarrow.
     from sysmon.bpf.kinds.memory import PSS
     from sysmon.bpf.kinds.syscall_events import SYSCALL
-    from sysmon.bpf.kinds.throttle import STEP, STEPPED
+    from sysmon.bpf.kinds.throttle import STEP, THROTTLED
     from sysmon.errors import CannotRecord
     from sysmon.recorder.load import prepare
     from sysmon.recorder.own import heap, limits
@@ -245,8 +245,8 @@ def record(
     kinds = kind_selection.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
     if max_rate:
         kinds |= {STEP.name}
-    if max_rate and not kinds & set(STEPPED):
-        raise BadRequest(f"--max-rate limits the kinds {', '.join(STEPPED)}, and none of them is recorded")
+    if max_rate and not kinds & set(THROTTLED):
+        raise BadRequest(f"--max-rate limits the kinds {', '.join(THROTTLED)}, and none of them is recorded")
     room = 0 if listed is None else buffer or DEFAULT_BUFFER
     if too_little := limits.for_recording(limits.of_memory(), room):
         raise CannotRecord(too_little)

@@ -81,11 +81,11 @@ PREEMPTIBLE = "#define PROGRAMS_ARE_PREEMPTIBLE 1"
 LOOP_HELPER = "#define LOOP_HELPER "
 
 OTHER_MAPS = (
-    "controls", "alive", "followed", "comms", "uids", "cgroups", "tallies", "cpu_states", "cpu_times", "parked",
+    "controls", "alive", "followed", "comms", "uids", "cgroups", "totals", "cpu_states", "cpu_times", "parked",
     "shapes", "hooks",
 )  # fmt: skip
 
-MAPS_OF = {syscall_events.SYSCALL.name: ("traced_calls",)}
+MAPS_OF = {syscall_events.SYSCALL.name: ("event_calls",)}
 """Maps that are created only if the kind is recorded."""
 
 
@@ -266,7 +266,7 @@ def plan(
         if of_tasks is None
         else [probes.STANDING_PROGRAM, probes.HOLDING_PROGRAM, *([probes.OFF_CPU_PROGRAM] if "cpu" in kinds else [])]
     )
-    names_of_maps = (*rings, *maps, *OTHER_MAPS, *own, *(("steps",) if max_rate else ()))
+    names_of_maps = (*rings, *maps, *OTHER_MAPS, *own, *(("rates",) if max_rate else ()))
     return Plan(
         sizes,
         text,

@@ -31,7 +31,7 @@ from sysmon.recorder.read import ring as rings
 from sysmon.recorder.read.counters import Control, MapPair
 from sysmon.recorder.read.decode import Decoder, in_order
 from sysmon.recorder.read.losses import Losses
-from sysmon.recorder.read.throttle import Steps
+from sysmon.recorder.read.throttle import Throttling
 from sysmon.recorder.sample import clock
 from sysmon.recorder.sample.machine import Machine
 from sysmon.recorder.sample.pss import Pss
@@ -85,7 +85,7 @@ class Collector:
                 csource.ring_names(kind), sizes.ring_bytes(kind), ring_layouts(kind), strict=True
             )
         ]
-        self._steps = Steps(loaded)
+        self._throttling = Throttling(loaded)
         self._machine = Machine(loaded, sizes.cpus)
         self._tasks = tasks if kinds & {CPU.name, MEMORY.name, PROCESS_IO.name} else None
         self._holding: dict[int, Holding] = {}
@@ -158,7 +158,7 @@ class Collector:
 
     def tick(self) -> None:
         """Does what is due more often than snapshots."""
-        self.add(throttle.STEP, self._steps.rows())
+        self.add(throttle.STEP, self._throttling.rows())
         self.add(ledger.OVERHEAD, self.overhead.tick())
         self.add(PSS, self.pss.rows())
 
@@ -174,7 +174,7 @@ class Collector:
         self.add_memory(ts, everything=not self.control.epoch)
         self.add(HOST, self._machine.host_rows(epoch, ts))
         self.add(MACHINE, [self._machine.row(ts)])
-        self.add(throttle.STEP, self._steps.rows())
+        self.add(throttle.STEP, self._throttling.rows())
         self.add(ledger.LOSS, self.losses.rows(ts))
         self.add(ledger.OVERHEAD, [self.overhead.recorder()])
 

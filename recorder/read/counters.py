@@ -1,4 +1,4 @@
-"""Reads what programs count: the maps of a kind, one of two at a time, and the tallies of what was lost.
+"""Reads what programs count: the maps of a kind, one of two at a time, and the totals of what was lost.
 
 While programs fill one map of a pair, the other is read and emptied. A snapshot swaps them, and waits until no program
 can still be using the map that it reads. So counts are exact, nothing is counted twice, and a map never holds more than
@@ -137,7 +137,7 @@ def _of_all(combine: np.ufunc, of_cpus: npt.NDArray[np.generic], dtype: np.dtype
 
 
 @dataclass(frozen=True)
-class Tally:
+class Totals:
     """Totals since the recording began: events lost by cause, and entries created in each kind's maps.
 
     `recovered`: program → times that its copy ran because it was skipped itself.
@@ -156,19 +156,19 @@ class Tally:
         return {name: n - self.recovered.get(name, 0) for name, n in misses.items() if name not in copies}
 
 
-class Tallies:
-    """The per-CPU tallies of bpf/programs/common.bpf.h."""
+class TotalsMap:
+    """The per-CPU totals of bpf/programs/common.bpf.h."""
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
-        self._fd, self._cpus = loaded.maps["tallies"], cpus
+        self._fd, self._cpus = loaded.maps["totals"], cpus
         have_copies = any(p.program.endswith(probes.AGAIN) for p in loaded.probes)
         self._copied = list(probes.COPIED) if have_copies else []  # including those that are not loaded: COPIES in C
         self._lengths = (len(csource.losses()), len(MAP_KINDS), len(self._copied))
 
-    def read(self) -> Tally:
+    def read(self) -> Totals:
         """The sums over all CPUs."""
         words = sum(self._lengths)
         raw = bpf_maps.lookup(self._fd, ZERO_KEY, words * 8 * self._cpus)
         sums = np.frombuffer(raw, "<u8").reshape(self._cpus, words).sum(axis=0)
         lost, cells, recovered = np.split(sums, np.cumsum(self._lengths)[:-1])
-        return Tally(lost, cells, dict(zip(self._copied, recovered.tolist(), strict=True)))
+        return Totals(lost, cells, dict(zip(self._copied, recovered.tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""The loss ledger: what was lost since the recording began, by cause and place; and how full the counting maps are."""
+"""What was lost since the recording began, by cause and place; and how full the counting maps are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sysmon.bpf.programs import csource
 from sysmon.bpf.trace_file import metadata
 from sysmon.recorder.load import bpf_programs
 from sysmon.recorder.load.loader import Loaded
-from sysmon.recorder.read.counters import Tallies
+from sysmon.recorder.read.counters import TotalsMap
 
 
 class Losses:
@@ -20,8 +20,8 @@ class Losses:
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
         self._loaded = loaded
-        self._tallies = Tallies(loaded, cpus)
-        self._tally = self._tallies.read()
+        self._totals = TotalsMap(loaded, cpus)
+        self._last = self._totals.read()
         self._missed: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         self._lost: dict[tuple[str, str], int] = {}
@@ -34,12 +34,12 @@ class Losses:
 
     def cells(self) -> npt.NDArray[np.uint64]:
         """Entries created in each kind's maps since the last call of `rows`."""
-        return self._tallies.read().cells - self._tally.cells
+        return self._totals.read().cells - self._last.cells
 
     def begin(self) -> None:
         """Ignores what programs missed so far, while they were attached one after the other."""
         self.note_misses()
-        self._skipped = self._tallies.read().skipped(self._missed)
+        self._skipped = self._totals.read().skipped(self._missed)
 
     def note_misses(self) -> None:
         """Reads the programs' misses: some time before `rows`, so that what a copy is about to recover does not count
@@ -52,14 +52,14 @@ class Losses:
 
     def rows(self, ts: int) -> list[dict[str, Any]]:
         """Rows of the kind `loss` for what was lost since the last call. `ts` is CLOCK_BOOTTIME ns."""
-        tally = self._tallies.read()
-        skipped = {name: max(n, self._skipped[name]) for name, n in tally.skipped(self._missed).items()}
+        now = self._totals.read()
+        skipped = {name: max(n, self._skipped[name]) for name, n in now.skipped(self._missed).items()}
         lost = {
-            row: int(now - before)
-            for row, now, before in zip(csource.losses().values(), tally.lost, self._tally.lost, strict=True)
+            row: int(n - before)
+            for row, n, before in zip(csource.losses().values(), now.lost, self._last.lost, strict=True)
         }
         lost |= {("recursion", name): skipped[name] - self._skipped[name] for name in skipped}
-        self._tally, self._skipped = tally, skipped
+        self._last, self._skipped = now, skipped
         lost = {where: n for where, n in lost.items() if n}
         for where, n in lost.items():
             self._lost[where] = self._lost.get(where, 0) + n

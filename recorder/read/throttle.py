@@ -12,17 +12,17 @@ from sysmon.recorder.load import bpf_maps
 from sysmon.recorder.load.loader import Loaded
 
 
-class Steps:
+class Throttling:
     """What the programs note. Only the latest for each kind, so read it more often than every `FULL_NS`."""
 
     def __init__(self, loaded: Loaded) -> None:
-        self._fd = loaded.maps.get("steps")
-        self._seen = dict.fromkeys(throttle.STEPPED, 0)
+        self._fd = loaded.maps.get("rates")
+        self._seen = dict.fromkeys(throttle.THROTTLED, 0)
 
     def rows(self) -> list[dict[str, Any]]:
         """Rows of the kind `step` for what was throttled since the last call. `ts` is CLOCK_BOOTTIME ns."""
         found = []
-        for number, kind in enumerate(throttle.STEPPED if self._fd is not None else ()):
+        for number, kind in enumerate(throttle.THROTTLED if self._fd is not None else ()):
             assert self._fd is not None
             raw = bpf_maps.lookup(self._fd, number.to_bytes(4, "little"), RATE.dtype.itemsize)
             (rate,) = np.frombuffer(raw, RATE.dtype)

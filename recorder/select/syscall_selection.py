@@ -10,7 +10,7 @@ from sysmon.recorder.load.syscall_names import SyscallNames
 
 
 def calls_of(names: SyscallNames, asked: tuple[str, ...]) -> bytes:
-    """The programs' map `traced_calls` for the calls asked for; empty: all.
+    """The programs' map `event_calls` for the calls asked for; empty: all.
 
     Raises BadRequest for a name that none of this machine's tables has.
     """
@@ -23,10 +23,12 @@ def calls_of(names: SyscallNames, asked: tuple[str, ...]) -> bytes:
 
 def _table(table: dict[str, int], asked: tuple[str, ...]) -> bytes:
     every = not asked
-    entries = [syscall_events.Traced().raw(wanted=every)] * syscall_events.NUMBERS
+    entries = [syscall_events.EventCall().raw(wanted=every)] * syscall_events.NUMBERS
     for name, number in table.items():
         if number < syscall_events.NUMBERS - 1:
-            entries[number] = syscall_events.CALLS.get(name, syscall_events.Traced()).raw(wanted=every or name in asked)
+            entries[number] = syscall_events.CALLS.get(name, syscall_events.EventCall()).raw(
+                wanted=every or name in asked
+            )
     return b"".join(entries)
 
 
@@ -38,6 +40,6 @@ def _unknown(name: str, tables: tuple[dict[str, int], ...]) -> str:
 
 def tell(loaded: Loaded, calls: bytes) -> None:
     """Fills the programs' map."""
-    size = len(syscall_events.Traced().raw(wanted=True))
+    size = len(syscall_events.EventCall().raw(wanted=True))
     for at in range(0, len(calls), size):
-        bpf_maps.update(loaded.maps["traced_calls"], (at // size).to_bytes(4, "little"), calls[at : at + size])
+        bpf_maps.update(loaded.maps["event_calls"], (at // size).to_bytes(4, "little"), calls[at : at + size])

@@ -14,7 +14,7 @@ from sysmon.recorder.load import bpf_maps, bpf_programs, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.cpus import possible_cpus
 from sysmon.recorder.load.syscall_names import SyscallNames
-from sysmon.recorder.read.counters import Control, MapPair, Tallies
+from sysmon.recorder.read.counters import Control, MapPair, TotalsMap
 from sysmon.recorder.sample import clock
 from sysmon.recorder.select.filters import Filters
 from tests.live.recording import kernel_preempts_programs, python
@@ -63,7 +63,7 @@ def test_overflow_is_counted_without_a_process(monkeypatch: pytest.MonkeyPatch) 
         epoch, ended = control.stop()
     process.returncode = 0
     rows = stats.drain(epoch, ended.boottime_ns)
-    lost = dict(zip(LOST, Tallies(loaded, cpus).read().lost.tolist(), strict=True))
+    lost = dict(zip(LOST, TotalsMap(loaded, cpus).read().lost.tolist(), strict=True))
 
     own, others = rows[rows["pid"] == process.pid], rows[rows["pid"] == OTHER_PID]
     assert len(rows) == len(own) + len(others)

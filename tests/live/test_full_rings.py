@@ -16,7 +16,7 @@ from sysmon.recorder.load import bpf_maps, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.cpus import possible_cpus
 from sysmon.recorder.load.syscall_names import SyscallNames
-from sysmon.recorder.read.counters import Tallies
+from sysmon.recorder.read.counters import TotalsMap
 from sysmon.recorder.read.ring import Ring
 
 pytestmark = pytest.mark.live
@@ -56,6 +56,6 @@ def test_an_event_is_lost_only_if_all_rings_are_full(live_kernel: None) -> None:
             assert made[-1] >= size // ring.record.itemsize - 1  # it was full
             ring.close()
         causes = list(csource.losses())
-        lost = Tallies(loaded, possible_cpus()).read().lost[causes.index("file_op_ring")]
+        lost = TotalsMap(loaded, possible_cpus()).read().lost[causes.index("file_op_ring")]
         assert lost > 0
         assert sum(made) + lost == CALLS

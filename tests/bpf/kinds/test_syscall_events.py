@@ -14,7 +14,7 @@ from sysmon.recorder.read.decode import Decoder
 from sysmon.recorder.select import syscall_selection
 
 NAMES = SyscallNames("x86_64")
-SIZE = len(syscall_events.Traced().raw(wanted=True))
+SIZE = len(syscall_events.EventCall().raw(wanted=True))
 ASKED = DEFAULT_KINDS | {"syscall"}
 
 
@@ -42,7 +42,7 @@ def test_a_buffer_that_was_chosen() -> None:
 
 def test_all_calls_or_those_of_a_list() -> None:
     every, some = syscall_selection.calls_of(NAMES, ()), syscall_selection.calls_of(NAMES, ("openat", "getppid"))
-    assert every is not None and some is not None and len(every) == len(some) == syscall_events.TRACED_CALLS * SIZE
+    assert every is not None and some is not None and len(every) == len(some) == syscall_events.EVENT_CALLS * SIZE
     assert {every[i] for i in range(0, len(every), SIZE)} == {1}
     # openat and getppid of x86-64, of i386 and of x32.
     wanted = [

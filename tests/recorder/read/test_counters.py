@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from sysmon.recorder.read.counters import Tally, _of_all
+from sysmon.recorder.read.counters import Totals, _of_all
 
 NONE = np.zeros(0, np.uint64)
 
 
 def test_recovered_events_are_not_lost() -> None:
-    tally = Tally(NONE, NONE, {"on_fork": 5, "on_exit": 0})
+    totals = Totals(NONE, NONE, {"on_fork": 5, "on_exit": 0})
     misses = {"on_fork": 7, "on_fork_again": 3, "on_exit": 2, "on_exit_again": 0, "on_sched_switch": 1}
-    assert tally.skipped(misses) == {"on_fork": 2, "on_exit": 2, "on_sched_switch": 1}
+    assert totals.skipped(misses) == {"on_fork": 2, "on_exit": 2, "on_sched_switch": 1}
 
 
 def test_without_copies_every_miss_is_a_loss() -> None:
-    assert Tally(NONE, NONE, {}).skipped({"on_fork": 7}) == {"on_fork": 7}
+    assert Totals(NONE, NONE, {}).skipped({"on_fork": 7}) == {"on_fork": 7}
 
 
 def test_values_of_all_cpus_are_combined() -> None:

@@ -10,7 +10,7 @@ from sysmon.analyze.text.summary import losses_line
 from sysmon.bpf.kinds import lifecycle, throttle
 from sysmon.bpf.programs import csource
 from sysmon.recorder.load import bpf_maps
-from sysmon.recorder.read.throttle import Steps
+from sysmon.recorder.read.throttle import Throttling
 from tests import traces
 from tests.traces import at, row
 
@@ -18,13 +18,13 @@ PAGE = csource.Sizes(2, 4096, max_rate=7)
 
 
 def test_process_lifecycle_kinds_are_never_throttled() -> None:
-    assert not {k.name for k in lifecycle.KINDS} & set(throttle.STEPPED)
+    assert not {k.name for k in lifecycle.KINDS} & set(throttle.THROTTLED)
     text = csource.declarations(PAGE)
     assert "#define MAX_RATE 7\n" in text
     assert "MAX_RATE" not in csource.declarations(csource.Sizes(2, 4096))
-    for number, kind in enumerate(throttle.STEPPED):
-        assert f"#define STEP_{kind} {number}\n" in text
-        assert csource.losses()[f"{kind}_stepped"] == ("stepped down", kind)
+    for number, kind in enumerate(throttle.THROTTLED):
+        assert f"#define THROTTLE_{kind} {number}\n" in text
+        assert csource.losses()[f"{kind}_throttled"] == ("stepped down", kind)
 
 
 def test_each_step_becomes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_each_step_becomes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
         return struct.pack("<QQQQII24x", *notes.get(int.from_bytes(key, "little"), (0,) * 6))[:size]
 
     monkeypatch.setattr(bpf_maps, "lookup", lookup)
-    read = Steps(SimpleNamespace(maps={"steps": 5}))  # type: ignore[arg-type]
+    read = Throttling(SimpleNamespace(maps={"rates": 5}))  # type: ignore[arg-type]
     assert read.rows() == [
         {"ts": 500, "stepped": "open", "reason": "rate", "down_ns": 400},
         {"ts": 400, "stepped": "socket", "reason": "ring full", "down_ns": 200},
@@ -43,7 +43,7 @@ def test_each_step_becomes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read.rows() == []
     notes[2] = (0, 900, 700, 900, 0, 1)
     assert [r["ts"] for r in read.rows()] == [700]
-    assert Steps(SimpleNamespace(maps={})).rows() == []  # type: ignore[arg-type]
+    assert Throttling(SimpleNamespace(maps={})).rows() == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ print("done", flush=True)
 sys.stdin.readline()
 """
 
-LEDGER = """
+COUNTED = """
 SELECT
     (SELECT sum(calls) FROM syscall_stats WHERE pid = $pid AND syscall IN ($calls)),
     (SELECT count(*) FROM $view WHERE pid = $pid),
@@ -44,14 +44,14 @@ SELECT
 """
 
 
-def ledger(trace: OpenTrace, pid: int, kind: str, view: str, calls: str) -> tuple[int, int, int]:
+def counted(trace: OpenTrace, pid: int, kind: str, view: str, calls: str) -> tuple[int, int, int]:
     """Events, throttled and lost, of a known number of calls."""
-    query = LEDGER.replace("$pid", str(pid)).replace("$calls", calls).replace("$view", view).replace("$kind", kind)
-    ((counted, events, stepped, lost),) = trace.sql(query).fetchall()
+    query = COUNTED.replace("$pid", str(pid)).replace("$calls", calls).replace("$view", view).replace("$kind", kind)
+    ((calls_made, events, throttled, lost),) = trace.sql(query).fetchall()
     ((missed,),) = trace.sql("SELECT coalesce(sum(lost), 0) FROM losses WHERE cause = 'recursion'").fetchall()
-    assert events + stepped + lost == counted or kernel_preempts_programs()
-    assert abs(events + stepped + lost - counted) <= missed
-    return events, stepped, counted
+    assert events + throttled + lost == calls_made or kernel_preempts_programs()
+    assert abs(events + throttled + lost - calls_made) <= missed
+    return events, throttled, calls_made
 
 
 def test_events_plus_throttled_equal_the_counted_calls(tmp_path: Path) -> None:
@@ -70,16 +70,16 @@ def test_events_plus_throttled_equal_the_counted_calls(tmp_path: Path) -> None:
             ("socket", "sockets", "'socket'", SOCKETS),
             ("syscall", "syscall_events", "'unlink'", UNLINKS),
         ):
-            events, stepped, counted = ledger(trace, process.pid, kind, view, calls)
+            events, throttled, calls_made = counted(trace, process.pid, kind, view, calls)
             if not kernel_preempts_programs():
-                assert counted == expected
+                assert calls_made == expected
             ((downs, least, most),) = trace.sql(
                 f"SELECT count(*), min(down_ns), max(down_ns) FROM steps WHERE stepped = '{kind}' AND reason = 'rate'"
             ).fetchall()
             assert downs >= 1 and 0 < least <= most < 1_000_000_000, kind
-            assert RATE <= events <= (RATE + 2) * (downs + 1) and stepped > 0, "so many in each second that was full"
+            assert RATE <= events <= (RATE + 2) * (downs + 1) and throttled > 0, "so many in each second that was full"
         assert trace.sql("SELECT count(*) FROM opens WHERE path = '/no/such/last'").fetchall() == [(1,)], (
-            "it stepped up again"
+            "it is no longer throttled"
         )
         during = (
             "SELECT count(*) FROM opens AS o JOIN steps AS s ON s.stepped = 'open' AND epoch_ns(o.ts) "
@@ -99,9 +99,9 @@ def test_a_full_ring_throttles_its_kind(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with sysmon.open(tmp_path / "t.parquet") as trace:
         ((pid,),) = trace.sql("SELECT any_value(pid) FROM syscall_stats WHERE syscall = 'getppid'").fetchall()
-        events, stepped, counted = ledger(trace, pid, "syscall", "syscall_events", "'getppid'")
-        assert counted == GETPPIDS or kernel_preempts_programs()
+        events, throttled, calls_made = counted(trace, pid, "syscall", "syscall_events", "'getppid'")
+        assert calls_made == GETPPIDS or kernel_preempts_programs()
         ((lost,),) = trace.sql("SELECT sum(lost) FROM losses WHERE cause = 'ring full'").fetchall()
-        assert 0 < lost < 1000 and events and stepped > GETPPIDS / 2
+        assert 0 < lost < 1000 and events and throttled > GETPPIDS / 2
         steps = trace.sql("SELECT DISTINCT stepped, reason, down_ns FROM steps").fetchall()
         assert steps == [("syscall", "ring full", 200_000_000)]
