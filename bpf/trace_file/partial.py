@@ -1,16 +1,16 @@
-"""A trace that is not complete: where the recorder keeps it on disk.
+"""The hidden directory of an unfinished recording.
 
-That is a directory beside the file that it will be, `.NAME.TOKEN.partial`, or several that are one recording's parts,
-`.NAME.TOKEN-NUMBER.partial`, of which the oldest were removed:
+It is next to the destination file, `.NAME.TOKEN.partial`. A recording in parts has one for each that is kept,
+`.NAME.TOKEN-NUMBER.partial`:
 
-    rows        the Parquet file as far as it is written: row groups, no footer
-    log         what it takes to finish it: frames, as `journal.py` has them
-    journal.0   rows that wait in memory for a row group, as Arrow IPC; one of the two at a time is in use
+    rows        the Parquet file so far: row groups, no footer
+    log         what it takes to finish the file: frames, see `journal.py`
+    journal.0   rows that wait in memory for a row group, as Arrow IPC; the two take turns
     journal.1
 
-A trace that was cut off is one that ended at its last commit. Every frame and every page has a checksum. If rows are
-missing that a commit speaks of, as after a loss of power, they are counted in the losses of the trace.
-`unfinished.py` reads all that, `recover.py` makes a whole file of it.
+An interrupted recording ends at its last commit. Every frame and every page has a checksum. Rows that a commit counts
+and that are missing, as after a power failure, are in the losses of the trace. `unfinished.py` reads the directory,
+`recover.py` makes a whole file of it.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ except ImportError:  # Windows, where nothing is recorded
 SUFFIX = ".partial"
 
 REMOVED = ".removed"
-"""In its place while the directory is being removed: what is left of that is nobody's recording."""
+"""The suffix while the directory is being removed: what is left of one is no recording."""
 
 NAME = re.compile(r"\.(?P<file>.+)\.(?P<token>[0-9a-f]{8})(?:-\d{6,})?\.(?:partial|removed)", re.DOTALL)
 
 BEGUN_S = 60.0
-"""A directory without a log that is older than this is not of a recorder that is just beginning."""
+"""A directory without a log that is older than this [s] does not belong to a recorder that is starting."""
 
 ROWS, LOG, JOURNALS = "rows", "log", ("journal.0", "journal.1")
 
 
 def of(path: Path) -> list[list[Path]]:
-    """The directories of recordings into this file that did not come to their end, each with its parts in order."""
+    """The directories of unfinished recordings into this file: for each recording, its parts in order."""
     try:
         with Directory.hold(path.parent) as parent:
             return [[path.with_name(name) for name in parts] for parts in names_of(parent, path.name)]
@@ -53,7 +53,7 @@ def of(path: Path) -> list[list[Path]]:
 
 
 def names_of(parent: Directory, file: str) -> list[list[str]]:
-    """The same as names in the directory of the file. Raises OSError."""
+    """Their names in the directory of the file. Raises OSError."""
     recordings: dict[str, list[str]] = {}
     for name in sorted(parent.names(), key=lambda name: (len(name), name)):
         if name.endswith(SUFFIX) and wanted(name) == file and is_partial(parent, name):
@@ -62,7 +62,7 @@ def names_of(parent: Directory, file: str) -> list[list[str]]:
 
 
 def with_parts(parent: Directory, name: str) -> list[str]:
-    """All parts of the recording of which this directory is one."""
+    """All parts of the recording that this directory belongs to."""
     return next(parts for parts in names_of(parent, wanted(name)) if name in parts)
 
 
@@ -77,44 +77,44 @@ def _has_log(parent: Directory, name: str) -> bool:
             return False
         with parent.subdirectory(name) as directory:
             return directory.exists(LOG)
-    except OSError:  # removed meanwhile, or not ours to read
+    except OSError:  # removed meanwhile, or not readable
         return False
 
 
 def wanted(name: str) -> str:
-    """The file that the recording with this directory was to make; empty if it is no such directory."""
+    """The destination file of the recording in this directory; empty if it is no such directory."""
     found = NAME.fullmatch(name)
     return found["file"] if found else ""
 
 
 def wanted_in(parent: Directory) -> set[str]:
-    """The files that unfinished recordings in a directory were to make. Raises OSError."""
+    """The destination files of the unfinished recordings in a directory. Raises OSError."""
     return {wanted(name) for name in parent.names() if is_partial(parent, name)}
 
 
 def token(name: str) -> str:
-    """What is the same in the names of all parts of a recording, and in no other's."""
+    """What the names of all parts of a recording share, and no other recording's."""
     found = NAME.fullmatch(name)
     assert found
     return found["token"]
 
 
 def is_numbered(name: str) -> bool:
-    """Whether it is of a recording that has several parts."""
+    """Whether it belongs to a recording in parts."""
     return bool(re.search(r"-\d{6,}\.partial$", name))
 
 
 def remove(parent: Directory, name: str, directory: Directory) -> None:
-    """Removes a directory, which is held, and what a recorder puts into it. Raises OSError.
+    """Removes a directory, which is held open, and what a recorder puts into it. Raises OSError.
 
-    It has another name first: what is left if we do not come to the end is no recording, and `sweep` knows it. If
+    It is renamed first, so that what an interrupted removal leaves is no recording, and `sweep` recognizes it. If
     somebody has moved it meanwhile, it is only emptied. Names are used for these two alone: both are in `parent`, so
     whoever can change what they mean in between can rename it, or remove an empty directory, himself.
     """
     is_there = parent.exists(name) and os.path.samestat(parent.status(name), directory.status())
     if is_there:
         gone = name.removesuffix(SUFFIX).removesuffix(REMOVED) + REMOVED
-        with contextlib.suppress(OSError):  # a disk so full that it takes no other name
+        with contextlib.suppress(OSError):  # a disk too full for another name
             parent.rename(name, gone)
             name = gone
     for file in (ROWS, *JOURNALS, LOG):
@@ -125,16 +125,16 @@ def remove(parent: Directory, name: str, directory: Directory) -> None:
 
 
 def sweep(parent: Directory, file: str) -> int:
-    """Removes what is left of recordings into this file of which nothing can be read. Returns how many there were.
+    """Removes what recordings into this file have left and nobody can read. Returns the number of directories.
 
-    These are directories of ours that were being removed, or had only just been made, when their recorder was killed.
-    Where another can rename them, any directory of ours could have such a name: there nothing is swept.
+    These are our directories that were being removed, or had just been created, when their recorder was killed. Where
+    another user can rename them, any of our directories could have such a name: there nothing is removed.
     """
     swept = 0
     with contextlib.suppress(OSError):
         for name in parent.names() if not HAS_DESCRIPTORS or _only_we_rename(parent) else ():
             if wanted(name) == file and (name.endswith(REMOVED) or _was_never_begun(parent, name)):
-                with contextlib.suppress(OSError), parent.subdirectory(name) as directory:  # another's, or not empty
+                with contextlib.suppress(OSError), parent.subdirectory(name) as directory:  # not ours, or not empty
                     if directory.is_own() and not (directory.exists(LOG) and is_running(directory)):
                         remove(parent, name, directory)
                         swept += 1
@@ -142,7 +142,7 @@ def sweep(parent: Directory, file: str) -> int:
 
 
 def _only_we_rename(parent: Directory) -> bool:
-    """Whether nobody else can give another name to a directory of ours in it."""
+    """Whether no other user can rename our directories in it."""
     found = parent.status()
     return found.st_uid in (0, os.geteuid()) and bool(not found.st_mode & 0o022 or found.st_mode & stat.S_ISVTX)
 
@@ -153,19 +153,19 @@ def _was_never_begun(parent: Directory, name: str) -> bool:
 
 
 def lock(log: BinaryIO) -> None:
-    """Says to `is_running` that somebody writes, until the process ends, however it does. Raises OSError."""
+    """Tells `is_running` that this process writes, until it ends in whatever way. Raises OSError."""
     if fcntl:
         fcntl.flock(log, fcntl.LOCK_EX)
 
 
 def is_running(directory: Directory) -> bool:
-    """Whether a recorder writes it. Raises OSError."""
+    """Whether a recorder is writing it. Raises OSError."""
     with directory.reader(LOG) as log:
         return is_locked(log)
 
 
 def is_locked(log: BinaryIO) -> bool:
-    """The same of its log, which is open. Raises OSError."""
+    """The same for its open log. Raises OSError."""
     try:
         if fcntl:
             fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
