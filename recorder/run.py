@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -25,6 +24,7 @@ from sysmon.recorder.select import syscall_selection
 from sysmon.recorder.select.command import Command
 from sysmon.recorder.ui.readiness import Readiness
 from sysmon.recorder.ui.status import Status
+from sysmon.safe_text import shell_word
 
 
 def record(
@@ -47,7 +47,7 @@ def record(
             output = chosen(options)
             undo.callback(output.abandon)
         for left in before:
-            status.say(f"an earlier recording was interrupted: `sysmon repair {shlex.quote(str(left))}` finishes it")
+            status.say(f"an earlier recording was interrupted: `sysmon repair {shell_word(str(left))}` finishes it")
         prepared = preparing.result()
         loaded = _loaded(prepared, options, undo)
         recorder = Recorder(

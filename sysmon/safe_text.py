@@ -8,6 +8,8 @@ keep text exactly (JSON) do not use this.
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterable
 
 ACTING = re.compile(
     "["
@@ -62,6 +64,27 @@ def json_escaped(text: str) -> str:
 def one_line(text: str) -> str:
     """A message in one line: white space folded, the rest as `shown`."""
     return shown(" ".join(text.split()))
+
+
+def shell_word(text: str) -> str:
+    """The text as one word of a command that can be typed or pasted, whatever acts in it.
+
+    What acts is in the quotes `$'…'` of bash, zsh and POSIX 2024, as bytes in octal.
+    """
+    if not ACTING.search(text):
+        return shlex.quote(text)
+    return "$'" + re.sub(rf"{ACTING.pattern}|[\\\\']", lambda match: _octal(match[0]), text) + "'"
+
+
+def shell_command(words: Iterable[str]) -> str:
+    """Words as a command that can be typed or pasted."""
+    return " ".join(map(shell_word, words))
+
+
+def _octal(character: str) -> str:
+    is_byte = "\udc80" <= character <= "\udcff"  # Python's stand-in for a byte that is not UTF-8, see PEP 383
+    encoded = character.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in encoded)
 
 
 def csv_cell(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from sysmon.analyze.html import cells, page
 from sysmon.analyze.html.cells import Cell
 from sysmon.analyze.html.page import Head, Table
 from sysmon.analyze.trace.result import Result, Value
+from sysmon.safe_text import shell_command
 
 if TYPE_CHECKING:
     from sysmon.analyze.diff.comparison import Comparison
@@ -51,7 +51,7 @@ def write_html(
 
 def _section(compared: Compared, title: str, found: Result, total: int, names: tuple[str, str]) -> Section:
     rows = [tuple(_cell(value) for value in row) for row in found.rows]
-    command = shlex.join(["sysmon", "diff", *names, compared.name, "--format", "csv"])
+    command = shell_command(["sysmon", "diff", *names, compared.name, "--format", "csv"])
     styles = [cells.style_of(row[i] for row in rows) for i in range(len(found.names))]
     heads = tuple(Head(name, name, "", style) for name, style in zip(found.names, styles, strict=True))
     meanings = tuple(Head(c.name, c.name, c.doc, "") for c in compared.view.columns)

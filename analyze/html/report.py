@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
@@ -21,7 +20,7 @@ from sysmon.analyze.trace.missing_kinds import absent
 from sysmon.analyze.trace.reports import Report, reports
 from sysmon.analyze.trace.result import Result
 from sysmon.errors import BrokenTrace, NoData
-from sysmon.safe_text import one_line
+from sysmon.safe_text import one_line, shell_command, shell_word
 
 if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
@@ -86,7 +85,7 @@ def _why_drawn(trace: Trace, report: Report) -> str:
 
 def _findings(trace: Trace) -> list[Finding]:
     """The findings, worst first, with commands for this file."""
-    name = shlex.quote(trace.source.path.name)
+    name = shell_word(trace.source.path.name)
     return [replace(found, command=found.command.replace("TRACE", name, 1)) for found in findings(trace)]
 
 
@@ -100,7 +99,7 @@ def _drawings(trace: Trace) -> tuple[list[Drawing], list[tuple[str, str, str]]]:
             missing.append((chart.name, chart.title, _without_name(trace, str(reason))))
             continue
         words = [trace.source.path.name, chart.name, *trace.options, "-o", f"{chart.name}.png"]
-        drawn.append(Drawing(chart, drawing, shlex.join(["sysmon", "chart", *words])))
+        drawn.append(Drawing(chart, drawing, shell_command(["sysmon", "chart", *words])))
     return drawn, missing
 
 
@@ -120,4 +119,4 @@ def _section(trace: Trace, report: Report, limit: int) -> Section:
 
 def _command(trace: Trace, *words: str) -> str:
     """The command that shows reports of the same part of the trace."""
-    return shlex.join(["sysmon", "report", trace.source.path.name, *words, *trace.options])
+    return shell_command(["sysmon", "report", trace.source.path.name, *words, *trace.options])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -12,7 +11,7 @@ from sysmon.analyze.trace.times import iso
 from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING
-from sysmon.safe_text import one_line
+from sysmon.safe_text import one_line, shell_command
 
 if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
@@ -143,7 +142,7 @@ def everything(trace: Trace) -> Pairs:
         ("ids", ids(info)),
         ("span", span(info)),
         *happened(trace),
-        ("typed", shlex.join(info["command_line"])),
+        ("typed", shell_command(info["command_line"])),
         ("command", "none" if info["command"] is None else command(info)),
         ("processes", followed(info)),
         ("kinds", ", ".join(info["kinds"])),
@@ -226,7 +225,7 @@ def command(info: Recording) -> str:
     ended = "still running at the end" if status is None else f"exit status {status}"
     if status is None and info["stopped_by"] == CUT_OFF:
         ended = "its exit status is unknown"
-    return f"{shlex.join(info['command'] or [])} ({ended})"
+    return f"{shell_command(info['command'] or [])} ({ended})"
 
 
 def asked(trace: Trace) -> str:

@@ -18,14 +18,11 @@ from sysmon.analyze.trace.source import Held, Source, identity, inspect, recordi
 from sysmon.bpf.trace_file import partial, schema
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import Recording
-from sysmon.bpf.trace_file.rotated import joined
+from sysmon.bpf.trace_file.rotated import MOST_FILES, joined
 from sysmon.errors import BadRequest, NotATrace
 from sysmon.safe_text import one_line
 
 PATTERN = "*?["
-
-MOST_FILES = 500
-"""Of one recording that are opened together: each takes three descriptors, of which a process often has 1,024."""
 
 IN_MEMORY = "(in memory)"
 """In place of a path."""

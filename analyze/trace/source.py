@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shlex
 import stat
 import zlib
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from sysmon.bpf.trace_file import partial, recover, rotated, schema, unfinished
 from sysmon.bpf.trace_file.directory import OWN_DESCRIPTORS, Directory
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.errors import BrokenTrace, NewerTrace, NotATrace
-from sysmon.safe_text import one_line
+from sysmon.safe_text import one_line, shell_word
 
 MAGIC = b"PAR1"
 """First and last bytes of a Parquet file; "File format" in the README of apache/parquet-format."""
@@ -141,7 +140,7 @@ def left_of(path: Path) -> Iterator[Left | None]:
 
 def _made_whole(left: Left) -> Source:
     shown = one_line(str(left.path))
-    elsewhere = f"`sysmon repair {shlex.quote(shown)} -o FILE` makes a trace of it"
+    elsewhere = f"`sysmon repair {shell_word(str(left.path))} -o FILE` makes a trace of it"
     try:
         place = scratch.new_directory()
     except OSError as e:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 import duckdb
 
 from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.safe_text import shell_word
 
 
 def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None:
@@ -35,7 +35,7 @@ def of_window(
     connection: duckdb.DuckDBPyConnection, words: Iterable[str], since_ns: int | None, until_ns: int | None
 ) -> None:
     """Sets those that move with the window. `words`: the command line that chooses it."""
-    connection.execute("SET VARIABLE window_options = $1", ["".join(f" {word}" for word in map(shlex.quote, words))])
+    connection.execute("SET VARIABLE window_options = $1", ["".join(f" {word}" for word in map(shell_word, words))])
     _set_instants(connection, since=since_ns, until=until_ns)
 
 

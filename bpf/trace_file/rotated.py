@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,10 +12,19 @@ from sysmon.bpf.trace_file import partial
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.metadata import Loss, Recording
 
+MOST_FILES = 500
+"""Of one recording that are read together: each takes three descriptors, of which a process often has 1,024."""
+
 
 def numbered(path: Path, number: int) -> Path:
     """The name of a file; names sort by number."""
     return path.with_name(f"{path.stem}-{number:06}{path.suffix}")
+
+
+def pattern(file: Path) -> Path:
+    """What names all files of the recording that one of them is of, for whoever reads them."""
+    stem = file.stem.rpartition("-")[0]
+    return Path(glob.escape(str(file.parent))) / f"{glob.escape(stem)}-*{glob.escape(file.suffix)}"
 
 
 def present(path: Path) -> list[Path]:

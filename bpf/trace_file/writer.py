@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +28,7 @@ from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.pending import Pending
 from sysmon.bpf.trace_file.sink import Sink
 from sysmon.errors import CannotWrite
+from sysmon.safe_text import shell_word
 
 GROUP_EXTRA_BYTES = 12 << 10
 """Size of a row group without rows, in pages of NULL and in the footer: a little over 10 kB."""
@@ -277,7 +277,7 @@ def telling(path: Path, journal: Journal | None = None) -> Iterator[None]:
         reason = f"cannot write {path}: {error.strerror or error}"
         if (journal and not journal.committed) or not path.parent.exists():
             raise CannotWrite(reason) from None
-        shown = shlex.quote(str(path))
+        shown = shell_word(str(path))
         raise CannotWrite(
             f"{reason}. The recording so far is kept: `sysmon repair {shown}` writes the file once that is possible, "
             f"or elsewhere with -o; `sysmon report {shown}` reads it as it is"

@@ -5,7 +5,6 @@ Everything goes to standard error: standard output belongs to the followed comma
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from sysmon.bpf.kinds import KINDS, lifecycle, throttle
 from sysmon.bpf.trace_file import rotated
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.recorder.select.command import Command
-from sysmon.safe_text import shown
+from sysmon.safe_text import shell_word, shown
 
 if TYPE_CHECKING:
     from sysmon.recorder.options import Options
@@ -97,7 +96,7 @@ class Status:
         files: Files,
     ) -> None:
         """Says what was written to these files, what was lost, and what to type next."""
-        path = files.complete[-1]
+        asked = _to_type(files)
         self._say_what_is_missing(recording, files)
         if command and command.status() is None:
             self.say(f"the command is still running: pid {command.pid}")
@@ -105,10 +104,10 @@ class Status:
         seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
         self.say(
             f"wrote {_written(files)}: {sum(recording['rows'].values()):,} rows in "
-            f"{size(sum(map(_bytes, files.complete)))}, {seconds:.1f} s, {_lost(recording, path)}{_removed(files)}"
+            f"{size(sum(map(_bytes, files.complete)))}, {seconds:.1f} s, {_lost(recording, asked)}{_removed(files)}"
         )
         self.say(SHARING)
-        self.say(f"next: sysmon report {shlex.quote(str(path))}")
+        self.say(f"next: sysmon report {asked}")
 
     def _say_what_is_missing(self, recording: Recording, files: Files) -> None:
         for probe in recording["probes"]:
@@ -119,7 +118,7 @@ class Status:
         if recording["stopped_by"] == "size":
             self.say("stopped: the trace has reached --max-size")
         for file in files.left:
-            self.say(f"not finished: {file}: `sysmon repair {shlex.quote(str(file))}` finishes it")
+            self.say(f"not finished: {file}: `sysmon repair {shell_word(str(file))}` finishes it")
 
     def _say_if_it_is_empty(self, recording: Recording) -> None:
         idle = not any(count for kind, count in recording["rows"].items() if kind not in OF_THE_MACHINE)
@@ -146,15 +145,24 @@ def _written(files: Files) -> str:
     return str(last) if first == last else f"{len(files.complete)} files, {first} to {last.name}"
 
 
+def _to_type(files: Files) -> str:
+    """What names all that was written, as a word of a command: of many files only the last can be read by itself."""
+    last = files.complete[-1]
+    together = 1 < len(files.complete) <= rotated.MOST_FILES
+    return shell_word(str(rotated.pattern(last) if together else last))
+
+
 def _removed(files: Files) -> str:
     return f"; {files.removed} older files removed (--rotate-keep); these totals include them" if files.removed else ""
 
 
-def _lost(recording: Recording, path: Path) -> str:
+def _lost(recording: Recording, asked: str) -> str:
     """What is missing of the rows; what was only to be counted is not lost."""
-    stepped = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == throttle.CAUSE)
-    lost = sum(loss["lost"] for loss in recording["losses"]) - stepped
-    said = f"{lost:,} LOST (sysmon report {path} losses)" if lost else "nothing lost"
-    if not stepped:
+    throttled = sum(loss["lost"] for loss in recording["losses"] if loss["cause"] == throttle.CAUSE)
+    lost = sum(loss["lost"] for loss in recording["losses"]) - throttled
+    said = f"{lost:,} LOST (sysmon report {asked} losses)" if lost else "nothing lost"
+    if not throttled:
         return said
-    return f"{said}; {stepped:,} events throttled, only counted (--max-rate, or full ring; sysmon report {path} losses)"
+    return (
+        f"{said}; {throttled:,} events throttled, only counted (--max-rate, or full ring; sysmon report {asked} losses)"
+    )
