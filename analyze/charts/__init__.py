@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sysmon.analyze.charts.ask import Ask, Chart
-from sysmon.bpf.kinds import kind_named
 from sysmon.errors import BadRequest, BrokenTrace, NoData, did_you_mean
 from sysmon.safe_text import one_line
 
@@ -150,20 +149,17 @@ def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None 
         raise BadRequest(f"the chart {name} cannot be of one system call; --syscall is for {able}")
     missing = [kind for kind in chart.kinds if kind not in trace.metadata["kinds"]]
     if missing:
+        from sysmon.analyze.trace.missing_kinds import again
+
         raise NoData(
             f"{one_line(trace.source.path.name)}: there is no {name} to draw: recorded without {', '.join(missing)}; "
-            f"record again {_with(missing)}"
+            f"{again(missing)}"
         )
     only = tuple(pids)
     if only:
         with trace.part(only) as part:
             return _draw(part, chart, syscall)
     return _draw(trace, chart, syscall)
-
-
-def _with(kinds: list[str]) -> str:
-    opt_in = [kind for kind in kinds if kind_named(kind).opt_in]
-    return f"--with {','.join(opt_in)}" if opt_in else "with it"
 
 
 def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:

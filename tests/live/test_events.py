@@ -90,7 +90,7 @@ def test_without_the_option_there_are_no_events(of_true: Trace) -> None:
     r = of_true
     assert r.one("SELECT count(*) FROM syscall_events") == 0
     report = subprocess.run([SYSMON, "report", r.path, "slow_calls"], capture_output=True, text=True, check=True)
-    assert report.stderr == "slow_calls: recorded without syscall: record again with it\n"
+    assert report.stderr == "slow_calls: recorded without syscall: record again with --syscalls\n"
 
 
 def texts(trace: Trace) -> dict[int, list[str]]:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from sysmon.analyze.trace.missing_kinds import absent
+from sysmon.analyze.trace.missing_kinds import OPTIONS, absent, again
 from sysmon.analyze.trace.reports import find_report
 from sysmon.bpf.kinds import KINDS
 from sysmon.errors import BadRequest
+from sysmon.recorder.commands.record import record
 from sysmon.recorder.select import kind_selection
 
 
@@ -45,3 +46,25 @@ def test_a_report_says_what_was_not_recorded() -> None:
         assert absent(find_report(name), all_) == ""
         assert absent(find_report(name), all_ - {kind}).startswith(f"recorded without {kind}:")
     assert absent(find_report("processes"), all_ - {"rename"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        (["cpu"], "it"),
+        (["open", "file_op"], "them"),
+        (["kernel_memory"], "--with kernel_memory"),
+        (["syscall"], "--syscalls"),
+        (["step"], "--max-rate N"),
+        (["syscall", "kernel_memory", "cpu"], "--syscalls and --with kernel_memory and cpu"),
+    ],
+)
+def test_how_to_record_what_was_not(kinds: list[str], said: str) -> None:
+    assert again(kinds) == f"record again with {said}"
+
+
+def test_the_options_named_are_those_that_record_it() -> None:
+    opt_in = {k.name for k in KINDS if k.opt_in}
+    assert kind_selection.kinds((), (), opt_in - OPTIONS.keys()) >= opt_in - OPTIONS.keys()
+    known = {name for param in record.params for name in param.opts}
+    assert {option.split()[0] for option in OPTIONS.values()} <= known and OPTIONS.keys() <= opt_in
