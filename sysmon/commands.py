@@ -75,7 +75,10 @@ class Commands(click.Group):
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             hint = did_you_mean(args[0], COMMANDS, "`sysmon --help` shows the commands")
             raise BadRequest(f"there is no command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command and not ctx.resilient_parsing:  # completion
+            _refuse_repeated(name, command, ctx, rest)
+        return name, command, rest
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         try:
@@ -97,6 +100,15 @@ class Commands(click.Group):
         # From the table: click would import every command to get this line.
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+def _refuse_repeated(name: str | None, command: click.Command, parent: click.Context, args: list[str]) -> None:
+    """Raises UsageError if an option that takes one value is given twice: click would take the last and say nothing."""
+    ctx = click.Context(command, parent, name, **command.context_settings)
+    _, _, given = command.make_parser(ctx).parse_args(list(args))
+    for option in (one for one in given if isinstance(one, click.Option)):
+        if given.count(option) > 1 and not (option.multiple or option.is_flag or option.count):
+            raise click.UsageError(f"{' or '.join(option.opts)} is given twice: give it once", ctx)
 
 
 def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import sysmon
@@ -57,6 +58,11 @@ def in_process(
         (["report", "TRACE", "syscal"], 2, "syscalls"),
         (["report", "TRACE", "'; DROP"], 2, "no report"),
         (["report", "TRACE", "--pid", "4242"], 2, "no process 4242"),
+        (["report", "TRACE", "cpu", "--by", "thread", "--by", "cgroup"], 2, "--by is given twice: give it once"),
+        (["report", "TRACE", "--since", "+1", "--since=+2"], 2, "--since is given twice: give it once"),
+        (["sql", "TRACE", "SELECT 1", "--format", "csv", "--format", "json"], 2, "--format is given twice"),
+        (["record", "--ring", "5s", "--keep-last", "9s"], 2, "--keep-last or --ring is given twice: give it once"),
+        (["record", "-o", "a", "--output=b"], 2, "-o or --output is given twice: give it once"),
         (["report", "TRACE", "--pid", "x"], 2, "not a valid integer"),
         (["report", "TRACE", "--comm", "\x1b[31mnobody\n"], 2, "no process named"),
         (["report", "TRACE", "--since", "+5", "--until", "+5"], 2, "window is empty"),
@@ -360,3 +366,17 @@ def test_output_that_is_closed_is_no_error(trace: str) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["record", "-o", "a", "--", "true", "-o", "b", "-o", "c"],
+        ["record", "--pid", "1", "--pid", "2", "--force", "--force"],
+        ["report", "a.parquet", "--comm", "a", "--comm", "a"],
+    ],
+)
+def test_what_may_be_given_twice(words: list[str]) -> None:
+    """Options that take several values, flags, and whatever belongs to the recorded command."""
+    ctx = click.Context(sysmon.commands.cli, info_name="sysmon")
+    assert sysmon.commands.cli.resolve_command(ctx, words)[2] == words[1:]
