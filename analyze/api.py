@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sysmon.analyze import charts
 from sysmon.analyze.charts.picture import Picture
-from sysmon.analyze.trace import trace
+from sysmon.analyze.trace import arguments, trace
 
 
 class Trace(trace.Trace):
@@ -17,4 +17,7 @@ class Trace(trace.Trace):
 
         Raises BadRequest if there is no such chart or process, NoData if there is nothing to draw.
         """
-        return Picture(charts.draw(self, name, trace.pids_of(pid), syscall))
+        arguments.text("name", name, "'cpu'")
+        arguments.optional_text("syscall", syscall, "'read'")
+        self._database.require_open()
+        return Picture(charts.draw(self, name, arguments.pid_or_pids("pid", pid), syscall))

@@ -59,10 +59,11 @@ def open(
     """Opens a trace or part of it: a time window, and processes by pid, name or control group.
 
     `path` may be a pattern, such as `trace-*.parquet`, for the files of one recording, or a table with the metadata of
-    a trace's schema. Of a recording that still runs it is what was committed up to now; `refresh()` takes what came
-    since and returns how many rows are new. `since` is in the window and `until` is not; both take what
-    `sysmon.analyze.trace.times.instant_ns` reads. Raises NotATrace, NewerTrace or BrokenTrace if the file cannot be
-    used, BadRequest if the window is empty or no process of the trace matches.
+    a trace's schema: `pyarrow.parquet.read_table("trace.parquet")`, or rows of it. Of a recording that still runs it is
+    what was committed up to now; `refresh()` takes what came since and returns how many rows are new. `since` is in the
+    window and `until` is not; both take what `sysmon.analyze.trace.times.instant_ns` reads. Raises NotATrace,
+    NewerTrace or BrokenTrace if the file cannot be used, BadRequest if an argument is wrong, the window is empty, or no
+    process of the trace matches.
     """
     from sysmon.analyze.api import Trace
 
@@ -70,8 +71,8 @@ def open(
 
 
 def compare(
-    before: Trace | str | os.PathLike[str],
-    after: Trace | str | os.PathLike[str],
+    before: Trace | str | os.PathLike[str] | pa.Table,
+    after: Trace | str | os.PathLike[str] | pa.Table,
     *,
     comms: Iterable[str] = (),
     min_change_pct: float = 25.0,
@@ -85,7 +86,14 @@ def compare(
     """
     from sysmon.analyze.api import Trace
     from sysmon.analyze.diff.comparison import Comparison, Options
+    from sysmon.analyze.trace import arguments
 
+    options = Options(
+        arguments.texts("comms", comms, "'bash'"), arguments.percentage("min_change_pct", min_change_pct), unchanged
+    )
+    for name, side in (("before", before), ("after", after)):
+        if not isinstance(side, Trace):
+            arguments.trace_path(name, side)
     with contextlib.ExitStack() as opened:
         pair = [side if isinstance(side, Trace) else opened.enter_context(open(side)) for side in (before, after)]
-        return Comparison(pair[0], pair[1], Options(tuple(comms), min_change_pct, unchanged))
+        return Comparison(pair[0], pair[1], options)

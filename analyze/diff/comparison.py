@@ -75,8 +75,7 @@ class Comparison:
         self.after: Recording = after.metadata
         whole = not any(t.since_ns is not None or t.until_ns is not None for t in (before, after))
         self.per = "run" if whole and all(map(followed_to_the_end, (self.before, self.after))) else "s"
-        self._database = Database()
-        self._connection = self._database.connection
+        self._database = Database("comparison")
         try:
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
@@ -140,8 +139,12 @@ class Comparison:
         (before,), (after,) = self._connection.execute(f"SELECT {value} FROM sides.spans ORDER BY is_after").fetchall()
         return before, after
 
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return self._database.connection
+
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection. What was not read by then cannot be read any more."""
         self._database.close()
 
     def __enter__(self) -> Self:

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from sysmon.analyze.trace import memory_limit, scratch
+from sysmon.errors import BadRequest
 
 MEMORY_BYTES = 512 << 20
 """Most memory that DuckDB may use, but never more than half of what the process may; the rest goes to temporary files.
@@ -33,20 +34,35 @@ _closing = threading.Lock()
 class Database:
     """A `connect` connection with a directory of its own for what does not fit into memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: str = "trace") -> None:
+        """`of`: what it belongs to, for messages."""
+        self._of = of
         try:
             spill = scratch.new_directory()
         except OSError:  # a full or read-only disk: most queries need none
             spill = None
-        self.connection = connect(spill)
+        self._connection = connect(spill)
+        self._is_closed = False
         self._remove = weakref.finalize(self, scratch.remove, spill) if spill else None
         _open.add(self)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """What it is asked by. Raises BadRequest if it is closed."""
+        self.require_open()
+        return self._connection
+
+    def require_open(self) -> None:
+        """Raises BadRequest if it is closed."""
+        if self._is_closed:
+            raise BadRequest(f"the {self._of} is closed: open it again, and read its rows before it is closed")
 
     def close(self) -> None:
         """Closes it, and removes its temporary files."""
         with _closing:
             _open.discard(self)
-        self.connection.close()
+            self._is_closed = True
+        self._connection.close()
         if self._remove:
             self._remove()
 

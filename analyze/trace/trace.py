@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from sysmon.analyze.strace import function
-from sysmon.analyze.trace import sandbox, user_sql, variables, views
+from sysmon.analyze.trace import arguments, sandbox, user_sql, variables, views
 from sysmon.analyze.trace.catalog import Catalog, Entry
 from sysmon.analyze.trace.database import Database
 from sysmon.analyze.trace.dataset import Dataset, find
@@ -37,6 +37,10 @@ FROM unfiltered.trace
 WHERE len($kinds) = 0 OR list_contains($kinds, kind)
 ORDER BY ts NULLS LAST, row_number
 """
+
+
+AN_INSTANT = "'+1.5' or '2026-01-31T12:00:00'"
+"""What to give for `since` and `until`."""
 
 
 class Trace:
@@ -63,9 +67,15 @@ class Trace:
 
         `cgroups` are paths, each including the groups below; `only_cgroup` is a single one, '' the unknown.
         """
-        groups = tuple("/" + c.strip("/") for c in cgroups)
-        self.selection = Selection(since, until, tuple(pids), tuple(comms), groups, only_cgroup)
-        self.source: Dataset | Growing = find(path)
+        self.selection = Selection(
+            arguments.optional_text("since", since, AN_INSTANT),
+            arguments.optional_text("until", until, AN_INSTANT),
+            arguments.pids("pids", pids),
+            arguments.texts("comms", comms, "'bash'"),
+            tuple("/" + c.strip("/") for c in arguments.texts("cgroups", cgroups, "'/system.slice'")),
+            only_cgroup,
+        )
+        self.source: Dataset | Growing = find(path if isinstance(path, Growing) else arguments.trace_path("path", path))
         self._relations: Relations | None = None
         self._parts: dict[tuple[int, ...], Self] = {}
         self._documented = False
@@ -88,11 +98,17 @@ class Trace:
         entries = self._relations.entries() if self._relations else self._entries_of_files()
         function.add_to(connection, self.source.held)
         before = self._relations.before if self._relations else None
-        self._catalog = Catalog(connection, (*entries, *map(Entry.of, shared_by())), before)
+        self._open_catalog = Catalog(connection, (*entries, *map(Entry.of, shared_by())), before)
         variables.of_recording(connection, self.metadata)
         self._set_window(self.selection)
         self._choose()
         connection.execute("SET lock_configuration = true")
+
+    @property
+    def _catalog(self) -> Catalog:
+        """What the trace is asked by. Raises BadRequest if it is closed."""
+        self._database.require_open()
+        return self._open_catalog
 
     def _entries_of_files(self) -> Iterator[Entry]:
         """What reads the file, the files or the table, and all that is made of it."""
@@ -129,7 +145,8 @@ class Trace:
         Tables computed for the old window are computed anew when they are next needed. A relation that was returned
         before is to be read before: afterwards ask for it again. Raises BadRequest if the window is empty.
         """
-        selection = self.selection.moved(since_ns, until_ns)
+        limits = arguments.instant("since_ns", since_ns), arguments.instant("until_ns", until_ns)
+        selection = self.selection.moved(*limits)
         selection.window_ns(self.metadata["started_ns"])
         self._close_parts()
         with self.reading():
@@ -143,6 +160,7 @@ class Trace:
         this is the trace of the file that it has become: relations that were not read yet are to be asked for again.
         Of a recorder that was killed `metadata["stopped_by"]` says so. Of a file that is finished nothing is new: 0.
         """
+        self._database.require_open()
         if not isinstance(self.source, Growing):
             return 0
         news = self.source.refresh()
@@ -192,6 +210,7 @@ class Trace:
 
     def part(self, pids: tuple[int, ...]) -> Self:
         """The same window with only these processes, as a trace to be closed by itself. Raises BadRequest."""
+        self._database.require_open()
         return type(self)(self._again, since=self.selection.since, until=self.selection.until, pids=pids)
 
     @property
@@ -221,7 +240,8 @@ class Trace:
 
         Raises BadRequest if there is no such report or process.
         """
-        if pids := pids_of(pid):
+        arguments.text("name", name, "'syscalls'")
+        if pids := arguments.pid_or_pids("pid", pid):
             return self._kept_part(pids).report(name)
         found = Entry.of(find_report(name))
         self._require([found.name])
@@ -275,7 +295,7 @@ class Trace:
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The rows of a single query. Raises BadRequest if it does more than read, duckdb.Error if it fails."""
-        user_sql.check(self._database.connection, query)
+        user_sql.check(self._database.connection, arguments.text("query", query, "'SELECT * FROM execs'"))
         if user_sql.looks_at_views(query):
             self._make_all()
         self._require(name for name in user_sql.names_in(query) if name in self._catalog)
@@ -284,7 +304,7 @@ class Trace:
 
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
         """Every row of the file, or of some kinds, with all columns, by time and then by place in the file."""
-        return self.own(ALL_ROWS, {"kinds": list(kinds)})
+        return self.own(ALL_ROWS, {"kinds": list(arguments.texts("kinds", kinds, "'exec'"))})
 
     # -- how
 
@@ -315,7 +335,7 @@ class Trace:
         return one_line(str(self.source.path))
 
     def close(self) -> None:
-        """Closes the connection and removes its temporary files."""
+        """Closes the connection and removes its temporary files. What was not read by then cannot be read any more."""
         self._close_parts()
         self._close_database()
 
@@ -331,15 +351,11 @@ class Trace:
         self.source.discard()
 
     def __enter__(self) -> Self:
+        self._database.require_open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def pids_of(pid: int | Iterable[int] | None) -> tuple[int, ...]:
-    """One, some or none as a tuple."""
-    return () if pid is None else (pid,) if isinstance(pid, int) else tuple(pid)
 
 
 def _comments() -> list[str]:
