@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 import time
@@ -234,10 +235,12 @@ def test_a_status_line_stays_until_the_next_text(monkeypatch: pytest.MonkeyPatch
     stream.renew("2 s ", "5 lost")
     stream.write("text\n")
     stream.write("more\n")
+    shown = b""
+    while not shown.endswith(b"more\r\n"):  # a terminal hands on what is written in pieces, when it pleases
+        assert select.select([ours], [], [], 10)[0], f"after {shown!r} came nothing"
+        shown += os.read(ours, 9999)
     erase = "\r\x1b[K"
-    assert os.read(ours, 9999).decode() == (
-        f"{erase}1 s {SAFE}{erase}2 s \x1b[1;31m5 lost\x1b[0m{erase}text\r\nmore\r\n"
-    )
+    assert shown.decode() == f"{erase}1 s {SAFE}{erase}2 s \x1b[1;31m5 lost\x1b[0m{erase}text\r\nmore\r\n"
     os.close(ours)
     stream.write("after the terminal is gone\n")
     os.close(theirs)
