@@ -335,21 +335,22 @@ INLINE int decide(struct control *c, struct cpu_state *cpu, u64 me, struct who *
 	if (!(c->filters & CONDITIONS))
 		return identify(c, cpu, me, who);
 	struct change last = last_change();
+	u64 until = 0;
 	if (cpu->known == me) {
 		int same_user = cpu->uid == (u32)bpf_get_current_uid_gid();
 		if (same_user && cpu->change == last.count)
 			return identify(c, cpu, me, who);
 		if (wants(c, me >> 32, CURRENT_TASK()) != cpu->wanted)
-			charge_as_decided(c, cpu, same_user ? last.at : bpf_ktime_get_boot_ns());
-		cpu->known = 0;
+			until = same_user ? last.at : bpf_ktime_get_boot_ns();
 	} else if (last.pid == me >> 32 && last.at > cpu->charged) {
 		// It has made no call since it came onto this CPU, and its name or cgroup has changed meanwhile. Whether it passed
 		// before is unknown; a change is assumed to have reversed it.
-		int wanted = identify(c, cpu, me, who);
-		cpu->wanted = !wanted;
-		charge_as_decided(c, cpu, last.at);
-		cpu->wanted = wanted;
+		cpu->wanted = !identify(c, cpu, me, who);
+		until = last.at;
 	}
+	if (until)
+		charge_as_decided(c, cpu, until);
+	cpu->known = 0;
 	return identify(c, cpu, me, who);
 }
 
