@@ -17,6 +17,7 @@ from sysmon.bpf.kinds import (
     syscall_events,
     syscalls,
     throttle,
+    wakeups,
 )
 
 KINDS: tuple[Kind, ...] = (
@@ -28,6 +29,7 @@ KINDS: tuple[Kind, ...] = (
     *sockets.KINDS,
     *peers.KINDS,
     *cpu.KINDS,
+    *wakeups.KINDS,
     *memory.KINDS,
     *process_io.KINDS,
     *kernel_memory.KINDS,

@@ -60,6 +60,7 @@ class Shape:
     group: int = 0
     size: int = 0
     waits_for: int = 0  # while it sleeps: the number of one of `waits.REASONS`, or BY_DESCRIPTOR
+    awaits: int = 0  # what its first argument says of the object: one of `waits.AWAITS`
 
 
 RECEIVES = {
@@ -138,4 +139,7 @@ _EVENTS = {
     **RECEIVES, **SENDS, **OPENS, **FILE_OPS, **SOCKETS,
 }  # fmt: skip
 
-SHAPES = _EVENTS | {call: replace(_EVENTS.get(call, Shape()), waits_for=reason) for call, reason in waits.CALLS.items()}
+SHAPES = _EVENTS | {
+    call: replace(_EVENTS.get(call, Shape()), waits_for=reason, awaits=waits.OBJECTS.get(call, 0))
+    for call, reason in waits.CALLS.items()
+}

@@ -30,6 +30,11 @@ UNKNOWN_REASON = 0xFF
 BY_DESCRIPTOR = 0xFE
 """In `Shape.waits_for`: it depends on the type of the file that is the first argument."""
 
+AWAITS = {"DESCRIPTOR": 1, "VALUE": 2, "POLLED": 3}
+"""What the first argument says of the object that a call waits for: its descriptor; its address or id; a vector of
+descriptors, of which a single one is the object. AWAITS_… in C.
+"""
+
 _CALLS = {
     "lock": "futex futex_wait futex_waitv semop semtimedop flock fcntl",
     "sleep": "nanosleep clock_nanosleep pause rt_sigtimedwait rt_sigsuspend",
@@ -48,6 +53,16 @@ _OF_DESCRIPTORS = (
 )
 
 NUMBERS = {reason: number for number, reason in enumerate(REASONS)}
+
+_BY_VALUE = "futex futex_wait semop semtimedop msgrcv msgsnd"
+_OF_FILES = "flock fcntl fsync fdatasync syncfs sync_file_range"
+
+OBJECTS: dict[str, int] = {
+    **dict.fromkeys(f"{_OF_DESCRIPTORS} {_OF_FILES}".split(), AWAITS["DESCRIPTOR"]),
+    **dict.fromkeys(_BY_VALUE.split(), AWAITS["VALUE"]),
+    **dict.fromkeys(("poll", "ppoll"), AWAITS["POLLED"]),
+}
+"""System call → one of AWAITS. Others wait for nothing that their first argument names."""
 
 CALLS: dict[str, int] = {
     **{call: NUMBERS[reason] for reason, calls in _CALLS.items() for call in calls.split()},

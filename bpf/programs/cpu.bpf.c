@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CPU time, waits and page faults: charged at every switch, and at each snapshot to the running threads. No program runs
-// at a wakeup, as the kernel itself counts how long a thread waited for a CPU.
+// CPU time, waits and page faults: charged at every switch, and at each snapshot to the running threads. By default no
+// program runs at a wakeup, as the kernel itself counts how long a thread waited for a CPU.
 
 // The kernel's counts of a thread.
 struct usage {
@@ -24,8 +24,36 @@ struct thread {
 	struct reason reason;  // why it left
 	u32 cpu;
 };
-BPF_HASH(threads, u64, struct thread, PARKED_ENTRIES);
-BPF_PERCPU_ARRAY(unkept, struct thread, 1);  // not on the stack, which is small
+struct kept_thread {
+	struct thread thread;
+#ifdef RECORDS_waits
+	struct noted_wait wait;
+#endif
+};
+BPF_HASH(threads, u64, struct kept_thread, PARKED_ENTRIES);
+
+// Not on the stack, which is small: what a thread that is not kept was, what the running thread is, and what a standing
+// one is, for a program that may be preempted.
+#define WAS 0
+#define IS 1
+#define STANDING 2
+BPF_PERCPU_ARRAY(unkept, struct kept_thread, 3);
+
+INLINE struct kept_thread *unkept_room(int use)
+{
+	return unkept.lookup(&use);
+}
+
+// Where to note what a thread waits for.
+INLINE struct noted_wait *begun_wait(struct kept_thread *t)
+{
+#ifdef RECORDS_waits
+	begin_wait(&t->wait);
+	return &t->wait;
+#else
+	return NULL;
+#endif
+}
 
 #define NO_CPU (~0U)
 
@@ -69,7 +97,7 @@ INLINE u64 grew(u64 now, u64 before)
 
 // Notes that a thread which existed when the recording began, and is seen for the first time, has been off the CPU since
 // then. Not if the map is full, as the thread would then be seen for the first time again.
-INLINE void off_since_begin(struct control *c, u64 id, struct thread *was, struct thread *now)
+INLINE void off_since_begin(struct control *c, u64 id, struct thread *was, struct kept_thread *now)
 {
 	if (c->epoch == 1 && !(c->filters & CONDITIONS) && !threads.insert(&id, now))
 		was->left = c->t0;
@@ -80,13 +108,14 @@ INLINE void off_since_begin(struct control *c, u64 id, struct thread *was, struc
 //
 // The map lacks new threads, threads that were not recorded so far, and threads older than the recording that
 // keep_standing() did not see. Of the latter two, what they did before they came onto this CPU is left out.
-INLINE struct thread *not_kept(struct control *c, void *task, struct thread *now, u64 ns)
+INLINE struct thread *not_kept(struct control *c, void *task, struct kept_thread *is, u64 ns)
 {
 	u64 id = (u64)task, born = 0;
-	int zero = 0, is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
-	struct thread *was = unkept.lookup(&zero);
-	if (!was)
+	struct kept_thread *room = unkept_room(WAS);
+	if (!room)
 		return NULL;
+	struct thread *was = &room->thread, *now = &is->thread;
+	int is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
 	__builtin_memset(was, 0, sizeof(*was));
 	was->cpu = now->cpu;
 	was->reason.nr = UNKNOWN_NR;
@@ -99,20 +128,21 @@ INLINE struct thread *not_kept(struct control *c, void *task, struct thread *now
 	*was = *now;
 	was->reason.nr = UNKNOWN_NR;
 	was->reason.waits_for = WAITS_UNKNOWN;
-	off_since_begin(c, id, was, now);
+	off_since_begin(c, id, was, is);
 	was->usage.runtime = grew(now->usage.runtime, ns);
 	return was;
 }
 
-INLINE void keep_thread(void *task, struct thread *kept, struct thread *now, int ends)
+// `keep`: where its counts are kept or, if `is_new`, what is to be kept of it.
+INLINE void keep_thread(void *task, struct kept_thread *keep, int is_new, struct thread *now, int ends)
 {
 	u64 id = (u64)task;
-	if (kept) {
-		*kept = *now;
-		if (ends)
-			threads.delete(&id);
-	} else if (!ends && threads.update(&id, now)) {
-		lose(LOSS_thread_map);
+	keep->thread = *now;
+	if (is_new) {
+		if (!ends && threads.update(&id, keep))
+			lose(LOSS_thread_map);
+	} else if (ends) {
+		threads.delete(&id);
 	}
 }
 
@@ -120,15 +150,18 @@ INLINE void keep_thread(void *task, struct thread *kept, struct thread *now, int
 INLINE void keep_standing(void *task, u64 t0)
 {
 	struct thread is = {.cpu = NO_CPU, .left = t0};
+	struct kept_thread *keep = unkept_room(STANDING);
 	u64 id = (u64)task;
-	if (threads.lookup(&id))
+	if (!keep || threads.lookup(&id))
 		return;
 	usage_of(task, &is.usage);
-	is.reason = reason_to_leave(task, state_of(task));
+	begun_wait(keep);  // what it waits for is not noted: an older kernel's stack is too small
+	is.reason = reason_to_leave(task, state_of(task), NULL);
 #ifdef HAVE_task_struct__sched_info__run_delay
 	KREAD(is.run_delay, task, task_struct, sched_info__run_delay);
 #endif
-	threads.insert(&id, &is);
+	keep->thread = is;
+	threads.insert(&id, keep);
 }
 
 // Whether a thread is exiting: it is no longer followed, but its last CPU time still belongs to the recording.
@@ -187,9 +220,44 @@ INLINE u64 ready_of(u64 off, struct thread *was, struct thread *is)
 	return waited < off ? waited : off;
 }
 
+#ifdef RECORDS_waits
+// Counts a wait that is over, by what was noted of it.
+INLINE void count_wakeup(struct control *c, struct kept_thread *t, struct who *who, u64 ns, u64 before_ns)
+{
+	struct waits_key *w = &t->wait.key;
+	struct reason *reason = &t->thread.reason;
+	if (reason->waits_for == WAITS_runnable)
+		return;
+	w->start = who->start;
+	w->pid = who->pid;
+	w->tid = who->tid;
+	w->nr = reason->nr;
+	w->waited_for = reason->waits_for;
+	if (reason->waits_for != WAITS_lock || w->waker_pid != who->pid)
+		w->waker_tid = 0;
+	struct waits_val *v = waits_cell(c, w);
+	if (!v)
+		return;
+	if (!v->waits) {
+		if (w->pid == OTHER_PID)
+			note_nothing(&t->wait.row);
+		*v = t->wait.row;
+	}
+	ADD(v->waits, 1);
+	ADD(v->waited_ns, ns);
+	ADD(v->waited_before_ns, before_ns);
+	ADD(v->held_ns, t->wait.held_ns);
+	if (ns > v->max_waited_ns)
+		v->max_waited_ns = ns;
+	if (!v->thread[0])
+		bpf_get_current_comm(&v->thread, sizeof(v->thread));
+}
+#endif
+
 // Charges the time off the CPU until the thread `came` back: it slept, if it left to sleep, and was then ready to run for as
 // long as the kernel says that it waited for a CPU.
-INLINE void charge_wait(struct control *c, struct cpu_val *v, struct thread *was, struct thread *is, u64 came)
+INLINE void charge_wait(struct control *c, struct cpu_val *v, struct who *who, struct thread *was, struct thread *is,
+                        u64 came, struct kept_thread *kept)
 {
 	u64 off = grew(came, was->left), ready = ready_of(off, was, is), slept = off - ready, woken = was->left + slept;
 	ADD(v->waits, was->reason.waits_for != WAITS_runnable);
@@ -201,6 +269,10 @@ INLINE void charge_wait(struct control *c, struct cpu_val *v, struct thread *was
 		ADD(v->waited_before_ns, before_epoch(c, was->left, woken));
 		ADD(v->ready_before_ns, before_epoch(c, woken, came));
 	}
+#ifdef RECORDS_waits
+	if (kept)
+		count_wakeup(c, kept, who, slept, before_epoch(c, was->left, woken));
+#endif
 }
 
 // Charges the time since the last charge to this CPU and to the running thread. `how`: LEAVES (in that state), ENDS, GOES_ON.
@@ -212,7 +284,6 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 	u32 parity = c->epoch & 1, zero = 0;
 	u64 ns = grew(now, cpu->charged > c->t0 ? cpu->charged : c->t0), id = (u64)task;
 	struct cpu_time *t = cpu_times.lookup(&zero);
-	struct thread is = {.cpu = bpf_get_smp_processor_id()};
 	u64 came = cpu->came;
 	u64 me = bpf_get_current_pid_tgid();
 	struct who who;
@@ -228,19 +299,24 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 	ADD(t->busy_ns[parity], ns);
 	int wanted = identify(c, cpu, me, &who);
 #ifdef RECORDS_cpu
-	struct thread *kept = threads.lookup(&id);
-	if (!wanted && !(kept && kept->cpu != NO_CPU && is_ending(task))) {
+	struct kept_thread *kept = threads.lookup(&id), *now_is = unkept_room(IS), *keep = kept ? kept : now_is;
+	if (!wanted && !(kept && kept->thread.cpu != NO_CPU && is_ending(task))) {
 		if (kept && c->filters & CONDITIONS)  // what it does from now on is not recorded
 			threads.delete(&id);
 		return;
 	}
-	READ_USAGE(TREAD, &is.usage, task);
-	READ_TIMES(TREAD, &is.usage, task);
-	is.run_delay = run_delay();
-	struct thread *was = kept ? kept : not_kept(c, task, &is, ns);
+	if (!now_is)
+		return;
+	struct thread *is = &now_is->thread;
+	READ_USAGE(TREAD, &is->usage, task);
+	READ_TIMES(TREAD, &is->usage, task);
+	is->run_delay = run_delay();
+	is->left = 0;
+	is->cpu = bpf_get_smp_processor_id();
+	struct thread *was = kept ? &kept->thread : not_kept(c, task, now_is, ns);
 	if (!was)
 		return;
-	u64 oncpu_ns = ran(&is.usage, &was->usage, ns, how);
+	u64 oncpu_ns = ran(&is->usage, &was->usage, ns, how);
 	struct cpu_key key = {.start = who.start,
 	                      .pid = who.pid,
 	                      .tid = who.tid,
@@ -250,27 +326,27 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 	if (v) {
 		ADD(v->oncpu_ns, oncpu_ns);
 		if (!oncpu_ns && how != GOES_ON)
-			give_back(&v->oncpu_ns, &is.usage, task);
+			give_back(&v->oncpu_ns, &is->usage, task);
 		ADD(v->occupied_ns, ns);
-		ADD(v->user_ns, grew(is.usage.utime, was->usage.utime));
-		ADD(v->system_ns, grew(is.usage.stime, was->usage.stime));
-		ADD(v->wait_ns, grew(is.run_delay, was->run_delay));
-		ADD(v->voluntary_switches, grew(is.usage.nvcsw, was->usage.nvcsw));
-		ADD(v->involuntary_switches, grew(is.usage.nivcsw, was->usage.nivcsw));
-		ADD(v->migrations, was->cpu != NO_CPU && is.cpu != was->cpu);
-		ADD(v->minor_faults, grew(is.usage.min_flt, was->usage.min_flt));
-		ADD(v->major_faults, grew(is.usage.maj_flt, was->usage.maj_flt));
+		ADD(v->user_ns, grew(is->usage.utime, was->usage.utime));
+		ADD(v->system_ns, grew(is->usage.stime, was->usage.stime));
+		ADD(v->wait_ns, grew(is->run_delay, was->run_delay));
+		ADD(v->voluntary_switches, grew(is->usage.nvcsw, was->usage.nvcsw));
+		ADD(v->involuntary_switches, grew(is->usage.nivcsw, was->usage.nivcsw));
+		ADD(v->migrations, was->cpu != NO_CPU && is->cpu != was->cpu);
+		ADD(v->minor_faults, grew(is->usage.min_flt, was->usage.min_flt));
+		ADD(v->major_faults, grew(is->usage.maj_flt, was->usage.maj_flt));
 		if (was->left)
-			charge_wait(c, v, was, &is, came);
+			charge_wait(c, v, &who, was, is, came, kept);
 		if (!v->thread[0])
 			bpf_get_current_comm(&v->thread, sizeof(v->thread));
 	}
-	is.reason = was->reason;
+	is->reason = was->reason;
 	if (how == LEAVES) {
-		is.left = now;
-		is.reason = reason_to_leave(task, state);
+		is->left = now;
+		is->reason = reason_to_leave(task, state, begun_wait(keep));
 	}
-	keep_thread(task, kept, &is, how == ENDS);
+	keep_thread(task, keep, !kept, is, how == ENDS);
 #endif
 }
 
@@ -326,6 +402,7 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 		cpu->message = 0;
 		cpu->caller = 0;
 		cpu->known = 0;
+		cpu->interrupts = 0;
 	}
 #ifdef PROGRAMS_ARE_PREEMPTIBLE
 	keep_mark(cpu);

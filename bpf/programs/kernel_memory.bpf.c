@@ -5,62 +5,21 @@
 
 #ifdef RECORDS_kernel_memory
 
-BPF_PERCPU_ARRAY(interrupts, u32, 1);              // depth of nested interrupts on this CPU
 BPF_HASH(allocated, u64, u64, ALLOCATED_ENTRIES);  // size by address, where a free does not report it
 
 #define ZERO_SIZE_PTR 16  // kmalloc(0) returns this (include/linux/slab.h)
-
-INLINE int interrupt_begins(void)
-{
-	int zero = 0;
-	u32 *depth = interrupts.lookup(&zero);
-	if (depth)
-		*depth += 1;
-	return 0;
-}
-
-INLINE int interrupt_ends(void)
-{
-	int zero = 0;
-	u32 *depth = interrupts.lookup(&zero);
-	if (depth && *depth)
-		*depth -= 1;
-	return 0;
-}
-
-int on_irq_enter(struct bpf_raw_tracepoint_args *ctx)
-{
-	return interrupt_begins();
-}
-
-int on_irq_exit(struct bpf_raw_tracepoint_args *ctx)
-{
-	return interrupt_ends();
-}
-
-int on_softirq_enter(struct bpf_raw_tracepoint_args *ctx)
-{
-	return interrupt_begins();
-}
-
-int on_softirq_exit(struct bpf_raw_tracepoint_args *ctx)
-{
-	return interrupt_ends();
-}
 
 // The counters of the running process, or of interrupts. NULL: not recorded.
 INLINE struct kernel_memory_val *kernel_memory_now(void)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
-	int zero = 0;
-	u32 *depth = interrupts.lookup(&zero);
 	struct kernel_memory_key key = {.pid = ~0U, .start = ~0ULL};  // of interrupts
 	struct who who;
 	u64 me = bpf_get_current_pid_tgid();
-	if (!c || !cpu || !depth)
+	if (!c || !cpu)
 		return NULL;
-	if (*depth || !(me >> 32)) {
+	if (cpu->interrupts || !(me >> 32)) {
 		if (c->filters)
 			return NULL;
 	} else {

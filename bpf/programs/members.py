@@ -45,10 +45,14 @@ MEMBERS: dict[str, dict[str, str]] = {
         "pt_regs": "nr?",
         "task_struct": "mm sched_info.run_delay? seccomp.mode? start_boottime thread_info.status?",
     },
+    "objects.bpf.h": {
+        "dentry": "d_name.name",
+        "sock_common": "skc_daddr skc_dport skc_num skc_v6_daddr?",
+    },
     "waits.bpf.h": {
         "file": "f_inode private_data",
         "inode": "i_mode i_sb",
-        "pt_regs": "nr? arg1",
+        "pt_regs": "nr? arg1 arg2",
         "sock_common": "skc_family",
         "socket": "sk",
         "super_block": "s_magic",

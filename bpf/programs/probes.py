@@ -11,13 +11,16 @@ from sysmon.bpf.kinds import PROGRAMS, calls
 class Probe:
     """A program, the raw tracepoint it is attached to, and what it records.
 
-    If `of` names kinds, the program is loaded only to record one of them.
+    If `of` names kinds, the program is loaded only to record one of them. `copied`: it has a copy where programs are
+    preemptible. `optional`: kernels may lack the tracepoint, and that is not reported.
     """
 
     program: str
     tracepoint: str
     records: str
     of: tuple[str, ...] = ()
+    copied: bool = True
+    optional: bool = False
 
 
 CALLS = (
@@ -25,14 +28,42 @@ CALLS = (
 )  # fmt: skip
 """Kinds that need system calls traced; `rename`, as only the call tells that a rename is part of an execve."""
 
-KERNEL_MEMORY = ("kernel_memory",)
+KERNEL_MEMORY, WAITS = "kernel_memory", "waits"
+
+INTERRUPTS = {
+    "irq": ("irq_handler_entry", "irq_handler_exit"),
+    "softirq": ("softirq_entry", "softirq_exit"),
+    "hrtimer": ("hrtimer_expire_entry", "hrtimer_expire_exit"),
+    "irq_work": ("irq_work_entry", "irq_work_exit"),
+    "call": ("call_function_single_entry", "call_function_single_exit"),
+    "calls": ("call_function_entry", "call_function_exit"),
+    "ipi": ("ipi_entry", "ipi_exit"),
+}
+"""Interrupts: where each begins and ends. x86 has no ipi_entry; other machines lack the three before it.
+
+An exit is attached before its entry, so that none is missed. They have no copy: no thread preempts an interrupt.
+"""
+
+
+def _of_interrupts() -> tuple[Probe, ...]:
+    return tuple(
+        Probe(f"on_{name}_{end}", tracepoint, "interrupts", (KERNEL_MEMORY, WAITS), copied=False, optional=True)
+        for name, (entry, exit_) in INTERRUPTS.items()
+        for end, tracepoint in (("exit", exit_), ("enter", entry))
+    )
+
+
+def _of_memory(program: str, tracepoint: str) -> Probe:
+    """A program for memory that the kernel allocates. It has no copy: events that it misses are counted as lost."""
+    return Probe(program, tracepoint, "kernel memory", (KERNEL_MEMORY,), copied=False, optional=True)
+
 
 PROBES = (
     # In the order of attaching: an exit before its enter. Otherwise the start of a call that began in between would be
     # taken for the start of the thread's next call.
     Probe("on_sys_exit", "sys_exit", "system calls", CALLS),
     Probe("on_sys_enter", "sys_enter", "system calls", CALLS),
-    Probe("on_sched_switch", "sched_switch", "CPU time"),
+    Probe("on_sched_switch", "sched_switch", "CPU time", copied=False),  # preemption is off there
     Probe("on_cpuhp", "cpuhp_enter", "CPUs that go off line and come back", ("host",)),
     Probe("on_cgroup_mkdir", "cgroup_mkdir", "new control groups", ("cgroup",)),
     Probe("on_cgroup_move", "cgroup_attach_task", "moves to other control groups"),
@@ -42,18 +73,16 @@ PROBES = (
     Probe("on_rename", "task_rename", "renames"),
     Probe("on_sock_send", "sock_send_length", "datagrams by read, write and io_uring", ("peer",)),
     Probe("on_sock_recv", "sock_recv_length", "datagrams by read, write and io_uring", ("peer",)),
-    Probe("on_irq_exit", "irq_handler_exit", "interrupts", KERNEL_MEMORY),
-    Probe("on_irq_enter", "irq_handler_entry", "interrupts", KERNEL_MEMORY),
-    Probe("on_softirq_exit", "softirq_exit", "interrupts", KERNEL_MEMORY),
-    Probe("on_softirq_enter", "softirq_entry", "interrupts", KERNEL_MEMORY),
-    Probe("on_kfree", "kfree", "kernel memory", KERNEL_MEMORY),
-    Probe("on_cache_free", "kmem_cache_free", "kernel memory", KERNEL_MEMORY),
-    Probe("on_pages_free", "mm_page_free", "kernel memory", KERNEL_MEMORY),
-    Probe("on_kmalloc", "kmalloc", "kernel memory", KERNEL_MEMORY),
-    Probe("on_kmalloc_node", "kmalloc_node", "kernel memory", KERNEL_MEMORY),
-    Probe("on_cache_alloc", "kmem_cache_alloc", "kernel memory", KERNEL_MEMORY),
-    Probe("on_cache_alloc_node", "kmem_cache_alloc_node", "kernel memory", KERNEL_MEMORY),
-    Probe("on_pages_alloc", "mm_page_alloc", "kernel memory", KERNEL_MEMORY),
+    *_of_interrupts(),
+    Probe("on_waking", "sched_waking", "who wakes threads", (WAITS,), copied=False),  # interrupts are off there
+    _of_memory("on_kfree", "kfree"),
+    _of_memory("on_cache_free", "kmem_cache_free"),
+    _of_memory("on_pages_free", "mm_page_free"),
+    _of_memory("on_kmalloc", "kmalloc"),
+    _of_memory("on_kmalloc_node", "kmalloc_node"),
+    _of_memory("on_cache_alloc", "kmem_cache_alloc"),
+    _of_memory("on_cache_alloc_node", "kmem_cache_alloc_node"),
+    _of_memory("on_pages_alloc", "mm_page_alloc"),
     *(Probe(f"on_{program.name}", program.tracepoint, program.records, (kind.name,)) for kind, program in PROGRAMS),
 )
 
@@ -76,10 +105,8 @@ OFF_CPU_PROGRAM = "on_off_cpu"
 AGAIN = "_again"
 """Suffix of the name of a program's copy (bpf/programs/again.bpf.h)."""
 
-COPIED = tuple(p.program for p in PROBES if p.tracepoint != "sched_switch" and p.of != KERNEL_MEMORY)
-"""Programs that have a copy where programs are preemptible. sched_switch needs none: it runs with preemption off.
-
-Programs for kernel memory have none either: events that they miss are counted as lost."""
+COPIED = tuple(p.program for p in PROBES if p.copied)
+"""Programs that have a copy where programs are preemptible."""
 
 CALLBACKS: dict[str, tuple[str, ...]] = {"go_up": (), "add_length": (), "count_word": (), "count_message": ("peer",)}
 """Callbacks of REPEAT (common.bpf.h), and the kinds that each is needed for; () for all."""

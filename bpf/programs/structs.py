@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 
 from sysmon.bpf.kind import Field, Layout
-from sysmon.bpf.kinds import waits
+from sysmon.bpf.kinds import waits, wakeups
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
 from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, EventCall
 from sysmon.bpf.kinds.throttle import REASONS
@@ -64,6 +64,7 @@ CPU_STATE = _struct(
     ("leaving", "u64", "Whether the CPU goes off line, or is off line."),
     ("came", "u64", "When the thread came onto it."),
     ("message", "u64", "pid_tgid of the thread whose call has reached a socket of datagrams, 0: none."),
+    ("interrupts", "u64", "Interrupts that it is in, WOKEN_BY_… in 4 bits each, the innermost lowest."),
 )
 """State of a CPU. All of it belongs to the running thread: a switch clears it."""
 
@@ -112,7 +113,7 @@ RATE = _struct(
 )
 """How many events a kind may still make in this second."""
 
-SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 3))
+SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 2))
 """What to do with a call: `kinds.calls.Shape`. Argument positions count from 1; 0: the call has no such argument."""
 
 EVENT_CALL = _struct("event_call", *((field.name, "u8", "") for field in dataclasses.fields(EventCall)))
@@ -129,6 +130,9 @@ CONSTANTS = {
     **{f"FORM_{name}": number for name, number in FORMS.items()},
     **{f"MOVES_{name}": number for name, number in MOVES.items()},
     **{f"WAITS_{name.replace(' ', '_')}": number for name, number in waits.NUMBERS.items()},
+    **{f"WOKEN_BY_{name}": number for number, name in enumerate(wakeups.WAKERS)},
+    "WOKEN_BY_NOBODY": wakeups.NOBODY,
+    **{f"AWAITS_{name}": number for name, number in waits.AWAITS.items()},
     "WAITS_UNKNOWN": waits.UNKNOWN_REASON,
     "WAITS_BY_DESCRIPTOR": waits.BY_DESCRIPTOR,
     **{f"REASON_{name.replace(' ', '_')}": number for number, name in enumerate(REASONS)},

@@ -195,7 +195,8 @@ int on_off_cpu(void *ctx)
 	struct off_cpu row = {};
 	if (!task || !c)
 		return 0;
-	struct thread *t = threads.lookup(&id);
+	struct kept_thread *kept = threads.lookup(&id);
+	struct thread *t = kept ? &kept->thread : NULL;
 	KREAD(exit_state, task, task_struct, exit_state);
 	KREAD(row.pid, task, task_struct, tgid);
 	if (!t || !t->left || exit_state || !wants_other(c, row.pid, task))

@@ -25,13 +25,17 @@ struct reason {
 	u16 waits_for;
 };
 
-INLINE u8 waits_for_socket(void *file)
+INLINE u8 waits_for_socket(void *file, struct noted_wait *noted)
 {
 	void *socket = NULL, *sk = NULL;
 	u16 family = 0;
 	CREAD(socket, file, file, private_data);
 	CREAD(sk, socket, socket, sk);
 	CREAD(family, sk, sock_common, skc_family);
+#ifdef RECORDS_waits
+	if (noted)
+		note_socket(noted, sk, family);
+#endif
 	if (family == AF_INET || family == AF_INET6)
 		return WAITS_network;
 	return family == AF_UNIX ? WAITS_pipe : WAITS_other;
@@ -49,15 +53,21 @@ INLINE int is_anonymous(void *inode)
 	return magic == ANON_INODE_FS_MAGIC;
 }
 
-INLINE u8 waits_for_file(void *task, u32 fd)
+// `noted`: where to note which file it is; NULL: nowhere.
+INLINE u8 waits_for_file(void *task, u32 fd, struct noted_wait *noted)
 {
 	void *file = file_at(task, fd), *inode = NULL;
 	u16 mode = 0;
 	CREAD(inode, file, file, f_inode);
 	CREAD(mode, inode, inode, i_mode);
+#ifdef RECORDS_waits
+	u32 type = mode & S_IFMT;
+	if (noted && file)
+		note_file(noted, file, inode, mode, (!type || type == S_IFREG) && is_anonymous(inode));
+#endif
 	switch (mode & S_IFMT) {
 	case S_IFSOCK:
-		return waits_for_socket(file);
+		return waits_for_socket(file, noted);
 	case S_IFIFO:
 		return WAITS_pipe;
 	case S_IFREG:
@@ -71,11 +81,43 @@ INLINE u8 waits_for_file(void *task, u32 fd)
 	return WAITS_event;
 }
 
+#ifdef RECORDS_waits
+// Notes what the first argument of a call names, if that is not the file that the call waits for.
+INLINE void note_object(void *task, void *regs, struct shape *shape, struct noted_wait *noted)
+{
+	u64 first = 0, second = 0;
+	u32 fd = 0;
+	if (!shape || !shape->awaits || shape->waits_for == WAITS_BY_DESCRIPTOR)
+		return;
+	TREAD(first, regs, pt_regs, arg1);
+	if (shape->awaits == AWAITS_VALUE) {
+		noted->key.object = first;
+		return;
+	}
+	if (shape->awaits == AWAITS_POLLED) {  // struct pollfd begins with the descriptor
+		TREAD(second, regs, pt_regs, arg2);
+		if (second != 1 || task != CURRENT_TASK() || bpf_probe_read_user(&fd, sizeof(fd), (void *)first))
+			return;
+		first = fd;
+	}
+	waits_for_file(task, first, noted);
+}
+#endif
+
 // What a thread that sleeps in this call waits for. `regs`: its registers at the entry.
-INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state)
+INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state, struct noted_wait *noted)
 {
 	struct shape *shape = shape_of(nr);
-	u8 waits_for = shape ? shape->waits_for : 0;
+	u8 waits_for = shape ? shape->waits_for : 0, of_file = 0;
+	u64 fd = 0;
+#ifdef RECORDS_waits
+	if (noted)
+		note_object(task, regs, shape, noted);
+	if (waits_for == WAITS_BY_DESCRIPTOR) {  // also if it counts as waiting for I/O, to note the file
+		TREAD(fd, regs, pt_regs, arg1);
+		of_file = waits_for_file(task, fd, noted);
+	}
+#endif
 #ifdef HAVE_BIT_task_struct__in_iowait
 	u8 in_iowait = 0;
 	READ_BIT(in_iowait, task, task_struct, in_iowait);
@@ -83,9 +125,11 @@ INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state)
 		return WAITS_disk;
 #endif
 	if (waits_for == WAITS_BY_DESCRIPTOR) {
-		u64 fd = 0;
+#ifndef RECORDS_waits
 		TREAD(fd, regs, pt_regs, arg1);
-		return waits_for_file(task, fd);
+		of_file = waits_for_file(task, fd, NULL);
+#endif
+		return of_file;
 	}
 	if (waits_for)
 		return waits_for;
@@ -118,7 +162,8 @@ INLINE u16 call_in(void *task, void **regs)
 }
 
 // Why a thread leaves, or has left, the CPU in this state; 0: runnable. `task` must be a pointer that the verifier trusts.
-INLINE struct reason reason_to_leave(void *task, u64 state)
+// `noted`: where to note what it waits for; NULL: nowhere.
+INLINE struct reason reason_to_leave(void *task, u64 state, struct noted_wait *noted)
 {
 	struct reason reason = {.nr = UNKNOWN_NR};
 	void *regs = NULL;
@@ -140,6 +185,6 @@ INLINE struct reason reason_to_leave(void *task, u64 state)
 	else if (reason.nr == UNKNOWN_NR)
 		reason.waits_for = WAITS_page_fault;
 	else
-		reason.waits_for = waits_in_call(task, regs, reason.nr, state);
+		reason.waits_for = waits_in_call(task, regs, reason.nr, state, noted);
 	return reason;
 }

@@ -163,8 +163,8 @@ Examples:
     "also",
     multiple=True,
     metavar="KINDS",
-    help="Also record kinds that are off by default because they are expensive: kernel_memory. With pss, read it for "
-    "every process, however large it is and however long that takes.",
+    help="Also record kinds that are off by default because they are expensive: waits, kernel_memory. With pss, read "
+    "it for every process, however large it is and however long that takes.",
 )
 @click.option(
     "--syscalls",

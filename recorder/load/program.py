@@ -28,12 +28,15 @@ FILES = (
     "common.bpf.h",
     "again.bpf.h",
     "throttle.bpf.h",
+    "interrupts.bpf.h",
     "calls.bpf.h",
     "paths.bpf.h",
     "events.bpf.c",
     "syscalls.bpf.c",
+    "objects.bpf.h",
     "waits.bpf.h",
     "cpu.bpf.c",
+    "wakeups.bpf.c",
     "kernel_memory.bpf.c",
     "cgroups.bpf.c",
     "process_io.bpf.c",
@@ -53,6 +56,7 @@ PARKED_ENTRIES = 65536
 FOLLOWED_ENTRIES = 65536
 FILTER_ENTRIES = 64
 MARK_ENTRIES = 8192
+LOCK_ENTRIES = 8192
 
 TICKLESS_NS = 2_000_000_000
 """On a tickless CPU the kernel updates run times once a second (sched_tick_remote(), kernel/sched/core.c)."""
@@ -166,6 +170,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     lines = [f"#define NR_{call} {number}" for call, number in numbers.items()]
     lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
     lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}", f"#define ALLOCATED_ENTRIES {ALLOCATED_ENTRIES}"]
+    lines.append(f"#define LOCK_ENTRIES {LOCK_ENTRIES}")
     if "struct kmem_cache *" in (btf.tracepoint_args("kmem_cache_alloc") or ()):
         lines.append("#define CACHES_ARE_NAMED 1")  # since 6.1
     lines.append(f"#define SIZEOF_upid {btf.struct_size('upid')}")
@@ -225,8 +230,10 @@ class Plan:
         return (*(p.program for p in (*self.probes, *self.hooks.values())), probes.SNAPSHOT_PROGRAM, *self.iterators)
 
 
-NEEDS = {"memory": "cpu", "thread": "cpu"}
-"""Kinds that need the programs of another: `cpu` tells which processes ran, and only those are sampled."""
+NEEDS = {"memory": "cpu", "thread": "cpu", "waits": "cpu"}
+"""Kinds that need the programs of another: `cpu` tells which processes ran, and only those are sampled; and when a
+thread left its CPU, and why.
+"""
 
 
 def plan(
@@ -253,8 +260,7 @@ def plan(
     maps = (name for k in sizes.map_kinds for name in (*csource.map_names(k), *csource.other_names(k)))
     own = (name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
     attached = [p for p in probes.PROBES if not p.of or kinds & set(p.of)]
-    # Kernels differ in their allocator tracepoints: one that this kernel does not have is not reported as missing.
-    attached = [p for p in attached if p.of != probes.KERNEL_MEMORY or btf.tracepoint_args(p.tracepoint) is not None]
+    attached = [p for p in attached if not p.optional or btf.tracepoint_args(p.tracepoint) is not None]
     if PREEMPTIBLE in text:
         pairs = ((p, replace(p, program=p.program + probes.AGAIN)) for p in attached)
         text += "".join(f"AGAIN({p.program.removeprefix('on_')})\n" for p in attached if p.program in probes.COPIED)

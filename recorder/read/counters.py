@@ -115,9 +115,20 @@ class MapPair:
             records[col.name] = _of_all(np.add, values[col.name], records.dtype[col.name])
         for col in self.kind.c_cols("max"):
             records[col.name] = _of_all(np.maximum, values[col.name], records.dtype[col.name])
-        for col in self.kind.c_cols("any"):
-            records[col.name] = _of_any(values[col.name])
+        self._fill_any(records, values)
         return records
+
+    def _fill_any(self, records: npt.NDArray[np.void], values: npt.NDArray[np.void]) -> None:
+        """Fills the columns that are no counts: names from any CPU that has one, others from one that counted."""
+        counted = np.logical_or.reduce([values[col.name] != 0 for col in self.kind.c_cols("sum")]).argmax(axis=0)
+        of_one = values[counted, np.arange(len(records))]
+        for col in self.kind.c_cols("any"):
+            if col.type == "comm":
+                records[col.name] = _of_any(values[col.name])
+                continue
+            records[col.name] = of_one[col.name]
+            if col.variable:
+                records[f"{col.name}_len"] = of_one[f"{col.name}_len"]
 
 
 def _of_any(of_cpus: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bytes_]:

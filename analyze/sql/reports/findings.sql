@@ -8,10 +8,10 @@
 --
 -- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
 --    finding.cpu_quota, finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm,
---    finding.fork_storm, finding.io_pressure, finding.killed, finding.losses, finding.memory_growth, finding.memory_pressure,
---    finding.missing_files, finding.name_lookup, finding.process, finding.restart_loop, finding.shared_memory,
+--    finding.fork_storm, finding.io_pressure, finding.killed, finding.lock_convoy, finding.losses, finding.memory_growth,
+--    finding.memory_pressure, finding.missing_files, finding.name_lookup, finding.process, finding.restart_loop, finding.shared_memory,
 --    finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
---    finding.unreaped, finding.unrecorded_server, main.losses, unfiltered.process_key
+--    finding.unreaped, finding.unrecorded_server, finding.waits_for_server, main.losses, unfiltered.process_key
 CREATE VIEW report.findings(
     -- Severity: 'high', 'medium' or 'low'.
     severity,
@@ -49,6 +49,7 @@ found AS (
     UNION ALL SELECT 'fork_storm', * FROM finding.fork_storm
     UNION ALL SELECT 'io_pressure', * FROM finding.io_pressure
     UNION ALL SELECT 'killed', * FROM finding.killed
+    UNION ALL SELECT 'lock_convoy', * FROM finding.lock_convoy
     UNION ALL SELECT 'losses', * FROM finding.losses
     UNION ALL SELECT 'memory_growth', * FROM finding.memory_growth
     UNION ALL SELECT 'memory_pressure', * FROM finding.memory_pressure
@@ -63,6 +64,7 @@ found AS (
     UNION ALL SELECT 'stolen', * FROM finding.stolen
     UNION ALL SELECT 'sync_stall', * FROM finding.sync_stall
     UNION ALL SELECT 'unrecorded_server', * FROM finding.unrecorded_server
+    UNION ALL SELECT 'waits_for_server', * FROM finding.waits_for_server
 ),
 -- What is said of each of several processes of one name, but for the numbers, is said once: of the worst.
 alike AS (
@@ -105,6 +107,8 @@ places AS (
     UNION ALL SELECT 'on_open', 'open'
     UNION ALL SELECT 'on_socket', 'socket'
     UNION ALL SELECT 'on_sched_switch', 'cpu'
+    UNION ALL SELECT 'on_sched_switch', 'waits'
+    UNION ALL SELECT 'threads', 'waits'
     UNION ALL SELECT 'on_fork', 'fork'
     UNION ALL SELECT 'on_exec', 'exec'
     UNION ALL SELECT 'on_exit', 'exit'

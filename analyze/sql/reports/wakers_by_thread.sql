@@ -1,0 +1,71 @@
+-- Who ended the waits of each thread: the thread that woke it, or the kind of interrupt.
+--
+-- For a lock inside one process the waker is the thread that released it. The kernel does not know who holds a lock; it
+-- knows who wakes the waiter. The waits are those that ended in the window, whole. Only `record --with waits` tells.
+--
+-- needs: main.ended_waits, unfiltered.processes
+CREATE VIEW report.wakers_by_thread(
+    -- Process id (thread group id).
+    pid,
+    -- Thread id.
+    tid,
+    -- Last known name of the thread.
+    thread,
+    -- Last known command name.
+    comm,
+    -- What it waited for, as `waited_for` of `cpu` has it.
+    waited_for,
+    -- Who ended the wait: 'NAME (PID)'; 'thread NAME (TID)' for a lock inside one process; 'interrupt: timer' or another;
+    -- 'unknown'.
+    waker,
+    -- How long it waited until then, all waits together [s].
+    total_s,
+    -- For a lock: how long of this the waker held it at least [s]; the rest of the wait others did, who released it to others
+    -- before. NULL for what is no lock.
+    held_s,
+    -- Share of all that the thread waited for this [%].
+    share_pct,
+    -- Waits that ended.
+    waits,
+    -- Mean length of these [ms].
+    mean_ms,
+    -- The longest [ms].
+    max_ms,
+    -- The process at the other end of the connection, if the waits ended by data from one on this host: 'NAME (PID)'.
+    other_end,
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
+    start
+) AS
+WITH
+totals AS (
+    SELECT
+        process_key, tid, waited_for, waker, CASE WHEN waker LIKE 'interrupt%' THEN waker_key END AS other_key,
+        SUM(ns) AS ns,
+        SUM(held_ns) AS held_ns,
+        SUM(waits) AS waits,
+        MAX(max_ns) AS max_ns,
+        SUM(SUM(ns)) OVER (PARTITION BY process_key, tid, waited_for) AS all_ns,
+        MAX_BY(MAX_BY(thread, (ts, thread)), MAX((ts, thread))) OVER (PARTITION BY process_key, tid) AS thread
+    FROM main.ended_waits
+    GROUP BY process_key, tid, waited_for, waker, other_key
+)
+SELECT
+    t.process_key.pid,
+    t.tid,
+    t.thread,
+    p.comm,
+    t.waited_for,
+    t.waker,
+    t.ns / 1e9,
+    CASE WHEN t.waited_for = 'lock' THEN t.held_ns / 1e9 END,
+    100.0 * t.ns / NULLIF(t.all_ns, 0),
+    t.waits,
+    t.ns / 1e6 / t.waits,
+    t.max_ns / 1e6,
+    FORMAT('{} ({})', COALESCE(o.comm, '?'), t.other_key.pid),
+    t.process_key.start
+FROM totals AS t
+LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
+LEFT JOIN unfiltered.processes AS o ON o.process_key = t.other_key
+WHERE t.waited_for IS DISTINCT FROM 'idle'
+ORDER BY t.ns DESC, t.process_key.pid, t.process_key.start, t.tid, t.waited_for, t.waker, t.other_key;

@@ -1,0 +1,103 @@
+-- Waits that ended in the window, by what was waited for and by who ended them, in words. Needs `record --with waits`.
+--
+-- A thread that woke the waiter is the waker. Data that comes over a network wakes in an interrupt, whatever thread runs
+-- then: the process at the other end is found by its ports, if it is on this host and only one process has them.
+--
+-- needs: main.wakeups, unfiltered.object_name, unfiltered.process_key, unfiltered.processes, unfiltered.wakeups
+CREATE VIEW ended_waits(
+    -- Process id (thread group id).
+    pid,
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
+    start,
+    -- What identifies the process: a struct of `pid` and `start`.
+    process_key,
+    -- Thread id.
+    tid,
+    -- Name of the thread.
+    thread,
+    -- What it waited for, as `waited_for` of `cpu` has it.
+    waited_for,
+    -- System call in which it waited; NULL if it was in none.
+    syscall,
+    -- What the call named: a file, a pipe, a remote address, the address of a futex; NULL if nothing.
+    object,
+    -- Inode of the file, pipe or socket, or the number of another object, as `object` of `wakeups`.
+    inode,
+    -- Device of the file, as `object_device` of `wakeups`.
+    device,
+    -- Local port of the socket; NULL if it has none.
+    local_port,
+    -- Its remote port.
+    remote_port,
+    -- Who ended the wait: 'NAME (PID)'; 'thread NAME (TID)' for a lock inside one process; 'interrupt: timer' or another;
+    -- 'unknown'.
+    waker,
+    -- That thread, for a lock inside one process; NULL for others.
+    waker_tid,
+    -- The process that woke it or, for data over a network, that is at the other end; NULL if that is unknown.
+    waker_key,
+    -- How long, until it was ready to run [ns].
+    ns,
+    -- For locks: how long the waker held it at least, while this thread waited [ns]; 0 for others.
+    held_ns,
+    -- Waits that ended.
+    waits,
+    -- The longest [ns].
+    max_ns,
+    -- Snapshot that counted them.
+    ts
+) AS
+WITH
+ends AS (
+    SELECT process_key, local_port, remote_port
+    FROM unfiltered.wakeups
+    WHERE remote_port IS NOT NULL
+    GROUP BY process_key, local_port, remote_port
+),
+others AS (
+    SELECT local_port, remote_port, ANY_VALUE(process_key) AS process_key
+    FROM ends
+    GROUP BY local_port, remote_port
+    HAVING COUNT(*) = 1
+),
+threads AS (
+    SELECT pid, start, tid, MAX_BY(thread, ts) AS thread
+    FROM unfiltered.cpu
+    WHERE thread IS NOT NULL
+    GROUP BY pid, start, tid
+)
+SELECT
+    w.pid,
+    w.start,
+    w.process_key,
+    w.tid,
+    w.thread,
+    w.waited_for,
+    w.syscall,
+    unfiltered.object_name(w.waited_for, w.syscall, w.object, w.object_name, w.family, w.local_port, w.remote_address,
+        w.remote_port),
+    w.object,
+    w.object_device,
+    w.local_port,
+    w.remote_port,
+    CASE
+        WHEN w.woken_by IS NULL THEN 'unknown'
+        WHEN w.woken_by = 'interrupt' THEN 'interrupt'
+        WHEN w.woken_by <> 'thread' THEN 'interrupt: ' || w.woken_by
+        WHEN w.waker_tid IS NOT NULL THEN FORMAT('thread {} ({})', COALESCE(t.thread, '?'), w.waker_tid)
+        ELSE FORMAT('{} ({})', COALESCE(p.comm, '?'), w.waker_pid)
+    END,
+    w.waker_tid,
+    CASE
+        WHEN w.woken_by = 'thread' THEN unfiltered.process_key(w.waker_pid, w.waker_start)
+        WHEN w.waited_for IN ('network', 'poll') THEN o.process_key
+    END,
+    CAST(w.waited_ns AS BIGINT),
+    CAST(w.held_ns AS BIGINT),
+    w.waits,
+    w.max_waited_ns,
+    w.ts
+FROM main.wakeups AS w
+LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(w.waker_pid, w.waker_start)
+LEFT JOIN threads AS t ON t.pid = w.waker_pid AND t.start = w.waker_start AND t.tid = w.waker_tid
+LEFT JOIN others AS o ON o.local_port = w.remote_port AND o.remote_port = w.local_port;

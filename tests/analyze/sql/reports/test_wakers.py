@@ -1,0 +1,170 @@
+"""Who ended waits, and for what they were; each answer worked out by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sysmon
+from tests import traces
+from tests.traces import Row, at, born, row
+
+MS = 10**6
+
+
+def process(pid: int, comm: str) -> Row:
+    return row("process", at(0), pid=pid, start=born(-5), comm=comm, edge="both")
+
+
+def wait(
+    pid: int, waited_for: str, by: str | None, ms: int, *, second: float = 1, waker: int = 0, **columns: Any
+) -> Row:
+    """Waits of a process that ended in the interval, of its only thread unless `tid` is given."""
+    given: Row = {"tid": pid, "thread": f"t{columns.get('tid', pid)}", "waits": 1, "waited_ns": ms * MS, "nr": 1}
+    given |= {"max_waited_ns": ms * MS, "waited_before_ns": 0, "held_ns": 0, "woken_by": by}
+    if waker:
+        given |= {"waker_pid": waker, "waker_start": born(-5)}
+    return row("waits", at(second), pid=pid, start=born(-5), waited_for=waited_for, **(given | columns))
+
+
+def running(pid: int, ms: int) -> Row:
+    return row("cpu", at(1), pid=pid, start=born(-5), tid=pid, thread=f"t{pid}", oncpu_ns=ms * MS, occupied_ns=ms * MS,
+               waits=0, waited_ns=0, waited_before_ns=0, ready_ns=0, ready_before_ns=0)  # fmt: skip
+
+
+def report(tmp_path: Path, name: str, rows: list[Row], **part: Any) -> list[dict[str, Any]]:
+    clocks = [row("clock", at(second), event="snapshot", boottime_ns=0) for second in (0, 1, 2)]
+    with sysmon.open(traces.write(tmp_path / "t.parquet", [*clocks, *rows]), **part) as trace:
+        return trace.report(name).df().astype(object).where(lambda d: d.notna(), None).to_dict("records")
+
+
+NAMES = [process(7, "client"), process(8, "server"), process(9, "disk-man")]
+
+
+def test_threads_and_interrupts_as_wakers(tmp_path: Path) -> None:
+    rows = [
+        *NAMES,
+        wait(7, "pipe", "thread", 60, waker=8, waits=3, max_waited_ns=40 * MS),
+        wait(7, "pipe", "thread", 20, waker=8, second=2),
+        wait(7, "pipe", None, 20),
+        wait(7, "sleep", "timer", 300),
+    ]
+    sleep, pipe, unknown = report(tmp_path, "wakers", rows)
+    assert (sleep["waker"], sleep["total_s"], sleep["share_pct"], sleep["held_s"]) == (
+        "interrupt: timer",
+        0.3,
+        100,
+        None,
+    )
+    assert (pipe["pid"], pipe["comm"], pipe["waker"], pipe["waits"]) == (7, "client", "server (8)", 4)
+    assert (pipe["total_s"], pipe["share_pct"], pipe["mean_ms"], pipe["max_ms"]) == (0.08, 80, 20, 40)
+    assert (unknown["waker"], unknown["share_pct"]) == ("unknown", 20)
+    (first,) = [r for r in report(tmp_path, "wakers", rows, until="+1") if r["waker"] == "server (8)"]
+    assert (first["waits"], first["total_s"]) == (3, 0.06)
+
+
+def test_threads_of_one_process(tmp_path: Path) -> None:
+    rows = [
+        *NAMES,
+        running(7, 5),
+        wait(7, "lock", "thread", 50, waker=7, waker_tid=70, object=0x1000, syscall="futex", held_ns=40 * MS),
+        wait(7, "lock", "thread", 30, waker=7, waker_tid=7, object=0x1000, syscall="futex", tid=70, held_ns=10 * MS),
+    ]
+    one, other = report(tmp_path, "wakers_by_thread", rows)
+    assert (one["tid"], one["thread"], one["waker"], one["held_s"]) == (7, "t7", "thread ? (70)", 0.04)
+    assert (other["tid"], other["thread"], other["waker"], other["held_s"]) == (70, "t70", "thread t7 (7)", 0.01)
+    (both,) = report(tmp_path, "wait_objects", rows)
+    assert (both["object"], both["total_s"], both["waits"]) == ("futex 0x1000", 0.08, 2)
+    assert (both["mostly_woken_by"], both["waker_pct"]) == ("thread ? (70)", 62.5)
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        ({"object": 5, "object_device": 1, "object_name": "a.log", "waited_for": "disk", "syscall": "fsync"}, "a.log"),
+        ({"object": 5, "waited_for": "pipe", "syscall": "read"}, "pipe:[5]"),
+        ({"object": 5, "waited_for": "pipe", "family": "AF_UNIX", "syscall": "recvmsg"}, "socket:[5]"),
+        (
+            {"object": 5, "waited_for": "network", "family": "AF_INET", "local_port": 80, "syscall": "accept4"},
+            "port 80",
+        ),
+        (
+            {"object": 5, "waited_for": "network", "family": "AF_INET6", "remote_address": "::1", "remote_port": 80},
+            "[::1]:80",
+        ),
+        ({"object": 5, "waited_for": "lock", "syscall": "semop"}, "semaphore set 5"),
+        ({"object": 5, "waited_for": "pipe", "syscall": "msgrcv"}, "message queue 5"),
+        ({"object": 255, "waited_for": "lock", "syscall": "futex_wait"}, "futex 0xff"),
+        ({"waited_for": "poll", "syscall": "epoll_wait"}, None),
+        ({"object_name": "[eventfd]", "waited_for": "event", "syscall": "read"}, "[eventfd]"),
+    ],
+)
+def test_objects_in_words(tmp_path: Path, columns: dict[str, Any], shown: str | None) -> None:
+    (only,) = report(
+        tmp_path, "wait_objects", [*NAMES, wait(7, columns.pop("waited_for"), "thread", 5, waker=8, **columns)]
+    )
+    assert only["object"] == shown
+
+
+def test_a_file_has_its_path_if_its_opening_was_recorded(tmp_path: Path) -> None:
+    opened = row("open", at(0.5), pid=9, start=born(-5), tid=9, syscall="openat", result=3, origin="absolute",
+                 path="/var/lib/a.log", device=1, inode=5, mount_namespace=1)  # fmt: skip
+    rows = [*NAMES, opened, wait(7, "disk", "disk", 5, object=5, object_device=1, object_name="a.log", syscall="fsync")]
+    (only,) = report(tmp_path, "wait_objects", rows)
+    assert only["object"].endswith("/var/lib/a.log")
+
+
+def test_the_other_end_of_a_connection(tmp_path: Path) -> None:
+    """By its ports, if only one process has them."""
+    client = {"family": "AF_INET", "local_port": 4000, "remote_port": 80, "remote_address": "10.0.0.1"}
+    server = {"family": "AF_INET", "local_port": 80, "remote_port": 4000, "remote_address": "10.0.0.2"}
+    rows = [*NAMES, wait(7, "network", "network", 50, **client), wait(8, "network", "network", 5, **server)]
+    first, _second = report(tmp_path, "wakers", rows)
+    assert (first["waker"], first["other_end"]) == ("interrupt: network", "server (8)")
+    first, *_ = report(tmp_path, "wakers", [*rows, wait(9, "network", "network", 6, **server)])
+    assert first["other_end"] is None
+
+
+def test_a_chain(tmp_path: Path) -> None:
+    """The server's waits for its client are longest, but they delay nobody."""
+    rows = [
+        *NAMES,
+        wait(7, "pipe", "thread", 90, waker=8, object=5, syscall="read"),
+        wait(8, "pipe", "thread", 500, waker=7, object=6, syscall="read"),
+        wait(8, "event", "thread", 70, waker=9),
+        wait(9, "disk", "disk", 60, object=5, object_device=1, object_name="a.log", syscall="fsync"),
+        running(9, 40),
+    ]
+    of_client = [r for r in report(tmp_path, "wait_chains", rows) if r["pid"] == 7]
+    (only,) = of_client
+    assert only["chain"] == (
+        "for server (8) in pipe [pipe:[5]], which waits for disk-man (9) in event, which spends 60 % in disk [a.log]"
+    )
+    assert (only["total_s"], only["share_pct"], only["hops"], only["ends_in"], only["last_pid"]) == (
+        0.09,
+        100,
+        2,
+        "disk",
+        9,
+    )
+
+
+def test_a_chain_at_a_lock_leads_to_who_held_it(tmp_path: Path) -> None:
+    """Each wait was ended by whoever came before; one thread held the lock for most of the time."""
+    lock = {"object": 16, "syscall": "futex", "waker": 7}
+    rows = [
+        *NAMES,
+        running(7, 5),
+        wait(7, "lock", "thread", 50, tid=71, waker_tid=72, held_ns=1 * MS, **lock),
+        wait(7, "lock", "thread", 10, tid=71, waker_tid=73, held_ns=9 * MS, **lock),
+        wait(7, "sleep", "timer", 80, tid=73),
+        wait(7, "pipe", "thread", 5, tid=72, waker=8),
+    ]
+    first, *_ = [r for r in report(tmp_path, "wait_chains", rows) if r["pid"] == 7]
+    assert first["chain"] == "for thread t73 (73) in lock [futex 0x10], which spends 100 % in sleep"
+    assert first["total_s"] == 0.054
+
+
+def test_a_trace_without_them_says_how_to_record_them(tmp_path: Path) -> None:
+    for name in ("wakers", "wakers_by_thread", "wait_objects", "wait_objects_by_thread", "wait_chains"):
+        assert report(tmp_path, name, NAMES) == []
