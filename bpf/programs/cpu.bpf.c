@@ -224,10 +224,15 @@ INLINE u64 ready_of(u64 off, struct thread *was, struct thread *is)
 // Counts a wait that is over, by what was noted of it.
 INLINE void count_wakeup(struct control *c, struct kept_thread *t, struct who *who, u64 ns, u64 before_ns)
 {
-	struct waits_key *w = &t->wait.key;
+	struct kept_thread *room = unkept_room(IS);
 	struct reason *reason = &t->thread.reason;
-	if (reason->waits_for == WAITS_runnable)
+	if (!room || reason->waits_for == WAITS_runnable)
 		return;
+	// A copy: if nobody is known to have woken it, somebody who comes too late may still write to the key.
+	struct waits_key *w = &room->wait.key;
+	*w = t->wait.key;
+	if (w->woken_by != WOKEN_BY_thread)
+		w->waker_start = w->waker_pid = w->waker_tid = 0;
 	w->start = who->start;
 	w->pid = who->pid;
 	w->tid = who->tid;
