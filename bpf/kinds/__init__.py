@@ -10,6 +10,7 @@ from sysmon.bpf.kinds import (
     lifecycle,
     machine,
     memory,
+    oom,
     peers,
     process_io,
     signals,
@@ -23,6 +24,7 @@ from sysmon.bpf.kinds import (
 KINDS: tuple[Kind, ...] = (
     *lifecycle.KINDS,
     *signals.KINDS,
+    *oom.KINDS,
     *syscall_events.KINDS,
     *syscalls.KINDS,
     *files.KINDS,

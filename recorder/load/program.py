@@ -178,6 +178,8 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
         lines.append("#define EXIT_SAYS_GROUP_DEAD 1")  # since 6.16
         lines.append(f"#define SIZEOF_percpu_counter {btf.struct_size('percpu_counter')}")
         lines.append(f"#define POSSIBLE_CPUS {possible_cpus()}")
+    if "struct task_struct *" in (btf.tracepoint_args("mark_victim") or ()):
+        lines.append("#define VICTIM_IS_TASK 1")  # since 6.9
     if btf.member("tp_transition_snapshot", "srcu_gp"):
         lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
         lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(probes.COPIED)]

@@ -2,10 +2,10 @@
 --
 -- A signal ended a process: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP or SIGSYS (a crash; high), SIGKILL,
 -- SIGXCPU or SIGXFSZ (killed, or over a limit; medium). There is one finding per name, parent and signal, from 1
--- process on. The kernel also sends SIGKILL when it runs out of memory. Other signals, such as SIGTERM, SIGINT,
+-- process on. One that the kernel killed for lack of memory is found by `oom`. Other signals, such as SIGTERM, SIGINT,
 -- SIGHUP and SIGPIPE, are the usual way to end a process and are left out.
 --
--- needs: finding.process, unfiltered.is_killing, unfiltered.signal_name
+-- needs: finding.process, unfiltered.is_killing, unfiltered.oom_kills, unfiltered.signal_name
 -- kept: window
 CREATE VIEW finding.killed(
     -- Severity: 'high', 'medium' or 'low'.
@@ -34,6 +34,7 @@ ended AS (
     SELECT *, unfiltered.signal_name(signal) AS signal_name
     FROM finding.process
     WHERE ended_here AND unfiltered.is_killing(signal)
+        AND process_key NOT IN (SELECT process_key FROM unfiltered.oom_kills WHERE process_key IS NOT NULL)
 ),
 grouped AS (
     SELECT

@@ -9,8 +9,8 @@
 -- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
 --    finding.cpu_quota, finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm,
 --    finding.fork_storm, finding.io_pressure, finding.killed, finding.lock_convoy, finding.losses, finding.memory_growth,
---    finding.memory_pressure, finding.missing_files, finding.name_lookup, finding.process, finding.restart_loop, finding.shared_memory,
---    finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
+--    finding.memory_pressure, finding.missing_files, finding.name_lookup, finding.oom, finding.process, finding.restart_loop,
+--    finding.shared_memory, finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
 --    finding.unreaped, finding.unrecorded_server, finding.waits_for_server, main.losses, unfiltered.process_key
 CREATE VIEW report.findings(
     -- Severity: 'high', 'medium' or 'low'.
@@ -55,6 +55,7 @@ found AS (
     UNION ALL SELECT 'memory_pressure', * FROM finding.memory_pressure
     UNION ALL SELECT 'missing_files', * FROM finding.missing_files
     UNION ALL SELECT 'name_lookup', * FROM finding.name_lookup
+    UNION ALL SELECT 'oom', * FROM finding.oom
     UNION ALL SELECT 'restart_loop', * FROM finding.restart_loop
     UNION ALL SELECT 'shared_memory', * FROM finding.shared_memory
     UNION ALL SELECT 'thread_leak', * FROM finding.thread_leak
