@@ -1,0 +1,45 @@
+"""Names of the kernel's functions, from a list like /proc/kallsyms."""
+
+from pathlib import Path
+
+from sysmon.recorder.symbols.kernel import HIDDEN, KernelSymbols
+
+LINES = """\
+ffffffff81000200 T second
+ffffffff81000100 t first
+ffffffff81000180 D data
+ffffffffc0000000 t of_a_module\t[ext4]
+"""
+
+
+def _symbols(tmp_path: Path, text: str) -> KernelSymbols:
+    path = tmp_path / "kallsyms"
+    path.write_text(text)
+    return KernelSymbols(path)
+
+
+def test_an_address_belongs_to_the_function_before_it(tmp_path: Path) -> None:
+    symbols = _symbols(tmp_path, LINES)
+    found = [symbols.of(0xFFFFFFFF81000000 + at) for at in (0x100, 0x1FF, 0x200, 0x210)]
+    assert [(f.function, f.module, f.offset) for f in found if f] == [
+        ("first", "kernel", 0),
+        ("first", "kernel", 0xFF),  # data in between is not code
+        ("second", "kernel", 0),
+        ("second", "kernel", 0x10),
+    ]
+    assert symbols.of(0xFFFFFFFF810000FF) is None and symbols.missing is None
+
+
+def test_a_module_is_named(tmp_path: Path) -> None:
+    frame = _symbols(tmp_path, LINES).of(0xFFFFFFFFC0000004)
+    assert frame and (frame.function, frame.module, frame.offset) == ("of_a_module", "ext4", 4)
+
+
+def test_hidden_addresses_are_said(tmp_path: Path) -> None:
+    symbols = _symbols(tmp_path, "0000000000000000 T first\n")
+    assert symbols.missing == HIDDEN and symbols.of(0xFFFFFFFF81000100) is None
+
+
+def test_a_list_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    symbols = KernelSymbols(tmp_path / "none")
+    assert symbols.missing == "kernel functions: No such file or directory" and symbols.of(1) is None
