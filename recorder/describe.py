@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sysmon.bpf.kinds import KINDS
 from sysmon.bpf.kinds.memory import PSS
 from sysmon.bpf.kinds.process_io import PROCESS_IO
+from sysmon.bpf.kinds.stacks import SAMPLES
 from sysmon.bpf.kinds.syscall_events import SYSCALL
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.metadata import CUT_OFF, Probe, Recording
@@ -66,6 +67,7 @@ class Description:
             kinds=[k.name for k in KINDS if k.name in options.kinds],
             ring=options.keep_last.text if options.keep_last else None,
             max_rate=options.max_rate,
+            sample_rate=options.sample_rate if SAMPLES.name in options.kinds else None,
             rotate=options.rotate.text if options.rotate else None,
             file=output.number,
             machine_id=host.machine_id(),

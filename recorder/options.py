@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sysmon.bpf.kinds import DEFAULT_KINDS
+from sysmon.bpf.kinds.stacks import DEFAULT_RATE
 from sysmon.recorder.output.flight import Keep
 from sysmon.recorder.output.rotate import Rotation
 from sysmon.recorder.select.filters import EVERYTHING, Filters
@@ -27,6 +28,7 @@ class Options:
     every_pss: bool = False  # lift the limits of kind `pss`
     syscalls: tuple[str, ...] = ()  # calls that are events, if kind `syscall` is recorded; empty: all
     buffer_bytes: int | None = None  # size of the first ring of such events
+    sample_rate: int = DEFAULT_RATE  # samples of each CPU per second, if kind `samples` is recorded
     max_rate: int | None = None  # maximum events of a kind per second
     command: tuple[str, ...] = ()
     command_line: tuple[str, ...] = ()

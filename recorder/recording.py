@@ -37,11 +37,15 @@ from sysmon.recorder.sample.tasks import Tasks
 from sysmon.recorder.schedule import Schedule
 from sysmon.recorder.select.command import Command
 from sysmon.recorder.select.targets import Targets
+from sysmon.recorder.stacks.capture import Capture
 from sysmon.recorder.stop_signals import StopSignals
 from sysmon.recorder.ui.watcher import Progress, Watcher
 
 GRACE_S = 0.5
 """How long a command may take to end after the signal that ends the recording."""
+
+NAMES_OF_PART_S, NAMES_OF_END_S = 0.1, 2.0
+"""How long to wait for names of functions at the end of a part and of the recording."""
 
 
 class Recorder:
@@ -67,12 +71,14 @@ class Recorder:
         self._privileges = privileges
         self._stats = Stats()
         self._pss = pss.Pss(limited=not options.every_pss)
+        self._capture = Capture.of(options.kinds, loaded, options.sample_rate)
         self._tasks, reason = Tasks.of(loaded)
         self._live = LiveProcesses(self._tasks)
         decoder = Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ()), 1 if self._tasks else TICK_NS)
         self._collector = Collector(
             loaded, sizes, output, decoder, options.kinds, options.interval_s,
-            Overhead(loaded, self._stats, self._pss), self._tasks, self._pss,
+            Overhead(loaded, self._stats, self._pss, self._capture), self._tasks, self._pss,
+            self._capture.stacks if self._capture else None,
         )  # fmt: skip
         known = {**(unmeasured or {}), **(unseen or {}), **not_measured(options, reason)}
         self._description = Description(options, known, self._collector.offset_ns)
@@ -127,7 +133,7 @@ class Recorder:
             filters.follow(self._loaded, alive if filters.children else filters.pids)
         self._loaded.tell_shapes(self._names)
         self._delegate()
-        self._description.probes = self._loaded.attach()
+        self._description.probes = [*self._loaded.attach(), *(self._capture.attach() if self._capture else ())]
         self._collector.losses.begin()
         before = self._live.pids()
         self._moment = clock.read()
@@ -144,6 +150,8 @@ class Recorder:
         """Starts the child processes for what takes more privileges than we keep."""
         if self._privileges and ledger.OVERHEAD.name in self._options.kinds:
             self._stats.delegate()
+        if self._privileges and self._capture:
+            self._capture.delegate()
         if PSS.name in self._options.kinds:
             self._pss.delegate(self._privileges.owner if self._privileges else None, self._stats.pids)
 
@@ -166,6 +174,7 @@ class Recorder:
             self._collector.add_memory(started)
 
     def _open_with(self, alive: list[dict[str, Any]]) -> None:
+        self._collector.begin_file()
         with self._output.opening():
             self._collector.add(CGROUP, cgroups.rows(self._span.started))
             self._collector.clock_row("start", self._moment, None)
@@ -196,6 +205,8 @@ class Recorder:
         """Takes a snapshot, and continues in a new part of the output if this one is over."""
         schedule.took_snapshot(time.monotonic())
         moment = self._collector.snapshot()
+        if self._capture:
+            self._capture.follow_cpus()
         if full or asked or self._output.is_full:
             self._turn(moment, asked)
 
@@ -239,6 +250,7 @@ class Recorder:
         self._commit()
 
     def _end_part(self, ts: int, alive: list[dict[str, Any]], asked: bool) -> None:
+        self._collector.finish_stacks(NAMES_OF_PART_S)
         if self._output.each_is_whole:
             self._collector.add(lifecycle.PROCESS, [{**row, "edge": "end"} for row in alive])
             self._collector.off_cpu(self._span.started, ts)
@@ -289,10 +301,13 @@ class Recorder:
         self._collector.losses.note_misses()
         self._collector.drain()
         self._collector.collect(epoch, ended)
+        if self._capture:
+            self._capture.detach()
         self._loaded.detach()  # not earlier: a copy whose program is detached takes everything for skipped
         self._collector.unfinished(self._span.started, ended)
         self._collector.off_cpu(self._span.started, ended)
         self._collector.add(PSS, self._pss.last_rows(ended))
+        self._collector.finish_stacks(NAMES_OF_END_S)
         overhead = self._collector.overhead
         self._collector.add(ledger.OVERHEAD, [*overhead.close(), overhead.recorder()])
         self._collector.clock_row("end", moment, clock.boottime_ns() - ended)
@@ -303,5 +318,7 @@ class Recorder:
         self._collector.close()
         self._stats.close()
         self._pss.close()
+        if self._capture:
+            self._capture.close()
         if self._tasks:
             self._tasks.close()

@@ -23,6 +23,9 @@ struct thread {
 	u64 left;              // when it left its CPU; 0: the time since is charged, or not known
 	struct reason reason;  // why it left
 	u32 cpu;
+#ifdef RECORDS_off_cpu
+	struct stacks stacks;  // with which it left
+#endif
 };
 struct kept_thread {
 	struct thread thread;
@@ -278,6 +281,10 @@ INLINE void charge_wait(struct control *c, struct cpu_val *v, struct who *who, s
 	if (kept)
 		count_wakeup(c, kept, who, slept, before_epoch(c, was->left, woken));
 #endif
+#ifdef RECORDS_off_cpu
+	if (was->reason.waits_for != WAITS_runnable && was->reason.waits_for != WAITS_throttled)
+		charge_stacks(c, who, was->reason.waits_for, &was->stacks, slept);
+#endif
 }
 
 // Charges the time since the last charge to this CPU and to the running thread. `how`: LEAVES (in that state), ENDS, GOES_ON.
@@ -317,6 +324,9 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 	READ_TIMES(TREAD, &is->usage, task);
 	is->run_delay = run_delay();
 	is->left = 0;
+#ifdef RECORDS_off_cpu
+	__builtin_memset(&is->stacks, 0, sizeof(is->stacks));
+#endif
 	is->cpu = bpf_get_smp_processor_id();
 	struct thread *was = kept ? &kept->thread : not_kept(c, task, now_is, ns);
 	if (!was)
@@ -350,6 +360,9 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 	if (how == LEAVES) {
 		is->left = now;
 		is->reason = reason_to_leave(task, state, begun_wait(keep));
+#ifdef RECORDS_off_cpu
+		is->stacks = noted_stacks();
+#endif
 	}
 	keep_thread(task, keep, !kept, is, how == ENDS);
 #endif
@@ -398,6 +411,9 @@ int on_sched_switch(struct bpf_raw_tracepoint_args *ctx)
 		void *task = CURRENT_TASK();
 		u64 id = (u64)task, state = state_left(ctx);
 		decide_now(c, cpu);
+#ifdef RECORDS_off_cpu
+		note_stacks(ctx, c, cpu, state && !(state & TASK_DEAD));
+#endif
 		u64 now = bpf_ktime_get_boot_ns();
 		charge(c, cpu, now, state & TASK_DEAD ? ENDS : LEAVES, state);
 		if (state & TASK_DEAD && c->filters)

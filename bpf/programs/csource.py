@@ -35,6 +35,8 @@ OTHER_LOSSES = {
     "address_unreadable": ("unreadable", "address of a socket"),
     "allocated_map": ("map full", "sizes of kernel memory"),
     "io_map": ("map full", "threads of process_io"),
+    "stack_map": ("map full", "stacks"),
+    "stack_unreadable": ("unreadable", "stack"),
 }
 """Loss counters that belong to no ring and to no kind's map, with `cause` and `place` of their rows."""
 
@@ -69,6 +71,10 @@ def ring_names(kind: Kind) -> tuple[str, ...]:
 def map_names(kind: Kind) -> tuple[str, str]:
     """Names of the kind's two maps in C: the one filled in odd epochs, then the one filled in even ones."""
     return (f"{kind.name}_odd", f"{kind.name}_even")
+
+
+STACK_MAPS = ("stacks_odd", "stacks_even")
+"""Names of the two maps of stacks in C, as of `map_names`."""
 
 
 def other_names(kind: Kind) -> tuple[str, str]:

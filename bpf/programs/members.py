@@ -58,9 +58,15 @@ MEMBERS: dict[str, dict[str, str]] = {
         "super_block": "s_magic",
         "task_struct": "__state? flags state? throttled?",
     },
+    "stacks.bpf.h": {
+        "task_struct": "flags",
+    },
     "cpu.bpf.c": {
         "task_struct": "flags maj_flt min_flt nivcsw nvcsw sched_info.run_delay? se.sum_exec_runtime start_boottime "
         "stime utime",
+    },
+    "samples.bpf.c": {
+        "task_struct": "group_leader start_boottime",
     },
     "kernel_memory.bpf.c": {
         "kmem_cache": "size",

@@ -96,6 +96,9 @@ HOOKS = {
 
 SNAPSHOT_PROGRAM = "on_snapshot"
 
+SAMPLE_PROGRAM = "on_sample"
+"""Runs on perf events of each CPU's clock."""
+
 STANDING_PROGRAM, HOLDING_PROGRAM = "on_task", "on_holding"
 """Task iterators: the state of each thread, and the resources of each process."""
 

@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 
 from sysmon.bpf.kind import Field, Layout
-from sysmon.bpf.kinds import waits, wakeups
+from sysmon.bpf.kinds import stacks, waits, wakeups
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
 from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, EventCall
 from sysmon.bpf.kinds.throttle import REASONS
@@ -116,10 +116,19 @@ RATE = _struct(
 SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 2))
 """What to do with a call: `kinds.calls.Shape`. Argument positions count from 1; 0: the call has no such argument."""
 
+KEPT_STACK = _struct(
+    "kept_stack",
+    ("start", "u64", "Start of the process that had it first."),
+    ("pid", "u32", "Its pid."),
+    ("depth", "u32", "Addresses in it."),
+    ("at", "u64", "The addresses, innermost first.", stacks.DEPTH),
+)
+"""A stack, by its hash."""
+
 EVENT_CALL = _struct("event_call", *((field.name, "u8", "") for field in dataclasses.fields(EventCall)))
 """What is read of a call that is a row: `kinds.syscall_events.EventCall`."""
 
-ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, EVENT_CALL)
+ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, KEPT_STACK, EVENT_CALL)
 
 CONSTANTS = {
     **{name: globals()[name] for name in ("BY_PID", "BY_COMM", "BY_UID", "BY_CGROUP", "CHILDREN")},
@@ -135,6 +144,9 @@ CONSTANTS = {
     **{f"AWAITS_{name}": number for name, number in waits.AWAITS.items()},
     "WAITS_UNKNOWN": waits.UNKNOWN_REASON,
     "WAITS_BY_DESCRIPTOR": waits.BY_DESCRIPTOR,
+    "STACK_DEPTH": stacks.DEPTH,
+    "STACK_ENTRIES": stacks.ENTRIES,
+    **{f"STACK_{name}": getattr(stacks, name) for name in ("NONE", "NO_ROOM", "UNREADABLE", "NOT_TAKEN")},
     **{f"REASON_{name.replace(' ', '_')}": number for number, name in enumerate(REASONS)},
 }
 """Constants that become a #define in C."""

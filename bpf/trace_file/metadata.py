@@ -52,6 +52,7 @@ class Later(TypedDict, total=False):
     syscalls: list[str] | None  # calls that are rows of kind `syscall`; empty: all; None: no such rows
     ring: str | None  # how much --keep-last kept, as typed; None: everything
     max_rate: int | None  # maximum events of a kind per second; None: no limit
+    sample_rate: int | None  # samples of each CPU per second; None: no rows of kind `samples`
     rotate: str | None  # when --rotate starts a new file, as typed; None: a single file
     file: int  # number of this file of a rotated recording, from 1; all have the same `began_ns`
     mount_namespace: int | None  # the recorder's mount namespace, by the inode of /proc/self/ns/mnt; not in version 1

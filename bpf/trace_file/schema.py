@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from sysmon.bpf.kind import Col, Kind
-from sysmon.bpf.kinds import KINDS
+from sysmon.bpf.kinds import KINDS, stacks
 from sysmon.bpf.types import TYPES
 
 VERSION = 2
@@ -63,8 +63,9 @@ def all_columns() -> tuple[Col, ...]:
 
 
 def rarely_repeated() -> frozenset[str]:
-    """Columns of times and durations, which take fewer bytes as differences than with a dictionary."""
-    return frozenset(c.name for c in all_columns() if c.type == "time" or (c.type == "u64" and c.unit == "ns"))
+    """Columns of times, durations and stacks, which take fewer bytes as differences than with a dictionary."""
+    times = (c.name for c in all_columns() if c.type == "time" or (c.type == "u64" and c.unit == "ns"))
+    return frozenset((*times, *stacks.NUMBERS))
 
 
 def wide() -> pa.Schema:

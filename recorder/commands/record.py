@@ -17,6 +17,9 @@ from sysmon.recorder.ui.readiness import FIRST, Readiness
 DEFAULT_BUFFER = 64 << 20
 """Shown by --help as the default of --buffer."""
 
+DEFAULT_RATE, MOST_RATE = 99, 1000
+"""As in `bpf/kinds/stacks.py`, which --help does not wait for."""
+
 
 def _names(text: str | None) -> tuple[str, ...] | None:
     """The calls listed; empty: all; None: none."""
@@ -163,8 +166,15 @@ Examples:
     "also",
     multiple=True,
     metavar="KINDS",
-    help="Also record kinds that are off by default because they are expensive: waits, kernel_memory. With pss, read "
-    "it for every process, however large it is and however long that takes.",
+    help="Also record kinds that are off by default because they are expensive: waits, samples, off_cpu (stacks of "
+    "threads that run, and of those that wait) and kernel_memory. With pss, read it for every process, however large "
+    "it is and however long that takes.",
+)
+@click.option(
+    "--sample-rate",
+    type=click.IntRange(1, MOST_RATE),
+    metavar="N",
+    help=f"With --with samples, take N samples of each CPU per second.  [default: {DEFAULT_RATE}]",
 )
 @click.option(
     "--syscalls",
@@ -208,6 +218,7 @@ def record(
     only: tuple[str, ...],
     without: tuple[str, ...],
     also: tuple[str, ...],
+    sample_rate: int | None,
     syscalls: str | None,
     buffer: int | None,
     ready_fd: int | None,
@@ -235,6 +246,7 @@ def record(
     privilege.check()
     # Imported here, so that --help and refusals do not wait for numpy and pyarrow.
     from sysmon.bpf.kinds.memory import PSS
+    from sysmon.bpf.kinds.stacks import SAMPLES
     from sysmon.bpf.kinds.syscall_events import SYSCALL
     from sysmon.bpf.kinds.throttle import STEP, THROTTLED
     from sysmon.errors import CannotRecord
@@ -247,6 +259,8 @@ def record(
         kinds |= {STEP.name}
     if max_rate and not kinds & set(THROTTLED):
         raise BadRequest(f"--max-rate limits the kinds {', '.join(THROTTLED)}, and none of them is recorded")
+    if sample_rate and SAMPLES.name not in kinds:
+        raise BadRequest("--sample-rate is for samples: give --with samples with it")
     room = 0 if listed is None else buffer or DEFAULT_BUFFER
     if too_little := limits.for_recording(limits.of_memory(), room):
         raise CannotRecord(too_little)
@@ -276,6 +290,7 @@ def record(
         keep_last=flight.keep(keep_last) if keep_last else None,
         rotate=None if rotate is None else rotating.rotation(rotate, rotate_keep),
         max_rate=max_rate,
+        sample_rate=sample_rate or DEFAULT_RATE,
         interval_s=interval,
         filters=filters,
         kinds=kinds,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sysmon.recorder.load.bpf_syscall import NAME_BYTES, bpf
 
-MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_NEXT_KEY, LOOKUP_AND_DELETE_BATCH = 0, 1, 2, 4, 25
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_NEXT_KEY, LOOKUP_BATCH, LOOKUP_AND_DELETE_BATCH = 0, 1, 2, 4, 24, 25
 MAP_TYPE_ARRAY, MAP_TYPE_ARRAY_OF_MAPS = 2, 12
 NOEXIST = 1
 
@@ -117,6 +117,13 @@ class Drainer:
 
     def drain(self, fd: int) -> Iterator[tuple[memoryview, memoryview]]:
         """Keys and values, in batches of at most `batch` entries. A batch is valid until the next is requested."""
+        return self._batches(fd, LOOKUP_AND_DELETE_BATCH)
+
+    def look(self, fd: int) -> Iterator[tuple[memoryview, memoryview]]:
+        """The same of a map that is left as it is. Programs may write to it: what is new may be missing."""
+        return self._batches(fd, LOOKUP_BATCH)
+
+    def _batches(self, fd: int, command: int) -> Iterator[tuple[memoryview, memoryview]]:
         keys, values = memoryview(self._keys).cast("B"), memoryview(self._values).cast("B")
         attr = _Batch(
             out_batch=ctypes.addressof(self._token),
@@ -128,7 +135,7 @@ class Drainer:
         while more:
             attr.count = self.batch
             try:
-                bpf(LOOKUP_AND_DELETE_BATCH, attr)
+                bpf(command, attr)
             except FileNotFoundError:  # the end of the map
                 more = False
             n = attr.count

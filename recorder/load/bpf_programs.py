@@ -13,7 +13,7 @@ from sysmon.recorder.load.bpf_syscall import NAME_BYTES, bpf
 
 PROG_LOAD, PROG_TEST_RUN, OBJ_INFO, RAW_TRACEPOINT_OPEN, BTF_LOAD = 5, 10, 15, 17, 18
 LINK_CREATE, ENABLE_STATS, ITER_CREATE = 28, 32, 33
-PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 17, 26
+PROG_TYPE_PERF_EVENT, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 7, 17, 26
 TRACE_ITER = 28
 TEST_RUN_ON_CPU = 1
 
@@ -125,28 +125,34 @@ def _describe(functions: tuple[int, ...]) -> tuple[int, bytes]:
     return fd, b"".join(struct.pack("=II", begin, _FUNCTION) for begin in (0, *functions))
 
 
-def load(name: str, code: bytes, iterator: int | None = None, functions: tuple[int, ...] = ()) -> int:
-    """Loads instructions as a program for raw tracepoints, and returns its descriptor. Raises Refused.
+def load(
+    name: str,
+    code: bytes,
+    iterator: int | None = None,
+    functions: tuple[int, ...] = (),
+    program_type: int = PROG_TYPE_RAW_TRACEPOINT,
+) -> int:
+    """Loads instructions as a program, and returns its descriptor. Raises Refused.
 
     `iterator`: load it for the iterator with this type id instead (`Btf.iterator`). `functions`: the instructions at
     which callback functions begin.
     """
     if not functions:
-        return _load(name, code, iterator)
+        return _load(name, code, iterator, program_type)
     try:
         btf, info = _describe(functions)
     except OSError as error:
         raise Refused(f"cannot describe its functions: {error.strerror}") from None
     try:
-        return _load(name, code, iterator, btf, info)
+        return _load(name, code, iterator, program_type, btf, info)
     finally:
         os.close(btf)
 
 
-def _load(name: str, code: bytes, iterator: int | None, btf: int = 0, info: bytes = b"") -> int:
+def _load(name: str, code: bytes, iterator: int | None, program_type: int, btf: int = 0, info: bytes = b"") -> int:
     license_text, instructions = ctypes.create_string_buffer(b"GPL"), ctypes.create_string_buffer(code, len(code))
     attr = _ProgLoad(
-        prog_type=PROG_TYPE_RAW_TRACEPOINT,
+        prog_type=program_type,
         insn_cnt=len(code) // 8,
         insns=ctypes.addressof(instructions),
         license=ctypes.addressof(license_text),

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -52,10 +52,11 @@ class Compiled:
         except (TypeError, KeyError, AttributeError, IndexError) as error:
             raise ValueError(f"not the answer of a compiler: {error!r}") from None
 
-    def load(self, iterators: Mapping[str, int]) -> InKernel:
-        """Creates the maps and loads the programs, some of them for iterators. Raises OSError if a map cannot be
-        created.
+    def load(self, iterators: Mapping[str, int], samplers: Collection[str] = ()) -> InKernel:
+        """Creates the maps and loads the programs, some of them for iterators or perf events. Raises OSError if a map
+        cannot be created.
         """
+        types = dict.fromkeys(samplers, bpf_programs.PROG_TYPE_PERF_EVENT)
         with contextlib.ExitStack() as undo:
             fds = []
             for shape in self.maps:
@@ -65,7 +66,12 @@ class Compiled:
             with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
                 loading = {
                     name: pool.submit(
-                        bpf_programs.load, name, with_maps(code, fds), iterators.get(name), functions(code)
+                        bpf_programs.load,
+                        name,
+                        with_maps(code, fds),
+                        iterators.get(name),
+                        functions(code),
+                        types.get(name, bpf_programs.PROG_TYPE_RAW_TRACEPOINT),
                     )
                     for name, code in self.programs.items()
                 }

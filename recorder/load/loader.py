@@ -193,7 +193,7 @@ class Loading:
 
     def _load(self, compiled: Compiled) -> Loaded:
         try:
-            taken = compiled.load(self._plan.iterators)
+            taken = compiled.load(self._plan.iterators, self._plan.samplers)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sysmon.bpf import programs
 from sysmon.bpf.kind import TICK_NS
-from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, syscall_events, syscalls
+from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, stacks, syscall_events, syscalls
 from sysmon.bpf.programs import csource, members, probes
 from sysmon.bpf.programs.probes import Probe
 from sysmon.errors import CannotLoad
@@ -35,6 +35,7 @@ FILES = (
     "syscalls.bpf.c",
     "objects.bpf.h",
     "waits.bpf.h",
+    "stacks.bpf.h",
     "cpu.bpf.c",
     "wakeups.bpf.c",
     "kernel_memory.bpf.c",
@@ -45,6 +46,7 @@ FILES = (
     "sockets.bpf.c",
     "peers.bpf.c",
     "tasks.bpf.c",
+    "samples.bpf.c",
     *(program.file for _kind, program in PROGRAMS),
 )
 """In the order of compilation: each file after those it uses. Files of a single kind come last."""
@@ -89,7 +91,10 @@ OTHER_MAPS = (
     "shapes", "hooks",
 )  # fmt: skip
 
-MAPS_OF = {syscall_events.SYSCALL.name: ("event_calls",)}
+MAPS_OF = {
+    syscall_events.SYSCALL.name: ("event_calls",),
+    **dict.fromkeys(stacks.WITH_STACKS, csource.STACK_MAPS),
+}
 """Maps that are created only if the kind is recorded."""
 
 
@@ -229,10 +234,20 @@ class Plan:
     @property
     def programs(self) -> tuple[str, ...]:
         """Every program: the attached ones, and those that the recorder runs."""
-        return (*(p.program for p in (*self.probes, *self.hooks.values())), probes.SNAPSHOT_PROGRAM, *self.iterators)
+        return (
+            *(p.program for p in (*self.probes, *self.hooks.values())),
+            probes.SNAPSHOT_PROGRAM,
+            *self.iterators,
+            *self.samplers,
+        )
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """The programs of perf events."""
+        return (probes.SAMPLE_PROGRAM,) if stacks.SAMPLES.name in self.sizes.kinds else ()
 
 
-NEEDS = {"memory": "cpu", "thread": "cpu", "waits": "cpu"}
+NEEDS = {"memory": "cpu", "thread": "cpu", "waits": "cpu", "off_cpu": "cpu"}
 """Kinds that need the programs of another: `cpu` tells which processes ran, and only those are sampled; and when a
 thread left its CPU, and why.
 """
@@ -260,7 +275,7 @@ def plan(
     text = csource.declarations(sizes) + features + _members(btf, machine) + source
     rings = (name for k in sizes.ring_kinds for name in csource.ring_names(k))
     maps = (name for k in sizes.map_kinds for name in (*csource.map_names(k), *csource.other_names(k)))
-    own = (name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
+    own = dict.fromkeys(name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
     attached = [p for p in probes.PROBES if not p.of or kinds & set(p.of)]
     attached = [p for p in attached if not p.optional or btf.tracepoint_args(p.tracepoint) is not None]
     if PREEMPTIBLE in text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from typing import Any
+from typing import Any, Protocol
 
 from sysmon.recorder.load import bpf_programs
 from sysmon.recorder.load.loader import Loaded
@@ -18,13 +18,20 @@ SAMPLE_NS = 50_000_000
 """For how long. Measuring adds two clock reads per run, hence only one percent of the time."""
 
 
+class HasChild(Protocol):
+    """What a child process works for."""
+
+    def cpu_ns(self) -> int:
+        """CPU time of the child."""
+
+
 class Overhead:
     """Measures in windows that `tick` opens and closes. Makes rows of the kind `overhead`, with `ts` in CLOCK_BOOTTIME
     ns.
     """
 
-    def __init__(self, loaded: Loaded, stats: Stats, pss: Pss) -> None:
-        self._loaded, self._stats, self._pss = loaded, stats, pss
+    def __init__(self, loaded: Loaded, stats: Stats, pss: Pss, other: HasChild | None = None) -> None:
+        self._loaded, self._stats, self._pss, self._other = loaded, stats, pss, other
         self._window: tuple[int, dict[str, bpf_programs.ProgramStats]] | None = None
         self._next = clock.boottime_ns() + SAMPLE_NS
         self._own_since = clock.boottime_ns()
@@ -87,4 +94,5 @@ class Overhead:
     def _cpu_ns(self) -> int:
         """CPU time of the recorder and of its child processes."""
         used = resource.getrusage(resource.RUSAGE_SELF)
-        return int((used.ru_utime + used.ru_stime) * 1e9) + self._stats.cpu_ns() + self._pss.cpu_ns()
+        of_children = self._stats.cpu_ns() + self._pss.cpu_ns() + (self._other.cpu_ns() if self._other else 0)
+        return int((used.ru_utime + used.ru_stime) * 1e9) + of_children

@@ -16,9 +16,11 @@ import pyarrow as pa
 from sysmon.bpf.kind import Kind, ring_layouts
 from sysmon.bpf.kinds import MAP_KINDS, ledger, syscalls, throttle
 from sysmon.bpf.kinds.cpu import CPU, HOST, THREADS_OFF_CPU
+from sysmon.bpf.kinds.lifecycle import EXEC
 from sysmon.bpf.kinds.machine import MACHINE
 from sysmon.bpf.kinds.memory import MEMORY, PSS
 from sysmon.bpf.kinds.process_io import PROCESS_IO
+from sysmon.bpf.kinds.stacks import WITH_STACKS
 from sysmon.bpf.programs import csource
 from sysmon.bpf.programs.probes import SNAPSHOT_PROGRAM
 from sysmon.bpf.trace_file import schema
@@ -37,11 +39,15 @@ from sysmon.recorder.sample.machine import Machine
 from sysmon.recorder.sample.pss import Pss
 from sysmon.recorder.sample.rss import Resident
 from sysmon.recorder.sample.tasks import Holding, Tasks
+from sysmon.recorder.stacks.stacks import Stacks
 
 LAZY_FRACTION = 1 / 64
 """Rings less full than this wait for the next snapshot or commit: a batch takes a millisecond of CPU time however few
 rows it has.
 """
+
+NAMES_S = 0.01
+"""How often to look for names that are waited for."""
 
 After = tuple[int, list[tuple[Kind, pa.RecordBatch]]]
 """A time [ns, CLOCK_BOOTTIME], and the batches that came after it."""
@@ -68,8 +74,11 @@ class Collector:
         overhead: Overhead,
         tasks: Tasks | None,
         pss: Pss,
+        stacks: Stacks | None = None,
     ) -> None:
-        """`tasks`: passes over all threads at snapshots; None: the kernel has no iterator."""
+        """`tasks`: passes over all threads at snapshots; None: the kernel has no iterator. `stacks`: None if rows have
+        none.
+        """
         self._loaded, self._sizes, self._writer, self._decoder, self._kinds = loaded, sizes, writer, decoder, kinds
         self.offset_ns = decoder.offset_ns  # from CLOCK_BOOTTIME to UTC
         self.control = Control(loaded)
@@ -77,6 +86,7 @@ class Collector:
         self.overhead = overhead
         self.resident = Resident(interval_s)
         self.pss = pss
+        self._stacks = stacks
         self._pairs = [MapPair(k, loaded, sizes.cpus) for k in sizes.map_kinds]
         self._rings = [
             (kind, rings.Ring(loaded.maps[name], size, layout))
@@ -117,6 +127,9 @@ class Collector:
                 continue
             derived = {"edge": "start"} if kind is syscalls.SYSCALL_INFLIGHT else {}
             for records in map(in_order, ring.pieces()):
+                if kind is EXEC and self._stacks:
+                    for pid, ts in zip(records["pid"].tolist(), records["ts"].tolist(), strict=True):
+                        self._stacks.has_changed(pid, ts)
                 if after:
                     late = records["ts"] > after[0]
                     if late.any():
@@ -161,12 +174,40 @@ class Collector:
         self.add(throttle.STEP, self._throttling.rows())
         self.add(ledger.OVERHEAD, self.overhead.tick())
         self.add(PSS, self.pss.rows())
+        if self._stacks:
+            self._stacks.look(self.control.epoch)
+        self._add_named()
+
+    def _add_named(self, *, anyway: bool = False) -> None:
+        """Adds rows whose stacks have names by now; `anyway`: all."""
+        for named in self._stacks.named(anyway=anyway) if self._stacks else ():
+            for kind, rows in named.told.items():
+                self.add(kind, rows)
+            self.write(named.kind, self._decoder.batch(named.kind, named.records))
+
+    def finish_stacks(self, seconds: float) -> None:
+        """Adds all rows that wait for names, after at most this long."""
+        until = time.monotonic() + seconds
+        self._add_named()
+        while self._stacks and self._stacks.waits() and time.monotonic() < until:
+            time.sleep(NAMES_S)
+            self._add_named()
+        self._add_named(anyway=True)
+
+    def begin_file(self) -> None:
+        """From now on rows go to another file."""
+        if self._stacks:
+            self._stacks.begin_file()
 
     def collect(self, epoch: int, ts: int) -> None:
         """Reads the rows of an epoch that has ended."""
+        if self._stacks:
+            self._stacks.learn(epoch)
         for pair in self._pairs:
             records = pair.drain(epoch, ts)
-            if len(records):
+            if self._stacks and pair.kind.name in WITH_STACKS:
+                self._stacks.hold(pair.kind, records)
+            elif len(records):
                 self.write(pair.kind, self._decoder.batch(pair.kind, records))
             if pair.kind is CPU:
                 ran = np.unique(records[["pid", "start"]])  # a process has a row for each thread and what it waited for

@@ -205,6 +205,11 @@ def is_forked(pid: int) -> bool:
     return len(fields) > 6 and bool(int(fields[6]) & PF_FORKNOEXEC)
 
 
+def uid_of(pid: int) -> int | None:
+    """The real user of a process; None: it has ended."""
+    return _ids(pid).uid
+
+
 def lives(pid: int) -> bool:
     """Whether the process exists and has not ended; a zombie has, unless some of its threads live."""
     return _state(living(pid)) not in (b"", *ENDED)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS, ledger, lifecycle
+from sysmon.bpf.kinds.stacks import OF_STACKS, WITH_STACKS
 from sysmon.errors import BadRequest, did_you_mean
 
 ALWAYS = frozenset(k.name for k in (lifecycle.PROCESS, *ledger.KINDS))
@@ -24,6 +25,10 @@ ALSO_CALLED = {
     "wakeups": "waits",
     "wakeup": "waits",
     "locks": "waits",
+    "sample": "samples",
+    "offcpu": "off_cpu",
+    "stacks": "samples or off_cpu",
+    "flamegraph": "samples or off_cpu",
     "uss": "pss",
     "smaps": "pss",
     "syscalls": "syscall_stats (or give --syscalls, for each call as an event)",
@@ -46,7 +51,8 @@ def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> f
         raise BadRequest(f"--without: {_listed(left_out & ALWAYS)} cannot be left out: no trace can be read without it")
     if left_out & (chosen | more):
         raise BadRequest(f"{_listed(left_out & (chosen | more))}: both requested and left out")
-    return ((chosen | ALWAYS | LIVES if chosen else DEFAULT_KINDS) | more) - left_out
+    asked = ((chosen | ALWAYS | LIVES if chosen else DEFAULT_KINDS) | more) - left_out
+    return asked | OF_STACKS if asked & WITH_STACKS else asked
 
 
 def is_asked_for(kind: Kind, also: Iterable[str]) -> bool:

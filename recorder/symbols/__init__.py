@@ -1,1 +1,1 @@
-"""Names of addresses: `kernel.py` those of the kernel, `wire.py` how names of a process come from a child."""
+"""Names of addresses: `kernel.py` of the kernel, `resolver.py` of processes; `wire.py` frames answers of a child."""

@@ -9,14 +9,18 @@ import pytest
 
 from sysmon.bpf.columns import OTHER_PID
 from sysmon.bpf.kinds import kind_named
-from sysmon.bpf.programs import csource
+from sysmon.bpf.kinds import waits as waiting
+from sysmon.bpf.kinds.stacks import NO_ROOM, NONE, NOT_TAKEN, OFF_CPU, UNREADABLE
+from sysmon.bpf.programs import csource, structs
 from sysmon.recorder.load import bpf_maps, bpf_programs, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.cpus import possible_cpus
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.read.counters import Control, MapPair, TotalsMap
 from sysmon.recorder.sample import clock
+from sysmon.recorder.select import kind_selection
 from sysmon.recorder.select.filters import Filters
+from sysmon.recorder.stacks.maps import StackMaps
 from tests.live.recording import kernel_preempts_programs, python
 
 pytestmark = pytest.mark.live
@@ -112,3 +116,50 @@ def test_datagram_overflow_is_counted_without_peers(monkeypatch: pytest.MonkeyPa
     assert len(rows) == ENTRIES + 1 and len(others) == 1
     assert others["remote_port"] == 0 and others["remote_address_len"] == 0xFFFFFFFF
     assert int(rows["datagrams_sent"].sum()) == 97 and int(rows["datagram_bytes_sent"].sum()) == 291
+
+
+SLEEPS = """
+import threading, time
+input()
+threads = [threading.Thread(target=time.sleep, args=(0.05,)) for _ in range(97)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.parametrize(("entries", "stacks"), [(ENTRIES, 8192), (8192, 2)])
+def test_waits_that_do_not_fit_are_counted_without_a_stack(
+    monkeypatch: pytest.MonkeyPatch, entries: int, stacks: int
+) -> None:
+    """And a stack that does not fit changes no count."""
+    bpf_maps.raise_memlock_limit()
+    monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: entries if kind is OFF_CPU else 8192)
+    monkeypatch.setitem(structs.CONSTANTS, "STACK_ENTRIES", stacks)
+    kinds = kind_selection.kinds((), (), (OFF_CPU.name,))
+    loaded = loader.Loading(program.plan(Btf.of_kernel(), SyscallNames(), kinds)).result()
+    cpus = possible_cpus()
+    waits, whole = MapPair(OFF_CPU, loaded, cpus), MapPair(kind_named("cpu"), loaded, cpus)
+    process = python(SLEEPS, stdin=-1)
+    assert process.stdin
+    with counting(loaded, process.pid) as control:
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert os.waitpid(process.pid, 0)[1] == 0
+        epoch, ended = control.stop()
+    process.returncode = 0
+    rows, of_cpu = (pair.drain(epoch, ended.boottime_ns) for pair in (waits, whole))
+    lost = dict(zip(LOST, TotalsMap(loaded, cpus).read().lost.tolist(), strict=True))
+
+    waited = ~np.isin(of_cpu["waited_for"], [waiting.NUMBERS["runnable"], waiting.NUMBERS["throttled"]])
+    for count in ("waits", "waited_ns"):
+        assert int(rows[count].sum()) == int(of_cpu[count][waited].sum())
+    assert int(rows["waits"].sum()) >= 97
+    others = rows[rows["pid"] == OTHER_PID]
+    assert bool(len(others)) is (entries == ENTRIES)
+    assert not others["user_stack"].any() and not others["kernel_stack"].any() and not others["tid"].any()
+    assert int(others["waits"].sum()) == lost["off_cpu_map"] and lost["off_cpu_other"] == 0
+    kept = StackMaps(loaded).drain(epoch)
+    used = {*rows["kernel_stack"].tolist(), *rows["user_stack"].tolist()}
+    assert used <= {*kept, NONE, NO_ROOM, UNREADABLE, NOT_TAKEN}
+    is_full = stacks == 2
+    assert (NO_ROOM in used, lost["stack_map"] > 0, len(kept) == 2) == (is_full, is_full, is_full)

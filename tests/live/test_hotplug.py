@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.recording import Trace, recording
+from tests.live.recording import Trace, python, recording
 
 pytestmark = [pytest.mark.live, pytest.mark.alone]
 
@@ -85,3 +85,17 @@ def test_a_cpu_offline_at_the_end(tmp_path: Path, switch: Path) -> None:
     switch.write_text("1")
     assert_adds_up(r)
     assert off_line(r)[1] > 1.0
+
+
+def test_a_cpu_that_is_back_is_sampled_again(tmp_path: Path, switch: Path) -> None:
+    with recording(tmp_path / "t.parquet", "--interval", "0.2", "--with", "samples") as r:
+        switch.write_text("0")
+        time.sleep(0.5)
+        switch.write_text("1")
+        time.sleep(1)
+        process = python("import os, time\nos.sched_setaffinity(0, {1})\nend = time.thread_time() + 2\n"
+                         "while time.thread_time() < end: pass")  # fmt: skip
+        assert process.wait() == 0
+    samples = r.one(f"SELECT sum(samples) FROM samples WHERE pid = {process.pid}")
+    cpu_ns = r.one(f"SELECT sum(oncpu_ns) FROM cpu WHERE pid = {process.pid}")
+    assert samples / 99 == pytest.approx(cpu_ns / 1e9, rel=0.1)

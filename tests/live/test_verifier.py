@@ -10,6 +10,7 @@ from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS
 from sysmon.recorder.load import compiled, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.syscall_names import SyscallNames
+from sysmon.recorder.select import kind_selection
 
 pytestmark = pytest.mark.live
 
@@ -68,11 +69,13 @@ class Preemptible(Btf):
         return super().member(*other)
 
 
-@pytest.mark.parametrize("like", [WithoutLoops, Preemptible])
-def test_programs_for_other_kernels_are_accepted(live_kernel: None, like: type[Btf]) -> None:
+@pytest.mark.parametrize("like", [Btf, WithoutLoops, Preemptible])
+@pytest.mark.parametrize("more", [(), ("samples",), ("off_cpu",), ("samples", "off_cpu", "waits")], ids="+".join)
+def test_programs_are_accepted(live_kernel: None, like: type[Btf], more: tuple[str, ...]) -> None:
+    """By this kernel, in the form for it and for others."""
     btf = Btf.of_kernel()
     btf.__class__ = like
-    loading = loader.Loading(plan_of(btf))
+    loading = loader.Loading(plan_of(btf, kind_selection.kinds((), (), more)))
     try:
         assert loading.result().refused == {}
     finally:
@@ -84,7 +87,7 @@ def test_the_verifier_is_fast(live_kernel: None) -> None:
     plan = plan_of(Btf.of_kernel())
     programs = compiled_of(plan)
     begin = time.process_time()
-    taken = programs.load(plan.iterators)
+    taken = programs.load(plan.iterators, plan.samplers)
     took_s = time.process_time() - begin
     loader.Loaded(taken.maps, taken.programs, "").close()
     assert not taken.refused

@@ -13,6 +13,7 @@ typedef long long s64;
 
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2
+#define BPF_F_USER_STACK 256
 
 struct bpf_raw_tracepoint_args {
 	u64 args[12];
@@ -24,6 +25,7 @@ u64 bpf_get_current_task(void);
 u64 bpf_ktime_get_boot_ns(void);
 u32 bpf_get_smp_processor_id(void);
 u32 bpf_log2l(unsigned long);
+long bpf_get_stack(void *ctx, void *to, u32 size, u64 flags);
 long bpf_get_current_comm(void *to, u32 size);
 long bpf_probe_read_kernel(void *to, u32 size, const void *from);
 long bpf_probe_read_kernel_str(void *to, u32 size, const void *from);

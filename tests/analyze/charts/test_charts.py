@@ -307,7 +307,7 @@ def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
     of_files = {"open", "file_op", "socket", "syscall", "peer", "rename", "syscall_inflight", "cgroup", "on_open",
                 "on_file_op", "on_socket", "on_message", "on_sock_send", "on_sock_recv", "on_rename",
                 "on_cgroup_mkdir", "on_cgroup_move", "process_io", "threads of process_io", "signal",
-                "on_signal"}  # fmt: skip
+                "on_signal", "samples", "off_cpu", "stacks"}  # fmt: skip
     known = {place.removesuffix(" of others") for _, place in csource.losses().values()}
     only_texts = {place for cause, place in csource.losses().values() if cause == "unreadable"}
     places = known | {p.program for p in (*probes.PROBES, *probes.HOOKS.values())}

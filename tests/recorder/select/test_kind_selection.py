@@ -11,7 +11,14 @@ from sysmon.recorder.select import kind_selection
 
 
 def test_all_but_opt_in_kinds_are_the_default() -> None:
-    assert kind_selection.kinds((), (), ()) == {k.name for k in KINDS} - {"kernel_memory", "syscall", "step"}
+    opt_in = {"kernel_memory", "syscall", "step", "waits", "samples", "off_cpu", "frame", "stack"}
+    assert kind_selection.kinds((), (), ()) == {k.name for k in KINDS} - opt_in
+
+
+@pytest.mark.parametrize("kind", ["samples", "off_cpu"])
+def test_stacks_come_with_what_they_are(kind: str) -> None:
+    more = kind_selection.kinds((), (), (kind,)) - kind_selection.kinds((), (), ())
+    assert more == {kind, "frame", "stack"}
 
 
 def test_only_adds_the_kinds_that_name_rows() -> None:

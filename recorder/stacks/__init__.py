@@ -1,0 +1,1 @@
+"""Stacks of threads: from addresses in the kernel's maps to rows of functions."""

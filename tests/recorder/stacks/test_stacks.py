@@ -1,0 +1,211 @@
+"""From rows with hashes of stacks to rows with numbers, with a resolver that answers when it is told to."""
+
+import os
+import struct
+from collections.abc import Collection, Iterator
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sysmon.bpf.kind import Kind, map_layouts
+from sysmon.bpf.kinds.stacks import FRAME, NO_ROOM, NONE, NOT_TAKEN, SAMPLES, STACK
+from sysmon.recorder.stacks import names, stacks
+from sysmon.recorder.stacks.maps import Process
+from sysmon.recorder.stacks.names import ENDED, NOT_YET, Names
+from sysmon.recorder.stacks.stacks import Stacks
+from sysmon.recorder.symbols.kernel import KernelSymbols
+from sysmon.recorder.symbols.resolver import NOT_CODE, Resolved
+from sysmon.recorder.symbols.wire import Frame
+
+ME: Process = (os.getpid(), 5)
+MAIN, PARSE, PARSE_TOO, DATA = 0x1000, 0x2000, 0x2010, 0x3000
+NAMES = {MAIN: "main", PARSE: "parse", PARSE_TOO: "parse"}
+KERNEL, BPF = 0xFFFFFFFF81000100, 0xFFFFFFFF81000200
+FIRST, SECOND, THIRD, IN_KERNEL = 100, 101, 102, 103
+"""Hashes of stacks."""
+
+
+def kept(*innermost_first: int) -> bytes:
+    """A stack as it is in the map; addresses are those of the calls, so return addresses are one further."""
+    first, *callers = innermost_first
+    return struct.pack(f"<{len(innermost_first)}Q", first, *(address + 1 for address in callers))
+
+
+class Maps:
+    """In place of the kernel's."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, bytes] = {}
+
+    def drain(self, _epoch: int) -> dict[int, bytes]:
+        return self.held
+
+    def new(self, _epoch: int) -> Iterator[tuple[Process, bytes]]:
+        return ((ME, stack) for stack in self.held.values())
+
+
+class Resolver:
+    """Knows NAMES; tells them after `answer`."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self._told: list[Resolved] = []
+
+    def ask(self, pid: int, start: int, uid: int, addresses: Collection[int]) -> None:
+        assert (pid, start, uid) == (*ME, os.getuid())
+        self.asked += sorted(addresses)
+
+    def answer(self, *addresses: int) -> None:
+        for address in addresses:
+            name = NAMES.get(address)
+            frames = (Frame(name, "/bin/x", None, address, None, None),) if name else ()
+            self._told.append(Resolved(*ME, address, frames, None if name else NOT_CODE))
+
+    def poll(self) -> list[Resolved]:
+        told, self._told = self._told, []
+        return told
+
+
+class Recorder:
+    """Stacks with what they need."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "kallsyms").write_text(f"{KERNEL:x} T do_work\n{BPF:x} T bpf_get_stack\n")
+        self.maps, self.resolver = Maps(), Resolver()
+        known = Names(self.resolver, KernelSymbols(folder / "kallsyms"))
+        self.stacks = Stacks(self.maps, known)  # type: ignore[arg-type]
+
+    def named(self, **how: bool) -> list[tuple[list[tuple[Any, ...]], dict[Kind, list[dict[str, Any]]]]]:
+        """Rows with numbers, and what these are."""
+        return [
+            (named.records[["user_stack", "kernel_stack", "samples"]].tolist(), named.told)
+            for named in self.stacks.named(**how)
+        ]
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path)
+
+
+def samples(*rows: tuple[int, int, int], process: Process = ME) -> Any:
+    """Rows of `samples`: stack in user space, in the kernel, and how often."""
+    fields = [field for layout in map_layouts(SAMPLES) for field in layout.fields if field.name != "pad_"]
+    out = np.zeros(len(rows), [("ts", "<u8"), *((field.name, field.np_type) for field in fields)])
+    out["ts"], out["pid"], out["start"] = 77, *process
+    out["user_stack"], out["kernel_stack"], out["samples"] = np.array(rows).T
+    return out
+
+
+def test_rows_wait_for_the_names_in_their_stacks(recorder: Recorder) -> None:
+    recorder.maps.held = {FIRST: kept(PARSE, MAIN), SECOND: kept(PARSE_TOO, MAIN)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 3), (SECOND, NONE, 4)))
+    assert recorder.resolver.asked == [MAIN, PARSE, PARSE_TOO]
+    recorder.resolver.answer(PARSE, MAIN)
+    assert recorder.named() == [] and recorder.stacks.waits()
+    recorder.resolver.answer(PARSE_TOO)
+    [(rows, told)] = recorder.named()
+    # Two addresses in one function are one stack: its samples are added up.
+    assert rows == [(2, NONE, 7)] and not recorder.stacks.waits()
+    assert [(row["frame"], row["function"], row["module"]) for row in told[FRAME]] == [
+        (1, "main", "/bin/x"),
+        (2, "parse", "/bin/x"),
+    ]
+    assert [(row["stack"], row["caller"], row["frame"]) for row in told[STACK]] == [(1, None, 1), (2, 1, 2)]
+
+
+def test_names_are_asked_for_once_and_before_the_snapshot(recorder: Recorder) -> None:
+    recorder.maps.held = {FIRST: kept(PARSE, MAIN), IN_KERNEL: kept(KERNEL)}
+    recorder.stacks.look(0)
+    assert recorder.resolver.asked == [MAIN, PARSE]  # the kernel's are known
+    recorder.resolver.answer(PARSE, MAIN)
+    assert recorder.named() == []
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, IN_KERNEL, 1)))
+    [(rows, told)] = recorder.named()
+    assert rows == [(2, 3, 1)] and recorder.resolver.asked == [MAIN, PARSE]
+    assert told[FRAME][-1]["function"] == "do_work" and told[FRAME][-1]["module"] == "kernel"
+
+
+def test_what_took_the_stack_is_not_in_it(recorder: Recorder) -> None:
+    recorder.maps.held = {IN_KERNEL: kept(BPF, BPF, KERNEL)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((NONE, IN_KERNEL, 1)))
+    [(_rows, told)] = recorder.named()
+    assert [row["function"] for row in told[FRAME]] == ["do_work"]
+
+
+def test_a_stack_ends_where_no_code_is(recorder: Recorder) -> None:
+    recorder.maps.held = {FIRST: kept(PARSE, DATA, MAIN), SECOND: kept(DATA)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1), (SECOND, NONE, 1)))
+    recorder.resolver.answer(PARSE, DATA, MAIN)
+    [(_rows, told)] = recorder.named()
+    assert [(row["function"], row["missing"]) for row in told[FRAME]] == [("parse", None), (None, NOT_CODE)]
+    assert [row["caller"] for row in told[STACK]] == [None, None]
+
+
+def test_rows_do_not_wait_longer_than_they_may(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder.maps.held = {FIRST: kept(PARSE)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    [(_rows, told)] = recorder.named(anyway=True)
+    assert [(row["address"], row["missing"]) for row in told[FRAME]] == [(PARSE, NOT_YET)]
+    monkeypatch.setattr(stacks, "WAIT_S", 0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    assert len(recorder.named()) == 1
+    # When the name comes after all, the stack gets it from then on.
+    recorder.resolver.answer(PARSE)
+    recorder.named()
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    [(_rows, told)] = recorder.named()
+    assert [row["function"] for row in told[FRAME]] == ["parse"]
+
+
+def test_another_program_is_asked_about_again(recorder: Recorder) -> None:
+    recorder.maps.held = {FIRST: kept(MAIN)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    recorder.resolver.answer(MAIN)
+    recorder.named()
+    recorder.stacks.has_changed(ME[0], 1 << 62)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    assert recorder.resolver.asked == [MAIN, MAIN] and recorder.stacks.waits()
+
+
+def test_only_so_many_names_are_remembered(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "MOST", 1)
+    monkeypatch.setattr(names, "NUMBERS", 0)
+    for place, stack in enumerate((kept(PARSE, MAIN), kept(PARSE_TOO, MAIN), kept(PARSE, MAIN))):
+        recorder.maps.held = {FIRST + place: stack}
+        recorder.stacks.learn(0)
+        recorder.stacks.hold(SAMPLES, samples((FIRST + place, NONE, 1)))
+        recorder.resolver.answer(PARSE, PARSE_TOO, MAIN)
+        [(rows, _told)] = recorder.named()
+        assert rows == [(2, NONE, 1)]
+    assert recorder.resolver.asked == [MAIN, PARSE, MAIN, PARSE_TOO, MAIN, PARSE]
+
+
+def test_why_a_stack_is_unknown(recorder: Recorder) -> None:
+    rows = samples((NO_ROOM, NONE, 1), (THIRD, NONE, 2), (NONE, NOT_TAKEN, 3))
+    recorder.stacks.hold(SAMPLES, rows)
+    [(found, told)] = recorder.named()
+    why = {row["frame"]: row["missing"] for row in told[FRAME]}
+    assert sorted(((why.get(user), why.get(kernel), count) for user, kernel, count in found), key=itemgetter(2)) == [
+        ("no room for the stack", None, 1),
+        ("the stack was taken too long ago", None, 2),
+        (None, "the wait began before it was recorded", 3),
+    ]
+
+
+def test_a_process_that_has_ended_has_addresses(recorder: Recorder) -> None:
+    gone = (2**22 + 1, 5)
+    recorder.maps.held = {FIRST: kept(MAIN)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1), process=gone))
+    [(_rows, told)] = recorder.named()
+    assert [(row["address"], row["missing"]) for row in told[FRAME]] == [(MAIN, ENDED)]
