@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def failures(
     given = {"total_ns": 1000 * count, "abi": "x86_64", "nr": 0} | columns
     names = {"syscall": syscall, "error": error, "errno": errno, "calls": count}
     return row("syscall_errors", ts, pid=pid, start=start, **names, **given)
+
+
+def stack_rows(ts: int, tree: Iterable[tuple[int | None, dict[str, Any]]]) -> list[Row]:
+    """Stacks 1, 2, …: the stack that called, and what is known of the function, which gets the same number."""
+    return [
+        one
+        for number, (caller, function) in enumerate(tree, 1)
+        for one in (
+            row("frame", ts, frame=number, **function),
+            row("stack", ts, stack=number, caller=caller, frame=number),
+        )
+    ]
 
 
 def bucket_low(bucket: int) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CALLS = ("syscall_stats", "threads", "followed", "on_sys_enter", "on_sys_exit")
 SWITCHES = ("cpu", "threads", "followed", "on_sched_switch", "on_cpuhp")
+SAMPLES = ("samples", "stacks", "stack", "followed", "on_sample")
 LIVES = ("fork", "exec", "exit", "followed", "on_fork", "on_exec", "on_exit")
 ALLOCATIONS = (
     "kernel_memory", "sizes of kernel memory", "followed", "on_kfree", "on_cache_free", "on_pages_free", "on_kmalloc",
@@ -52,6 +53,23 @@ CHARTS: dict[str, Chart] = {
             "most. Threads that rest, such as in poll(2) or nanosleep(2), are left blank.",
             ("cpu", "thread"),
             SWITCHES,
+        ),
+        Chart(
+            "flamegraph",
+            "What ran on the CPUs",
+            "Samples of running threads by stack: each box is a function, as wide as its share of all samples, on top "
+            "of the function that called it. Stacks whose callers are unknown stand apart. Needs `record --with "
+            "samples`.",
+            ("samples",),
+            SAMPLES,
+        ),
+        Chart(
+            "off_cpu_flamegraph",
+            "What threads were blocked in",
+            "Time that threads waited, by the stack with which they did: each box is a function, as wide as its share "
+            "of the time. On top is what they waited for. Needs `record --with off_cpu`.",
+            ("off_cpu",),
+            (*SWITCHES, "off_cpu", "stacks"),
         ),
         Chart(
             "memory",
@@ -166,6 +184,7 @@ def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
     from sysmon.analyze.charts import (
         cpu,
         errors,
+        flamegraph,
         growth,
         heatmap,
         io,
@@ -180,6 +199,8 @@ def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
     drawings = {
         "cpu": cpu.draw,
         "wall_time": wall_time.draw,
+        "flamegraph": flamegraph.draw,
+        "off_cpu_flamegraph": flamegraph.draw_off_cpu,
         "memory": memory.draw,
         "growth": growth.draw,
         "kernel_memory": kernel_memory.draw,

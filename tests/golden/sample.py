@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.traces import Row, at, born, bucket_low, calls, failures, row
+from tests.traces import Row, at, born, bucket_low, calls, failures, row, stack_rows
 
 INIT, SHELL, SERVER, RECORDER = 1, 50, 60, 900
 
@@ -15,7 +15,7 @@ LOSSES = [{"cause": "ring full", "place": "exec", "lost": 7}, {"cause": "map ful
 
 
 def rows() -> list[Row]:
-    return [*_alive(), *_lives(), *_syscalls(), *_events(), *_files(), *_sockets(), *_cpu(), *_ledger()]
+    return [*_alive(), *_lives(), *_syscalls(), *_events(), *_files(), *_sockets(), *_cpu(), *_stacks(), *_ledger()]
 
 
 def _alive() -> list[Row]:
@@ -200,6 +200,38 @@ def _cpu() -> list[Row]:
         row("pss", at(9), pid=101, start=born(1.0), unread="ended")
     ] + [
         row("cgroup", at(0), cgroup_id=4242, cgroup_path="/kubepods/pod1/cri-containerd-" + "ab" * 32 + ".scope")
+    ]  # fmt: skip
+
+
+def _stacks() -> list[Row]:
+    """The worker parses, and waits for a disk in it; `cc` has no frame pointers."""
+    server, cc = (SERVER, born(-400)), (102, born(1.2))
+    parse, write, cut, kernel = 3, 4, 5, 7
+    tree: tuple[tuple[int | None, dict[str, Any]], ...] = (
+        (None, {"function": "_start", "module": "/usr/bin/server"}),
+        (1, {"function": "main", "module": "/usr/bin/server", "file": "server.c"}),
+        (2, {"function": "parse", "module": "/usr/bin/server", "file": "parse.c"}),
+        (3, {"function": "write_log", "module": "/usr/bin/server", "build_id": "c0ffee"}),
+        (None, {"module": "/usr/lib/libc.so.6", "address": 0x1234, "missing": "no symbol"}),
+        (None, {"function": "do_syscall_64", "module": "kernel"}),
+        (6, {"function": "fsync", "module": "kernel"}),
+    )
+    ran = ((1, server, 61, "worker-1", parse, None, 300), (2, server, 61, "worker-1", write, kernel, 40),
+           (2, cc, 102, "cc", cut, None, 69), (2, (0, 0), None, None, None, None, 2))  # fmt: skip
+    waited = ((1, "disk", write, kernel, 2, 250, 150), (2, "lock", parse, 6, 3, 300, 200))
+    return [
+        *stack_rows(at(1), tree),
+        *(
+            row("samples", at(second), pid=pid, start=start, tid=tid, thread=thread, user_stack=user,
+                kernel_stack=in_kernel, samples=samples)
+            for second, (pid, start), tid, thread, user, in_kernel, samples in ran
+        ),
+        *(
+            row("off_cpu", at(second), pid=SERVER, start=born(-400), tid=61, thread="worker-1", waited_for=waited_for,
+                user_stack=user, kernel_stack=in_kernel, waits=waits, waited_ns=ms * 10**6,
+                max_waited_ns=max_ms * 10**6)
+            for second, waited_for, user, in_kernel, waits, ms, max_ms in waited
+        ),
     ]  # fmt: skip
 
 

@@ -18,9 +18,9 @@ from tests.live.recording import NOBODY, SYSMON, Trace, python, recording, start
 
 pytestmark = pytest.mark.live
 
-PTRACE, ADMIN, READ_ALL, KILL = (
+PTRACE, ADMIN, READ_ALL, KILL, PERFMON = (
     1 << capabilities.CAPABILITIES[name]
-    for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_KILL")
+    for name in ("CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_PERFMON")
 )
 
 CHANGE_USER = 1 << capabilities.CAPABILITIES["CAP_SETUID"] | 1 << capabilities.CAPABILITIES["CAP_SETGID"]
@@ -141,6 +141,28 @@ def test_a_command_has_all_that_sysmon_had(tmp_path: Path) -> None:
     command = [SYSMON, "record", "-o", str(tmp_path / "t.parquet"), "--", *show]
     env = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
     assert subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout == alone
+
+
+def test_a_recording_with_stacks_keeps_no_more(nobodys: Path) -> None:
+    """Of the user behind sudo, whose recorder can neither open clocks nor see the kernel's addresses any more."""
+    path = nobodys / "t.parquet"
+    env = {**os.environ, "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
+    with recording(path, "--with", "samples,off_cpu", env=env) as running:
+        wait_for(lambda: has_dropped(running.process.pid))
+        assert_only(running.process.pid, PTRACE | READ_ALL, NOBODY)
+        wait_for(lambda: len(children(running.process.pid)) == 3)
+        wait_for(lambda: all(map(has_dropped, children(running.process.pid))))
+        stats, clocks, pss = children(running.process.pid)
+        assert_only(stats, ADMIN)
+        assert_only(clocks, PERFMON)
+        assert_only(pss, PTRACE, NOBODY)
+        code = "import os, time\nend = time.thread_time() + 0.5\nwhile time.thread_time() < end: os.stat('/')"
+        process = python(code)
+        assert process.wait() == 0
+    assert not any(Path(f"/proc/{child}").exists() for child in (stats, clocks, pss))
+    names = f"SELECT module, function FROM report.hot_functions WHERE pid = {process.pid}"
+    assert running.one(f"SELECT count(*) FROM ({names}) WHERE module = 'kernel' AND function LIKE '%stat%'")
+    assert running.one(f"SELECT count(*) FROM ({names}) WHERE module LIKE '%python%'")
 
 
 def test_the_trace_belongs_to_the_user_behind_sudo(nobodys: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import StepPatch
+from matplotlib.patches import Rectangle, StepPatch
 
 import sysmon
 from sysmon.analyze import charts
@@ -97,6 +97,74 @@ def of_all_kinds() -> list[Row]:
 
 def levels(axes: Axes) -> dict[str, list[float]]:
     return {name: [round(float(v), 6) for v in values] for name, values in stack_of(axes).items()}
+
+
+def boxes(axes: Axes) -> dict[str, tuple[float, float, float]]:
+    """The boxes of a flame graph that have a name: left end, level and width."""
+    places = [
+        (patch.get_x(), patch.get_y(), patch.get_width()) for patch in axes.patches if isinstance(patch, Rectangle)
+    ]
+    named = {}
+    for text in axes.texts:
+        x, y = text.get_position()
+        named[text.get_text()] = next(p for p in places if p[1] == int(y) and p[0] <= x < p[0] + p[2])
+    return {name: (round(left, 3), level, round(width, 3)) for name, (left, level, width) in named.items()}
+
+
+def test_a_flame_graph_has_boxes_as_wide_as_their_shares(drawn: Drawn) -> None:
+    # Of 400 samples 300 are of `parse`, called by `main`, 98 of a stack without callers; 2 are less than can be seen.
+    functions = ("main", "parse", "lost", "x")
+    tree = [(None, 0), (1, 1), (None, 2), (1, 3)]
+    rows = [
+        *traces.stack_rows(
+            at(1), [(caller, {"function": functions[place], "module": "/bin/a"}) for caller, place in tree]
+        ),
+        *(
+            row("samples", at(1), pid=7, start=born(0), tid=7, thread="a", user_stack=stack, samples=samples)
+            for stack, samples in ((2, 300), (3, 98), (4, 2))
+        ),
+        row("exec", at(0), pid=7, start=born(0), comm="a"),
+        *snapshots(1),
+    ]
+    figure = drawn("flamegraph", rows, sample_rate=99)
+    (axes,) = figure.axes
+    assert boxes(axes) == {
+        "all: 400 samples": (0, 0, 1),
+        "a (7) 100.0 %": (0, 1, 1),
+        "[callers unknown] 100.0 %": (0, 2, 1),  # nothing begins with a function in which threads begin
+        "lost 24.5 %": (0, 3, 0.245),
+        "main 75.5 %": (0.245, 3, 0.755),
+        "parse 75.0 %": (0.245, 4, 0.75),
+    }
+    said = texts(figure)
+    assert (
+        "Sampled: 400 samples, 99 a second of each CPU; a share of all of them is uncertain by at most 4.9 points"
+        in said
+    )
+    assert "100.0 % are of stacks that do not reach back" in said
+
+
+def test_a_flame_graph_of_waits_has_the_reason_on_top_and_no_idle_threads(drawn: Drawn) -> None:
+    rows = [
+        *traces.stack_rows(at(1), [(None, {"function": "_start", "module": "/bin/a"})]),
+        *(
+            row("off_cpu", at(1), pid=7, start=born(0), tid=7, thread="a", waited_for=why, user_stack=1, waits=1,
+                waited_ns=ms * 10**6, max_waited_ns=ms * 10**6)
+            for why, ms in (("disk", 1500), ("lock", 500), ("idle", 9000))
+        ),
+        row("exec", at(0), pid=7, start=born(0), comm="a"),
+        *snapshots(1),
+    ]  # fmt: skip
+    figure = drawn("off_cpu_flamegraph", rows)
+    (axes,) = figure.axes
+    assert boxes(axes) == {
+        "all: 2 s": (0, 0, 1),
+        "a (7) 100.0 %": (0, 1, 1),
+        "_start 100.0 %": (0, 2, 1),
+        "[disk] 75.0 %": (0, 3, 0.75),
+        "[lock] 25.0 %": (0.75, 3, 0.25),
+    }
+    assert "Exact" in texts(figure) and "do not reach back" not in texts(figure)
 
 
 def test_cpu_adds_up_to_what_the_machine_did(drawn: Drawn) -> None:
@@ -307,10 +375,10 @@ def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
     of_files = {"open", "file_op", "socket", "syscall", "peer", "rename", "syscall_inflight", "cgroup", "on_open",
                 "on_file_op", "on_socket", "on_message", "on_sock_send", "on_sock_recv", "on_rename",
                 "on_cgroup_mkdir", "on_cgroup_move", "process_io", "threads of process_io", "signal",
-                "on_signal", "samples", "off_cpu", "stacks"}  # fmt: skip
+                "on_signal"}  # fmt: skip
     known = {place.removesuffix(" of others") for _, place in csource.losses().values()}
     only_texts = {place for cause, place in csource.losses().values() if cause == "unreadable"}
-    places = known | {p.program for p in (*probes.PROBES, *probes.HOOKS.values())}
+    places = known | {p.program for p in (*probes.PROBES, *probes.HOOKS.values())} | {probes.SAMPLE_PROGRAM}
     drawn_places = {place for chart in charts.CHARTS.values() for place in chart.places}
     assert drawn_places <= places
     assert places - drawn_places <= of_files | only_texts
@@ -400,6 +468,8 @@ def test_one_row_is_enough(name: str, drawn: Drawn) -> None:
         "heatmap": calls(at(10), 7, born(0), "read", 0, 1),
         "errors": calls(at(10), 7, born(0), "read", 90, 1, errors=1),
         "lifetimes": row("exit", at(10), pid=7, start=born(1), comm="x", exit_code=0),
+        "flamegraph": row("samples", at(10), pid=7, start=born(0), tid=7, samples=1),
+        "off_cpu_flamegraph": row("off_cpu", at(10), pid=7, start=born(0), tid=7, waits=1, waited_ns=1),
     }  # fmt: skip
     changes = {"kinds": ["syscall_stats"]} if name == "errors" else {}
     rows = [had(9, 7, 2), had(10, 7, 1)] if name == "growth" else [one[name]]  # a change takes two samples

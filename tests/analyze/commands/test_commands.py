@@ -81,7 +81,7 @@ def in_process(
         (["info", __file__], 1, "not a Parquet file"),
         (["chart", "TRACE"], 2, "give a trace and the name of a chart"),
         (["chart", "TRACE", "cpus"], 2, "did you mean cpu?"),
-        (["chart", "TRACE", "\x1b[31m\n"], 2, "there are cpu, wall_time, memory"),
+        (["chart", "TRACE", "\x1b[31m\n"], 2, "there are cpu, wall_time, flamegraph"),
         (["chart", "absent.parquet", "cpu"], 1, "No such file"),
         (["chart", "TRACE", "cpu", "-o", "cpu.gif"], 2, "end the name with one of these"),
         (["chart", "TRACE", "cpu", "-o", "/nowhere/cpu.png"], 1, "No such file"),
@@ -168,9 +168,10 @@ def test_reports_by_thread(trace: str) -> None:
     assert by_thread.stdout == run("report", trace, "wall_time_by_thread", "--format", "csv").stdout
     assert by_thread.stdout.startswith("pid,tid,thread,comm,wall_s,")
     done = run("report", trace, "memory", "--by", "thread")
-    assert (done.returncode, done.stderr) == (2, "sysmon: memory is not counted by thread; cpu, wall_time, waits are\n")
+    known = "cpu, wall_time, waits, wakers, wait_objects, hot_functions, off_cpu"
+    assert (done.returncode, done.stderr) == (2, f"sysmon: memory is not counted by thread; {known} are\n")
     done = run("report", trace, "--by", "thread")
-    assert (done.returncode, done.stderr) == (2, "sysmon: --by thread needs a report name: cpu, wall_time, waits\n")
+    assert (done.returncode, done.stderr) == (2, f"sysmon: --by thread needs a report name: {known}\n")
 
 
 def test_the_list_of_charts() -> None:

@@ -1,0 +1,75 @@
+-- Functions that ran on a CPU in each thread, by samples; needs `record --with samples`.
+--
+-- Sampled, not measured: a clock looked at each CPU at a fixed rate, so shares come with the interval in which they lie with
+-- 95 % confidence, and with the samples they rest on. They are shares of the samples of the thread; its exact CPU time is in
+-- the report `cpu_by_thread`. A function in the kernel counts for the thread that called it. Functions that no stack shows, as the
+-- program was built without frame pointers, are missing from `total`: see `cut_pct`.
+--
+-- needs: main.sampled_functions, main.samples, unfiltered.processes, unfiltered.share_high, unfiltered.share_low, unfiltered.stack_paths
+CREATE VIEW report.hot_functions_by_thread(
+    -- Process id (thread group id).
+    pid,
+    -- Thread id; NULL for those that did not fit into a full map.
+    tid,
+    -- Last known name of the thread.
+    thread,
+    -- Last known command name.
+    comm,
+    -- The function's name, or where its address is, or in square brackets why nothing is known.
+    function,
+    -- File that it is in, 'kernel', or a module of the kernel; NULL if unknown.
+    module,
+    -- Samples in which it ran itself.
+    self,
+    -- Share of the thread's samples [%].
+    self_pct,
+    -- Lower end of the 95 % interval of that share [%].
+    self_low_pct,
+    -- Upper end.
+    self_high_pct,
+    -- Samples in which it ran, or a function that it called, directly or not.
+    total,
+    -- Share of the thread's samples [%].
+    total_pct,
+    -- Lower end of the 95 % interval of that share [%].
+    total_low_pct,
+    -- Upper end.
+    total_high_pct,
+    -- Samples of the thread.
+    samples,
+    -- Share of these whose stack in user space does not reach back to where its thread began [%]: their callers are
+    -- unknown, mostly for lack of frame pointers.
+    cut_pct,
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
+    start
+) AS
+WITH
+wholes AS (
+    SELECT s.process_key, s.tid, MAX_BY(s.thread, (s.ts, s.thread)) AS thread, SUM(s.samples) AS samples,
+        COALESCE(SUM(s.samples) FILTER (WHERE NOT COALESCE(k.is_whole, s.user_stack IS NULL)), 0) AS cut
+    FROM main.samples AS s
+    LEFT JOIN unfiltered.stack_paths AS k ON k.stack = s.user_stack
+    GROUP BY s.process_key, s.tid
+)
+SELECT
+    f.process_key.pid,
+    f.tid,
+    w.thread,
+    CASE WHEN f.process_key.pid = 0 THEN '(other)' ELSE p.comm END,
+    f.function,
+    f.module,
+    f.self,
+    100.0 * f.self / w.samples,
+    unfiltered.share_low(f.self, w.samples),
+    unfiltered.share_high(f.self, w.samples),
+    f.total,
+    100.0 * f.total / w.samples,
+    unfiltered.share_low(f.total, w.samples),
+    unfiltered.share_high(f.total, w.samples),
+    w.samples,
+    100.0 * w.cut / w.samples,
+    f.process_key.start
+FROM main.sampled_functions AS f
+JOIN wholes AS w ON w.process_key = f.process_key AND w.tid IS NOT DISTINCT FROM f.tid
+LEFT JOIN unfiltered.processes AS p ON p.process_key = f.process_key
+ORDER BY f.self DESC, f.total DESC, f.process_key.pid, f.process_key.start, f.tid, f.function, f.module;

@@ -1,0 +1,1 @@
+"""Stacks of a trace put together: for flame graphs, and in the formats of other tools."""
