@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sql": ("sysmon.analyze.commands.sql", "sql", "Query a trace with SQL."),
     "info": ("sysmon.analyze.commands.info", "info", "Show where a trace comes from and whether it is complete."),
     "dump": ("sysmon.analyze.commands.dump", "dump", "Print every row of a trace, one per line."),
+    "export": ("sysmon.analyze.commands.export", "export", "Write the stacks of a trace for other tools."),
     "repair": ("sysmon.analyze.commands.repair", "repair", "Make a regular trace of an interrupted recording."),
     "schema": ("sysmon.analyze.commands.schema", "schema", "Show the kinds of rows and their columns."),
     "doctor": ("sysmon.recorder.commands.doctor", "doctor", "Check whether this machine can record."),

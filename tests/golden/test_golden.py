@@ -23,6 +23,8 @@ OUTPUTS = {
     "processes.json": ["report", "TRACE", "processes", "--format", "json"],
     "processes.markdown": ["report", "TRACE", "processes", "--format", "markdown"],
     "dump": ["dump", "TRACE"],
+    "export": ["export", "TRACE"],
+    "export.off_cpu": ["export", "TRACE", "--of", "off_cpu", "--pid", "60"],
     "list": ["report", "--list"],
 }
 

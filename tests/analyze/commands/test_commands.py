@@ -174,6 +174,21 @@ def test_reports_by_thread(trace: str) -> None:
     assert (done.returncode, done.stderr) == (2, f"sysmon: --by thread needs a report name: {known}\n")
 
 
+def test_stacks_are_exported(trace: str) -> None:
+    done = run("export", trace, "--format", "speedscope", "--comm", "server")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["profiles"][0]["endValue"] == 340
+    assert run("export", trace, "--until", "+0.5").stdout == ""
+
+
+def test_a_trace_without_stacks_is_not_exported(tmp_path: Path) -> None:
+    path = traces.write(tmp_path / "t.parquet", [], kinds=["clock"])
+    done = run("export", str(path))
+    assert (
+        done.returncode and done.stderr == "sysmon: t.parquet: recorded without samples; record again --with samples\n"
+    )
+
+
 def test_the_list_of_charts() -> None:
     done = run("chart", "--list")
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(charts.CHARTS)
