@@ -58,6 +58,7 @@ class Description:
             interval_s=options.interval_s,
             command_line=list(options.command_line),
             command=list(command.argv) if command else None,
+            command_pid=command.pid if command else None,
             command_status=command.status() if command else None,
             pids=list(filters.pids) or None,
             comms=list(filters.comms) or None,

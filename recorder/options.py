@@ -14,7 +14,9 @@ from sysmon.recorder.select.filters import EVERYTHING, Filters
 
 @dataclass(frozen=True)
 class Options:
-    """Without a duration it runs until a signal or, with a command, until that and its descendants have ended."""
+    """Without a duration it runs until a signal or, with a command, until that has ended; if only the command is
+    recorded, until its descendants have, too.
+    """
 
     path: Path
     force: bool = False
@@ -32,3 +34,8 @@ class Options:
     max_rate: int | None = None  # maximum events of a kind per second
     command: tuple[str, ...] = ()
     command_line: tuple[str, ...] = ()
+
+    @property
+    def only_command(self) -> bool:
+        """Whether only the command and its descendants are recorded."""
+        return bool(self.command) and self.filters.children

@@ -143,7 +143,7 @@ class Recorder:
         self._collector.begin(self._span.started)
         self._collector.charge_running()
         self._collector.look_at_tasks(anyway=True)
-        self._begin_with([] if self._command else alive, before)
+        self._begin_with([] if self._options.only_command else alive, before)
         return schedule
 
     def _delegate(self) -> None:
@@ -160,18 +160,19 @@ class Recorder:
         return Schedule(time.monotonic(), self._options.interval_s, self._options.duration_s, never_quiet=never_quiet)
 
     def _begin_with(self, alive: list[int] | None, before: frozenset[int]) -> None:
-        """Writes the state snapshot of these processes, or starts the command."""
+        """Writes the state snapshot of these processes, and starts the command."""
         started = self._span.started
         rows = processes.rows("start", started, self._live.since(started, alive, before))
         self._open_with(rows)
-        if self._command:
-            held = self._command.start()
-            inflight.mark_outside(self._loaded, held)
-            self._options.filters.follow(self._loaded, [held])
-        else:
+        if not self._options.only_command:
             inflight.mark_blocked(self._loaded, started, rows)
             self._collector.resident.ran((row["pid"], row["start"]) for row in rows if not row["kernel_thread"])
             self._collector.add_memory(started)
+        if self._command:
+            held = self._command.start()
+            inflight.mark_outside(self._loaded, held)
+            if self._options.only_command:
+                self._options.filters.follow(self._loaded, [held])
 
     def _open_with(self, alive: list[dict[str, Any]]) -> None:
         self._collector.begin_file()

@@ -125,7 +125,7 @@ def _cut_off(path: Path) -> list[Path]:
 
 def _of_interest(unseen: dict[str, str], options: Options) -> dict[str, str]:
     """Only of recorded kinds; and a followed command belongs to no other user."""
-    others = not options.command
+    others = not options.only_command
     return {
         what: why
         for what, why in unseen.items()

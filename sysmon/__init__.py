@@ -55,8 +55,10 @@ def open(
     pids: Iterable[int] = (),
     comms: Iterable[str] = (),
     cgroups: Iterable[str] = (),
+    command: bool = False,
 ) -> Trace:
-    """Opens a trace or part of it: a time window, and processes by pid, name or control group.
+    """Opens a trace or part of it: a time window, and processes by pid, name or control group, or with `command` those
+    of the command that was recorded.
 
     `path` may be a pattern, such as `trace-*.parquet`, for the files of one recording, or a table with the metadata of
     a trace's schema: `pyarrow.parquet.read_table("trace.parquet")`, or rows of it. Of a recording that still runs it is
@@ -67,7 +69,7 @@ def open(
     """
     from sysmon.analyze.api import Trace
 
-    return Trace(path, since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)
+    return Trace(path, since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
 
 
 def compare(

@@ -116,9 +116,7 @@ def draw(ask: Ask) -> Figure:
     """Raises NoData if no process began or ended."""
     trace = ask.trace
     everyone = processes(trace)
-    shown, left_out = lines(
-        everyone, keep_all=bool(trace.selection.pids or trace.selection.comms or trace.selection.cgroups)
-    )
+    shown, left_out = lines(everyone, keep_all=trace.selection.of_some)
     if not shown:
         raise NoData("no process began or ended in this part of the trace: there are no lifetimes to draw")
     lost = losses(trace, ask.chart)

@@ -36,6 +36,7 @@ def chart(
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     cgroups: tuple[str, ...],
+    command: bool,
     since: str | None,
     until: str | None,
 ) -> None:
@@ -62,7 +63,9 @@ def chart(
     if trace is None or name is None:
         raise click.UsageError("give a trace and the name of a chart, or --list", click.get_current_context())
     charts.find_chart(name)
-    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
+    with opened(
+        trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
+    ) as open_trace:
         path = output or Path(f"{Path(trace).stem}-{name}.png")
         _quiet()
         from sysmon.analyze.charts.output import check

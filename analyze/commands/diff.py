@@ -109,8 +109,8 @@ def diff(
     if force and html_file is None:
         raise click.UsageError("--force needs --html")
     parts = (
-        Part(since=before_since or since, until=before_until or until, pids=(), comms=(), cgroups=()),
-        Part(since=after_since or since, until=after_until or until, pids=(), comms=(), cgroups=()),
+        Part(since=before_since or since, until=before_until or until, pids=(), comms=(), cgroups=(), command=False),
+        Part(since=after_since or since, until=after_until or until, pids=(), comms=(), cgroups=(), command=False),
     )
     options = Options(comms, min_change, unchanged)
     try:

@@ -35,6 +35,7 @@ class Part(TypedDict):
     pids: tuple[int, ...]
     comms: tuple[str, ...]
     cgroups: tuple[str, ...]
+    command: bool
 
 
 def trace_argument(command: Command) -> Command:
@@ -50,7 +51,7 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 
 
 def part_options(command: Command) -> Command:
-    """`--pid`, `--comm`, `--cgroup`, `--since` and `--until`."""
+    """`--pid`, `--comm`, `--cgroup`, `--command`, `--since` and `--until`."""
     options = (
         click.option(
             "--pid",
@@ -78,6 +79,11 @@ def part_options(command: Command) -> Command:
             help="Show only processes last seen in this control group or below it. May be repeated.",
         ),
         click.option(
+            "--command",
+            is_flag=True,
+            help="Show only the processes of COMMAND in `sysmon record -a -- COMMAND`, with all that they started.",
+        ),
+        click.option(
             "--since",
             metavar="T",
             help="Start at this time: +1.5, 90s or 2m after the start of the recording, or UTC as "
@@ -96,6 +102,6 @@ def opened(path: str, part: Part | None = None) -> Iterator[Trace]:
     from sysmon.analyze.trace import cleanup
     from sysmon.analyze.trace.trace import Trace
 
-    part = part or Part(since=None, until=None, pids=(), comms=(), cgroups=())
+    part = part or Part(since=None, until=None, pids=(), comms=(), cgroups=(), command=False)
     with cleanup.clean(), Trace(path, **part) as trace, trace.reading():
         yield trace

@@ -59,6 +59,7 @@ def report(
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     cgroups: tuple[str, ...],
+    command: bool,
     since: str | None,
     until: str | None,
 ) -> None:
@@ -90,15 +91,17 @@ def report(
     if group_by == "thread":
         names = _of_threads(names)
     _check(names, form)
-    if group_by == "cgroup" and (not names or pids or comms or cgroups):
-        said = "--by cgroup needs a report name, and excludes --pid, --comm and --cgroup"
+    if group_by == "cgroup" and (not names or pids or comms or cgroups or command):
+        said = "--by cgroup needs a report name, and excludes --pid, --comm, --cgroup and --command"
         raise click.UsageError(said, click.get_current_context())
     if html_file is not None and (names or group_by or form != "table"):
         said = "--html writes every report: leave out names, --format and --by"
         raise click.UsageError(said, click.get_current_context())
     if force and html_file is None:
         raise click.UsageError("--force needs --html", click.get_current_context())
-    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
+    with opened(
+        trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
+    ) as open_trace:
         if html_file is not None:
             _html(open_trace, html_file, limit, force=force)
         elif names:

@@ -23,6 +23,7 @@ def sql(
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     cgroups: tuple[str, ...],
+    command: bool,
     since: str | None,
     until: str | None,
 ) -> None:
@@ -49,7 +50,9 @@ def sql(
     from sysmon.safe_text import one_line
 
     screen = Screen()
-    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
+    with opened(
+        trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
+    ) as open_trace:
         try:
             screen.rows(Result.of(open_trace.sql(query)), form, limit)
         except (duckdb.OutOfMemoryException, duckdb.IOException):

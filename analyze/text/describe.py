@@ -116,7 +116,7 @@ def followed(info: Recording) -> str:
     """Which processes were recorded."""
     if chosen(info):
         return f"only {chosen(info)}"
-    return "all" if info["command"] is None else "only the command and its descendants"
+    return "only the command and its descendants" if info["command"] is not None and info["children"] else "all"
 
 
 def left_out(info: Recording) -> str:
@@ -241,6 +241,7 @@ def asked(trace: Trace) -> str:
         parts.append(f"after the end of the recording at +{seconds(ended_ns - started_ns)} s")
     if trace.until_ns is not None and trace.until_ns <= started_ns:
         parts.append("before the recording began")
+    parts += ["the command's processes"] if trace.selection.command else []
     parts += [f"pid {pid}" for pid in trace.selection.pids]
     parts += [f"comm {comm}" for comm in trace.selection.comms]
     parts += [f"cgroup {cgroup}" for cgroup in trace.selection.cgroups]

@@ -15,7 +15,7 @@ from sysmon.safe_text import one_line
 
 @dataclass(frozen=True)
 class Selection:
-    """The choice as typed; empty: all of the trace.
+    """The choice as typed; empty: all of the trace. `command`: the processes of the command that was recorded.
 
     `cgroups` are paths, each including the groups below; `only_cgroup` is a single group, '' the unknown one.
     """
@@ -26,11 +26,12 @@ class Selection:
     comms: tuple[str, ...] = ()
     cgroups: tuple[str, ...] = ()
     only_cgroup: str | None = None
+    command: bool = False
 
     @property
     def of_some(self) -> bool:
         """Whether only some processes were chosen."""
-        return bool(self.pids or self.comms or self.cgroups or self.only_cgroup is not None)
+        return bool(self.pids or self.comms or self.cgroups or self.command or self.only_cgroup is not None)
 
     @property
     def window_words(self) -> list[str]:
@@ -44,7 +45,8 @@ class Selection:
         asked = [("--pid", str(pid)) for pid in self.pids]
         asked += [("--comm", comm) for comm in self.comms]
         asked += [("--cgroup", cgroup) for cgroup in self.cgroups]
-        return [*(word for pair in asked for word in pair), *self.window_words]
+        command = ["--command"] if self.command else []
+        return [*command, *(word for pair in asked for word in pair), *self.window_words]
 
     def moved(self, since_ns: int | None, until_ns: int | None) -> Selection:
         """The same with another window [UTC ns since 1970]."""
@@ -62,7 +64,13 @@ class Selection:
 def pick(connection: duckdb.DuckDBPyConnection, chosen: Selection, shown: str) -> None:
     """Fills `unfiltered.picked` with the chosen processes. Raises BadRequest for a name that no process has."""
     groups = [] if chosen.only_cgroup is None else [chosen.only_cgroup]
-    asked = {"pids": chosen.pids, "comms": chosen.comms, "groups": groups, "trees": chosen.cgroups}
+    asked = {
+        "command": [chosen.command],
+        "pids": chosen.pids,
+        "comms": chosen.comms,
+        "groups": groups,
+        "trees": chosen.cgroups,
+    }
     connection.execute(views.PICK, {name: list(values) for name, values in asked.items()})
     known = connection.execute(
         "SELECT DISTINCT pid, comm, cgroup FROM unfiltered.processes WHERE process_key IN (FROM unfiltered.picked)"
@@ -72,6 +80,10 @@ def pick(connection: duckdb.DuckDBPyConnection, chosen: Selection, shown: str) -
 
 def _check(chosen: Selection, pids: Iterable[int], comms: Iterable[str], cgroups: Iterable[str], shown: str) -> None:
     lists = f"; `sysmon report {shown}"
+    if chosen.command and not pids:
+        raise BadRequest(
+            f"this trace has no process of a command: record with `-- COMMAND`{lists} processes` lists all"
+        )
     for pid in chosen.pids:
         if pid not in pids:
             raise BadRequest(f"no process {pid} in this trace{lists} processes` lists them")

@@ -60,12 +60,14 @@ class Trace:
         comms: Iterable[str] = (),
         cgroups: Iterable[str] = (),
         only_cgroup: str | None = None,
+        command: bool = False,
     ) -> None:
         """`path`: of a file, a pattern for the files of one recording, or a table with a trace's metadata.
 
         While it is still being recorded, the trace has what was committed so far; `refresh` takes what comes.
 
-        `cgroups` are paths, each including the groups below; `only_cgroup` is a single one, '' the unknown.
+        `cgroups` are paths, each including the groups below; `only_cgroup` is a single one, '' the unknown. `command`:
+        the processes of the command that was recorded.
         """
         self.selection = Selection(
             arguments.optional_text("since", since, AN_INSTANT),
@@ -74,6 +76,7 @@ class Trace:
             arguments.texts("comms", comms, "'bash'"),
             tuple("/" + c.strip("/") for c in arguments.texts("cgroups", cgroups, "'/system.slice'")),
             only_cgroup,
+            bool(command),
         )
         self.source: Dataset | Growing = find(path if isinstance(path, Growing) else arguments.trace_path("path", path))
         self._relations: Relations | None = None
@@ -203,7 +206,7 @@ class Trace:
 
     def _choose(self) -> None:
         if self.selection.of_some:
-            self._catalog.require(["unfiltered.processes"])
+            self._catalog.require(["unfiltered.processes", "unfiltered.command_processes"])
             pick(self._database.connection, self.selection, self._shown)
         rows = HERE if self._relations else "unfiltered"
         self._catalog.exchange(views.of_processes(self.selection.of_some, rows))

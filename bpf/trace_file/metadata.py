@@ -59,6 +59,7 @@ class Later(TypedDict, total=False):
     machine_id: str | None  # UUID derived from machine-id(5) for sysmon alone; None: the machine has none
     boot_id: str | None  # /proc/sys/kernel/random/boot_id: a process is (boot_id, pid, start)
     recording_id: str  # a random UUID, the same in all files of one recording
+    command_pid: int | None  # the command's process, a child of the recorder; not in version 1
     began_ns: int  # when the recording began; what came before `started_ns` was not kept
 
 

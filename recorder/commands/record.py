@@ -32,11 +32,18 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 
 def _refuse_filters(
-    comms: tuple[str, ...], pids: tuple[int, ...], command: tuple[str, ...], conditions: bool, follow: bool
+    everything: bool,
+    comms: tuple[str, ...],
+    pids: tuple[int, ...],
+    command: tuple[str, ...],
+    conditions: bool,
+    follow: bool,
 ) -> None:
     """Raises BadRequest for options that exclude each other; `conditions`: whether a filter is on all processes."""
     if not all(comms):
         raise BadRequest("--comm: the name is empty")
+    if everything and (pids or conditions or follow):
+        raise BadRequest("--all records everything: leave out --pid, --comm, --uid, --cgroup and --follow")
     if command and (pids or conditions or follow):
         raise BadRequest("COMMAND chooses what is recorded: leave out --pid, --comm, --uid, --cgroup and --follow")
     if pids and conditions:
@@ -131,6 +138,13 @@ Examples:
     "calls. Above, calls of the kind are only counted for the rest of the second; for 0.2 s if its buffer is full.",
 )
 @click.option(
+    "-a",
+    "--all",
+    "everything",
+    is_flag=True,
+    help="With a COMMAND: record the whole machine for as long as the command runs, and mark its processes.",
+)
+@click.option(
     "--pid",
     "pids",
     type=click.IntRange(min=1),
@@ -210,6 +224,7 @@ def record(
     rotate: str | None,
     rotate_keep: int | None,
     max_rate: int | None,
+    everything: bool,
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     users: tuple[str, ...],
@@ -228,7 +243,7 @@ def record(
 
     Without a filter or COMMAND sysmon records everything that runs, until Ctrl-C or for --duration. With a COMMAND it
     records the command and all its descendants, from the first instruction to the last exit, and exits with the
-    command's status.
+    command's status; with -a it records everything until the command has ended.
 
     A recording has the latencies of all system calls, bytes read and written, CPU time, every file opened or changed,
     every socket and connection, and every fork, exec and exit, unless --only or --without choose otherwise. Losses are
@@ -238,7 +253,7 @@ def record(
     streams.never_wait()
     if not command and sys.argv[-1] == "--":
         raise BadRequest("-- must be followed by a command")
-    _refuse_filters(comms, pids, command, bool(comms or users or cgroup), follow)
+    _refuse_filters(everything, comms, pids, command, bool(comms or users or cgroup), follow)
     _refuse_outputs(max_size, keep_last, rotate, rotate_keep)
     if buffer and syscalls is None:
         raise BadRequest("--buffer is for system calls as events: give --syscalls with it")
@@ -280,7 +295,7 @@ def record(
         comms=tuple(c.encode("utf-8", "surrogateescape")[:15].decode("utf-8", "surrogateescape") for c in comms),
         uids=tuple(uid_of(user) for user in users),
         cgroup=cgroup_at(cgroup) if cgroup else None,
-        children=follow or bool(command),
+        children=follow or bool(command and not everything),
     )
     options = Options(
         path=output,

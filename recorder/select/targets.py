@@ -35,7 +35,9 @@ class Targets:
         return [int.from_bytes(key, "little") for key in bpf_maps.keys(self._loaded.maps["followed"], 4)]
 
     def nobody_left(self) -> bool:
-        """Whether all targets have ended."""
+        """Whether all targets have ended; of all processes, the command."""
+        if self._command and not self._filters.flags:
+            return self._command.status() is not None
         return bool(self._filters.by_pid or self._command) and self.count() == bytes(8)
 
     def chosen_are_gone(self) -> bool:
@@ -44,7 +46,7 @@ class Targets:
 
     def who_is_left(self, now: float) -> list[tuple[int, str]]:
         """Pid and name of processes that outlive the command: returned once, some time after its end."""
-        if self._command is None or self._command.status() is None:
+        if self._command is None or not self._filters.flags or self._command.status() is None:
             return []
         if self._waits_since is None:
             self._waits_since = now

@@ -58,6 +58,8 @@ class Status:
         """Says that the recording has begun, and until when it runs; also to the program that started us."""
         until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
         if self._options.command:
+            until = "until the command has ended"
+        if self._options.only_command:
             until = "until the command and all its descendants have ended"
         into = self._options.path
         if self._options.rotate:

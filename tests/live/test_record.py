@@ -364,3 +364,33 @@ def test_what_runs_once_it_has_said_so_is_recorded(tmp_path: Path) -> None:
             true.wait()
             assert manager.recv(100) == b"READY=1"
     assert trace.one(f"SELECT count(*) FROM execs WHERE pid = {true.pid}") == 1
+
+
+def test_the_whole_machine_for_as_long_as_a_command_runs(tmp_path: Path) -> None:
+    """Its processes can be told from others, also one whose parent has ended; what outlives it is not waited for."""
+    path = tmp_path / "t.parquet"
+    other = python("import os, time\nwhile True: os.getppid(); time.sleep(0.01)")
+    script = "sh -c 'sleep 0.2 & exec true'; sleep 30 >/dev/null 2>&1 & echo $!; sleep 0.5; exit 7"
+    try:
+        done = subprocess.run(
+            [SYSMON, "record", "-a", "-o", path, "--", "sh", "-c", script],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        os.kill(int(done.stdout), signal.SIGKILL)
+    finally:
+        other.kill()
+        other.wait()
+    assert done.returncode == 7, done.stderr
+    assert "until the command has ended" in done.stderr
+    trace = Trace(path)
+    assert trace.one(f"SELECT sum(calls) FROM syscall_stats WHERE pid = {other.pid}") > 10
+    with sysmon.open(path, command=True) as command:
+        found = command.sql("SELECT comm, count(*) FROM processes GROUP BY comm").fetchall()
+        assert command.sql(f"SELECT count(*) FROM syscall_stats WHERE pid = {other.pid}").fetchall() == [(0,)]
+    assert sorted(found) == [("sh", 1), ("sleep", 3), ("true", 1)]
+    assert trace.opened.metadata["command_status"] == 7 and trace.opened.metadata["stopped_by"] == "command"
+
+
+def test_options_that_choose_processes_exclude_all(tmp_path: Path) -> None:
+    said = "--all records everything: leave out --pid, --comm, --uid, --cgroup and --follow"
+    assert failing("-a", "--pid", "1", "-o", str(tmp_path / "t.parquet")) == (2, f"sysmon: {said}")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import sysmon
-
 from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.trace.rules import rules
 from sysmon.analyze.trace.sqlfile import View
