@@ -28,7 +28,7 @@ LIVES = ("fork", "exec", "exit", "followed", "on_fork", "on_exec", "on_exit")
 ALLOCATIONS = (
     "kernel_memory", "sizes of kernel memory", "followed", "on_kfree", "on_cache_free", "on_pages_free", "on_kmalloc",
     "on_kmalloc_node", "on_cache_alloc", "on_cache_alloc_node", "on_pages_alloc", "on_irq_enter", "on_irq_exit",
-    "on_softirq_enter", "on_softirq_exit",
+    "on_softirq_enter", "on_softirq_exit", "on_hrtimer_enter", "on_hrtimer_exit",
 )  # fmt: skip
 """Places of losses (column `place` of the kind `loss`) that leave a gap in a chart."""
 

@@ -33,6 +33,7 @@ def export(
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     cgroups: tuple[str, ...],
+    command: bool,
     since: str | None,
     until: str | None,
 ) -> None:
@@ -51,7 +52,9 @@ def export(
     """
     import sys
 
-    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)) as open_trace:
+    with opened(
+        trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
+    ) as open_trace:
         for text in _text(open_trace, form, kind):
             sys.stdout.write(text)
 

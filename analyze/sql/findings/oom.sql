@@ -3,7 +3,7 @@
 -- One is enough. Its control group had reached its limit, or the machine had none left; the report `cgroups` and the
 -- machine's memory in `snapshots` tell which. Always high.
 --
--- needs: finding.process, report.oom_kills
+-- needs: report.oom_kills
 -- kept: window
 CREATE VIEW finding.oom(
     -- Severity: 'high', 'medium' or 'low'.

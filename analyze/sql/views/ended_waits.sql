@@ -3,7 +3,7 @@
 -- A thread that woke the waiter is the waker. Data that comes over a network wakes in an interrupt, whatever thread runs
 -- then: the process at the other end is found by its ports, if it is on this host and only one process has them.
 --
--- needs: main.wakeups, unfiltered.object_name, unfiltered.process_key, unfiltered.processes, unfiltered.wakeups
+-- needs: main.wakeups, unfiltered.cpu, unfiltered.object_name, unfiltered.process_key, unfiltered.processes, unfiltered.wakeups
 CREATE VIEW ended_waits(
     -- Process id (thread group id).
     pid,

@@ -375,7 +375,10 @@ def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
     of_files = {"open", "file_op", "socket", "syscall", "peer", "rename", "syscall_inflight", "cgroup", "on_open",
                 "on_file_op", "on_socket", "on_message", "on_sock_send", "on_sock_recv", "on_rename",
                 "on_cgroup_mkdir", "on_cgroup_move", "process_io", "threads of process_io", "signal",
-                "on_signal"}  # fmt: skip
+                "on_signal", "oom_kill", "on_oom_kill", "waits", "on_waking"}  # fmt: skip
+    of_files |= {p.program for p in probes.PROBES if p.optional and p.records == "interrupts"} - {
+        *charts.ALLOCATIONS
+    }  # they attribute wakeups, and allocations where interrupts allocate
     known = {place.removesuffix(" of others") for _, place in csource.losses().values()}
     only_texts = {place for cause, place in csource.losses().values() if cause == "unreadable"}
     places = known | {p.program for p in (*probes.PROBES, *probes.HOOKS.values())} | {probes.SAMPLE_PROGRAM}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sysmon.bpf.kinds import DEFAULT_KINDS
 from sysmon.bpf.programs import members, probes
 from sysmon.errors import CannotLoad
 from sysmon.recorder.load import program
@@ -141,7 +142,9 @@ def test_every_program_is_in_the_text() -> None:
     text = program.plan(parse(FILES[0]), NAMES).text
     for name in (p.program for p in (*probes.PROBES, *probes.HOOKS.values())):
         what = name.removeprefix("on_")
-        assert f"PROGRAM({what})" in text or f"int {name}(struct bpf_raw_tracepoint_args *ctx)" in text
+        interrupt = what.rpartition("_")[0]
+        ways = (f"PROGRAM({what})", f"int {name}(struct bpf_raw_tracepoint_args *ctx)", f"INTERRUPT({interrupt}, ")
+        assert any(way in text for way in ways), name
 
 
 def test_only_preemptible_programs_have_copies() -> None:
@@ -153,9 +156,11 @@ def test_only_preemptible_programs_have_copies() -> None:
 def test_a_copy_is_attached_after_its_program() -> None:
     plan = next(t for t in (program.plan(parse(p), NAMES) for p in FILES) if program.PREEMPTIBLE in t.text)
     text, order = plan.text, [p.program for p in plan.probes]
-    assert len(order) == sum(p.of != probes.KERNEL_MEMORY for p in probes.PROBES) + len(probes.COPIED)
+    recorded = [p for p in probes.PROBES if not p.of or DEFAULT_KINDS & set(p.of)]
+    assert len(order) == len(recorded) + sum(p.copied for p in recorded)
     assert order.index("on_sys_exit_again") < order.index("on_sys_enter")
     for i, name in enumerate(probes.COPIED):
+        assert name in order, name
         assert order.index(name + probes.AGAIN) == order.index(name) + 1
         assert f"AGAIN({name.removeprefix('on_')})" in text
         assert f"#define COPY_{name.removeprefix('on_')} {i}\n" in text
