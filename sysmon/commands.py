@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "report": ("sysmon.analyze.commands.report", "report", "Show reports about a trace, or a summary of it."),
     "chart": ("sysmon.analyze.commands.chart", "chart", "Draw a chart of a trace."),
     "diff": ("sysmon.analyze.commands.diff", "diff", "Compare two traces."),
+    "pivot": ("sysmon.analyze.commands.pivot", "pivot", "Split time, calls, bytes or errors by any dimension."),
     "sql": ("sysmon.analyze.commands.sql", "sql", "Query a trace with SQL."),
     "info": ("sysmon.analyze.commands.info", "info", "Show where a trace comes from and whether it is complete."),
     "dump": ("sysmon.analyze.commands.dump", "dump", "Print every row of a trace, one per line."),

@@ -96,6 +96,20 @@ def bars(result: Result, paper: Paper) -> Result:
     return _with_column(result, calls + 1, "histogram", rows())
 
 
+def share_bars(result: Result, paper: Paper) -> Result:
+    """Rows whose last column is a share in percent, with a bar of it in front; the first row is the largest."""
+    width = min(20, max(4, paper.width - 80))
+    at = len(result.names) - 1
+
+    def rows() -> Iterator[Row]:
+        most = 0.0
+        for row in result.rows:
+            most = most or _number(row[at])
+            yield (*row[:at], _bar(_number(row[at]) / most, width, paper.blocks) if most else "", row[at])
+
+    return _with_column(result, at, "share", rows())
+
+
 def heat_map(result: Result, paper: Paper) -> Result:
     """A map for each system call, by time taken: latency upwards, time to the right.
 

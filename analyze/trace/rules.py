@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from sysmon.analyze.trace.facts import facts
 from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.trace.sqlfile import DIRECTORY, View, read_view
 
@@ -31,5 +32,5 @@ def few(full_name: str) -> View:
 
 @cache
 def shared_by() -> tuple[View, ...]:
-    """Reports, rules and their parts: all views except those of the trace itself."""
-    return (*parts(), *rules(), *reports())
+    """Reports, rules and their parts, and facts: all views except those of the trace itself."""
+    return (*parts(), *rules(), *reports(), *facts())

@@ -17,11 +17,13 @@ from sysmon.analyze.trace import arguments, sandbox, user_sql, variables, views
 from sysmon.analyze.trace.catalog import Catalog, Entry
 from sysmon.analyze.trace.database import Database
 from sysmon.analyze.trace.dataset import Dataset, find
+from sysmon.analyze.trace.facts import facts
 from sysmon.analyze.trace.growing.parts import News
 from sysmon.analyze.trace.growing.processes import PROCESSES
 from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.growing.relations import FOLLOWED, Relations
 from sysmon.analyze.trace.growing.views import HERE
+from sysmon.analyze.trace.pivot import Pivot, pivot_of, require_boolean
 from sysmon.analyze.trace.reports import find_report, reports
 from sysmon.analyze.trace.rules import few, shared_by
 from sysmon.analyze.trace.selection import Selection, pick
@@ -305,6 +307,23 @@ class Trace:
         with user_sql.absent_tables_told(self._catalog.names):
             return self._database.connection.sql(query)
 
+    def pivot(self, by: Iterable[str], measure: str = "time", where: str | None = None) -> duckdb.DuckDBPyRelation:
+        """A measure split by some of its dimensions, largest first: `trace.pivot(["comm", "state"], where="pid > 1")`.
+
+        `sysmon pivot --list` shows measures and dimensions. Raises BadRequest, also for a `where` that is no condition
+        on dimensions; what is wrong only with values is a duckdb.Error when rows are read.
+        """
+        return self.own(self.pivot_of(by, measure, where).sql)
+
+    def pivot_of(self, by: Iterable[str], measure: str, where: str | None) -> Pivot:
+        """The same as a query. Raises BadRequest."""
+        names, measure = arguments.texts("by", by, "'comm'"), arguments.text("measure", measure, "'time'")
+        where = arguments.optional_text("where", where, "\"comm = 'bash'\"")
+        asked = pivot_of(self._database.connection, names, measure, where)
+        self._require([asked.fact.full_name])
+        require_boolean(self._database.connection, asked)
+        return asked
+
     def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
         """Every row of the file, or of some kinds, with all columns, by time and then by place in the file."""
         return self.own(ALL_ROWS, {"kinds": list(arguments.texts("kinds", kinds, "'exec'"))})
@@ -363,6 +382,6 @@ class Trace:
 
 def _comments() -> list[str]:
     out = [s for kind in KINDS for s in views.kind_comments(kind)]
-    for view in (*views.derived(), *reports()):
+    for view in (*views.derived(), *reports(), *facts()):
         out += views.view_comments(view)
     return out

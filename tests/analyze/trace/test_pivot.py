@@ -1,0 +1,108 @@
+"""Measures split by dimensions: sums, shares, totals, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import sysmon
+from sysmon.analyze.trace.facts import dimensions, facts
+from sysmon.commands import cli
+from sysmon.errors import BadRequest
+from tests.traces import Row, at, born, calls, failures, row, write
+
+
+def rows() -> list[Row]:
+    """Two threads of a server and a client, in one interval from 1 s to 2 s."""
+    here = {"waited_before_ns": 0, "ready_ns": 0, "ready_before_ns": 0, "user_ns": 0, "system_ns": 0}
+    out = [row("clock", at(s), event="snapshot") for s in (1, 2)]
+    for pid, comm, tid, ran_s, waited_for, waited_s in (
+        (7, "srv", 7, 0.25, "disk", 0.75),
+        (7, "srv", 8, 0.5, "lock", 0.5),
+        (9, "cli", 9, 0.125, "disk", 0.25),
+    ):
+        ran = {"oncpu_ns": round(ran_s * 1e9), "occupied_ns": round(ran_s * 1e9)}
+        slept = {"waited_for": waited_for, "syscall": "read", "waits": 1, "waited_ns": round(waited_s * 1e9)}
+        who = {"pid": pid, "start": born(-100), "tid": tid, "thread": comm}
+        out.append(row("process", at(0), pid=pid, start=born(-100), ppid=1, comm=comm, edge="both"))
+        out.append(row("cpu", at(2), **who, **ran, **slept, **here))
+    out += [calls(at(2), 7, born(-100), "read", 10, 5, bytes=100), calls(at(2), 9, born(-100), "write", 10, 3, bytes=7)]
+    return [*out, failures(at(2), 7, born(-100), "read", "EAGAIN", 11, 2)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write(tmp_path / "t.parquet", rows())
+
+
+def test_time_by_command_and_state(path: Path) -> None:
+    with sysmon.open(path) as trace:
+        found = trace.pivot(["comm", "state"]).fetchall()
+        # 2.375 s: the server 0.75 running, 0.75 disk, 0.5 lock; the client 0.25 disk, 0.125 running.
+        assert [(comm, state, s) for comm, state, s, _ in found] == [
+            ("srv", "disk", 0.75),
+            ("srv", "running", 0.75),
+            ("srv", "lock", 0.5),
+            ("cli", "disk", 0.25),
+            ("cli", "running", 0.125),
+        ]
+        assert [share for *_, share in found] == pytest.approx([100 * s / 2.375 for _, _, s, _ in found])
+        assert trace.pivot(["syscall"], where="state <> 'running'").fetchall() == [("read", 1.5, 100.0)]
+
+
+@pytest.mark.parametrize("measure", [fact.name for fact in facts()])
+def test_sums_by_each_dimension_are_the_total(path: Path, measure: str) -> None:
+    """And that is the sum of the report."""
+    reported = {
+        "time": "SELECT SUM(wall_s) FROM report.wall_time",
+        "calls": "SELECT SUM(calls) FROM report.syscalls",
+        "errors": "SELECT SUM(calls) FROM main.syscall_errors",
+        "bytes": "SELECT SUM(bytes) FROM main.syscall_stats",
+    }
+    with sysmon.open(path) as trace:
+        ((total,),) = trace.sql(reported[measure]).fetchall()
+        assert total
+        (fact,) = (fact for fact in facts() if fact.name == measure)
+        for name in dimensions(fact):
+            asked = trace.pivot_of([name], measure, None)
+            assert sum(amount for _, amount, _ in trace.sql(asked.sql).fetchall()) == total
+            assert trace.own(asked.total_sql).fetchall() == [(total,)]
+
+
+@pytest.mark.parametrize(
+    ("by", "measure", "where", "said"),
+    [
+        (["state"], "errors", None, r"errors cannot be split by state \(time can\); it can by pid, comm"),
+        (["nonsense"], "time", None, "time cannot be split by nonsense; it can by pid"),
+        (["comm", "comm"], "time", None, "given twice"),
+        ([], "time", None, "say by what to split time: pid"),
+        (["comm"], "tim", None, "there is no measure tim; did you mean time?"),
+        (["comm"], "time", "pid + 1", "not true or false"),
+        (["comm"], "time", "stat = 'x'", "did you mean state?"),
+        (["comm"], "time", "error = 'EIO'", "there is no column error"),
+    ],
+)
+def test_what_there_is_not_is_one_line(path: Path, by: list[str], measure: str, where: str | None, said: str) -> None:
+    with sysmon.open(path) as trace, pytest.raises(BadRequest, match=said):
+        trace.pivot(by, measure, where)
+
+
+def test_the_command(path: Path) -> None:
+    def said(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, ["pivot", str(path), *arguments])
+        assert not done.exception, done.exception
+        return done.output
+
+    assert said("--by", "state", "--format", "csv").splitlines()[0] == "state,time_s,share_pct"
+    assert said("--by", "comm,state").splitlines()[-1] == "total 2.375 s"
+    query = said("--by", "comm", "--where", "pid = 7", "--sql").strip()
+    done = CliRunner().invoke(cli, ["sql", str(path), query, "--format", "csv"])
+    assert done.output == "comm,time_s,share_pct\nsrv,2.0,100.0\n"
+    done = CliRunner().invoke(cli, ["pivot", str(path), "--where", "comm = 1"])
+    assert isinstance(done.exception, BadRequest)
+    assert "--where: " in str(done.exception)
+
+
+def test_the_list_has_every_dimension() -> None:
+    done = CliRunner().invoke(cli, ["pivot", "--list", "--format", "csv"])
+    assert len(done.output.splitlines()) == 1 + sum(len(dimensions(fact)) for fact in facts())
