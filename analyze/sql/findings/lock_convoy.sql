@@ -1,6 +1,6 @@
 -- Threads that wait for one lock, and the thread that holds it.
 --
--- Two or more threads of a process waited for one lock, together for 1 s or more and at least half of the window; high from
+-- 2 or more threads of a process waited for one lock, together for 1 s or more and at least half of the window; high from
 -- twice the window on. They hand it to each other: at least two threads that released it had waited for it, too. A queue
 -- that one thread fills and others wait for is no such lock. The thread that held it longest while others waited is
 -- named. That is a lower limit: nobody sees a lock taken that is free. Needs `record --with waits`.

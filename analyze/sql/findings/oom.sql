@@ -1,6 +1,6 @@
 -- A process that the kernel killed because there was no memory left.
 --
--- One is enough. Its control group had reached its limit, or the machine had none left; the report `cgroups` and the
+-- There is a finding from 1 process on. Its control group had reached its limit, or the machine had none left; the report `cgroups` and the
 -- machine's memory in `snapshots` tell which. Always high.
 --
 -- needs: report.oom_kills
@@ -46,4 +46,5 @@ SELECT
     '1 process',
     FORMAT('oom_kills --pid {}', o.pid),
     'oom_kill'
-FROM report.oom_kills AS o;
+FROM report.oom_kills AS o
+WHERE o.pid IS NOT NULL;

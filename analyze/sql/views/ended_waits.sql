@@ -92,8 +92,8 @@ SELECT
         WHEN w.woken_by = 'thread' THEN unfiltered.process_key(w.waker_pid, w.waker_start)
         WHEN w.waited_for IN ('network', 'poll') THEN o.process_key
     END,
-    CAST(w.waited_ns AS BIGINT),
-    CAST(w.held_ns AS BIGINT),
+    TRY_CAST(w.waited_ns AS BIGINT),
+    TRY_CAST(w.held_ns AS BIGINT),
     w.waits,
     w.max_waited_ns,
     w.ts
