@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -97,8 +98,13 @@ def living(pid: int) -> str:
 
 
 def _ids(pid: int) -> Ids:
+    return ids(_read(f"/proc/{pid}/status") or b"")
+
+
+def ids(status: bytes) -> Ids:
+    """What this /proc/PID/status tells of them."""
     found: dict[str, int] = {}
-    for line in (_read(f"/proc/{pid}/status") or b"").splitlines():
+    for line in status.splitlines():
         if line.startswith(b"Uid:"):
             found["uid"], found["euid"] = map(int, line.split()[1:3])
         elif line.startswith(b"Gid:"):
@@ -197,6 +203,27 @@ def _fields(stat: bytes) -> list[bytes]:
 def start_of(stat: bytes) -> int:
     """When the process of this /proc/PID/stat began, in whole ticks [ns since boot]."""
     return int(_fields(stat)[19]) * TICK_NS
+
+
+@contextlib.contextmanager
+def folder(pid: int, start: int) -> Iterator[int]:
+    """Context with the folder of this process, even if its pid is reused later. Raises OSError."""
+    opened = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if start_of(read_at(opened, "stat")) != start // TICK_NS * TICK_NS:
+            raise ProcessLookupError
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def read_at(folder: int, name: str) -> bytes:
+    """A file in such a folder. Raises OSError."""
+    fd = os.open(name, os.O_RDONLY, dir_fd=folder)
+    try:
+        return os.read(fd, 8192)
+    finally:
+        os.close(fd)
 
 
 def is_forked(pid: int) -> bool:

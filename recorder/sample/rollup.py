@@ -13,7 +13,6 @@ with the reader at -20, 207 ms at 0, 4 s at 19, and 17 s under SCHED_IDLE.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import mmap
 import os
@@ -22,9 +21,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator
 
-from sysmon.bpf.kind import TICK_NS
 from sysmon.recorder.sample import clock, procfs
 
 ORDER = struct.Struct("=IQ")
@@ -132,7 +129,7 @@ def read(pid: int, start: int) -> bytes:
     """Reads one process; returns the answer."""
     text, outcome, began = b"", READ, clock.boottime_ns()
     try:
-        with _folder(pid, start) as folder:
+        with procfs.folder(pid, start) as folder:
             began = clock.boottime_ns()
             text = _rollup(folder, pid)
     except PermissionError:
@@ -145,31 +142,11 @@ def read(pid: int, start: int) -> bytes:
     return ANSWER.pack(pid, start, began, took, outcome, *(sizes.get(name, -1) for name in LINES.values()))
 
 
-@contextlib.contextmanager
-def _folder(pid: int, start: int) -> Iterator[int]:
-    """Context with the folder of this process, even if its pid is reused later. Raises OSError."""
-    folder = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if procfs.start_of(_read(folder, "stat")) != start // TICK_NS * TICK_NS:
-            raise ProcessLookupError
-        yield folder
-    finally:
-        os.close(folder)
-
-
 def _rollup(folder: int, pid: int) -> bytes:
     try:
-        return _read(folder, "smaps_rollup")
+        return procfs.read_at(folder, "smaps_rollup")
     except ProcessLookupError:  # it has no memory (any more), or its first thread has ended
         thread = os.path.basename(procfs.living(pid))
         if thread == str(pid):
             raise
-        return _read(folder, f"task/{thread}/smaps_rollup")
-
-
-def _read(folder: int, name: str) -> bytes:
-    fd = os.open(name, os.O_RDONLY, dir_fd=folder)
-    try:
-        return os.read(fd, 8192)
-    finally:
-        os.close(fd)
+        return procfs.read_at(folder, f"task/{thread}/smaps_rollup")
