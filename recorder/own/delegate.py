@@ -1,4 +1,4 @@
-"""A child process that does one task for the recorder, with one capability, and ends when the recorder does.
+"""A child process that does one task for the recorder, with few capabilities, and ends when the recorder does.
 
 It keeps the recorder's nice value, the highest: its work is short, and others may wait for it.
 """
@@ -24,13 +24,22 @@ END_MS = 200
 class Child:
     """A child that runs `serve` with its end of a socket, which keeps message boundaries (SOCK_SEQPACKET)."""
 
-    def __init__(self, serve: Callable[[socket.socket], None], keep: str, owner: ownership.User | None = None) -> None:
-        """Its only capability is `keep`, if we have it; it becomes `owner`, or stays the same user if that is None."""
+    def __init__(
+        self,
+        serve: Callable[[socket.socket], None],
+        keep: str | frozenset[str],
+        owner: ownership.User | None = None,
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
+        """Its only capabilities are `keep`, if we have them; it becomes `owner`, or stays the same user if that is
+        None. `prepare` is called in it before that: to import what it could not read later.
+        """
+        kept = frozenset({keep}) if isinstance(keep, str) else keep
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._cpu_ns = 0
         self.pid = os.fork()
         if self.pid == 0:
-            _be(theirs, serve, keep, owner)
+            _be(theirs, serve, kept, owner, prepare)
         theirs.close()
 
     def cpu_ns(self) -> int:
@@ -58,7 +67,11 @@ class Child:
 
 
 def _be(
-    sock: socket.socket, serve: Callable[[socket.socket], None], keep: str, owner: ownership.User | None
+    sock: socket.socket,
+    serve: Callable[[socket.socket], None],
+    kept: frozenset[str],
+    owner: ownership.User | None,
+    prepare: Callable[[], object] | None,
 ) -> NoReturn:
     """Runs in the child until `serve` returns, which it does when the other end is closed."""
     try:
@@ -70,10 +83,12 @@ def _be(
         fd = sock.fileno()
         os.closerange(0, fd)
         os.closerange(fd + 1, os.sysconf("SC_OPEN_MAX"))
+        if prepare:
+            prepare()
         if owner:
-            ownership.become(owner, frozenset({keep}))
+            ownership.become(owner, kept)
         else:
-            capabilities.reduce(frozenset({keep}))
+            capabilities.reduce(kept)
         capabilities.end_with_parent()  # a closed socket says so too, but not to a child that hangs in the kernel
         serve(sock)
     finally:
