@@ -1,1 +1,1 @@
-"""Names of addresses: `kernel.py` of the kernel, `resolver.py` of processes; `wire.py` frames answers of a child."""
+"""Names of functions: of the kernel (`kernel.py`), and in processes (`resolver.py`, with its children)."""

@@ -42,8 +42,8 @@ class KernelSymbols:
         begin = int(self._names[at])
         line = self._text[begin : self._text.find(b"\n", begin)].decode("utf-8", "replace")
         name, _space, module = line.partition("\t")
-        offset = address - int(self._addresses[at])
-        return Frame(name.strip(), module.strip("[] ") or "kernel", None, offset, None, None)
+        # No offset: where the kernel was loaded is a secret (KASLR), and a trace is shared.
+        return Frame(name.strip(), module.strip("[] ") or "kernel", None, None, None, None)
 
 
 def _functions(text: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:

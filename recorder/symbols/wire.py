@@ -21,11 +21,25 @@ FRAMES = 64
 ASKED = 256
 """Maximum number of addresses in a question."""
 
-PROCESS = struct.Struct("=IQ")
-"""Start of a question to the broker, and of its answers: pid and start [ns]."""
+QUESTION = struct.Struct("=IIQI")
+"""Start of a question to the broker: its number, and pid, start [ns] and real user of a process. Addresses follow."""
+
+ANSWER = struct.Struct("=IQ")
+"""Start of the broker's answers to a question: its number, and CPU time of all readers so far [ns]. If none follow, no
+more will.
+"""
+
+TO_READER = struct.Struct("=II")
+"""Start of a question to a reader: the user, and the process's pid in its own namespace. Addresses follow."""
+
+DONE = b"\0"
+"""What a reader says after its last answer to a question."""
 
 _ADDRESS = struct.Struct("=QBh")  # address, number of frames, length of `missing` or -1
 _FRAME = struct.Struct("=hhhhqi")  # lengths of four texts or -1; offset and line or -1
+
+NOT_CODE = "no code is there"
+"""`missing` of an address that belongs to no code: whoever took it for a caller was wrong."""
 
 
 class Malformed(Exception):
@@ -37,9 +51,9 @@ class Frame:
     """A function at an address."""
 
     function: str  # demangled; empty if unknown
-    module: str | None  # path in the process's mount namespace
+    module: str | None  # path in the process's mount namespace; None: code without a file
     build_id: str | None
-    offset: int | None  # address in the module, as its own symbol table has it
+    offset: int | None  # the address as the symbol table of `module` has it; None: no such file was read
     file: str | None
     line: int | None
 
@@ -74,6 +88,11 @@ def pack(answer: Answer) -> bytes:
             break
         packed.append(frame)
     return _ADDRESS.pack(address, len(packed), _length(why)) + (why or b"") + b"".join(packed)
+
+
+def addresses(packed: bytes) -> tuple[int, ...]:
+    """The addresses of a question."""
+    return struct.unpack(f"={len(packed) // 8}Q", packed)
 
 
 class _Text:
