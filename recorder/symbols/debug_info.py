@@ -14,8 +14,8 @@ try:
 except ImportError:
     HAS_READER = False
 
-DEBUG_BYTES = 64 << 20
-"""Maximum size of .debug_info that is read: 18 MB/s, measured."""
+DEBUG_BYTES = 8 << 20
+"""Maximum size of .debug_info that is read: 18 MB/s, measured, and rows wait for names for a second."""
 
 FILE_BYTES = 1 << 30
 """Maximum size of a file with debug information: all of it is mapped."""
@@ -32,11 +32,14 @@ class DebugInformation:
         except (exceptions.SymbolicError, StopIteration) as error:
             raise ValueError(str(error)) from None
 
+    @staticmethod
+    def may_read(size: int, debug_size: int) -> bool:
+        """Whether it would be read in a file of this size, with so much of .debug_info."""
+        return HAS_READER and 0 < debug_size <= DEBUG_BYTES and size <= FILE_BYTES
+
     @classmethod
-    def of(cls, fd: int, size: int, debug_size: int) -> DebugInformation | None:
-        """None if there is none that can be read."""
-        if not HAS_READER or not 0 < debug_size <= DEBUG_BYTES or size > FILE_BYTES:
-            return None
+    def of(cls, fd: int) -> DebugInformation | None:
+        """None if it cannot be read."""
         try:
             return cls(fd)
         except ValueError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import ctypes
+import io
 import os
 from collections import OrderedDict
 from dataclasses import replace
@@ -28,18 +30,33 @@ class Module:
         self._elf = found
         self._base = found.base()
         self._tables = found.symbols()
-        self._debug = None
+        self._source = self  # of debug information
+        self._debug: DebugInformation | None = None
+        self._unread: io.FileIO | None = None
         self.build_id, self.is_stripped = found.build_id(), found.is_stripped()
         self.size_bytes = sum(table.size_bytes for table in self._tables)
-        if fd is not None:
-            debug_bytes = found.size_of(b".debug_info")
-            self._debug = DebugInformation.of(fd, os.fstat(fd).st_size, debug_bytes)
-            self.size_bytes += debug_bytes if self._debug else 0
+        debug_bytes = found.size_of(b".debug_info")
+        if fd is not None and DebugInformation.may_read(os.fstat(fd).st_size, debug_bytes):
+            self.size_bytes += debug_bytes
+            with contextlib.suppress(OSError):  # too many are open: then there are no inlined functions
+                self._unread = io.FileIO(os.dup(fd))
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether there is debug information that is not read yet: that may take seconds."""
+        return self._source._unread is not None
+
+    def read(self) -> None:
+        """Reads the debug information."""
+        if unread := self._source._unread:
+            with unread as file:
+                self._source._debug = DebugInformation.of(file.fileno())
+            self._source._unread = None
 
     def with_symbols_of(self, other: Module) -> Module:
         """This one, with what was stripped off it into another file."""
         found = copy.copy(self)
-        found._tables, found._debug = other._tables + self._tables, other._debug
+        found._tables, found._source = other._tables + self._tables, other
         return found
 
     def frames(self, path: str, offset: int) -> tuple[tuple[Frame, ...], str | None]:
@@ -48,7 +65,8 @@ class Module:
         if address is None:
             return (Frame("", path, self.build_id, None, None, None),), NO_CODE
         named = next((found for table in self._tables if (found := table.of(address))), None)
-        frames = self._debug.frames(address - self._base) if self._debug else []
+        debug = self._source._debug
+        frames = debug.frames(address - self._base) if debug else []
         if not frames:
             frames = [Frame("", None, None, None, None, None)]
         if named:  # debug information may give a function in several parts the name of a neighbour

@@ -1,41 +1,35 @@
-"""Tells where in which file an address of a process is. Names of functions in processes are not read."""
+"""Asks for the names of addresses of live processes, and takes the answers. Nothing here waits or opens a file."""
 
 from __future__ import annotations
 
-import os
-import re
+import contextlib
+import select
+import struct
 import time
-from bisect import bisect_right
-from collections import OrderedDict
+from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from operator import attrgetter
-from pathlib import Path
 
-from sysmon.recorder.symbols.wire import Frame
+from sysmon.recorder.own.delegate import Child
+from sysmon.recorder.symbols import broker, wire
+from sysmon.recorder.symbols.wire import NOT_CODE, Frame
 
-__all__ = ["Frame", "Resolved", "Resolver"]
+QUEUED = 1 << 16
+"""Maximum number of addresses that are asked for and not answered."""
 
-NOT_READ = "symbols of programs are not read"
-NO_FILE = "code that is in no file"
-NOT_CODE = "no code is there"
+POLL_S = 0.02
+"""How long a `poll` takes messages; of one of 10 addresses it takes 0.1 ms."""
 
-MAPS_BYTES = 1 << 20
-"""Of the list of a process's mappings, how much is read: some 10,000."""
+CAUSES = 64
+"""Maximum number of causes that are counted apart."""
 
-CODE = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) ..x. ([0-9a-f]+) \S+ \d+ *(.*)$", re.MULTILINE)
-"""A line of what may be run: begin, end, offset in the file, path."""
+ENDED = "the reader of symbols has ended"
+NO_ROOM = "too many addresses at a time"
+LEFT_OUT = "the reader of symbols left it out"
+TOO_LATE = "the recording ended"
+OTHERS = "other causes"
 
-SHARE, BURST_S = 0.005, 0.1
-"""Of one CPU, how much of the time reading may take, and how much it may take at once."""
-
-TOO_MANY = "too many processes at a time"
-
-FRESH_S = 0.25
-"""How long mappings are good for addresses that are in none of them, as of programs without frame pointers."""
-
-CACHED = 256
-"""Processes whose mappings are remembered."""
+__all__ = ["NOT_CODE", "Frame", "Resolved", "Resolver"]
 
 
 @dataclass(frozen=True)
@@ -46,86 +40,135 @@ class Resolved:
     start: int
     address: int
     frames: tuple[Frame, ...]
-    missing: str | None
+    missing: str | None = None
 
 
-@dataclass(frozen=True)
-class _Mapping:
-    begin: int
-    end: int
-    offset: int
-    path: str
-
-
-@dataclass(frozen=True)
-class _Mappings:
-    program: str
-    read: float
-    found: list[_Mapping]
-
-    def of(self, address: int) -> _Mapping | None:
-        at = bisect_right(self.found, address, key=attrgetter("begin")) - 1
-        return self.found[at] if at >= 0 and address < self.found[at].end else None
+@dataclass
+class _Question:
+    pid: int
+    start: int
+    open: set[int]
+    """Addresses that are not answered."""
 
 
 class Resolver:
-    """Reads /proc/PID/maps; `poll` has the answers."""
+    """Make it while all capabilities are there and no thread runs; its child keeps the few that opening takes."""
 
     def __init__(self) -> None:
-        self._found: list[Resolved] = []
-        self._mappings: OrderedDict[tuple[int, int], _Mappings] = OrderedDict()
-        self._began = time.monotonic()
-        self._used_s = 0.0
+        self._child = Child(broker.serve, broker.KEPT, prepare=broker.prepare)
+        self._child.socket.setblocking(False)
+        self._queue: deque[bytes] = deque()
+        self._wanted: dict[tuple[int, int, int], dict[int, None]] = {}  # by pid, start and user: not asked for yet
+        self._questions: dict[int, _Question] = {}
+        self._number = self._count = 0
+        self._readers_ns = 0
+        self._ended = self._closed = False
+        self.failed: Counter[str] = Counter()
+        """Addresses of which something is unknown, by cause. A reader may have made a cause up."""
 
-    def ask(self, pid: int, start: int, _uid: int, addresses: Collection[int]) -> None:
-        """Asks for addresses of code."""
-        try:
-            mappings = self._of((pid, start), addresses)
-        except OSError as error:
-            self._found += [Resolved(pid, start, address, (), f"mappings: {error.strerror}") for address in addresses]
-            return
-        for address in addresses:
-            self._found.append(Resolved(pid, start, address, *_in(mappings, address)))
+    @property
+    def pid(self) -> int:
+        """The child's pid; its readers are its children."""
+        return self._child.pid
 
-    def _of(self, process: tuple[int, int], addresses: Collection[int]) -> _Mappings | None:
-        """The mappings of a process, read again if an address is in none of them. None: no time for that is left."""
-        program, now = os.readlink(f"/proc/{process[0]}/exe"), time.monotonic()
-        known = self._mappings.get(process)
-        if known and known.program == program and (now < known.read + FRESH_S or all(map(known.of, addresses))):
-            return known
-        if self._used_s > BURST_S + SHARE * (now - self._began):
-            return None
-        known = self._mappings[process] = _Mappings(program, now, _code(process[0]))
-        self._used_s += time.monotonic() - now
-        if len(self._mappings) > CACHED:
-            self._mappings.popitem(last=False)
-        return known
+    def cpu_ns(self) -> int:
+        """CPU time of the child and, up to its last answer, of its readers."""
+        return self._child.cpu_ns() + self._readers_ns
+
+    def ask(self, pid: int, start: int, uid: int, addresses: Collection[int]) -> None:
+        """Has the next `poll` ask for addresses of code in a process of this real user.
+
+        Of a return address ask for the byte before: it belongs to the call.
+        """
+        wanted = self._wanted.setdefault((pid, start, uid), {})
+        new = [address for address in dict.fromkeys(addresses) if address not in wanted]
+        taken = [] if self._ended else new[: max(QUEUED - self._count, 0)]
+        self._failed(ENDED if self._ended else NO_ROOM, len(new) - len(taken))
+        self._count += len(taken)
+        wanted.update(dict.fromkeys(taken))
 
     def poll(self) -> list[Resolved]:
-        """The answers since the last call."""
-        found, self._found = self._found, []
+        """Asks, and returns the answers since the last call. Never waits."""
+        self._ask()
+        found: list[Resolved] = []
+        until = time.monotonic() + POLL_S
+        while time.monotonic() < until:
+            try:
+                message = self._child.socket.recv(wire.ANSWER.size + wire.MESSAGE_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                message = b""
+            if not message:
+                self._end(ENDED)
+                break
+            self._take(message, found)
+        self._send()
         return found
 
-    def close(self, _wait_s: float) -> None:
-        """Nothing is open."""
+    def close(self, wait_s: float) -> list[Resolved]:
+        """Ends the child, and returns the answers that came within `wait_s`. Again, it does nothing."""
+        if self._closed:
+            return []
+        self._closed = True
+        until, found = time.monotonic() + wait_s, self.poll()
+        poll = select.poll()
+        poll.register(self._child.socket, select.POLLIN)
+        while self._count and not self._ended and (left := until - time.monotonic()) > 0:
+            poll.poll(min(left, 0.1) * 1000)
+            found += self.poll()
+        self._end(TOO_LATE)
+        self._child.end()
+        return found
 
+    def _ask(self) -> None:
+        """Makes one question of all that is wanted of a process: what it costs hardly depends on how much that is."""
+        for (pid, start, uid), wanted in self._wanted.items():
+            addresses = list(wanted)
+            for at in range(0, len(addresses), wire.ASKED):
+                some = addresses[at : at + wire.ASKED]
+                self._number = (self._number + 1) % 2**32
+                self._questions[self._number] = _Question(pid, start, set(some))
+                head = wire.QUESTION.pack(self._number, pid, start, uid)
+                self._queue.append(head + struct.pack(f"={len(some)}Q", *some))
+        self._wanted.clear()
+        self._send()
 
-def _in(mappings: _Mappings | None, address: int) -> tuple[tuple[Frame, ...], str]:
-    if mappings is None:
-        return (), TOO_MANY
-    mapping = mappings.of(address)
-    if not mapping or not mapping.path:
-        return (), NO_FILE if mapping else NOT_CODE
-    offset = address - mapping.begin + mapping.offset
-    return (Frame("", mapping.path, None, offset, None, None),), NOT_READ
+    def _send(self) -> None:
+        with contextlib.suppress(OSError):  # it has not taken earlier ones yet, or it has ended: `poll` sees that
+            while self._queue:
+                self._child.socket.send(self._queue[0])
+                self._queue.popleft()
 
+    def _take(self, message: bytes, found: list[Resolved]) -> None:
+        number, self._readers_ns, last = wire.ANSWER.unpack_from(message)
+        question = self._questions.get(number)
+        if question is None:
+            return
+        with contextlib.suppress(wire.Malformed):  # what is missing is said at the last
+            for answer in wire.unpack(message[wire.ANSWER.size :]):
+                self._answered(question, answer, found)
+        if last:
+            del self._questions[number]
+            for address in list(question.open):
+                self._answered(question, (address, (), LEFT_OUT), found)
 
-def _code(pid: int) -> list[_Mapping]:
-    """What may be run as code, by address. Raises OSError."""
-    with open(Path("/proc", str(pid), "maps"), "rb") as file:
-        return [_mapping(*found) for found in CODE.findall(file.read(MAPS_BYTES))]
+    def _answered(self, question: _Question, answer: wire.Answer, found: list[Resolved]) -> None:
+        address, frames, missing = answer
+        if address not in question.open:  # a reader is not believed if it says more than it was asked
+            return
+        question.open.discard(address)
+        self._count -= 1
+        found.append(Resolved(question.pid, question.start, address, frames, missing))
+        if missing:
+            self._failed(missing, 1)
 
+    def _failed(self, why: str, number: int) -> None:
+        if number:
+            self.failed[why if why in self.failed or len(self.failed) < CAUSES else OTHERS] += number
 
-def _mapping(begin: bytes, end: bytes, offset: bytes, path: bytes) -> _Mapping:
-    name = path.decode("utf-8", "backslashreplace").removesuffix(" (deleted)")
-    return _Mapping(int(begin, 16), int(end, 16), int(offset, 16), name)
+    def _end(self, why: str) -> None:
+        self._failed(why, self._count)
+        self._questions, self._count, self._ended = {}, 0, True
+        self._queue.clear()
+        self._wanted.clear()

@@ -24,16 +24,17 @@ ASKED = 256
 QUESTION = struct.Struct("=IIQI")
 """Start of a question to the broker: its number, and pid, start [ns] and real user of a process. Addresses follow."""
 
-ANSWER = struct.Struct("=IQ")
-"""Start of the broker's answers to a question: its number, and CPU time of all readers so far [ns]. If none follow, no
-more will.
-"""
+ANSWER = struct.Struct("=IQ?")
+"""Start of the broker's answers to a question: its number, CPU time of all readers so far [ns], and if they are all."""
 
 TO_READER = struct.Struct("=II")
 """Start of a question to a reader: the user, and the process's pid in its own namespace. Addresses follow."""
 
-DONE = b"\0"
-"""What a reader says after its last answer to a question."""
+GO_ON = b"\0"
+"""Has a reader take up what it left for later, the oldest first."""
+
+SAYS, DONE, LATER = b"\0", b"\1", b"\2"
+"""How a reader's answers begin: more will come; they are all; the rest is left for later."""
 
 _ADDRESS = struct.Struct("=QBh")  # address, number of frames, length of `missing` or -1
 _FRAME = struct.Struct("=hhhhqi")  # lengths of four texts or -1; offset and line or -1

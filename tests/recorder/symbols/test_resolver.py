@@ -1,61 +1,163 @@
-"""Where in which file an address of a process is: of this process."""
+"""The asking side: what it believes of what it is told, how much it asks, and that it never waits."""
+
+from __future__ import annotations
 
 import ctypes
-import mmap
 import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from sysmon.recorder.symbols import resolver
-from sysmon.recorder.symbols.resolver import NO_FILE, NOT_CODE, NOT_READ, Resolved, Resolver
+from sysmon.recorder.symbols import broker, reader, wire
+from sysmon.recorder.symbols.resolver import (
+    CAUSES,
+    LEFT_OUT,
+    NO_ROOM,
+    NOT_CODE,
+    OTHERS,
+    QUEUED,
+    TOO_LATE,
+    Frame,
+    Resolved,
+    Resolver,
+)  # fmt: skip
+from tests.live.recording import start_ticks_ns
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+ME = (7, 1_000_000_000)
 
-
-def asked(*addresses: int, pid: int = os.getpid()) -> list[Resolved]:
-    r = Resolver()
-    r.ask(pid, 5, os.getuid(), addresses)
-    return r.poll()
-
-
-def test_code_of_a_file() -> None:
-    address = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p).value
-    assert address
-    begin, offset, path = next(
-        (int(line.split("-")[0], 16), int(line.split()[2], 16), line.split()[-1])
-        for line in Path("/proc/self/maps").read_text().splitlines()
-        if int(line.split("-")[0], 16) <= address < int(line.split("-")[1].split()[0], 16)
-    )
-    [one] = asked(address)
-    [frame] = one.frames
-    assert (one.pid, one.start, one.address, one.missing) == (os.getpid(), 5, address, NOT_READ)
-    assert (frame.function, frame.module, frame.offset) == ("", path, address - begin + offset)
+NAMED = Frame("f", "/bin/x", "ab", 0x1000, None, None)
 
 
-def test_what_is_no_code() -> None:
-    buffer = ctypes.create_string_buffer(10)
-    assert [(one.frames, one.missing) for one in asked(ctypes.addressof(buffer), 0, 2**64 - 1)] == [((), NOT_CODE)] * 3
+@contextmanager
+def told(monkeypatch: pytest.MonkeyPatch, say: Callable[[socket.socket, bytes], None]) -> Iterator[Resolver]:
+    """With a child that answers each question with `say`."""
+
+    def serve(sock: socket.socket) -> None:
+        while question := sock.recv(wire.MESSAGE_BYTES):
+            say(sock, question)
+
+    monkeypatch.setattr(broker, "serve", serve)
+    resolver = Resolver()
+    try:
+        yield resolver
+    finally:
+        resolver.close(0)
 
 
-def test_code_in_no_file() -> None:
-    page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ | mmap.PROT_EXEC)
-    address = int(next(
-        line.split("-")[0] for line in Path("/proc/self/maps").read_text().splitlines()
-        if " r-xp " in line and len(line.split()) == 5
-    ), 16)  # fmt: skip
-    assert [(one.frames, one.missing) for one in asked(address)] == [((), NO_FILE)]
-    page.close()
+def polled(resolver: Resolver, number: int = 1, seconds: float = 10) -> list[Resolved]:
+    """At least so many answers."""
+    found, until = resolver.poll(), time.monotonic() + seconds
+    while len(found) < number and time.monotonic() < until:
+        time.sleep(0.002)
+        found += resolver.poll()
+    return found
 
 
-def test_a_process_that_has_ended() -> None:
-    [one] = asked(4096, pid=2**22 + 1)
-    assert (one.frames, one.missing) == ((), "mappings: No such file or directory")
+def number_of(question: bytes) -> int:
+    return int(wire.QUESTION.unpack_from(question)[0])
 
 
-def test_an_answer_comes_once_and_reading_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver, "MAPS_BYTES", 0)
-    r = Resolver()
-    r.ask(os.getpid(), 5, os.getuid(), [4096])
-    assert [one.missing for one in r.poll()] == [NOT_CODE]
-    assert r.poll() == []
+def answer(question: bytes, *answers: bytes, last: bool = False) -> bytes:
+    return wire.ANSWER.pack(number_of(question), 5, last) + b"".join(answers)
+
+
+def test_what_was_asked_is_believed_once_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def say(sock: socket.socket, question: bytes) -> None:
+        sock.sendall(answer(question, *(wire.pack((address, (NAMED,), None)) for address in (1, 2, 2, 3))))
+        sock.sendall(wire.ANSWER.pack(12345, 6, False) + wire.pack((1, (NAMED,), None)))
+        sock.sendall(answer(question, last=True))
+        sock.sendall(answer(question, wire.pack((1, (NAMED,), None))))
+
+    with told(monkeypatch, say) as resolver:
+        resolver.ask(*ME, 0, [1, 2, 2])
+        assert polled(resolver, 3, 0.3) == [Resolved(*ME, address, (NAMED,)) for address in (1, 2)]
+        resolver.ask(*ME, 0, [1])  # again: it runs another program now
+        assert polled(resolver) == [Resolved(*ME, 1, (NAMED,))] and not resolver.failed
+
+
+@pytest.mark.parametrize("rest", [b"", b"x", wire.pack((2, (NAMED,), None))[:-1]])
+def test_what_a_reader_leaves_out_is_said(monkeypatch: pytest.MonkeyPatch, rest: bytes) -> None:
+    def say(sock: socket.socket, question: bytes) -> None:
+        sock.sendall(answer(question, wire.pack((1, (NAMED,), None)), rest, last=True))
+
+    with told(monkeypatch, say) as resolver:
+        resolver.ask(*ME, 0, [1, 2])
+        assert polled(resolver, 2) == [Resolved(*ME, 1, (NAMED,)), Resolved(*ME, 2, (), LEFT_OUT)]
+        assert resolver.failed == {LEFT_OUT: 1}
+        resolver.ask(*ME, 0, range(3, 3 + QUEUED))  # they are no longer owed
+        assert NO_ROOM not in resolver.failed
+
+
+def test_causes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def say(sock: socket.socket, question: bytes) -> None:
+        for address in wire.addresses(question[wire.QUESTION.size :]):
+            sock.sendall(answer(question, wire.pack((address, (), f"because {address}"))))
+
+    with told(monkeypatch, say) as resolver:
+        resolver.ask(*ME, 0, range(1, 200))
+        assert len(polled(resolver, 199)) == 199
+        assert len(resolver.failed) == CAUSES + 1 and resolver.failed[OTHERS] == 199 - CAUSES
+
+
+def test_a_question_says_whose_process_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def say(sock: socket.socket, question: bytes) -> None:
+        _number, *process = wire.QUESTION.unpack_from(question)
+        for address in wire.addresses(question[wire.QUESTION.size :]):
+            sock.sendall(answer(question, wire.pack((address, (), repr(process)))))
+
+    with told(monkeypatch, say) as resolver:
+        resolver.ask(*ME, 1000, range(1, 600))
+        found = polled(resolver, 599)
+        assert {each.missing for each in found} == {repr([*ME, 1000])} and len(found) == 599
+        assert resolver.failed == {repr([*ME, 1000]): 599}
+
+
+def test_asking_never_waits_and_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def say(sock: socket.socket, question: bytes) -> None:
+        signal.pause()
+
+    with told(monkeypatch, say) as resolver:
+        began = time.monotonic()
+        for at in range(100):
+            resolver.ask(*ME, 0, range(at * 1000, (at + 1) * 1000))
+        assert time.monotonic() - began < 5 and resolver.poll() == []
+        assert resolver.failed == {NO_ROOM: 100_000 - QUEUED}
+        began = time.monotonic()
+        assert resolver.close(0.2) == [] and time.monotonic() - began < 5
+        assert resolver.failed[TOO_LATE] == QUEUED
+
+
+def test_the_end_takes_what_comes_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def say(sock: socket.socket, question: bytes) -> None:
+        time.sleep(0.2)
+        sock.sendall(answer(question, wire.pack((1, (NAMED,), None))))
+
+    with told(monkeypatch, say) as resolver:
+        resolver.ask(*ME, 0, [1])
+        assert [each.address for each in resolver.close(10)] == [1] and not resolver.failed
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_functions_of_a_process_of_ours() -> None:
+    """Whoever we are: here, without a capability that others take."""
+    start = start_ticks_ns(os.getpid())
+    address = ctypes.cast(ctypes.CDLL(None).malloc, ctypes.c_void_p).value
+    data = ctypes.create_string_buffer(8)
+    resolver = Resolver()
+    try:
+        assert address
+        resolver.ask(os.getpid(), start, os.getuid(), [address, ctypes.addressof(data)])
+        found = {each.address: each for each in polled(resolver, 2)}
+        resolver.ask(os.getpid(), 10_000_000, os.getuid(), [address])
+        [other] = polled(resolver)
+    finally:
+        resolver.close(0)
+    frame = found[address].frames[0]
+    assert "malloc" in frame.function and frame.module and "lib" in frame.module and frame.build_id
+    assert (found[ctypes.addressof(data)].frames, found[ctypes.addressof(data)].missing) == ((), NOT_CODE)
+    assert other.missing == reader.ENDED  # another process had this pid
