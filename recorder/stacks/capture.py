@@ -43,7 +43,7 @@ class Capture:
 
     def cpu_ns(self) -> int:
         """CPU time of the child processes."""
-        return self._sampling.cpu_ns() if self._sampling else 0
+        return self._resolver.cpu_ns() + (self._sampling.cpu_ns() if self._sampling else 0)
 
     def detach(self) -> None:
         """Ends sampling."""

@@ -14,7 +14,7 @@ from sysmon.recorder.own import capabilities
 from sysmon.recorder.symbols import broker, modules, perf_map, reader, wire
 from sysmon.recorder.symbols.wire import Frame
 from tests.live.oracles.symbols import COMPILES, C, Running, answers, compiled, names, readers_of, resolver, running
-from tests.live.recording import NOBODY, python, start_ticks_ns, wait_for
+from tests.live.recording import NOBODY, python, recording, start_ticks_ns, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -311,3 +311,24 @@ def test_a_process_that_has_ended_and_one_that_has_its_pid() -> None:
         assert names(answers(asked, gone)) == names(answers(asked, other)) == [reader.ENDED]
         many = answers(asked, gone, *range(0x401000, 0x401000 + 3 * wire.ASKED))
         assert {each.missing for each in many} == {reader.ENDED}
+
+
+# -- in a recording
+
+BURNS = """
+#include <time.h>
+static volatile unsigned sink;
+__attribute__((noinline)) static void burns(void) { for (int i = 0; i < 100000; i++) sink = sink * 3 + i; }
+int main(void) { while (clock() < 2 * CLOCKS_PER_SEC) burns(); }
+"""
+
+
+def test_a_recording_has_the_names(nobodys: Path) -> None:
+    """Of a process of another user that has ended when its rows are written."""
+    program = compiled(nobodys / "program", "-O1", "-fno-omit-frame-pointer", code=BURNS)
+    with recording(nobodys / "t.parquet", "--with", "samples") as r:
+        process = subprocess.Popen([program], **AS_NOBODY)  # type: ignore[call-overload]
+        assert process.wait() == 0
+    rows = r.rows(f"SELECT function, module, self_pct FROM report.hot_functions WHERE pid = {process.pid}")
+    assert rows[0][:2] == ("burns", str(program)) and rows[0][2] > 80
+    assert {"main", "burns"} <= {function for function, _module, _pct in rows}
