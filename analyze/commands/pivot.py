@@ -81,7 +81,9 @@ def pivot(
     if trace is None:
         raise click.UsageError("give a trace, or --list", click.get_current_context())
     names = [name.strip() for name in by.split(",") if name.strip()]
-    with opened(trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)) as open_trace:
+    with opened(
+        trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
+    ) as open_trace:
         asked = open_trace.pivot_of(names, measure, where)
         if show_sql:
             screen.stream.write(f"{asked.sql}\n")

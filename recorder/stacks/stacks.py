@@ -25,7 +25,7 @@ from sysmon.recorder.stacks.tree import Function, Tree
 LOOK_S = 0.25
 """How often to look for new stacks: a process that ends earlier has no names, and each look takes 1 ms."""
 
-WAIT_S = 1.0
+WAIT_S = 5.0
 """How long rows wait for names."""
 
 KEPT = 1 << 15
