@@ -10,7 +10,7 @@ from sysmon.analyze.trace.source import MAX_ELEMENTS, MAX_STRING_BYTES
 from sysmon.analyze.trace.times import iso
 from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS
 from sysmon.bpf.trace_file import schema
-from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING
+from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING, only_command
 from sysmon.safe_text import one_line, shell_command
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def followed(info: Recording) -> str:
     """Which processes were recorded."""
     if chosen(info):
         return f"only {chosen(info)}"
-    return "only the command and its descendants" if info["command"] is not None and info["children"] else "all"
+    return "only the command and its descendants" if only_command(info) else "all"
 
 
 def left_out(info: Recording) -> str:

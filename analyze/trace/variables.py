@@ -6,14 +6,13 @@ from collections.abc import Iterable
 
 import duckdb
 
-from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.bpf.trace_file.metadata import Recording, only_command
 from sysmon.safe_text import shell_word
 
 
 def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None:
     """Sets those that never change."""
-    only_command = info["command"] is not None and info["children"]
-    everyone = not only_command and not any(info[name] for name in ("pids", "comms", "uids", "cgroup"))
+    everyone = not only_command(info) and not any(info[name] for name in ("pids", "comms", "uids", "cgroup"))
     full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
     values = {
         "clock_offset_ns": info["clock_offset_ns"],
@@ -23,7 +22,7 @@ def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None
         "mount_namespace": info.get("mount_namespace"),
         "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
         "of_some": not everyone,
-        "only_command": only_command,
+        "only_command": only_command(info),
         "command_pid": info.get("command_pid"),
         "command_status": info["command_status"],
         "stopped_by_signal": info["stopped_by"] == "signal",

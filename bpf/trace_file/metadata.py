@@ -89,3 +89,8 @@ class Recording(Later):
     ]  # columns or kinds that are partly or wholly missing for lack of kernel support or privilege, and why
     rows: dict[str, int]  # rows of each kind
     losses: list[Loss]  # totals of the `loss` rows
+
+
+def only_command(info: Recording) -> bool:
+    """Whether only a command and its descendants were recorded, and not everything for as long as it ran."""
+    return info["command"] is not None and (info["children"] or "command_pid" not in info)
