@@ -15,7 +15,7 @@ from sysmon.analyze.trace.sqlfile import View
 from sysmon.errors import BadRequest, did_you_mean
 from sysmon.safe_text import one_line
 
-SHOWN = {"time": ("time_s", "SUM(amount) / 1e9")}
+SHOWN = {"time": ("time_s", "SUM(amount) / 1e9"), "wait_time": ("wait_s", "SUM(amount) / 1e9")}
 """Measure → name and SQL of the column that shows it; of others it is the sum, by the measure's name."""
 
 

@@ -27,6 +27,14 @@ def rows() -> list[Row]:
         out.append(row("process", at(0), pid=pid, start=born(-100), ppid=1, comm=comm, edge="both"))
         out.append(row("cpu", at(2), **who, **ran, **slept, **here))
     out += [calls(at(2), 7, born(-100), "read", 10, 5, bytes=100), calls(at(2), 9, born(-100), "write", 10, 3, bytes=7)]
+    stack = {"user_stack": 1, "tid": 7, "thread": "srv", "samples": 4}
+    out.append(row("samples", at(2), pid=7, start=born(-100), **stack))
+    out.append(row("samples", at(2), pid=9, start=born(-100), tid=9, thread="cli", samples=3))
+    out.append(row("frame", at(2), frame=1, function="hot", module="/bin/srv"))
+    out.append(row("stack", at(2), stack=1, caller=0, frame=1))
+    ended = {"tid": 9, "thread": "cli", "waited_for": "pipe", "waits": 1, "waited_ns": 2**28, "max_waited_ns": 2**28}
+    waker = {"woken_by": "thread", "waker_pid": 7, "waker_start": born(-100), "object": 5, "held_ns": 0}
+    out.append(row("waits", at(2), pid=9, start=born(-100), **ended, **waker))
     return [*out, failures(at(2), 7, born(-100), "read", "EAGAIN", 11, 2)]
 
 
@@ -58,6 +66,8 @@ def test_sums_by_each_dimension_are_the_total(path: Path, measure: str) -> None:
         "calls": "SELECT SUM(calls) FROM report.syscalls",
         "errors": "SELECT SUM(calls) FROM main.syscall_errors",
         "bytes": "SELECT SUM(bytes) FROM main.syscall_stats",
+        "samples": "SELECT SUM(samples) FROM main.samples",
+        "wait_time": "SELECT SUM(total_s) FROM report.wakers",
     }
     with sysmon.open(path) as trace:
         ((total,),) = trace.sql(reported[measure]).fetchall()
@@ -72,7 +82,7 @@ def test_sums_by_each_dimension_are_the_total(path: Path, measure: str) -> None:
 @pytest.mark.parametrize(
     ("by", "measure", "where", "said"),
     [
-        (["state"], "errors", None, r"errors cannot be split by state \(time can\); it can by pid, comm"),
+        (["state"], "errors", None, r"errors cannot be split by state \(time, wait_time can\); it can by pid, comm"),
         (["nonsense"], "time", None, "time cannot be split by nonsense; it can by pid"),
         (["comm", "comm"], "time", None, "given twice"),
         ([], "time", None, "say by what to split time: pid"),
@@ -85,6 +95,14 @@ def test_sums_by_each_dimension_are_the_total(path: Path, measure: str) -> None:
 def test_what_there_is_not_is_one_line(path: Path, by: list[str], measure: str, where: str | None, said: str) -> None:
     with sysmon.open(path) as trace, pytest.raises(BadRequest, match=said):
         trace.pivot(by, measure, where)
+
+
+def test_who_woke_whom_and_which_function_ran(path: Path) -> None:
+    with sysmon.open(path) as trace:
+        waits = trace.pivot(["comm", "state", "object", "waker", "peer"], measure="wait_time").fetchall()
+        assert waits == [("cli", "pipe", "pipe:[5]", "srv (7)", "srv (7)", 2**28 / 1e9, 100)]
+        ran = trace.pivot(["function", "module", "mode"], measure="samples").fetchall()
+        assert [r[:4] for r in ran] == [("hot", "/bin/srv", "user", 4), ("[unknown]", None, None, 3)]
 
 
 def test_the_command(path: Path) -> None:
