@@ -8,8 +8,8 @@
 --
 -- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
 --    finding.cpu_quota, finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm,
---    finding.fork_storm, finding.io_pressure, finding.killed, finding.lock_convoy, finding.losses, finding.memory_growth,
---    finding.memory_pressure, finding.missing_files, finding.name_lookup, finding.oom, finding.process, finding.restart_loop,
+--    finding.fork_storm, finding.hot_function, finding.io_pressure, finding.killed, finding.lock_convoy, finding.losses,
+--    finding.memory_growth, finding.memory_pressure, finding.missing_files, finding.name_lookup, finding.oom, finding.process, finding.restart_loop,
 --    finding.shared_memory, finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
 --    finding.unreaped, finding.unrecorded_server, finding.waits_for_server, main.losses, unfiltered.process_key
 CREATE VIEW report.findings(
@@ -47,6 +47,7 @@ found AS (
     UNION ALL SELECT 'descriptor_leak', * FROM finding.descriptor_leak
     UNION ALL SELECT 'errno_storm', * FROM finding.errno_storm
     UNION ALL SELECT 'fork_storm', * FROM finding.fork_storm
+    UNION ALL SELECT 'hot_function', * FROM finding.hot_function
     UNION ALL SELECT 'io_pressure', * FROM finding.io_pressure
     UNION ALL SELECT 'killed', * FROM finding.killed
     UNION ALL SELECT 'lock_convoy', * FROM finding.lock_convoy
