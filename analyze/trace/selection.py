@@ -65,13 +65,14 @@ def pick(connection: duckdb.DuckDBPyConnection, chosen: Selection, shown: str) -
     """Fills `unfiltered.picked` with the chosen processes. Raises BadRequest for a name that no process has."""
     groups = [] if chosen.only_cgroup is None else [chosen.only_cgroup]
     asked = {
-        "command": [chosen.command],
         "pids": chosen.pids,
         "comms": chosen.comms,
         "groups": groups,
         "trees": chosen.cgroups,
     }
-    connection.execute(views.PICK, {name: list(values) for name, values in asked.items()})
+    connection.execute(
+        views.PICK_COMMAND if chosen.command else views.PICK, {name: list(values) for name, values in asked.items()}
+    )
     known = connection.execute(
         "SELECT DISTINCT pid, comm, cgroup FROM unfiltered.processes WHERE process_key IN (FROM unfiltered.picked)"
     ).fetchall()

@@ -208,7 +208,8 @@ class Trace:
 
     def _choose(self) -> None:
         if self.selection.of_some:
-            self._catalog.require(["unfiltered.processes", "unfiltered.command_processes"])
+            of_command = ["unfiltered.command_processes"] if self.selection.command else []
+            self._catalog.require(["unfiltered.processes", *of_command])
             pick(self._database.connection, self.selection, self._shown)
         rows = HERE if self._relations else "unfiltered"
         self._catalog.exchange(views.of_processes(self.selection.of_some, rows))

@@ -204,13 +204,15 @@ CALLERS = (
 PICK = (
     "CREATE OR REPLACE TABLE unfiltered.picked AS SELECT process_key FROM unfiltered.processes "
     "WHERE list_contains($pids, pid) OR list_contains($comms, comm) OR list_contains($groups, COALESCE(cgroup, '')) "
-    "OR ($command[1] AND process_key IN (SELECT process_key FROM unfiltered.command_processes)) "
     "OR len(list_filter($trees, lambda g: cgroup = g OR starts_with(cgroup, rtrim(g, '/') || '/'))) > 0"
 )
 """The selected processes, as a table, since it is used many times.
 
-Selected by pid, by last known name, as the command's, by one control group, or by control groups including those below.
+Selected by pid, by last known name, by one control group, or by control groups including those below.
 """
+
+PICK_COMMAND = f"{PICK} OR process_key IN (SELECT process_key FROM unfiltered.command_processes)"
+"""With the command's processes."""
 
 
 def comments(schema: str, view: str, doc: str, cols: tuple[tuple[str, str], ...]) -> list[str]:

@@ -118,6 +118,7 @@ INLINE struct thread *not_kept(struct control *c, void *task, struct kept_thread
 	if (!room)
 		return NULL;
 	struct thread *was = &room->thread, *now = &is->thread;
+	begun_wait(room);
 	int is_first = !(c->filters & CONDITIONS) || now->usage.runtime < ns + CLOCKS_DIFFER_NS;
 	__builtin_memset(was, 0, sizeof(*was));
 	was->cpu = now->cpu;
@@ -278,8 +279,9 @@ INLINE void charge_wait(struct control *c, struct cpu_val *v, struct who *who, s
 		ADD(v->ready_before_ns, before_epoch(c, woken, came));
 	}
 #ifdef RECORDS_waits
-	if (kept)
-		count_wakeup(c, kept, who, slept, before_epoch(c, was->left, woken));
+	struct kept_thread *waited = kept ? kept : unkept_room(WAS);
+	if (waited)
+		count_wakeup(c, waited, who, slept, before_epoch(c, was->left, woken));
 #endif
 #ifdef RECORDS_off_cpu
 	if (was->reason.waits_for != WAITS_runnable && was->reason.waits_for != WAITS_throttled)

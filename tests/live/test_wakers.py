@@ -147,7 +147,9 @@ def test_what_comes_over_a_network_wakes_in_an_interrupt(known: tuple[Trace, dic
         f"WHERE pid = {pid} AND waited_for = 'network' AND ns > {DELAY_NS // 2} GROUP BY ALL"
     )
     address = f"127.0.0.1:{port}" if way == "tcp" else f"[::1]:{port}"
-    assert rows == [("interrupt: network", server, address, TIMES)]
+    ((*found, waits),) = rows
+    assert found == ["interrupt: network", server, address]
+    assert TIMES // 2 <= waits <= TIMES, "where the client came late, the byte was there"
     assert (
         trace.one(f"SELECT count(*) FROM wakeups WHERE waited_for = 'network' AND woken_by = 'thread' AND pid = {pid}")
         == 0
@@ -237,7 +239,9 @@ for _ in range(100): time.sleep(0.002)
 os.waitpid(said["spinner"], 0)
 """
     trace, said = record(tmp_path, code)
-    assert trace.one("SELECT sum(waits) FROM wakeups WHERE waited_for = 'sleep' AND woken_by = 'timer'") == 100
+    assert trace.one("SELECT sum(waits) FROM wakeups WHERE waited_for = 'sleep' AND woken_by = 'timer'") in range(
+        90, 101
+    )
     woke = trace.rows(f"SELECT waited_for, sum(waits) FROM wakeups WHERE waker_pid = {said['spinner']} GROUP BY ALL")
     assert dict(woke).keys() <= {"child"}, "its parent waits for its end"
 

@@ -35,6 +35,7 @@ ended AS (
     FROM finding.process
     WHERE ended_here AND unfiltered.is_killing(signal)
         AND process_key NOT IN (SELECT process_key FROM unfiltered.oom_kills WHERE process_key IS NOT NULL)
+        AND pid NOT IN (SELECT pid FROM unfiltered.oom_kills WHERE pid IS NOT NULL AND start IS NULL)
 ),
 grouped AS (
     SELECT

@@ -44,7 +44,7 @@ SELECT
     END
     || COALESCE('; command: ' || o.command, ''),
     '1 process',
-    FORMAT('oom_kills --pid {}', o.pid),
+    'oom_kills' || CASE WHEN o.start IS NOT NULL THEN FORMAT(' --pid {}', o.pid) ELSE '' END,
     'oom_kill'
 FROM report.oom_kills AS o
 WHERE o.pid IS NOT NULL;

@@ -33,10 +33,10 @@ CREATE VIEW report.wait_chains(
 ) AS
 WITH RECURSIVE
 sums AS (
-    SELECT process_key, tid, waited_for, object, waker_key, waker_tid, waker, SUM(ns) AS ns, SUM(held_ns) AS held_ns
+    SELECT process_key, tid, waited_for, object, waker_key, waker_tid, SUM(ns) AS ns, SUM(held_ns) AS held_ns
     FROM main.ended_waits
     WHERE waited_for IS DISTINCT FROM 'idle'
-    GROUP BY process_key, tid, waited_for, object, waker_key, waker_tid, waker
+    GROUP BY process_key, tid, waited_for, object, waker_key, waker_tid
 ),
 -- Threads wait for a lock one after the other, so each wait ends by whoever came before; what all wait for is the one that
 -- held it long.
@@ -54,10 +54,10 @@ times AS (
         process_key, tid, waited_for AS state, object,
         CASE WHEN waker_key <> process_key OR waker_tid <> tid
             THEN {'process_key': waker_key, 'tid': waker_tid} END AS whom,
-        waker, ns
+        ns
     FROM waits
     UNION ALL
-    SELECT process_key, tid, state, NULL, NULL, NULL, SUM(ns)
+    SELECT process_key, tid, state, NULL, NULL, SUM(ns)
     FROM main.thread_time
     WHERE state IN ('running', 'runnable')
     GROUP BY process_key, tid, state
@@ -66,7 +66,6 @@ spent AS (
     SELECT
         {'process_key': process_key, 'tid': tid} AS who, state, whom,
         MAX_BY(object, (ns, object)) AS object,
-        MAX(waker) AS waker,
         SUM(ns) AS ns
     FROM times
     GROUP BY GROUPING SETS ((process_key, tid, state, whom), (process_key, state, whom))
@@ -74,9 +73,9 @@ spent AS (
 nodes AS MATERIALIZED (
     SELECT
         who,
-        LIST({'state': state, 'object': object, 'whom': whom, 'ns': ns} ORDER BY ns DESC, state, whom) AS spent,
+        LIST({'state': state, 'object': object, 'whom': whom, 'ns': ns} ORDER BY place) FILTER (place <= 150) AS spent,
         SUM(ns) AS ns
-    FROM spent
+    FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY who ORDER BY ns DESC, state, whom) AS place FROM spent)
     GROUP BY who
 ),
 firsts AS (
@@ -110,7 +109,7 @@ chains AS (
             )
         )[1]
     ) AS _(s)
-    WHERE LEN(c.links) <= 8 AND s IS NOT NULL
+    WHERE LEN(c.links) < 8 AND s IS NOT NULL
 ),
 ended AS (
     SELECT ROW_NUMBER() OVER (ORDER BY ns DESC, first, first_state, first_whom) AS chain, *

@@ -34,12 +34,12 @@ CREATE VIEW report.wait_objects(
 WITH
 by_waker AS (
     SELECT
-        process_key, waited_for, object, inode, device, waker,
+        process_key, waited_for, object, inode, device, waker, waker_key, waker_tid,
         SUM(ns) AS ns,
         SUM(waits) AS waits,
         MAX(max_ns) AS max_ns
     FROM main.ended_waits
-    GROUP BY process_key, waited_for, object, inode, device, waker
+    GROUP BY process_key, waited_for, object, inode, device, waker, waker_key, waker_tid
 ),
 totals AS (
     SELECT
@@ -67,7 +67,7 @@ SELECT
     t.ns / 1e9,
     100.0 * t.ns / NULLIF(t.all_ns, 0),
     t.waits,
-    t.ns / 1e6 / t.waits,
+    t.ns / 1e6 / NULLIF(t.waits, 0),
     t.max_ns / 1e6,
     t.waker,
     100.0 * t.waker_ns / NULLIF(t.ns, 0),

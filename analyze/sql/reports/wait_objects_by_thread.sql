@@ -38,13 +38,13 @@ CREATE VIEW report.wait_objects_by_thread(
 WITH
 by_waker AS (
     SELECT
-        process_key, tid, waited_for, object, inode, device, waker,
+        process_key, tid, waited_for, object, inode, device, waker, waker_key, waker_tid,
         SUM(ns) AS ns,
         SUM(waits) AS waits,
         MAX(max_ns) AS max_ns,
         MAX((ts, thread)) AS named
     FROM main.ended_waits
-    GROUP BY process_key, tid, waited_for, object, inode, device, waker
+    GROUP BY process_key, tid, waited_for, object, inode, device, waker, waker_key, waker_tid
 ),
 totals AS (
     SELECT
@@ -75,7 +75,7 @@ SELECT
     t.ns / 1e9,
     100.0 * t.ns / NULLIF(t.all_ns, 0),
     t.waits,
-    t.ns / 1e6 / t.waits,
+    t.ns / 1e6 / NULLIF(t.waits, 0),
     t.max_ns / 1e6,
     t.waker,
     100.0 * t.waker_ns / NULLIF(t.ns, 0),

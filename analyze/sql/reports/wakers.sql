@@ -35,14 +35,15 @@ CREATE VIEW report.wakers(
 WITH
 totals AS (
     SELECT
-        process_key, waited_for, waker, CASE WHEN waker LIKE 'interrupt%' THEN waker_key END AS other_key,
+        process_key, waited_for, waker, waker_tid,
+        waker_key, waker LIKE 'interrupt%' AS by_interrupt,
         SUM(ns) AS ns,
         SUM(held_ns) AS held_ns,
         SUM(waits) AS waits,
         MAX(max_ns) AS max_ns,
         SUM(SUM(ns)) OVER (PARTITION BY process_key, waited_for) AS all_ns
     FROM main.ended_waits
-    GROUP BY process_key, waited_for, waker, other_key
+    GROUP BY process_key, waited_for, waker, waker_tid, waker_key
 )
 SELECT
     t.process_key.pid,
@@ -53,12 +54,12 @@ SELECT
     CASE WHEN t.waited_for = 'lock' THEN t.held_ns / 1e9 END,
     100.0 * t.ns / NULLIF(t.all_ns, 0),
     t.waits,
-    t.ns / 1e6 / t.waits,
+    t.ns / 1e6 / NULLIF(t.waits, 0),
     t.max_ns / 1e6,
-    FORMAT('{} ({})', COALESCE(o.comm, '?'), t.other_key.pid),
+    CASE WHEN t.by_interrupt THEN FORMAT('{} ({})', COALESCE(o.comm, '?'), t.waker_key.pid) END,
     t.process_key.start
 FROM totals AS t
 LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key
-LEFT JOIN unfiltered.processes AS o ON o.process_key = t.other_key
+LEFT JOIN unfiltered.processes AS o ON o.process_key = t.waker_key
 WHERE t.waited_for IS DISTINCT FROM 'idle'
-ORDER BY t.ns DESC, t.process_key.pid, t.process_key.start, t.waited_for, t.waker, t.other_key;
+ORDER BY t.ns DESC, t.process_key.pid, t.process_key.start, t.waited_for, t.waker, t.waker_key;

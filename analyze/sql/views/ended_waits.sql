@@ -1,9 +1,11 @@
 -- Waits that ended in the window, by what was waited for and by who ended them, in words. Needs `record --with waits`.
 --
 -- A thread that woke the waiter is the waker. Data that comes over a network wakes in an interrupt, whatever thread runs
--- then: the process at the other end is found by its ports, if it is on this host and only one process has them.
+-- then: the process at the other end is found by its ports, if both addresses are of this host and only one process has
+-- them.
 --
--- needs: main.wakeups, unfiltered.cpu, unfiltered.object_name, unfiltered.process_key, unfiltered.processes, unfiltered.wakeups
+-- needs: main.wakeups, unfiltered.cpu, unfiltered.object_name, unfiltered.process_key, unfiltered.processes, unfiltered.sockets,
+--    unfiltered.wakeups
 CREATE VIEW ended_waits(
     -- Process id (thread group id).
     pid,
@@ -49,16 +51,24 @@ CREATE VIEW ended_waits(
 ) AS
 WITH
 ends AS (
-    SELECT process_key, local_port, remote_port
+    SELECT DISTINCT process_key, local_port, remote_port, remote_address
     FROM unfiltered.wakeups
     WHERE remote_port IS NOT NULL
-    GROUP BY process_key, local_port, remote_port
 ),
-others AS (
-    SELECT local_port, remote_port, ANY_VALUE(process_key) AS process_key
-    FROM ends
-    GROUP BY local_port, remote_port
-    HAVING COUNT(*) = 1
+-- Addresses of this host, in any of its network namespaces.
+here AS (
+    SELECT local_address AS address FROM unfiltered.sockets WHERE local_port IS NOT NULL
+    UNION
+    SELECT remote_address FROM ends WHERE remote_address LIKE '127.%' OR remote_address IN ('::1', '::ffff:127.0.0.1')
+),
+pairs AS (
+    SELECT w.process_key, w.local_port, w.remote_port, ANY_VALUE(o.process_key) AS other_key
+    FROM ends AS w
+    JOIN ends AS o ON o.local_port = w.remote_port AND o.remote_port = w.local_port
+    WHERE o.remote_address = w.remote_address
+        OR o.remote_address IN (SELECT address FROM here) AND w.remote_address IN (SELECT address FROM here)
+    GROUP BY w.process_key, w.local_port, w.remote_port
+    HAVING COUNT(DISTINCT o.process_key) = 1
 ),
 threads AS (
     SELECT pid, start, tid, MAX_BY(thread, ts) AS thread
@@ -90,7 +100,7 @@ SELECT
     w.waker_tid,
     CASE
         WHEN w.woken_by = 'thread' THEN unfiltered.process_key(w.waker_pid, w.waker_start)
-        WHEN w.waited_for IN ('network', 'poll') THEN o.process_key
+        WHEN w.waited_for IN ('network', 'poll') THEN o.other_key
     END,
     TRY_CAST(w.waited_ns AS BIGINT),
     TRY_CAST(w.held_ns AS BIGINT),
@@ -100,4 +110,4 @@ SELECT
 FROM main.wakeups AS w
 LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(w.waker_pid, w.waker_start)
 LEFT JOIN threads AS t ON t.pid = w.waker_pid AND t.start = w.waker_start AND t.tid = w.waker_tid
-LEFT JOIN others AS o ON o.local_port = w.remote_port AND o.remote_port = w.local_port;
+LEFT JOIN pairs AS o ON o.process_key = w.process_key AND o.local_port = w.local_port AND o.remote_port = w.remote_port;

@@ -1,8 +1,10 @@
 -- The processes of the command that was recorded: the command itself, and all that descend from it.
 --
--- Empty if there was none. If only the command was recorded, it is all of the trace. The parent of a process is the one that forked it, also if that has ended since.
+-- Empty if there was none. The parent of a process is the one that forked it, also if that has ended since. At most 1,000
+-- generations. A trace of an older version that has only a command's processes does not say which one is the command: there
+-- it is all of them.
 --
--- needs: unfiltered.process_key, unfiltered.processes
+-- needs: unfiltered.processes
 -- kept: recording
 CREATE VIEW unfiltered.command_processes(
     -- What identifies the process: a struct of `pid` and `start`.
@@ -11,19 +13,29 @@ CREATE VIEW unfiltered.command_processes(
     generation
 ) AS
 WITH RECURSIVE
+-- `place` is the process's rank in time. A parent ranks before its child, so even a damaged trace has no cycle.
+placed AS MATERIALIZED (
+    SELECT process_key, pid, ppid, parent_key, ROW_NUMBER() OVER (ORDER BY start NULLS FIRST, pid) AS place
+    FROM unfiltered.processes
+),
+edges AS MATERIALIZED (
+    SELECT child.process_key, child.place, parent.place AS parent_place
+    FROM placed AS child
+    JOIN placed AS parent ON parent.process_key = child.parent_key AND parent.place < child.place
+),
 descendants AS (
-    SELECT process_key, 0 AS generation
-    FROM (
-        SELECT process_key
-        FROM unfiltered.processes
+    SELECT process_key, place, 0 AS generation
+    FROM placed
+    WHERE place = (
+        SELECT MIN(place)
+        FROM placed
         WHERE pid = getvariable('command_pid') AND ppid = getvariable('recorder_pid')
-        ORDER BY start
-        LIMIT 1
     )
-    UNION
-    SELECT p.process_key, d.generation + 1
+    UNION ALL
+    SELECT e.process_key, e.place, d.generation + 1
     FROM descendants AS d
-    JOIN unfiltered.processes AS p ON unfiltered.process_key(p.ppid, p.parent_start) = d.process_key
+    JOIN edges AS e ON e.parent_place = d.place
+    WHERE d.generation < 1000
 )
 SELECT process_key, generation
 FROM descendants

@@ -115,14 +115,33 @@ def test_a_file_has_its_path_if_its_opening_was_recorded(tmp_path: Path) -> None
 
 
 def test_the_other_end_of_a_connection(tmp_path: Path) -> None:
-    """By its ports, if only one process has them."""
+    """By its ports, if only one process has them, and both addresses are of this host."""
     client = {"family": "AF_INET", "local_port": 4000, "remote_port": 80, "remote_address": "10.0.0.1"}
     server = {"family": "AF_INET", "local_port": 80, "remote_port": 4000, "remote_address": "10.0.0.2"}
     rows = [*NAMES, wait(7, "network", "network", 50, **client), wait(8, "network", "network", 5, **server)]
-    first, _second = report(tmp_path, "wakers", rows)
-    assert (first["waker"], first["other_end"]) == ("interrupt: network", "server (8)")
-    first, *_ = report(tmp_path, "wakers", [*rows, wait(9, "network", "network", 6, **server)])
+    first, *_ = report(tmp_path, "wakers", rows)
+    assert (first["waker"], first["other_end"]) == ("interrupt: network", None), "it may be two connections of others"
+    bound = [
+        row(
+            "socket",
+            at(0.1),
+            pid=8,
+            start=born(-5),
+            tid=8,
+            syscall="bind",
+            result=0,
+            local_port=80,
+            local_address=address,
+        )
+        for address in ("10.0.0.1", "10.0.0.2")
+    ]
+    first, *_ = report(tmp_path, "wakers", [*rows, *bound])
+    assert first["other_end"] == "server (8)"
+    first, *_ = report(tmp_path, "wakers", [*rows, *bound, wait(9, "network", "network", 6, **server)])
     assert first["other_end"] is None
+    same = [wait(8, "network", "network", 5, **(server | {"remote_address": "10.0.0.1"}))]
+    first, *_ = report(tmp_path, "wakers", [*NAMES, wait(7, "network", "network", 50, **client), *same])
+    assert first["other_end"] == "server (8)"
 
 
 def test_a_chain(tmp_path: Path) -> None:
@@ -168,3 +187,23 @@ def test_a_chain_at_a_lock_leads_to_who_held_it(tmp_path: Path) -> None:
 def test_a_trace_without_them_says_how_to_record_them(tmp_path: Path) -> None:
     for name in ("wakers", "wakers_by_thread", "wait_objects", "wait_objects_by_thread", "wait_chains"):
         assert report(tmp_path, name, NAMES) == []
+
+
+def test_a_reused_pid_is_another_waker(tmp_path: Path) -> None:
+    older = {"waker_pid": 8, "waker_start": born(-50), "woken_by": "thread"}
+    rows = [
+        *NAMES,
+        row("process", at(0), pid=8, start=born(-50), comm="server", edge="start"),
+        wait(7, "pipe", "thread", 20, waker=8),
+        {**wait(7, "pipe", "thread", 10), **older},
+    ]
+    assert [(r["waker"], r["total_s"]) for r in report(tmp_path, "wakers", rows)] == [
+        ("server (8)", 0.02),
+        ("server (8)", 0.01),
+    ]
+
+
+def test_a_row_without_waits_is_read(tmp_path: Path) -> None:
+    for name in ("wakers", "wakers_by_thread", "wait_objects", "wait_objects_by_thread"):
+        (only,) = report(tmp_path, name, [*NAMES, wait(7, "pipe", "thread", 20, waker=8, waits=0)])
+        assert only["mean_ms"] is None
