@@ -17,7 +17,7 @@ from sysmon.bpf.trace_file.metadata import Probe
 from sysmon.recorder.load import perf_events
 from sysmon.recorder.load.cpus import online_cpus
 from sysmon.recorder.load.loader import Loaded
-from sysmon.recorder.own.delegate import Child
+from sysmon.recorder.own.delegate import Child, received
 
 SOURCE = "perf event cpu-clock"
 """In place of a tracepoint in the list of probes."""
@@ -89,7 +89,7 @@ class Sampling:
     def _ask(self, cpu: int) -> int:
         assert self._child
         self._child.socket.sendall(_ORDER.pack(cpu, self._period_ns))
-        answer, fds, _flags, _address = socket.recv_fds(self._child.socket, _ERROR.size, 1)
+        answer, fds = received(self._child.socket, _ERROR.size, 1)
         if not fds:
             code = _ERROR.unpack(answer)[0] if answer else errno.ECHILD
             raise OSError(code, os.strerror(code))

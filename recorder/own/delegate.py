@@ -66,6 +66,17 @@ class Child:
             os.waitpid(self.pid, os.WNOHANG)
 
 
+def received(sock: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """A message, and the descriptors that came with it, which no program that we execute inherits. Raises OSError.
+
+    `socket.recv_fds` makes them inheritable, and passes no flag (MSG_CMSG_CLOEXEC) on.
+    """
+    message, fds, _flags, _address = socket.recv_fds(sock, size, most)
+    for fd in fds:
+        os.set_inheritable(fd, False)
+    return message, fds
+
+
 def _be(
     sock: socket.socket,
     serve: Callable[[socket.socket], None],

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from sysmon.recorder.own.delegate import received
 from sysmon.recorder.symbols import modules, wire
 from sysmon.recorder.symbols.confinement import begin_question, confine
 from sysmon.recorder.symbols.files import Refused, Root, readable
@@ -39,7 +40,7 @@ def serve(sock: socket.socket) -> None:
     confine()
     reader = Reader(modules.of_kernel())
     while True:
-        message, fds, _flags, _address = socket.recv_fds(sock, wire.MESSAGE_BYTES, 3)
+        message, fds = received(sock, wire.MESSAGE_BYTES, 3)
         if not message:
             return
         begin_question()

@@ -143,6 +143,14 @@ def test_a_command_has_all_that_sysmon_had(tmp_path: Path) -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout == alone
 
 
+@pytest.mark.parametrize("kinds", ["samples", "off_cpu,waits"])
+def test_a_command_inherits_no_descriptor(tmp_path: Path, kinds: str) -> None:
+    show = ["ls", "/proc/self/fd"]
+    alone = subprocess.run(show, capture_output=True, text=True, check=True).stdout
+    command = [SYSMON, "record", "-o", str(tmp_path / "t.parquet"), "--with", kinds, "--", *show]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == alone
+
+
 def test_a_recording_with_stacks_keeps_no_more(nobodys: Path) -> None:
     """Of the user behind sudo, whose recorder can neither open clocks nor see the kernel's addresses any more."""
     path = nobodys / "t.parquet"
@@ -150,16 +158,17 @@ def test_a_recording_with_stacks_keeps_no_more(nobodys: Path) -> None:
     with recording(path, "--with", "samples,off_cpu", env=env) as running:
         wait_for(lambda: has_dropped(running.process.pid))
         assert_only(running.process.pid, PTRACE | READ_ALL, NOBODY)
-        wait_for(lambda: len(children(running.process.pid)) == 3)
+        wait_for(lambda: len(children(running.process.pid)) == 4)
         wait_for(lambda: all(map(has_dropped, children(running.process.pid))))
-        stats, clocks, pss = children(running.process.pid)
+        broker, stats, clocks, pss = children(running.process.pid)
+        assert_only(broker, PTRACE | CHANGE_USER | KILL)
         assert_only(stats, ADMIN)
         assert_only(clocks, PERFMON)
         assert_only(pss, PTRACE, NOBODY)
         code = "import os, time\nend = time.thread_time() + 0.5\nwhile time.thread_time() < end: os.stat('/')"
         process = python(code)
         assert process.wait() == 0
-    assert not any(Path(f"/proc/{child}").exists() for child in (stats, clocks, pss))
+    assert not any(Path(f"/proc/{child}").exists() for child in (broker, stats, clocks, pss))
     names = f"SELECT module, function FROM report.hot_functions WHERE pid = {process.pid}"
     assert running.one(f"SELECT count(*) FROM ({names}) WHERE module = 'kernel' AND function LIKE '%stat%'")
     assert running.one(f"SELECT count(*) FROM ({names}) WHERE module LIKE '%python%'")
