@@ -104,7 +104,7 @@ FRAME = Kind(
             "address",
             "u64",
             "If the function is unknown: the address, in the file if `module` is known, otherwise in memory; NULL if "
-            "the function is known.",
+            "the function is known or the kernel's.",
             derived=True,
         ),
         Col("missing", "text", "Why the function, or the whole stack, is unknown; NULL if it is known.", derived=True),

@@ -10,7 +10,7 @@ from typing import Protocol
 from sysmon.recorder.sample import clock, procfs
 from sysmon.recorder.stacks.maps import Process, addresses
 from sysmon.recorder.stacks.tree import Function
-from sysmon.recorder.symbols.kernel import KernelSymbols
+from sysmon.recorder.symbols.kernel import KERNEL, KernelSymbols
 from sysmon.recorder.symbols.resolver import NOT_CODE, Resolved
 from sysmon.recorder.symbols.wire import Frame
 
@@ -158,7 +158,8 @@ class Names:
         if found is None:
             frame = self._kernel.of(address)
             why = self._kernel.missing or NO_SYMBOL
-            found = Function(address=address, missing=why) if frame is None else _function(frame, None)
+            # Without the address: where the kernel was loaded is a secret (KASLR), and a trace is shared.
+            found = Function(module=KERNEL, missing=why) if frame is None else _function(frame, None)
             if len(self._of_kernel) > MOST:
                 self._of_kernel.clear()
             self._of_kernel[address] = found

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from sysmon.recorder.symbols.wire import Frame
 
 KALLSYMS = Path("/proc/kallsyms")
+KERNEL = "kernel"
+"""In place of a file, for functions that are in no module."""
+
 HIDDEN = "kernel functions: hidden by kernel.kptr_restrict; needs CAP_SYSLOG"
 
 DIGITS = 16
@@ -42,8 +45,8 @@ class KernelSymbols:
         begin = int(self._names[at])
         line = self._text[begin : self._text.find(b"\n", begin)].decode("utf-8", "replace")
         name, _space, module = line.partition("\t")
-        # No offset: where the kernel was loaded is a secret (KASLR), and a trace is shared.
-        return Frame(name.strip(), module.strip("[] ") or "kernel", None, None, None, None)
+        # No offset: `names.py` says why no address of the kernel gets into a trace.
+        return Frame(name.strip(), module.strip("[] ") or KERNEL, None, None, None, None)
 
 
 def _functions(text: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:

@@ -14,9 +14,9 @@ from sysmon.bpf.kind import Kind, map_layouts
 from sysmon.bpf.kinds.stacks import FRAME, NO_ROOM, NONE, NOT_TAKEN, SAMPLES, STACK
 from sysmon.recorder.stacks import names, stacks
 from sysmon.recorder.stacks.maps import Process
-from sysmon.recorder.stacks.names import ENDED, NOT_YET, Names
+from sysmon.recorder.stacks.names import ENDED, NO_SYMBOL, NOT_YET, Names
 from sysmon.recorder.stacks.stacks import Stacks
-from sysmon.recorder.symbols.kernel import KernelSymbols
+from sysmon.recorder.symbols.kernel import HIDDEN, KernelSymbols
 from sysmon.recorder.symbols.resolver import NOT_CODE, Resolved
 from sysmon.recorder.symbols.wire import Frame
 
@@ -72,8 +72,8 @@ class Resolver:
 class Recorder:
     """Stacks with what they need."""
 
-    def __init__(self, folder: Path) -> None:
-        (folder / "kallsyms").write_text(f"{KERNEL:x} T do_work\n{BPF:x} T bpf_get_stack\n")
+    def __init__(self, folder: Path, kallsyms: str = f"{KERNEL:x} T do_work\n{BPF:x} T bpf_get_stack\n") -> None:
+        (folder / "kallsyms").write_text(kallsyms)
         self.maps, self.resolver = Maps(), Resolver()
         known = Names(self.resolver, KernelSymbols(folder / "kallsyms"))
         self.stacks = Stacks(self.maps, known)  # type: ignore[arg-type]
@@ -137,6 +137,16 @@ def test_what_took_the_stack_is_not_in_it(recorder: Recorder) -> None:
     recorder.stacks.hold(SAMPLES, samples((NONE, IN_KERNEL, 1)))
     [(_rows, told)] = recorder.named()
     assert [row["function"] for row in told[FRAME]] == ["do_work"]
+
+
+@pytest.mark.parametrize(("shown", "why"), [(f"{KERNEL:x} T do_work\n", NO_SYMBOL), (f"{0:016x} T do_work\n", HIDDEN)])
+def test_no_address_of_the_kernel_is_told(tmp_path: Path, shown: str, why: str) -> None:
+    recorder = Recorder(tmp_path, shown)
+    recorder.maps.held = {IN_KERNEL: kept(KERNEL - 1)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((NONE, IN_KERNEL, 1)))
+    [(_rows, told)] = recorder.named()
+    assert [(row["module"], row["address"], row["missing"]) for row in told[FRAME]] == [("kernel", None, why)]
 
 
 def test_a_stack_ends_where_no_code_is(recorder: Recorder) -> None:
