@@ -11,7 +11,7 @@ from sysmon.recorder.sample import clock, procfs
 from sysmon.recorder.stacks.maps import Process, addresses
 from sysmon.recorder.stacks.tree import Function
 from sysmon.recorder.symbols.kernel import KERNEL, KernelSymbols
-from sysmon.recorder.symbols.resolver import NOT_CODE, Resolved
+from sysmon.recorder.symbols.resolver import NO_ROOM, NOT_CODE, Resolved
 from sysmon.recorder.symbols.wire import Frame
 
 MOST = 1 << 18
@@ -31,8 +31,8 @@ TRACING = ("bpf_", "__bpf", "__traceiter_", "trace_", "perf_trace", "stack_trace
 class Resolver(Protocol):
     """Names the functions in processes."""
 
-    def ask(self, pid: int, start: int, uid: int, addresses: Collection[int]) -> None:
-        """Never waits."""
+    def ask(self, pid: int, start: int, uid: int, addresses: Collection[int]) -> list[Resolved]:
+        """Never waits. Answers those that it refuses."""
 
     def poll(self) -> list[Resolved]:
         """What has arrived since the last call."""
@@ -81,7 +81,10 @@ class Names:
             known.functions.update((address, (Function(address=address, missing=ENDED),)) for address in new)
         else:
             known.functions.update(dict.fromkeys(new))
-            self._resolver.ask(*process, known.uid, new)
+            for refused in self._resolver.ask(*process, known.uid, new):
+                known.functions[refused.address] = _functions(refused)
+                if refused.missing == NO_ROOM:  # it is asked for again when it is next seen
+                    del known.asked[refused.address]
 
     def poll(self) -> list[tuple[Process, int]]:
         """Takes what has been resolved. Returns which."""
@@ -93,6 +96,13 @@ class Names:
                 known.functions[answer.address] = _functions(answer)
             told.append((process, answer.address))
         return told
+
+    def are_final(self, process: Process, kept: bytes) -> bool:
+        """Whether all names in a stack of this process are what they will be."""
+        known = self._processes.get(process)
+        if not known:
+            return False
+        return all(address in known.asked and known.functions[address] is not None for address in addresses(kept))
 
     def numbers(self, process: Process) -> dict[int, int]:
         """Numbers of stacks of this process, for whoever gives them: they are forgotten with its names."""

@@ -133,15 +133,14 @@ class Stacks:
             self._tree.begin()
             self._names.forget_numbers()
         records = rows.records.copy()
-        late = rows.waits_for
-        user = each(rows.records, ("pid", "start", USER_STACK.name), lambda p, s, u: self._user((p, s), u, late))
+        user = each(rows.records, ("pid", "start", USER_STACK.name), lambda p, s, u: self._user((p, s), u))
         kernel = each(rows.records, (KERNEL_STACK.name,), self._of_kernel)
         records[USER_STACK.name], records[KERNEL_STACK.name] = user, kernel
         told = np.unique(np.concatenate([user, kernel])).tolist()
         ts = int(records["ts"][0]) if len(records) else 0
         return Named(rows.kind, summed(rows.kind, records), self._tree.rows(told, ts))
 
-    def _user(self, process: Process, stack: int, late: set[tuple[Process, int]]) -> int:
+    def _user(self, process: Process, stack: int) -> int:
         numbers = self._names.numbers(process)
         known = numbers.get(stack)
         if known is not None:
@@ -150,7 +149,7 @@ class Stacks:
         if stack <= NOT_TAKEN or kept is None:
             return self._unknown(stack)
         number = self._tree.number(self._names.user(process, kept))
-        if not late or not any((process, address) in late for address in addresses(kept)):
+        if self._names.are_final(process, kept):
             numbers[stack] = number
         return number
 

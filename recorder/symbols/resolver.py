@@ -14,8 +14,10 @@ from sysmon.recorder.own.delegate import Child
 from sysmon.recorder.symbols import broker, wire
 from sysmon.recorder.symbols.wire import NOT_CODE, Frame
 
-QUEUED = 1 << 16
-"""Maximum number of addresses that are asked for and not answered."""
+QUEUED = 1 << 17
+"""Maximum number of addresses that are asked for and not answered. A user gets no more of them than are left for
+others.
+"""
 
 POLL_S = 0.02
 """How long a `poll` takes messages; of one of 10 addresses it takes 0.1 ms."""
@@ -47,6 +49,7 @@ class Resolved:
 class _Question:
     pid: int
     start: int
+    uid: int
     open: set[int]
     """Addresses that are not answered."""
 
@@ -60,7 +63,8 @@ class Resolver:
         self._queue: deque[bytes] = deque()
         self._wanted: dict[tuple[int, int, int], dict[int, None]] = {}  # by pid, start and user: not asked for yet
         self._questions: dict[int, _Question] = {}
-        self._number = self._count = 0
+        self._number = 0
+        self._open: Counter[int] = Counter()  # addresses that are not answered, by user
         self._readers_ns = 0
         self._ended = self._closed = False
         self.failed: Counter[str] = Counter()
@@ -75,17 +79,22 @@ class Resolver:
         """CPU time of the child and, up to its last answer, of its readers."""
         return self._child.cpu_ns() + self._readers_ns
 
-    def ask(self, pid: int, start: int, uid: int, addresses: Collection[int]) -> None:
-        """Has the next `poll` ask for addresses of code in a process of this real user.
+    def ask(self, pid: int, start: int, uid: int, addresses: Collection[int]) -> list[Resolved]:
+        """Has the next `poll` ask for addresses of code in a process of this real user. Answers those that it refuses.
 
         Of a return address ask for the byte before: it belongs to the call.
         """
-        wanted = self._wanted.setdefault((pid, start, uid), {})
+        wanted = self._wanted.get((pid, start, uid), {})
         new = [address for address in dict.fromkeys(addresses) if address not in wanted]
-        taken = [] if self._ended else new[: max(QUEUED - self._count, 0)]
-        self._failed(ENDED if self._ended else NO_ROOM, len(new) - len(taken))
-        self._count += len(taken)
-        wanted.update(dict.fromkeys(taken))
+        room, why = (0, ENDED) if self._ended else (self._room(uid), NO_ROOM)
+        if taken := new[:room]:
+            self._open[uid] += len(taken)
+            self._wanted.setdefault((pid, start, uid), wanted).update(dict.fromkeys(taken))
+        self._failed(why, len(new) - len(taken))
+        return [Resolved(pid, start, address, (), why) for address in new[room:]]
+
+    def _room(self, uid: int) -> int:
+        return max(QUEUED - self._open.total() - self._open[uid], 0) // 2
 
     def poll(self) -> list[Resolved]:
         """Asks, and returns the answers since the last call. Never waits."""
@@ -100,7 +109,7 @@ class Resolver:
             except OSError:
                 message = b""
             if not message:
-                self._end(ENDED)
+                found += self._end(ENDED)
                 break
             self._take(message, found)
         self._send()
@@ -114,7 +123,7 @@ class Resolver:
         until, found = time.monotonic() + wait_s, self.poll()
         poll = select.poll()
         poll.register(self._child.socket, select.POLLIN)
-        while self._count and not self._ended and (left := until - time.monotonic()) > 0:
+        while self._open and not self._ended and (left := until - time.monotonic()) > 0:
             poll.poll(min(left, 0.1) * 1000)
             found += self.poll()
         self._end(TOO_LATE)
@@ -128,7 +137,7 @@ class Resolver:
             for at in range(0, len(addresses), wire.ASKED):
                 some = addresses[at : at + wire.ASKED]
                 self._number = (self._number + 1) % 2**32
-                self._questions[self._number] = _Question(pid, start, set(some))
+                self._questions[self._number] = _Question(pid, start, uid, set(some))
                 head = wire.QUESTION.pack(self._number, pid, start, uid)
                 self._queue.append(head + struct.pack(f"={len(some)}Q", *some))
         self._wanted.clear()
@@ -158,7 +167,9 @@ class Resolver:
         if address not in question.open:  # a reader is not believed if it says more than it was asked
             return
         question.open.discard(address)
-        self._count -= 1
+        self._open[question.uid] -= 1
+        if not self._open[question.uid]:
+            del self._open[question.uid]
         found.append(Resolved(question.pid, question.start, address, frames, missing))
         if missing:
             self._failed(missing, 1)
@@ -167,8 +178,12 @@ class Resolver:
         if number:
             self.failed[why if why in self.failed or len(self.failed) < CAUSES else OTHERS] += number
 
-    def _end(self, why: str) -> None:
-        self._failed(why, self._count)
-        self._questions, self._count, self._ended = {}, 0, True
-        self._queue.clear()
-        self._wanted.clear()
+    def _end(self, why: str) -> list[Resolved]:
+        """Answers all that is open, and takes no more."""
+        asked = [(each.pid, each.start, each.open) for each in self._questions.values()]
+        asked += [(pid, start, set(wanted)) for (pid, start, _uid), wanted in self._wanted.items()]
+        self._failed(why, self._open.total())
+        self._ended = True
+        for each in (self._questions, self._open, self._queue, self._wanted):
+            each.clear()
+        return [Resolved(pid, start, address, (), why) for pid, start, some in asked for address in some]

@@ -357,9 +357,9 @@ def test_more_questions_than_it_takes(library: tuple[Path, Path]) -> None:
     program, mapped = library
     with running(program, str(mapped)) as of, resolver() as asked:
         asked.ask(of.pid, of.start, of.uid, range(1, 70_001))
-        assert asked.failed == {NO_ROOM: 70_000 - QUEUED}
+        assert asked.failed == {NO_ROOM: 70_000 - QUEUED // 2}
         found, until = 0, time.monotonic() + 60
-        while found < QUEUED and time.monotonic() < until:
+        while found < QUEUED // 2 and time.monotonic() < until:
             found += len(asked.poll())
-        assert found == QUEUED
+        assert found == QUEUED // 2
         assert names(answers(asked, of)) == ["in_library"]

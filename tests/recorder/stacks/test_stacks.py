@@ -17,6 +17,8 @@ from sysmon.recorder.stacks.maps import Process
 from sysmon.recorder.stacks.names import ENDED, NO_SYMBOL, NOT_YET, Names
 from sysmon.recorder.stacks.stacks import Stacks
 from sysmon.recorder.symbols.kernel import HIDDEN, KernelSymbols
+from sysmon.recorder.symbols.resolver import ENDED as BROKER_ENDED
+from sysmon.recorder.symbols.resolver import NO_ROOM as NO_FURTHER
 from sysmon.recorder.symbols.resolver import NOT_CODE, Resolved
 from sysmon.recorder.symbols.wire import Frame
 
@@ -52,11 +54,15 @@ class Resolver:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.refuses: str | None = None
         self._told: list[Resolved] = []
 
-    def ask(self, pid: int, start: int, uid: int, addresses: Collection[int]) -> None:
+    def ask(self, pid: int, start: int, uid: int, addresses: Collection[int]) -> list[Resolved]:
         assert (pid, start, uid) == (*ME, os.getuid())
+        if self.refuses:
+            return [Resolved(*ME, address, (), self.refuses) for address in addresses]
         self.asked += sorted(addresses)
+        return []
 
     def answer(self, *addresses: int) -> None:
         for address in addresses:
@@ -174,6 +180,22 @@ def test_rows_do_not_wait_longer_than_they_may(recorder: Recorder, monkeypatch: 
     recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
     [(_rows, told)] = recorder.named()
     assert [row["function"] for row in told[FRAME]] == ["parse"]
+
+
+@pytest.mark.parametrize(("why", "asked_again"), [(NO_FURTHER, [MAIN]), (BROKER_ENDED, [])])
+def test_rows_do_not_wait_for_what_is_refused(recorder: Recorder, why: str, asked_again: list[int]) -> None:
+    recorder.maps.held = {FIRST: kept(MAIN)}
+    recorder.stacks.learn(0)
+    recorder.resolver.refuses = why
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    [(_rows, told)] = recorder.named()
+    assert [(row["address"], row["missing"]) for row in told[FRAME]] == [(MAIN, why)]
+    recorder.resolver.refuses = None
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    assert recorder.resolver.asked == asked_again
+    recorder.resolver.answer(*asked_again)
+    [(_rows, told)] = recorder.named()
+    assert [row["function"] for row in told[FRAME]] == [NAMES[address] for address in asked_again]
 
 
 def test_another_program_is_asked_about_again(recorder: Recorder) -> None:

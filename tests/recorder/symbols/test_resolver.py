@@ -16,6 +16,7 @@ import pytest
 from sysmon.recorder.symbols import broker, reader, wire
 from sysmon.recorder.symbols.resolver import (
     CAUSES,
+    ENDED,
     LEFT_OUT,
     NO_ROOM,
     NOT_CODE,
@@ -89,7 +90,7 @@ def test_what_a_reader_leaves_out_is_said(monkeypatch: pytest.MonkeyPatch, rest:
         resolver.ask(*ME, 0, [1, 2])
         assert polled(resolver, 2) == [Resolved(*ME, 1, (NAMED,)), Resolved(*ME, 2, (), LEFT_OUT)]
         assert resolver.failed == {LEFT_OUT: 1}
-        resolver.ask(*ME, 0, range(3, 3 + QUEUED))  # they are no longer owed
+        resolver.ask(*ME, 0, range(3, 3 + QUEUED // 2))  # they are no longer owed
         assert NO_ROOM not in resolver.failed
 
 
@@ -126,10 +127,29 @@ def test_asking_never_waits_and_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> 
         for at in range(100):
             resolver.ask(*ME, 0, range(at * 1000, (at + 1) * 1000))
         assert time.monotonic() - began < 5 and resolver.poll() == []
-        assert resolver.failed == {NO_ROOM: 100_000 - QUEUED}
+        assert resolver.failed == {NO_ROOM: 100_000 - QUEUED // 2}
         began = time.monotonic()
         assert resolver.close(0.2) == [] and time.monotonic() - began < 5
-        assert resolver.failed[TOO_LATE] == QUEUED
+        assert resolver.failed[TOO_LATE] == QUEUED // 2
+
+
+def test_each_user_has_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    with told(monkeypatch, lambda _sock, _question: signal.pause()) as resolver:
+        refused = [len(resolver.ask(*ME, uid, range(QUEUED))) for uid in range(10)]
+        assert refused[0] == QUEUED // 2 and max(refused) < QUEUED
+        [again] = resolver.ask(*ME, 0, [QUEUED])
+        assert again == Resolved(*ME, QUEUED, (), NO_ROOM)
+
+
+def test_what_it_had_when_its_child_ended_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def say(sock: socket.socket, question: bytes) -> None:
+        os._exit(0)
+
+    with told(monkeypatch, say) as resolver:
+        assert resolver.ask(*ME, 0, [1, 2]) == []
+        assert polled(resolver, 2) == [Resolved(*ME, address, (), ENDED) for address in (1, 2)]
+        assert resolver.ask(*ME, 0, [3]) == [Resolved(*ME, 3, (), ENDED)] and polled(resolver, 1, 0.1) == []
+        assert resolver.failed == {ENDED: 3}
 
 
 def test_the_end_takes_what_comes_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
