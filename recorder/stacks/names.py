@@ -156,10 +156,13 @@ class Names:
             found += functions
         return found[::-1]
 
-    def kernel(self, kept: bytes) -> list[Function]:
-        """The functions of a stack in the kernel, outermost first, without those that took it."""
+    def kernel(self, kept: bytes, *, by_itself: bool) -> list[Function]:
+        """The functions of a stack in the kernel, outermost first, without those that took it: `by_itself`, it begins
+        with them, as it was taken by a call from where the thread was. That of a sample begins where the clock's
+        interrupt found the thread, which may be in functions with such names for reasons of its own.
+        """
         found = [self._in_kernel(address) for address in addresses(kept)]
-        while len(found) > 1 and (found[0].function or "").startswith(TRACING):
+        while by_itself and len(found) > 1 and (found[0].function or "").startswith(TRACING):
             del found[0]
         return found[::-1]
 

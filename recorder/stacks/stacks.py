@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sysmon.bpf.kind import Kind
-from sysmon.bpf.kinds.stacks import KERNEL_STACK, NO_ROOM, NONE, NOT_TAKEN, UNREADABLE, USER_STACK
+from sysmon.bpf.kinds.stacks import KERNEL_STACK, NO_ROOM, NONE, NOT_TAKEN, SAMPLES, UNREADABLE, USER_STACK
 from sysmon.recorder.stacks.maps import Process, StackMaps, addresses, is_of_kernel
 from sysmon.recorder.stacks.names import Names
 from sysmon.recorder.stacks.rows import Records, by_process, each, summed
@@ -134,7 +134,8 @@ class Stacks:
             self._names.forget_numbers()
         records = rows.records.copy()
         user = each(rows.records, ("pid", "start", USER_STACK.name), lambda p, s, u: self._user((p, s), u))
-        kernel = each(rows.records, (KERNEL_STACK.name,), self._of_kernel)
+        by_itself = rows.kind is not SAMPLES
+        kernel = each(rows.records, (KERNEL_STACK.name,), lambda stack: self._of_kernel(stack, by_itself))
         records[USER_STACK.name], records[KERNEL_STACK.name] = user, kernel
         told = np.unique(np.concatenate([user, kernel])).tolist()
         ts = int(records["ts"][0]) if len(records) else 0
@@ -153,11 +154,11 @@ class Stacks:
             numbers[stack] = number
         return number
 
-    def _of_kernel(self, stack: int) -> int:
+    def _of_kernel(self, stack: int, by_itself: bool) -> int:
         kept = self._kept.get(stack)
         if stack <= NOT_TAKEN or kept is None:
             return self._unknown(stack)
-        return self._tree.number(self._names.kernel(kept))
+        return self._tree.number(self._names.kernel(kept, by_itself=by_itself))
 
     def _unknown(self, stack: int) -> int:
         return NONE if stack == NONE else self._tree.number([Function(missing=WHY_UNKNOWN.get(stack, FORGOTTEN))])

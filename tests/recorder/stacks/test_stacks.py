@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sysmon.bpf.kind import Kind, map_layouts
-from sysmon.bpf.kinds.stacks import FRAME, NO_ROOM, NONE, NOT_TAKEN, SAMPLES, STACK
+from sysmon.bpf.kinds.stacks import FRAME, NO_ROOM, NONE, NOT_TAKEN, OFF_CPU, SAMPLES, STACK
 from sysmon.recorder.stacks import names, stacks
 from sysmon.recorder.stacks.maps import Process
 from sysmon.recorder.stacks.names import ENDED, NO_SYMBOL, NOT_YET, Names
@@ -97,13 +97,18 @@ def recorder(tmp_path: Path) -> Recorder:
     return Recorder(tmp_path)
 
 
-def samples(*rows: tuple[int, int, int], process: Process = ME) -> Any:
-    """Rows of `samples`: stack in user space, in the kernel, and how often."""
-    fields = [field for layout in map_layouts(SAMPLES) for field in layout.fields if field.name != "pad_"]
+def rows_of(kind: Kind, *rows: tuple[int, int, int], process: Process = ME) -> Any:
+    """Rows of a kind: stack in user space, in the kernel, and how often."""
+    fields = [field for layout in map_layouts(kind) for field in layout.fields if field.name != "pad_"]
     out = np.zeros(len(rows), [("ts", "<u8"), *((field.name, field.np_type) for field in fields)])
     out["ts"], out["pid"], out["start"] = 77, *process
-    out["user_stack"], out["kernel_stack"], out["samples"] = np.array(rows).T
+    out["user_stack"], out["kernel_stack"], out["samples" if kind is SAMPLES else "waits"] = np.array(rows).T
     return out
+
+
+def samples(*rows: tuple[int, int, int], process: Process = ME) -> Any:
+    """Rows of `samples`."""
+    return rows_of(SAMPLES, *rows, process=process)
 
 
 def test_rows_wait_for_the_names_in_their_stacks(recorder: Recorder) -> None:
@@ -137,12 +142,15 @@ def test_names_are_asked_for_once_and_before_the_snapshot(recorder: Recorder) ->
     assert told[FRAME][-1]["function"] == "do_work" and told[FRAME][-1]["module"] == "kernel"
 
 
-def test_what_took_the_stack_is_not_in_it(recorder: Recorder) -> None:
+def test_what_took_the_stack_of_a_wait_is_not_in_it(recorder: Recorder) -> None:
+    """A sample is taken by an interrupt: what it found was running."""
     recorder.maps.held = {IN_KERNEL: kept(BPF, BPF, KERNEL)}
     recorder.stacks.learn(0)
-    recorder.stacks.hold(SAMPLES, samples((NONE, IN_KERNEL, 1)))
-    [(_rows, told)] = recorder.named()
-    assert [row["function"] for row in told[FRAME]] == ["do_work"]
+    for kind, functions in ((OFF_CPU, ["do_work"]), (SAMPLES, ["do_work", "bpf_get_stack"])):
+        recorder.stacks.begin_file()
+        recorder.stacks.hold(kind, rows_of(kind, (NONE, IN_KERNEL, 1)))
+        [named] = recorder.stacks.named()
+        assert [row["function"] for row in named.told[FRAME]] == functions
 
 
 @pytest.mark.parametrize(("shown", "why"), [(f"{KERNEL:x} T do_work\n", NO_SYMBOL), (f"{0:016x} T do_work\n", HIDDEN)])
