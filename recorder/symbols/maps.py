@@ -35,7 +35,8 @@ class Maps:
     """Mappings by address; none if the process has ended."""
 
     def __init__(self, fd: int) -> None:
-        self.all = [_parsed(line) for line in _read(fd).split(b"\n") if line]
+        *lines, _cut = _read(fd).split(b"\n")
+        self.all = [_parsed(line) for line in lines]
         self._begins = [mapping.begin for mapping in self.all]
 
     def __len__(self) -> int:
