@@ -20,6 +20,11 @@ DIGITS = 16
 
 CODE = b"tTwW"
 
+LONGEST = 1 << 16
+"""Of a function. The list has no ends; farther from the last name is code that was loaded later: a module, a program.
+Of the 120,000 functions of a Linux 6.18 the longest has 21 KB.
+"""
+
 
 class KernelSymbols:
     """Functions, by address. Names stay in the text: parsing its 200,000 lines one by one would take half a second."""
@@ -38,9 +43,9 @@ class KernelSymbols:
             self.missing = self.missing or HIDDEN
 
     def of(self, address: int) -> Frame | None:
-        """The function that contains or precedes an address; None if there is none."""
+        """The function that contains an address, or precedes it by less than LONGEST; None if there is none."""
         at = int(np.searchsorted(self._addresses, np.uint64(address), "right")) - 1
-        if at < 0:
+        if at < 0 or address - int(self._addresses[at]) >= LONGEST:
             return None
         begin = int(self._names[at])
         line = self._text[begin : self._text.find(b"\n", begin)].decode("utf-8", "replace")

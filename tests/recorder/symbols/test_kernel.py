@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sysmon.recorder.symbols.kernel import HIDDEN, KernelSymbols
+from sysmon.recorder.symbols.kernel import HIDDEN, LONGEST, KernelSymbols
 
 LINES = """\
 ffffffff81000200 T second
@@ -28,6 +28,13 @@ def test_an_address_belongs_to_the_function_before_it(tmp_path: Path) -> None:
         ("second", "kernel", None),
     ]
     assert symbols.of(0xFFFFFFFF810000FF) is None and symbols.missing is None
+
+
+def test_code_that_was_loaded_later_gets_no_name(tmp_path: Path) -> None:
+    symbols = _symbols(tmp_path, LINES)
+    for last in (0xFFFFFFFF81000200, 0xFFFFFFFFC0000000):
+        assert symbols.of(last + LONGEST - 1) and not symbols.of(last + LONGEST)
+    assert symbols.of(2**64 - 1) is None
 
 
 def test_a_module_is_named(tmp_path: Path) -> None:
