@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from sysmon.recorder.symbols.resolver import NO_ROOM, NOT_CODE, Resolved
 from sysmon.recorder.symbols.wire import Frame
 
 MOST = 1 << 18
-"""Addresses that are remembered. Beyond, those of the processes not seen for longest are forgotten."""
+"""Addresses that are remembered. Beyond, those of the processes not seen for longest are forgotten before the next are
+asked for; of one process at most as many more are.
+"""
 
 NUMBERS = 1 << 15
 """Stacks of a process whose numbers are remembered."""
@@ -69,10 +72,10 @@ class Names:
             self._by_pid.setdefault(process[0], set()).add(process)
         self._processes.move_to_end(process)
         asked = set(asked)
-        new = asked - known.asked.keys()
+        new = set(itertools.islice(asked - known.asked.keys(), max(2 * MOST - self._size, 0)))
         if new:
             self._ask(process, known, new)
-        return [address for address in asked if known.functions[address] is None]
+        return [address for address in asked if known.functions.get(address, ()) is None]
 
     def _ask(self, process: Process, known: _Known, new: set[int]) -> None:
         self._size += len(new - known.functions.keys())
@@ -102,7 +105,7 @@ class Names:
         known = self._processes.get(process)
         if not known:
             return False
-        return all(address in known.asked and known.functions[address] is not None for address in addresses(kept))
+        return all(address in known.asked and known.functions.get(address) is not None for address in addresses(kept))
 
     def numbers(self, process: Process) -> dict[int, int]:
         """Numbers of stacks of this process, for whoever gives them: they are forgotten with its names."""
@@ -150,7 +153,9 @@ class Names:
         known = of_process.functions if of_process else {}
         found: list[Function] = []
         for address in addresses(kept):
-            functions = known.get(address) or (Function(address=address, missing=NOT_YET),)
+            functions = known.get(address, ()) or (
+                Function(address=address, missing=NOT_YET if address in known else NO_ROOM),
+            )
             if found and functions[0].missing == NOT_CODE:
                 break
             found += functions

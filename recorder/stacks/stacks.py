@@ -7,6 +7,7 @@ WAIT_S, as others come behind them.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ LOOK_S = 0.25
 
 WAIT_S = 5.0
 """How long rows wait for names."""
+
+LOOKED_AT = 1 << 11
+"""New stacks whose names are asked for in one look: of those beyond, in the next or with the snapshot."""
 
 KEPT = 1 << 15
 """Stacks whose addresses are remembered: a wait may end many snapshots after its stack was taken."""
@@ -84,7 +88,7 @@ class Stacks:
             return
         self._looked = now
         asked: dict[Process, set[int]] = {}
-        for process, kept in self._maps.new(epoch):
+        for process, kept in itertools.islice(self._maps.new(epoch), LOOKED_AT):
             if not is_of_kernel(kept):
                 asked.setdefault(process, set()).update(addresses(kept))
         for process, found in asked.items():

@@ -9,7 +9,9 @@ from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds.stacks import FRAME, NONE, STACK
 
 MOST = 1 << 18
-"""Stacks that are remembered. Beyond, all are forgotten, and get new numbers when they are seen again."""
+"""Stacks that are remembered. Beyond, all are forgotten before the next rows, and get new numbers when they are seen
+again; the rows of one snapshot get at most as many more.
+"""
 
 TEXT_CHARACTERS = 500
 """What is kept of a name: in UTF-8, less than a text may have."""
@@ -24,6 +26,9 @@ class Function(NamedTuple):
     file: str | None = None
     address: int | None = None
     missing: str | None = None
+
+
+NO_ROOM = Function(missing="too many stacks at a time")
 
 
 class Tree:
@@ -54,12 +59,14 @@ class Tree:
         self._forget()
 
     def number(self, outermost_first: Iterable[Function]) -> int:
-        """The number of a stack."""
+        """The number of a stack; of NO_ROOM if there are too many."""
         stack = NONE
         for function in outermost_first:
             place = (stack, self._frame(function))
             found = self._stacks.get(place)
             if found is None:
+                if len(self._nodes) >= 2 * MOST and function is not NO_ROOM:
+                    return self.number([NO_ROOM])
                 found = self._stacks[place] = self._next_stack
                 self._nodes[found] = place
                 self._next_stack += 1

@@ -230,6 +230,28 @@ def test_only_so_many_names_are_remembered(recorder: Recorder, monkeypatch: pyte
     assert recorder.resolver.asked == [MAIN, PARSE, MAIN, PARSE_TOO, MAIN, PARSE]
 
 
+def test_addresses_of_one_process_have_a_limit(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "MOST", 1)
+    recorder.maps.held = {FIRST: kept(PARSE, PARSE_TOO, MAIN)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    assert len(recorder.resolver.asked) == 2
+    recorder.resolver.answer(*recorder.resolver.asked)
+    [(_rows, told)] = recorder.named()
+    [without] = {MAIN, PARSE, PARSE_TOO} - set(recorder.resolver.asked)
+    assert [row["address"] for row in told[FRAME] if row["missing"] == NO_FURTHER] == [without]
+
+
+def test_one_look_has_a_limit(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "LOOKED_AT", 1)
+    recorder.maps.held = {FIRST: kept(PARSE), SECOND: kept(MAIN)}
+    recorder.stacks.look(0)
+    assert recorder.resolver.asked == [PARSE]
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1), (SECOND, NONE, 1)))
+    assert recorder.resolver.asked == [PARSE, MAIN]
+
+
 def test_why_a_stack_is_unknown(recorder: Recorder) -> None:
     rows = samples((NO_ROOM, NONE, 1), (THIRD, NONE, 2), (NONE, NOT_TAKEN, 3))
     recorder.stacks.hold(SAMPLES, rows)

@@ -1,6 +1,9 @@
 """Stacks are numbered and told once."""
 
+import pytest
+
 from sysmon.bpf.kinds.stacks import FRAME, STACK
+from sysmon.recorder.stacks import tree as tree_module
 from sysmon.recorder.stacks.tree import TEXT_CHARACTERS, Function, Tree
 
 MAIN, PARSE, HASH = Function("main", "/bin/x"), Function("parse", "/bin/x"), Function("hash", "/bin/x")
@@ -50,3 +53,16 @@ def test_long_names_and_names_that_are_no_text_are_made_storable() -> None:
     ((row),) = tree.rows([tree.number([Function("f" * 1000, "/bin/\udcff")])], 7)[FRAME]
     assert row["function"] == "f" * TEXT_CHARACTERS
     assert row["module"] == "/bin/\\udcff"
+
+
+def test_so_many_stacks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_module, "MOST", 1)
+    tree = Tree()
+    assert [tree.number([MAIN]), tree.number([PARSE])] == [1, 2]
+    full = tree.number([MAIN, HASH])
+    assert full == tree.number([HASH]) == tree.number([HASH, MAIN]) and tree.number([PARSE]) == 2
+    [row] = tree.rows([full], 7)[FRAME]
+    assert (row["function"], row["address"], row["missing"]) == (None, None, "too many stacks at a time")
+    assert tree.is_full()
+    tree.begin()
+    assert tree.number([HASH]) > full
