@@ -7,6 +7,8 @@ import os
 import resource
 import struct
 
+from sysmon.recorder.symbols import refused_calls
+
 MEMORY_BYTES = 1 << 31
 """How much address space may be added to what the recorder had."""
 
@@ -18,7 +20,7 @@ FILES = 64
 
 NICE = 0
 """Not the recorder's -20, as a large file takes seconds; nor 10, at which busy CPUs delayed an answer by 2 s: rows wait
-for 1 s.
+for 5 s.
 """
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -48,6 +50,7 @@ def confine() -> None:
         resource.setrlimit(kind, (most, most))
     os.setpriority(os.PRIO_PROCESS, 0, NICE)
     _read_only()
+    refused_calls.refuse()
 
 
 def begin_question() -> None:
@@ -60,7 +63,9 @@ def begin_question() -> None:
 def _read_only() -> None:
     """Has Landlock refuse all access to files except reading, to TCP, and to processes outside: by signal or ptrace(2).
 
-    Without Landlock (before 5.13, or not configured) what the user may do remains: a container's root is root here.
+    It knows neither UDP nor unix sockets with a path, and RLIMIT_NPROC does not bind root: for that there is
+    `refused_calls.py`. Without Landlock (before 5.13, or not configured) what the user may do to files remains: a
+    container's root is root here.
     """
     abi = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ABI))
     if abi < 1:

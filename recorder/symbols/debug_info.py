@@ -15,7 +15,7 @@ except ImportError:
     HAS_READER = False
 
 DEBUG_BYTES = 8 << 20
-"""Maximum size of .debug_info that is read: 18 MB/s, measured, and rows wait for names for a second."""
+"""Maximum size of .debug_info that is read: 18 MB/s, measured, and rows wait for names for 5 s."""
 
 FILE_BYTES = 1 << 30
 """Maximum size of a file with debug information: all of it is mapped."""

@@ -1,7 +1,7 @@
 """Reads symbols as the user whose process is asked about, with no capability, in a child of `broker.py`.
 
-Whatever takes over this process through a file that it reads has what that user has anyway, and less: it can start no
-process and write no file.
+Whatever takes over this process through a file that it reads has what that user has anyway, and less: `confinement.py`
+says what.
 """
 
 from __future__ import annotations

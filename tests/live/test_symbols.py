@@ -263,7 +263,7 @@ def test_what_its_children_are_permitted(nobodys: Path) -> None:
         text = Path(f"/proc/{pid}/status").read_text()
         lines = dict(line.split(":", 1) for line in text.splitlines())
         assert lines["Uid"].split() == lines["Gid"].split() == [str(NOBODY)] * 4 and not lines["Groups"].split()
-        assert lines["NoNewPrivs"].split() == ["1"]
+        assert lines["NoNewPrivs"].split() == ["1"] and lines["Seccomp"].split() == ["2"]  # SECCOMP_MODE_FILTER
         wait_for(lambda: [len(os.listdir(f"/proc/{each}/fd")) for each in (pid, asked.pid)] == [1, 2], 5)
         for child in (pid, asked.pid):
             assert not [m for m in Path(f"/proc/{child}/maps").read_text().splitlines() if m.split()[1].endswith("s")]

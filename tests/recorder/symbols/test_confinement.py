@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import pytest
 
 from sysmon.recorder.own.delegate import Child
 from sysmon.recorder.symbols.confinement import FILES, confine
+from sysmon.recorder.symbols.refused_calls import PROGRAM
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 LANDLOCK: int = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) if Path("/proc").exists() else 0
 """Its ABI; -1: there is none."""
@@ -41,8 +45,42 @@ def test_it_can_read(tmp_path: Path) -> None:
     assert attempt((tmp_path / "file").read_text) == "done"
 
 
-def test_it_starts_no_process_unless_it_is_root() -> None:
-    assert attempt(os.fork) == "BlockingIOError" or os.getuid() == 0  # the kernel exempts root (copy_process())
+@pytest.mark.skipif(not PROGRAM, reason="needs numbers of system calls")
+def test_it_starts_no_process() -> None:
+    """Nor does root, which the kernel exempts from RLIMIT_NPROC (copy_process())."""
+    assert attempt(os.fork) == "PermissionError"
+
+
+@pytest.mark.skipif(not PROGRAM, reason="needs numbers of system calls")
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_NETLINK])
+def test_it_has_no_socket(family: int) -> None:
+    assert attempt(lambda: socket.socket(family, socket.SOCK_DGRAM)) == "PermissionError"
+
+
+@pytest.mark.skipif(not PROGRAM, reason="needs numbers of system calls")
+def test_it_cannot_reach_a_unix_socket_by_its_path(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as opened:
+        server.bind(path)
+        server.listen()
+        assert attempt(lambda: connected(path)) == "PermissionError"
+        opened.connect(path)  # others can
+
+
+def connected(path: str) -> None:
+    """With any descriptor: the call is refused before the kernel looks at it."""
+    code = _libc.connect(3, struct.pack("=H", socket.AF_UNIX) + path.encode() + b"\0", 2 + len(path) + 1)
+    if code:
+        raise OSError(ctypes.get_errno(), "connect")
+
+
+@pytest.mark.skipif(not PROGRAM or os.uname().machine != "x86_64", reason="needs tables besides the native one")
+def test_it_makes_no_call_of_another_table() -> None:
+    def deed() -> None:
+        if _libc.syscall(0x40000000 | 39) < 0:  # getpid of x32
+            raise OSError(ctypes.get_errno(), "getpid")
+
+    assert attempt(deed) == "PermissionError"
 
 
 def test_it_writes_no_file(tmp_path: Path) -> None:

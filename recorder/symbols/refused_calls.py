@@ -1,0 +1,73 @@
+"""Has the kernel refuse system calls to a reader of symbols that it never makes: those that reach another process."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+
+from sysmon.errors import CannotRecord
+from sysmon.recorder.load.syscall_names import SyscallNames
+
+REFUSED = (
+    *("socket", "connect", "io_uring_setup"),  # io_uring makes calls that no filter sees
+    *("fork", "vfork", "clone", "clone3", "execve", "execveat", "unshare", "setns"),
+    *("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"),
+    *("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"),
+)
+
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "riscv64": 0xC00000F3}
+"""AUDIT_ARCH_*, uapi/linux/audit.h: calls of another table, as of 32 bits, are refused altogether."""
+
+_X32 = 0x40000000
+"""Set in the numbers of x32, which has the architecture of x86_64. No other number is as large."""
+
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD | BPF_W | BPF_ABS and so on
+_NUMBER, _ARCHITECTURE = 0, 4  # in struct seccomp_data
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
+_SET_SECCOMP, _FILTER = 22, 2  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Program(ctypes.Structure):
+    """struct sock_fprog."""
+
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
+def _program(architecture: int, numbers: list[int]) -> bytes:
+    """Instructions (struct sock_filter); the last refuses."""
+    tests = [(_AT_LEAST, _X32), *((_EQUAL, number) for number in numbers)]
+    last = len(tests) + 4
+    code = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 0, last - 2, architecture), (_LOAD, 0, 0, _NUMBER)]
+    code += [(test, last - at - 1, 0, value) for at, (test, value) in enumerate(tests, len(code))]
+    code += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
+    return b"".join(struct.pack("=HBBI", *each) for each in code)
+
+
+def _of_this_machine() -> bytes:
+    """Empty if its numbers are not known."""
+    try:
+        names = SyscallNames()
+    except CannotRecord:
+        return b""
+    return _program(_ARCHITECTURES[names.machine], names.numbers(REFUSED))
+
+
+PROGRAM = _of_this_machine()
+"""Made when this is imported: a reader may not be able to read the list of numbers."""
+
+
+def refuse() -> bool:
+    """Refuses them to this process for good, with EPERM. Returns whether this machine can. Raises OSError."""
+    if not PROGRAM:
+        return False
+    program = _Program(len(PROGRAM) // 8, PROGRAM)
+    if _libc.prctl(_SET_SECCOMP, ctypes.c_ulong(_FILTER), ctypes.byref(program)):
+        code = ctypes.get_errno()
+        if code != errno.EINVAL:  # the kernel was built without
+            raise OSError(code, os.strerror(code))
+        return False
+    return True
