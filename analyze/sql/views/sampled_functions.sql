@@ -28,10 +28,16 @@ pairs AS (
     SELECT user_stack, kernel_stack, COALESCE(kernel_stack, user_stack) AS innermost, ROW_NUMBER() OVER () AS pair
     FROM (SELECT DISTINCT user_stack, kernel_stack FROM found)
 ),
+-- A condition with OR would compare each pair with each function of each stack.
+stacks AS (
+    SELECT pair, user_stack AS stack, innermost FROM pairs
+    UNION ALL
+    SELECT pair, kernel_stack, innermost FROM pairs
+),
 functions AS (
-    SELECT p.pair, f.function, f.module, BOOL_OR(f.place = 1 AND f.stack = p.innermost) AS is_innermost
-    FROM pairs AS p
-    JOIN unfiltered.stack_functions AS f ON f.stack = p.user_stack OR f.stack = p.kernel_stack
+    SELECT s.pair, f.function, f.module, BOOL_OR(f.place = 1 AND f.stack = s.innermost) AS is_innermost
+    FROM stacks AS s
+    JOIN unfiltered.stack_functions AS f ON f.stack = s.stack
     GROUP BY ALL
     UNION ALL
     SELECT pair, '[unknown]', NULL, TRUE
