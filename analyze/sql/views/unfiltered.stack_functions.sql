@@ -34,12 +34,16 @@ used AS (
     UNION
     SELECT kernel_stack FROM unfiltered.off_cpu
 ),
+-- The kernel walks 127 addresses, and each may have inlined functions. A file may claim that each of its stacks is as deep
+-- as all of them together: it is refused before that fills the disk.
 walk AS (
-    SELECT stack, stack AS node, 1 AS place
+    SELECT stack, stack AS node, 1 AS place, COUNT(*) OVER () AS so_far
     FROM used
     WHERE stack IS NOT NULL
     UNION ALL
-    SELECT w.stack, n.caller, w.place + 1
+    SELECT w.stack, n.caller, w.place + 1,
+        CASE WHEN w.so_far > 16_000_000 THEN error('the stacks have more than 16,000,000 functions in all')
+            ELSE w.so_far + COUNT(*) OVER () END
     FROM walk AS w
     JOIN nodes AS n ON n.stack = w.node
     WHERE n.caller < w.node AND w.place < 1024

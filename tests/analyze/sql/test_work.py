@@ -12,7 +12,8 @@ from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.trace.rules import rules
 from sysmon.analyze.trace.sqlfile import View
 from sysmon.analyze.trace.trace import Trace
-from tests.traces import Row, at, born, calls, row, write
+from sysmon.errors import BrokenTrace
+from tests.traces import Row, at, born, calls, row, stack_rows, write
 
 pytestmark = pytest.mark.slow
 
@@ -80,3 +81,12 @@ def test_no_step_of_a_rule_or_report_yields_the_square_of_the_rows(tmp_path: Pat
         most = {view.full_name: most_rows(trace, view) for view in (*rules(), *reports())}
     assert most["finding.close_wait"] > COUNT, "the plan has the rows of its steps"
     assert not {name: n for name, n in most.items() if n > MOST * len(rows)}
+
+
+def test_stacks_that_are_too_large_are_refused(tmp_path: Path) -> None:
+    """Each calls the next, and each was sampled: without a limit, the functions of all of them are 20 million."""
+    tree = [(number or None, {"function": "f"}) for number in range(20_000)]
+    sampled = [row("samples", at(1), **SERVER, tid=7, user_stack=1 + i, samples=1) for i in range(len(tree))]
+    path = write(tmp_path / "t.parquet", [*stack_rows(at(1), tree), *sampled])
+    with sysmon.open(path) as trace, pytest.raises(BrokenTrace, match="the stacks have more than 16,000,000 functions"):
+        trace.report("hot_functions").fetchall()
