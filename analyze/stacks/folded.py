@@ -38,17 +38,40 @@ OFF_CPU = Measure(stacks.OFF_CPU.name, "ns", "waited_ns", "waited_for")
 MEASURES = {one.kind: one for one in (ON_CPU, OFF_CPU)}
 
 _QUERY = """
-SELECT s.process_key.pid AS pid, COALESCE(p.comm, '(other)') AS comm, {group} AS reason,
-    COALESCE(u.functions, []), COALESCE(k.functions, []),
-    COALESCE(u.is_whole, TRUE), SUM(s.{weight}) AS weight
-FROM main.{kind} AS s
-LEFT JOIN unfiltered.processes AS p ON p.process_key = s.process_key
-LEFT JOIN unfiltered.stack_paths AS u ON u.stack = s.user_stack
-LEFT JOIN unfiltered.stack_paths AS k ON k.stack = s.kernel_stack
-GROUP BY ALL
-HAVING SUM(s.{weight}) > 0
-ORDER BY ALL
+WITH
+paths AS (
+    SELECT stack, functions, is_whole, DENSE_RANK() OVER (ORDER BY functions, is_whole) AS path
+    FROM unfiltered.stack_paths
+),
+shown AS (
+    SELECT path, ANY_VALUE(functions) AS functions, ANY_VALUE(is_whole) AS is_whole
+    FROM paths
+    GROUP BY path
+),
+weighed AS (
+    SELECT process_key, {group} AS reason, user_stack, kernel_stack, SUM({weight}) AS weight
+    FROM main.{kind}
+    GROUP BY ALL
+),
+merged AS (
+    SELECT w.process_key.pid AS pid,
+        CASE WHEN w.process_key.pid = 0 THEN '(other)' ELSE COALESCE(p.comm, '?') END AS comm,
+        w.reason, u.path AS user_path, k.path AS kernel_path, SUM(w.weight) AS weight
+    FROM weighed AS w
+    LEFT JOIN unfiltered.processes AS p ON p.process_key = w.process_key
+    LEFT JOIN paths AS u ON u.stack = w.user_stack
+    LEFT JOIN paths AS k ON k.stack = w.kernel_stack
+    GROUP BY ALL
+    HAVING SUM(w.weight) > 0
+)
+SELECT m.pid, m.comm, m.reason, COALESCE(u.functions, []), COALESCE(k.functions, []), COALESCE(u.is_whole, TRUE),
+    m.weight
+FROM merged AS m
+LEFT JOIN shown AS u ON u.path = m.user_path
+LEFT JOIN shown AS k ON k.path = m.kernel_path
+ORDER BY m.pid, m.comm, m.reason, m.user_path NULLS FIRST, m.kernel_path NULLS FIRST
 """
+"""Stacks with the same functions have the same number `path`, in order: rows are grouped and sorted by numbers."""
 
 
 @dataclass(frozen=True)

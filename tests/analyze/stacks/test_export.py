@@ -57,6 +57,21 @@ def test_folded(trace: Trace) -> None:
     ]
 
 
+def test_stacks_of_the_same_functions_are_one_and_an_unknown_name_is_no_other_process(tmp_path: Path) -> None:
+    same = ({"function": "f", "build_id": "aa"}, {"function": "f", "build_id": "bb"}, {"function": "g"})
+    rows = [
+        *stack_rows(at(1), [(None, function) for function in same]),
+        *(row("samples", at(1), pid=9, start=born(-5), tid=9, user_stack=stack, samples=stack) for stack in (1, 2, 3)),
+        row("samples", at(1), pid=0, start=0, samples=5),
+    ]
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        assert list(as_folded(folded(trace, ON_CPU), ON_CPU)) == [
+            "(other) 5\n",
+            f"? (9);{CUT};f 3\n",
+            f"? (9);{CUT};g 3\n",
+        ]
+
+
 def test_speedscope(trace: Trace) -> None:
     said = json.loads("".join(as_speedscope(folded(trace, ON_CPU), ON_CPU, 't"x')))
     names = [frame["name"] for frame in said["shared"]["frames"]]
