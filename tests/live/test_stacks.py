@@ -79,7 +79,7 @@ def test_each_function_has_its_share_of_the_samples(tmp_path: Path, program: Pro
         assert 100 * found / whole == pytest.approx(100 * ns / sum(spent.values()), abs=3), name
     of_main = sum(samples for stack, samples in rows if "main" in stacks.get(stack, []))
     assert of_main > 0.99 * whole
-    # A sample is a hundredth of a second or so: they tell of the CPU time, too.
+    # Samples divided by their rate tell of the CPU time, too.
     cpu_ns = r.one(f"SELECT sum(oncpu_ns) FROM cpu WHERE pid = {pid}")
     assert whole / RATE == pytest.approx(cpu_ns / 1e9, rel=0.05)
     assert r.one(f"SELECT max(cut_pct) FROM report.hot_functions WHERE pid = {pid}") < 1

@@ -21,7 +21,8 @@ CREATE VIEW report.off_cpu(
     mean_ms,
     -- The longest [ms].
     max_ms,
-    -- Innermost function in user space; in square brackets why it is unknown; NULL for threads of the kernel.
+    -- Innermost function in user space; in square brackets why it is unknown; NULL for threads of the kernel, and for
+    -- waits that began before they were recorded.
     function,
     -- Innermost function in the kernel that is not the scheduler's.
     kernel_function,
