@@ -14,8 +14,9 @@ from sysmon.analyze.trace.rules import rules, shared_by
 from sysmon.analyze.trace.sqlfile import View
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.trace.views import derived
+from sysmon.bpf.kinds import KINDS
 from sysmon.errors import BrokenTrace
-from tests.traces import Row, at, born, calls, row, stack_rows, write
+from tests.traces import Row, at, born, calls, failures, row, stack_rows, write
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,17 @@ def one_process() -> list[Row]:
                 waker_pid=8, waker_start=born(-100), waker_tid=8 + i, waits=1, waited_ns=5, max_waited_ns=5),
             row("oom_kill", late, **child, anon_bytes=1 << 20, trigger_pid=7, trigger_start=born(-100)),
             calls(late, 7, born(-100), "read", i % 100, 10),
+            failures(late, 7, born(-100), "read", "EIO", 5, 1),
+            row("syscall", late, **SERVER, **tid, syscall="read", result=1, latency_ns=100),
+            row("syscall_inflight", at(10), **SERVER, **tid, comm="x", syscall="read", edge="end", elapsed_ns=100),
+            row("file_op", late, **SERVER, syscall="unlink", result=0, origin="absolute", path=f"/f{i}"),
+            row("rename", late, **SERVER, **tid, old_comm="x", comm="y"),
+            row("kernel_memory", late, **SERVER, allocations=1, allocated_bytes=i),
+            row("cgroup", late, cgroup_id=1 + i, cgroup_path=f"/{i}"),
+            row("clock", late, event="snapshot", boottime_ns=late),
+            row("overhead", late, part="on_exec", window_ns=1000, runs=1, run_ns=10),
+            row("step", late, stepped="open", reason="time"),
+            row("loss", late, cause="ring full", place="open", lost=1),
         ]  # fmt: skip
     return out
 
@@ -90,6 +102,7 @@ def most_rows(trace: Trace, view: View) -> int:
 
 def test_no_step_of_a_query_yields_or_compares_the_square_of_the_rows(tmp_path: Path) -> None:
     rows = one_process()
+    assert {row["kind"] for row in rows} == {kind.name for kind in KINDS}
     with sysmon.open(write(tmp_path / "t.parquet", rows)) as trace:
         assert trace.own("SELECT summary FROM finding.close_wait").fetchall() == [
             (f"keeps connections open that clients have closed (CLOSE_WAIT): {COUNT} on port 80",)
