@@ -76,7 +76,7 @@ def one_process() -> list[Row]:
             row("cgroup", late, cgroup_id=1 + i, cgroup_path=f"/{i}"),
             row("clock", late, event="snapshot", boottime_ns=late),
             row("overhead", late, part="on_exec", window_ns=1000, runs=1, run_ns=10),
-            row("step", late, stepped="open", reason="time"),
+            row("step", late, stepped="open", reason="rate"),
             row("loss", late, cause="ring full", place="open", lost=1),
         ]  # fmt: skip
     return out
