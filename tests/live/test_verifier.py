@@ -82,6 +82,7 @@ def test_programs_are_accepted(live_kernel: None, like: type[Btf], more: tuple[s
         loading.abandon()
 
 
+@pytest.mark.alone
 def test_the_verifier_is_fast(live_kernel: None) -> None:
     """All programs must pass it before a recording begins: 0.4 s of CPU time, 1.1 s if loops were followed."""
     plan = plan_of(Btf.of_kernel())

@@ -221,9 +221,9 @@ def test_a_convoy_shows_who_released_the_lock(tmp_path: Path, live_kernel: None)
     )
     assert held[0][0].startswith("thread convoy-3 ("), held
     assert {waker.split()[1] for waker, _ns in held} <= {f"convoy-{n}" for n in range(8)}
-    assert held[0][1] == pytest.approx(said["held"], rel=0.3), "4 or 5 times: of the first nobody may have known"
+    assert 1e8 < held[0][1] < 1.3 * said["held"], "each time that somebody waited: at least twice of five"
     assert held[0][1] > 2 * sum(ns for _waker, ns in held[1:])
-    chain = trace.rows("SELECT chain FROM report.wait_chains WHERE chain LIKE '%futex%'")[0][0]
+    chain = trace.rows(f"SELECT chain FROM report.wait_chains WHERE chain LIKE 'for thread % in lock [{futex}]%'")[0][0]
     assert chain.startswith("for thread convoy-3 (") and chain.endswith("% in sleep"), chain
 
 
