@@ -111,7 +111,7 @@ INLINE void off_since_begin(struct control *c, u64 id, struct thread *was, struc
 //
 // The map lacks new threads, threads that were not recorded so far, and threads older than the recording that
 // keep_standing() did not see. Of the latter two, what they did before they came onto this CPU is left out.
-INLINE struct thread *not_kept(struct control *c, void *task, struct kept_thread *is, u64 ns)
+INLINE struct kept_thread *not_kept(struct control *c, void *task, struct kept_thread *is, u64 ns)
 {
 	u64 id = (u64)task, born = 0;
 	struct kept_thread *room = unkept_room(WAS);
@@ -127,14 +127,14 @@ INLINE struct thread *not_kept(struct control *c, void *task, struct kept_thread
 	if (born >= c->t0 && is_first) {
 		if (now->usage.runtime < ns + CLOCKS_DIFFER_NS)  // else it ran before it was followed
 			was->left = born;
-		return was;
+		return room;
 	}
 	*was = *now;
 	was->reason.nr = UNKNOWN_NR;
 	was->reason.waits_for = WAITS_UNKNOWN;
 	off_since_begin(c, id, was, is);
 	was->usage.runtime = grew(now->usage.runtime, ns);
-	return was;
+	return room;
 }
 
 // `keep`: where its counts are kept or, if `is_new`, what is to be kept of it.
@@ -265,9 +265,10 @@ INLINE void count_wakeup(struct control *c, struct kept_thread *t, struct who *w
 
 // Charges the time off the CPU until the thread `came` back: it slept, if it left to sleep, and was then ready to run for as
 // long as the kernel says that it waited for a CPU.
-INLINE void charge_wait(struct control *c, struct cpu_val *v, struct who *who, struct thread *was, struct thread *is,
-                        u64 came, struct kept_thread *kept)
+INLINE void charge_wait(struct control *c, struct cpu_val *v, struct who *who, struct kept_thread *before,
+                        struct thread *is, u64 came)
 {
+	struct thread *was = &before->thread;
 	u64 off = grew(came, was->left), ready = ready_of(off, was, is), slept = off - ready, woken = was->left + slept;
 	ADD(v->waits, was->reason.waits_for != WAITS_runnable);
 	ADD(v->waited_ns, slept);
@@ -279,9 +280,7 @@ INLINE void charge_wait(struct control *c, struct cpu_val *v, struct who *who, s
 		ADD(v->ready_before_ns, before_epoch(c, woken, came));
 	}
 #ifdef RECORDS_waits
-	struct kept_thread *waited = kept ? kept : unkept_room(WAS);
-	if (waited)
-		count_wakeup(c, waited, who, slept, before_epoch(c, was->left, woken));
+	count_wakeup(c, before, who, slept, before_epoch(c, was->left, woken));
 #endif
 #ifdef RECORDS_off_cpu
 	if (was->reason.waits_for != WAITS_runnable && was->reason.waits_for != WAITS_throttled)
@@ -330,9 +329,10 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 	__builtin_memset(&is->stacks, 0, sizeof(is->stacks));
 #endif
 	is->cpu = bpf_get_smp_processor_id();
-	struct thread *was = kept ? &kept->thread : not_kept(c, task, now_is, ns);
-	if (!was)
+	struct kept_thread *before = kept ? kept : not_kept(c, task, now_is, ns);
+	if (!before)
 		return;
+	struct thread *was = &before->thread;
 	u64 oncpu_ns = ran(&is->usage, &was->usage, ns, how);
 	struct cpu_key key = {.start = who.start,
 	                      .pid = who.pid,
@@ -354,7 +354,7 @@ INLINE void charge(struct control *c, struct cpu_state *cpu, u64 now, int how, u
 		ADD(v->minor_faults, grew(is->usage.min_flt, was->usage.min_flt));
 		ADD(v->major_faults, grew(is->usage.maj_flt, was->usage.maj_flt));
 		if (was->left)
-			charge_wait(c, v, &who, was, is, came, kept);
+			charge_wait(c, v, &who, before, is, came);
 		if (!v->thread[0])
 			bpf_get_current_comm(&v->thread, sizeof(v->thread));
 	}

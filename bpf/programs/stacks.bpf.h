@@ -63,10 +63,6 @@ struct stacks {
 	u64 user, kernel;
 };
 
-#ifndef PF_KTHREAD
-#define PF_KTHREAD 0x00200000  // include/linux/sched.h
-#endif
-
 INLINE struct stacks take_stacks(void *ctx, struct control *c, struct who *who)
 {
 	struct stacks s = {};

@@ -82,25 +82,25 @@ INLINE u8 waits_for_file(void *task, u32 fd, struct noted_wait *noted)
 }
 
 #ifdef RECORDS_waits
-// Notes what the first argument of a call names, if that is not the file that the call waits for.
-INLINE void note_object(void *task, void *regs, struct shape *shape, struct noted_wait *noted)
+// Notes what the first argument of a call names. Returns what a thread waits for that waits for that file; 0: it names none.
+INLINE u8 note_object(void *task, void *regs, struct shape *shape, struct noted_wait *noted)
 {
 	u64 first = 0, second = 0;
 	u32 fd = 0;
-	if (!shape || !shape->awaits || shape->waits_for == WAITS_BY_DESCRIPTOR)
-		return;
+	if (!shape || !shape->awaits)
+		return 0;
 	TREAD(first, regs, pt_regs, arg1);
 	if (shape->awaits == AWAITS_VALUE) {
 		noted->key.object = first;
-		return;
+		return 0;
 	}
 	if (shape->awaits == AWAITS_POLLED) {  // struct pollfd begins with the descriptor
 		TREAD(second, regs, pt_regs, arg2);
 		if (second != 1 || task != CURRENT_TASK() || bpf_probe_read_user(&fd, sizeof(fd), (void *)first))
-			return;
+			return 0;
 		first = fd;
 	}
-	waits_for_file(task, first, noted);
+	return waits_for_file(task, first, noted);
 }
 #endif
 
@@ -112,11 +112,7 @@ INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state, struct noted_
 	u64 fd = 0;
 #ifdef RECORDS_waits
 	if (noted)
-		note_object(task, regs, shape, noted);
-	if (waits_for == WAITS_BY_DESCRIPTOR) {  // also if it counts as waiting for I/O, to note the file
-		TREAD(fd, regs, pt_regs, arg1);
-		of_file = waits_for_file(task, fd, noted);
-	}
+		of_file = note_object(task, regs, shape, noted);
 #endif
 #ifdef HAVE_BIT_task_struct__in_iowait
 	u8 in_iowait = 0;
@@ -125,11 +121,10 @@ INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state, struct noted_
 		return WAITS_disk;
 #endif
 	if (waits_for == WAITS_BY_DESCRIPTOR) {
-#ifndef RECORDS_waits
+		if (of_file)
+			return of_file;
 		TREAD(fd, regs, pt_regs, arg1);
-		of_file = waits_for_file(task, fd, NULL);
-#endif
-		return of_file;
+		return waits_for_file(task, fd, NULL);
 	}
 	if (waits_for)
 		return waits_for;
