@@ -36,14 +36,14 @@ WITH
 totals AS (
     SELECT
         process_key, waited_for, waker, waker_tid,
-        waker_key, waker LIKE 'interrupt%' AS by_interrupt,
+        waker_key, woken_by,
         SUM(ns) AS ns,
         SUM(held_ns) AS held_ns,
         SUM(waits) AS waits,
         MAX(max_ns) AS max_ns,
         SUM(SUM(ns)) OVER (PARTITION BY process_key, waited_for) AS all_ns
     FROM main.ended_waits
-    GROUP BY process_key, waited_for, waker, waker_tid, waker_key
+    GROUP BY process_key, waited_for, waker, waker_tid, waker_key, woken_by
 )
 SELECT
     t.process_key.pid,
@@ -56,7 +56,7 @@ SELECT
     t.waits,
     t.ns / 1e6 / NULLIF(t.waits, 0),
     t.max_ns / 1e6,
-    CASE WHEN t.by_interrupt THEN FORMAT('{} ({})', COALESCE(o.comm, '?'), t.waker_key.pid) END,
+    CASE WHEN t.woken_by <> 'thread' THEN FORMAT('{} ({})', COALESCE(o.comm, '?'), t.waker_key.pid) END,
     t.process_key.start
 FROM totals AS t
 LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key

@@ -40,7 +40,7 @@ WITH
 totals AS (
     SELECT
         process_key, tid, waited_for, waker, waker_tid,
-        waker_key, waker LIKE 'interrupt%' AS by_interrupt,
+        waker_key, woken_by,
         SUM(ns) AS ns,
         SUM(held_ns) AS held_ns,
         SUM(waits) AS waits,
@@ -48,7 +48,7 @@ totals AS (
         SUM(SUM(ns)) OVER (PARTITION BY process_key, tid, waited_for) AS all_ns,
         MAX_BY(MAX_BY(thread, (ts, thread)), MAX((ts, thread))) OVER (PARTITION BY process_key, tid) AS thread
     FROM main.ended_waits
-    GROUP BY process_key, tid, waited_for, waker, waker_tid, waker_key
+    GROUP BY process_key, tid, waited_for, waker, waker_tid, waker_key, woken_by
 )
 SELECT
     t.process_key.pid,
@@ -63,7 +63,7 @@ SELECT
     t.waits,
     t.ns / 1e6 / NULLIF(t.waits, 0),
     t.max_ns / 1e6,
-    CASE WHEN t.by_interrupt THEN FORMAT('{} ({})', COALESCE(o.comm, '?'), t.waker_key.pid) END,
+    CASE WHEN t.woken_by <> 'thread' THEN FORMAT('{} ({})', COALESCE(o.comm, '?'), t.waker_key.pid) END,
     t.process_key.start
 FROM totals AS t
 LEFT JOIN unfiltered.processes AS p ON p.process_key = t.process_key

@@ -34,6 +34,8 @@ CREATE VIEW ended_waits(
     -- Who ended the wait: 'NAME (PID)'; 'thread NAME (TID)' for a lock inside one process; 'interrupt: timer' or another;
     -- 'unknown'.
     waker,
+    -- 'thread', or the kind of interrupt, as `woken_by` of `wakeups`; NULL if unknown.
+    woken_by,
     -- That thread, for a lock inside one process; NULL for others.
     waker_tid,
     -- The process that woke it or, for data over a network, that is at the other end; NULL if that is unknown.
@@ -97,6 +99,7 @@ SELECT
         WHEN w.waker_tid IS NOT NULL THEN FORMAT('thread {} ({})', COALESCE(t.thread, '?'), w.waker_tid)
         ELSE FORMAT('{} ({})', COALESCE(p.comm, '?'), w.waker_pid)
     END,
+    w.woken_by,
     w.waker_tid,
     CASE
         WHEN w.woken_by = 'thread' THEN unfiltered.process_key(w.waker_pid, w.waker_start)

@@ -207,3 +207,9 @@ def test_a_row_without_waits_is_read(tmp_path: Path) -> None:
     for name in ("wakers", "wakers_by_thread", "wait_objects", "wait_objects_by_thread"):
         (only,) = report(tmp_path, name, [*NAMES, wait(7, "pipe", "thread", 20, waker=8, waits=0)])
         assert only["mean_ms"] is None
+
+
+def test_a_process_named_like_an_interrupt(tmp_path: Path) -> None:
+    rows = [*NAMES, process(10, "interrupt: disk"), wait(7, "pipe", "thread", 20, waker=10)]
+    (only,) = report(tmp_path, "wakers", rows)
+    assert (only["waker"], only["other_end"]) == ("interrupt: disk (10)", None)
