@@ -29,10 +29,15 @@ input()
 
 def test_who_sent_how_many_to_whom(tmp_path: Path) -> None:
     sender = """
-import os, signal, sys, time
+import os, re, signal, sys, time
 pid = int(sys.argv[1])
+def pending():
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(r"ShdPnd:\\s*(\\w+)", status.read())[1], 16)
 for _ in range(23):
-    os.kill(pid, signal.SIGUSR1); time.sleep(0.005)
+    os.kill(pid, signal.SIGUSR1)
+    while pending():
+        time.sleep(0.001)
 for _ in range(7):
     os.kill(pid, signal.SIGUSR2)
 os.kill(pid, 0)

@@ -3,8 +3,9 @@
  *     TID WALL_NS CPU_NS RUN_DELAY_NS STATE BLOCKED_NS MADE_NS
  *
  * all since it was made: wall and CPU time by the clocks, the time it waited for a CPU from /proc, and how long it was
- * blocked in calls of one kind. What it ran and waited for a CPU inside these is taken off. MADE_NS: how long making it
- * took at most, which the kernel does not count as waiting for a CPU. */
+ * blocked in calls of one kind. What it ran and waited for a CPU inside these is taken off. Where the kernel counts more
+ * waiting for a CPU than such a call took, as in 4 of 180 runs of 300 writes, that is no waiting. MADE_NS: how long
+ * making it took at most, which the kernel does not count as waiting for a CPU. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,7 +40,7 @@ static long run_delay(void)
 	return strtol(strchr(text, ' '), NULL, 10);
 }
 
-static __thread long began, blocked, inside, making;
+static __thread long began, blocked, inside, making, miscounted;
 
 /* Time that passed while the thread neither ran nor could have. */
 static long idle(void)
@@ -54,12 +55,16 @@ static void enter(void)
 
 static void leave(void)
 {
-	blocked += idle() - inside;
+	long was = idle() - inside;
+	if (was < 0)
+		miscounted -= was;
+	else
+		blocked += was;
 }
 
 static void end(const char *state)
 {
-	long waited = run_delay(), used = now(CLOCK_THREAD_CPUTIME_ID), wall = now(CLOCK_BOOTTIME) - began;
+	long waited = run_delay() - miscounted, used = now(CLOCK_THREAD_CPUTIME_ID), wall = now(CLOCK_BOOTTIME) - began;
 	printf("%ld %ld %ld %ld %s %ld %ld\n", syscall(SYS_gettid), wall, used, waited, state, blocked, making);
 	fflush(stdout);
 }
