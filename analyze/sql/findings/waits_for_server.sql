@@ -1,10 +1,14 @@
 -- A process that waits for a server on the same host, and what the server does meanwhile.
 --
--- A process waited for data on connections that it had opened to another process of this host, for 1 s or more and at
--- least half of the window; high from 80 % on. What the server itself waits for, and whom, is in the chain: sums over the
--- window, so it is likely and not certain. Needs `record --with waits`.
+-- A process waited for data on connections that it had opened to other processes of this host, for 1 s or more and at
+-- least half of the window; high from 80 % on. Connections over TCP are known by their ports. Over unix sockets they are
+-- not: what counts is that the process has connected one and was woken, in poll, epoll or on a socket, by another process
+-- that is not just such a client. Processes of one command are one server. What the server itself waits for, and whom, is
+-- in the chain; of several processes, what they do most when they do not wait for that client, and
+-- what they wait for most that other processes end: a lock, or a latch in poll or epoll. All are sums over the window, so this is likely and not certain. Needs `record --with waits`.
 --
--- needs: finding.process, finding.span, main.ended_waits, report.wait_chains, unfiltered.connects, unfiltered.processes, unfiltered.sockets
+-- needs: finding.process, finding.span, main.ended_waits, main.thread_time, report.wait_chains, unfiltered.connects,
+--    unfiltered.processes, unfiltered.sockets
 -- kept: window
 CREATE VIEW finding.waits_for_server(
     -- Severity: 'high', 'medium' or 'low'.
@@ -34,12 +38,93 @@ opened AS (
     FROM unfiltered.sockets
     WHERE unfiltered.connects(syscall) AND local_port IS NOT NULL AND remote_port IS NOT NULL
 ),
+streams AS (
+    SELECT process_key, BOOL_OR(unfiltered.connects(syscall)) AS connects, BOOL_OR(syscall IN ('accept', 'accept4')) AS accepts
+    FROM unfiltered.sockets
+    WHERE family = 'AF_UNIX' AND socket_type = 'SOCK_STREAM' AND result >= 0
+    GROUP BY process_key
+),
 waits AS (
-    SELECT w.process_key, w.waker_key, SUM(w.ns) / 1e9 AS waited_s, SUM(w.waits) AS waits, MAX(w.max_ns) / 1e6 AS longest_ms
+    SELECT w.process_key, w.waker_key, w.ns, w.waits, w.max_ns
     FROM main.ended_waits AS w
     JOIN opened AS o ON o.process_key = w.process_key AND o.local_port = w.local_port AND o.remote_port = w.remote_port
     WHERE w.waited_for IN ('network', 'poll') AND w.waker_key <> w.process_key
-    GROUP BY w.process_key, w.waker_key
+    UNION ALL
+    SELECT w.process_key, w.waker_key, w.ns, w.waits, w.max_ns
+    FROM main.ended_waits AS w
+    JOIN streams AS s ON s.process_key = w.process_key
+    LEFT JOIN streams AS o ON o.process_key = w.waker_key
+    WHERE s.connects
+        AND (o.process_key IS NULL OR o.accepts OR NOT o.connects)
+        AND w.waited_for IN ('pipe', 'poll')
+        AND w.local_port IS NULL
+        AND (w.object IS NULL OR w.object LIKE 'socket:%')
+        AND w.woken_by = 'thread'
+        AND w.waker_key <> w.process_key
+),
+members AS (
+    SELECT w.process_key, q.comm AS server, w.waker_key AS member, SUM(w.ns) AS ns, SUM(w.waits) AS waits, MAX(w.max_ns) AS max_ns
+    FROM waits AS w
+    JOIN unfiltered.processes AS q ON q.process_key = w.waker_key
+    GROUP BY w.process_key, q.comm, w.waker_key
+),
+servers AS (
+    SELECT
+        process_key, server, COUNT(*) AS members, MAX_BY(member, (ns, member)) AS member, SUM(ns) / 1e9 AS waited_s,
+        SUM(waits) AS waits, MAX(max_ns) / 1e6 AS longest_ms
+    FROM members
+    GROUP BY process_key, server
+),
+slow AS (
+    SELECT s.*, s.waited_s / NULLIF(w.counted_s, 0) AS share
+    FROM servers AS s
+    CROSS JOIN finding.span AS w
+    WHERE s.waited_s >= 1 AND s.waited_s >= 0.5 * w.counted_s
+),
+doing AS (
+    SELECT
+        m.process_key, m.server, COALESCE(e.syscall, e.waited_for) AS what, e.object, e.ns,
+        CASE WHEN e.woken_by = 'thread' AND e.waker_key <> e.process_key THEN e.waker_key END AS whom
+    FROM slow AS s
+    JOIN members AS m ON m.process_key = s.process_key AND m.server = s.server
+    JOIN main.ended_waits AS e ON e.process_key = m.member
+    WHERE s.members > 1 AND (e.waker_key IS NULL OR e.waker_key <> m.process_key)
+    UNION ALL
+    SELECT m.process_key, m.server, t.state, NULL, t.ns, NULL
+    FROM slow AS s
+    JOIN members AS m ON m.process_key = s.process_key AND m.server = s.server
+    JOIN main.thread_time AS t ON t.process_key = m.member
+    WHERE s.members > 1 AND t.state IN ('running', 'runnable', 'throttled')
+),
+wholes AS (SELECT process_key, server, SUM(ns) AS ns FROM doing GROUP BY process_key, server),
+-- Of what they do, by call or state; of whom they wait for, by command.
+parts AS (
+    SELECT
+        d.process_key, d.server, d.what, p.comm AS whom, d.whom IS NULL AS alone, MAX_BY(d.object, (d.ns, d.object)) AS object,
+        SUM(d.ns) AS ns
+    FROM doing AS d
+    LEFT JOIN unfiltered.processes AS p ON p.process_key = d.whom
+    GROUP BY d.process_key, d.server, d.what, p.comm, d.whom IS NULL
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY d.process_key, d.server, d.whom IS NULL ORDER BY SUM(d.ns) DESC, d.what, p.comm
+    ) = 1
+),
+texts AS (
+    SELECT
+        p.process_key, p.server,
+        STRING_AGG(
+            CASE
+                WHEN NOT p.alone THEN FORMAT('{:.0f} % in {}, until woken by {},', 100 * p.ns / w.ns, p.what,
+                    CASE WHEN p.whom = p.server THEN 'one another' ELSE COALESCE(p.whom, '?') END)
+                WHEN p.what IN ('running', 'runnable', 'throttled') THEN FORMAT('{:.0f} % {}', 100 * p.ns / w.ns, p.what)
+                ELSE FORMAT('{:.0f} % in {}{}', 100 * p.ns / w.ns, p.what, COALESCE(' [' || p.object || ']', ''))
+            END,
+            ' and ' ORDER BY p.ns DESC, p.what
+        ) AS doing
+    FROM parts AS p
+    JOIN wholes AS w ON w.process_key = p.process_key AND w.server = p.server
+    WHERE p.ns >= 0.01 * w.ns
+    GROUP BY p.process_key, p.server
 ),
 chains AS (
     SELECT pid, start, first_pid, first_start, MAX_BY(chain, total_s) AS chain
@@ -47,21 +132,26 @@ chains AS (
     GROUP BY pid, start, first_pid, first_start
 )
 SELECT
-    CASE WHEN w.waited_s >= 0.8 * s.counted_s THEN 'high' ELSE 'medium' END,
-    w.waited_s / NULLIF(s.counted_s, 0),
+    CASE WHEN s.share >= 0.8 THEN 'high' ELSE 'medium' END,
+    s.share,
     p.pid,
     p.start,
     NULL,
-    FORMAT('waits {:.1f} s {}', w.waited_s, COALESCE(c.chain, FORMAT('for {} ({})', q.comm, w.waker_key.pid))),
-    FORMAT('{:,} waits for {} ({}), {:.3f} s in all and {:.1f} ms at most', w.waits, q.comm, w.waker_key.pid, w.waited_s,
-        w.longest_ms),
+    CASE
+        WHEN s.members = 1
+        THEN FORMAT('waits {:.1f} s {}', s.waited_s, COALESCE(c.chain, FORMAT('for {} ({})', s.server, s.member.pid)))
+        ELSE FORMAT('waits {:.1f} s for {:,} {} processes', s.waited_s, s.members, s.server)
+            || COALESCE(', which, when they do not wait for it, spend ' || RTRIM(t.doing, ','), '')
+    END,
+    FORMAT('{:,} waits for {}, {:.3f} s in all and {:.1f} ms at most', s.waits,
+        CASE WHEN s.members = 1 THEN FORMAT('{} ({})', s.server, s.member.pid)
+            ELSE FORMAT('{:,} {} processes, longest for {}', s.members, s.server, s.member.pid) END,
+        s.waited_s, s.longest_ms),
     '1 s and half of the window',
     FORMAT('wait_chains --pid {}', p.pid),
-    'socket, waits'
-FROM waits AS w
-JOIN finding.process AS p ON p.process_key = w.process_key
-JOIN unfiltered.processes AS q ON q.process_key = w.waker_key
-CROSS JOIN finding.span AS s
+    'cpu, socket, waits'
+FROM slow AS s
+JOIN finding.process AS p ON p.process_key = s.process_key
+LEFT JOIN texts AS t ON t.process_key = s.process_key AND t.server = s.server
 LEFT JOIN chains AS c
-    ON c.pid = p.pid AND c.start = p.start AND c.first_pid = w.waker_key.pid AND c.first_start = w.waker_key.start
-WHERE w.waited_s >= 1 AND w.waited_s >= 0.5 * s.counted_s;
+    ON c.pid = p.pid AND c.start = p.start AND c.first_pid = s.member.pid AND c.first_start = s.member.start;

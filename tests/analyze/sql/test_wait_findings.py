@@ -90,3 +90,34 @@ def test_what_is_no_wait_for_a_server(tmp_path: Path) -> None:
     assert not finds(tmp_path, served(9000, remote_port=81), "waits_for_server"), "nobody is known at the other end"
     rows = [r for r in served(9000) if r["kind"] != "socket"]
     assert not finds(tmp_path, rows, "waits_for_server"), "it may be the server, which waits for requests"
+
+
+def served_by_two(ms: float, connects: int = 7) -> list[Row]:
+    """A client that waits in poll, over unix sockets, for two processes, which wait for each other and for a disk."""
+    connect = row("socket", at(1), pid=connects, start=born(-100), tid=connects, syscall="connect", fd=3, result=0,
+                  family="AF_UNIX", socket_type="SOCK_STREAM", remote_address="/run/s")  # fmt: skip
+    return [
+        *snapshots(),
+        alive(7, "client"),
+        alive(8, "server"),
+        alive(9, "server"),
+        connect,
+        waited(7, "poll", ms / 2, syscall="ppoll", waker_pid=8),
+        waited(7, "poll", ms / 2, syscall="ppoll", waker_pid=9),
+        *(waited(pid, "poll", 2000, syscall="epoll_wait", waker_pid=7) for pid in (8, 9)),
+        waited(8, "lock", 3000, syscall="futex", object=4096, waker_pid=9),
+        waited(9, "lock", 4000, syscall="futex", object=8192, waker_pid=8),
+        waited(9, "disk", 3000, woken_by="disk", object=5, object_device=1, object_name="journal", syscall="fsync"),
+    ]
+
+
+def test_waits_for_the_processes_of_a_server(tmp_path: Path) -> None:
+    f = one(tmp_path, served_by_two(5000), "waits_for_server")
+    assert (f.severity, f.pid) == ("medium", 7)
+    assert f.summary == (
+        "client (7) waits 5.0 s for 2 server processes, which, when they do not wait for it, spend 70 % in futex, until "
+        "woken by one another, and 30 % in fsync [journal]"
+    )
+    assert f.evidence == "20 waits for 2 server processes, longest for 9, 5.000 s in all and 250.0 ms at most"
+    assert not finds(tmp_path, served_by_two(4990), "waits_for_server")
+    assert not finds(tmp_path, served_by_two(5000, connects=8), "waits_for_server"), "it may be the server"
