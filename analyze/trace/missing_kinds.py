@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from sysmon.analyze.trace.reports import Report
 from sysmon.analyze.trace.rules import parts
-from sysmon.analyze.trace.views import derived
+from sysmon.analyze.trace.views import EVERYONE, derived
 from sysmon.bpf.kinds import KINDS, kind_named, syscall_events, throttle
 
 NAMES_OF_ROWS = frozenset(("main.processes", "unfiltered.processes", "finding.process"))
@@ -44,6 +44,9 @@ def _read_by(report: Report) -> set[str]:
     todo = list(report.needs)
     while todo:
         name = todo.pop()
+        if name.startswith(f"{EVERYONE}."):
+            todo += needs.get(name, ())
+            name = f"main.{name.removeprefix(f'{EVERYONE}.')}"
         is_rows = name.startswith(("main.", "finding.")) or name in _READ_AS.values()
         if name not in found and name not in NAMES_OF_ROWS and is_rows:
             found.add(name)

@@ -383,6 +383,6 @@ class Trace:
 
 def _comments() -> list[str]:
     out = [s for kind in KINDS for s in views.kind_comments(kind)]
-    for view in (*views.derived(), *reports(), *facts()):
+    for view in (*views.shown(), *reports(), *facts()):
         out += views.view_comments(view)
     return out

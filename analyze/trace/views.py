@@ -7,14 +7,15 @@ Every identifier and text here is sysmon's own. What a user types or a trace hol
     started, …         from the metadata; the view `recording` shows them
 
 Schemas: `unfiltered` has everything in the file; `main` has what scripts use, restricted to the window and the selected
-processes; `windowed` has kinds as they are before a file in `sql/views` adds to them; `report` has the reports;
-`finding` has the rules of findings, and the tables they share.
+processes; `everyone` has the same of all processes, for questions about who waits for whom; `windowed` has kinds as
+they are before a file in `sql/views` adds to them; `report` has the reports; `finding` has the rules of findings, and
+the tables they share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from sysmon.analyze.trace.catalog import Entry, name_sql
@@ -37,6 +38,9 @@ LENGTHS = {
 PROCESS_KEY = Column("process_key", "What identifies the process: a struct of `pid` and `start`.")
 """A further column of each view whose rows are about a process, for SQL to join, group and partition by."""
 
+EVERYONE = "everyone"
+"""The schema of the window of all processes. A file in `sql/views` for it is also the view of that name in `main`."""
+
 IS_PICKED = "EXISTS (SELECT 1 FROM unfiltered.picked AS p WHERE p.process_key = k.process_key)"
 """Whether the row `k` is about a picked process."""
 
@@ -48,6 +52,12 @@ WIDE = "SELECT * REPLACE ({} AS kind) FROM unfiltered.stored"
 def derived() -> tuple[View, ...]:
     """The views of a trace that are written in SQL."""
     return tuple(read_view(path) for path in sorted((DIRECTORY / "views").glob("*.sql")))
+
+
+@cache
+def shown() -> tuple[View, ...]:
+    """The same as users see them."""
+    return tuple(replace(view, schema="main") if view.schema == EVERYONE else view for view in derived())
 
 
 @cache
@@ -79,8 +89,12 @@ def of_processes(picked: bool, rows: str = "unfiltered") -> Iterator[Entry]:
     where = f" WHERE {IS_PICKED}" if picked else ""
     yield Entry("unfiltered.selected", ("unfiltered.processes",), f"SELECT * FROM unfiltered.processes AS k{where}")
     for kind in KINDS:
-        name = f"{schema_of(kind)}.{kind.view}"
-        yield Entry(name, (f"{rows}.{kind.view}",), filtered_query(kind, picked, rows))
+        needs = (f"{rows}.{kind.view}",)
+        yield Entry(f"{schema_of(kind)}.{kind.view}", needs, filtered_query(kind, picked, rows))
+        yield Entry(f"{EVERYONE}.{kind.view}", needs, filtered_query(kind, False, rows))
+    for view in derived():
+        if view.schema == EVERYONE:
+            yield Entry(f"main.{view.name}", (view.full_name,), f"SELECT * FROM {view.full_name} AS k{where}")
 
 
 def callers_here(cut: bool) -> Entry:

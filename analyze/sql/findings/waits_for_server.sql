@@ -7,8 +7,8 @@
 -- in the chain; of several processes, what they do most when they do not wait for that client, and
 -- what they wait for most that other processes end: a lock, or a latch in poll or epoll. All are sums over the window, so this is likely and not certain. Needs `record --with waits`.
 --
--- needs: finding.process, finding.span, main.ended_waits, main.thread_time, report.wait_chains, unfiltered.connects,
---    unfiltered.processes, unfiltered.sockets
+-- needs: everyone.ended_waits, everyone.thread_time, finding.process, finding.span, main.ended_waits, report.wait_chains,
+--    unfiltered.connects, unfiltered.processes, unfiltered.sockets
 -- kept: window
 CREATE VIEW finding.waits_for_server(
     -- Severity: 'high', 'medium' or 'low'.
@@ -87,13 +87,13 @@ doing AS (
         CASE WHEN e.woken_by = 'thread' AND e.waker_key <> e.process_key THEN e.waker_key END AS whom
     FROM slow AS s
     JOIN members AS m ON m.process_key = s.process_key AND m.server = s.server
-    JOIN main.ended_waits AS e ON e.process_key = m.member
+    JOIN everyone.ended_waits AS e ON e.process_key = m.member
     WHERE s.members > 1 AND (e.waker_key IS NULL OR e.waker_key <> m.process_key)
     UNION ALL
     SELECT m.process_key, m.server, t.state, NULL, t.ns, NULL
     FROM slow AS s
     JOIN members AS m ON m.process_key = s.process_key AND m.server = s.server
-    JOIN main.thread_time AS t ON t.process_key = m.member
+    JOIN everyone.thread_time AS t ON t.process_key = m.member
     WHERE s.members > 1 AND t.state IN ('running', 'runnable', 'throttled')
 ),
 wholes AS (SELECT process_key, server, SUM(ns) AS ns FROM doing GROUP BY process_key, server),

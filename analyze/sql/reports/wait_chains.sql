@@ -2,10 +2,12 @@
 --
 -- Each chain begins with the waits of one process for another, or for the thread that released a lock. It goes on with what
 -- that one spent most of its time on, without the waits for anybody who is already in the chain: a server's wait for its
--- client's next request is not what delays the client. The time at a lock is divided among those who held it. It ends with one that waits for nobody, or after 8. Times are sums
--- over the window, so a chain says what is likely, not what happened each time. Only `record --with waits` tells.
+-- client's next request is not what delays the client. The time at a lock is divided among those who held it. It ends with
+-- one that waits for nobody, or after 8. Times are sums over the window, so a chain says what is likely, not what happened
+-- each time. If processes are chosen, as by --pid, chains begin with them and go on to all others. Only `record --with
+-- waits` tells.
 --
--- needs: main.ended_waits, main.thread_time, unfiltered.processes
+-- needs: everyone.ended_waits, everyone.thread_time, main.ended_waits, unfiltered.processes
 CREATE VIEW report.wait_chains(
     -- Process id (thread group id).
     pid,
@@ -34,7 +36,7 @@ CREATE VIEW report.wait_chains(
 WITH RECURSIVE
 sums AS (
     SELECT process_key, tid, waited_for, object, waker_key, waker_tid, SUM(ns) AS ns, SUM(held_ns) AS held_ns
-    FROM main.ended_waits
+    FROM everyone.ended_waits
     WHERE waited_for IS DISTINCT FROM 'idle'
     GROUP BY process_key, tid, waited_for, object, waker_key, waker_tid
 ),
@@ -58,7 +60,7 @@ times AS (
     FROM waits
     UNION ALL
     SELECT process_key, tid, state, NULL, NULL, SUM(ns)
-    FROM main.thread_time
+    FROM everyone.thread_time
     WHERE state IN ('running', 'runnable')
     GROUP BY process_key, tid, state
 ),
@@ -81,7 +83,7 @@ nodes AS MATERIALIZED (
 firsts AS (
     SELECT *, SUM(ns) OVER (PARTITION BY who) AS all_ns
     FROM spent
-    WHERE who.tid IS NULL AND whom IS NOT NULL
+    WHERE who.tid IS NULL AND whom IS NOT NULL AND who.process_key IN (SELECT process_key FROM main.ended_waits)
     ORDER BY ns DESC, who, state, whom
     LIMIT 1000
 ),
@@ -124,7 +126,7 @@ links AS (
 ),
 threads AS (
     SELECT process_key, tid, MAX_BY(thread, (ts, thread)) AS thread
-    FROM main.ended_waits
+    FROM everyone.ended_waits
     GROUP BY process_key, tid
 ),
 texts AS (

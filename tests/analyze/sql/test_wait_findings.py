@@ -115,8 +115,8 @@ def test_waits_for_the_processes_of_a_server(tmp_path: Path) -> None:
     f = one(tmp_path, served_by_two(5000), "waits_for_server")
     assert (f.severity, f.pid) == ("medium", 7)
     assert f.summary == (
-        "client (7) waits 5.0 s for 2 server processes, which, when they do not wait for it, spend 70 % in futex, until "
-        "woken by one another, and 30 % in fsync [journal]"
+        "client (7) waits 5.0 s for 2 server processes, which, when they do not wait for it, spend 70 % in futex, "
+        "until woken by one another, and 30 % in fsync [journal]"
     )
     assert f.evidence == "20 waits for 2 server processes, longest for 9, 5.000 s in all and 250.0 ms at most"
     assert not finds(tmp_path, served_by_two(4990), "waits_for_server")

@@ -166,6 +166,7 @@ def test_a_chain(tmp_path: Path) -> None:
         "disk",
         9,
     )
+    assert report(tmp_path, "wait_chains", rows, pids=(7,)) == [only], "it goes on to processes that are not chosen"
 
 
 def test_a_chain_at_a_lock_leads_to_who_held_it(tmp_path: Path) -> None:

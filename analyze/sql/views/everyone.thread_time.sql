@@ -6,8 +6,8 @@
 -- shorter here than in `cpu`. What a thread did that was off the CPU before it was first seen is unknown: its state is
 -- NULL.
 --
--- needs: finding.span, main.cpu, unfiltered.clocks, unfiltered.cpu, unfiltered.selected, unfiltered.threads_off_cpu
-CREATE VIEW thread_time(
+-- needs: everyone.cpu, finding.span, unfiltered.clocks, unfiltered.cpu, unfiltered.threads_off_cpu
+CREATE VIEW everyone.thread_time(
     -- Process id (thread group id).
     pid,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
@@ -53,7 +53,7 @@ counts AS (
         TRY_CAST(occupied_ns AS BIGINT) AS occupied_ns,
         TRY_CAST(waited_ns AS BIGINT) - TRY_CAST(waited_before_ns AS BIGINT) AS off_ns,
         TRY_CAST(ready_ns AS BIGINT) - TRY_CAST(ready_before_ns AS BIGINT) AS queued_ns
-    FROM main.cpu AS c
+    FROM everyone.cpu AS c
     JOIN steps AS s USING (ts)
     WHERE c.tid IS NOT NULL
 ),
@@ -95,7 +95,6 @@ long AS (
     FROM carried AS c
     CROSS JOIN finding.span AS s
     WHERE c.from_ns < s.counted_to_ns AND c.to_ns > s.counted_from_ns
-        AND c.process_key IN (SELECT process_key FROM unfiltered.selected)
 )
 SELECT
     pid, start, process_key, tid, thread, 'running', NULL,

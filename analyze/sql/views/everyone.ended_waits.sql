@@ -4,9 +4,9 @@
 -- then: the process at the other end is found by its ports, if both addresses are of this host and only one process has
 -- them.
 --
--- needs: main.wakeups, unfiltered.cpu, unfiltered.object_name, unfiltered.process_key, unfiltered.processes, unfiltered.sockets,
+-- needs: everyone.wakeups, unfiltered.cpu, unfiltered.object_name, unfiltered.process_key, unfiltered.processes, unfiltered.sockets,
 --    unfiltered.wakeups
-CREATE VIEW ended_waits(
+CREATE VIEW everyone.ended_waits(
     -- Process id (thread group id).
     pid,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
@@ -110,7 +110,7 @@ SELECT
     w.waits,
     w.max_waited_ns,
     w.ts
-FROM main.wakeups AS w
+FROM everyone.wakeups AS w
 LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(w.waker_pid, w.waker_start)
 LEFT JOIN threads AS t ON t.pid = w.waker_pid AND t.start = w.waker_start AND t.tid = w.waker_tid
 LEFT JOIN pairs AS o ON o.process_key = w.process_key AND o.local_port = w.local_port AND o.remote_port = w.remote_port;
