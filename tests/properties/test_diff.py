@@ -17,12 +17,13 @@ from sysmon.analyze.diff.comparison import Comparison, Options
 from sysmon.analyze.diff.sections import sections
 from sysmon.analyze.diff.significance import Side, adjusted, order_p, rate_p, share_p
 from tests import traces
+from tests.lengths import examples
 from tests.properties.test_reading import ROWS, apart
 from tests.traces import Row
 
 pytestmark = pytest.mark.slow
 
-RARELY = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RARELY = settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 COUNTS = st.integers(0, 10**6).map(float)
 

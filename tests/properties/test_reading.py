@@ -18,11 +18,12 @@ from sysmon.bpf.kind import Col
 from sysmon.bpf.kinds import KINDS
 from sysmon.errors import SysmonError
 from tests import traces
+from tests.lengths import examples
 from tests.traces import Row, at
 
 pytestmark = pytest.mark.slow
 
-RARELY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RARELY = settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SOME_REPORTS = st.lists(st.sampled_from([r.name for r in reports()]), min_size=6, max_size=6, unique=True)
 """All reports together take a second and a half of CPU time per trace."""
@@ -133,7 +134,7 @@ def test_cutting_a_trace_in_two_changes_no_total(rows: list[Row], cut: int) -> N
             assert sorted(map(repr, both)) == sorted(map(repr, whole.own(query).fetchall())), kind.of_interval
 
 
-@settings(RARELY, max_examples=30)
+@settings(RARELY, max_examples=examples(30))
 @given(ROWS, SOME_REPORTS, st.randoms(use_true_random=False))
 def test_reports_do_not_depend_on_the_order_of_rows(rows: list[Row], names: list[str], random: Any) -> None:
     mixed = random.sample(apart(rows), len(rows))
@@ -154,7 +155,7 @@ def test_a_histogram_holds_the_calls_that_returned(rows: list[Row]) -> None:
     assert found == [(returned,)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data(), SOME_REPORTS)
 def test_a_damaged_file_is_refused_or_read(data: st.DataObject, names: list[str]) -> None:
     """Whatever bytes change, the outcome is an answer or one line: never a traceback or a crash."""

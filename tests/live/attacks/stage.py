@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-TRIES = 50 if os.environ.get("SYSMON_LONG") == "1" else 15
+from tests.lengths import LONG
+
+TRIES = 50 if LONG else 15
 """How many tries an attacker has at a race."""
 
 TRIES_TO_WIN = 500
