@@ -180,6 +180,20 @@ def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None 
     return _draw(trace, chart, syscall)
 
 
+def draw_difference(before: Trace, after: Trace, comms: Iterable[str] = ()) -> Figure:
+    """Draws a flame graph of the samples of `after`, coloured by how they differ from those of `before`.
+
+    Of these commands, or of all. Raises NoData if a trace has no samples of them, and BrokenTrace if one has numbers
+    that cannot be drawn.
+    """
+    from sysmon.analyze.charts import flame_difference, style
+
+    with style.applied(), before.reading(), after.reading(), _of_numbers("flamegraph"):
+        figure = flame_difference.draw(before, after, frozenset(comms))
+    figure.set_label("flamegraph")
+    return figure
+
+
 def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
     from sysmon.analyze.charts import (
         cpu,
@@ -250,12 +264,14 @@ def rendered(figure: Figure, ending: str) -> bytes:
         return output.rendered(figure, ending)
 
 
-def write(figure: Figure, path: Path, *, force: bool = False) -> int:
+def write(figure: Figure, path: Path, *, force: bool = False, option: str = "-o") -> int:
     """Writes the chart in the format of the file's extension. Returns the file's size [bytes].
+
+    `option` is that which named the file.
 
     Raises BadRequest for any extension but .png, .svg or .pdf, BrokenTrace, and CannotWrite.
     """
     from sysmon.analyze.charts import output
 
     with _of_numbers(str(figure.get_label())):
-        return output.write(figure, path, force=force)
+        return output.write(figure, path, force=force, option=option)

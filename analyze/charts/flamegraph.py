@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from matplotlib.patches import Rectangle
@@ -63,25 +64,23 @@ def _draw(ask: Ask, measure: Measure) -> Figure:
         left=0.1, right=0.1, foot=0.06,
     )  # fmt: skip
     figure, (axes,) = sheet.made()
-    _boxes(axes, shown, root.weight, height, measure)
+    tiles = [(box, COLOURS[box.frame.origin]) for box in shown]
+    put(axes, tiles, root.weight, height, lambda box, letters: _text(box, root.weight, measure, letters))
     return figure
 
 
-def _boxes(axes: Axes, shown: list[Box], whole: int, height: int, measure: Measure) -> None:
+def put(axes: Axes, tiles: list[tuple[Box, str]], whole: int, height: int, text_of: Callable[[Box, int], str]) -> None:
+    """Puts coloured boxes in their places, each with its text in as many letters as there is room for."""
     axes.set_xlim(0, 1)
     axes.set_ylim(0, height)
     axes.axis("off")
     inches = page.WIDTH - 0.2
-    for box in shown:
+    for box, colour in tiles:
         left, width = box.left / whole, box.weight / whole
-        axes.add_patch(
-            Rectangle(
-                (left, box.level), width, 1, facecolor=COLOURS[box.frame.origin], edgecolor=style.PAPER, linewidth=0.4
-            )
-        )
+        axes.add_patch(Rectangle((left, box.level), width, 1, facecolor=colour, edgecolor=style.PAPER, linewidth=0.4))
         letters = int(width * inches / LETTER) - 1
         if letters >= 3:
-            text = style.text_of(_text(box, whole, measure, letters), letters)
+            text = style.text_of(text_of(box, letters), letters)
             # Black on every background: the boxes keep their colours on a dark page.
             axes.text(
                 left + 0.02 / inches, box.level + 0.46, text, fontsize=FONT, va="center", clip_on=True, color="#000000"

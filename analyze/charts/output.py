@@ -123,16 +123,19 @@ def ending_of(path: Path) -> str:
     return ending
 
 
-def check(path: Path, *, force: bool) -> None:
-    """Raises BadRequest or CannotWrite if the file cannot be written, before anything is drawn."""
+def check(path: Path, *, force: bool, option: str = "-o") -> None:
+    """Raises BadRequest or CannotWrite if the file cannot be written, before anything is drawn.
+
+    `option` is that which named the file.
+    """
     ending_of(path)
-    atomic.check(path, force=force, option="-o")
+    atomic.check(path, force=force, option=option)
 
 
-def write(figure: Figure, path: Path, *, force: bool = False) -> int:
+def write(figure: Figure, path: Path, *, force: bool = False, option: str = "-o") -> int:
     """Writes the chart to a file, whole or not at all. Returns its size [bytes]."""
-    check(path, force=force)
+    check(path, force=force, option=option)
     content = rendered(figure, ending_of(path))
-    with atomic.new_file(path, force=force, option="-o") as file:
+    with atomic.new_file(path, force=force, option=option) as file:
         file.write(content)
     return len(content)

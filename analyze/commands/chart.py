@@ -67,7 +67,7 @@ def chart(
         trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
     ) as open_trace:
         path = output or Path(f"{Path(trace).stem}-{name}.png")
-        _quiet()
+        quiet()
         from sysmon.analyze.charts.output import check
         from sysmon.analyze.text.describe import size
         from sysmon.safe_text import one_line
@@ -84,7 +84,7 @@ def chart(
         click.echo(f"wrote {one_line(str(path))}: {charts.CHARTS[name].title}, {size(written)}")
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keeps matplotlib's messages about its font cache off the terminal."""
     import logging
 

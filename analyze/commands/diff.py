@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -41,7 +42,15 @@ DIFFERS, TROUBLE = 1, 2
     metavar="FILE",
     help="Write all sections as one self-contained HTML file. - is standard output.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the FILE of --html.")
+@click.option(
+    "--flamegraph",
+    "graph_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Draw a flame graph of AFTER's samples, coloured by how they differ from BEFORE's, as .png, .svg or .pdf. "
+    "Needs two traces recorded --with samples.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the FILE of --html or --flamegraph.")
 @click.option(
     "--comm", "comms", type=TEXT, multiple=True, metavar="NAME", help="Only commands with this name. May be repeated."
 )
@@ -72,6 +81,7 @@ def diff(
     form: str,
     limit: int | None,
     html_file: str | None,
+    graph_file: str | None,
     force: bool,
     comms: tuple[str, ...],
     since: str | None,
@@ -89,7 +99,7 @@ def diff(
     Shows programs that are new or gone; system calls, by command and in total, whose rate, latency or errors changed;
     CPU time and memory by command; exit codes; and files newly opened or failing. Processes are matched by command
     name. Changes must be large, and more than chance; docs/diff.md describes the tests. SECTION is one of programs,
-    syscalls_by_command, syscalls, cpu, memory, exits, file_errors, files; without one all are shown.
+    syscalls_by_command, syscalls, cpu, functions, memory, exits, file_errors, files; without one all are shown.
 
     \b
     Examples:
@@ -97,6 +107,7 @@ def diff(
       sysmon diff before.parquet after.parquet syscalls_by_command --comm nginx
       sysmon diff before.parquet after.parquet --since +10 --min-change 50
       sysmon diff before.parquet after.parquet --html changes.html
+      sysmon diff before.parquet after.parquet --flamegraph changes.svg
       sysmon diff trace.parquet trace.parquet --before-until +30 --after-since +30
       sysmon diff before.parquet after.parquet --exit-code > /dev/null || echo changed
     """
@@ -106,19 +117,24 @@ def diff(
 
     if html_file is not None and (names or form != "table"):
         raise click.UsageError("--html writes all sections: leave out SECTION and --format")
-    if force and html_file is None:
-        raise click.UsageError("--force needs --html")
+    if graph_file is not None and (names or form != "table" or html_file is not None):
+        raise click.UsageError("--flamegraph draws one file: leave out SECTION, --format and --html")
+    if force and html_file is None and graph_file is None:
+        raise click.UsageError("--force needs --html or --flamegraph")
     parts = (
         Part(since=before_since or since, until=before_until or until, pids=(), comms=(), cgroups=(), command=False),
         Part(since=after_since or since, until=after_until or until, pids=(), comms=(), cgroups=(), command=False),
     )
     options = Options(comms, min_change, unchanged)
+    if graph_file is not None:
+        _flamegraph((before, after), parts, comms, graph_file, force=force)
+        return 0
     try:
-        found, heading = _compared((before, after), parts, names, form, options)
+        found, heading, graph = _compared((before, after), parts, names, form, options, draws=html_file is not None)
         with found:
             chosen = _chosen(names)
             if html_file is not None:
-                _html(found, (before, after), heading, html_file, limit, force=force)
+                _html(found, (before, after), heading, graph, html_file, limit, force=force)
             else:
                 _write(found, heading, chosen, form, limit, Screen())
             differs = any(found.changes(s.name) for s in chosen)
@@ -136,23 +152,59 @@ def _chosen(names: tuple[str, ...]) -> tuple[Section, ...]:
 
 
 def _compared(
-    paths: tuple[str, str], parts: tuple[Part, Part], names: tuple[str, ...], form: str, options: Options
-) -> tuple[Comparison, list[tuple[str, str]]]:
-    """The comparison, and a line for each trace."""
+    paths: tuple[str, str],
+    parts: tuple[Part, Part],
+    names: tuple[str, ...],
+    form: str,
+    options: Options,
+    *,
+    draws: bool,
+) -> tuple[Comparison, list[tuple[str, str]], str]:
+    """The comparison; a line for each trace; and, if it `draws` and both have samples, their flame graph as <svg>."""
+    from sysmon.analyze import charts
     from sysmon.analyze.diff import compare
-    from sysmon.errors import BadRequest
+    from sysmon.errors import BadRequest, NoData
 
     _chosen(names)
     if form == "csv" and len(names) != 1:
         raise BadRequest("--format csv writes one section at a time; name one, or use json")
     with opened(paths[0], parts[0]) as before, opened(paths[1], parts[1]) as after:
-        return compare(before, after, options), _heading(before, after)
+        found, graph = compare(before, after, options), ""
+        if draws:
+            with contextlib.suppress(NoData):
+                graph = charts.svg(charts.draw_difference(before, after, options.comms))
+        return found, _heading(before, after), graph
+
+
+def _flamegraph(
+    traces: tuple[str, str], parts: tuple[Part, Part], comms: tuple[str, ...], file: str, *, force: bool
+) -> None:
+    from pathlib import Path
+
+    from sysmon.analyze import charts
+    from sysmon.analyze.charts import output
+    from sysmon.analyze.commands.chart import quiet
+    from sysmon.analyze.text.describe import size
+    from sysmon.bpf.trace_file.atomic import is_one_of
+    from sysmon.errors import CannotWrite
+    from sysmon.safe_text import one_line
+
+    path = Path(file)
+    if force and is_one_of(path, map(Path, traces)):
+        raise CannotWrite(f"{one_line(file)} is one of the traces: choose another name")
+    quiet()
+    output.check(path, force=force, option="--flamegraph")
+    with opened(traces[0], parts[0]) as before, opened(traces[1], parts[1]) as after:
+        figure = charts.draw_difference(before, after, comms)
+        written = charts.write(figure, path, force=force, option="--flamegraph")
+    click.echo(f"wrote {one_line(file)}: {size(written)}", err=True)
 
 
 def _html(
     found: Comparison,
     traces: tuple[str, str],
     heading: list[tuple[str, str]],
+    graph: str,
     file: str,
     limit: int | None,
     *,
@@ -172,13 +224,13 @@ def _html(
     before, after = (Path(trace).name for trace in traces)
     limit = TABLE_ROWS if limit is None else limit
     if file == "-":
-        write_html(found, (before, after), heading, binary(sys.stdout), limit=limit)
+        write_html(found, (before, after), heading, graph, binary(sys.stdout), limit=limit)
         return
     path = Path(file)
     if force and is_one_of(path, map(Path, traces)):
         raise CannotWrite(f"{one_line(file)} is one of the traces: choose another name")
     with new_file(path, force=force) as stream:
-        write_html(found, (before, after), heading, stream, limit=limit)
+        write_html(found, (before, after), heading, graph, stream, limit=limit)
         written = stream.tell()
     click.echo(f"wrote {one_line(file)}: {size(written)}", err=True)
 

@@ -23,12 +23,13 @@ from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.errors import BadRequest, BrokenTrace
 from sysmon.safe_text import one_line
 
-TABLES = ("cells", "cpu", "memory", "programs", "exits", "files")
+TABLES = ("cells", "cpu", "functions", "memory", "programs", "exits", "files")
 """Tables copied from each side: the files of sql/diff/side, except `span` and `named`, which these read."""
 
 OF_BOTH = {
     "syscalls_by_command": "cells",
     "cpu": "cpu",
+    "functions": "functions",
     "memory": "memory",
     "exits": "exits",
     "files": "programs",
@@ -211,13 +212,14 @@ class Comparison:
 
     def _test(self) -> None:
         """Adds to the measures the q-values of their changes: p-values corrected for all tests together."""
-        tables = {name: self._measured(name) for name in ("calls", "cpu", "exits")}
+        tables = {name: self._measured(name) for name in ("calls", "cpu", "functions", "exits")}
         exposures = self._spans("exposure")
         blocks = (1, 1) if self.per == "run" else self._spans("blocks")  # parts of one run are not repetitions of it
         ratio = 1 + self.options.min_change_pct / 100
         tested = {
             "calls": p_values.calls(tables["calls"], exposures, blocks, ratio),
             "cpu": p_values.cpu(tables["cpu"], exposures, blocks, ratio),
+            "functions": p_values.functions(tables["functions"]),
             "exits": p_values.exits(tables["exits"]),
         }
         every = [p for found in tested.values() for p in found.values()]

@@ -106,6 +106,16 @@ def cpu(table: pa.Table, exposures: tuple[float, float], blocks: tuple[int, int]
     return {"cpu_q": significance.either(p, np.where(agree, p_active, np.nan))}
 
 
+def functions(table: pa.Table) -> dict[str, Array]:
+    """Of the share of each function in the samples of its command."""
+    sides = [
+        Side(*(_column(table, f"{name}_{which}") for name in ("samples", "blocks", "self_variance")))
+        for which in ("before", "after")
+    ]
+    hits = [_column(table, f"self_{which}") for which in ("before", "after")]
+    return {"self_q": significance.share_p(sides[0], sides[1], hits[0], hits[1])}
+
+
 def exits(table: pa.Table) -> dict[str, Array]:
     """Of the share of a command's processes that ended in each way."""
     unknown = np.full(table.num_rows, np.nan)

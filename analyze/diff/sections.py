@@ -16,6 +16,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "syscalls_by_command": ("syscall_stats",),
     "syscalls": ("syscall_stats",),
     "cpu": ("cpu",),
+    "functions": ("samples",),
     "memory": ("memory",),
     "exits": ("exit",),
     "file_errors": ("open",),

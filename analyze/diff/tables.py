@@ -61,6 +61,18 @@ def _cpu(row: Row, per: str) -> Cells:
     )
 
 
+def _functions(row: Row, per: str) -> Cells:
+    before, after = row["self_before_pct"], row["self_after_pct"]
+    return (
+        row["changed"] or "-",
+        _name(row["command"]),
+        row["function"],
+        change(before, after, number, apart=bool(row["changed"])),
+        _count(row, "samples"),
+        _name(row["module"]),
+    )
+
+
 def _memory(row: Row, per: str) -> Cells:
     return (
         _name(row["command"]),
@@ -129,6 +141,7 @@ TABLES: dict[str, tuple[Callable[[str], Cells], Callable[[Row, str], Cells]]] = 
     "syscalls_by_command": (lambda per: ("command", *_of_calls(per)), _calls_by_command),
     "syscalls": (_of_calls, _calls),
     "cpu": (lambda per: ("command", f"CPU {_of_cpu(per)}", f"waiting {_of_cpu(per)}", "processes"), _cpu),
+    "functions": (lambda _: ("change", "command", "function", "self [%]", "samples", "module"), _functions),
     "memory": (lambda _: ("command", "peak [MiB]", "processes"), _memory),
     "exits": (lambda _: ("change", "command", "ended by", "processes"), _exits),
     "file_errors": (lambda _: ("change", "error", "failed", "succeeded", "command", "path"), _file_errors),

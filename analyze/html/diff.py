@@ -10,6 +10,7 @@ from sysmon.analyze.diff.figures import Change
 from sysmon.analyze.html import cells, page
 from sysmon.analyze.html.cells import Cell
 from sysmon.analyze.html.page import Head, Table
+from sysmon.analyze.html.svg import inline
 from sysmon.analyze.trace.result import Result, Value
 from sysmon.safe_text import shell_command
 
@@ -30,9 +31,18 @@ class Section:
 
 
 def write_html(
-    found: Comparison, names: tuple[str, str], heading: list[tuple[str, str]], stream: IO[bytes], *, limit: int
+    found: Comparison,
+    names: tuple[str, str],
+    heading: list[tuple[str, str]],
+    graph: str,
+    stream: IO[bytes],
+    *,
+    limit: int,
 ) -> None:
-    """Writes the page that compares the traces with these file names, with at most this many rows per section."""
+    """Writes the page that compares the traces with these file names, with at most this many rows per section.
+
+    `graph`: the <svg> of their flame graph; empty: there is none.
+    """
     from sysmon.analyze.diff.sections import sections
 
     told = [(s, *text.table_of(found, s, limit)) for s in sections()]
@@ -44,6 +54,8 @@ def write_html(
         facts_of=[*heading, *text.headline(found), *(("note", n) for n in found.notes if not text.is_loss(n))],
         notes=[n for n in found.notes if text.is_loss(n)],
         method=text.method(found),
+        graph=inline(graph) if graph else "",
+        graph_command=shell_command(["sysmon", "diff", *names, "--flamegraph", "changes.svg"]),
         sections=[_section(s, title, table, total, names) for s, title, table, total in told if total],
         same=[(s.name, title, "") for s, title, _, total in told if not total],
     )

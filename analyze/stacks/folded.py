@@ -87,6 +87,7 @@ class Folded:
     """A stack, outermost first, above its process and, for waits, with the reason innermost; and its weight."""
 
     reason: str | None
+    comm: str
     frames: tuple[Frame, ...]
     weight: int
 
@@ -107,7 +108,7 @@ def folded(trace: Trace, measure: Measure) -> Iterator[Folded]:
         for pid, comm, reason, user, kernel, whole, weight in zip(*(col.to_pylist() for col in batch), strict=True):
             head = Frame(f"{comm} ({pid})" if pid else comm, "process")
             why = () if measure.unit == "samples" else (Frame(f"[{reason or 'unknown'}]", "unknown"),)
-            yield Folded(reason, (head, *_in_user_space(user, whole), *_all(kernel, "kernel"), *why), int(weight))
+            yield Folded(reason, comm, (head, *_in_user_space(user, whole), *_all(kernel, "kernel"), *why), int(weight))
 
 
 def _in_user_space(names: list[str], whole: bool) -> Iterator[Frame]:

@@ -41,11 +41,28 @@ def tree(stacks: Iterable[Folded]) -> Node:
 
 def boxes(root: Node, least: float, levels: int) -> Iterator[Box]:
     """The boxes of the tree that weigh at least so much, callers first, siblings by name, at most so many levels."""
-    waiting = [(root, 0, 0)]
+    return (box for box, _weight in compared(root, None, least, levels))
+
+
+def compared(root: Node, other: Node | None, least: float, levels: int) -> Iterator[tuple[Box, int]]:
+    """The same, each with what its place in another tree weighs: 0 if that has none."""
+    waiting = [(root, other, 0, 0)]
     while waiting:
-        node, level, left = waiting.pop()
-        yield Box(node.frame, level, left, node.weight)
+        node, twin, level, left = waiting.pop()
+        yield Box(node.frame, level, left, node.weight), twin.weight if twin else 0
         for child in sorted(node.children.values(), key=lambda child: (child.frame.name, child.frame.origin)):
             if child.weight >= least and level + 1 < levels:
-                waiting.append((child, level + 1, left))
+                waiting.append((child, twin.children.get(child.frame) if twin else None, level + 1, left))
             left += child.weight
+
+
+def missing(root: Node, other: Node) -> Iterator[Node]:
+    """The outermost nodes of a tree that another does not have."""
+    waiting = [(root, other)]
+    while waiting:
+        node, twin = waiting.pop()
+        for frame, child in node.children.items():
+            if frame in twin.children:
+                waiting.append((child, twin.children[frame]))
+            else:
+                yield child

@@ -144,6 +144,42 @@ def test_a_flame_graph_has_boxes_as_wide_as_their_shares(drawn: Drawn) -> None:
     assert "100.0 % are of stacks that do not reach back" in said
 
 
+def test_a_flame_graph_of_two_recordings_is_coloured_where_they_differ(tmp_path: Path) -> None:
+    functions = ("main", "parse", "render", "hash", "gone")
+    tree = [(None if name == "main" else 1, {"function": name, "module": "/bin/a"}) for name in functions]
+
+    def written(name: str, pid: int, **samples: int) -> Path:
+        of = {"pid": pid, "start": born(0), "tid": pid, "thread": "a"}
+        taken = [
+            row("samples", at(1), **of, user_stack=functions.index(function) + 1, samples=number)
+            for function, number in samples.items()
+        ]
+        rows = [*traces.stack_rows(at(1), tree), *taken, row("exec", at(0), pid=pid, start=born(0), comm="a")]
+        return traces.write(tmp_path / name, [*rows, *snapshots(1)])
+
+    before = written("before.parquet", 7, parse=300, render=600, gone=100)
+    after = written("after.parquet", 8, parse=310, render=190, hash=500)
+    with sysmon.open(before) as one, sysmon.open(after) as other:
+        figure = charts.draw_difference(one, other)
+        with pytest.raises(NoData, match="no samples in this part of BEFORE"):
+            charts.draw_difference(one, other, ["b"])
+    (axes,) = figure.axes
+    assert boxes(axes) == {
+        "all: 1,000 samples": (0, 0, 1),
+        "a": (0, 1, 1),  # whatever its pid is
+        "[callers unknown]": (0, 2, 1),
+        "main": (0, 3, 1),
+        "hash +50.0": (0, 4, 0.5),
+        "parse": (0.5, 4, 0.31),
+        "render -41.0": (0.81, 4, 0.19),
+    }
+    colours = [patch.get_facecolor() for patch in axes.patches]
+    assert len(set(colours)) == 3 and colours.count(colours[0]) == 5, "red, blue, and what is no more than chance"
+    assert "10.0 % of the samples before have stacks that are not there after; most of one are below gone (10.0 %)" in (
+        texts(figure)
+    )
+
+
 def test_a_flame_graph_of_waits_has_the_reason_on_top_and_no_idle_threads(drawn: Drawn) -> None:
     rows = [
         *traces.stack_rows(at(1), [(None, {"function": "_start", "module": "/bin/a"})]),

@@ -402,6 +402,50 @@ def test_exit_codes(tmp_path: Path) -> None:
         ]
 
 
+FUNCTIONS = ("_start", "parse", "render", "hash", "[vdso]")
+
+
+def sampled(*per_second: dict[str, int], comm: str = "app", pid: int = 7) -> list[Row]:
+    """Samples of functions that `_start` called, by second."""
+    tree = [(None if name == "_start" else 1, {"function": name, "module": "/usr/bin/app"}) for name in FUNCTIONS]
+    return [
+        process(pid, comm),
+        *traces.stack_rows(at(1), tree),
+        *(
+            row("samples", at(second), pid=pid, start=born(0), tid=pid, thread=comm, samples=samples,
+                user_stack=FUNCTIONS.index(name) + 1)
+            for second, functions in enumerate(per_second, 1)
+            for name, samples in functions.items()
+        ),
+    ]  # fmt: skip
+
+
+def test_functions(tmp_path: Path) -> None:
+    before = sampled(*[{"parse": 30, "render": 60, "_start": 9}] * 10)
+    after = sampled(*[{"parse": 33, "render": 20, "hash": 40, "_start": 9}] * 10)
+    with found(tmp_path, before, after) as changed:
+        rows = records(changed, "functions")
+        assert [(r["changed"], r["command"], r["function"], r["module"]) for r in rows] == [
+            ("less", "app", "render", "app"),
+            ("new", "app", "hash", "app"),
+        ]
+        render = rows[0]
+        assert (render["samples_before"], render["samples_after"]) == (990, 1020)
+        assert render["self_before_pct"] == pytest.approx(100 * 60 / 99)
+        assert render["self_after_pct"] == pytest.approx(100 * 20 / 102)
+    with found(tmp_path, before, before) as same:
+        assert records(same, "functions") == []
+
+
+def test_a_function_that_ran_in_some_seconds_only_is_no_change(tmp_path: Path) -> None:
+    """One of ten seconds, ten of its samples in each recording, or forty: as much as seconds differ."""
+    quiet = [{"parse": 99}] * 9
+    with found(tmp_path, sampled({"hash": 10, "parse": 89}, *quiet), sampled({"hash": 40, "parse": 59}, *quiet)) as few:
+        assert records(few, "functions") == []
+    with found(tmp_path, sampled({"hash": 2}), sampled({"parse": 2})) as chance:
+        assert records(chance, "functions") == []
+
+
 def opened(path: str, *, pid: int = 7, error: str | None = None, times: int = 1) -> list[Row]:
     result = -2 if error else 3
     one = row(

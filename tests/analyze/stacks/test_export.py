@@ -107,4 +107,4 @@ def test_a_trace_without_stacks_says_how_to_have_some(tmp_path: Path) -> None:
 
 
 def test_a_folded_stack_has_no_empty_name() -> None:
-    assert list(as_folded([Folded(None, (Frame("", "user"),), 1)], ON_CPU)) == ["? 1\n"]
+    assert list(as_folded([Folded(None, "", (Frame("", "user"),), 1)], ON_CPU)) == ["? 1\n"]
