@@ -1,13 +1,17 @@
 """Stacks compared with a program that has frame pointers and says itself where its time went."""
 
+import contextlib
+import signal
 import subprocess
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.live.conftest import oracle
-from tests.live.recording import Trace, python, recording
+from tests.live.recording import Trace, python, recording, wait_for
 
 pytestmark = [pytest.mark.live, pytest.mark.alone]
 
@@ -67,9 +71,34 @@ def program(tmp_path_factory: pytest.TempPathFactory, live_kernel: None) -> Prog
     return Program(tmp_path_factory.mktemp("functions"))
 
 
-def test_each_function_has_its_share_of_the_samples(tmp_path: Path, program: Program) -> None:
-    with recording(tmp_path / "t.parquet", "--with", "samples", "--sample-rate", str(RATE)) as r:
+@contextlib.contextmanager
+def perf_sampling(perf: str, data: Path) -> Iterator[None]:
+    """perf samples all CPUs by the same clock while the body runs."""
+    command = [perf, "record", "-q", "-a", "-e", "cpu-clock", "-F", str(RATE), "-o", str(data)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: data.exists() and data.stat().st_size)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def seen_by_perf(perf: str, data: Path, pid: int) -> Counter[str]:
+    """Samples of a process by the function that ran."""
+    command = [perf, "script", "-i", str(data), "--pid", str(pid), "-F", "ip,sym"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return Counter(line.split()[1] for line in lines if line.strip())
+
+
+def test_each_function_has_its_share_of_the_samples(tmp_path: Path, program: Program, perf: str) -> None:
+    with (
+        recording(tmp_path / "t.parquet", "--with", "samples", "--sample-rate", str(RATE)) as r,
+        perf_sampling(perf, tmp_path / "perf.data"),
+    ):
         pid, spent = program.run("run", "7")
+    perfs = seen_by_perf(perf, tmp_path / "perf.data", pid)
+    assert perfs.total() >= 3000
     stacks = program.stacks(r)
     rows = r.rows(f"SELECT user_stack, samples FROM samples WHERE pid = {pid}")
     whole = sum(samples for _stack, samples in rows)
@@ -77,6 +106,10 @@ def test_each_function_has_its_share_of_the_samples(tmp_path: Path, program: Pro
     for name, ns in spent.items():
         found = sum(samples for stack, samples in rows if stacks.get(stack, ["?"])[0] == name)
         assert 100 * found / whole == pytest.approx(100 * ns / sum(spent.values()), abs=3), name
+        assert 100 * found / whole == pytest.approx(100 * perfs[name] / perfs.total(), abs=3), name
+    # The report has the largest first.
+    named = r.rows(f"SELECT function FROM report.hot_functions WHERE pid = {pid} LIMIT {len(spent)}")
+    assert [name for (name,) in named] == sorted(spent, key=lambda name: -spent[name])
     of_main = sum(samples for stack, samples in rows if "main" in stacks.get(stack, []))
     assert of_main > 0.99 * whole
     # Samples divided by their rate tell of the CPU time, too.
