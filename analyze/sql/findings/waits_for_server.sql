@@ -4,11 +4,13 @@
 -- least half of the window; high from 80 % on. Connections over TCP are known by their ports. Over unix sockets they are
 -- not: what counts is that the process has connected one and was woken, in poll, epoll or on a socket, by another process
 -- that is not just such a client. Processes of one command are one server. What the server itself waits for, and whom, is
--- in the chain; of several processes, what they do most when they do not wait for that client, and
--- what they wait for most that other processes end: a lock, or a latch in poll or epoll. All are sums over the window, so this is likely and not certain. Needs `record --with waits`.
+-- in the chain; of several processes, what they do most when they do not wait for that client, and what they wait for most
+-- that other processes end: a lock, or a latch in poll or epoll. The evidence has the largest part of the report
+-- `critical_path` that is not the process's own. All are sums over the window, so this is likely and not certain. Needs
+-- `record --with waits`.
 --
--- needs: everyone.ended_waits, everyone.thread_time, finding.process, finding.span, main.ended_waits, report.wait_chains,
---    unfiltered.connects, unfiltered.processes, unfiltered.sockets
+-- needs: everyone.ended_waits, everyone.thread_time, finding.process, finding.span, main.ended_waits,
+--    report.critical_path, report.wait_chains, unfiltered.connects, unfiltered.processes, unfiltered.sockets
 -- kept: window
 CREATE VIEW finding.waits_for_server(
     -- Severity: 'high', 'medium' or 'low'.
@@ -126,6 +128,12 @@ texts AS (
     WHERE p.ns >= 0.01 * w.ns
     GROUP BY p.process_key, p.server
 ),
+most AS (
+    SELECT pid, start, who, state, object, share_pct
+    FROM report.critical_path
+    WHERE hops > 0
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY share_pct DESC, who, state, object) = 1
+),
 chains AS (
     SELECT pid, start, first_pid, first_start, MAX_BY(chain, total_s) AS chain
     FROM report.wait_chains
@@ -146,12 +154,15 @@ SELECT
     FORMAT('{:,} waits for {}, {:.3f} s in all and {:.1f} ms at most', s.waits,
         CASE WHEN s.members = 1 THEN FORMAT('{} ({})', s.server, s.member.pid)
             ELSE FORMAT('{:,} {} processes, longest for {}', s.members, s.server, s.member.pid) END,
-        s.waited_s, s.longest_ms),
+        s.waited_s, s.longest_ms)
+    || COALESCE(FORMAT('; its time depends most on {}, {}{}: {:.0f} %', m.who, m.state, COALESCE(' [' || m.object || ']', ''),
+        m.share_pct), ''),
     '1 s and half of the window',
-    FORMAT('wait_chains --pid {}', p.pid),
+    FORMAT('critical_path --pid {}', p.pid),
     'cpu, socket, waits'
 FROM slow AS s
 JOIN finding.process AS p ON p.process_key = s.process_key
 LEFT JOIN texts AS t ON t.process_key = s.process_key AND t.server = s.server
+LEFT JOIN most AS m ON m.pid = p.pid AND m.start = p.start
 LEFT JOIN chains AS c
     ON c.pid = p.pid AND c.start = p.start AND c.first_pid = s.member.pid AND c.first_start = s.member.start;

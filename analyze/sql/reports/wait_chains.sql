@@ -7,7 +7,7 @@
 -- each time. If processes are chosen, as by --pid, chains begin with them and go on to all others. Only `record --with
 -- waits` tells.
 --
--- needs: everyone.ended_waits, everyone.thread_time, main.ended_waits, unfiltered.processes
+-- needs: everyone.ended_waits, finding.wait_times, main.ended_waits, unfiltered.processes
 CREATE VIEW report.wait_chains(
     -- Process id (thread group id).
     pid,
@@ -34,57 +34,11 @@ CREATE VIEW report.wait_chains(
     start
 ) AS
 WITH RECURSIVE
-sums AS (
-    SELECT process_key, tid, waited_for, object, waker_key, waker_tid, SUM(ns) AS ns, SUM(held_ns) AS held_ns
-    FROM everyone.ended_waits
-    WHERE waited_for IS DISTINCT FROM 'idle'
-    GROUP BY process_key, tid, waited_for, object, waker_key, waker_tid
-),
--- Threads wait for a lock one after the other, so each wait ends by whoever came before; what all wait for is the one that
--- held it long.
-waits AS MATERIALIZED (
-    SELECT * REPLACE (
-            CASE WHEN waker_tid IS NULL OR SUM(held_ns) OVER at_one_lock = 0 THEN ns
-                ELSE CAST(1.0 * SUM(ns) OVER at_one_lock * held_ns / SUM(held_ns) OVER at_one_lock AS BIGINT) END AS ns
-        )
-    FROM sums
-    WINDOW at_one_lock AS (PARTITION BY process_key, tid, object, waker_tid IS NULL)
-),
--- What every process, and every thread, spent its time on; `whom`: for whom it waited.
-times AS (
-    SELECT
-        process_key, tid, waited_for AS state, object,
-        CASE WHEN waker_key <> process_key OR waker_tid <> tid
-            THEN {'process_key': waker_key, 'tid': waker_tid} END AS whom,
-        ns
-    FROM waits
-    UNION ALL
-    SELECT process_key, tid, state, NULL, NULL, SUM(ns)
-    FROM everyone.thread_time
-    WHERE state IN ('running', 'runnable')
-    GROUP BY process_key, tid, state
-),
-spent AS (
-    SELECT
-        {'process_key': process_key, 'tid': tid} AS who, state, whom,
-        MAX_BY(object, (ns, object)) AS object,
-        SUM(ns) AS ns
-    FROM times
-    GROUP BY GROUPING SETS ((process_key, tid, state, whom), (process_key, state, whom))
-),
-nodes AS MATERIALIZED (
-    SELECT
-        who,
-        LIST({'state': state, 'object': object, 'whom': whom, 'ns': ns} ORDER BY place) FILTER (place <= 150) AS spent,
-        SUM(ns) AS ns
-    FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY who ORDER BY ns DESC, state, whom) AS place FROM spent)
-    GROUP BY who
-),
 firsts AS (
-    SELECT *, SUM(ns) OVER (PARTITION BY who) AS all_ns
-    FROM spent
-    WHERE who.tid IS NULL AND whom IS NOT NULL AND who.process_key IN (SELECT process_key FROM main.ended_waits)
-    ORDER BY ns DESC, who, state, whom
+    SELECT who, one.state, one.whom, one.object, one.ns, SUM(one.ns) OVER (PARTITION BY who) AS all_ns
+    FROM (SELECT who, UNNEST(spent) AS one FROM finding.wait_times WHERE who.tid IS NULL)
+    WHERE one.whom IS NOT NULL AND who.process_key IN (SELECT process_key FROM main.ended_waits)
+    ORDER BY one.ns DESC, who, one.state, one.whom
     LIMIT 1000
 ),
 chains AS (
@@ -101,7 +55,7 @@ chains AS (
         LIST_APPEND(c.seen, s.whom),
         LIST_APPEND(c.links, {'state': s.state, 'object': s.object, 'whom': s.whom, 'pct': 100.0 * s.ns / n.ns})
     FROM chains AS c
-    JOIN nodes AS n ON n.who = c.last
+    JOIN finding.wait_times AS n ON n.who = c.last
     CROSS JOIN LATERAL (
         SELECT LIST_FILTER(
             n.spent,

@@ -77,11 +77,14 @@ def served(ms: float, **columns: Any) -> list[Row]:
 
 def test_waits_for_server(tmp_path: Path) -> None:
     f = one(tmp_path, served(5000), "waits_for_server")
-    assert (f.severity, f.pid, f.command) == ("medium", 7, "sysmon report TRACE wait_chains --pid 7")
+    assert (f.severity, f.pid, f.command) == ("medium", 7, "sysmon report TRACE critical_path --pid 7")
     assert f.summary == (
         "client (7) waits 5.0 s for server (8) in network [127.0.0.1:80], which spends 99 % in disk [journal]"
     )
-    assert f.evidence == "10 waits for server (8), 5.000 s in all and 500.0 ms at most"
+    assert f.evidence == (
+        "10 waits for server (8), 5.000 s in all and 500.0 ms at most; "
+        "its time depends most on server (8), disk [journal]: 100 %"
+    )
     assert one(tmp_path, served(8000), "waits_for_server").severity == "high"
 
 
@@ -118,6 +121,9 @@ def test_waits_for_the_processes_of_a_server(tmp_path: Path) -> None:
         "client (7) waits 5.0 s for 2 server processes, which, when they do not wait for it, spend 70 % in futex, "
         "until woken by one another, and 30 % in fsync [journal]"
     )
-    assert f.evidence == "20 waits for 2 server processes, longest for 9, 5.000 s in all and 250.0 ms at most"
+    assert f.evidence == (
+        "20 waits for 2 server processes, longest for 9, 5.000 s in all and 250.0 ms at most; "
+        "its time depends most on server (9), disk [journal]: 100 %"
+    )
     assert not finds(tmp_path, served_by_two(4990), "waits_for_server")
     assert not finds(tmp_path, served_by_two(5000, connects=8), "waits_for_server"), "it may be the server"

@@ -169,6 +169,44 @@ def test_a_chain(tmp_path: Path) -> None:
     assert report(tmp_path, "wait_chains", rows, pids=(7,)) == [only], "it goes on to processes that are not chosen"
 
 
+def test_a_critical_path(tmp_path: Path) -> None:
+    """Nine tenths of the client's time is the server's; of that seven eighths are the disk man's."""
+    rows = [
+        *NAMES,
+        running(7, 10),
+        wait(7, "pipe", "thread", 90, waker=8, object=5, syscall="read"),
+        wait(8, "pipe", "thread", 500, waker=7, object=6, syscall="read"),
+        running(8, 10),
+        wait(8, "event", "thread", 70, waker=9),
+        wait(9, "disk", "disk", 60, object=5, object_device=1, object_name="a.log", syscall="fsync"),
+        running(9, 40),
+    ]
+    found = report(tmp_path, "critical_path", rows, pids=(7,))
+    assert [(r["share_pct"], r["who"], r["state"], r["object"], r["hops"]) for r in found] == [
+        (pytest.approx(47.25), "disk-man (9)", "disk", "a.log", 2),
+        (pytest.approx(31.5), "disk-man (9)", "running", None, 2),
+        (pytest.approx(11.25), "server (8)", "running", None, 1),
+        (pytest.approx(10), "itself", "running", None, 0),
+    ]
+    assert sum(r["total_s"] for r in found) == pytest.approx(0.1)
+
+
+def test_a_critical_path_through_those_who_wait_for_each_other(tmp_path: Path) -> None:
+    """Two hand a lock to each other, and wait for a disk in between: all of their time is the disk's."""
+    rows = [*NAMES, wait(7, "pipe", "thread", 100, waker=8, object=5, syscall="read")]
+    for pid, other in ((8, 9), (9, 8)):
+        rows += [
+            wait(pid, "lock", "thread", 90, waker=other, object=16, syscall="futex"),
+            wait(pid, "disk", "disk", 10),
+        ]
+    found = report(tmp_path, "critical_path", rows, pids=(7,))
+    assert [(r["who"], r["state"], r["hops"]) for r in found if r["who"]] == [
+        ("server (8)", "disk", 1), ("disk-man (9)", "disk", 2)
+    ]  # fmt: skip
+    assert sum(r["share_pct"] for r in found if r["who"]) > 99.5
+    assert sum(r["share_pct"] for r in found) == pytest.approx(100)
+
+
 def test_a_chain_at_a_lock_leads_to_who_held_it(tmp_path: Path) -> None:
     """Each wait was ended by whoever came before; one thread held the lock for most of the time."""
     lock = {"object": 16, "syscall": "futex", "waker": 7}
