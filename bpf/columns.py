@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from sysmon.bpf import nulls
 from sysmon.bpf.kind import Col
 
 TS = Col("ts", "time", "When it happened; for rows of a snapshot, when the snapshot was taken.", "UTC")
@@ -57,10 +58,10 @@ RESULT = Col(
     "result",
     "s64",
     "Return value; -4095 to -1 are negative error numbers. NULL if the call never returns, such as exit_group.",
-    null=-(1 << 63),
+    null=nulls.NO_RESULT,
 )
 ERROR = Col("error", "text", "Name of the error, such as 'ENOENT'; NULL on success.", derived=True, rule="error")
-LATENCY_NS = Col("latency_ns", "u64", "From the call's entry to its return.", "ns", null=(1 << 64) - 1)
+LATENCY_NS = Col("latency_ns", "u64", "From the call's entry to its return.", "ns", null=nulls.UNKNOWN_NS)
 CGROUP_ID = Col(
     "cgroup_id",
     "u64",

@@ -6,13 +6,9 @@ from sysmon.bpf.columns import PATH
 from sysmon.bpf.kind import Col, Kind, Ring
 from sysmon.bpf.kinds.path_columns import IDENTITY, path_cols
 from sysmon.bpf.kinds.syscalls import RETURNED
+from sysmon.bpf.nulls import AT_FDCWD, NO_MODE, NO_OWNER, NO_WORD
 
 MIB = 1024 * 1024
-
-NO_MODE = 0xFFFFFFFF
-AT_FDCWD = -100
-NO_WORD = (1 << 64) - 1
-
 
 DIRFD = Col(
     "dirfd",
@@ -55,8 +51,8 @@ FILE_OP = Kind(
         *RETURNED,
         FLAGS,
         MODE,
-        Col("owner", "u32", "Requested user id of the file; NULL if none, or unchanged.", null=NO_MODE),
-        Col("owner_group", "u32", "Requested group id of the file; NULL if none, or unchanged.", null=NO_MODE),
+        Col("owner", "u32", "Requested user id of the file; NULL if none, or unchanged.", null=NO_OWNER),
+        Col("owner_group", "u32", "Requested group id of the file; NULL if none, or unchanged.", null=NO_OWNER),
         Col("size_bytes", "u64", "Size that the file was to have; NULL if the call takes none.", "bytes", null=NO_WORD),
         DIRFD,
         *path_cols("", (128, 512, 4096), (96, 512, 4096), PATH.doc),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from sysmon.bpf.columns import PID, START, TS, key
 from sysmon.bpf.kind import Col, Kind, Map
+from sysmon.bpf.nulls import NO_PROCESS_PID, NO_PROCESS_START
 
 
 def _sum(name: str, doc: str, unit: str = "") -> Col:
@@ -18,8 +19,8 @@ KERNEL_MEMORY = Kind(
     " without `pid`.",
     cols=(
         TS,
-        key(replace(PID, null=(1 << 32) - 1)),
-        key(replace(START, null=(1 << 64) - 1)),
+        key(replace(PID, null=NO_PROCESS_PID)),
+        key(replace(START, null=NO_PROCESS_START)),
         _sum("allocations", "Objects allocated by kmalloc and from slab caches."),
         _sum("allocated_bytes", "Bytes of these objects, as rounded up by the allocator.", "bytes"),
         _sum("frees", "Objects freed by kfree and kmem_cache_free."),

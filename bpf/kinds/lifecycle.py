@@ -24,7 +24,8 @@ from sysmon.bpf.columns import (
     UID,
 )
 from sysmon.bpf.kind import Col, Kind, Ring
-from sysmon.bpf.kinds.path_columns import IDENTITY, MOUNT_NAMESPACE, NO_LENGTH, bytes_col, path_cols
+from sysmon.bpf.kinds.path_columns import IDENTITY, MOUNT_NAMESPACE, bytes_col, path_cols
+from sysmon.bpf.nulls import NO_EXIT_CODE, NO_LENGTH
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -131,7 +132,7 @@ EXIT = Kind(
         PPID,
         UID,
         COMM,
-        Col("exit_code", "s32", "Exit code, 0 to 255; NULL if a signal ended it.", null=-1),
+        Col("exit_code", "s32", "Exit code, 0 to 255; NULL if a signal ended it.", null=NO_EXIT_CODE),
         Col("signal", "u8", "Signal that ended the process; NULL if it exited normally.", null=0),
         Col("core_dumped", "bool", "Whether a core was dumped, according to the kernel."),
         Col("lifetime_ns", "u64", "From the process's start to its end.", "ns"),

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from sysmon.bpf.columns import CGROUP_ID, PID, START, TS
 from sysmon.bpf.kind import Col, Kind, Program, Ring
-
-UNKNOWN = (1 << 64) - 1
+from sysmon.bpf.nulls import UNKNOWN_BYTES
 
 
 def _held(name: str, what: str) -> Col:
-    return Col(name, "u64", f"{what} that it had in memory; NULL before Linux 6.16.", "bytes", null=UNKNOWN)
+    return Col(name, "u64", f"{what} that it had in memory; NULL before Linux 6.16.", "bytes", null=UNKNOWN_BYTES)
 
 
 OOM_KILL = Kind(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from sysmon.bpf.kind import Col
+from sysmon.bpf.nulls import NO_LENGTH
 
 SMALL_NAME = 64
 """Upper bound of a directory name in the smallest record, with its NUL."""
 
 ORIGINS = ("absolute", "cwd", "dirfd", "unresolved", "fd")
 """`origin` by its number in C; the next number means that there is no path."""
-
-NO_LENGTH = 0xFFFFFFFF
 
 _ORIGIN_DOC = (
     "What {} is relative to: 'absolute', the root of the process; 'cwd', its current directory; 'dirfd', the "

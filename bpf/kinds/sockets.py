@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sysmon.bpf.kind import Col, Kind, Ring
 from sysmon.bpf.kinds.files import FLAGS
-from sysmon.bpf.kinds.path_columns import MOUNT_NAMESPACE, NO_LENGTH, bytes_col
+from sysmon.bpf.kinds.path_columns import MOUNT_NAMESPACE, bytes_col
 from sysmon.bpf.kinds.syscalls import RETURNED
+from sysmon.bpf.nulls import NO_BACKLOG, NO_FD, NO_LENGTH
 
 MIB = 1024 * 1024
 
@@ -54,7 +55,7 @@ SOCKET = Kind(
     "stream over IP, which connect. Without calls of 32-bit programs, io_uring operations and closes.",
     cols=(
         *RETURNED,
-        Col("fd", "s32", "The descriptor passed; NULL for socket. A new descriptor is in `result`.", null=-1),
+        Col("fd", "s32", "The descriptor passed; NULL for socket. A new descriptor is in `result`.", null=NO_FD),
         Col("family", "choice", "Family of the socket, or the requested one if it was not created.", names=FAMILIES),
         Col("socket_type", "choice", "Type of the socket, such as SOCK_STREAM.", names=TYPES),
         Col("protocol", "u16", "Protocol of the socket; for IP, the number in the packet header."),
@@ -72,7 +73,7 @@ SOCKET = Kind(
         MOUNT_NAMESPACE,
         *_address("local"),
         *_address("remote"),
-        Col("backlog", "s32", "Queue length passed to listen.", null=-(1 << 31)),
+        Col("backlog", "s32", "Queue length passed to listen.", null=NO_BACKLOG),
         Col("how", "choice", "What shutdown shut down.", names=("reading", "writing", "both")),
     ),
     source=Ring((2 * MIB,)),

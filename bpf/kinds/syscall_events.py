@@ -9,6 +9,7 @@ from sysmon.bpf.kind import Col, Kind, Ring
 from sysmon.bpf.kinds.calls import FILE_OPS, OPENS
 from sysmon.bpf.kinds.syscalls import ABI, NR
 from sysmon.bpf.kinds.syscalls import SYSCALL as NAME
+from sysmon.bpf.nulls import NO_ARG, NO_LENGTH
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -17,12 +18,6 @@ NUMBERS = 1024
 
 EVENT_CALLS = 3 * NUMBERS
 """Entries of the programs' map `event_calls`: native, ia32 and x32 calls."""
-
-NO_ARG = 0xFFFF_5CA1_AB1E_0000
-"""An unknown argument, in C. NULL in the file."""
-
-NO_LENGTH = 0xFFFF_FFFF
-"""The length, in C, of a string or address that is missing or unreadable. NULL in the file."""
 
 MIN_BUFFER, MAX_BUFFER = 64 * KIB, 1024 * MIB
 """Smallest and largest ring size that may be requested [bytes]."""

@@ -7,9 +7,10 @@ from dataclasses import replace
 from sysmon.bpf.columns import PID, START, TID, TS, key
 from sysmon.bpf.kind import Col, Kind, Map
 from sysmon.bpf.kinds.cpu import CPU, THREAD, WAITED_FOR
-from sysmon.bpf.kinds.path_columns import NO_LENGTH, bytes_col
+from sysmon.bpf.kinds.path_columns import bytes_col
 from sysmon.bpf.kinds.sockets import SOCKET
 from sysmon.bpf.kinds.syscalls import ABI, NR, SYSCALL
+from sysmon.bpf.nulls import NO_LENGTH
 
 WAKERS = ("thread", "timer", "network", "disk", "device", "interrupt")
 """`woken_by` by its number. All but the first are interrupts, in which any thread may happen to run."""

@@ -85,9 +85,6 @@ INLINE u64 wakeup_after(struct returned *call, u32 events)
 	return call->events % events ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
 }
 
-#define UNKNOWN_NS (~0ULL)
-#define NO_LENGTH 0xffffffff  // length of a string or address that is NULL
-
 INLINE u64 latency_of(struct returned *call)
 {
 	if (!call->entered)

@@ -250,7 +250,6 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define FULL_NS {throttle.FULL_NS}ULL\n"
     constants += "".join(f"#define THROTTLE_{kind} {i}\n" for i, kind in enumerate(throttle.THROTTLED))
     constants += f"#define MAX_RATE {sizes.max_rate}\n" if sizes.max_rate else ""
-    constants += f"#define NO_ARG {syscall_events.NO_ARG}ULL\n"
     constants += "".join(struct_text(layout) for layout in (tasks.TASK, tasks.HOLDING, tasks.OFF_CPU, *structs.ALL))
     constants += "".join(f"#define {name} {value}\n" for name, value in structs.CONSTANTS.items())
     return constants + "".join(_kind_text(k, sizes) for k in KINDS)

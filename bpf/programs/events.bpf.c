@@ -6,8 +6,6 @@
 // at the entry, as nothing is left to read them from later.
 
 #ifdef RECORDS_syscall
-#define NO_RESULT (1ULL << 63)
-
 // What the arguments of a call are, by position from 1; 0: it has none of that kind. Filled by user space, by call
 // number.
 BPF_ARRAY(event_calls, struct event_call, EVENT_CALLS);

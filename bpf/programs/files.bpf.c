@@ -9,16 +9,13 @@
 #define O_TRUNC 01000
 #define O_TMPFILE 020000000  // its own bit; the flag's other bits are O_DIRECTORY
 #define RESOLVE_IN_ROOT 0x10
-#define NO_MODE 0xffffffff
-#define NO_OWNER 0xffffffff  // leave the owner as it is
-#define NO_WORD (~0ULL)
 
 // A path and the directory it is relative to. Returns 0 if it does not fit.
 INLINE int read_path(struct buffers *b, s32 dirfd, void *path, int follow, s64 result, int last)
 {
 	struct place at = {};
 	char first = 0;
-	no_path(b, UNRESOLVED);
+	no_path(b, ORIGIN_unresolved);
 	if (bpf_probe_read_user(&first, 1, path)) {
 		if (result != -EFAULT)
 			lose(LOSS_file_path_unreadable);
@@ -26,12 +23,12 @@ INLINE int read_path(struct buffers *b, s32 dirfd, void *path, int follow, s64 r
 	}
 	if (!follow) {
 		if (first == '/')
-			*b->origin = ABSOLUTE;
+			*b->origin = ORIGIN_absolute;
 	} else if (first != '/' || follow != RESOLVE_IN_ROOT) {
 		u8 origin = find_start(&at, dirfd, first == '/');
 		u64 from = origin;
 		FORGET(from, (u64)at.dentry);
-		if (origin != UNRESOLVED && !read_directory(b, &at, from, last))
+		if (origin != ORIGIN_unresolved && !read_directory(b, &at, from, last))
 			return 0;
 	}
 	long n = bpf_probe_read_user_str(b->path, b->path_size, path);

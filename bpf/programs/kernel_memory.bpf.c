@@ -14,7 +14,7 @@ INLINE struct kernel_memory_val *kernel_memory_now(void)
 {
 	struct control *c = recording();
 	struct cpu_state *cpu = this_cpu();
-	struct kernel_memory_key key = {.pid = ~0U, .start = ~0ULL};  // of interrupts
+	struct kernel_memory_key key = {.pid = NO_PROCESS_PID, .start = NO_PROCESS_START};  // of interrupts
 	struct who who;
 	u64 me = bpf_get_current_pid_tgid();
 	if (!c || !cpu)

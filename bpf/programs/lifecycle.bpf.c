@@ -177,19 +177,19 @@ INLINE int read_places(struct buffers *b, struct buffers *executable, struct exe
 	char first = 0;
 	u32 mount_namespace = 0;
 	u8 origin;
-	no_path(b, UNRESOLVED);
+	no_path(b, ORIGIN_unresolved);
 	bpf_probe_read_kernel(&first, 1, x->name);
 	if (x->fd >= 0 && !x->after && !x->interpreter) {
 		place_of(&at, x->file);  // its descriptor may be closed by now
-		origin = FROM_FD;
+		origin = ORIGIN_fd;
 	} else {
 		origin = find_start(&at, x->fd >= 0 ? x->fd : AT_FDCWD, first == '/' && x->fd < 0);
-		if (x->fd >= 0 && !x->after && origin == FROM_DIRFD)
-			origin = FROM_FD;
+		if (x->fd >= 0 && !x->after && origin == ORIGIN_dirfd)
+			origin = ORIGIN_fd;
 	}
 	u64 from = origin;
 	FORGET(from, (u64)at.dentry);
-	if (origin != UNRESOLVED && !read_directory(b, &at, from, last))
+	if (origin != ORIGIN_unresolved && !read_directory(b, &at, from, last))
 		return 0;
 	place_of(&running, x->file);
 	int n = read_names(executable->names, executable->names_len, executable->names_size, executable->longest,
@@ -419,7 +419,7 @@ PROGRAM(exit)
 	KREAD(e->comm, leader, task_struct, comm);
 	e->signal = status & 0x7f;
 	e->core_dumped = (status & 0x80) != 0;
-	e->exit_code = status & 0x7f ? -1 : (status >> 8) & 0xff;
+	e->exit_code = status & 0x7f ? NO_EXIT_CODE : (status >> 8) & 0xff;
 	e->lifetime_ns = now - who.start;
 	e->cgroup_id = cgroup_id(cgroup_of(task));
 	e->peak_rss_bytes = peak_of(c, task);

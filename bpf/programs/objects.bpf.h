@@ -15,9 +15,9 @@ struct noted_wait {
 
 INLINE void note_nothing(struct waits_val *row)
 {
-	row->family = 255;
-	row->object_name_len = ~0U;
-	row->remote_address_len = ~0U;
+	row->family = NO_CHOICE;
+	row->object_name_len = NO_LENGTH;
+	row->remote_address_len = NO_LENGTH;
 	row->local_port = row->remote_port = 0;
 }
 
@@ -43,7 +43,7 @@ INLINE void note_name(struct noted_wait *w, void *file)
 INLINE void note_socket(struct noted_wait *w, void *sk, u16 family)
 {
 	u16 port = 0;
-	w->row.family = family < 255 ? family : 255;
+	w->row.family = family < NO_CHOICE ? family : NO_CHOICE;
 	if (family != AF_INET && family != AF_INET6)
 		return;
 	KREAD(w->row.local_port, sk, sock_common, skc_num);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Processes that the kernel kills for lack of memory, at the moment when it chooses them.
 
-#define UNKNOWN_BYTES (~0ULL)
-
 #ifdef RECORDS_oom_kill
 INLINE void describe_victim(struct control *c, struct oom_kill *e, void *task)
 {

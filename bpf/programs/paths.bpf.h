@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Where a file or directory is, and its identity.
 
-#define AT_FDCWD (-100)
-
-#define ABSOLUTE 0
-#define FROM_CWD 1
-#define FROM_DIRFD 2
-#define UNRESOLVED 3
-#define FROM_FD 4
-#define NO_ORIGIN 5
-
 #define DEPTH 64       // directories and mounts walked up to the root, at most
 #define NAME_SIZE 256  // NAME_MAX and the NUL
 
@@ -369,29 +360,29 @@ INLINE void no_path(struct buffers *b, u8 origin)
 	*b->mount_namespace = 0;
 }
 
-// What a path is relative to; UNRESOLVED: unknown.
+// What a path is relative to; ORIGIN_unresolved: unknown.
 INLINE u8 find_start(struct place *at, s32 dirfd, int absolute)
 {
 	if (absolute) {
 		root_of(at);
-		return ABSOLUTE;
+		return ORIGIN_absolute;
 	}
 	if (dirfd == AT_FDCWD) {
 		cwd_of(at);
-		return FROM_CWD;
+		return ORIGIN_cwd;
 	}
 	void *directory = own_file(dirfd);
 	if (!directory)
-		return UNRESOLVED;
+		return ORIGIN_unresolved;
 	place_of(at, directory);
-	return FROM_DIRFD;
+	return ORIGIN_dirfd;
 }
 
 // Returns 0 if it does not fit.
 INLINE int read_directory(struct buffers *b, struct place *at, u8 origin, int last)
 {
 	int n = read_names(b->names, b->names_len, b->names_size, b->longest, at, b->mount_namespace);
-	*b->names_len = n > 0 || (n == 0 && origin != ABSOLUTE) ? n : NO_LENGTH;
+	*b->names_len = n > 0 || (n == 0 && origin != ORIGIN_absolute) ? n : NO_LENGTH;
 	if (n >= 0)
 		*b->origin = origin;
 	return last || n != DOES_NOT_FIT;
@@ -401,10 +392,10 @@ INLINE int read_directory(struct buffers *b, struct place *at, u8 origin, int la
 INLINE int read_fd(struct buffers *b, s32 fd, int last)
 {
 	struct place at = {};
-	no_path(b, UNRESOLVED);
+	no_path(b, ORIGIN_unresolved);
 	void *file = own_file(fd);
 	if (!file)
 		return 1;
 	place_of(&at, file);
-	return read_directory(b, &at, FROM_FD, last);
+	return read_directory(b, &at, ORIGIN_fd, last);
 }

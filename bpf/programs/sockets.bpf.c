@@ -10,9 +10,7 @@
 #define EINTR 4
 #define EINPROGRESS 115
 #define ERESTARTSYS 512  // include/linux/errno.h
-#define NO_CHOICE 255
-#define NO_BACKLOG 0x80000000
-#define SUN_PATH 108  // of struct sockaddr_un
+#define SUN_PATH 108     // of struct sockaddr_un
 
 // Keeps clang from comparing a copy, which teaches the verifier nothing about the original.
 #define BOUND_HERE(n) asm volatile("" : "+r"(n))
@@ -373,7 +371,7 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	e->pid = who.pid;
 	e->tid = who.tid;
 	e->uid = bpf_get_current_uid_gid();
-	e->fd = shape->fd ? (s32)argument(regs, shape->fd) : -1;
+	e->fd = shape->fd ? (s32)argument(regs, shape->fd) : NO_FD;
 	e->backlog = NO_BACKLOG;
 	e->local_address_len = NO_LENGTH;
 	e->remote_address_len = NO_LENGTH;

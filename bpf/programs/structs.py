@@ -10,8 +10,9 @@ import dataclasses
 
 import numpy as np
 
+from sysmon.bpf import nulls
 from sysmon.bpf.kind import Field, Layout
-from sysmon.bpf.kinds import stacks, waits, wakeups
+from sysmon.bpf.kinds import path_columns, stacks, waits, wakeups
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
 from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, EventCall
 from sysmon.bpf.kinds.throttle import REASONS
@@ -132,8 +133,11 @@ ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, KEPT_STACK, EVENT_CALL)
 
 CONSTANTS = {
     **{name: globals()[name] for name in ("BY_PID", "BY_COMM", "BY_UID", "BY_CGROUP", "CHILDREN")},
-    "OUTSIDE": f"{OUTSIDE}ULL",
-    "REACHED_DATAGRAMS": f"{REACHED_DATAGRAMS}U",
+    **{name: nulls.in_c(value) for name, value in nulls.NULLS.items()},
+    "OUTSIDE": nulls.in_c(OUTSIDE),
+    "REACHED_DATAGRAMS": nulls.in_c(REACHED_DATAGRAMS),
+    **{f"ORIGIN_{name}": number for number, name in enumerate(path_columns.ORIGINS)},
+    "NO_ORIGIN": len(path_columns.ORIGINS),
     "KEEP_EXEC": KEEP_EXEC,
     "KEEP_EXIT": KEEP_EXIT,
     **{f"FORM_{name}": number for name, number in FORMS.items()},

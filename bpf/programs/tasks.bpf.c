@@ -6,8 +6,6 @@
 
 #define SEQ_WRITE 127  // BPF_FUNC_seq_write, include/uapi/linux/bpf.h
 
-#define NOT_COUNTED 0xffffffff
-
 // struct bpf_iter__task: meta, and the thread; NULL after the last. Read by hand, as bcc would turn accesses into
 // helper calls.
 INLINE void *iterated(void *ctx)

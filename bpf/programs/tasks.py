@@ -17,6 +17,7 @@ from sysmon.bpf.columns import (
 )
 from sysmon.bpf.kind import Col, layout
 from sysmon.bpf.kinds.cpu import THREADS_OFF_CPU
+from sysmon.bpf.nulls import NOT_COUNTED
 
 TASK = layout(
     "task",
@@ -49,7 +50,9 @@ HOLDING = layout(
         START,
         PID,
         THREADS,
-        Col("descriptors", "u32", "Open descriptors of the process; the largest number: not counted.", null=0xFFFFFFFF),
+        Col(
+            "descriptors", "u32", "Open descriptors of the process; the largest number: not counted.", null=NOT_COUNTED
+        ),
     ),
 )
 """Threads and descriptors of a process."""

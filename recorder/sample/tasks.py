@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sysmon.bpf.nulls import NOT_COUNTED
 from sysmon.bpf.programs import probes, tasks
 from sysmon.recorder.load import bpf_programs
 from sysmon.recorder.load.loader import Loaded
@@ -27,8 +28,6 @@ STATES = "RSDTtXZPI"
 
 _REPORTED, _IDLE, _RTLOCK_WAIT, _FROZEN = 0x7F, 0x402, 0x1000, 0x8000
 _UNINTERRUPTIBLE, _REPORTED_IDLE = 0x2, 0x80
-
-_NOT_COUNTED = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _state(state: int, exit_state: int) -> str:
 
 def _counted(pid: int, descriptors: int) -> int | None:
     """For a table too large for the program, the count in its directory (Linux 6.2)."""
-    if descriptors != _NOT_COUNTED:
+    if descriptors != NOT_COUNTED:
         return descriptors
     try:
         return os.stat(f"/proc/{pid}/fd").st_size or None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sysmon.bpf import nulls
 from sysmon.recorder.sample import tasks
 from tests.live.oracles import process_state
 from tests.live.oracles.figure import assert_all_hold
@@ -92,7 +93,7 @@ def test_many_descriptors_are_counted_and_too_many_by_their_directory(tmp_path: 
     with recording(tmp_path / "t.parquet", "--interval", "0.2") as r:
         time.sleep(0.6)
     said = os.stat(f"/proc/{process.pid}/fd").st_size
-    by_directory = tasks._counted(process.pid, tasks._NOT_COUNTED)
+    by_directory = tasks._counted(process.pid, nulls.NOT_COUNTED)
     process.kill()
     process.communicate()
     assert r.rows(f"SELECT DISTINCT descriptors FROM memory WHERE pid = {process.pid} AND threads = 1") == [(exact,)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sysmon.bpf import errnos
+from sysmon.bpf import errnos, nulls
 from sysmon.bpf.kind import ring_layouts
 from sysmon.bpf.kinds import DEFAULT_KINDS, RING_KINDS, kind_named, syscall_events
 from sysmon.bpf.programs import csource
@@ -79,8 +79,8 @@ def test_events_with_and_without_strings_come_together() -> None:
     for i, text in enumerate((b"/etc/x", b"\xff\n", b"")):
         with_strings["string1"][i] = np.void(text.ljust(256, b"?"))
         with_strings["string1_len"][i] = len(text)
-    with_strings["string2_len"] = syscall_events.NO_LENGTH
-    with_strings["sockaddr_len"] = (syscall_events.NO_LENGTH, 3, 0)
+    with_strings["string2_len"] = nulls.NO_LENGTH
+    with_strings["sockaddr_len"] = (nulls.NO_LENGTH, 3, 0)
     with_strings["sockaddr"][1] = np.void(b"\2\0\xff".ljust(128, b"?"))
     batch = decoder.batch(syscall_events.SYSCALL, with_strings)
     assert batch["string1"].to_pylist() == ["/etc/x", "\\xff\n", ""]
@@ -95,7 +95,7 @@ def test_results_and_what_is_unknown() -> None:
     found = records(0, 6)
     found["result"] = (0, -2, -4095, -4096, -512, -(1 << 63))
     found["latency_ns"] = (1, 2, 3, 4, 5, (1 << 64) - 1)
-    found["arg1"] = (0, (1 << 64) - 1, 2, 3, 4, syscall_events.NO_ARG)
+    found["arg1"] = (0, (1 << 64) - 1, 2, 3, 4, nulls.NO_ARG)
     rows = Decoder(0, NAMES).batch(syscall_events.SYSCALL, found).to_pylist()
     assert [r["error"] for r in rows] == [None, "ENOENT", "errno 4095", None, "ERESTARTSYS", None]
     assert [r["result"] for r in rows] == [0, -2, -4095, -4096, -512, None]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sysmon.bpf import nulls
 from sysmon.bpf.kind import TICK_NS, ring_layouts
-from sysmon.bpf.kinds import files, lifecycle, path_columns, syscalls
+from sysmon.bpf.kinds import files, lifecycle, syscalls
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.read import decode
 from sysmon.recorder.read.decode import Decoder
@@ -113,7 +114,7 @@ def open_record(path: bytes, names: bytes | None, **values: object) -> np.ndarra
     records["path"] = np.void(path.ljust(128, b"?"))
     records["path_len"] = len(path)
     records["directory"] = np.void((names or b"").ljust(96, b"?"))
-    records["directory_len"] = path_columns.NO_LENGTH if names is None else len(names)
+    records["directory_len"] = nulls.NO_LENGTH if names is None else len(names)
     for name, value in values.items():
         records[name] = value
     return records
