@@ -125,7 +125,7 @@ BPF_ARRAY(controls, struct control, 1);
 #define CONDITIONS (BY_COMM | BY_UID | BY_CGROUP)
 
 struct name {
-	char comm[16];
+	char comm[COMM_LEN];
 };
 BPF_HASH(followed, u32, u8, FOLLOWED_ENTRIES);  // processes recorded regardless of the other filters
 BPF_HASH(comms, struct name, u8, FILTER_ENTRIES);
@@ -143,13 +143,6 @@ struct change {
 };
 BPF_ARRAY(changes, struct change, 1);
 
-struct totals {
-	u64 lost[LOSSES];  // lost, by cause
-	u64 cells[CELLS];  // entries created in each kind's maps
-#ifdef PROGRAMS_ARE_PREEMPTIBLE
-	u64 recovered[COPIES];  // times a program was skipped and its copy ran instead
-#endif
-};
 BPF_PERCPU_ARRAY(totals, struct totals, 1);
 
 BPF_PERCPU_ARRAY(cpu_states, struct cpu_state, 1);

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sysmon.bpf import columns
-from sysmon.bpf.kind import Kind, Layout, Map, Ring, map_layouts, ring_layouts
+from sysmon.bpf.kind import Field, Kind, Layout, Map, Ring, map_layouts, ring_layouts
 from sysmon.bpf.kinds import (
     DEFAULT_KINDS,
     KINDS,
@@ -20,7 +20,7 @@ from sysmon.bpf.kinds import (
     syscalls,
     throttle,
 )
-from sysmon.bpf.programs import structs, tasks
+from sysmon.bpf.programs import probes, structs, tasks
 
 OTHER_LOSSES = {
     "argv_unreadable": ("unreadable", "argv"),
@@ -48,6 +48,14 @@ def losses() -> dict[str, tuple[str, str]]:
     others = {f"{k.name}_other": ("map full", f"{k.name} of others") for k in MAP_KINDS}
     throttled = {f"{kind}_throttled": (throttle.CAUSE, kind) for kind in throttle.THROTTLED}
     return rings | maps | others | OTHER_LOSSES | throttled
+
+
+def totals() -> Layout:
+    """What each CPU counts since the recording began: what was lost, by cause; entries created in each kind's maps;
+    and how often a program was skipped and its copy ran instead.
+    """
+    lengths = {"lost": len(losses()), "cells": len(MAP_KINDS), "recovered": len(probes.COPIED)}
+    return Layout("totals", tuple(Field(name, "u64", f"({n},)<u8", n) for name, n in lengths.items()))
 
 
 def struct_text(layout: Layout) -> str:
@@ -238,7 +246,7 @@ def declarations(sizes: Sizes) -> str:
     """All structs, rings, maps and constants."""
     causes = losses()
     constants = "".join(f"#define LOSS_{name} {i}\n" for i, name in enumerate(causes))
-    constants += f"#define LOSSES {len(causes)}\n#define CELLS {len(MAP_KINDS)}\n"
+    constants += f"#define LOSSES {len(causes)}\n#define CELLS {len(MAP_KINDS)}\n#define COPIES {len(probes.COPIED)}\n"
     constants += "".join(f"#define CELLS_{k.name} {i}\n" for i, k in enumerate(MAP_KINDS))
     constants += f"#define OTHER_PID {columns.OTHER_PID}\n"
     constants += f"#define SUB_BITS {syscalls.SUB_BITS}\n#define NO_RETURN {syscalls.NO_RETURN}\n"
@@ -250,6 +258,7 @@ def declarations(sizes: Sizes) -> str:
     constants += f"#define FULL_NS {throttle.FULL_NS}ULL\n"
     constants += "".join(f"#define THROTTLE_{kind} {i}\n" for i, kind in enumerate(throttle.THROTTLED))
     constants += f"#define MAX_RATE {sizes.max_rate}\n" if sizes.max_rate else ""
-    constants += "".join(struct_text(layout) for layout in (tasks.TASK, tasks.HOLDING, tasks.OFF_CPU, *structs.ALL))
+    layouts = (tasks.TASK, tasks.HOLDING, tasks.OFF_CPU, *structs.ALL, totals())
+    constants += "".join(struct_text(layout) for layout in layouts)
     constants += "".join(f"#define {name} {value}\n" for name, value in structs.CONSTANTS.items())
     return constants + "".join(_kind_text(k, sizes) for k in KINDS)

@@ -16,6 +16,7 @@ from sysmon.bpf.kinds import path_columns, stacks, waits, wakeups
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
 from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, EventCall
 from sysmon.bpf.kinds.throttle import REASONS
+from sysmon.bpf.types import COMM_LEN
 
 _NUMPY = {"u8": "<u1", "u16": "<u2", "u32": "<u4", "u64": "<u8"}
 
@@ -134,6 +135,7 @@ ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, KEPT_STACK, EVENT_CALL)
 CONSTANTS = {
     **{name: globals()[name] for name in ("BY_PID", "BY_COMM", "BY_UID", "BY_CGROUP", "CHILDREN")},
     **{name: nulls.in_c(value) for name, value in nulls.NULLS.items()},
+    "COMM_LEN": COMM_LEN,
     "OUTSIDE": nulls.in_c(OUTSIDE),
     "REACHED_DATAGRAMS": nulls.in_c(REACHED_DATAGRAMS),
     **{f"ORIGIN_{name}": number for number, name in enumerate(path_columns.ORIGINS)},

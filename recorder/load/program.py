@@ -188,7 +188,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     if btf.member("tp_transition_snapshot", "srcu_gp"):
         lines.append(PREEMPTIBLE)  # since 7.0: tracepoints are under SRCU
         lines += [f"#define COPY_{name.removeprefix('on_')} {i}" for i, name in enumerate(probes.COPIED)]
-        lines += [f"#define COPIES {len(probes.COPIED)}", f"#define MARK_ENTRIES {MARK_ENTRIES}"]
+        lines += [f"#define MARK_ENTRIES {MARK_ENTRIES}"]
     lines.append(f"#define TICK_AT_MOST_NS {TICKLESS_NS if ticks_may_stop() else TICK_NS}ULL")
     if btf.tracepoint_args("sock_send_length") is not None:
         lines.append("#define SOCKETS_SAY_LENGTHS 1")  # since 6.3

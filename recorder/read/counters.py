@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sysmon.bpf.kind import Kind, map_layouts
-from sysmon.bpf.kinds import MAP_KINDS
 from sysmon.bpf.programs import csource, probes, structs
 from sysmon.recorder.load import bpf_maps, program, symbols
 from sysmon.recorder.load.loader import Loaded
@@ -168,18 +167,15 @@ class Totals:
 
 
 class TotalsMap:
-    """The per-CPU totals of bpf/programs/common.bpf.h."""
+    """The programs' totals, one `csource.totals` for each CPU."""
 
     def __init__(self, loaded: Loaded, cpus: int) -> None:
         self._fd, self._cpus = loaded.maps["totals"], cpus
-        have_copies = any(p.program.endswith(probes.AGAIN) for p in loaded.probes)
-        self._copied = list(probes.COPIED) if have_copies else []  # including those that are not loaded: COPIES in C
-        self._lengths = (len(csource.losses()), len(MAP_KINDS), len(self._copied))
+        self._of_cpu = csource.totals().dtype
 
     def read(self) -> Totals:
         """The sums over all CPUs."""
-        words = sum(self._lengths)
-        raw = bpf_maps.lookup(self._fd, ZERO_KEY, words * 8 * self._cpus)
-        sums = np.frombuffer(raw, "<u8").reshape(self._cpus, words).sum(axis=0)
-        lost, cells, recovered = np.split(sums, np.cumsum(self._lengths)[:-1])
-        return Totals(lost, cells, dict(zip(self._copied, recovered.tolist(), strict=True)))
+        raw = bpf_maps.lookup(self._fd, ZERO_KEY, self._of_cpu.itemsize * self._cpus)
+        of_cpus = np.frombuffer(raw, self._of_cpu)
+        lost, cells, recovered = (of_cpus[name].sum(axis=0) for name in ("lost", "cells", "recovered"))
+        return Totals(lost, cells, dict(zip(probes.COPIED, recovered.tolist(), strict=True)))
