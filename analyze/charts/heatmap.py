@@ -29,7 +29,7 @@ CELLS = """
 WITH counted AS (
     SELECT ts, bucket, SUM(calls) AS calls, SUM(total_ns) AS total_ns, MAX(max_ns) AS max_ns
     FROM main.syscall_stats
-    WHERE bucket < 487 AND ts IS NOT NULL AND calls > 0
+    WHERE unfiltered.is_bucket(bucket) AND ts IS NOT NULL AND calls > 0
         AND ($syscall IS NULL OR unfiltered.call_name(syscall, nr) = $syscall)
     GROUP BY ts, bucket
 )

@@ -48,7 +48,7 @@ BY_PROCESS = f"""
 WITH counted AS (
     SELECT {IDS}, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS.format(slept=SLEPT)}
     FROM main.syscall_stats
-    WHERE bucket < 487 AND calls > 0
+    WHERE unfiltered.is_bucket(bucket) AND calls > 0
     GROUP BY ALL
 )
 SELECT c.* EXCLUDE (slept_ns), COALESCE(p.comm, '?') AS comm,
@@ -64,7 +64,7 @@ WITH counted AS (
     SELECT nr, abi, syscall, bucket, SUM(calls) AS calls, SUM(total_ns) AS total_ns, MAX(max_ns) AS max_ns,
         SUM({SLEPT}) AS slept_ns
     FROM main.syscall_stats
-    WHERE bucket < 487 AND calls > 0
+    WHERE unfiltered.is_bucket(bucket) AND calls > 0
     GROUP BY nr, abi, syscall, bucket
 ),
 named AS (

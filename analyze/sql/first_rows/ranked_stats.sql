@@ -2,7 +2,7 @@
 --
 -- As many rows as the variable `first_rows` says, in the order of that report. Replaces the view of all cells.
 --
--- needs: finding.call_name, finding.tally, main.syscall_stats
+-- needs: finding.call_name, finding.tally, main.syscall_stats, unfiltered.is_bucket
 CREATE VIEW finding.ranked_stats(
     -- Process id (thread group id).
     pid,
@@ -28,4 +28,4 @@ FROM main.syscall_stats AS s
 JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
     AND n.syscall IS NOT DISTINCT FROM s.syscall
 JOIN first_rows AS f ON f.place = n.place AND f.pid IS NOT DISTINCT FROM s.pid AND f.start IS NOT DISTINCT FROM s.start
-WHERE s.bucket < 487;
+WHERE unfiltered.is_bucket(s.bucket);

@@ -4,7 +4,8 @@
 -- interval in which it returned. Calls that never returned, or were in flight at the start or end of the recording,
 -- have no latency and are left out.
 --
--- needs: finding.call_name, main.snapshots, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns
+-- needs: finding.call_name, main.snapshots, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
+--    unfiltered.is_bucket
 CREATE VIEW report.latency_timeline(
     -- When the snapshot was taken.
     ts,
@@ -27,7 +28,7 @@ cells AS (
     FROM main.syscall_stats AS s
     JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
         AND n.syscall IS NOT DISTINCT FROM s.syscall
-    WHERE s.bucket < 487
+    WHERE unfiltered.is_bucket(s.bucket)
     GROUP BY s.ts, n.place, s.bucket
 ),
 names AS (

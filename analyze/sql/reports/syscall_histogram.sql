@@ -3,7 +3,7 @@
 -- One row per bucket in use, with 8 buckets per doubling of latency. Calls that never returned, or were in flight at
 -- the start or end of the recording, have no latency and are left out.
 --
--- needs: main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns, unfiltered.call_name
+-- needs: main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns, unfiltered.call_name, unfiltered.is_bucket
 CREATE VIEW report.syscall_histogram(
     -- Name of the call; 'syscall_N' if number N has no name, 'unknown' if the number is unknown.
     syscall,
@@ -20,7 +20,7 @@ CREATE VIEW report.syscall_histogram(
 WITH counted AS (
     SELECT nr, abi, syscall, bucket, SUM(calls) AS calls
     FROM main.syscall_stats
-    WHERE bucket < 487
+    WHERE unfiltered.is_bucket(bucket)
     GROUP BY nr, abi, syscall, bucket
 )
 SELECT

@@ -3,7 +3,7 @@
 -- Like `syscall_histogram`, per process. A pid that was reused is two processes.
 --
 -- needs: finding.call_name, main.syscall_stats, unfiltered.bucket_high_ns, unfiltered.bucket_low_ns,
---    unfiltered.process_key, unfiltered.processes
+--    unfiltered.is_bucket, unfiltered.process_key, unfiltered.processes
 CREATE VIEW report.syscall_histogram_by_process(
     -- Process id (thread group id).
     pid,
@@ -28,7 +28,7 @@ cells AS (
     FROM main.syscall_stats AS s
     JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
         AND n.syscall IS NOT DISTINCT FROM s.syscall
-    WHERE s.bucket < 487
+    WHERE unfiltered.is_bucket(s.bucket)
     GROUP BY s.pid, s.start, n.place, s.bucket
 ),
 names AS (

@@ -2,7 +2,7 @@
 --
 -- If only the first rows of a report are shown, a view of only their cells replaces this one for that query.
 --
--- needs: finding.call_name, main.syscall_stats
+-- needs: finding.call_name, main.syscall_stats, unfiltered.is_bucket
 CREATE VIEW finding.ranked_stats(
     -- Process id (thread group id).
     pid,
@@ -21,4 +21,4 @@ SELECT s.pid, s.start, n.place, s.bucket, s.calls, s.max_ns
 FROM main.syscall_stats AS s
 JOIN finding.call_name AS n ON n.nr IS NOT DISTINCT FROM s.nr AND n.abi IS NOT DISTINCT FROM s.abi
     AND n.syscall IS NOT DISTINCT FROM s.syscall
-WHERE s.bucket < 487;
+WHERE unfiltered.is_bucket(s.bucket);
