@@ -19,6 +19,9 @@ from sysmon.safe_text import one_line
 
 LESS = "select less of it with --since and --until, --pid or --limit"
 
+REFUSED = "refused: "
+"""How our own SQL begins the text of an error(): what it refuses, and what to do."""
+
 ROOM = "free some, or choose another directory with TMPDIR"
 
 DEFECTS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
@@ -76,5 +79,9 @@ def reading(shown: str) -> Iterator[None]:
         if "Could not write" in str(e):  # a temporary file: no other is written
             raise CannotWrite(f"no room for temporary files ({one_line(str(e))}); {ROOM}") from e
         raise BrokenTrace(f"{shown}: cannot be read ({one_line(str(e))}); {RETRY}") from e
+    except duckdb.InvalidInputException as e:
+        _, refused, why = str(e).partition(REFUSED)
+        said = one_line(why) if refused else f"cannot be read ({one_line(str(e))}); {RETRY}"
+        raise BrokenTrace(f"{shown}: {said}") from e
     except duckdb.Error as e:
         raise BrokenTrace(f"{shown}: cannot be read ({one_line(str(e))}); {RETRY}") from e

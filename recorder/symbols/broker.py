@@ -13,20 +13,22 @@ import os
 import select
 import socket
 import time
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sysmon.recorder.own import capabilities, ownership
 from sysmon.recorder.own.delegate import Child
 from sysmon.recorder.sample import procfs
 from sysmon.recorder.symbols import reader as reader_of_symbols
 from sysmon.recorder.symbols import wire
+from sysmon.recorder.symbols.turns import Turns
 
 KEPT = frozenset({"CAP_SYS_PTRACE", "CAP_SETUID", "CAP_SETGID", "CAP_KILL"})
 """To open what /proc tells of any process, and to start readers as other users and end them."""
 
-READERS, RESTARTS = 4, 8
-"""Maximum numbers of readers at a time, and of restarts of the reader of a user."""
+READERS = 4
+"""Maximum number of readers at a time."""
 
 ANSWER_S = 10.0
 """How long a reader may take over a question."""
@@ -38,7 +40,6 @@ CRASHED = "the reader of symbols crashed"
 TOO_SLOW = "the reader of symbols took too long"
 GIVEN_UP = "the reader of symbols crashed too often"
 OTHER_USER = "the process had changed its user"
-OTHER_GROUP = "the reader of symbols was needed in another group"
 NOT_PERMITTED = "not permitted to read the process"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -61,6 +62,13 @@ def serve(sock: socket.socket) -> None:
         pass
 
 
+class _Who(NamedTuple):
+    """Whom a reader runs as."""
+
+    uid: int
+    gid: int
+
+
 @dataclass
 class _Question:
     number: int
@@ -79,15 +87,27 @@ class _Question:
 @dataclass
 class _Reader:
     child: Child
-    gid: int
     question: _Question | None = None
     later: deque[_Question] = field(default_factory=deque)
     """What it left of earlier questions: what takes long, as debug information, waits for what does not."""
     until: float = 0.0
+    had_time: bool = False
+    """Whether it has gone on with what it had left."""
 
     def begin(self, question: _Question) -> None:
         """It has this question now."""
         self.question, self.until = question, time.monotonic() + ANSWER_S
+
+    def stop(self) -> int:
+        """It has none any more. Returns how long it had it [ns]."""
+        self.had_time |= self.question is not None and self.question.is_late
+        self.question = None
+        return int((ANSWER_S - (self.until - time.monotonic())) * 1e9)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it may be ended for another: it has no question and, if it left some, has had time for one."""
+        return not self.question and (not self.later or self.had_time)
 
 
 class Broker:
@@ -96,15 +116,15 @@ class Broker:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._waiting: OrderedDict[int, deque[_Question]] = OrderedDict()  # by user; that served last is the last
-        self._readers: OrderedDict[int, _Reader] = OrderedDict()  # by user; that used last is the last
-        self._failures: Counter[int] = Counter()
+        self._readers: OrderedDict[_Who, _Reader] = OrderedDict()  # that used last is the last
+        self._turns = Turns()
         self._ended_ns = 0
         self._may_become = {"CAP_SETUID", "CAP_SETGID"} <= capabilities.effective()
 
     def turn(self) -> bool:
         """Waits for something to do, and does it. Returns whether there may be more."""
         self._start()
-        busy = {reader.child.socket.fileno(): uid for uid, reader in self._readers.items() if reader.question}
+        busy = {reader.child.socket.fileno(): who for who, reader in self._readers.items() if reader.question}
         poll = select.poll()
         for fd in (self._sock.fileno(), *busy):
             poll.register(fd, select.POLLIN)
@@ -126,44 +146,52 @@ class Broker:
         if message:
             number, pid, start, uid = wire.QUESTION.unpack_from(message)
             question = _Question(number, pid, start, uid, message[wire.QUESTION.size :])
-            self._waiting.setdefault(question.uid, deque()).append(question)
+            self._wait(question)
         return bool(message)
 
     def _start(self) -> None:
-        for uid in list(self._waiting):
-            reader = self._readers.get(uid)
-            if self._failures[uid] > RESTARTS:
+        for uid in self._turns.order(self._waiting):
+            if self._turns.are_over(uid):
                 for question in self._waiting.pop(uid):
                     self._say_missing(question, GIVEN_UP)
-            elif not (reader and reader.question) and (reader or self._has_room()):
+            elif not self._is_busy(uid) and (len(self._readers) < READERS or self._idle(uid)):
                 questions = self._waiting.pop(uid)
                 while questions and not self._begin(questions.popleft()):
                     pass
                 if questions:
-                    self._waiting[uid] = questions
+                    self._wait(*questions)
         for reader in self._readers.values():
-            if reader.later and not reader.question:
+            if reader.later and not reader.question and not self._is_busy(reader.later[0].uid):
                 reader.begin(reader.later.popleft())
                 with contextlib.suppress(OSError):  # as in `_begin`
                     reader.child.socket.send(wire.GO_ON)
 
-    def _has_room(self) -> bool:
-        """Whether another reader may be started; ends an idle one for it."""
+    def _is_busy(self, uid: int) -> bool:
+        return any(who.uid == uid and reader.question for who, reader in self._readers.items())
+
+    def _wait(self, *questions: _Question) -> None:
+        for question in questions:
+            self._waiting.setdefault(question.uid, deque()).append(question)
+
+    def _idle(self, uid: int) -> list[_Who]:
+        """Readers that may be ended for one of this user, the first one first."""
+        idle = [who for who, reader in self._readers.items() if reader.may_end or who.uid == uid]
+        return sorted(idle, key=lambda who: (bool(self._readers[who].later), who.uid != uid))
+
+    def _make_room(self, uid: int) -> None:
+        """Ends a reader if there are as many as may be. What it left is asked anew."""
         if len(self._readers) >= READERS:
-            idle = next(
-                (uid for uid, reader in self._readers.items() if not reader.question and not reader.later), None
-            )
-            if idle is None:
-                return False
-            self._end(idle)
-        return True
+            later = self._end(self._idle(uid)[0]).later
+            for question in later:
+                question.is_late = False
+            self._wait(*later)
 
     def _begin(self, question: _Question) -> bool:
         """Gives a question to a reader; False: it is answered already."""
         try:
             with contextlib.ExitStack() as stack:
                 gid, ns_pid, fds = _opened(question, stack)
-                reader = self._reader(question.uid, gid)
+                reader = self._reader(_Who(question.uid, gid))
                 reader.begin(question)
                 message = wire.TO_READER.pack(question.uid, ns_pid) + question.addresses
                 with contextlib.suppress(OSError):  # it has ended: to be seen as its end of the socket is closed
@@ -173,25 +201,20 @@ class Broker:
             return False
         return True
 
-    def _reader(self, uid: int, gid: int) -> _Reader:
-        """The reader of a user. Raises PermissionError."""
-        reader = self._readers.get(uid)
-        if reader and reader.gid != gid:
-            self._end(uid)
-            for question in reader.later:
-                self._say_missing(question, OTHER_GROUP)
-            reader = None
-        if reader is None:
-            user = ownership.User(uid, gid, ()) if self._may_become else None
-            if user is None and uid != os.geteuid():
+    def _reader(self, who: _Who) -> _Reader:
+        """The reader for this. Raises PermissionError."""
+        if who not in self._readers:
+            user = ownership.User(*who, ()) if self._may_become else None
+            if user is None and who.uid != os.geteuid():
                 raise PermissionError
-            reader = self._readers[uid] = _Reader(Child(reader_of_symbols.serve, frozenset(), user), gid)
-        self._readers.move_to_end(uid)
-        return reader
+            self._make_room(who.uid)
+            self._readers[who] = _Reader(Child(reader_of_symbols.serve, frozenset(), user))
+        self._readers.move_to_end(who)
+        return self._readers[who]
 
-    def _pass_on(self, uid: int) -> None:
+    def _pass_on(self, who: _Who) -> None:
         """Passes on what a reader says."""
-        reader = self._readers[uid]
+        reader = self._readers[who]
         assert reader.question
         try:
             message = reader.child.socket.recv(wire.MESSAGE_BYTES)
@@ -204,31 +227,32 @@ class Broker:
             reader.until += time.monotonic() - began  # the recorder was busy, not the reader
         elif kind == wire.DONE:
             self._say(question, answers, last=True)
-            reader.question = None
+            self._turns.took(who.uid, reader.stop())
         elif kind == wire.LATER and not question.is_late:
             self._say(question, answers)
+            self._turns.took(who.uid, reader.stop())
             question.is_late = True
             reader.later.append(question)
-            reader.question = None
         else:
-            self._fail(uid, CRASHED)
+            self._fail(who, CRASHED)
 
     def _end_late(self) -> None:
         now = time.monotonic()
-        for uid in [uid for uid, reader in self._readers.items() if reader.question and reader.until <= now]:
-            self._fail(uid, TOO_SLOW)
+        for who in [who for who, reader in self._readers.items() if reader.question and reader.until <= now]:
+            self._fail(who, TOO_SLOW)
 
-    def _fail(self, uid: int, why: str) -> None:
-        reader = self._readers[uid]
-        self._failures[uid] += 1
-        self._end(uid)
+    def _fail(self, who: _Who, why: str) -> None:
+        reader = self._end(who)
         for question in filter(None, (reader.question, *reader.later)):
             self._say_missing(question, why)
+        self._turns.failed(who.uid)
+        self._turns.took(who.uid, reader.stop())
 
-    def _end(self, uid: int) -> None:
-        child = self._readers.pop(uid).child
-        child.end()
-        self._ended_ns += child.cpu_ns()
+    def _end(self, who: _Who) -> _Reader:
+        reader = self._readers.pop(who)
+        reader.child.end()
+        self._ended_ns += reader.child.cpu_ns()
+        return reader
 
     def _say(self, question: _Question, answers: bytes, *, last: bool = False) -> None:
         if answers or last:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,11 @@ KALLSYMS = Path("/proc/kallsyms")
 KERNEL = "kernel"
 """In place of a file, for functions that are in no module."""
 
-HIDDEN = "kernel functions: hidden by kernel.kptr_restrict; needs CAP_SYSLOG"
+RESTRICTION = Path("/proc/sys/kernel/kptr_restrict")
+
+HIDDEN_FROM_ALL = "kernel functions: hidden from everyone; set kernel.kptr_restrict to 1, and sysmon needs CAP_SYSLOG"
+HIDDEN = "kernel functions: hidden; needs CAP_SYSLOG or, with kernel.kptr_restrict 0, kernel.perf_event_paranoid 1"
+"""As kallsyms_show_value() decides (kernel/ksyms_common.c)."""
 
 DIGITS = 16
 """Of an address, at the beginning of a line: then come its type and its name, and the name of its module."""
@@ -40,7 +45,7 @@ class KernelSymbols:
         order = np.argsort(addresses, kind="stable")
         self._addresses, self._names = addresses[order], names[order]
         if not len(addresses):
-            self.missing = self.missing or HIDDEN
+            self.missing = self.missing or _why_hidden()
 
     def of(self, address: int) -> Frame | None:
         """The function that contains an address, or precedes it by less than LONGEST; None if there is none."""
@@ -52,6 +57,13 @@ class KernelSymbols:
         name, _space, module = line.partition("\t")
         # No offset: `names.py` says why no address of the kernel gets into a trace.
         return Frame(name.strip(), module.strip("[] ") or KERNEL, None, None, None, None)
+
+
+def _why_hidden() -> str:
+    with contextlib.suppress(OSError):
+        if RESTRICTION.read_text().strip() == "2":
+            return HIDDEN_FROM_ALL
+    return HIDDEN
 
 
 def _functions(text: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:

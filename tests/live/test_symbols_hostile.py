@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import stat
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sysmon.recorder.symbols import broker, files, perf_map, reader
+from sysmon.recorder.symbols import broker, files, perf_map, reader, turns, wire
 from sysmon.recorder.symbols.resolver import ENDED, NO_ROOM, QUEUED, Resolved
 from tests.live.oracles.symbols import (
     COMPILES,
     Running,
     answers,
+    children,
     compiled,
     names,
     outstanding,
@@ -267,7 +271,7 @@ def test_what_may_lie_in_place_of_a_perf_map(nobodys: Path, written: Callable[[P
 def test_a_reader_that_is_killed_costs_the_answer_that_it_owes(library: tuple[Path, Path]) -> None:
     program, mapped = library
     with running(program, str(mapped), **AS_NOBODY) as of, resolver() as asked:
-        for _ in range(broker.RESTARTS + 1):
+        for _ in range(turns.RESTARTS + 1):
             assert names(answers(asked, of)) == ["in_library"]
             [pid] = readers_of(asked).values()
             os.kill(pid, signal.SIGSTOP)
@@ -293,6 +297,65 @@ def test_a_reader_that_hangs_is_ended(library: tuple[Path, Path], monkeypatch: p
         assert names(outstanding(asked, of, *of.addresses)) == [broker.TOO_SLOW]
         assert names(answers(asked, of)) == ["in_library"]
         assert pid not in readers_of(asked).values()
+
+
+HOGS = range(50_001, 50_001 + broker.READERS)
+"""As many users as there are readers."""
+
+serve = reader.serve
+
+
+def leaves_all(sock: socket.socket) -> None:
+    """Puts each question off, and takes long over it then."""
+    while message := sock.recv(wire.MESSAGE_BYTES):
+        if message == wire.GO_ON:
+            time.sleep(0.8 * broker.ANSWER_S)
+        sock.send(wire.DONE if message == wire.GO_ON else wire.LATER)
+
+
+def is_slow(sock: socket.socket) -> None:
+    """Takes nearly as long as it may over each question."""
+    while sock.recv(wire.MESSAGE_BYTES):
+        time.sleep(0.8 * broker.ANSWER_S)
+        sock.send(wire.DONE)
+
+
+@pytest.mark.parametrize("hog", [leaves_all, is_slow])
+def test_users_who_keep_all_readers_busy(
+    nobodys: Path, library: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, hog: Callable[[socket.socket], None]
+) -> None:
+    """Another user has a reader when one of them has had its time, and then for all that waits."""
+    monkeypatch.setattr(broker, "ANSWER_S", 0.6)
+    monkeypatch.setattr(reader, "serve", lambda sock: (hog if os.getuid() in HOGS else serve)(sock))
+    nobodys.chmod(0o755)
+    each = 20
+    with contextlib.ExitStack() as stack:
+        asked = stack.enter_context(resolver())
+        hogs = [stack.enter_context(running(*map(str, library), user=uid, group=uid, extra_groups=[])) for uid in HOGS]
+        of = stack.enter_context(running(*map(str, library), **AS_NOBODY))
+        for further in range(each):
+            for one in hogs:
+                asked.ask(one.pid, one.start, one.uid, [further])
+            asked.poll()
+        wait_for(lambda: (asked.poll(), readers_of(asked).keys() == set(HOGS))[1], 5)
+        for address in range(of.addresses[0], of.addresses[0] + 5):
+            asked.ask(of.pid, of.start, of.uid, [address])
+            asked.poll()
+        answered: Counter[int] = Counter()
+        wait_for(lambda: (answered.update(each.pid for each in asked.poll()), answered[of.pid] == 5)[1], 20)
+    assert max(answered[one.pid] for one in hogs) < 5
+
+
+def test_each_group_of_a_user_has_a_reader(library: tuple[Path, Path]) -> None:
+    program, mapped = library
+    with (
+        running(program, str(mapped), **AS_NOBODY) as of,
+        running(program, str(mapped), **AS_NOBODY | {"group": 12345}) as other,
+        resolver() as asked,
+    ):
+        told = [(names(answers(asked, each)), children(asked)) for each in (of, other, of, other)]
+    assert [said for said, _ in told] == [["in_library"]] * 4
+    assert len(told[0][1]) == 1 and len(told[1][1]) == 2 and told[1][1] == told[2][1] == told[3][1]
 
 
 def test_a_broker_that_is_killed_ends_all(library: tuple[Path, Path]) -> None:

@@ -42,7 +42,8 @@ walk AS (
     WHERE stack IS NOT NULL
     UNION ALL
     SELECT w.stack, n.caller, w.place + 1,
-        CASE WHEN w.so_far > 16_000_000 THEN error('the stacks have more than 16,000,000 functions in all')
+        CASE WHEN w.so_far > 16_000_000 THEN error('refused: the stacks have more than 16,000,000 functions in all;'
+                || ' record for a shorter time, or with a lower --sample-rate')
             ELSE w.so_far + COUNT(*) OVER () END
     FROM walk AS w
     JOIN nodes AS n ON n.stack = w.node

@@ -23,18 +23,26 @@ CREATE VIEW unfiltered.stack_paths(
     is_whole
 ) AS
 WITH
-outer_two AS (
-    SELECT *, LAG(module) OVER (PARTITION BY stack ORDER BY place) AS inner_module,
-        place = MAX(place) OVER (PARTITION BY stack) AS is_outermost
+depths AS (
+    SELECT stack, MAX(place) AS depth
     FROM unfiltered.stack_functions
+    GROUP BY stack
+),
+-- Windows over all functions of all stacks took 1.6 times the CPU time.
+paths AS (
+    SELECT f.stack,
+        LIST(f.function ORDER BY f.place DESC) AS functions,
+        ANY_VALUE(f.function) FILTER (WHERE f.place = 1) AS function,
+        ANY_VALUE(f.module) FILTER (WHERE f.place = 1) AS module,
+        BOOL_OR(f.place = 1 AND f.is_named) AS is_named,
+        BOOL_OR(f.is_known) AS is_known,
+        ANY_VALUE(f.function) FILTER (WHERE f.place = d.depth) AS outermost,
+        ANY_VALUE(f.module) FILTER (WHERE f.place = d.depth) AS outermost_module,
+        ANY_VALUE(f.module) FILTER (WHERE f.place = d.depth - 1) AS inner_module
+    FROM unfiltered.stack_functions AS f
+    JOIN depths AS d ON d.stack = f.stack
+    GROUP BY f.stack
 )
-SELECT
-    stack,
-    LIST(function ORDER BY place DESC),
-    MIN_BY(function, place),
-    MIN_BY(module, place),
-    MIN_BY(is_named, place),
-    BOOL_OR(is_known),
-    BOOL_OR(is_outermost AND unfiltered.starts_thread(function, module, inner_module))
-FROM outer_two
-GROUP BY stack;
+SELECT stack, functions, function, module, is_named, is_known,
+    COALESCE(unfiltered.starts_thread(outermost, outermost_module, inner_module), FALSE)
+FROM paths;

@@ -107,8 +107,12 @@ def names(found: list[Resolved]) -> list[str | None]:
 
 def readers_of(asked: Resolver) -> dict[int, int]:
     """Its readers: user → pid."""
-    pids = [int(pid) for pid in Path(f"/proc/{asked.pid}/task/{asked.pid}/children").read_text().split()]
-    return {_uid(pid): pid for pid in pids}
+    return {_uid(pid): pid for pid in children(asked)}
+
+
+def children(asked: Resolver) -> list[int]:
+    """The pids of all its readers."""
+    return [int(pid) for pid in Path(f"/proc/{asked.pid}/task/{asked.pid}/children").read_text().split()]
 
 
 def _uid(pid: int) -> int:

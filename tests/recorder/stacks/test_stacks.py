@@ -16,6 +16,7 @@ from sysmon.recorder.stacks import names, stacks
 from sysmon.recorder.stacks.maps import Process
 from sysmon.recorder.stacks.names import ENDED, NO_SYMBOL, NOT_YET, Names
 from sysmon.recorder.stacks.stacks import Stacks
+from sysmon.recorder.symbols import kernel
 from sysmon.recorder.symbols.kernel import HIDDEN, KernelSymbols
 from sysmon.recorder.symbols.resolver import ENDED as BROKER_ENDED
 from sysmon.recorder.symbols.resolver import NO_ROOM as NO_FURTHER
@@ -154,7 +155,10 @@ def test_what_took_the_stack_of_a_wait_is_not_in_it(recorder: Recorder) -> None:
 
 
 @pytest.mark.parametrize(("shown", "why"), [(f"{KERNEL:x} T do_work\n", NO_SYMBOL), (f"{0:016x} T do_work\n", HIDDEN)])
-def test_no_address_of_the_kernel_is_told(tmp_path: Path, shown: str, why: str) -> None:
+def test_no_address_of_the_kernel_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str, why: str
+) -> None:
+    monkeypatch.setattr(kernel, "RESTRICTION", tmp_path / "none")
     recorder = Recorder(tmp_path, shown)
     recorder.maps.held = {IN_KERNEL: kept(KERNEL - 1)}
     recorder.stacks.learn(0)

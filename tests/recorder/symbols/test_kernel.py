@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from sysmon.recorder.symbols.kernel import HIDDEN, LONGEST, KernelSymbols
+import pytest
+
+from sysmon.recorder.symbols import kernel
+from sysmon.recorder.symbols.kernel import HIDDEN, HIDDEN_FROM_ALL, LONGEST, KernelSymbols
 
 LINES = """\
 ffffffff81000200 T second
@@ -42,9 +45,15 @@ def test_a_module_is_named(tmp_path: Path) -> None:
     assert frame and (frame.function, frame.module, frame.offset) == ("of_a_module", "ext4", None)
 
 
-def test_hidden_addresses_are_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("restriction", "why"), [("0", HIDDEN), ("1", HIDDEN), ("2", HIDDEN_FROM_ALL), (None, HIDDEN)])
+def test_why_addresses_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restriction: str | None, why: str
+) -> None:
+    monkeypatch.setattr(kernel, "RESTRICTION", tmp_path / "kptr_restrict")
+    if restriction:
+        kernel.RESTRICTION.write_text(f"{restriction}\n")
     symbols = _symbols(tmp_path, "0000000000000000 T first\n")
-    assert symbols.missing == HIDDEN and symbols.of(0xFFFFFFFF81000100) is None
+    assert symbols.missing == why and symbols.of(0xFFFFFFFF81000100) is None
 
 
 def test_a_list_that_cannot_be_read_is_said(tmp_path: Path) -> None:
