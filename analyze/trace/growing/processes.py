@@ -49,10 +49,13 @@ IN_TABLE = f"EXISTS (FROM {TABLE} AS known WHERE {SAME.format('known', 's')})"
 
 IS_TOUCHED = f"EXISTS (FROM touched AS t WHERE {SAME.format('t', 'k')})"
 
-TELLING = f"""
+
+def telling(facts: str) -> str:
+    """The facts that decide a column of `processes`, as that view chooses among them: a few of each process."""
+    return f"""
 WITH told AS (
     SELECT *, place >= MAX(CASE WHEN is_exec THEN place END) OVER (PARTITION BY pid, start) IS NOT FALSE AS of_last
-    FROM {ALL_FACTS}
+    FROM {facts}
 )
 SELECT DISTINCT * EXCLUDE (of_last)
 FROM told
@@ -76,14 +79,13 @@ QUALIFY place IN (
     MIN(place) FILTER (ns_pid IS NOT NULL) OVER process
 )
 """
-"""The facts that decide a column of `processes`, as that view chooses among them: a few of each process."""
 
 
 def entries(of_trace: dict[str, Entry], kept: str) -> Iterator[Entry]:
     """In place of those of a trace: both tables, kept until the trace is told to forget them."""
     yield replace(of_trace[PROCESSES], kept=kept)
     yield replace(of_trace[FACTS], name=ALL_FACTS)
-    yield replace(of_trace[FACTS], needs=(ALL_FACTS,), body=TELLING, kept=kept)
+    yield replace(of_trace[FACTS], needs=(ALL_FACTS,), body=telling(ALL_FACTS), kept=kept)
 
 
 class Processes:
@@ -246,7 +248,7 @@ def _entries() -> Iterator[Entry]:
         of_trace[name] = growing_views.with_key(name, kind, f"FROM rows.{kind.name}")
     facts = of_trace[FACTS]
     of_trace[ALL_FACTS] = replace(facts, name=ALL_FACTS)
-    of_trace[FACTS] = replace(facts, needs=(), columns=(), body=TELLING.replace(ALL_FACTS, "rows.facts"))
+    of_trace[FACTS] = replace(facts, needs=(), columns=(), body=telling("rows.facts"))
     yield from (entry for name, entry in of_trace.items() if name not in growing_views.STORED)
 
 
