@@ -22,8 +22,14 @@ MOST_ROWS = 3_000_000
 UNKNOWN = -1
 """Stands for an unknown pid or start."""
 
-IDS = "CAST(COALESCE(pid, -1) AS BIGINT) AS pid, COALESCE(TRY_CAST(start AS BIGINT), -1) AS start"
-"""SQL: the two columns that identify a process."""
+
+def ids_of(table: str) -> str:
+    """SQL: the two columns of a table that identify a process."""
+    return f"CAST(COALESCE({table}pid, -1) AS BIGINT) AS pid, COALESCE(TRY_CAST({table}start AS BIGINT), -1) AS start"
+
+
+IDS = ids_of("")
+"""The same where only one table has them."""
 
 
 def columns(trace: Trace, query: str, values: dict[str, object] | None = None) -> dict[str, Any]:

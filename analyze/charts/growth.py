@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 SAMPLES = f"""
 WITH execs AS (
-    SELECT pid, start, MAX(ts) AS ts
+    SELECT process_key, MAX(ts) AS ts
     FROM main.execs
-    GROUP BY pid, start
+    GROUP BY process_key
 ),
 samples AS (
     SELECT m.ts, m.pid, m.start, CAST(m.rss_bytes AS DOUBLE) AS rss_bytes
     FROM report.memory_timeline AS m
-    LEFT JOIN execs AS e ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start
+    LEFT JOIN execs AS e ON e.process_key = unfiltered.process_key(m.pid, m.start)
     WHERE m.ts IS NOT NULL AND m.rss_bytes IS NOT NULL AND (e.ts IS NULL OR m.ts >= e.ts)
 )
 SELECT epoch_ns(ts) AS ts, {IDS}, rss_bytes - FIRST_VALUE(rss_bytes) OVER (PARTITION BY pid, start ORDER BY ts) AS grown

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from sysmon.analyze.charts import page, style, units
-from sysmon.analyze.charts.data import IDS, Floats, columns, is_text
+from sysmon.analyze.charts.data import Floats, columns, ids_of, is_text
 from sysmon.analyze.charts.losses import losses
 from sysmon.errors import NoData
 from sysmon.safe_text import one_line
@@ -46,15 +46,15 @@ SLEPT = "blocked_ns - uninterruptible_ns"
 
 BY_PROCESS = f"""
 WITH counted AS (
-    SELECT {IDS}, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS.format(slept=SLEPT)}
+    SELECT pid, start, unfiltered.call_name(syscall, nr) AS syscall, {OF_BUCKETS.format(slept=SLEPT)}
     FROM main.syscall_stats
     WHERE unfiltered.is_bucket(bucket) AND calls > 0
     GROUP BY ALL
 )
-SELECT c.* EXCLUDE (slept_ns), COALESCE(p.comm, '?') AS comm,
+SELECT {ids_of("c.")}, c.* EXCLUDE (pid, start, slept_ns), COALESCE(p.comm, '?') AS comm,
     unfiltered.waits(c.syscall, SUM(c.total_ns) OVER one_call, SUM(c.slept_ns) OVER one_call) AS waits
 FROM counted AS c
-LEFT JOIN unfiltered.processes AS p ON p.pid = c.pid AND p.start = c.start
+LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(c.pid, c.start)
 WINDOW one_call AS (PARTITION BY c.pid, c.start, c.syscall)
 ORDER BY ALL
 """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from sysmon.analyze.charts import style
-from sysmon.analyze.charts.data import IDS
+from sysmon.analyze.charts.data import ids_of
 
 if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
@@ -30,10 +30,11 @@ MEASURES = {
     "memory": "SELECT pid, start, MAX(unfiltered.rss(rss_anon_bytes, rss_file_bytes, rss_shmem_bytes)) AS amount "
     "FROM {part}.memory GROUP BY pid, start",
     "growth": "SELECT m.pid, m.start, ABS(MAX_BY(m.bytes, m.ts) - MIN_BY(m.bytes, m.ts)) AS amount FROM ("
-    "SELECT pid, start, ts, CAST(unfiltered.rss(rss_anon_bytes, rss_file_bytes, rss_shmem_bytes) AS DOUBLE) AS bytes "
+    "SELECT pid, start, process_key, ts, "
+    "CAST(unfiltered.rss(rss_anon_bytes, rss_file_bytes, rss_shmem_bytes) AS DOUBLE) AS bytes "
     "FROM {part}.memory) AS m "
-    "LEFT JOIN (SELECT pid, start, MAX(ts) AS ts FROM {part}.execs GROUP BY pid, start) AS e "
-    "ON e.pid = m.pid AND e.start IS NOT DISTINCT FROM m.start "
+    "LEFT JOIN (SELECT process_key, MAX(ts) AS ts FROM {part}.execs GROUP BY process_key) AS e "
+    "ON e.process_key = m.process_key "
     "WHERE m.bytes IS NOT NULL AND (e.ts IS NULL OR m.ts >= e.ts) GROUP BY m.pid, m.start",
     "io": "SELECT pid, start, SUM(bytes) AS amount FROM {part}.syscall_stats WHERE bytes > 0 GROUP BY pid, start",
     "kernel_memory": "SELECT pid, start, SUM(allocated_bytes) AS amount FROM {part}.kernel_memory GROUP BY pid, start",
@@ -49,11 +50,10 @@ QUALIFY rank <= {top}
 """
 """Pid 0 is not a process, but all those that did not fit into a full map."""
 
-NAMED = """
-SELECT r.measure, {ids}, p.comm, COALESCE(p.is_recorder, FALSE) AS is_recorder
-FROM ({ranked}) AS r
-LEFT JOIN (SELECT pid AS p_pid, start AS p_start, comm, is_recorder FROM unfiltered.processes) AS p
-    ON p.p_pid = r.pid AND p.p_start IS NOT DISTINCT FROM r.start
+NAMED = f"""
+SELECT r.measure, {ids_of("r.")}, p.comm, COALESCE(p.is_recorder, FALSE) AS is_recorder
+FROM ({{ranked}}) AS r
+LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(r.pid, r.start)
 ORDER BY r.measure, r.rank
 """
 
@@ -99,9 +99,8 @@ def _largest(trace: Trace, part: str) -> dict[str, list[tuple[Key, str | None, b
     ranked = " UNION ALL ".join(
         ONE.format(measure=measure, query=query.format(part=part), top=TOP) for measure, query in MEASURES.items()
     )
-    ids = IDS.replace("(pid", "(r.pid").replace("(start", "(r.start")
     out: dict[str, list[tuple[Key, str | None, bool]]] = {measure: [] for measure in MEASURES}
-    for measure, pid, start, comm, is_recorder in trace.own(NAMED.format(ids=ids, ranked=ranked)).fetchall():
+    for measure, pid, start, comm, is_recorder in trace.own(NAMED.format(ranked=ranked)).fetchall():
         out[measure].append(((pid, start), comm, is_recorder))
     return out
 

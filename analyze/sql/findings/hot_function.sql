@@ -4,7 +4,7 @@
 -- the process used at least 20 % of a CPU; high from a whole CPU on. What the function calls is not part of it. Needs
 -- `record --with samples`.
 --
--- needs: finding.process, report.hot_functions
+-- needs: finding.process, report.hot_functions, unfiltered.process_key
 -- kept: window
 CREATE VIEW finding.hot_function(
     -- Severity: 'high', 'medium' or 'low'.
@@ -47,5 +47,5 @@ SELECT
     FORMAT('hot_functions --pid {}', p.pid),
     'samples'
 FROM hottest AS f
-JOIN finding.process AS p ON p.pid = f.pid AND p.start = f.start
+JOIN finding.process AS p ON p.process_key = unfiltered.process_key(f.pid, f.start)
 WHERE p.cpu_s >= 0.2 * p.alive_s;

@@ -10,7 +10,8 @@
 -- `record --with waits`.
 --
 -- needs: everyone.ended_waits, everyone.thread_time, finding.process, finding.span, main.ended_waits,
---    report.critical_path, report.wait_chains, unfiltered.connects, unfiltered.processes, unfiltered.sockets
+--    report.critical_path, report.wait_chains, unfiltered.connects, unfiltered.process_key, unfiltered.processes,
+--    unfiltered.sockets
 -- kept: window
 CREATE VIEW finding.waits_for_server(
     -- Severity: 'high', 'medium' or 'low'.
@@ -129,15 +130,16 @@ texts AS (
     GROUP BY p.process_key, p.server
 ),
 most AS (
-    SELECT pid, start, who, state, object, share_pct
+    SELECT unfiltered.process_key(pid, start) AS process_key, who, state, object, share_pct
     FROM report.critical_path
     WHERE hops > 0
     QUALIFY ROW_NUMBER() OVER (PARTITION BY pid, start ORDER BY share_pct DESC, who, state, object) = 1
 ),
 chains AS (
-    SELECT pid, start, first_pid, first_start, MAX_BY(chain, total_s) AS chain
+    SELECT unfiltered.process_key(pid, start) AS process_key, unfiltered.process_key(first_pid, first_start) AS first_key,
+        MAX_BY(chain, total_s) AS chain
     FROM report.wait_chains
-    GROUP BY pid, start, first_pid, first_start
+    GROUP BY ALL
 )
 SELECT
     CASE WHEN s.share >= 0.8 THEN 'high' ELSE 'medium' END,
@@ -163,6 +165,5 @@ SELECT
 FROM slow AS s
 JOIN finding.process AS p ON p.process_key = s.process_key
 LEFT JOIN texts AS t ON t.process_key = s.process_key AND t.server = s.server
-LEFT JOIN most AS m ON m.pid = p.pid AND m.start = p.start
-LEFT JOIN chains AS c
-    ON c.pid = p.pid AND c.start = p.start AND c.first_pid = s.member.pid AND c.first_start = s.member.start;
+LEFT JOIN most AS m ON m.process_key = s.process_key
+LEFT JOIN chains AS c ON c.process_key = s.process_key AND c.first_key = s.member;

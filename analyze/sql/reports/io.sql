@@ -105,7 +105,7 @@ SELECT
     TRY_CAST(COALESCE(a.cancelled_bytes, l.nothing) AS BIGINT),
     COALESCE(t.start, a.start)
 FROM totals AS t
-FULL OUTER JOIN accounted AS a ON a.pid = t.pid AND a.start IS NOT DISTINCT FROM t.start
+FULL OUTER JOIN accounted AS a ON unfiltered.process_key(a.pid, a.start) = unfiltered.process_key(t.pid, t.start)
 CROSS JOIN looked AS l
 LEFT JOIN unfiltered.processes AS p
     ON p.process_key = unfiltered.process_key(COALESCE(t.pid, a.pid), COALESCE(t.start, a.start))

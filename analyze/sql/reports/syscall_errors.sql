@@ -38,13 +38,13 @@ failed AS (
 ),
 -- Only the calls that failed at least once, which are few.
 failing AS (
-    SELECT DISTINCT pid, start, abi, nr, syscall
+    SELECT DISTINCT process_key, abi, nr, syscall
     FROM main.syscall_errors
 ),
 counted AS (
     SELECT s.pid, s.start, s.abi, s.nr, s.syscall, SUM(s.calls) AS calls
     FROM main.syscall_stats AS s
-    JOIN failing AS f ON f.pid = s.pid AND f.start = s.start AND f.nr IS NOT DISTINCT FROM s.nr
+    JOIN failing AS f ON f.process_key = s.process_key AND f.nr IS NOT DISTINCT FROM s.nr
         AND f.abi IS NOT DISTINCT FROM s.abi AND f.syscall IS NOT DISTINCT FROM s.syscall
     GROUP BY s.pid, s.start, s.abi, s.nr, s.syscall
 ),
@@ -66,6 +66,7 @@ SELECT
     f.start
 FROM failed AS f
 LEFT JOIN made AS m
-    ON m.pid = f.pid AND m.start = f.start AND m.syscall = f.syscall AND m.abi IS NOT DISTINCT FROM f.abi
+    ON unfiltered.process_key(m.pid, m.start) = unfiltered.process_key(f.pid, f.start) AND m.syscall = f.syscall
+        AND m.abi IS NOT DISTINCT FROM f.abi
 LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(f.pid, f.start)
 ORDER BY f.calls DESC, f.pid, f.start, f.syscall, f.errno, f.abi NULLS LAST;

@@ -73,10 +73,10 @@ pairs AS (
     HAVING COUNT(DISTINCT o.process_key) = 1
 ),
 threads AS (
-    SELECT pid, start, tid, MAX_BY(thread, ts) AS thread
+    SELECT process_key, tid, MAX_BY(thread, ts) AS thread
     FROM unfiltered.cpu
     WHERE thread IS NOT NULL
-    GROUP BY pid, start, tid
+    GROUP BY process_key, tid
 )
 SELECT
     w.pid,
@@ -112,5 +112,5 @@ SELECT
     w.ts
 FROM everyone.wakeups AS w
 LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(w.waker_pid, w.waker_start)
-LEFT JOIN threads AS t ON t.pid = w.waker_pid AND t.start = w.waker_start AND t.tid = w.waker_tid
+LEFT JOIN threads AS t ON t.process_key = unfiltered.process_key(w.waker_pid, w.waker_start) AND t.tid = w.waker_tid
 LEFT JOIN pairs AS o ON o.process_key = w.process_key AND o.local_port = w.local_port AND o.remote_port = w.remote_port;
