@@ -25,7 +25,7 @@ from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.options import Options
 from sysmon.recorder.output.protocol import Output
-from sysmon.recorder.own import heap, priority, privilege
+from sysmon.recorder.own import priority, privilege, startup_memory
 from sysmon.recorder.own.overhead import Overhead
 from sysmon.recorder.own.run_time import Stats
 from sysmon.recorder.read import inflight
@@ -106,7 +106,7 @@ class Recorder:
                 self._privileges.drop(self._targets.count)
             self._output.begin(self._recording())
             self._commit()
-            heap.give_back()
+            startup_memory.give_back()
             watcher.began()
             if command:
                 command.let_go()
@@ -124,7 +124,7 @@ class Recorder:
 
     def _begin(self) -> Schedule:
         """From here on everything is recorded."""
-        heap.give_back()
+        startup_memory.give_back()
         priority.raise_own()
         filters = self._options.filters
         filters.install(self._loaded)

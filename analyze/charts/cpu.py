@@ -8,9 +8,9 @@ import numpy as np
 
 from sysmon.analyze.charts import page, stack, style, units
 from sysmon.analyze.charts.data import IDS, Floats, columns
+from sysmon.analyze.charts.intervals import steps
 from sysmon.analyze.charts.losses import losses, shade
 from sysmon.analyze.charts.ranks import ranking
-from sysmon.analyze.charts.steps import steps
 from sysmon.errors import NoData
 
 if TYPE_CHECKING:

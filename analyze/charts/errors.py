@@ -8,8 +8,8 @@ import numpy as np
 
 from sysmon.analyze.charts import page, stack, style, units
 from sysmon.analyze.charts.data import Floats, columns, is_text
+from sysmon.analyze.charts.intervals import steps
 from sysmon.analyze.charts.losses import losses, shade
-from sysmon.analyze.charts.steps import steps
 from sysmon.errors import NoData
 from sysmon.safe_text import one_line
 

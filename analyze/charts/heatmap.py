@@ -12,9 +12,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from sysmon.analyze.charts import page, style, units
 from sysmon.analyze.charts.data import Floats, columns
+from sysmon.analyze.charts.intervals import Steps, steps
 from sysmon.analyze.charts.latency import LEAST_NS, Histogram
 from sysmon.analyze.charts.losses import losses, shade
-from sysmon.analyze.charts.steps import Steps, steps
 from sysmon.errors import NoData
 from sysmon.safe_text import one_line
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from sysmon.analyze.charts import page, stack, style, units
 from sysmon.analyze.charts.data import IDS, UNKNOWN, columns
+from sysmon.analyze.charts.intervals import steps
 from sysmon.analyze.charts.losses import losses, shade
 from sysmon.analyze.charts.ranks import ranking
-from sysmon.analyze.charts.steps import steps
 from sysmon.errors import NoData
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sysmon.analyze.charts.ask import Ask
     from sysmon.analyze.charts.data import Floats
-    from sysmon.analyze.charts.steps import Steps
+    from sysmon.analyze.charts.intervals import Steps
 
 ALLOCATED = f"""
 SELECT epoch_ns(ts) AS ts, {IDS}, CAST(allocated_bytes AS DOUBLE) AS allocated, CAST(freed_bytes AS DOUBLE) AS freed

@@ -11,8 +11,8 @@ from matplotlib.collections import PolyCollection
 
 from sysmon.analyze.charts import page, style, units
 from sysmon.analyze.charts.data import IDS, too_many
+from sysmon.analyze.charts.intervals import boxes, merged
 from sysmon.analyze.charts.losses import losses, shade
-from sysmon.analyze.charts.steps import boxes, merged
 from sysmon.analyze.trace.result import Result
 from sysmon.errors import NoData
 

@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 
 from sysmon.analyze.charts import style
 from sysmon.analyze.charts.data import columns
-from sysmon.analyze.charts.steps import boxes, merged
+from sysmon.analyze.charts.intervals import boxes, merged
 from sysmon.analyze.charts.units import count
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 
 from sysmon.analyze.charts import page, stack, style, units
 from sysmon.analyze.charts.data import IDS, Floats, Ints, columns
+from sysmon.analyze.charts.intervals import Steps, steps
 from sysmon.analyze.charts.losses import losses, shade
 from sysmon.analyze.charts.ranks import TOP, Key, Ranking, Shown, ranking
-from sysmon.analyze.charts.steps import Steps, steps
 from sysmon.errors import NoData
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from matplotlib.patches import StepPatch
 
 from sysmon.analyze.charts import style
 from sysmon.analyze.charts.data import Floats, Ints
+from sysmon.analyze.charts.intervals import Steps
 from sysmon.analyze.charts.ranks import Key, Shown
-from sysmon.analyze.charts.steps import Steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -266,7 +266,7 @@ def record(
     from sysmon.bpf.kinds.throttle import STEP, THROTTLED
     from sysmon.errors import CannotRecord
     from sysmon.recorder.load import prepare
-    from sysmon.recorder.own import heap, limits
+    from sysmon.recorder.own import limits, startup_memory
     from sysmon.recorder.select import kind_selection
 
     kinds = kind_selection.kinds(only, without, also if listed is None else (*also, SYSCALL.name))
@@ -283,7 +283,7 @@ def record(
     privilege.end_blas_threads()
     with futures.ThreadPoolExecutor(1) as pool:  # it has ended before this process becomes another user's
         preparing = pool.submit(prepare.prepare, kinds, buffer, max_rate)
-        capabilities.in_thread(privileges.of_threads, heap.before_arrow)
+        capabilities.in_thread(privileges.of_threads, startup_memory.before_arrow)
         from sysmon.recorder import run
         from sysmon.recorder.options import Options
         from sysmon.recorder.output import flight

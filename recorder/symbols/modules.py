@@ -10,7 +10,7 @@ import os
 from collections import OrderedDict
 from dataclasses import replace
 
-from sysmon.recorder.symbols import elf, maps
+from sysmon.recorder.symbols import elf, mappings
 from sysmon.recorder.symbols.debug_info import DebugInformation
 from sysmon.recorder.symbols.demangle import demangled
 from sysmon.recorder.symbols.files import Refused
@@ -119,7 +119,7 @@ def _pread(fd: int, offset: int, size: int) -> bytes:
 def of_kernel() -> Module | None:
     """The code that the kernel maps into each process of our word size. It is as in this one."""
     with open("/proc/self/maps", "rb") as file:
-        found = [m for m in maps.Maps(file.fileno()).all if m.path == maps.VDSO]
+        found = [m for m in mappings.Maps(file.fileno()).all if m.path == mappings.VDSO]
     if not found:
         return None
     content = ctypes.string_at(found[0].begin, found[0].end - found[0].begin)

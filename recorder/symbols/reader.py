@@ -18,7 +18,7 @@ from sysmon.recorder.own.delegate import received
 from sysmon.recorder.symbols import modules, wire
 from sysmon.recorder.symbols.confinement import begin_question, confine
 from sysmon.recorder.symbols.files import Refused, Root, readable
-from sysmon.recorder.symbols.maps import DELETED, VDSO, Mapping, Maps
+from sysmon.recorder.symbols.mappings import DELETED, VDSO, Mapping, Maps
 from sysmon.recorder.symbols.modules import Module, Modules
 from sysmon.recorder.symbols.perf_map import ABSENT, CUT, UNKNOWN, PerfMap, PerfMaps
 from sysmon.recorder.symbols.wire import Answer, Frame

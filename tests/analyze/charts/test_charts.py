@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle, StepPatch
 
 import sysmon
 from sysmon.analyze import charts
-from sysmon.analyze.charts import lifetimes, output, ranks, steps, style
+from sysmon.analyze.charts import intervals, lifetimes, output, ranks, style
 from sysmon.analyze.text import summary
 from sysmon.bpf.programs import csource, probes
 from sysmon.errors import BadRequest, CannotWrite, NoData
@@ -431,7 +431,7 @@ def test_steps_of_a_long_recording_keep_the_sum(tmp_path: Path) -> None:
         axes = charts.draw(trace, "cpu").axes[0]
     (patch,) = (p for p in axes.patches if isinstance(p, StepPatch))
     values, edges, _ = patch.get_data()
-    assert len(values) == steps.MOST
+    assert len(values) == intervals.MOST
     assert float((values * np.diff(edges)).sum()) == pytest.approx(100 * 100)
     assert "[min:s]" in drawn_label(axes)
 
@@ -442,8 +442,8 @@ def drawn_label(axes: Axes) -> str:
 
 def test_a_short_last_interval_makes_no_spike() -> None:
     edges = np.array([0, 10, 20, 30, 31], dtype=np.int64)
-    assert steps._even(edges).tolist() == [0, 10, 20, 31]
-    assert steps._even(np.array([0, 1], dtype=np.int64)).tolist() == [0, 1]
+    assert intervals._even(edges).tolist() == [0, 10, 20, 31]
+    assert intervals._even(np.array([0, 1], dtype=np.int64)).tolist() == [0, 1]
 
 
 def test_the_axis_covers_the_window(drawn: Drawn) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sysmon.recorder.symbols import maps
-from sysmon.recorder.symbols.maps import Maps
+from sysmon.recorder.symbols import mappings
+from sysmon.recorder.symbols.mappings import Maps
 
 LINE = b"7f%07x000-7f%07x000 r-xp 00001000 08:01 77                         /usr/lib/lib c.so\n"
 READ = 1 << 16
@@ -19,7 +19,7 @@ def test_a_list_that_is_cut_ends_with_a_whole_line(tmp_path: Path, monkeypatch: 
     shift = (READ - cut) % len(lines[0])  # so that `cut` bytes of a line are read
     path = tmp_path / "maps"
     path.write_bytes(lines[0][:-1] + b"x" * shift + b"\n" + b"".join(lines[1:]))
-    monkeypatch.setattr(maps, "BYTES", READ)
+    monkeypatch.setattr(mappings, "BYTES", READ)
     fd = os.open(path, os.O_RDONLY)
     found = Maps(fd)
     os.close(fd)
