@@ -73,7 +73,7 @@ MADE_UP = {
     "losses are gone": (journal.RECORDING, lambda c: json.dumps({"host": {}}).encode()),
     "losses are a number": (journal.RECORDING, changed(losses=7)),
     "losses of another shape": (journal.RECORDING, changed(losses=[{"cause": [], "place": {}, "lost": "x"}])),
-    "no journal of that number": (journal.COMMIT, changed(journal=99)),
+    "there is no such journal": (journal.COMMIT, changed(journal=99)),
     "rows that are a list": (journal.COMMIT, changed(rows=[1])),
     "a commit of lists": (journal.COMMIT, changed(commit=[], changes=[])),
     "too deep": (journal.COMMIT, lambda c: b"[" * 100_000),

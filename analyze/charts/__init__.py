@@ -164,7 +164,7 @@ def draw(trace: Trace, name: str, pids: Iterable[int] = (), syscall: str | None 
     chart = find_chart(name)
     if syscall is not None and not chart.takes_syscall:
         able = ", ".join(c.name for c in CHARTS.values() if c.takes_syscall)
-        raise BadRequest(f"the chart {name} cannot be of one system call; --syscall is for {able}")
+        raise BadRequest(f"the chart {name} cannot show a single system call; --syscall is for {able}")
     missing = [kind for kind in chart.kinds if kind not in trace.metadata["kinds"]]
     if missing:
         from sysmon.analyze.trace.missing_kinds import again
@@ -232,7 +232,7 @@ def _draw(trace: Trace, chart: Chart, syscall: str | None) -> Figure:
 
 @contextmanager
 def _of_numbers(name: str) -> Iterator[None]:
-    """Raises BrokenTrace for what numpy and matplotlib say of numbers that no recording has; silences their warnings.
+    """Raises BrokenTrace for what numpy and matplotlib say about impossible values, and silences their warnings.
 
     Every value of a trace is one that its column can hold, but 2^64 - 1 calls a second have no axis.
     """
@@ -242,7 +242,7 @@ def _of_numbers(name: str) -> Iterator[None]:
             yield
     except (ArithmeticError, ValueError, IndexError) as error:
         said = one_line(str(error)) or type(error).__name__
-        raise BrokenTrace(f"the chart {name} cannot be drawn of numbers that no recording has ({said})") from error
+        raise BrokenTrace(f"cannot draw the chart {name}: the trace has impossible values ({said})") from error
 
 
 def svg(figure: Figure) -> str:

@@ -47,7 +47,7 @@ def columns(trace: Trace, query: str, values: dict[str, object] | None = None) -
 def too_many(trace: Trace) -> BrokenTrace:
     """The error for a trace, or part of one, with more to draw than fits into memory."""
     return BrokenTrace(
-        f"{one_line(str(trace.source.path))}: has more rows than a chart can be made of; "
+        f"{one_line(str(trace.source.path))}: has more rows than a chart can show; "
         "draw a part of it with --since and --until"
     )
 

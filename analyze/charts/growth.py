@@ -47,7 +47,7 @@ def draw(ask: Ask) -> Figure:
     rows = columns(trace, SAMPLES)
     lines = changes(rows)
     if not lines:
-        raise NoData("no process was looked at twice in this part of the trace: there is no growth to draw")
+        raise NoData("no process has two snapshots in this part of the trace: there is no growth to draw")
     over = steps(trace, rows["ts"])
     began_ns = over.started_ns
     top = [s for s in ranking(trace)["growth"] if s.key in lines]

@@ -77,7 +77,7 @@ def draw(ask: Ask) -> Figure:
     trace = ask.trace
     rows = columns(trace, SAMPLES)
     if not len(rows["ts"]):
-        raise NoData("no process ran and was looked at in this part of the trace: there is no memory to draw")
+        raise NoData("no process that ran has a snapshot in this part of the trace: there is no memory to draw")
     machine = columns(trace, MACHINE)
     over = steps(trace, rows["ts"], machine["ts"])
     growth = _growth(trace)

@@ -22,7 +22,7 @@ SAMPLES, OFF_CPU = "samples", "off_cpu"
     "--of",
     "kind",
     type=click.Choice([SAMPLES, OFF_CPU]),
-    help="Stacks of running threads, weighed by samples; or of waits, weighed by the time blocked.  "
+    help="Stacks of running threads, weighted by samples, or of waiting threads, weighted by the time blocked.  "
     "[default: samples, if the trace has them]",
 )
 @part_options
@@ -39,10 +39,10 @@ def export(
 ) -> None:
     """Write the stacks of a trace for other tools, to standard output.
 
-    `folded` is a line per stack, for flamegraph.pl, inferno and others: its functions from the outermost, which is
-    preceded by the process, with semicolons between them, those of the kernel marked with _[k]; then the samples, or
-    the time blocked in microseconds. `speedscope` is JSON for https://www.speedscope.app. `[callers unknown]` is in
-    place of what no stack shows, mostly for lack of frame pointers.
+    `folded` is one line per stack, for flamegraph.pl, inferno and similar tools: the process and its functions, the
+    outermost first, separated by semicolons, with _[k] after those of the kernel; then the number of samples, or the
+    microseconds blocked. `speedscope` is JSON for https://www.speedscope.app. `[callers unknown]` stands for callers
+    that a stack lacks, mostly because the program has no frame pointers.
 
     \b
     Examples:

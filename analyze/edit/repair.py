@@ -56,7 +56,7 @@ def _nothing(path: Path) -> SysmonError:
         return BadRequest(f"{shown} is there; to repair another recording, name its directory: {names}")
     with contextlib.suppress(OSError), Directory.hold(path.parent) as parent:
         if partial.sweep(parent, path.name):
-            return BadRequest(f"{shown}: of a recording that was cut off nothing could be read; its rest is removed")
+            return BadRequest(f"{shown}: nothing of the interrupted recording could be read; its remains are removed")
     inspect(path).discard()  # reports what is wrong with it, if anything
     return BadRequest(f"{shown} is whole: there is nothing to repair")
 
@@ -73,7 +73,8 @@ def _held(left: Left) -> Iterator[list[Directory]]:
             directories = stack.enter_context(left.parts())
         except OSError as error:
             raise CannotRepair(
-                f"{one_line(str(left.path))}: cannot be read ({error.strerror or error}); look who changes it meanwhile"
+                f"{one_line(str(left.path))}: cannot be read ({error.strerror or error}); "
+                "check whether another process changes it"
             ) from None
         yield directories
 

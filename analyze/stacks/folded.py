@@ -24,7 +24,7 @@ Origin = Literal["process", "user", "kernel", "unknown"]
 
 @dataclass(frozen=True)
 class Measure:
-    """What stacks are weighed by: a kind of rows, the unit of the weight, and its SQL."""
+    """What stacks are weighted by: a kind of rows, the unit of the weight, and its SQL."""
 
     kind: str
     unit: Literal["samples", "ns"]

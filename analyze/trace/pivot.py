@@ -63,7 +63,7 @@ def pivot_of(connection: duckdb.DuckDBPyConnection, by: Sequence[str], measure: 
         if name not in dimensions(fact) or name in by[:i]:
             raise BadRequest(_wrong(name, fact, repeated=name in by[:i]))
     if not by:
-        raise BadRequest(f"say by what to split {measure}: {', '.join(dimensions(fact))}")
+        raise BadRequest(f"nothing to split {measure} by; give one or more of {', '.join(dimensions(fact))}")
     checked = None if where is None else condition.checked(connection, where, dimensions(fact), "--where")
     return Pivot(fact, tuple(by), checked)
 

@@ -54,7 +54,7 @@ def present(database: Database, of: views.Relation, shown: str) -> frozenset[str
         if name not in found:
             raise BrokenTrace(f"{shown}: has no column {name}; {RETRY}")
     if views.PLACE in map(str.lower, found):
-        raise BrokenTrace(f"{shown}: has a column {views.PLACE}, which no recording has; {RETRY}")
+        raise BrokenTrace(f"{shown}: has a column {views.PLACE}, which no sysmon writes; {RETRY}")
     for name, kind in found.items():
         if declared.get(name, kind) != kind:
             raise BrokenTrace(f"{shown}: column {name} has type {one_line(kind)} instead of {declared[name]}; {RETRY}")

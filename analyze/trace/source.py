@@ -152,7 +152,7 @@ def _made_whole(left: Left) -> Source:
         return replace(_inspect(copy), unfinished=left.path)
     except recover.TooLarge as e:
         scratch.remove(place)
-        raise NotATrace(f"{one_line(str(e))} is not copied to be read; {elsewhere}") from e
+        raise NotATrace(f"{one_line(str(e))} is too large to copy for reading; {elsewhere}") from e
     except OSError as e:
         scratch.remove(place)
         raise NotATrace(f"{shown}: cannot be read ({e.strerror or e}); {elsewhere}") from e

@@ -61,7 +61,7 @@ def _lengths(metadata: bytes, body: pa.Buffer) -> Iterator[int]:
     for offset, length in struct.iter_unpack("<qq", metadata[first + 4 : first + 4 + 16 * count]):
         (said,) = struct.unpack_from("<q", body, offset) if compressed and length else (NOT_COMPRESSED,)
         if length < 0 or said < NOT_COMPRESSED:
-            raise ValueError("a buffer of less than nothing")
+            raise ValueError("a buffer of negative size")
         yield length if said == NOT_COMPRESSED else said
 
 

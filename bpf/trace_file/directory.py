@@ -84,7 +84,7 @@ class Directory:
 
     def _at(self, name: str) -> tuple[str, int | None]:
         if not name or "/" in name or "\0" in name or name in (".", ".."):
-            raise ValueError(f"{name!r} is no name of a file")
+            raise ValueError(f"{name!r} is not a file name")
         return (name, self._fd) if HAS_DESCRIPTORS else (str(self.path / name), None)
 
     # -- what there is
@@ -145,7 +145,7 @@ class Directory:
             fd = os.open(where, how | READ, dir_fd=dir_fd)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a FIFO that nobody reads, or a socket
-                raise Unsafe(f"{name} is no regular file") from None
+                raise Unsafe(f"{name} is not a regular file") from None
             raise
         try:
             self._check(name, os.fstat(fd))
@@ -156,13 +156,13 @@ class Directory:
 
     def _check(self, name: str, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
-            raise Unsafe(f"{name} is no regular file")
+            raise Unsafe(f"{name} is not a regular file")
         if not _is_root():
             return
         if found.st_nlink != 1:
-            raise Unsafe(f"{name} has other names, too")
+            raise Unsafe(f"{name} has more than one link")
         if found.st_uid != self.status().st_uid:
-            raise Unsafe(f"{name} is not the directory's owner's")
+            raise Unsafe(f"{name} does not belong to the directory's owner")
 
     # -- what is made, renamed and removed
 
@@ -174,12 +174,12 @@ class Directory:
             made = self.subdirectory(name)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENOENT):
-                raise Exchanged(f"{name} was exchanged for another directory") from None
+                raise Exchanged(f"{name} was replaced by another directory") from None
             self.remove_directory(name)
             raise
         try:
             if HAS_DESCRIPTORS and (made.names() or not made.is_own()):
-                raise Exchanged(f"{name} was exchanged for another directory")
+                raise Exchanged(f"{name} was replaced by another directory")
         except BaseException:
             made.close()  # and nothing is removed: what has the name is not known
             raise

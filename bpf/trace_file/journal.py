@@ -64,9 +64,9 @@ def unpack(text: str) -> bytes:
     try:
         said = unpacker.decompress(base64.b64decode(text, validate=True), MOST_SAID_BYTES)
     except zlib.error as error:
-        raise ValueError(f"what is said of a row group cannot be unpacked: {error}") from None
+        raise ValueError(f"the description of a row group cannot be unpacked: {error}") from None
     if not unpacker.eof:
-        raise ValueError("more is said of a row group than a footer says")
+        raise ValueError("the description of a row group is too long")
     return said
 
 

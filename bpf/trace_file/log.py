@@ -110,7 +110,7 @@ def counts(rows: dict[str, int]) -> dict[str, int]:
     """Rows of each kind, if they can be that. Raises ValueError."""
     for count in rows.values():
         if type(count) is not int or not 0 <= count < MOST_ROWS:
-            raise ValueError("a number of rows that cannot be")
+            raise ValueError("an impossible number of rows")
     return rows
 
 
@@ -125,8 +125,8 @@ def _group(content: bytes) -> Group:
     counts(group.rows)
     for place in (group.begin, group.end, group.crc):
         if type(place) is not int:
-            raise ValueError("a row group that is nowhere")
+            raise ValueError("a row group without a position")
     for time in (group.first_ns, group.last_ns):
         if type(time) not in (int, type(None)):
-            raise ValueError("a time that cannot be")
+            raise ValueError("an impossible time")
     return group

@@ -125,7 +125,7 @@ def remove(parent: Directory, name: str, directory: Directory) -> None:
 
 
 def sweep(parent: Directory, file: str) -> int:
-    """Removes what recordings into this file have left and nobody can read. Returns the number of directories.
+    """Removes directories that recordings into this file left and that nobody can read. Returns how many.
 
     These are our directories that were being removed, or had just been created, when their recorder was killed. Where
     another user can rename them, any of our directories could have such a name: there nothing is removed.

@@ -47,7 +47,7 @@ def understood(directory: Directory) -> Iterator[None]:
     except struct.error as error:
         raise BadPartial(f"{directory.path}: cannot be understood ({_said(error)}); remove it") from None
     except Unsafe as error:
-        raise BadPartial(f"{directory.path}: {error.strerror}: a recorder did not leave it so; remove it") from None
+        raise BadPartial(f"{directory.path}: {error.strerror}; no recorder left it so: remove it") from None
     except OSError as error:
         if error.errno is not None:
             raise

@@ -86,7 +86,7 @@ class Waiting:
     def _contents(self, used: int) -> Iterator[bytes]:
         """Contents of the frames of the journal in use, from where it was left; none if it is not there."""
         if used not in range(len(JOURNALS)):
-            raise ValueError("no journal of that number")
+            raise ValueError("there is no such journal")
         held = self._journals[used]
         if not held:
             return
@@ -132,7 +132,7 @@ class Waiting:
         """Of dictionaries, what they take without: a value may be in very many rows."""
         self._rows += table.num_rows
         if self._rows > MOST_WAITING_ROWS:
-            raise ValueError("more rows than can wait")
+            raise ValueError("too many waiting rows")
         for column in table.columns:
             if pa.types.is_dictionary(column.type):
                 self._take(arrowsize.plain_bytes(column))
@@ -140,7 +140,7 @@ class Waiting:
     def _take(self, size: int) -> None:
         self._bytes += size
         if self._bytes > MOST_WAITING_BYTES:
-            raise ValueError("rows that take more memory than can wait")
+            raise ValueError("waiting rows that take too much memory")
 
     def _check(self, found: pa.Schema) -> None:
         for column in found:

@@ -134,8 +134,9 @@ Examples:
     "--max-rate",
     type=click.IntRange(1, 1_000_000_000),
     metavar="N",
-    help="Record at most N events a second of each kind: files opened, files changed, sockets and, with --syscalls, "
-    "calls. Above, calls of the kind are only counted for the rest of the second; for 0.2 s if its buffer is full.",
+    help="Record at most N events per second of each of these kinds: files opened, files changed, sockets and, with "
+    "--syscalls, calls. Beyond N, further calls are only counted until the second ends; if the kind's buffer is full, "
+    "for 0.2 s.",
 )
 @click.option(
     "-a",
@@ -180,9 +181,9 @@ Examples:
     "also",
     multiple=True,
     metavar="KINDS",
-    help="Also record kinds that are off by default because they are expensive: waits, samples, off_cpu (stacks of "
-    "threads that run, and of those that wait) and kernel_memory. With pss, read it for every process, however large "
-    "it is and however long that takes.",
+    help="Also record kinds that are off by default because they are expensive: waits, samples (stacks of "
+    "running threads), off_cpu (stacks of waiting threads) and kernel_memory. With pss, read the PSS of every process, "
+    "however long that takes.",
 )
 @click.option(
     "--sample-rate",

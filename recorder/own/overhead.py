@@ -15,7 +15,7 @@ SAMPLE_EVERY_NS = 5_000_000_000
 """How often the programs' run time is measured."""
 
 SAMPLE_NS = 50_000_000
-"""For how long. Measuring adds two clock reads per run, hence only one percent of the time."""
+"""How long each measurement takes. It adds two clock reads to each run of a program, so it is on 1 % of the time."""
 
 
 class HasChild(Protocol):

@@ -123,7 +123,7 @@ def for_files(path: Path, user: User | None) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Privileges:
-    """The recorder's user and capabilities while it records, besides that for reading other users' processes."""
+    """The recorder's user and capabilities while it records, except the one to read other users' processes."""
 
     owner: User | None  # who owns the trace, and who the recorder becomes; None: the current user
     of_files: frozenset[str]

@@ -47,7 +47,7 @@ class Filters:
             ("--uid", self.uids, FILTER_ENTRIES),
         ):
             if len(asked) > most:
-                raise BadRequest(f"{option} was given {len(asked)} times; one recording can ask for {most}")
+                raise BadRequest(f"{option} was given {len(asked)} times; at most {most} are allowed")
 
     @property
     def flags(self) -> int:

@@ -49,7 +49,7 @@ class StackMaps:
 
 
 def _kept_of(stacks: npt.NDArray[np.void]) -> list[bytes]:
-    """The addresses of each, without what the map has behind them."""
+    """The addresses of each stack, without the unused rest of its array."""
     whole, width = stacks["at"].tobytes(), _KEPT["at"].itemsize
     ends = (np.arange(len(stacks)) * width + stacks["depth"] * np.int64(8)).tolist()
     return [whole[place * width : end] for place, end in enumerate(ends)]

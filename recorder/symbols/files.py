@@ -78,7 +78,7 @@ class Root:
             os.close(at)
         try:
             if os.fstat(found).st_nlink != 1:  # else another user may have put a link to a file of this user there
-                raise Refused("it has other names")
+                raise Refused("its file has more than one link")
             return readable(found, self._uid)
         finally:
             os.close(found)

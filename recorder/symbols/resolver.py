@@ -55,7 +55,7 @@ class _Question:
 
 
 class Resolver:
-    """Make it while all capabilities are there and no thread runs; its child keeps the few that opening takes."""
+    """Create it before capabilities are dropped and threads start: its child keeps the few that opening files takes."""
 
     def __init__(self) -> None:
         self._child = Child(broker.serve, broker.KEPT, prepare=broker.prepare)

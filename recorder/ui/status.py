@@ -89,7 +89,8 @@ class Status:
         """Says why the recording continues."""
         (pid, name), *others = left
         more = f" and {len(others)} more" if others else ""
-        self.say(f"the command has ended; recording until {name} (pid {pid}){more} that it started end, or Ctrl-C")
+        until = "all have ended" if others else "it ends"
+        self.say(f"the command has ended; it started {name} (pid {pid}){more}: recording until {until}, or Ctrl-C")
 
     def finished(
         self,

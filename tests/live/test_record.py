@@ -111,7 +111,7 @@ def test_it_says_what_it_waits_for_when_the_command_has_ended(tmp_path: Path) ->
     r = record_command(tmp_path / "t.parquet", "sh", "-c", "sleep 6 & exit 3")
     assert r.status == 3
     (said,) = (line for line in r.output.splitlines() if "the command has ended" in line)
-    assert re.search(r"until sleep \(pid \d+\) that it started end, or Ctrl-C$", said)
+    assert re.search(r"it started sleep \(pid \d+\): recording until it ends, or Ctrl-C$", said)
     assert record_command(tmp_path / "u.parquet", "sh", "-c", "sleep 1").output.count("has ended") == 0
 
 

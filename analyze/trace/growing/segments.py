@@ -168,7 +168,7 @@ class Segments:
                 total -= file.bytes
                 self._remove(file)
         if total > MOST_BYTES:
-            raise TooLarge(f"{total >> 20:,} MiB of a recording that still runs are more than is copied to be read")
+            raise TooLarge(f"{total >> 20:,} MiB of a recording that still runs are too much to copy for reading")
 
     def _remove(self, file: _File) -> None:
         self._files.remove(file)

@@ -85,7 +85,7 @@ def test_sums_by_each_dimension_are_the_total(path: Path, measure: str) -> None:
         (["state"], "errors", None, r"errors cannot be split by state \(time, wait_time can\); it can by pid, comm"),
         (["nonsense"], "time", None, "time cannot be split by nonsense; it can by pid"),
         (["comm", "comm"], "time", None, "given twice"),
-        ([], "time", None, "say by what to split time: pid"),
+        ([], "time", None, "nothing to split time by; give one or more of pid"),
         (["comm"], "tim", None, "there is no measure tim; did you mean time?"),
         (["comm"], "time", "pid + 1", "not true or false"),
         (["comm"], "time", "stat = 'x'", "did you mean state?"),

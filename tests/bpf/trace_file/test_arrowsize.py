@@ -49,5 +49,5 @@ def test_a_negative_length_is_refused() -> None:
     data = bytearray(stream(pa.table({"comm": ["x" * 100_000]}), "zstd").to_pybytes())
     at = data.rindex(struct.pack("<q", 100_000))
     data[at : at + 8] = struct.pack("<q", -(1 << 50))
-    with pytest.raises(ValueError, match="less than nothing"):
+    with pytest.raises(ValueError, match="of negative size"):
         arrowsize.stream_bytes(pa.py_buffer(bytes(data)))

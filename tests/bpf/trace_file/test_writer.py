@@ -211,7 +211,7 @@ def test_another_user_exchanges_the_hidden_directory_at_once(
 
     monkeypatch.setattr(os, "mkdir", exchanged)
     if not ends_well:
-        with pytest.raises(CannotWrite, match="was exchanged for another directory; choose another place with -o"):
+        with pytest.raises(CannotWrite, match="was replaced by another directory; choose another place with -o"):
             TraceWriter(tmp_path / "t.parquet", force=False)
     else:
         TraceWriter(tmp_path / "t.parquet", force=False).abandon()

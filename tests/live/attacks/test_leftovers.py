@@ -197,7 +197,7 @@ def test_a_copy_for_reading_is_limited_to_two_gigabytes(scene: Stage, seed: Path
     sparse(planted(scene, seed) / "rows")
     done = ran("report", scene.theirs / "t.parquet", "cpu")
     assert done.returncode == 1
-    assert "is not copied to be read; `sysmon repair" in done.stderr
+    assert "is too large to copy for reading; `sysmon repair" in done.stderr
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -263,7 +263,7 @@ def test_leftovers_of_a_removal_are_swept(scene: Stage, seed: Path) -> None:
     os.utime(begun, (0, 0))
     done = ran("repair", scene.rooms / "t2.parquet")
     assert done.returncode == 2
-    assert "its rest is removed" in done.stderr
+    assert "its remains are removed" in done.stderr
     assert not going.exists()
     assert not begun.exists()
     with Directory.hold(scene.rooms) as rooms:
