@@ -22,8 +22,8 @@ FULL_NS = 200_000_000
 STEP = Kind(
     "step",
     "steps",
-    "A kind of events was throttled by `record --max-rate`: from then on its calls were counted in "
-    f"`syscall_stats`, but made no rows. Their number is in `losses`, cause '{CAUSE}'.",
+    "A kind of events was throttled by `record --max-rate`: recording stepped down from rows to counts. Its calls are "
+    f"still counted in `syscall_stats`; how many made no rows is in `losses`, cause '{CAUSE}'.",
     cols=(
         TS,
         Col("stepped", "text", "The throttled kind: 'open', 'file_op', 'socket' or 'syscall'.", derived=True),
@@ -34,7 +34,7 @@ STEP = Kind(
             "faster than they were read or written.",
             derived=True,
         ),
-        Col("down_ns", "u64", "How long it was throttled.", "ns", derived=True),
+        Col("down_ns", "u64", "How long it was throttled, from `ts` on.", "ns", derived=True),
     ),
     opt_in=True,  # with --max-rate
 )
