@@ -19,5 +19,5 @@ class Trace(trace.Trace):
         """
         arguments.text("name", name, "'cpu'")
         arguments.optional_text("syscall", syscall, "'read'")
-        self._database.require_open()
+        self._opened.require_open()
         return Picture(charts.draw(self, name, arguments.pid_or_pids("pid", pid), syscall))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from sysmon.analyze.trace import arguments
+from sysmon.analyze.trace.growing.parts import News
 from sysmon.analyze.trace.growing.recording import Growing, running
 from sysmon.analyze.trace.source import Held, Source, identity, inspect, recording_of
 from sysmon.bpf.trace_file import partial, schema
@@ -57,6 +59,15 @@ class Dataset:
         """What must stay open as long as something reads."""
         return [file.held for file in self.files]
 
+    @property
+    def again(self) -> Path | pa.Table:
+        """What to open for the same again."""
+        return self.path if self.table is None else self.table
+
+    def refresh(self) -> News:
+        """Nothing comes: it is finished."""
+        return News()
+
     def discard(self) -> None:
         """Closes it, and removes what was made for reading."""
         for file in self.files:
@@ -68,13 +79,15 @@ def find(what: str | os.PathLike[str] | pa.Table | Growing) -> Dataset | Growing
 
     Of a path into which a recording still runs it is one that grows; of such a one itself the same once more.
 
-    Raises NotATrace, NewerTrace or BrokenTrace, and BadRequest if files of a pattern are not those of one recording.
+    Raises NotATrace, NewerTrace or BrokenTrace, and BadRequest if it is none of these, or if files of a pattern are not
+    those of one recording.
     """
-    if isinstance(what, pa.Table):
-        return _in_memory(what)
     if isinstance(what, Growing):
         return what.shared()
-    path = Path(what)
+    named = arguments.trace_path("path", what)
+    if isinstance(named, pa.Table):
+        return _in_memory(named)
+    path = Path(named)
     is_pattern = any(c in str(path) for c in PATTERN) and not os.path.lexists(path)
     if is_pattern and (paths := _matching(path)):
         return _of_files(path, paths)

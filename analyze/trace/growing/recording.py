@@ -95,6 +95,11 @@ class Growing:
         """What must stay open as long as something reads: nothing, as copies are read."""
         return []
 
+    @property
+    def again(self) -> Growing:
+        """What to open for the same again."""
+        return self
+
     def shared(self) -> Growing:
         """The same for one more, who discards it."""
         self._users += 1

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from sysmon.analyze.trace import sandbox, views
-from sysmon.analyze.trace.catalog import Entry, name_sql
+from sysmon.analyze.trace import sandbox, variables, views
+from sysmon.analyze.trace.catalog import Catalog, Entry, name_sql
 from sysmon.analyze.trace.database import Database
 from sysmon.analyze.trace.growing import processes
 from sysmon.analyze.trace.growing import views as growing_views
 from sysmon.analyze.trace.growing.parts import News
-from sysmon.analyze.trace.growing.processes import Processes
+from sysmon.analyze.trace.growing.processes import PROCESSES, Processes
 from sysmon.analyze.trace.growing.recording import EVERYTHING, Growing
 from sysmon.analyze.trace.growing.segments import Piece
 from sysmon.bpf.trace_file.unfinished import understood
@@ -23,8 +23,10 @@ FOLLOWED = "followed"
 """How long the table of processes is kept: it is brought up to date, not made anew."""
 
 
-class Relations:
+class GrowingRelations:
     """The relations and variables of one connection. Raises BrokenTrace, BadPartial, OSError, duckdb.Error."""
+
+    rows = growing_views.HERE
 
     def __init__(self, database: Database, growing: Growing) -> None:
         self._database, self._growing = database, growing
@@ -61,21 +63,24 @@ class Relations:
                 if f"{space}_{kind}" not in self._files:
                     self._set(f"{space}_{kind}", [str(self._growing.empty)])
 
-    def move(self, since_ns: int | None, until_ns: int | None, in_use: Collection[str]) -> None:
-        """The window is another; `in_use`: what is read when the same is asked again."""
+    def move(self, since_ns: int | None, until_ns: int | None, catalog: Catalog) -> None:
+        """The window is another. What was asked for so far is shown in it."""
         self._window = since_ns, until_ns
-        self._used = growing_views.kinds_in(in_use)
+        self._used = growing_views.kinds_in(catalog.in_use())
         self._show()
 
-    def refresh(self, news: News, in_use: Collection[str], follows_processes: bool) -> None:
-        """Shows what came."""
-        self._used = growing_views.kinds_in(in_use)
+    def refresh(self, news: News, catalog: Catalog) -> None:
+        """Shows what came. What was computed is forgotten, but for processes: their table is brought up to date."""
+        for kept in ("window", "recording", *([FOLLOWED] if news.parts_gone else [])):
+            catalog.forget(kept)
+        variables.of_recording(self._connection, self._growing.recording)
+        self._used = growing_views.kinds_in(catalog.in_use())
         for kind in sorted(self._registered):
             if news.parts_gone or kind == EVERYTHING or kind in news.waiting or kind in news.pieces:
                 self._registered.discard(kind)
                 self._register(kind)
         self._show()
-        if follows_processes:
+        if catalog.keeps(PROCESSES):
             self._processes.update(news)
 
     def _show(self) -> None:

@@ -95,7 +95,7 @@ def work(plan: dict[str, Any]) -> Iterator[int]:
 def most_rows(trace: Trace, view: View) -> int:
     """The rows of the step that yields or compares most, after all that it needs was made."""
     trace.own(f"FROM {view.full_name}")
-    explained = trace._database.connection.execute(f"EXPLAIN (ANALYZE, FORMAT json) {view.query}")
+    explained = trace._opened.connection.execute(f"EXPLAIN (ANALYZE, FORMAT json) {view.query}")
     ((_, plan),) = explained.fetchall()
     return max(work(json.loads(plan)))
 

@@ -177,4 +177,4 @@ def test_an_unknown_table_is_reported_quickly() -> None:
             assert near in str(told.value)
         assert trace.sql('SELECT COUNT(*) > 0 FROM "report"."cpu"').fetchall() == [(True,)]
         assert trace.sql("SELECT COUNT(*) > 0 FROM Report.CPU").fetchall() == [(True,)]
-        assert len(trace._database.connection.execute("FROM duckdb_views() WHERE NOT internal").fetchall()) < 100
+        assert len(trace._opened.connection.execute("FROM duckdb_views() WHERE NOT internal").fetchall()) < 100
