@@ -297,7 +297,7 @@ class Recorder:
         self._collector.add(lifecycle.PROCESS, processes.rows("end", clock.boottime_ns(), there))
         self._collector.look_at_tasks(anyway=True)
         self._collector.charge_running()
-        epoch, moment = self._collector.control.stop()
+        epoch, moment = self._collector.stop()
         ended = self._span.ended = moment.boottime_ns
         self._collector.losses.note_misses()
         self._collector.drain()

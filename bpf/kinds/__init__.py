@@ -2,8 +2,11 @@
 
 from sysmon.bpf.kind import Kind, Map, Program, Ring
 from sysmon.bpf.kinds import (
+    block,
+    cgroup_limits,
     cgroups,
     cpu,
+    disks,
     files,
     kernel_memory,
     ledger,
@@ -36,8 +39,11 @@ KINDS: tuple[Kind, ...] = (
     *stacks.KINDS,
     *memory.KINDS,
     *process_io.KINDS,
+    *block.KINDS,
+    *disks.KINDS,
     *kernel_memory.KINDS,
     *cgroups.KINDS,
+    *cgroup_limits.KINDS,
     *machine.KINDS,
     *ledger.KINDS,
     *throttle.KINDS,

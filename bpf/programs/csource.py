@@ -35,6 +35,7 @@ OTHER_LOSSES = {
     "address_unreadable": ("unreadable", "address of a socket"),
     "allocated_map": ("map full", "sizes of kernel memory"),
     "io_map": ("map full", "threads of process_io"),
+    "block_map": ("map full", "requests in flight"),
     "stack_map": ("map full", "stacks"),
     "stack_unreadable": ("unreadable", "stack"),
 }

@@ -80,6 +80,17 @@ MEMBERS: dict[str, dict[str, str]] = {
     "process_io.bpf.c": {
         "task_struct": "ioac.rchar? ioac.read_bytes? start_boottime",
     },
+    "block.bpf.c": {
+        "bio": "bi_blkg? bi_flags?",
+        "blkcg": "css?",
+        "blkcg_gq": "blkcg?",
+        "cgroup": "root",
+        "cgroup_subsys_state": "cgroup?",
+        "gendisk": "first_minor? major?",
+        "request": "__data_len? bio? cmd_flags? q? rq_disk?",
+        "request_queue": "disk?",
+        "task_struct": "flags",
+    },
     "lifecycle.bpf.c": {
         "cred": "egid euid",
         "file": "f_inode",
@@ -122,7 +133,10 @@ MEMBERS: dict[str, dict[str, str]] = {
 
 MEMBERS |= {program.file: dict(program.members) for _kind, program in PROGRAMS if program.members}
 
-CAST = ("file", "inode", "kiocb", "sock_common", "socket", "super_block")
+CAST = (
+    "bio", "blkcg_gq", "cgroup", "file", "gendisk", "inode", "kiocb", "request", "request_queue", "sock_common",
+    "socket", "super_block",
+)  # fmt: skip
 """Structs that a pointer may be taken to point to: TYPE_… is their type id."""
 
 BITS = (("task_struct", "in_iowait"),)

@@ -12,7 +12,8 @@ class Probe:
     """A program, the raw tracepoint it is attached to, and what it records.
 
     If `of` names kinds, the program is loaded only to record one of them. `copied`: it has a copy where programs are
-    preemptible. `optional`: kernels may lack the tracepoint, and that is not reported.
+    preemptible. `optional`: kernels may lack the tracepoint, and that is not reported. `instead_of`: it is attached
+    only if the kernel lacks this one.
     """
 
     program: str
@@ -21,6 +22,7 @@ class Probe:
     of: tuple[str, ...] = ()
     copied: bool = True
     optional: bool = False
+    instead_of: str = ""
 
 
 CALLS = (
@@ -29,6 +31,11 @@ CALLS = (
 """Kinds that need system calls traced; `rename`, as only the call tells that a rename is part of an execve."""
 
 KERNEL_MEMORY, WAITS = "kernel_memory", "waits"
+
+BLOCK = ("block_io", "block_inflight")
+
+MAKES_REQUEST = "block_io_start"
+"""Where a request to a disk is made (Linux 6.5)."""
 
 INTERRUPTS = {
     "irq": ("irq_handler_entry", "irq_handler_exit"),
@@ -73,6 +80,12 @@ PROBES = (
     Probe("on_rename", "task_rename", "renames"),
     Probe("on_sock_send", "sock_send_length", "datagrams by read, write and io_uring", ("peer",)),
     Probe("on_sock_recv", "sock_recv_length", "datagrams by read, write and io_uring", ("peer",)),
+    Probe("on_block_complete", "block_rq_complete", "the ends of requests to disks", BLOCK),
+    Probe("on_block_requeue", "block_rq_requeue", "requests that drivers give back", BLOCK),
+    Probe("on_block_merge", "block_rq_merge", "requests that become one", BLOCK),
+    Probe("on_block_issue", "block_rq_issue", "requests to disks", BLOCK),
+    Probe("on_block_insert", "block_rq_insert", "who makes requests to disks", BLOCK, instead_of=MAKES_REQUEST),
+    Probe("on_block_start", MAKES_REQUEST, "who makes requests to disks", BLOCK, optional=True),
     *_of_interrupts(),
     Probe("on_waking", "sched_waking", "who wakes threads", (WAITS,), copied=False),  # interrupts are off there
     _of_memory("on_kfree", "kfree"),

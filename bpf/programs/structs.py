@@ -12,7 +12,7 @@ import numpy as np
 
 from sysmon.bpf import nulls
 from sysmon.bpf.kind import Field, Layout
-from sysmon.bpf.kinds import path_columns, stacks, waits, wakeups
+from sysmon.bpf.kinds import block, path_columns, stacks, waits, wakeups
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
 from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, EventCall
 from sysmon.bpf.kinds.throttle import REASONS
@@ -130,7 +130,23 @@ KEPT_STACK = _struct(
 EVENT_CALL = _struct("event_call", *((field.name, "u8", "") for field in dataclasses.fields(EventCall)))
 """What is read of a call that is a row: `kinds.syscall_events.EventCall`."""
 
-ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, KEPT_STACK, EVENT_CALL)
+BLOCK_REQUEST = _struct(
+    "block_request",
+    ("made", "u64", "When it was made [ns, CLOCK_BOOTTIME]; 0: before the recording, or by the block layer."),
+    ("issued", "u64", "When the driver got it last; 0: not yet, or it gave it back."),
+    ("start", "u64", "As in `block_io`."),
+    ("io_group", "u64", "Likewise."),
+    ("ended_bytes", "u64", "Bytes of it that have ended."),
+    ("pid", "u32", "As in `block_io`."),
+    ("disk_device", "u32", "Likewise."),
+    ("requeues", "u32", "Times that the driver gave it back."),
+    ("operation", "u8", "As in `block_io`."),
+    ("submitted_by", "u8", "Likewise."),
+    ("unused", "u8", "", 2),
+)
+"""A request to a disk that has not ended."""
+
+ALL = (CONTROL, CPU_STATE, CALL, CPU_TIME, RATE, SHAPE, KEPT_STACK, EVENT_CALL, BLOCK_REQUEST)
 
 CONSTANTS = {
     **{name: globals()[name] for name in ("BY_PID", "BY_COMM", "BY_UID", "BY_CGROUP", "CHILDREN")},
@@ -148,6 +164,10 @@ CONSTANTS = {
     **{f"WOKEN_BY_{name}": number for number, name in enumerate(wakeups.WAKERS)},
     "WOKEN_BY_NOBODY": wakeups.NOBODY,
     **{f"AWAITS_{name}": number for name, number in waits.AWAITS.items()},
+    **{f"BLOCK_{name.replace(' ', '_')}": number for number, name in enumerate(block.OPERATIONS)},
+    **{f"BLOCK_BY_{name.replace('-', '_')}": number for number, name in enumerate(block.SUBMITTERS)},
+    **{f"BLOCK_STAGE_{name}": number for number, name in enumerate(block.STAGES)},
+    "BLOCK_NO_SIZE": block.NO_SIZE,
     "WAITS_UNKNOWN": waits.UNKNOWN_REASON,
     "WAITS_BY_DESCRIPTOR": waits.BY_DESCRIPTOR,
     "STACK_DEPTH": stacks.DEPTH,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sysmon.bpf import programs
 from sysmon.bpf.kind import TICK_NS
-from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, stacks, syscall_events, syscalls
+from sysmon.bpf.kinds import DEFAULT_KINDS, PROGRAMS, block, stacks, syscall_events, syscalls
 from sysmon.bpf.programs import csource, members, probes
 from sysmon.bpf.programs.probes import Probe
 from sysmon.errors import CannotLoad
@@ -41,6 +41,7 @@ FILES = (
     "kernel_memory.bpf.c",
     "cgroups.bpf.c",
     "process_io.bpf.c",
+    "block.bpf.c",
     "lifecycle.bpf.c",
     "files.bpf.c",
     "sockets.bpf.c",
@@ -59,6 +60,9 @@ FOLLOWED_ENTRIES = 65536
 FILTER_ENTRIES = 64
 MARK_ENTRIES = 8192
 LOCK_ENTRIES = 8192
+
+BLOCK_ENTRIES = 16384
+"""Requests to disks that are in flight at once: 64 for each of 256 disks."""
 
 TICKLESS_NS = 2_000_000_000
 """On a tickless CPU the kernel updates run times once a second (sched_tick_remote(), kernel/sched/core.c)."""
@@ -94,6 +98,7 @@ OTHER_MAPS = (
 MAPS_OF = {
     syscall_events.SYSCALL.name: ("event_calls",),
     **dict.fromkeys(stacks.WITH_STACKS, csource.STACK_MAPS),
+    block.BLOCK_IO.name: ("block_requests",),
 }
 """Maps that are created only if the kind is recorded."""
 
@@ -175,7 +180,7 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     lines = [f"#define NR_{call} {number}" for call, number in numbers.items()]
     lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
     lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}", f"#define ALLOCATED_ENTRIES {ALLOCATED_ENTRIES}"]
-    lines.append(f"#define LOCK_ENTRIES {LOCK_ENTRIES}")
+    lines += [f"#define LOCK_ENTRIES {LOCK_ENTRIES}", f"#define BLOCK_ENTRIES {BLOCK_ENTRIES}", *_of_block(btf)]
     if "struct kmem_cache *" in (btf.tracepoint_args("kmem_cache_alloc") or ()):
         lines.append("#define CACHES_ARE_NAMED 1")  # since 6.1
     lines.append(f"#define SIZEOF_upid {btf.struct_size('upid')}")
@@ -216,6 +221,22 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _of_block(btf: Btf) -> list[str]:
+    """What differs between kernels in the block layer."""
+    arguments = btf.tracepoint_args("block_rq_issue") or ()
+    append = btf.enum_value(None, "REQ_OP_ZONE_APPEND")
+    lines = [
+        f"#define REQUEST_ARGUMENT {max(0, len(arguments) - 1)}",  # before 5.11 the queue came first
+        f"#define OP_ZONE_APPEND {13 if append is None else append}",
+        *(f"#define REQ_{name}_BIT {btf.enum_value(None, f'__REQ_{name}')}" for name in ("SYNC", "IDLE")),
+    ]
+    limited = (btf.enum_value(None, name) for name in ("BIO_BPS_THROTTLED", "BIO_THROTTLED"))  # until 6.1: the second
+    lines += [f"#define BIO_LIMITED {bit}" for bit in limited if bit is not None][:1]
+    if btf.tracepoint_args(probes.MAKES_REQUEST) is None:
+        lines.append("#define REQUESTS_START_UNSEEN 1")
+    return lines
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is loaded to record some kinds: the text, and the names of the maps and programs that user space uses.
@@ -247,7 +268,7 @@ class Plan:
         return (probes.SAMPLE_PROGRAM,) if stacks.SAMPLES.name in self.sizes.kinds else ()
 
 
-NEEDS = {"memory": "cpu", "thread": "cpu", "waits": "cpu", "off_cpu": "cpu"}
+NEEDS = {"memory": "cpu", "thread": "cpu", "waits": "cpu", "off_cpu": "cpu", "block_inflight": "block_io"}
 """Kinds that need the programs of another: `cpu` tells which processes ran, and only those are sampled; and when a
 thread left its CPU, and why.
 """
@@ -278,6 +299,7 @@ def plan(
     own = dict.fromkeys(name for kind, some in MAPS_OF.items() if kind in kinds for name in some)
     attached = [p for p in probes.PROBES if not p.of or kinds & set(p.of)]
     attached = [p for p in attached if not p.optional or btf.tracepoint_args(p.tracepoint) is not None]
+    attached = [p for p in attached if not p.instead_of or btf.tracepoint_args(p.instead_of) is None]
     if PREEMPTIBLE in text:
         pairs = ((p, replace(p, program=p.program + probes.AGAIN)) for p in attached)
         text += "".join(f"AGAIN({p.program.removeprefix('on_')})\n" for p in attached if p.program in probes.COPIED)

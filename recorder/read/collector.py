@@ -15,7 +15,10 @@ import pyarrow as pa
 
 from sysmon.bpf.kind import Kind, ring_layouts
 from sysmon.bpf.kinds import MAP_KINDS, ledger, syscalls, throttle
+from sysmon.bpf.kinds.block import BLOCK_INFLIGHT
+from sysmon.bpf.kinds.cgroup_limits import CGROUP_LIMIT
 from sysmon.bpf.kinds.cpu import CPU, HOST, THREADS_OFF_CPU
+from sysmon.bpf.kinds.disks import DISK
 from sysmon.bpf.kinds.lifecycle import EXEC
 from sysmon.bpf.kinds.machine import MACHINE
 from sysmon.bpf.kinds.memory import MEMORY, PSS
@@ -33,8 +36,11 @@ from sysmon.recorder.read import ring as rings
 from sysmon.recorder.read.counters import Control, MapPair
 from sysmon.recorder.read.decode import Decoder, in_order
 from sysmon.recorder.read.losses import Losses
+from sysmon.recorder.read.requests import Requests
 from sysmon.recorder.read.throttle import Throttling
 from sysmon.recorder.sample import clock
+from sysmon.recorder.sample.cgroup_limits import CgroupLimits
+from sysmon.recorder.sample.disks import Disks
 from sysmon.recorder.sample.machine import Machine
 from sysmon.recorder.sample.pss import Pss
 from sysmon.recorder.sample.rss import Resident
@@ -97,12 +103,18 @@ class Collector:
         ]
         self._throttling = Throttling(loaded)
         self._machine = Machine(loaded, sizes.cpus)
+        self._requests = Requests(loaded)
+        self._disks = Disks()
+        self._limits = CgroupLimits() if CGROUP_LIMIT.name in kinds else None
         self._tasks = tasks if kinds & {CPU.name, MEMORY.name, PROCESS_IO.name} else None
         self._holding: dict[int, Holding] = {}
 
     def begin(self, t0: int) -> None:
         """Starts the recording at `t0` [ns, CLOCK_BOOTTIME]."""
         self._machine.begin(t0)
+        self._disks.begin()
+        if self._limits:
+            self._limits.begin(t0)
 
     def close(self) -> None:
         """Releases kernel resources."""
@@ -163,6 +175,7 @@ class Collector:
         self.look_at_tasks()
         self.charge_running()
         moment = clock.read()
+        self._disks.look()
         ts = moment.boottime_ns
         self.losses.note_misses()
         self.collect(self.control.turn(), ts)
@@ -196,6 +209,9 @@ class Collector:
 
     def begin_file(self) -> None:
         """From now on rows go to another file."""
+        self._disks.begin_file()
+        if self._limits:
+            self._limits.begin_file()
         if self._stacks:
             self._stacks.begin_file()
 
@@ -215,6 +231,9 @@ class Collector:
         self.add_memory(ts, everything=not self.control.epoch)
         self.add(HOST, self._machine.host_rows(epoch, ts))
         self.add(MACHINE, [self._machine.row(ts)])
+        self.add(BLOCK_INFLIGHT, self._requests.rows(ts, self._disks.in_flight))
+        self.add(CGROUP_LIMIT, self._limits.rows(ts) if self._limits else [])
+        self.add(DISK, self._disks.rows(ts))
         self.add(throttle.STEP, self._throttling.rows())
         self.add(ledger.LOSS, self.losses.rows(ts))
         self.add(ledger.OVERHEAD, [self.overhead.recorder()])
@@ -237,6 +256,12 @@ class Collector:
 
     def clock_row(self, event: str, moment: clock.Clocks, read_ns: int | None) -> None:
         self.add(ledger.CLOCK, [{"ts": moment.boottime_ns, "event": event, **asdict(moment), "read_ns": read_ns}])
+
+    def stop(self) -> tuple[int, clock.Clocks]:
+        """Stops recording. Returns the last epoch, and when it ended."""
+        epoch, moment = self.control.stop()
+        self._disks.look()
+        return epoch, moment
 
     def off_cpu(self, started: int, ended: int) -> None:
         """Which threads are off the CPU, at the end of what began at `started`."""

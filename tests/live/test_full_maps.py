@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sysmon.bpf.columns import OTHER_PID
 from sysmon.bpf.kinds import kind_named
 from sysmon.bpf.kinds import waits as waiting
 from sysmon.bpf.kinds.stacks import NO_ROOM, NONE, NOT_TAKEN, OFF_CPU, UNREADABLE
+from sysmon.bpf.kinds.syscalls import NO_RETURN
 from sysmon.bpf.programs import csource, structs
 from sysmon.recorder.load import bpf_maps, bpf_programs, loader, program
 from sysmon.recorder.load.btf import Btf
@@ -116,6 +118,43 @@ def test_datagram_overflow_is_counted_without_peers(monkeypatch: pytest.MonkeyPa
     assert len(rows) == ENTRIES + 1 and len(others) == 1
     assert others["remote_port"] == 0 and others["remote_address_len"] == 0xFFFFFFFF
     assert int(rows["datagrams_sent"].sum()) == 97 and int(rows["datagram_bytes_sent"].sum()) == 291
+
+
+READS = """
+import mmap, os, sys
+input()
+fd = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)
+for i in range(97): os.preadv(fd, [mmap.mmap(-1, 4096 << i % 5)], 0)
+"""
+
+
+def test_request_overflow_is_counted_without_a_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A read on a disk is one request, and each of a few sizes and durations has a cell of its own."""
+    file = tmp_path / "x"
+    file.write_bytes(os.urandom(1 << 20))
+    if not os.path.exists(f"/sys/dev/block/{os.major(file.stat().st_dev)}:{os.minor(file.stat().st_dev)}"):
+        pytest.skip("the directory for temporary files is on no disk")
+    bpf_maps.raise_memlock_limit()
+    monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: ENTRIES)
+    loaded = loader.Loading(program.plan(Btf.of_kernel(), SyscallNames())).result()
+    requests = MapPair(kind_named("block_io"), loaded, possible_cpus())
+    os.sync()
+    process = python(READS, str(file), stdin=-1)
+    assert process.stdin
+    with counting(loaded, process.pid) as control:
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert os.waitpid(process.pid, 0)[1] == 0
+        epoch, ended = control.stop()
+    process.returncode = 0
+    rows = requests.drain(epoch, ended.boottime_ns)
+    lost = dict(zip(LOST, TotalsMap(loaded, possible_cpus()).read().lost.tolist(), strict=True))
+    others = rows[rows["pid"] == OTHER_PID]
+    assert int(rows["requests"].sum()) >= 97 and int(others["requests"].sum()) > 0
+    assert int(rows["request_bytes"].sum()) >= sum(4096 << i % 5 for i in range(97))
+    assert set(others["duration_bucket"].tolist()) == {NO_RETURN} and set(others["io_group"].tolist()) == {0}
+    assert int(others["requests"].sum() + others["queued"].sum()) == lost["block_io_map"]
+    assert lost["block_io_other"] == 0
 
 
 SLEEPS = """

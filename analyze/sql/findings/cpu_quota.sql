@@ -2,10 +2,11 @@
 --
 -- Its threads were throttled for at least 20 % of the time in which they could have run, for 1 s or more; high from
 -- 50 % on. The kernel throttles a thread when its control group has used up the quota of a period (`cpu.max`,
--- `cpu.cfs_quota_us`) and lets it run again in the next. Known on Linux 6.18 and newer; on older kernels throttled
--- time is time spent waiting for a CPU.
+-- `cpu.cfs_quota_us`) and lets it run again in the next. On kernels before 6.18, where that is not known of a thread, the
+-- finding is about a group that used up its quota in at least 20 % of 10 or more periods, and was throttled for 1 s; high
+-- from 50 % on.
 --
--- needs: finding.process, finding.span, main.cpu, main.processes
+-- needs: finding.process, finding.span, main.cpu, main.processes, report.cpu_quota
 -- kept: window
 CREATE VIEW finding.cpu_quota(
     -- Severity: 'high', 'medium' or 'low'.
@@ -65,4 +66,22 @@ SELECT
     FORMAT('wall_time --pid {}', pid),
     'cpu'
 FROM facts
-WHERE share_pct >= 20;
+WHERE share_pct >= 20
+UNION ALL
+SELECT
+    CASE WHEN throttled_pct >= 50 THEN 'high' ELSE 'medium' END,
+    throttled_pct / 100,
+    NULL,
+    NULL,
+    'the control group ' || cgroup,
+    FORMAT('was throttled by its CPU quota in {:.0f} % of the periods', throttled_pct),
+    FORMAT(
+        'in {:,} of {:,} periods of {:.0f} ms, for {:.3f} s in all, with a quota of {:.2f} CPUs',
+        throttled, periods, period_ms, throttled_s, quota_cpus
+    ),
+    'throttled in 20 % of 10 periods, and for 1 s',
+    'cpu_quota',
+    'cgroup_limit'
+FROM report.cpu_quota
+WHERE throttled_pct >= 20 AND periods >= 10 AND throttled_s >= 1
+    AND NOT EXISTS (SELECT 1 FROM throttled);

@@ -8,9 +8,9 @@
 --
 -- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
 --    finding.cpu_quota, finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm,
---    finding.fork_storm, finding.hot_function, finding.io_pressure, finding.killed, finding.lock_convoy, finding.losses,
+--    finding.fork_storm, finding.hot_function, finding.io_pressure, finding.killed, finding.limited_io, finding.lock_convoy, finding.losses,
 --    finding.memory_growth, finding.memory_pressure, finding.missing_files, finding.name_lookup, finding.oom, finding.process, finding.restart_loop,
---    finding.shared_memory, finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
+--    finding.shared_memory, finding.slow_device, finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
 --    finding.unreaped, finding.unrecorded_server, finding.waits_for_server, main.losses, unfiltered.process_key
 CREATE VIEW report.findings(
     -- Severity: 'high', 'medium' or 'low'.
@@ -50,6 +50,7 @@ found AS (
     UNION ALL SELECT 'hot_function', * FROM finding.hot_function
     UNION ALL SELECT 'io_pressure', * FROM finding.io_pressure
     UNION ALL SELECT 'killed', * FROM finding.killed
+    UNION ALL SELECT 'limited_io', * FROM finding.limited_io
     UNION ALL SELECT 'lock_convoy', * FROM finding.lock_convoy
     UNION ALL SELECT 'losses', * FROM finding.losses
     UNION ALL SELECT 'memory_growth', * FROM finding.memory_growth
@@ -61,6 +62,7 @@ found AS (
     UNION ALL SELECT 'shared_memory', * FROM finding.shared_memory
     UNION ALL SELECT 'thread_leak', * FROM finding.thread_leak
     UNION ALL SELECT 'unreaped', * FROM finding.unreaped
+    UNION ALL SELECT 'slow_device', * FROM finding.slow_device
     UNION ALL SELECT 'slow_service', * FROM finding.slow_service
     UNION ALL SELECT 'slow_tail', * FROM finding.slow_tail
     UNION ALL SELECT 'stolen', * FROM finding.stolen
@@ -111,6 +113,7 @@ places AS (
     UNION ALL SELECT 'on_sched_switch', 'cpu'
     UNION ALL SELECT 'on_sched_switch', 'waits'
     UNION ALL SELECT 'threads', 'waits'
+    UNION ALL SELECT 'requests in flight', 'block_io'
     UNION ALL SELECT 'on_fork', 'fork'
     UNION ALL SELECT 'on_exec', 'exec'
     UNION ALL SELECT 'on_exit', 'exit'
