@@ -73,7 +73,7 @@ def test_a_column_named_like_the_row_number_is_refused(tmp_path: Path, name: str
     table = base(tmp_path)
     path = saved(table.append_column(name, pa.array([1] * len(table))), tmp_path / "t.parquet")
     for command in COMMANDS:
-        assert "has a column file_row_number, which no recording has" in said(path, *command)
+        assert "has a column file_row_number, which no sysmon writes" in said(path, *command)
 
 
 @pytest.mark.parametrize(
