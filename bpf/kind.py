@@ -20,12 +20,12 @@ TICK_NS = 10_000_000
 USER_HZ is 100 on every architecture that Linux still supports with BPF; see include/asm-generic/param.h.
 """
 
-Rule = Literal["", "call", "call table", "call name", "error", "bytes moved"]
+Rule = Literal["", "call", "call table", "call name", "error", "bytes moved", "domain"]
 """How to decode a column of calls whose type does not tell.
 
 C sends the number of a call with its table, as `nr`: `call` is the number alone, `call table` and `call name` are
 looked up. `error` is the name of the `errno`, or of a `result` that is an error. `bytes moved` is NULL for a call that
-moves none.
+moves none. `domain`: C has the name as DNS sends it.
 """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow as pa
 from sysmon.bpf.kind import TICK_NS, Kind
 from sysmon.bpf.kinds import ledger, lifecycle
 from sysmon.bpf.kinds.cgroups import CGROUP
+from sysmon.bpf.kinds.connections import CONNECTION
 from sysmon.bpf.kinds.memory import PSS
 from sysmon.bpf.kinds.syscall_events import SYSCALL
 from sysmon.bpf.programs import csource
@@ -32,6 +34,7 @@ from sysmon.recorder.read import inflight
 from sysmon.recorder.read.collector import Collector
 from sysmon.recorder.read.decode import Decoder
 from sysmon.recorder.sample import cgroups, clock, processes, pss
+from sysmon.recorder.sample.connections import Connections
 from sysmon.recorder.sample.live_processes import LiveProcesses
 from sysmon.recorder.sample.tasks import Tasks
 from sysmon.recorder.schedule import Schedule
@@ -74,6 +77,7 @@ class Recorder:
         self._capture = Capture.of(options.kinds, loaded, options.sample_rate)
         self._tasks, reason = Tasks.of(loaded)
         self._live = LiveProcesses(self._tasks)
+        self._connections = Connections(loaded) if CONNECTION in sizes.ring_kinds else None
         decoder = Decoder(clock.read().offset_ns, names, frozenset(unmeasured or ()), 1 if self._tasks else TICK_NS)
         self._collector = Collector(
             loaded, sizes, output, decoder, options.kinds, options.interval_s,
@@ -143,6 +147,9 @@ class Recorder:
         self._collector.begin(self._span.started)
         self._collector.charge_running()
         self._collector.look_at_tasks(anyway=True)
+        if self._connections:
+            self._connections.look()
+            self._note_missing_connections()
         self._begin_with([] if self._options.only_command else alive, before)
         return schedule
 
@@ -241,7 +248,7 @@ class Recorder:
 
         drain()
         alive = processes.rows("start", ts, self._live.since(ts, self._targets.pids()), drain)
-        self._end_part(ts, alive, asked)
+        self._end_part(ts, alive, asked, drain)
         drain()
         self._span.started, self._moment = ts, moment
         self._output.begin(self._recording())
@@ -250,11 +257,12 @@ class Recorder:
             self._collector.write(kind, batch)
         self._commit()
 
-    def _end_part(self, ts: int, alive: list[dict[str, Any]], asked: bool) -> None:
+    def _end_part(self, ts: int, alive: list[dict[str, Any]], asked: bool, drain: Callable[[], None]) -> None:
         self._collector.finish_stacks(NAMES_OF_PART_S)
         if self._output.each_is_whole:
             self._collector.add(lifecycle.PROCESS, [{**row, "edge": "end"} for row in alive])
             self._collector.off_cpu(self._span.started, ts)
+            self._tell_connections(ts, drain)
         self._span.ended = ts
         self._output.turn(self._recording(), asked)
         self._span.ended = 0
@@ -299,6 +307,7 @@ class Recorder:
         self._collector.charge_running()
         epoch, moment = self._collector.stop()
         ended = self._span.ended = moment.boottime_ns
+        self._tell_connections(ended, self._collector.drain)
         self._collector.losses.note_misses()
         self._collector.drain()
         self._collector.collect(epoch, ended)
@@ -314,9 +323,20 @@ class Recorder:
         self._collector.clock_row("end", moment, clock.boottime_ns() - ended)
         return self._output.finish(self._recording())
 
+    def _tell_connections(self, ts: int, drain: Callable[[], object]) -> None:
+        if self._connections:
+            self._connections.tell(ts, drain)
+            self._note_missing_connections()
+
+    def _note_missing_connections(self) -> None:
+        if self._connections and self._connections.missing:
+            self._description.unmeasured[CONNECTION.name] = self._connections.missing
+
     def close(self) -> None:
         """Releases the recording's kernel resources."""
         self._collector.close()
+        if self._connections:
+            self._connections.close()
         self._stats.close()
         self._pss.close()
         if self._capture:

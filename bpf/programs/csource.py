@@ -36,6 +36,8 @@ OTHER_LOSSES = {
     "allocated_map": ("map full", "sizes of kernel memory"),
     "io_map": ("map full", "threads of process_io"),
     "block_map": ("map full", "requests in flight"),
+    "dns_unreadable": ("unreadable", "DNS message"),
+    "connection_map": ("map full", "connection"),
     "stack_map": ("map full", "stacks"),
     "stack_unreadable": ("unreadable", "stack"),
 }

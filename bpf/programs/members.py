@@ -119,6 +119,24 @@ MEMBERS: dict[str, dict[str, str]] = {
         "sock_common": "skc_daddr skc_dport skc_family skc_rcv_saddr skc_state",
         "unix_sock": "peer?",
     },
+    "connections.bpf.h": {
+        "file": "f_inode private_data",
+        "inode": "i_mode",
+        "mptcp_sock": "first?",
+        "sock": "sk_protocol",
+        "sock_common": "skc_family",
+        "socket": "sk",
+    },
+    "connections.bpf.c": {
+        "inet_sock": "inet_sport?",
+        "net": "ns.inum?",
+        "sk_buff": "cb?",
+        "sock": "sk_err? sk_protocol sk_socket?",
+        "sock_common": "skc_daddr skc_dport skc_family skc_flags? skc_net.net? skc_num skc_rcv_saddr skc_state",
+        "task_struct": "tgid",
+        "tcp_skb_cb": "tcp_gso_segs?",
+        "tcp_sock": "bytes_received? bytes_retrans? bytes_sent? data_segs_out? rtt_min? srtt_us? total_retrans?",
+    },
     "tasks.bpf.c": {
         "cgroup": "kn",
         "cred": "egid.val euid.val gid.val uid.val",
@@ -132,6 +150,13 @@ MEMBERS: dict[str, dict[str, str]] = {
 }
 
 MEMBERS |= {program.file: dict(program.members) for _kind, program in PROGRAMS if program.members}
+
+OF_CONNECTIONS = tuple(
+    (struct, member.removesuffix("?"))
+    for struct, members in MEMBERS["connections.bpf.c"].items()
+    for member in members.split()
+)
+"""What the programs of TCP connections need: a kernel without one of them does not record connections."""
 
 CAST = (
     "bio", "blkcg_gq", "cgroup", "file", "gendisk", "inode", "kiocb", "request", "request_queue", "sock_common",

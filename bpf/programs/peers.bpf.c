@@ -145,8 +145,9 @@ struct counting {
 	struct shape *shape;
 	void *regs, *sk;
 	s64 result;
-	u64 start, counted, bytes;  // as in struct returned
+	u64 start, entered, ts, counted, bytes;  // as in struct returned
 	u32 family, type;
+	u64 of_dns, looked_at;  // messages of DNS that were noted
 };
 
 // One message: its peer and its length, or the error of a failed call.
@@ -180,11 +181,54 @@ INLINE int count_message(struct counting *m)
 	else
 		connected_peer(&key, m->sk);
 	count_datagram(c, &key, is_receiving(m->shape), bytes);
+#ifdef RECORDS_dns
+	if (key.remote_port == DNS_PORT && bytes > 0 && note_dns(m->of_dns, &key, m->counted, bytes))
+		STORE_FORGOTTEN(m->of_dns, m->of_dns + 1, m->sk);
+#endif
 	STORE_FORGOTTEN(m->counted, m->counted + 1, m->sk);
 	STORE_FORGOTTEN(m->bytes, m->bytes - bytes, m->sk);
 	return m->shape->moves_bytes != MOVES_MESSAGES || (s64)m->counted >= m->result;
 }
 CALLBACK(count_message, struct counting)
+#endif
+
+#ifdef RECORDS_dns
+// Where the bytes of a message are.
+INLINE void *bytes_of_message(struct counting *m)
+{
+	u64 pieces = 0, begin = 0;
+	void *at = (void *)argument(m->regs, 2);
+	if (m->shape->form == FORM_SENDTO || m->shape->form == FORM_RECVFROM)
+		return at;
+	if (m->shape->moves_bytes == MOVES_MESSAGES)
+		at += m->counted * sizeof(struct sent_message);
+	if (bpf_probe_read_user(&pieces, sizeof(pieces), at + __builtin_offsetof(struct message, pieces)) ||
+	    bpf_probe_read_user(&begin, sizeof(begin), (void *)pieces))
+		return NULL;
+	return (void *)begin;
+}
+
+// Looks at the next of the messages that were noted. Returns 1 after the last one.
+INLINE int look_at_message(struct counting *m)
+{
+	int zero = 0, receives = is_receiving(m->shape);
+	struct control *c = recording();
+	struct dns_work *w = dns_work.lookup(&zero);
+	u64 place = m->looked_at;
+	if (!c || !w || place >= m->of_dns)
+		return 1;
+	BOUND_HERE(place);
+	struct dns_peer *peer = &w->peers[place % MOST_DNS];
+	u64 bytes = m->result;
+	m->counted = peer->message;
+	if (m->shape->moves_bytes == MOVES_MESSAGES)
+		bytes = peer->bytes;
+	look_at_dns(c, w, m->sk, peer, m->start, receives, bytes_of_message(m), bytes,
+	            receives || !m->entered ? m->ts : m->entered);
+	STORE_FORGOTTEN(m->looked_at, m->looked_at + 1, m->sk);
+	return 0;
+}
+CALLBACK(look_at_message, struct counting)
 #endif
 
 #ifdef RECORDS_peer
@@ -246,12 +290,25 @@ int on_message(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (is_receiving(shape) && message_flags(shape, regs) & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	struct counting m = {.shape = shape, .regs = regs, .sk = sk, .result = ctx->args[1], .start = who.start};
+	struct counting m = {.shape = shape,
+	                     .regs = regs,
+	                     .sk = sk,
+	                     .result = ctx->args[1],
+	                     .start = who.start,
+	                     .entered = call.entered,
+	                     .ts = call.ts};
 	STORE_FORGOTTEN(m.counted, call.counted, sk);
 	STORE_FORGOTTEN(m.bytes, call.bytes, sk);
 	STORE_FORGOTTEN(m.family, family, sk);
 	STORE_FORGOTTEN(m.type, type, sk);
 	REPEAT_BESIDE_TAIL_CALLS(MESSAGES_AT_ONCE, count_message, &m);
+#ifdef RECORDS_dns
+	if (m.of_dns) {
+		u64 counted = m.counted;
+		REPEAT_BESIDE_TAIL_CALLS(MOST_DNS, look_at_message, &m);
+		m.counted = counted;
+	}
+#endif
 	if (MESSAGES_AT_ONCE < MOST_MESSAGES && shape->moves_bytes == MOVES_MESSAGES && (s64)m.counted < m.result) {
 		call.counted = m.counted;
 		call.bytes = m.bytes;
@@ -295,6 +352,17 @@ INLINE void moved_by_other_call(struct bpf_raw_tracepoint_args *ctx, int receive
 	begin_key(&key, sk, family, type, who.start);
 	connected_peer(&key, sk);
 	count_datagram(c, &key, receives, result);
+#ifdef RECORDS_dns
+	void *regs = NULL;
+	if (key.remote_port != DNS_PORT || result <= 0 ||
+	    call_in(CURRENT_TASK(), &regs) != (receives ? NR_read : NR_write))
+		return;
+	int zero = 0;
+	struct dns_work *w = dns_work.lookup(&zero);
+	if (w && note_dns(0, &key, 0, result))
+		look_at_dns(c, w, sk, &w->peers[0], who.start, receives, (void *)argument(regs, 2), result,
+		            bpf_ktime_get_boot_ns());
+#endif
 }
 
 PROGRAM(sock_send)

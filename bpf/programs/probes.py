@@ -32,6 +32,8 @@ CALLS = (
 
 KERNEL_MEMORY, WAITS = "kernel_memory", "waits"
 
+CONNECTION, RETRANSMIT = "connection", "retransmit"
+
 BLOCK = ("block_io", "block_inflight")
 
 MAKES_REQUEST = "block_io_start"
@@ -86,6 +88,10 @@ PROBES = (
     Probe("on_block_issue", "block_rq_issue", "requests to disks", BLOCK),
     Probe("on_block_insert", "block_rq_insert", "who makes requests to disks", BLOCK, instead_of=MAKES_REQUEST),
     Probe("on_block_start", MAKES_REQUEST, "who makes requests to disks", BLOCK, optional=True),
+    Probe("on_tcp_destroy", "tcp_destroy_sock", "TCP connections", (CONNECTION,)),
+    Probe("on_tcp_state", "inet_sock_set_state", "TCP connections", (CONNECTION,)),
+    Probe("on_tcp_retransmit", "tcp_retransmit_skb", "TCP segments that are sent again", (RETRANSMIT,)),
+    Probe("on_tcp_synack", "tcp_retransmit_synack", "TCP segments that are sent again", (RETRANSMIT,)),
     *_of_interrupts(),
     Probe("on_waking", "sched_waking", "who wakes threads", (WAITS,), copied=False),  # interrupts are off there
     _of_memory("on_kfree", "kfree"),
@@ -102,7 +108,7 @@ PROBES = (
 HOOKS = {
     calls.OPEN: Probe("on_open", "sys_exit", "files opened", ("open",)),
     calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed", ("file_op",)),
-    calls.SOCKET: Probe("on_socket", "sys_exit", "sockets", ("socket",)),
+    calls.SOCKET: Probe("on_socket", "sys_exit", "sockets", ("socket", CONNECTION)),
     calls.MESSAGE_CALL: Probe("on_message", "sys_exit", "datagrams, and sends that connect", ("peer", "socket")),
 }
 """Programs that on_sys_exit tail-calls, by index in its program array."""
@@ -118,11 +124,20 @@ STANDING_PROGRAM, HOLDING_PROGRAM = "on_task", "on_holding"
 OFF_CPU_PROGRAM = "on_off_cpu"
 """A third task iterator: threads that are off the CPU."""
 
+DESCRIPTOR_PROGRAM, CONNECTION_PROGRAM = "on_descriptor", "on_connection"
+"""An iterator of the descriptors of all processes, and what the recorder runs for a connection that goes on."""
+
 AGAIN = "_again"
 """Suffix of the name of a program's copy (bpf/programs/again.bpf.h)."""
 
 COPIED = tuple(p.program for p in PROBES if p.copied)
 """Programs that have a copy where programs are preemptible."""
 
-CALLBACKS: dict[str, tuple[str, ...]] = {"go_up": (), "add_length": (), "count_word": (), "count_message": ("peer",)}
+CALLBACKS: dict[str, tuple[str, ...]] = {
+    "go_up": (),
+    "add_length": (),
+    "count_word": (),
+    "count_message": ("peer",),
+    "look_at_message": ("dns",),
+}
 """Callbacks of REPEAT (common.bpf.h), and the kinds that each is needed for; () for all."""

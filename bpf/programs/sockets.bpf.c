@@ -346,7 +346,7 @@ INLINE void read_arguments(struct socket *e, struct shape *shape, void *regs)
 	}
 }
 
-#ifdef RECORDS_socket
+#if defined(RECORDS_socket) || defined(RECORDS_connection)
 int on_socket(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct control *c = recording();
@@ -355,9 +355,16 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 	struct returned call = take_returned(regs, 1);
 	struct shape *shape = shape_of(call.nr);
 	struct who who;
-	if (!c || !cpu || !shape || THROTTLED(socket))
+	if (!c || !cpu || !shape)
 		return 0;
 	identify(c, cpu, call.caller, &who);
+#ifdef RECORDS_connection
+	if (shape->form == FORM_ACCEPT && (s64)ctx->args[1] >= 0)
+		own_connection(tcp_of(own_file(ctx->args[1])), &who);
+#endif
+#ifdef RECORDS_socket
+	if (THROTTLED(socket))
+		return 0;
 	struct socket *e = socket_ring.ringbuf_reserve(sizeof(*e));
 	if (!e) {
 		NO_ROOM(socket);
@@ -390,6 +397,7 @@ int on_socket(struct bpf_raw_tracepoint_args *ctx)
 		read_socket(e, e->fd);
 	read_arguments(e, shape, regs);
 	socket_ring.ringbuf_submit(e, wakeup_after(&call, SELDOM));
+#endif
 	return 0;
 }
 #endif

@@ -12,7 +12,7 @@ import numpy as np
 
 from sysmon.bpf import nulls
 from sysmon.bpf.kind import Field, Layout
-from sysmon.bpf.kinds import block, path_columns, stacks, waits, wakeups
+from sysmon.bpf.kinds import block, connections, dns, path_columns, stacks, waits, wakeups
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
 from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, EventCall
 from sysmon.bpf.kinds.throttle import REASONS
@@ -170,6 +170,11 @@ CONSTANTS = {
     "BLOCK_NO_SIZE": block.NO_SIZE,
     "WAITS_UNKNOWN": waits.UNKNOWN_REASON,
     "WAITS_BY_DESCRIPTOR": waits.BY_DESCRIPTOR,
+    "DNS_PORT": dns.PORT,
+    **{f"DIRECTION_{name}": number for number, name in enumerate(connections.DIRECTIONS)},
+    **{f"CLOSER_{name}": number for number, name in enumerate(connections.CLOSERS)},
+    **{f"END_{name.replace(' ', '_')}": number for number, name in enumerate(connections.ENDS)},
+    **{f"SEGMENT_{name.replace('-', '_')}": number for number, name in enumerate(connections.SEGMENTS)},
     "STACK_DEPTH": stacks.DEPTH,
     "STACK_ENTRIES": stacks.ENTRIES,
     **{f"STACK_{name}": getattr(stacks, name) for name in ("NONE", "NO_ROOM", "UNREADABLE", "NOT_TAKEN")},

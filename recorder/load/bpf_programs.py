@@ -209,6 +209,15 @@ def run_on_cpu(program: int, cpu: int) -> None:
     bpf(PROG_TEST_RUN, _TestRun(prog_fd=program, flags=TEST_RUN_ON_CPU, cpu=cpu))
 
 
+def run(program: int, *arguments: int) -> None:
+    """Runs a raw tracepoint program once, with these arguments (5.10). Raises OSError: EINVAL before 5.10."""
+    context = (ctypes.c_uint64 * len(arguments))(*arguments)
+    bpf(
+        PROG_TEST_RUN,
+        _TestRun(prog_fd=program, ctx_size_in=ctypes.sizeof(context), ctx_in=ctypes.addressof(context)),
+    )
+
+
 def enable_stats() -> int:
     """Makes the kernel measure the run time of BPF programs, until the returned descriptor is closed (5.8)."""
     return bpf(ENABLE_STATS, _Stats(0))

@@ -44,9 +44,12 @@ FILES = (
     "block.bpf.c",
     "lifecycle.bpf.c",
     "files.bpf.c",
+    "connections.bpf.h",
     "sockets.bpf.c",
+    "dns.bpf.h",
     "peers.bpf.c",
     "tasks.bpf.c",
+    "connections.bpf.c",
     "samples.bpf.c",
     *(program.file for _kind, program in PROGRAMS),
 )
@@ -60,6 +63,8 @@ FOLLOWED_ENTRIES = 65536
 FILTER_ENTRIES = 64
 MARK_ENTRIES = 8192
 LOCK_ENTRIES = 8192
+CONNECTION_ENTRIES = 32768
+DNS_ENTRIES = 4096
 
 BLOCK_ENTRIES = 16384
 """Requests to disks that are in flight at once: 64 for each of 256 disks."""
@@ -96,6 +101,7 @@ OTHER_MAPS = (
 )  # fmt: skip
 
 MAPS_OF = {
+    probes.CONNECTION: ("connections",),
     syscall_events.SYSCALL.name: ("event_calls",),
     **dict.fromkeys(stacks.WITH_STACKS, csource.STACK_MAPS),
     block.BLOCK_IO.name: ("block_requests",),
@@ -175,12 +181,14 @@ def _argument_words(btf: Btf, machine: str) -> str:
 
 
 def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
-    calls_by_name = ("execve", "execveat", "clone", "clone3", "fork", "vfork")
+    calls_by_name = ("execve", "execveat", "clone", "clone3", "fork", "vfork", "read", "write")
     numbers = {call: (names.numbers([call]) or [syscalls.UNKNOWN_NR])[0] for call in calls_by_name}
     lines = [f"#define NR_{call} {number}" for call, number in numbers.items()]
     lines += [f"#define PARKED_ENTRIES {PARKED_ENTRIES}", f"#define FOLLOWED_ENTRIES {FOLLOWED_ENTRIES}"]
     lines += [f"#define FILTER_ENTRIES {FILTER_ENTRIES}", f"#define ALLOCATED_ENTRIES {ALLOCATED_ENTRIES}"]
     lines += [f"#define LOCK_ENTRIES {LOCK_ENTRIES}", f"#define BLOCK_ENTRIES {BLOCK_ENTRIES}", *_of_block(btf)]
+    lines += [f"#define CONNECTION_ENTRIES {CONNECTION_ENTRIES}", f"#define DNS_ENTRIES {DNS_ENTRIES}"]
+    lines.append(f"#define SOCK_DONE {btf.enum_value('sock_flags', 'SOCK_DONE') or 1}")
     if "struct kmem_cache *" in (btf.tracepoint_args("kmem_cache_alloc") or ()):
         lines.append("#define CACHES_ARE_NAMED 1")  # since 6.1
     lines.append(f"#define SIZEOF_upid {btf.struct_size('upid')}")
@@ -258,6 +266,7 @@ class Plan:
         return (
             *(p.program for p in (*self.probes, *self.hooks.values())),
             probes.SNAPSHOT_PROGRAM,
+            *((probes.CONNECTION_PROGRAM,) if probes.CONNECTION in self.sizes.kinds else ()),
             *self.iterators,
             *self.samplers,
         )
@@ -268,10 +277,17 @@ class Plan:
         return (probes.SAMPLE_PROGRAM,) if stacks.SAMPLES.name in self.sizes.kinds else ()
 
 
-NEEDS = {"memory": "cpu", "thread": "cpu", "waits": "cpu", "off_cpu": "cpu", "block_inflight": "block_io"}
+NEEDS = {
+    **dict.fromkeys(("memory", "thread", "waits", "off_cpu"), "cpu"),
+    "block_inflight": "block_io",
+    "retransmit": "connection",
+    "dns": "peer",
+}
 """Kinds that need the programs of another: `cpu` tells which processes ran, and only those are sampled; and when a
-thread left its CPU, and why.
+thread left its CPU, and why. `connection` knows whose a socket is, and `peer` to whom a datagram goes.
 """
+
+OF_CONNECTIONS = frozenset((probes.CONNECTION, probes.RETRANSMIT))
 
 
 def plan(
@@ -287,6 +303,8 @@ def plan(
     """
     machine = os.uname().machine
     kinds = kinds | {needed for kind, needed in NEEDS.items() if kind in kinds}
+    if not _knows_connections(btf):
+        kinds -= OF_CONNECTIONS
     sizes = csource.Sizes(possible_cpus(), os.sysconf("SC_PAGE_SIZE"), kinds, buffer_bytes, max_rate)
     common, *programs = ((BPF_DIR / name).read_text() for name in FILES)
     source = "".join((common, csource.functions(sizes), *programs))
@@ -305,12 +323,6 @@ def plan(
         text += "".join(f"AGAIN({p.program.removeprefix('on_')})\n" for p in attached if p.program in probes.COPIED)
         attached = [p for pair in pairs for p in (pair if pair[0].program in probes.COPIED else pair[:1])]
     hooks = {place: hook for place, hook in probes.HOOKS.items() if kinds & set(hook.of)}
-    of_tasks = btf.iterator("task")
-    iterators = (
-        []
-        if of_tasks is None
-        else [probes.STANDING_PROGRAM, probes.HOLDING_PROGRAM, *([probes.OFF_CPU_PROGRAM] if "cpu" in kinds else [])]
-    )
     names_of_maps = (*rings, *maps, *OTHER_MAPS, *own, *(("rates",) if max_rate else ()))
     return Plan(
         sizes,
@@ -318,9 +330,24 @@ def plan(
         names_of_maps,
         tuple(attached),
         hooks,
-        dict.fromkeys(iterators, of_tasks or 0),
+        _iterators(btf, kinds),
         _callbacks(text, kinds),
     )
+
+
+def _iterators(btf: Btf, kinds: frozenset[str]) -> dict[str, int]:
+    """Each iterator program of these kinds, and the type id of its iterator."""
+    wanted = {probes.STANDING_PROGRAM: "task", probes.HOLDING_PROGRAM: "task"}
+    if "cpu" in kinds:
+        wanted[probes.OFF_CPU_PROGRAM] = "task"
+    if probes.CONNECTION in kinds:
+        wanted[probes.DESCRIPTOR_PROGRAM] = "task_file"
+    found = {program: btf.iterator(of) for program, of in wanted.items()}
+    return {program: type_id for program, type_id in found.items() if type_id is not None}
+
+
+def _knows_connections(btf: Btf) -> bool:
+    return all(btf.member(struct, member) for struct, member in members.OF_CONNECTIONS)
 
 
 def _callbacks(text: str, kinds: frozenset[str]) -> tuple[str, ...]:
@@ -336,4 +363,6 @@ def unmeasured(btf: Btf) -> dict[str, str]:
         columns["wait_ns"] = columns["runnable_ns"] = "the kernel was built without CONFIG_SCHED_INFO"
     if len(btf.tracepoint_args("sched_process_exit") or ()) < 2:
         columns["peak_rss_bytes"] = "of exits: the kernel traces them after the memory is freed"
+    if not _knows_connections(btf):
+        columns |= dict.fromkeys(sorted(OF_CONNECTIONS), "the kernel's TCP sockets have other members")
     return columns

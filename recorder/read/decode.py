@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from sysmon.bpf import columns, errnos
 from sysmon.bpf.kind import Col, Kind, Rule
-from sysmon.bpf.kinds import calls, sockets, syscalls
+from sysmon.bpf.kinds import calls, dns, sockets, syscalls
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.types import ColType
 from sysmon.recorder.load.syscall_names import SyscallNames
@@ -101,6 +101,7 @@ class Decoder:
             "call name": lambda records: self._calls.column(records[syscalls.NR.name]),
             "error": self._error,
             "bytes moved": self._bytes_moved,
+            "domain": _domains,
         }
         self._by_type: dict[ColType, Callable[[Col, Records, Raw], pa.Array]] = {
             "comm": lambda col, records, _: strings.comms(records[col.name]),
@@ -196,6 +197,10 @@ def _inexact(col: Col, records: Records, raw: Raw) -> pa.BinaryArray | None:
     if not _has(records, col):
         return None
     return _addresses(raw(col), records)[1] if col.type == "address" else strings.not_text(raw(col))
+
+
+def _domains(records: Records) -> pa.DictionaryArray:
+    return strings.domains(_raw(dns.DOMAIN, records))
 
 
 def _choice(col: Col, records: Records, _: Raw) -> pa.DictionaryArray:

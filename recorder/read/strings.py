@@ -119,6 +119,28 @@ def arguments(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) ->
     return pc.if_else(pc.equal(pc.binary_length(text), 0), pa.scalar([], lists.type), lists)
 
 
+def domain(raw: bytes) -> str:
+    """A name as DNS sends it, labels with their lengths in front and without the root, as text (RFC 1035, 5.1)."""
+    labels = []
+    while raw:
+        label, raw = raw[1 : 1 + raw[0]], raw[1 + raw[0] :]
+        labels.append("".join(_escaped_in_domain(byte) for byte in label))
+    return ".".join(labels) or "."
+
+
+def _escaped_in_domain(byte: int) -> str:
+    if byte in b".\\":
+        return "\\" + chr(byte)
+    return chr(byte) if 0x21 <= byte <= 0x7E else f"\\{byte:03}"
+
+
+def domains(raw: pa.BinaryArray) -> pa.DictionaryArray:
+    """Names as DNS sends them, as text."""
+    distinct = raw.dictionary_encode()
+    texts = pa.array([domain(name) for name in distinct.dictionary.to_pylist()], pa.string())
+    return pa.DictionaryArray.from_arrays(distinct.indices, texts)
+
+
 def ip_address(raw: bytes) -> str | None:
     """The text of an IPv4 or IPv6 address of 4 or 16 bytes."""
     family = {4: socket.AF_INET, 16: socket.AF_INET6}.get(len(raw))

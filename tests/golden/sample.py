@@ -133,6 +133,29 @@ def _sockets() -> list[Row]:
             remote_address="@log", remote_address_bytes=b"\0log", datagrams_sent=7, datagram_bytes_sent=700,
             datagrams_received=0, datagram_bytes_received=0, datagram_errors=0),
         row("socket", at(3.5), **server, **tcp, nr=288, syscall="accept4", fd=5, result=7, latency_ns=10**9, **peer),
+        *_connections(peer),
+    ]  # fmt: skip
+
+
+def _connections(peer: dict[str, Any]) -> list[Row]:
+    server, make = {"pid": SERVER, "start": born(-400)}, {"pid": 101, "start": born(1)}
+    moved = {"sent_bytes": 90_000, "received_bytes": 400, "resent_bytes": 10_000, "sent_segments": 70, "retransmits": 7}
+    none = dict.fromkeys(moved, 0)
+    asked = {**make, "domain": "example.com", "record_type": 28, "family": "AF_INET", "remote_address": "10.0.0.53"}
+    answered = {"answer": "NXDOMAIN", "queries": 0, "answers": 1, "truncated_answers": 0, "answer_ns": 7 * 10**6}
+    return [
+        row("connection", at(2.6), **make, connection_id=1, direction="out", family="AF_INET",
+            local_address="127.0.0.1", local_port=40_100, remote_address="127.0.0.1", remote_port=3632,
+            opened=at(2.5999), tcp_state="SYN_SENT", tcp_state_ns=100_000, ended="refused", errno=111,
+            error="ECONNREFUSED", network_namespace=4026531840,
+            **none),
+        row("connection", at(10), **server, connection_id=2, direction="in", family="AF_INET", **peer, opened=at(3.4),
+            tcp_state="CLOSE_WAIT", tcp_state_ns=5 * 10**9, closed_by="remote", holder_pid=SERVER,
+            holder_start=born(-400), network_namespace=4026531840, rtt_us=850, min_rtt_us=200, **moved),
+        row("retransmit", at(5), **server, direction="in", family="AF_INET", remote_address="10.0.0.2", local_port=80,
+            segment="data", segments=7),
+        row("dns", at(3), **asked, queries=2, answers=0, truncated_answers=0, answer_ns=0, max_answer_ns=0),
+        row("dns", at(4), **asked, **answered, max_answer_ns=7 * 10**6),
     ]  # fmt: skip
 
 

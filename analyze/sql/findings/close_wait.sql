@@ -1,13 +1,11 @@
--- Connections that the client has closed and the server has not.
+-- Connections that the other side has closed and the process has not.
 --
--- A process kept at least 10 accepted connections open for 1 s or more after the client had closed its end
--- (CLOSE_WAIT). High from 1,000 on. Closes are not recorded, so this is derived from descriptors. A call returns the
--- lowest free number: if a later socket, accept or open gets a higher number, and none gets this one, it was still
--- in use. A client has closed its end if it has ended, or if its descriptor number is used again. So only clients
--- that were recorded, on the same machine, are seen. Left out: connections that were shut down, and those accepted
--- after the last descriptor.
+-- At the end of the recording at least 10 TCP connections of a process had been in CLOSE_WAIT for 1 s or more, in
+-- whatever network namespace. High from 1,000 on. The process here is the one that has their descriptors. In traces
+-- without the kind `connection` this is derived from descriptors: accepted connections that stayed open for 1 s or more
+-- after a client on the same machine, which was recorded, had closed its end.
 --
--- needs: finding.process, main.sockets, unfiltered.connects, unfiltered.exits, unfiltered.opens, unfiltered.sockets
+-- needs: finding.left_open, finding.process, main.tcp_lives, unfiltered.tcp_connections
 -- kept: window
 CREATE VIEW finding.close_wait(
     -- Severity: 'high', 'medium' or 'low'.
@@ -32,126 +30,41 @@ CREATE VIEW finding.close_wait(
     rests_on
 ) AS
 WITH
--- Connections that were shut down are left out first, then all of processes that cannot reach the threshold.
-shut AS (
-    SELECT process_key, CAST(fd AS BIGINT) AS fd, EPOCH_NS(MAX(ts)) AS ns
-    FROM main.sockets
-    WHERE syscall = 'shutdown'
-    GROUP BY process_key, fd
+waiting AS (
+    SELECT
+        COALESCE(holder_key, process_key) AS of_key,
+        COUNT(*) AS connections,
+        MODE(CASE direction WHEN 'out' THEN remote_port ELSE local_port END) AS port,
+        MODE(remote_address) AS peer,
+        COUNT(*) FILTER (WHERE state_at_start = 'CLOSE_WAIT') AS before,
+        MAX(tcp_state_ns) / 1e9 AS left_s
+    FROM main.tcp_lives
+    WHERE ended IS NULL AND tcp_state = 'CLOSE_WAIT' AND tcp_state_ns >= 1000000000
+    GROUP BY COALESCE(holder_key, process_key)
+    HAVING COUNT(*) >= 10
 ),
-accepted AS (
-    SELECT process_key, CAST(result AS BIGINT) AS fd, EPOCH_NS(ts) AS ns, local_port, remote_port
-    FROM main.sockets
-    WHERE syscall IN ('accept', 'accept4') AND result >= 0 AND remote_port IS NOT NULL
-),
-not_shut AS (
-    SELECT a.*
-    FROM accepted AS a
-    LEFT JOIN shut AS s ON s.process_key = a.process_key AND s.fd = a.fd
-    WHERE s.ns IS NULL OR s.ns <= a.ns
-    QUALIFY COUNT(*) OVER (PARTITION BY a.process_key) >= 10
-),
-connected AS (
-    SELECT process_key, CAST(fd AS BIGINT) AS fd, EPOCH_NS(ts) - COALESCE(latency_ns, 0) AS ns, local_port, remote_port
-    FROM unfiltered.sockets
-    WHERE unfiltered.connects(syscall) AND (error IS NULL OR error = 'EINPROGRESS') AND local_port IS NOT NULL
-        AND remote_port IN (SELECT local_port FROM not_shut)
-),
-paired AS MATERIALIZED (
-    SELECT a.process_key, a.fd, a.ns, a.local_port, c.process_key AS client_key, c.fd AS client_fd, c.ns AS client_ns
-    FROM not_shut AS a
-    ASOF JOIN connected AS c ON c.local_port = a.remote_port AND c.remote_port = a.local_port AND c.ns <= a.ns
-    WHERE c.process_key.pid <> a.process_key.pid
-    QUALIFY COUNT(*) OVER (PARTITION BY a.process_key) >= 10
-),
--- The calls that gave one of these processes a new descriptor.
-given AS MATERIALIZED (
-    SELECT s.process_key, CAST(s.result AS BIGINT) AS fd, EPOCH_NS(s.ts) AS ns
-    FROM unfiltered.sockets AS s
-    WHERE s.syscall IN ('socket', 'accept', 'accept4') AND s.result >= 0
-        AND s.process_key IN (SELECT process_key FROM paired UNION SELECT client_key FROM paired)
+found AS (
+    SELECT of_key, connections, port, 'the other side has closed' AS words, TRUE AS is_exact,
+        FORMAT('at the end {:,} connections had been in CLOSE_WAIT for 1 s or more, up to {:.1f} s, most of them with {}; '
+            || '{:,} were in it when the recording began', connections, left_s, peer, before) AS evidence
+    FROM waiting
     UNION ALL
-    SELECT o.process_key, CAST(o.result AS BIGINT), EPOCH_NS(o.ts)
-    FROM unfiltered.opens AS o
-    WHERE o.result >= 0 AND o.process_key IN (SELECT process_key FROM paired UNION SELECT client_key FROM paired)
-),
--- The latest time at which the client's end was closed.
-ended AS (
-    SELECT process_key, EPOCH_NS(MIN(ts)) AS ns
-    FROM unfiltered.exits
-    WHERE process_key IN (SELECT client_key FROM paired)
-    GROUP BY process_key
-),
-closed AS MATERIALIZED (
-    SELECT p.process_key, p.fd, p.ns, p.local_port, LEAST(e.ns, g.ns) AS closed_ns
-    FROM paired AS p
-    LEFT JOIN ended AS e ON e.process_key = p.client_key
-    ASOF LEFT JOIN given AS g ON g.process_key = p.client_key AND g.fd = p.client_fd AND g.ns > p.client_ns
-    WHERE LEAST(e.ns, g.ns) IS NOT NULL
-    QUALIFY COUNT(*) OVER (PARTITION BY p.process_key) >= 10
-),
-again AS (
-    SELECT process_key, fd, ns, LEAD(ns) OVER (PARTITION BY process_key, fd ORDER BY ns) AS next_ns
-    FROM given
-    WHERE process_key IN (SELECT process_key FROM closed)
-),
--- The connections that may have been open 1 s later: their descriptor was not given again by then.
-late AS MATERIALIZED (
-    SELECT c.process_key, c.fd, c.local_port, c.closed_ns, GREATEST(c.ns, c.closed_ns + 999999999) AS ns
-    FROM closed AS c
-    JOIN again AS g ON g.process_key = c.process_key AND g.fd = c.fd AND g.ns = c.ns
-    WHERE g.next_ns IS NULL OR g.next_ns > GREATEST(c.ns, c.closed_ns + 999999999)
-    QUALIFY COUNT(*) OVER (PARTITION BY c.process_key) >= 10
-),
--- Each is put among the descriptors that its process was given, at that time. From there until its own is given again,
--- a frame of a window has the highest: joining it with all of them would take time by the square of their number, and
--- a frame by time instead of by place seven times as long.
-placed AS (
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY process_key ORDER BY ns, closed_ns NULLS FIRST) AS place
-    FROM (
-        SELECT process_key, fd, fd AS given_fd, ns FROM given WHERE process_key IN (SELECT process_key FROM late)
-        UNION ALL BY NAME
-        SELECT process_key, fd, local_port, closed_ns, ns FROM late
-    )
-),
-framed AS (
-    SELECT *, CASE
-        WHEN closed_ns IS NULL THEN 0
-        ELSE LEAD(place, 1, 1000000000000) OVER (PARTITION BY process_key, fd ORDER BY place) - place - 1
-    END AS rest
-    FROM placed
-),
-open_still AS (
-    SELECT process_key, local_port, (ARG_MAX(ns, given_fd) OVER until_given_again - closed_ns) / 1e9 AS left_s
-    FROM framed
-    WINDOW until_given_again AS (
-        PARTITION BY process_key ORDER BY place ROWS BETWEEN CURRENT ROW AND rest FOLLOWING
-    )
-    QUALIFY closed_ns IS NOT NULL AND MAX(given_fd) OVER until_given_again > fd
-),
-totals AS (
-    SELECT process_key, COUNT(*) AS connections, MODE(local_port) AS port, MAX(left_s) AS left_s
-    FROM open_still
-    GROUP BY process_key
-),
-all_accepted AS (
-    SELECT process_key, COUNT(*) AS accepted
-    FROM accepted
-    GROUP BY process_key
+    SELECT process_key, connections, port, 'clients have closed', FALSE,
+        FORMAT('{:,} of {:,} accepted connections stayed open for 1 s or more after the client had closed its end, up to '
+            || '{:.1f} s', connections, accepted, left_s)
+    FROM finding.left_open
+    WHERE NOT EXISTS (FROM unfiltered.tcp_connections)
 )
 SELECT
-    CASE WHEN t.connections >= 1000 THEN 'high' ELSE 'medium' END,
-    t.connections / 1000,
+    CASE WHEN f.connections >= 1000 THEN 'high' ELSE 'medium' END,
+    f.connections / 1000,
     p.pid,
     p.start,
     NULL,
-    FORMAT('keeps connections open that clients have closed (CLOSE_WAIT): {:,} on port {}', t.connections, t.port),
-    FORMAT('{:,} of {:,} accepted connections stayed open for 1 s or more after the client had closed its end, up to {:.1f} s',
-        t.connections, a.accepted, t.left_s),
+    FORMAT('keeps connections open that {} (CLOSE_WAIT): {:,} on port {}', f.words, f.connections, f.port),
+    f.evidence,
     '10 connections, each 1 s or more',
-    FORMAT('sockets --pid {}', p.pid),
-    'exit, open, socket'
-FROM totals AS t
-JOIN all_accepted AS a ON a.process_key = t.process_key
-JOIN finding.process AS p ON p.process_key = t.process_key
-WHERE t.connections >= 10;
+    FORMAT('tcp_states --pid {}', p.pid),
+    CASE WHEN f.is_exact THEN 'connection' ELSE 'exit, open, socket' END
+FROM found AS f
+JOIN finding.process AS p ON p.process_key = f.of_key;

@@ -4,8 +4,8 @@
 -- library's timeout, ended 5 s or 10 s after the connect. Or the thread connected another such socket 0.9 s to 60 s
 -- later, and the process spent at least 90 % of that time in a call that waits for events or reads. Or 2 or more of
 -- these connects failed, or reads failed with ECONNREFUSED in a process that connected no datagram socket to another
--- port. High if the waits took 50 % of its life. Not recorded: which name was looked up, whether it was found in the
--- end, and waits of resolvers that do not connect their sockets.
+-- port. High if the waits took 50 % of its life. The names, and waits of resolvers that do not connect their sockets, are in
+-- the report `dns`.
 --
 -- needs: finding.process, main.sockets, main.syscall_errors, main.syscall_latencies, main.syscall_stats,
 --    unfiltered.waits

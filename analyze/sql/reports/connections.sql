@@ -1,7 +1,7 @@
 -- Connections: who connected to whom, who was accepted, when, and whether it succeeded.
 --
 -- One row per connect and accept that returned, in order, and per send with MSG_FASTOPEN, which also connects. A
--- non-blocking connect ends with EINPROGRESS, or at once with TCP_FASTOPEN_CONNECT; its outcome is not recorded.
+-- non-blocking connect ends with EINPROGRESS, or at once with TCP_FASTOPEN_CONNECT; its outcome is in `tcp_connections`.
 -- Connecting a datagram socket only sets its peer; removing the peer (AF_UNSPEC) is left out. For datagrams,
 -- connected or not, see the report `peers`.
 --

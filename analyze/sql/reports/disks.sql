@@ -7,7 +7,7 @@
 -- requests of its own, so no times. A time of the device includes what it waits for there: of a loop device, for the
 -- file system with its file.
 --
--- needs: main.block_io, main.block_requests_in_flight, main.disk_latencies, main.disks, finding.span,
+-- needs: finding.span, main.block_io, main.block_requests_in_flight, main.disk_latencies, main.disks,
 --    unfiltered.disk_names, unfiltered.percentile_ns
 CREATE VIEW report.disks(
     -- Name of the device; its number if the name is unknown.

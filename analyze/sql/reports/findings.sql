@@ -8,10 +8,12 @@
 --
 -- needs: finding.busy_poll, finding.close_wait, finding.command_failed, finding.connect_retry, finding.cpu_bound,
 --    finding.cpu_quota, finding.cpu_saturation, finding.cpu_wait, finding.descriptor_leak, finding.errno_storm,
---    finding.fork_storm, finding.hot_function, finding.io_pressure, finding.killed, finding.limited_io, finding.lock_convoy, finding.losses,
---    finding.memory_growth, finding.memory_pressure, finding.missing_files, finding.name_lookup, finding.oom, finding.process, finding.restart_loop,
---    finding.shared_memory, finding.slow_device, finding.slow_service, finding.slow_tail, finding.stolen, finding.sync_stall, finding.thread_leak,
---    finding.unreaped, finding.unrecorded_server, finding.waits_for_server, main.losses, unfiltered.process_key
+--    finding.fork_storm, finding.hot_function, finding.io_pressure, finding.killed, finding.limited_io,
+--    finding.lock_convoy, finding.losses, finding.memory_growth, finding.memory_pressure, finding.missing_files,
+--    finding.name_lookup, finding.oom, finding.process, finding.restart_loop, finding.retransmits,
+--    finding.shared_memory, finding.slow_device, finding.slow_dns, finding.slow_service, finding.slow_tail,
+--    finding.stolen, finding.sync_stall, finding.thread_leak, finding.unreaped, finding.unrecorded_server,
+--    finding.waits_for_server, main.losses, unfiltered.process_key
 CREATE VIEW report.findings(
     -- Severity: 'high', 'medium' or 'low'.
     severity,
@@ -59,10 +61,12 @@ found AS (
     UNION ALL SELECT 'name_lookup', * FROM finding.name_lookup
     UNION ALL SELECT 'oom', * FROM finding.oom
     UNION ALL SELECT 'restart_loop', * FROM finding.restart_loop
+    UNION ALL SELECT 'retransmits', * FROM finding.retransmits
     UNION ALL SELECT 'shared_memory', * FROM finding.shared_memory
     UNION ALL SELECT 'thread_leak', * FROM finding.thread_leak
     UNION ALL SELECT 'unreaped', * FROM finding.unreaped
     UNION ALL SELECT 'slow_device', * FROM finding.slow_device
+    UNION ALL SELECT 'slow_dns', * FROM finding.slow_dns
     UNION ALL SELECT 'slow_service', * FROM finding.slow_service
     UNION ALL SELECT 'slow_tail', * FROM finding.slow_tail
     UNION ALL SELECT 'stolen', * FROM finding.stolen
@@ -110,6 +114,8 @@ places AS (
     UNION ALL SELECT 'on_sys_exit', 'syscall'
     UNION ALL SELECT 'on_open', 'open'
     UNION ALL SELECT 'on_socket', 'socket'
+    UNION ALL SELECT 'on_tcp_state', 'connection'
+    UNION ALL SELECT 'DNS message', 'dns'
     UNION ALL SELECT 'on_sched_switch', 'cpu'
     UNION ALL SELECT 'on_sched_switch', 'waits'
     UNION ALL SELECT 'threads', 'waits'

@@ -412,6 +412,7 @@ def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
                 "on_file_op", "on_socket", "on_message", "on_sock_send", "on_sock_recv", "on_rename",
                 "on_cgroup_mkdir", "on_cgroup_move", "process_io", "threads of process_io", "signal",
                 "on_signal", "oom_kill", "on_oom_kill", "waits", "on_waking"}  # fmt: skip
+    of_files |= {"connection", "retransmit", "dns"} | {p.program for p in probes.PROBES if "TCP" in p.records}
     of_files |= {p.program for p in probes.PROBES if p.optional and p.records == "interrupts"} - {
         *charts.ALLOCATIONS
     }  # they attribute wakeups, and allocations where interrupts allocate

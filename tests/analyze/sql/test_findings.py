@@ -815,6 +815,17 @@ def test_touching_shared_memory_is_no_leak(tmp_path: Path) -> None:
     assert not found(tmp_path, rows(0.79))  # less than 8 MiB
 
 
+def test_what_leaks(tmp_path: Path) -> None:
+    """470 descriptors of one file; of another, more were opened, and each was closed before the next."""
+    held = [row("memory", at(i), pid=7, start=born(-100), descriptors=10 + 47 * i) for i in range(11)]
+    mine = {"pid": 7, "start": born(-100), "syscall": "openat", "origin": "absolute"}
+    leaked = [row("open", at(i / 47), **mine, path="/var/spool/job", result=10 + i) for i in range(470)]
+    closed = [row("open", at(i / 100), **mine, path="/etc/hosts", result=9) for i in range(900)]
+    f = one(tmp_path, [alive(7, "srv"), *held, *leaked, *closed], "descriptor_leak")
+    assert f.evidence.startswith("from 10 to 480 descriptors in 10.0 s")
+    assert f.evidence.endswith("; most descriptors, 470, went to /var/spool/job")
+
+
 @pytest.mark.parametrize(("what", "least"), [("descriptors", 20), ("threads", 10)])
 def test_leaks_of_descriptors_and_threads(tmp_path: Path, what: str, least: int) -> None:
     seconds = [float(s) for s in range(11)]

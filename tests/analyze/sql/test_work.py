@@ -65,6 +65,10 @@ def one_process() -> list[Row]:
             row("off_cpu", late, **SERVER, **tid, **both, waited_for="lock", waits=1, waited_ns=5, max_waited_ns=5),
             row("waits", late, **SERVER, **tid, waited_for="lock", syscall="futex", object=i, woken_by="thread",
                 waker_pid=8, waker_start=born(-100), waker_tid=8 + i, waits=1, waited_ns=5, max_waited_ns=5),
+            row("connection", at(10), **SERVER, **back, connection_id=1 + i, direction="in", tcp_state="CLOSE_WAIT",
+                tcp_state_ns=2 * 10**9, remote_address=f"10.0.0.{i % 250}", retransmits=i, sent_segments=i),
+            row("retransmit", late, **SERVER, **to, remote_address="10.0.0.1", segment="data", segments=1),
+            row("dns", late, **SERVER, domain=f"{i}.example", remote_address="10.0.0.1", queries=1, answers=0),
             row("oom_kill", late, **child, anon_bytes=1 << 20, trigger_pid=7, trigger_start=born(-100)),
             calls(late, 7, born(-100), "read", i % 100, 10),
             failures(late, 7, born(-100), "read", "EIO", 5, 1),
@@ -105,7 +109,7 @@ def test_no_step_of_a_query_yields_or_compares_the_square_of_the_rows(tmp_path: 
     assert {row["kind"] for row in rows} == {kind.name for kind in KINDS}
     with sysmon.open(write(tmp_path / "t.parquet", rows)) as trace:
         assert trace.own("SELECT summary FROM finding.close_wait").fetchall() == [
-            (f"keeps connections open that clients have closed (CLOSE_WAIT): {COUNT} on port 80",)
+            (f"keeps connections open that the other side has closed (CLOSE_WAIT): {COUNT} on port 80",)
         ]
         most = {view.full_name: most_rows(trace, view) for view in (*rules(), *reports(), *shared_by(), *derived())}
     assert most["finding.close_wait"] > COUNT, "the plan has the rows of its steps"

@@ -13,7 +13,7 @@ STRUCTS = """
 task_struct signal_struct mm_struct cred pt_regs linux_binprm sched_entity sched_info thread_info nsproxy pid upid
 css_set cgroup kernfs_node file path dentry qstr inode super_block vfsmount mount files_struct fdtable fs_struct socket
 sock sock_common percpu_counter mm_rss_stat rq task_group ns_common pid_namespace user_namespace refcount_struct
-seccomp tp_transition_snapshot kmem_cache
+seccomp tp_transition_snapshot kmem_cache inet_sock tcp_sock mptcp_sock net sk_buff tcp_skb_cb
 """.split()
 TYPEDEFS = ["atomic_t", "atomic64_t", "atomic_long_t", "refcount_t"]
 TRACEPOINTS = """

@@ -95,8 +95,9 @@ def test_programs_are_compiled_once(answering, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(loader, "_may_keep", lambda: True)
     monkeypatch.setattr(capabilities, "for_compiler", lambda: None)
     monkeypatch.setattr(bpf_programs, "load", lambda _name, code, *_: os.open(os.devnull, len(code)))
-    answering(json.dumps({"maps": [], "programs": {"on_snapshot": ""}, "bcc": "0"})).result().close()
     plan = program.Plan(csource.Sizes(1, 4096), "int x;", (), (), {}, {})
+    compiled = {"maps": [], "programs": dict.fromkeys(plan.programs, ""), "bcc": "0"}
+    answering(json.dumps(compiled)).result().close()
     asked: list[bytes] = []
     monkeypatch.setattr(loader.Loading, "_ask", lambda _self, request: asked.append(request))
     again = loader.Loading(plan)

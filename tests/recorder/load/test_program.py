@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sysmon.bpf.kinds import DEFAULT_KINDS
 from sysmon.bpf.programs import members, probes
 from sysmon.errors import CannotLoad
 from sysmon.recorder.load import program
@@ -133,6 +132,15 @@ def test_callbacks_need_kernel_support_and_a_recorded_kind() -> None:
         assert f"CALLBACK({name}, " in plan.text
 
 
+def test_connections_are_recorded_where_the_kernel_has_all_members() -> None:
+    known = {p.name for p in FILES if "connection" in program.plan(parse(p), NAMES).sizes.kinds}
+    assert known == {p.name for p in FILES} - {"7.3.btf"}, "of which only some types are at hand"
+    (other,) = (parse(p) for p in FILES if p.name == "7.3.btf")
+    plan = program.plan(other, NAMES)
+    assert not {"connection", "retransmit"} & plan.sizes.kinds and "on_tcp_state" not in plan.programs
+    assert {"connection", "retransmit"} <= program.unmeasured(other).keys()
+
+
 def test_an_exit_is_attached_before_its_enter() -> None:
     order = [p.tracepoint for p in probes.PROBES]
     assert order.index("sys_exit") < order.index("sys_enter")
@@ -156,14 +164,17 @@ def test_only_preemptible_programs_have_copies() -> None:
 def test_a_copy_is_attached_after_its_program() -> None:
     plan = next(t for t in (program.plan(parse(p), NAMES) for p in FILES) if program.PREEMPTIBLE in t.text)
     text, order = plan.text, [p.program for p in plan.probes]
-    recorded = [p for p in probes.PROBES if not p.of or DEFAULT_KINDS & set(p.of)]
+    recorded = [p for p in probes.PROBES if not p.of or plan.sizes.kinds & set(p.of)]
     recorded = [p for p in recorded if not p.optional]  # 7.3.btf has no block layer
+    left_out = {p.program for p in probes.PROBES if p not in recorded}
     assert len(order) == len(recorded) + sum(p.copied for p in recorded)
     assert order.index("on_sys_exit_again") < order.index("on_sys_enter")
     for i, name in enumerate(probes.COPIED):
-        if name in {p.program for p in recorded}:
-            assert order.index(name + probes.AGAIN) == order.index(name) + 1
-            assert f"AGAIN({name.removeprefix('on_')})" in text
+        if name in left_out:
+            continue
+        assert name in order, name
+        assert order.index(name + probes.AGAIN) == order.index(name) + 1
+        assert f"AGAIN({name.removeprefix('on_')})" in text
         assert f"#define COPY_{name.removeprefix('on_')} {i}\n" in text
 
 
