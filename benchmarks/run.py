@@ -18,7 +18,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import every_call, footprint, growing, measure, perf_script, server, stacks, syscall_cost, workloads
+from benchmarks import (
+    every_call,
+    footprint,
+    growing,
+    measure,
+    objects,
+    perf_script,
+    server,
+    stacks,
+    syscall_cost,
+    workloads,
+)
 from benchmarks.measure import Aim, Section
 from sysmon.bpf.trace_file import schema
 from sysmon.version import version
@@ -57,6 +68,7 @@ def parts(options: argparse.Namespace) -> Parts:
         "server": lambda: server.section(rounds, 20_000 if quick else 200_000),
         "recorder": lambda: footprint.section(10 if quick else 60, 2 if quick else 7),
         "stacks": lambda: stacks.section(5 if quick else 30, 2 if quick else 5),
+        "objects": lambda: objects.section(rounds),
         "events": lambda: every_call.section(options.seconds or (5 if quick else 60)),
         "reading": lambda: perf_script.section(
             options.rows or ([1] if quick else [1, 10, 100]), 2 if quick else 3, 200_000 if quick else 1_000_000,

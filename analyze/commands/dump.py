@@ -44,7 +44,7 @@ def dump(trace: str, kinds: tuple[str, ...]) -> None:
 
     _check(kinds)
     with opened(trace) as open_trace:
-        lines = map(line, Result.of(open_trace.rows(kinds)).records())
+        lines = map(line, Result.of(open_trace.rows(kinds, named=True)).records())
         while page := "\n".join(islice(lines, PAGE_ROWS)):
             sys.stdout.write(f"{page}\n")
 
@@ -74,12 +74,22 @@ def _call(record: dict[str, Any]) -> str:
 
     args = tuple(record.pop(f"arg{position}", None) for position in range(1, 7))
     names = ("syscall", "string1", "string2", "result", "error", "latency_ns")
+    objects = tuple(_title(record, place) for place in ("object", "object2"))
     named = {name: record.pop(name, None) for name in names}
     address = record.pop("sockaddr", None)
     if named["syscall"]:
         record.pop("nr", None)
     table = record["abi"] if record.get("abi") not in NATIVE else record.pop("abi", None)
-    return line(Call(abi=table, args=args, sockaddr=None if address is None else address.raw, **named))
+    raw = None if address is None else address.raw
+    return line(Call(abi=table, args=args, sockaddr=raw, objects=objects, **named))
+
+
+def _title(record: dict[str, Any], name: str) -> str | None:
+    """What a descriptor was called; removes from the record what identifies it."""
+    title = record.pop(f"{name}_title", None)
+    for column in (name, f"{name}_device", f"{name}_type") if title else ():
+        record.pop(column, None)
+    return None if title is None else str(title)
 
 
 def _check(kinds: tuple[str, ...]) -> None:

@@ -95,6 +95,7 @@ def pivot(
 def _show(screen: Screen, trace: Trace, asked: Pivot, form: str, limit: int | None) -> None:
     from sysmon.analyze.text.drawing import Paper, share_bars
     from sysmon.analyze.trace.missing_kinds import absent
+    from sysmon.analyze.trace.pivot import SHOWN
     from sysmon.analyze.trace.result import Result
 
     if reason := absent(asked.fact, trace.metadata["kinds"]):
@@ -106,7 +107,7 @@ def _show(screen: Screen, trace: Trace, asked: Pivot, form: str, limit: int | No
     result = share_bars(Result.of(trace.own(asked.sql)), Paper.of(screen, trace))
     screen.rows(result, form, TABLE_ROWS if limit is None and screen.is_terminal else limit)
     if total is not None:
-        shown = f"{total:,.3f} s" if asked.fact.name == "time" else f"{total:,}"
+        shown = f"{total:,.3f} s" if asked.fact.name in SHOWN else f"{total:,}"
         screen.line(f"total {shown}")
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from sysmon.analyze.strace import abi, values
 from sysmon.analyze.strace.forms import forms
 from sysmon.bpf.kinds.calls import FILE_OPS
+from sysmon.bpf.kinds.syscall_events import FD_RESULT, FDS
 from sysmon.safe_text import shown
 
 
@@ -28,6 +29,7 @@ class Call:
     result: int | None = None
     error: str | None = None
     latency_ns: int | None = None
+    objects: tuple[str | None, ...] = (None, None)
 
 
 RETURNS_ADDRESS = frozenset(("mmap", "mmap2", "mremap", "brk", "shmat"))
@@ -72,8 +74,18 @@ def arguments(call: Call) -> str:
         return "?" if None in call.args else ", ".join(f"{value:#x}" for value in call.args)
     if words and call.args[0] is None:
         return "?"
+    named = _named(call)
     parts = (_argument(form, i, call) for i, form in enumerate(words))
-    return ", ".join(part for part in parts if part is not None)
+    return ", ".join(f"{part}{named.get(i, '')}" for i, part in enumerate(parts) if part is not None)
+
+
+def _named(call: Call) -> dict[int, str]:
+    """What the descriptors are, as strace -y shows it, by position from 0; of the result at FD_RESULT - 1."""
+    return {
+        position - 1: f"<{shown(name)}>"
+        for position, name in zip(FDS.get(call.syscall or "", (0, 0)), call.objects, strict=True)
+        if position and name is not None
+    }
 
 
 @lru_cache(maxsize=1024)
@@ -100,6 +112,8 @@ def result(call: Call) -> str:
         return f"? {shown(call.error)}" if call.error.startswith("ERESTART") else f"-1 {shown(call.error)}"
     if call.syscall == "umask":
         return values.octal(call.result)
+    if FD_RESULT - 1 in (named := _named(call)):
+        return f"{call.result}{named[FD_RESULT - 1]}"
     hexadecimal = call.syscall in RETURNS_ADDRESS or (call.syscall == "fcntl" and call.args[1] in RETURNS_FLAGS)
     return f"{call.result & (1 << 64) - 1:#x}" if hexadecimal and call.result else str(call.result)
 

@@ -15,7 +15,8 @@ from sysmon.analyze.trace.sqlfile import View
 from sysmon.errors import BadRequest, did_you_mean
 from sysmon.safe_text import one_line
 
-SHOWN = {"time": ("time_s", "SUM(amount) / 1e9"), "wait_time": ("wait_s", "SUM(amount) / 1e9")}
+_SECONDS = "SUM(amount) / 1e9"
+SHOWN = {"time": ("time_s", _SECONDS), "wait_time": ("wait_s", _SECONDS), "io_time": ("io_s", _SECONDS)}
 """Measure → name and SQL of the column that shows it; of others it is the sum, by the measure's name."""
 
 

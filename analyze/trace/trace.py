@@ -22,6 +22,7 @@ from sysmon.analyze.trace.reports import find_report
 from sysmon.analyze.trace.rules import few
 from sysmon.analyze.trace.selection import Selection, pick
 from sysmon.analyze.trace.sqlfile import View
+from sysmon.bpf.kinds.syscall_events import SYSCALL
 from sysmon.bpf.trace_file.metadata import Recording
 
 ALL_ROWS = """
@@ -30,6 +31,32 @@ FROM unfiltered.trace
 WHERE len($kinds) = 0 OR list_contains($kinds, kind)
 ORDER BY ts NULLS LAST, row_number
 """
+
+
+_TITLE = """
+LEFT JOIN unfiltered.object_titles AS {name}
+    ON t.kind = 'syscall'
+    AND {name}.object = t.{object}
+    AND {name}.device_or_0 = COALESCE(t.{object}_device, 0)
+    AND {name}.since_ns <= EPOCH_NS(t.ts) + COALESCE(t.latency_ns, 0)
+    AND COALESCE({name}.until_ns > EPOCH_NS(t.ts) + COALESCE(t.latency_ns, 0), TRUE)
+"""
+_UNNAMED = """unfiltered.named_object(
+    CASE WHEN t.kind = 'syscall' THEN t.{object}_type END, t.{object}, t.{object}_device,
+    NULL, NULL, NULL, NULL, NULL, NULL
+)"""
+NAMED_ROWS = f"""
+SELECT t.* EXCLUDE (row_number),
+    COALESCE(a.name, {_UNNAMED.format(object="object")}) AS object_title,
+    COALESCE(b.name, {_UNNAMED.format(object="object2")}) AS object2_title
+FROM unfiltered.trace AS t
+{_TITLE.format(name="a", object="object")}
+{_TITLE.format(name="b", object="object2")}
+WHERE len($kinds) = 0 OR list_contains($kinds, t.kind)
+ORDER BY t.ts NULLS LAST, t.row_number
+"""
+"""The same, and what the descriptors of system calls were called when they returned."""
+
 
 AN_INSTANT = "'+1.5' or '2026-01-31T12:00:00'"
 """What to give for `since` and `until`."""
@@ -272,9 +299,13 @@ class Trace:
         require_boolean(self._opened.connection, asked)
         return asked
 
-    def rows(self, kinds: tuple[str, ...] = ()) -> duckdb.DuckDBPyRelation:
-        """Every row of the file, or of some kinds, with all columns, by time and then by place in the file."""
-        return self.own(ALL_ROWS, {"kinds": list(arguments.texts("kinds", kinds, "'exec'"))})
+    def rows(self, kinds: tuple[str, ...] = (), *, named: bool = False) -> duckdb.DuckDBPyRelation:
+        """Every row of the file, or of some kinds, with all columns, by time and then by place in the file.
+
+        `named`: also what the descriptors of each system call were called.
+        """
+        named = named and SYSCALL.name in self.metadata["kinds"]
+        return self.own(NAMED_ROWS if named else ALL_ROWS, {"kinds": list(arguments.texts("kinds", kinds, "'exec'"))})
 
     # -- how
 

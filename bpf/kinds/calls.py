@@ -13,10 +13,12 @@ from sysmon.bpf.kinds import waits
 NUMBERS = 512
 """Upper bound of native system call numbers."""
 
-OPEN, FILE_OP, SOCKET, MESSAGE_CALL = 1, 2, 3, 4
+OPEN, FILE_OP, SOCKET, MESSAGE_CALL, OBJECT_CALL, NAME_CALL, EVENT_CALL, IDENTIFY_CALL, POLL_CALL, POLLED_CALL = range(
+    1, 11
+)
 """Entries of the programs' map `hooks`."""
 
-HOOKS = 5
+HOOKS = 11
 
 FORMS = {
     "TARGET": 1,
@@ -34,6 +36,9 @@ FORMS = {
     "RECVMSG": 10,
     "SENDMMSG": 11,
     "RECVMMSG": 12,  # message calls
+    "POLL": 1,
+    "EPOLL": 2,
+    "EPOLL_CTL": 3,  # calls that poll
 }
 """Argument layouts that C must know, FORM_… there: for messages, where the address and the flags are."""
 
@@ -61,6 +66,8 @@ class Shape:
     size: int = 0
     waits_for: int = 0  # while it sleeps: the number of one of `waits.REASONS`, or BY_DESCRIPTOR
     awaits: int = 0  # what its first argument says of the object: one of `waits.AWAITS`
+    reads: int = 0  # the descriptor that it reads from
+    writes: int = 0  # the descriptor that it writes to or, if it moves no bytes, waits for to be written
 
 
 RECEIVES = {
@@ -89,6 +96,20 @@ COPIES = ("sendfile", "copy_file_range", "splice", "tee", "vmsplice", "process_v
 """Calls that return how many bytes they copied from one descriptor, or from memory, to another."""
 
 MOVING_BYTES = frozenset((*READS, *WRITES, *COPIES))
+
+SYNCS = ("fsync", "fdatasync", "sync_file_range", "syncfs")
+"""Calls that wait until a file, or the file system that it is on, is written."""
+
+_OF_OBJECTS = {
+    **{call: {"reads": 1} for call in READS if call != "msgrcv"},
+    **{call: {"writes": 1} for call in (*WRITES, *SYNCS)},
+    "sendfile": {"writes": 1, "reads": 2},
+    "copy_file_range": {"reads": 1, "writes": 3},
+    "splice": {"reads": 1, "writes": 3},
+    "tee": {"reads": 1, "writes": 2},
+    "vmsplice": {"reads": 1, "writes": 1},
+}
+"""Calls that read or write through descriptors, and where these are. vmsplice has one, which tells the direction."""
 
 OPENS = {
     "open": Shape(OPEN, path=1, flags=2, mode=3),
@@ -134,12 +155,21 @@ SOCKETS = {
     "listen": Shape(SOCKET, form=FORMS["LISTEN"], fd=1),
     "shutdown": Shape(SOCKET, form=FORMS["SHUTDOWN"], fd=1),
 }
+POLLS = {
+    **{name: Shape(POLL_CALL, form=FORMS["POLL"], size=2) for name in ("poll", "ppoll")},
+    **{name: Shape(POLL_CALL, form=FORMS["EPOLL"], fd=1) for name in ("epoll_wait", "epoll_pwait", "epoll_pwait2")},
+    "epoll_ctl": Shape(POLL_CALL, form=FORMS["EPOLL_CTL"], fd=1),
+}
+"""Calls whose set of descriptors can be read when they return; select has overwritten its own by then."""
+
 _EVENTS = {
     **{name: Shape(moves_bytes=MOVES["RESULT"]) for name in MOVING_BYTES},
-    **RECEIVES, **SENDS, **OPENS, **FILE_OPS, **SOCKETS,
+    **RECEIVES, **SENDS, **OPENS, **FILE_OPS, **SOCKETS, **POLLS,
 }  # fmt: skip
 
-SHAPES = _EVENTS | {
+_WAITING = _EVENTS | {
     call: replace(_EVENTS.get(call, Shape()), waits_for=reason, awaits=waits.OBJECTS.get(call, 0))
     for call, reason in waits.CALLS.items()
 }
+
+SHAPES = _WAITING | {call: replace(_WAITING.get(call, Shape()), **where) for call, where in _OF_OBJECTS.items()}

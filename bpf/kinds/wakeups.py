@@ -18,6 +18,16 @@ WAKERS = ("thread", "timer", "network", "disk", "device", "interrupt")
 NOBODY = 0xFF
 """In C: it is unknown who woke the thread."""
 
+OBJECT = Col(
+    "object",
+    "u64",
+    "What it waited for, or read or wrote: the inode of a file, pipe or socket, the address of a futex in its own "
+    "memory, or the id of a semaphore set or message queue. Of poll(2) only if that has a single descriptor. NULL if "
+    "the call names none, and for anonymous files in `object_io`.",
+    null=0,
+)
+OBJECT_DEVICE = Col("object_device", "u32", "Device of a file or pipe (st_dev of stat(2)); NULL for others.", null=0)
+
 _OF_SOCKETS = {c.name: c for c in SOCKET.cols}
 _OF_CPU = {c.name: c for c in CPU.cols}
 _NAME_BYTES, _IP_BYTES = 32, 16
@@ -43,17 +53,8 @@ WAITS = Kind(
         key(NR),
         ABI,
         SYSCALL,
-        key(
-            Col(
-                "object",
-                "u64",
-                "What it waited for: the inode of a file, pipe or socket, the address of a futex in its own memory, "
-                "or the id of a semaphore set or message queue. Of poll(2) only if that has a single descriptor. NULL "
-                "if the call names none.",
-                null=0,
-            )
-        ),
-        key(Col("object_device", "u32", "Device of a file or pipe (st_dev of stat(2)); NULL for others.", null=0)),
+        key(OBJECT),
+        key(OBJECT_DEVICE),
         _any(
             Col(
                 "object_name",

@@ -17,6 +17,11 @@ struct returned {
 	u64 bytes;    // moved by the call
 	u64 counted;  // messages counted so far, by a program that tail-called itself
 	u64 events;   // made on this CPU
+#ifdef RECORDS_object_name
+	u64 blocked_ns;
+	u64 next;     // hook to go on with; 0: none
+	u32 fd, fd2;  // descriptors of what is to be named, or NO_FD
+#endif
 };
 BPF_PERCPU_ARRAY(returned_calls, struct returned, 1);
 
@@ -40,6 +45,12 @@ INLINE void go_on(struct bpf_raw_tracepoint_args *ctx, u32 hook, struct returned
 	r->nr = call.nr;
 	r->bytes = call.bytes;
 	r->counted = call.counted;
+#ifdef RECORDS_object_name
+	r->blocked_ns = call.blocked_ns;
+	r->next = call.next;
+	r->fd = call.fd;
+	r->fd2 = call.fd2;
+#endif
 	COMPILER_BARRIER();
 	hooks.call(ctx, hook);
 }
@@ -75,6 +86,40 @@ INLINE struct returned take_returned(void *regs, u64 events)
 	KREAD(taken.nr, regs, pt_regs, nr);
 	return taken;
 }
+
+#ifdef RECORDS_object_name
+INLINE void wants_name(struct returned *call, u32 fd)
+{
+	if (call->fd == NO_FD)
+		call->fd = fd;
+	else if (call->fd != fd)
+		call->fd2 = fd;
+}
+
+// Goes on with the names that are wanted, and then with the call's event; with the event alone where a program that walks
+// to the root cannot make tail calls.
+INLINE void go_to_names(struct bpf_raw_tracepoint_args *ctx, struct returned call)
+{
+#ifndef TAIL_CALLS_BESIDE_FUNCTIONS
+	if (call.next)
+		go_on(ctx, call.next, call);
+#endif
+	if (call.fd != NO_FD)
+		go_on(ctx, NAME_CALL, call);
+	if (call.next)
+		go_on(ctx, call.next, call);
+}
+
+// The same, after the call was counted for what it read or wrote.
+INLINE void go_further(struct bpf_raw_tracepoint_args *ctx, struct shape *shape, struct returned call)
+{
+#ifdef RECORDS_objects
+	if (call.entered && shape && (shape->reads || shape->writes))
+		go_on(ctx, OBJECT_CALL, call);
+#endif
+	go_to_names(ctx, call);
+}
+#endif
 
 // Wakes the recorder once per this many events of a CPU: a burst fills a ring before the recorder looks by itself.
 #define OFTEN 16

@@ -66,6 +66,14 @@ INLINE u64 arg_at(struct call_args *args, u8 position)
 	       (args->a5 & bits_if_equal(position, 5)) | (args->a6 & bits_if_equal(position, 6));
 }
 
+// A descriptor that is an argument of the call.
+INLINE u32 fd_of(void *regs, u16 nr, u8 position)
+{
+	struct call_args args;
+	read_args(&args, regs, nr);
+	return arg_at(&args, position);
+}
+
 // At the entry of a call whose arguments cannot be read later.
 INLINE void keep_call(struct cpu_state *cpu, struct event_call *t, void *regs, u16 nr, u64 me)
 {
@@ -89,12 +97,43 @@ INLINE void keep_call(struct cpu_state *cpu, struct event_call *t, void *regs, u
 		kept_calls.delete(&key);
 }
 
+// What a descriptor stood for that a call closes.
+BPF_TABLE("lru_hash", u32, struct object, closed, 256);
+
+INLINE void identify_fd(struct object *o, u32 fd)
+{
+	void *file = own_file(fd);
+	__builtin_memset(o, 0, sizeof(*o));
+	o->type = NO_CHOICE;
+	if (file)
+		identify_object(o, file);
+}
+
+INLINE void keep_file(void *regs, u16 nr, u64 me)
+{
+	struct object object;
+	u32 tid = me;
+	identify_fd(&object, fd_of(regs, nr, 1));
+	closed.update(&tid, &object);
+}
+
 INLINE void call_begins(struct cpu_state *cpu, void *regs, u16 nr, u64 me)
 {
 	struct event_call *t = event_call(nr);
-	if (t && t->wanted && t->keep)
+	if (!t || !t->wanted || !t->keep)
+		return;
+	if (t->keep == KEEP_FILE)
+		keep_file(regs, nr, me);
+	else
 		keep_call(cpu, t, regs, nr, me);
 }
+
+// What the descriptors of the call that just returned on this CPU stand for.
+struct call_objects {
+	u64 caller;  // pid_tgid
+	struct object first, second;
+};
+BPF_PERCPU_ARRAY(objects_of_calls, struct call_objects, 1);
 
 // A call that has ended.
 struct ended_call {
@@ -105,7 +144,24 @@ struct ended_call {
 	u16 nr;
 	u16 points;  // whether any argument points to something that is recorded
 	struct call_args args;
+	struct call_objects *objects;  // NULL: not known
 };
+
+// Where programs are preemptible another thread may have written there: then they are not known.
+#define FILL_OBJECTS(e, o)                                                                                             \
+	do {                                                                                                           \
+		(e)->object = (e)->object2 = 0;                                                                        \
+		(e)->object_device = (e)->object2_device = 0;                                                          \
+		(e)->object_type = (e)->object2_type = NO_CHOICE;                                                      \
+		if ((o) && (o)->caller == bpf_get_current_pid_tgid()) {                                                \
+			(e)->object = (o)->first.inode;                                                                \
+			(e)->object_device = (o)->first.device;                                                        \
+			(e)->object_type = (o)->first.type;                                                            \
+			(e)->object2 = (o)->second.inode;                                                              \
+			(e)->object2_device = (o)->second.device;                                                      \
+			(e)->object2_type = (o)->second.type;                                                          \
+		}                                                                                                      \
+	} while (0)
 
 // The records differ only in their strings.
 #define FILL_EVENT(e, c)                                                                                               \
@@ -123,6 +179,7 @@ struct ended_call {
 		(e)->pid = (c)->who->pid;                                                                              \
 		(e)->tid = (c)->who->tid;                                                                              \
 		(e)->nr = (c)->nr;                                                                                     \
+		FILL_OBJECTS(e, (c)->objects);                                                                         \
 	} while (0)
 
 // Returns 0 if the string does not fit.
@@ -218,15 +275,16 @@ INLINE void forget_call(struct event_call *t, struct who *who)
 INLINE void call_ends(struct who *who, void *regs, u16 nr, u64 entered, u64 ns, s64 result)
 {
 	struct event_call *t = event_call(nr);
+	int zero = 0;
 	if (!t || !t->wanted)
 		return;
 	if (THROTTLED(syscall)) {
-		if (t->keep)
+		if (t->keep && t->keep != KEEP_FILE)
 			forget_call(t, who);
 		return;
 	}
 	struct ended_call c = {.who = who, .nr = nr, .entered = entered, .ns = ns, .result = result};
-	if (t->keep)
+	if (t->keep && t->keep != KEEP_FILE)
 		c.kept = kept_call(t, who, nr);
 	if (c.kept)
 		c.args = c.kept->args;
@@ -234,6 +292,8 @@ INLINE void call_ends(struct who *who, void *regs, u16 nr, u64 entered, u64 ns, 
 		read_args(&c.args, regs, nr);
 	else
 		c.args = (struct call_args){NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG};
+	if (regs && (t->fd || t->fd2))
+		c.objects = objects_of_calls.lookup(&zero);
 	int points = t->string1 || (t->address && arg_at(&c.args, t->address));
 	c.points = points && c.args.a1 != NO_ARG;
 	if ((c.points || !MADE(syscall_0, BPF_RB_NO_WAKEUP, FILL_WITHOUT_STRINGS, &c)) &&
@@ -248,13 +308,78 @@ INLINE void call_never_returns(struct who *who, u16 nr, u64 entered)
 {
 	call_ends(who, NULL, nr, entered, UNKNOWN_NS, NO_RESULT);
 }
+
+// Which program makes an event of the call, by way of that which identifies what it is about; 0: none.
+INLINE u32 event_hook(u16 nr)
+{
+	struct event_call *t = event_call(nr);
+	if (!t || !t->wanted)
+		return 0;
+	return t->fd || t->fd2 ? IDENTIFY_CALL : EVENT_CALL;
+}
+
+// `position` is that of an argument, or FD_RESULT.
+INLINE void identify_argument(struct control *c, struct object *o, struct returned *call, u64 fd, u8 position)
+{
+	void *file = position ? own_file(fd) : NULL;
+	__builtin_memset(o, 0, sizeof(*o));
+	o->type = NO_CHOICE;
+	if (!file)
+		return;
+	identify_object(o, file);
+	struct object seen = as_described(o, o->type == OBJECT_socket ? sock_of(file) : NULL);
+	if ((o->type == OBJECT_socket || has_path(o)) && !is_described(c, &seen))
+		wants_name(call, fd);
+}
+
+// Identifies what the descriptors of a call stand for when it returns.
+int on_identify(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	void *regs = (void *)ctx->args[0];
+	struct returned call = take_returned(regs, 0);
+	struct event_call *t = event_call(call.nr);
+	int zero = 0;
+	u32 tid = call.caller;
+	struct call_objects *o = objects_of_calls.lookup(&zero);
+	if (!c || !t || !o)
+		return 0;
+	o->caller = call.caller;
+	struct object *kept = t->keep == KEEP_FILE ? closed.lookup(&tid) : NULL;
+	if (kept)
+		o->first = *kept;
+	else
+		identify_argument(c, &o->first, &call, fd_of(regs, call.nr, t->fd), t->fd);
+	if (t->fd2 == FD_RESULT)
+		identify_argument(c, &o->second, &call, ctx->args[1], FD_RESULT);
+	else
+		identify_argument(c, &o->second, &call, fd_of(regs, call.nr, t->fd2), t->fd2);
+	go_on(ctx, EVENT_CALL, call);
+	return 0;
+}
+
+int on_call(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct control *c = recording();
+	struct cpu_state *cpu = this_cpu();
+	void *regs = (void *)ctx->args[0];
+	struct returned call = take_returned(regs, 0);
+	struct who who;
+	if (!c || !cpu)
+		return 0;
+	identify(c, cpu, call.caller, &who);
+	call_ends(&who, regs, call.nr, call.entered ? call.entered : call.ts, latency_of(&call), ctx->args[1]);
+	go_further(ctx, shape_of(call.nr), call);
+	return 0;
+}
 #else
 INLINE void call_begins(struct cpu_state *cpu, void *regs, u16 nr, u64 me)
 {
 }
 
-INLINE void call_ends(struct who *who, void *regs, u16 nr, u64 entered, u64 ns, s64 result)
+INLINE u32 event_hook(u16 nr)
 {
+	return 0;
 }
 
 INLINE void call_never_returns(struct who *who, u16 nr, u64 entered)

@@ -41,6 +41,14 @@ MEMBERS: dict[str, dict[str, str]] = {
         "super_block": "s_dev s_fs_info s_magic",
         "task_struct": "fs nsproxy",
     },
+    "identify.bpf.h": {
+        "dentry": "d_name.name",
+        "file": "f_inode private_data",
+        "inode": "i_ino i_mode i_sb",
+        "sock_common": "skc_dport skc_num",
+        "socket": "sk",
+        "super_block": "s_magic",
+    },
     "syscalls.bpf.c": {
         "pt_regs": "nr?",
         "task_struct": "mm sched_info.run_delay? seccomp.mode? start_boottime thread_info.status?",
@@ -51,11 +59,10 @@ MEMBERS: dict[str, dict[str, str]] = {
     },
     "waits.bpf.h": {
         "file": "f_inode private_data",
-        "inode": "i_mode i_sb",
+        "inode": "i_mode",
         "pt_regs": "nr? arg1 arg2",
         "sock_common": "skc_family",
         "socket": "sk",
-        "super_block": "s_magic",
         "task_struct": "__state? flags state? throttled?",
     },
     "stacks.bpf.h": {
@@ -136,6 +143,26 @@ MEMBERS: dict[str, dict[str, str]] = {
         "task_struct": "tgid",
         "tcp_skb_cb": "tcp_gso_segs?",
         "tcp_sock": "bytes_received? bytes_retrans? bytes_sent? data_segs_out? rtt_min? srtt_us? total_retrans?",
+    },
+    "object_io.bpf.c": {
+        "file": "f_mode",
+        "sock": "sk_type",
+        "sock_common": "skc_daddr skc_dport skc_family skc_num skc_state",
+    },
+    "object_names.bpf.c": {
+        "inode": "i_ino",
+        "pid": "numbers",
+        "sock": "sk_peer_pid sk_socket",
+        "sock_common": "skc_daddr skc_dport skc_family skc_num skc_rcv_saddr",
+        "socket_alloc": "vfs_inode?",
+        "unix_sock": "peer?",
+        "upid": "nr",
+    },
+    "polled.bpf.c": {
+        "epitem": "event.events? ffd.fd? ffd.file? rbn?",
+        "eventpoll": "rbr.rb_root.rb_node?",
+        "file": "private_data",
+        "rb_node": "__rb_parent_color? rb_left? rb_right?",
     },
     "tasks.bpf.c": {
         "cgroup": "kn",

@@ -27,6 +27,7 @@ class Probe:
 
 CALLS = (
     "syscall_stats", "syscall_errors", "syscall_inflight", "syscall", "open", "file_op", "socket", "peer", "rename",
+    "objects", "polled",
 )  # fmt: skip
 """Kinds that need system calls traced; `rename`, as only the call tells that a rename is part of an execve."""
 
@@ -110,6 +111,12 @@ HOOKS = {
     calls.FILE_OP: Probe("on_file_op", "sys_exit", "files changed", ("file_op",)),
     calls.SOCKET: Probe("on_socket", "sys_exit", "sockets", ("socket", CONNECTION)),
     calls.MESSAGE_CALL: Probe("on_message", "sys_exit", "datagrams, and sends that connect", ("peer", "socket")),
+    calls.IDENTIFY_CALL: Probe("on_identify", "sys_exit", "what system calls are about", ("syscall",)),
+    calls.POLL_CALL: Probe("on_poll", "sys_exit", "polls", ("polled",)),
+    calls.POLLED_CALL: Probe("on_polled", "sys_exit", "what is polled", ("polled",)),
+    calls.EVENT_CALL: Probe("on_call", "sys_exit", "system calls as events", ("syscall",)),
+    calls.OBJECT_CALL: Probe("on_object", "sys_exit", "reads and writes by file and socket", ("objects",)),
+    calls.NAME_CALL: Probe("on_object_name", "sys_exit", "names of files and sockets", ("object_name",)),
 }
 """Programs that on_sys_exit tail-calls, by index in its program array."""
 
@@ -139,5 +146,7 @@ CALLBACKS: dict[str, tuple[str, ...]] = {
     "count_word": (),
     "count_message": ("peer",),
     "look_at_message": ("dns",),
+    "poll_one": ("polled",),
+    "poll_next": ("polled",),
 }
 """Callbacks of REPEAT (common.bpf.h), and the kinds that each is needed for; () for all."""

@@ -12,9 +12,9 @@ import numpy as np
 
 from sysmon.bpf import nulls
 from sysmon.bpf.kind import Field, Layout
-from sysmon.bpf.kinds import block, connections, dns, path_columns, stacks, waits, wakeups
+from sysmon.bpf.kinds import block, connections, dns, objects, path_columns, stacks, waits, wakeups
 from sysmon.bpf.kinds.calls import FORMS, MOVES, Shape
-from sysmon.bpf.kinds.syscall_events import KEEP_EXEC, KEEP_EXIT, EventCall
+from sysmon.bpf.kinds.syscall_events import FD_RESULT, KEEP_EXEC, KEEP_EXIT, KEEP_FILE, UNUSED, EventCall
 from sysmon.bpf.kinds.throttle import REASONS
 from sysmon.bpf.types import COMM_LEN
 
@@ -115,7 +115,7 @@ RATE = _struct(
 )
 """How many events a kind may still make in this second."""
 
-SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)), ("unused", "u8", "", 2))
+SHAPE = _struct("shape", *((field.name, "u8", "") for field in dataclasses.fields(Shape)))
 """What to do with a call: `kinds.calls.Shape`. Argument positions count from 1; 0: the call has no such argument."""
 
 KEPT_STACK = _struct(
@@ -127,7 +127,9 @@ KEPT_STACK = _struct(
 )
 """A stack, by its hash."""
 
-EVENT_CALL = _struct("event_call", *((field.name, "u8", "") for field in dataclasses.fields(EventCall)))
+EVENT_CALL = _struct(
+    "event_call", *((field.name, "u8", "") for field in dataclasses.fields(EventCall)), ("unused", "u8", "", UNUSED)
+)
 """What is read of a call that is a row: `kinds.syscall_events.EventCall`."""
 
 BLOCK_REQUEST = _struct(
@@ -158,6 +160,8 @@ CONSTANTS = {
     "NO_ORIGIN": len(path_columns.ORIGINS),
     "KEEP_EXEC": KEEP_EXEC,
     "KEEP_EXIT": KEEP_EXIT,
+    "KEEP_FILE": KEEP_FILE,
+    "FD_RESULT": FD_RESULT,
     **{f"FORM_{name}": number for name, number in FORMS.items()},
     **{f"MOVES_{name}": number for name, number in MOVES.items()},
     **{f"WAITS_{name.replace(' ', '_')}": number for name, number in waits.NUMBERS.items()},
@@ -175,6 +179,16 @@ CONSTANTS = {
     **{f"CLOSER_{name}": number for number, name in enumerate(connections.CLOSERS)},
     **{f"END_{name.replace(' ', '_')}": number for number, name in enumerate(connections.ENDS)},
     **{f"SEGMENT_{name.replace('-', '_')}": number for number, name in enumerate(connections.SEGMENTS)},
+    **{f"OBJECT_{name.replace(' ', '_')}": number for number, name in enumerate(objects.TYPES)},
+    **{
+        f"NAME_{name.replace(' ', '_')}": f"{int.from_bytes(start.ljust(8, bytes(1)), 'little')}ULL"
+        for name, start in objects.ANONYMOUS.items()
+    },
+    **{f"WAY_{name}": number for number, name in enumerate(objects.WAYS)},
+    "LARGEST_NAME": objects.LARGEST_NAME,
+    "MOST_POLLED": objects.MOST_POLLED,
+    "MOST_SETS": objects.MOST_SETS,
+    "DESCRIBED_ENTRIES": objects.DESCRIBED_ENTRIES,
     "STACK_DEPTH": stacks.DEPTH,
     "STACK_ENTRIES": stacks.ENTRIES,
     **{f"STACK_{name}": getattr(stacks, name) for name in ("NONE", "NO_ROOM", "UNREADABLE", "NOT_TAKEN")},

@@ -372,6 +372,10 @@ INLINE void name_was_given(struct cpu_state *cpu)
 // would take ten times as long as this test.
 INLINE int goes_on(struct cpu_state *cpu, struct call *call, struct shape *shape, void *regs)
 {
+#ifndef RECORDS_polled
+	if (shape && shape->hook == POLL_CALL)
+		return 0;
+#endif
 	if (!shape || shape->hook != MESSAGE_CALL)
 		return 1;
 #ifdef RECORDS_peer
@@ -411,6 +415,9 @@ PROGRAM(sys_exit)
 	struct shape *shape = shape_of(call.nr);
 	u64 bytes = bytes_moved(shape, (void *)ctx->args[0], result);
 	struct returned returned = {.ts = now, .nr = call.nr, .bytes = bytes};
+#ifdef RECORDS_object_name
+	returned.fd = returned.fd2 = NO_FD;
+#endif
 	if (call.entered <= c->t0) {
 		cut_call(c, &who, call.nr, now);
 		if (!shape || shape->hook != MESSAGE_CALL)  // what it received arrived during the recording
@@ -421,9 +428,18 @@ PROGRAM(sys_exit)
 		count_call(c, &who, &call, bucket_of(ns), ns, failed, bytes);
 		if (failed)
 			count_error(c, &who, call.nr, -result, ns);
-		call_ends(&who, (void *)ctx->args[0], call.nr, call.entered, ns, result);
 		returned.entered = call.entered;
 	}
-	if (goes_on(cpu, &call, shape, (void *)ctx->args[0]))
+	int goes = goes_on(cpu, &call, shape, (void *)ctx->args[0]);
+#ifdef RECORDS_object_name
+	returned.next = goes && shape ? shape->hook : 0;
+	returned.blocked_ns = call.left ? call.blocked_ns : 0;
+	u32 hook = returned.entered ? event_hook(call.nr) : 0;
+	if (hook)
+		go_on(ctx, hook, returned);
+	go_further(ctx, shape, returned);
+#else
+	if (goes)
 		make_event(ctx, shape, returned);
+#endif
 }

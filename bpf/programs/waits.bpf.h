@@ -41,18 +41,6 @@ INLINE u8 waits_for_socket(void *file, struct noted_wait *noted)
 	return family == AF_UNIX ? WAITS_pipe : WAITS_other;
 }
 
-#define ANON_INODE_FS_MAGIC 0x09041934  // include/uapi/linux/magic.h
-
-// Anonymous files share one inode, whose mode is that of a regular file since Linux 6.16.
-INLINE int is_anonymous(void *inode)
-{
-	void *super = NULL;
-	u64 magic = 0;
-	CREAD(super, inode, inode, i_sb);
-	CREAD(magic, super, super_block, s_magic);
-	return magic == ANON_INODE_FS_MAGIC;
-}
-
 // `noted`: where to note which file it is; NULL: nowhere.
 INLINE u8 waits_for_file(void *task, u32 fd, struct noted_wait *noted)
 {

@@ -181,9 +181,9 @@ Examples:
     "also",
     multiple=True,
     metavar="KINDS",
-    help="Also record kinds that are off by default because they are expensive: waits, samples (stacks of "
-    "running threads), off_cpu (stacks of waiting threads) and kernel_memory. With pss, read the PSS of every process, "
-    "however long that takes.",
+    help="Also record kinds that are off by default because they are expensive: waits, objects (reads and writes by "
+    "file and connection), samples (stacks of running threads), off_cpu (stacks of waiting threads) and kernel_memory. "
+    "With pss, read the PSS of every process, however long that takes.",
 )
 @click.option(
     "--sample-rate",

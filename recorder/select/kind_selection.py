@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS, ledger, lifecycle
+from sysmon.bpf.kinds.objects import OBJECT_NAME, POLLED, WITH_NAMES
 from sysmon.bpf.kinds.stacks import OF_STACKS, WITH_STACKS
 from sysmon.errors import BadRequest, did_you_mean
 
@@ -29,6 +30,10 @@ ALSO_CALLED = {
     "wakeups": "waits",
     "wakeup": "waits",
     "locks": "waits",
+    "object": "objects",
+    "object_io": "objects",
+    "file_io": "objects",
+    "connection_io": "objects",
     "sample": "samples",
     "offcpu": "off_cpu",
     "stacks": "samples or off_cpu",
@@ -56,6 +61,8 @@ def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> f
     if left_out & (chosen | more):
         raise BadRequest(f"{_listed(left_out & (chosen | more))}: both requested and left out")
     asked = ((chosen | ALWAYS | LIVES if chosen else DEFAULT_KINDS) | more) - left_out
+    if asked & WITH_NAMES:
+        asked |= {OBJECT_NAME.name, POLLED.name}
     return asked | OF_STACKS if asked & WITH_STACKS else asked
 
 

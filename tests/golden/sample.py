@@ -15,7 +15,18 @@ LOSSES = [{"cause": "ring full", "place": "exec", "lost": 7}, {"cause": "map ful
 
 
 def rows() -> list[Row]:
-    return [*_alive(), *_lives(), *_syscalls(), *_events(), *_files(), *_sockets(), *_cpu(), *_stacks(), *_ledger()]
+    return [
+        *_alive(),
+        *_lives(),
+        *_syscalls(),
+        *_events(),
+        *_files(),
+        *_sockets(),
+        *_cpu(),
+        *_stacks(),
+        *_objects(),
+        *_ledger(),
+    ]
 
 
 def _alive() -> list[Row]:
@@ -223,6 +234,41 @@ def _cpu() -> list[Row]:
         row("pss", at(9), pid=101, start=born(1.0), unread="ended")
     ] + [
         row("cgroup", at(0), cgroup_id=4242, cgroup_path="/kubepods/pod1/cri-containerd-" + "ab" * 32 + ".scope")
+    ]  # fmt: skip
+
+
+def _objects() -> list[Row]:
+    """The worker writes to a journal that is renamed, reads a FIFO that `make` writes, and answers a client."""
+    server, make = {"pid": SERVER, "start": born(-400)}, {"pid": 101, "start": born(1)}
+    journal = {"object_type": "file", "object": 77, "object_device": 8 << 8 | 1, "generation": 3}
+    fifo = {"object_type": "pipe", "object": 900}
+    tcp = {"object_type": "socket", "object": 901, "family": "AF_INET", "socket_type": "SOCK_STREAM", "local_port": 80,
+           "remote_address": "10.0.0.2", "remote_port": 40001}  # fmt: skip
+    unix = {"object_type": "socket", "object": 902, "family": "AF_UNIX", "socket_type": "SOCK_STREAM"}
+
+    def did(second: int, who: Row, way: str, syscall: str, calls: int, ms: int, moved: int | None, **what: Any) -> Row:
+        times = {"total_ns": ms * 10**6, "blocked_ns": ms * 500_000, "max_ns": ms * 250_000}
+        return row("objects", at(second), **who, way=way, syscall=syscall, calls=calls, bytes=moved, **times, **what)
+
+    return [
+        did(1, server, "write", "write", 10, 300, 40_960, errors=0, **journal),
+        did(1, server, "sync", "fsync", 2, 250, None, errors=1, **journal),
+        did(2, server, "write", "pwrite64", 3, 100, 4096, errors=0, **journal),
+        did(2, server, "read", "read", 4, 800, 120, errors=0, **fifo),
+        did(2, make, "write", "write", 6, 4, 120, errors=2, **fifo),
+        did(2, server, "read", "recvfrom", 5, 1200, 500, errors=1, **tcp),
+        did(2, server, "write", "sendto", 5, 8, 90_000, errors=0, **tcp),
+        did(3, make, "write", "sendmsg", 1, 2, 64, errors=0, **unix),
+        did(3, make, "read", "read", 1, 0, 0, errors=1),
+        did(3, {"pid": 0, "start": 0}, "read", "read", 7, 70, 7_000, errors=0, object_type="file"),
+        row("polled", at(1), **server, tid=61, syscall="epoll_wait", epoll_fd=4, polled_fd=7, polled_events=1 << 31 | 5,
+            object_type="socket", object=902),
+        row("polled", at(2), **server, tid=61, syscall="poll", polled_fd=9, polled_events=0x2041, set_size=2, **fifo),
+        row("polled", at(2), **server, tid=61, syscall="poll", polled_fd=10, polled_events=1, set_size=2),
+        row("object_name", at(0.5), **journal, object_path="/var/lib/db/journal.log"),
+        row("object_name", at(1.5), **journal, object_path="/var/lib/db/journal.1"),
+        row("object_name", at(2.5), object_type="socket", object=902, family="AF_UNIX", remote_address="/run/jobs",
+            peer_inode=903, peer_pid=SERVER),
     ]  # fmt: skip
 
 

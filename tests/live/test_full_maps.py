@@ -11,6 +11,7 @@ import pytest
 from sysmon.bpf.columns import OTHER_PID
 from sysmon.bpf.kinds import kind_named
 from sysmon.bpf.kinds import waits as waiting
+from sysmon.bpf.kinds.objects import OBJECTS, WAYS
 from sysmon.bpf.kinds.stacks import NO_ROOM, NONE, NOT_TAKEN, OFF_CPU, UNREADABLE
 from sysmon.bpf.kinds.syscalls import NO_RETURN
 from sysmon.bpf.programs import csource, structs
@@ -155,6 +156,41 @@ def test_request_overflow_is_counted_without_a_process(monkeypatch: pytest.Monke
     assert set(others["duration_bucket"].tolist()) == {NO_RETURN} and set(others["io_group"].tolist()) == {0}
     assert int(others["requests"].sum() + others["queued"].sum()) == lost["block_io_map"]
     assert lost["block_io_other"] == 0
+
+
+FILES = """
+import os
+fds = [os.memfd_create(str(n)) for n in range(97)]
+input()
+for fd in fds: os.write(fd, b"abc")
+"""
+
+
+def test_files_that_do_not_fit_are_counted_without_process_and_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    bpf_maps.raise_memlock_limit()
+    monkeypatch.setattr(csource.Sizes, "map_entries", lambda self, kind: ENTRIES if kind is OBJECTS else 8192)
+    names = SyscallNames()
+    loaded = loader.Loading(
+        program.plan(Btf.of_kernel(), names, kind_selection.kinds((), (), (OBJECTS.name,)))
+    ).result()
+    loaded.tell_shapes(names)
+    cpus = possible_cpus()
+    files = MapPair(OBJECTS, loaded, cpus)
+    process = python(FILES, stdin=-1)
+    assert process.stdin
+    with counting(loaded, process.pid) as control:
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert os.waitpid(process.pid, 0)[1] == 0
+        epoch, ended = control.stop()
+    process.returncode = 0
+    rows = files.drain(epoch, ended.boottime_ns)
+    lost = dict(zip(LOST, TotalsMap(loaded, cpus).read().lost.tolist(), strict=True))
+    writes = rows[rows["way"] == WAYS.index("write")]
+    others = rows[rows["pid"] == OTHER_PID]
+    assert int(writes["calls"].sum()) == 97 and int(writes["bytes"].sum()) == 291
+    assert len(rows) == ENTRIES + len(others) and not others["object"].any() and not others["object_device"].any()
+    assert int(others["calls"].sum()) == lost["objects_map"] and lost["objects_other"] == 0
 
 
 SLEEPS = """

@@ -70,7 +70,9 @@ class Preemptible(Btf):
 
 
 @pytest.mark.parametrize("like", [Btf, WithoutLoops, Preemptible])
-@pytest.mark.parametrize("more", [(), ("samples",), ("off_cpu",), ("samples", "off_cpu", "waits")], ids="+".join)
+@pytest.mark.parametrize(
+    "more", [(), ("samples",), ("off_cpu",), ("samples", "off_cpu", "waits", "objects")], ids="+".join
+)
 def test_programs_are_accepted(live_kernel: None, like: type[Btf], more: tuple[str, ...]) -> None:
     """By this kernel, in the form for it and for others."""
     btf = Btf.of_kernel()

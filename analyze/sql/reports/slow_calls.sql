@@ -3,7 +3,7 @@
 -- The 1,000 longest calls that returned; `syscall_events` has all. Calls that wait for an event (poll, futex,
 -- nanosleep, wait4) are slow by nature.
 --
--- needs: main.syscall_events, unfiltered.processes
+-- needs: main.syscall_events, unfiltered.named_object, unfiltered.object_titles, unfiltered.processes
 CREATE VIEW report.slow_calls(
     -- When the call was entered.
     ts,
@@ -22,7 +22,11 @@ CREATE VIEW report.slow_calls(
     -- Name of the error in `result`; NULL on success.
     error,
     -- Its arguments as strace shows them. Memory is shown by its address, except paths and socket addresses.
-    arguments
+    arguments,
+    -- What its descriptor was: a path, 'pipe:[INODE]', the addresses of a socket, or another type; NULL if it has none.
+    object,
+    -- The same of its second descriptor, or of the one that it returned.
+    object2
 ) AS
 WITH slowest AS (
     SELECT *
@@ -42,7 +46,20 @@ SELECT
     s.result,
     s.error,
     call_arguments(s.syscall, s.abi, s.arg1, s.arg2, s.arg3, s.arg4, s.arg5, s.arg6, s.string1, s.string2, s.sockaddr)
-        AS arguments
+        AS arguments,
+    COALESCE(a.name, unfiltered.named_object(s.object_type, s.object, s.object_device, NULL, NULL, NULL, NULL, NULL, NULL)) AS named,
+    COALESCE(b.name, unfiltered.named_object(s.object2_type, s.object2, s.object2_device, NULL, NULL, NULL, NULL, NULL, NULL))
+        AS named2
 FROM slowest AS s
 LEFT JOIN unfiltered.processes AS p ON p.process_key = s.process_key
-ORDER BY s.latency_ns DESC, s.ts, s.pid, s.tid, s.start, s.nr, s.abi, s.syscall, s.result, s.error, arguments;
+LEFT JOIN unfiltered.object_titles AS a
+    ON a.object = s.object
+    AND a.device_or_0 = COALESCE(s.object_device, 0)
+    AND a.since_ns <= EPOCH_NS(s.ts) + s.latency_ns
+    AND COALESCE(a.until_ns > EPOCH_NS(s.ts) + s.latency_ns, TRUE)
+LEFT JOIN unfiltered.object_titles AS b
+    ON b.object = s.object2
+    AND b.device_or_0 = COALESCE(s.object2_device, 0)
+    AND b.since_ns <= EPOCH_NS(s.ts) + s.latency_ns
+    AND COALESCE(b.until_ns > EPOCH_NS(s.ts) + s.latency_ns, TRUE)
+ORDER BY s.latency_ns DESC, s.ts, s.pid, s.tid, s.start, s.nr, s.abi, s.syscall, s.result, s.error, arguments, named NULLS LAST, named2 NULLS LAST;

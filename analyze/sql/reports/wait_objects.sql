@@ -1,7 +1,7 @@
 -- What each process waited for: which file, pipe, connection or lock, and who ended the waits.
 --
 -- The waits are those that ended in the window, whole. Only `record --with waits` tells. What a thread waited for when
--- the recording began is not known, nor what it polls if that is more than one descriptor.
+-- the recording began is not known, nor what it polls by select.
 --
 -- needs: main.ended_waits, unfiltered.file_name, unfiltered.full_path, unfiltered.opens, unfiltered.processes
 CREATE VIEW report.wait_objects(

@@ -4,8 +4,8 @@
 -- then: the process at the other end is found by its ports, if both addresses are of this host and only one process has
 -- them.
 --
--- needs: everyone.wakeups, unfiltered.cpu, unfiltered.object_name, unfiltered.process_key, unfiltered.processes, unfiltered.sockets,
---    unfiltered.wakeups
+-- needs: everyone.polled_objects, everyone.wakeups, unfiltered.cpu, unfiltered.object_name, unfiltered.process_key,
+--    unfiltered.processes, unfiltered.sockets, unfiltered.wakeups
 CREATE VIEW everyone.ended_waits(
     -- Process id (thread group id).
     pid,
@@ -21,7 +21,8 @@ CREATE VIEW everyone.ended_waits(
     waited_for,
     -- System call in which it waited; NULL if it was in none.
     syscall,
-    -- What the call named: a file, a pipe, a remote address, the address of a futex; NULL if nothing.
+    -- What the call named: a file, a pipe, a remote address, the address of a futex; of a poll what the thread polled by that
+    -- call, three at most. NULL if nothing.
     object,
     -- Inode of the file, pipe or socket, or the number of another object, as `object` of `wakeups`.
     inode,
@@ -72,6 +73,12 @@ pairs AS (
     GROUP BY w.process_key, w.local_port, w.remote_port
     HAVING COUNT(DISTINCT o.process_key) = 1
 ),
+polls AS (
+    SELECT process_key, tid, syscall, LIST(DISTINCT object ORDER BY object) AS objects
+    FROM everyone.polled_objects
+    WHERE object IS NOT NULL
+    GROUP BY process_key, tid, syscall
+),
 threads AS (
     SELECT process_key, tid, MAX_BY(thread, ts) AS thread
     FROM unfiltered.cpu
@@ -86,8 +93,12 @@ SELECT
     w.thread,
     w.waited_for,
     w.syscall,
-    unfiltered.object_name(w.waited_for, w.syscall, w.object, w.object_name, w.family, w.local_port, w.remote_address,
-        w.remote_port),
+    COALESCE(
+        unfiltered.object_name(w.waited_for, w.syscall, w.object, w.object_name, w.family, w.local_port, w.remote_address,
+            w.remote_port),
+        ARRAY_TO_STRING(l.objects[:3], ', ')
+            || CASE WHEN LEN(l.objects) > 3 THEN FORMAT(' and {} more', LEN(l.objects) - 3) ELSE '' END
+    ),
     w.object,
     w.object_device,
     w.local_port,
@@ -113,4 +124,5 @@ SELECT
 FROM everyone.wakeups AS w
 LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(w.waker_pid, w.waker_start)
 LEFT JOIN threads AS t ON t.process_key = unfiltered.process_key(w.waker_pid, w.waker_start) AND t.tid = w.waker_tid
+LEFT JOIN polls AS l ON l.process_key = w.process_key AND l.tid = w.tid AND l.syscall = w.syscall AND w.waited_for = 'poll'
 LEFT JOIN pairs AS o ON o.process_key = w.process_key AND o.local_port = w.local_port AND o.remote_port = w.remote_port;

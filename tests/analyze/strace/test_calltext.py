@@ -8,6 +8,7 @@ from sysmon.analyze.strace import abi
 from sysmon.analyze.strace.calltext import Call, arguments, event_flags, line, result
 from sysmon.analyze.strace.forms import FORMS
 from sysmon.analyze.strace.values import FORMATS, address_text
+from sysmon.bpf.kinds.syscall_events import FD_RESULT, FDS
 from sysmon.safe_text import ACTING
 
 U64 = st.integers(0, (1 << 64) - 1)
@@ -155,3 +156,16 @@ def test_tables_hold_no_bit_twice_for_one_name() -> None:
     for name, table in vars(abi).items():
         if isinstance(table, dict) and name.isupper():
             assert len(set(table.values())) == len(table), name
+
+
+def test_descriptors_are_those_that_the_programs_look_up() -> None:
+    for name, form in FORMS.items():
+        at = [place for place, word in enumerate(form.split(), 1) if word in ("fd", "dirfd")]
+        assert at == [place for place in FDS.get(name, ()) if place and place != FD_RESULT], name
+
+
+def test_what_descriptors_are_is_shown_as_strace_does() -> None:
+    named = Call("openat", None, (2**32 - 100, 0, 0, 0, 0, 0), "a", result=3, objects=(None, "/x/a"))
+    assert line(named) == 'openat(AT_FDCWD, "a", O_RDONLY) = 3</x/a>'
+    copied = Call("sendfile", None, (4, 5, 0, 9, 0, 0), result=-11, error="EAGAIN", objects=("1.2.3.4:80", "/x/\x1b"))
+    assert line(copied) == "sendfile(4<1.2.3.4:80>, 5</x/\\x1b>, NULL, 9) = -1 EAGAIN"

@@ -35,6 +35,8 @@ def rows() -> list[Row]:
     ended = {"tid": 9, "thread": "cli", "waited_for": "pipe", "waits": 1, "waited_ns": 2**28, "max_waited_ns": 2**28}
     waker = {"woken_by": "thread", "waker_pid": 7, "waker_start": born(-100), "object": 5, "held_ns": 0}
     out.append(row("waits", at(2), pid=9, start=born(-100), **ended, **waker))
+    wrote = {"way": "write", "syscall": "write", "object_type": "pipe", "object": 5, "calls": 4, "bytes": 9}
+    out.append(row("objects", at(2), pid=7, start=born(-100), **wrote, errors=0, total_ns=2**27))
     return [*out, failures(at(2), 7, born(-100), "read", "EAGAIN", 11, 2)]
 
 
@@ -68,6 +70,9 @@ def test_sums_by_each_dimension_are_the_total(path: Path, measure: str) -> None:
         "bytes": "SELECT SUM(bytes) FROM main.syscall_stats",
         "samples": "SELECT SUM(samples) FROM main.samples",
         "wait_time": "SELECT SUM(total_s) FROM report.wakers",
+        "io_time": "SELECT SUM(total_s) FROM report.connection_io",
+        "io_bytes": "SELECT SUM(bytes) FROM main.object_io",
+        "io_calls": "SELECT SUM(calls) FROM main.object_io",
     }
     with sysmon.open(path) as trace:
         ((total,),) = trace.sql(reported[measure]).fetchall()

@@ -5,7 +5,7 @@ import pytest
 
 from sysmon.bpf import errnos, nulls
 from sysmon.bpf.kind import ring_layouts
-from sysmon.bpf.kinds import DEFAULT_KINDS, RING_KINDS, kind_named, syscall_events
+from sysmon.bpf.kinds import DEFAULT_KINDS, RING_KINDS, kind_named, objects, syscall_events
 from sysmon.bpf.programs import csource
 from sysmon.bpf.trace_file import tables
 from sysmon.errors import BadRequest
@@ -30,7 +30,7 @@ def test_nothing_is_compiled_in_unless_requested() -> None:
     assert "syscall_0_ring" not in text and "#define RECORDS_syscall " not in text
     assert "syscall_2_ring" in text_with_it and "#define RECORDS_syscall 1\n" in text_with_it
     assert syscall_events.SYSCALL not in without.ring_kinds and syscall_events.SYSCALL in with_it.ring_kinds
-    assert set(RING_KINDS) - set(without.ring_kinds) == {syscall_events.SYSCALL}
+    assert set(RING_KINDS) - set(without.ring_kinds) == {syscall_events.SYSCALL, objects.OBJECT_NAME, objects.POLLED}
 
 
 def test_a_buffer_that_was_chosen() -> None:
@@ -51,9 +51,11 @@ def test_all_calls_or_those_of_a_list() -> None:
         if some[i]
     ]
     assert wanted == [(0, 110), (0, 257), (1, 64), (1, 295), (2, 110), (2, 257)]
-    assert entry(some, 0, 257) == bytes((1, 2, 0, 0, 0, 0, 0, 0))
-    assert entry(every, 0, 42) == bytes((1, 0, 0, 2, 3, 0, 0, 0)), "connect: the address and its length"
-    assert entry(every, 0, syscall_events.NUMBERS - 1) == bytes((1, *[0] * 7)), "numbers beyond the table"
+    assert entry(some, 0, 257) == bytes((1, 2, 0, 0, 0, 0, 0, 0, 1, syscall_events.FD_RESULT, *bytes(6)))
+    assert entry(every, 0, 42) == bytes((1, 0, 0, 2, 3, 0, 0, 0, 1, *bytes(7))), (
+        "connect: the address and its length, and the socket"
+    )
+    assert entry(every, 0, syscall_events.NUMBERS - 1) == bytes((1, *[0] * 15)), "numbers beyond the table"
 
 
 def test_an_unknown_call_is_one_line_with_the_nearest_names() -> None:

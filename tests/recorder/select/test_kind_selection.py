@@ -11,7 +11,10 @@ from sysmon.recorder.select import kind_selection
 
 
 def test_all_but_opt_in_kinds_are_the_default() -> None:
-    opt_in = {"kernel_memory", "syscall", "step", "waits", "samples", "off_cpu", "frame", "stack"}
+    opt_in = {
+        "kernel_memory", "syscall", "step", "waits", "samples", "off_cpu", "frame", "stack", "objects", "object_name",
+        "polled",
+    }  # fmt: skip
     assert kind_selection.kinds((), (), ()) == {k.name for k in KINDS} - opt_in
 
 
