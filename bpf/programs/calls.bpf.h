@@ -66,7 +66,7 @@ INLINE void make_event(struct bpf_raw_tracepoint_args *ctx, struct shape *shape,
 // another call may be stored there: then this call's latency is unknown.
 INLINE struct returned take_returned(void *regs, u64 events)
 {
-	u64 me = bpf_get_current_pid_tgid();
+	u64 me = bpf_get_current_pid_tgid(), nr = 0;
 	int zero = 0;
 	struct returned *r = returned_calls.lookup(&zero), taken = {};
 	if (r) {
@@ -82,8 +82,8 @@ INLINE struct returned take_returned(void *regs, u64 events)
 	taken.entered = 0;
 	taken.counted = 0;
 	taken.ts = bpf_ktime_get_boot_ns();
-	taken.nr = 0;
-	KREAD(taken.nr, regs, pt_regs, nr);
+	KREAD(nr, regs, pt_regs, nr);
+	taken.nr = nr;  // read elsewhere: a pointer into `taken` would keep all of it on the stack
 	return taken;
 }
 
