@@ -138,7 +138,7 @@ MEMBERS: dict[str, dict[str, str]] = {
         "inet_sock": "inet_sport?",
         "net": "ns.inum?",
         "sk_buff": "cb?",
-        "sock": "sk_err? sk_protocol sk_socket?",
+        "sock": "sk_err? sk_protocol sk_socket",
         "sock_common": "skc_daddr skc_dport skc_family skc_flags? skc_net.net? skc_num skc_rcv_saddr skc_state",
         "task_struct": "tgid",
         "tcp_skb_cb": "tcp_gso_segs?",
