@@ -411,7 +411,9 @@ def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
     of_files = {"open", "file_op", "socket", "syscall", "peer", "rename", "syscall_inflight", "cgroup", "on_open",
                 "on_file_op", "on_socket", "on_message", "on_sock_send", "on_sock_recv", "on_rename",
                 "on_cgroup_mkdir", "on_cgroup_move", "process_io", "threads of process_io", "signal",
-                "on_signal", "oom_kill", "on_oom_kill", "waits", "on_waking"}  # fmt: skip
+                "on_signal", "oom_kill", "on_oom_kill", "waits", "on_waking", "objects", "object_name", "on_object",
+                "on_object_name", "on_identify", "polled", "on_poll", "on_polled", "on_call"}  # fmt: skip
+    of_disks = {"block_io", "requests in flight"} | {p.program for p in probes.PROBES if p.of == probes.BLOCK}
     of_files |= {"connection", "retransmit", "dns"} | {p.program for p in probes.PROBES if "TCP" in p.records}
     of_files |= {p.program for p in probes.PROBES if p.optional and p.records == "interrupts"} - {
         *charts.ALLOCATIONS
@@ -421,8 +423,8 @@ def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
     places = known | {p.program for p in (*probes.PROBES, *probes.HOOKS.values())} | {probes.SAMPLE_PROGRAM}
     drawn_places = {place for chart in charts.CHARTS.values() for place in chart.places}
     assert drawn_places <= places
-    assert places - drawn_places <= of_files | only_texts
-    assert not drawn_places & of_files
+    assert places - drawn_places <= of_files | of_disks | only_texts
+    assert not drawn_places & (of_files | of_disks)
 
 
 def test_steps_of_a_long_recording_keep_the_sum(tmp_path: Path) -> None:
