@@ -94,13 +94,13 @@ def test_without_the_option_there_are_no_events(of_true: Trace) -> None:
 
 
 def texts(trace: Trace) -> dict[int, list[str]]:
-    """Each process's calls as strace would write them, without times."""
+    """Each process's calls as strace would write them, without times and without what descriptors are called (-y)."""
     found: dict[int, list[str]] = {}
     with sysmon.open(trace.path) as opened:
         for row in Result.of(opened.rows(("syscall",))).records():
             pid = row["pid"]
             assert isinstance(pid, int)
-            text = line(row)
+            text = line({name: value for name, value in row.items() if not name.startswith("object")})
             found.setdefault(pid, []).append(
                 re.sub(r" <[\d.]+>$", "", text[text.index(" tid=") + 5 :].split(" ", 1)[1])
             )
