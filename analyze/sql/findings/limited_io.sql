@@ -39,13 +39,13 @@ blocked AS (
 ),
 late AS (
     SELECT
-        io_group, SUM(requests) AS requests, SUM(request_bytes) AS bytes, SUM(service_ns + queue_ns) / 1e9 AS took_s
+        io_group, SUM(requests) AS requests, SUM(request_bytes) AS bytes, (SUM(service_ns) + SUM(queue_ns)) / 1e9 AS took_s
     FROM main.block_io
     WHERE submitted_by = 'limited' AND io_group IS NOT NULL
     GROUP BY io_group
 ),
 own AS (
-    SELECT process_key, io_group, SUM(requests) AS requests, SUM(service_ns + queue_ns) / 1e9 AS took_s
+    SELECT process_key, io_group, SUM(requests) AS requests, (SUM(service_ns) + SUM(queue_ns)) / 1e9 AS took_s
     FROM main.block_io
     WHERE process_key.pid IS NOT NULL AND io_group IS NOT NULL
     GROUP BY process_key, io_group

@@ -71,7 +71,7 @@ blocked AS (
 ),
 -- Whom each disk kept: no longer than it was blocked, and no longer than its requests took.
 kept AS (
-    SELECT b.disk_device, b.process_key, MAX(w.blocked_s) AS blocked_s, LEAST(MAX(w.blocked_s), SUM(b.service_ns + b.queue_ns) / 1e9) AS kept_s
+    SELECT b.disk_device, b.process_key, MAX(w.blocked_s) AS blocked_s, LEAST(MAX(w.blocked_s), (SUM(b.service_ns) + SUM(b.queue_ns)) / 1e9) AS kept_s
     FROM main.block_io AS b
     JOIN blocked AS w ON w.process_key = b.process_key
     GROUP BY b.disk_device, b.process_key
