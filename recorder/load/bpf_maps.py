@@ -103,16 +103,30 @@ def keys(fd: int, size: int) -> list[bytes]:
         attr.key = ctypes.addressof(key)
 
 
+class Buffers:
+    """Memory for the batches of drainers of which only one is read at a time: as much as the largest needs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, ctypes.Array[ctypes.c_char]] = {}
+
+    def of(self, name: str, size: int) -> ctypes.Array[ctypes.c_char]:
+        """At least `size` bytes, valid until the next drainer is read."""
+        if name not in self._kept or len(self._kept[name]) < size:
+            self._kept[name] = ctypes.create_string_buffer(size)
+        return self._kept[name]
+
+
 class Drainer:
     """Reads and empties a hash map that no program writes any more. It reuses its buffers.
 
-    `value_size` is the size of one CPU's value and a multiple of 8.
+    `value_size` is the size of one CPU's value and a multiple of 8. `buffers`: shared with others; None: its own.
     """
 
-    def __init__(self, key_size: int, value_size: int, cpus: int, batch: int = 4096) -> None:
+    def __init__(
+        self, key_size: int, value_size: int, cpus: int, batch: int = 4096, buffers: Buffers | None = None
+    ) -> None:
         self.key_size, self.value_size, self.batch = key_size, value_size * cpus, batch
-        self._keys = ctypes.create_string_buffer(self.key_size * batch)
-        self._values = ctypes.create_string_buffer(self.value_size * batch)
+        self._buffers = buffers or Buffers()
         self._token = ctypes.create_string_buffer(max(8, key_size))
 
     def drain(self, fd: int) -> Iterator[tuple[memoryview, memoryview]]:
@@ -124,11 +138,13 @@ class Drainer:
         return self._batches(fd, LOOKUP_BATCH)
 
     def _batches(self, fd: int, command: int) -> Iterator[tuple[memoryview, memoryview]]:
-        keys, values = memoryview(self._keys).cast("B"), memoryview(self._values).cast("B")
+        of_keys = self._buffers.of("keys", self.key_size * self.batch)
+        of_values = self._buffers.of("values", self.value_size * self.batch)
+        keys, values = memoryview(of_keys).cast("B"), memoryview(of_values).cast("B")
         attr = _Batch(
             out_batch=ctypes.addressof(self._token),
-            keys=ctypes.addressof(self._keys),
-            values=ctypes.addressof(self._values),
+            keys=ctypes.addressof(of_keys),
+            values=ctypes.addressof(of_values),
             map_fd=fd,
         )
         more = True

@@ -27,7 +27,7 @@ from sysmon.bpf.kinds.stacks import WITH_STACKS
 from sysmon.bpf.programs import csource
 from sysmon.bpf.programs.probes import SNAPSHOT_PROGRAM
 from sysmon.bpf.trace_file import schema
-from sysmon.recorder.load import bpf_programs
+from sysmon.recorder.load import bpf_maps, bpf_programs
 from sysmon.recorder.load.cpus import online_cpus
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.own.overhead import Overhead
@@ -93,7 +93,8 @@ class Collector:
         self.resident = Resident(interval_s)
         self.pss = pss
         self._stacks = stacks
-        self._pairs = [MapPair(k, loaded, sizes.cpus) for k in sizes.map_kinds]
+        buffers = bpf_maps.Buffers()
+        self._pairs = [MapPair(k, loaded, sizes.cpus, buffers) for k in sizes.map_kinds]
         self._rings = [
             (kind, rings.Ring(loaded.maps[name], size, layout))
             for kind in sizes.ring_kinds
@@ -103,7 +104,7 @@ class Collector:
         ]
         self._throttling = Throttling(loaded)
         self._machine = Machine(loaded, sizes.cpus)
-        self._requests = Requests(loaded)
+        self._requests = Requests(loaded, buffers)
         self._disks = Disks()
         self._limits = CgroupLimits() if CGROUP_LIMIT.name in kinds else None
         self._tasks = tasks if kinds & {CPU.name, MEMORY.name, PROCESS_IO.name} else None

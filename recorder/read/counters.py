@@ -82,7 +82,7 @@ class Control:
 class MapPair:
     """The two maps of a kind, each with another for what does not fit into it."""
 
-    def __init__(self, kind: Kind, loaded: Loaded, cpus: int) -> None:
+    def __init__(self, kind: Kind, loaded: Loaded, cpus: int, buffers: bpf_maps.Buffers | None = None) -> None:
         self.kind = kind
         names = zip(csource.map_names(kind), csource.other_names(kind), strict=True)
         odd, even = ([loaded.maps[name] for name in of_epoch] for of_epoch in names)
@@ -90,7 +90,7 @@ class MapPair:
         key, value = map_layouts(kind)
         self._key, self._value, self._cpus = key.dtype, value.dtype, cpus
         self._key_fields = [f.name for f in key.fields if f.name != "pad_"]
-        self._drainer = bpf_maps.Drainer(self._key.itemsize, self._value.itemsize, cpus)
+        self._drainer = bpf_maps.Drainer(self._key.itemsize, self._value.itemsize, cpus, buffers=buffers)
         self._record = np.dtype(
             [("ts", "<u8"), *((f.name, f.np_type) for f in (*key.fields, *value.fields) if f.name != "pad_")]
         )

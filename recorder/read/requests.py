@@ -23,9 +23,9 @@ SAME = ["pid", "start", "disk_device", "operation", "submitted_by"]
 class Requests:
     """Makes the rows of `block_inflight`."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, buffers: bpf_maps.Buffers) -> None:
         self._fd = loaded.maps.get("block_requests")
-        self._drainer = bpf_maps.Drainer(8, BLOCK_REQUEST.dtype.itemsize, 1)
+        self._drainer = bpf_maps.Drainer(8, BLOCK_REQUEST.dtype.itemsize, 1, buffers=buffers)
 
     def rows(self, ts: int, in_flight: dict[int, int]) -> list[dict[str, Any]]:
         """A row for those of each process, disk and operation. `ts` is CLOCK_BOOTTIME ns.
