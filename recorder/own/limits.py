@@ -21,8 +21,8 @@ from sysmon.recorder.own import isolation
 RECORDS = ("record", "doctor")
 """The commands that load programs."""
 
-FILES = {True: 256, False: 64}
-"""Descriptors: a recording of all kinds uses 150, a page with charts 20 plus one per thread."""
+FILES = {True: 384, False: 64}
+"""Descriptors: a recording of all kinds uses 290, a page with charts 20 plus one per thread."""
 
 SPACE_BYTES = {True: 1 << 30, False: 3 << 30}
 """Address space. With two CPUs a recording needs 0.5 GB and a report 2.5, as DuckDB and its threads reserve a lot."""
