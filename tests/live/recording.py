@@ -34,6 +34,14 @@ def kernel_preempts_programs() -> bool:
         return False
 
 
+def causes_of_others() -> tuple[str, ...]:
+    """Causes of losses that other programs on the machine may bring about: they may have seccomp filters.
+
+    A kernel that preempts programs may hide an event from one and its copy, of any process on that CPU.
+    """
+    return ("refused", "recursion") if kernel_preempts_programs() else ("refused",)
+
+
 class Trace:
     """A finished recording, with sysmon's messages."""
 
@@ -55,12 +63,8 @@ class Trace:
         return value
 
     def assert_nothing_lost(self) -> None:
-        """Except calls that seccomp refused: other programs on the machine may have filters.
-
-        A kernel that preempts programs may hide an event from one and its copy, of any process on that CPU.
-        """
-        others = ("refused", "recursion") if kernel_preempts_programs() else ("refused",)
-        lost = [row for row in self.rows("SELECT cause, place, lost FROM losses") if row[0] not in others]
+        """Except by what other programs on the machine do."""
+        lost = [row for row in self.rows("SELECT cause, place, lost FROM losses") if row[0] not in causes_of_others()]
         assert not lost, lost
 
     def assert_calls(self, query: str, expected: int) -> None:
