@@ -27,7 +27,7 @@ FILES = {True: 384, False: 64}
 SPACE_BYTES = {True: 1 << 30, False: 3 << 30}
 """Address space. With two CPUs a recording needs 0.5 GB and a report 2.5, as DuckDB and its threads reserve a lot."""
 
-MEMORY_BYTES = 200 << 20
+MEMORY_BYTES = 240 << 20
 """Memory of the compiler and a recording, with the kernel's share (maps, verifier), with two CPUs."""
 
 FILE_BYTES = 1 << 20
