@@ -10,6 +10,7 @@ from sysmon.analyze.charts import page, stack, style, units
 from sysmon.analyze.charts.data import IDS, Floats, columns
 from sysmon.analyze.charts.intervals import Steps, steps
 from sysmon.analyze.charts.losses import losses, shade
+from sysmon.analyze.text.thread_states import AT_REST
 from sysmon.errors import NoData
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ COLOURS = {
     "kernel": "#b0d088",
 }
 """The states that make something slow, from the bottom of the stack, with their colours."""
-
-RESTING = ("child", "poll", "event", "device", "sleep", "idle", "stopped", "other", "unknown")
-"""The others: a thread that has nothing to do is in one of them."""
 
 OFTEN_RESTING = ("lock", "network", "pipe")
 """States in which a thread may just have nothing to do."""
@@ -79,12 +77,12 @@ def draw(ask: Ask) -> Figure:
     lanes = _busiest(totals)
     rows = columns(trace, OVER_TIME, {"edges": over.edges.tolist(), "tids": [tid for tid, _name in lanes]})
     lost = losses(trace, ask.chart)
-    resting = sum(_total(totals, state) for state in RESTING)
+    resting = sum(_total(totals, state) for state in AT_REST)
     legend = [page.Entry(colour, f"{state}: {_said(totals, state)}") for state, colour in COLOURS.items()]
     legend = [entry for entry in legend if not entry.text.endswith(": 0 s")]
     legend.append(page.Entry("none", f"resting: {units.digits(resting)} s"))
     notes = [
-        f"Resting, which is left blank, is any of {', '.join(RESTING[:-2])} and what is not known.",
+        f"Resting, which is left blank, is any of {', '.join(AT_REST[:-2])} and what is not known.",
         lost.note,
     ]
     sheet = page.Page(ask.chart.title, page.subtitle(trace), (1.9, 0.19 * len(lanes) + 0.1), legend, notes, left=1.3)

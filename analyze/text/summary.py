@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len, set_cell_size
 
-from sysmon.analyze.text import formats
+from sysmon.analyze.text import formats, thread_states
 from sysmon.analyze.text.describe import heading
 from sysmon.analyze.text.screen import ALARM, BOLD, QUIET, Screen
 from sysmon.analyze.trace.findings import MOST, Finding, findings
@@ -125,7 +125,7 @@ def losses_line(trace: Trace) -> str:
 def write_screen(trace: Trace, screen: Screen) -> None:
     """Writes the summary for a terminal."""
     width = screen.width or WIDTH
-    told = formats.lines_of(heading(trace))
+    told = formats.lines_of(_heading(trace))
     for line in told:
         screen.line(line)
     lost = losses_line(trace)
@@ -147,6 +147,12 @@ def write_screen(trace: Trace, screen: Screen) -> None:
     if spent:
         screen.line()
         screen.line(f"Recording cost {spent}.")
+
+
+def _heading(trace: Trace) -> list[tuple[str, str]]:
+    """What was recorded, and where the time of its threads went."""
+    threads = thread_states.line(trace)
+    return [*heading(trace), *([("threads", threads)] if threads else [])]
 
 
 def worst(found: list[Finding], count: int = FINDINGS) -> list[Finding]:
@@ -213,7 +219,7 @@ def write_markdown(trace: Trace, screen: Screen) -> None:
     """Writes the summary for a ticket."""
     from sysmon.safe_text import markdown_cell
 
-    for name, text in heading(trace):
+    for name, text in _heading(trace):
         screen.line(f"- **{name}** {markdown_cell(text)}")
     screen.line(f"- **losses** {markdown_cell(losses_line(trace) or 'none')}")
     screen.line("\n### Findings\n")
@@ -236,7 +242,10 @@ def write_json(trace: Trace, stream: TextIO) -> None:
     stream.write(f'{{"recording": {formats.json_text(trace.metadata)}')
     few = [asdict(f) for f in worst(findings(trace))]
     stream.write(f',\n"findings": {formats.json_text(few)}')
-    for name, query in (("losses", LOSSES), *((s.name, s.query) for s in SECTIONS), ("waits_by_time", WAITS)):
+    sections = {"losses": LOSSES, **{s.name: s.query for s in SECTIONS}, "waits_by_time": WAITS}
+    for name, query in sections.items():
         stream.write(f',\n"{name}": ')
         formats.write_json(formats.limited(Result.of(trace.own(query)), ROWS), stream, end="")
+    stream.write(',\n"thread_states": ')
+    formats.write_json(Result.of(trace.own(thread_states.BY_STATE)), stream, end="")
     stream.write("\n}\n")

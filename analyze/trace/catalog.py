@@ -39,6 +39,12 @@ class Entry:
             return cls(f"unfiltered.{found.name}", found.needs, found.statement.strip().rstrip(";"), is_macro=True)
         return cls(found.full_name, found.needs, found.query, tuple(c.name for c in found.columns), found.kept)
 
+    @classmethod
+    def without_rows(cls, found: View) -> Entry:
+        """The same view, of a trace in which it has none."""
+        columns = ", ".join(f"NULL AS {name_sql(column.name)}" for column in found.columns)
+        return cls(found.full_name, (), f"SELECT {columns} WHERE FALSE")
+
     @property
     def sql_name(self) -> str:
         """The name in SQL."""

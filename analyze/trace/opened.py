@@ -42,7 +42,9 @@ class Opened:
 
     def _make(self) -> None:
         run = self._database.connection
-        entries = (*self.relations.entries(), *map(Entry.of, shared_by()))
+        kinds = self.relations.kinds()
+        shared = (Entry.of(v) if kinds.issuperset(v.only_of) else Entry.without_rows(v) for v in shared_by())
+        entries = (*self.relations.entries(), *shared)
         function.add_to(run, self.source.held)
         self._catalog = Catalog(run, entries, self.relations.before)
         variables.of_recording(run, self.source.recording)

@@ -24,6 +24,9 @@ class Relations(Protocol):
     def entries(self) -> Iterator[Entry]:
         """What the catalogue has, besides what is made of it."""
 
+    def kinds(self) -> frozenset[str]:
+        """The kinds of which there may be rows."""
+
     def before(self, names: Collection[str], *, reads: bool) -> None:
         """What the catalogue is about to make, or to read, is there."""
 
@@ -56,6 +59,11 @@ class FileRelations:
         present = sandbox.present(self._database, of, one_line(str(dataset.path)))
         yield Entry("unfiltered.stored", (), views.file_query(schema.all_columns(), present, of))
         yield from views.all_of_a_trace()
+
+    def kinds(self) -> frozenset[str]:
+        """Those with rows."""
+        recording = self._dataset.recording
+        return frozenset(kind for kind in recording["kinds"] if recording["rows"].get(kind, 1))
 
     def before(self, names: Collection[str], *, reads: bool) -> None:
         """All is there."""

@@ -5,6 +5,8 @@ The head ends with declarations:
     -- needs: main.cpu, unfiltered.processes      the views and macros that the statement names
     -- kept: window                               its rows are computed once, and again if the window is moved; or
                                                   `recording`, which has no window
+    -- only of: waits                             it has no rows in a trace that has none of this kind, or of one of
+                                                  these: such a view is not planned, which is most of what it costs
     -- first rows: finding.tally, finding.stats   for a few rows, less is read: the first has a row for each, and the
                                                   second is replaced by the view of that name in `sql/first_rows`
 
@@ -18,7 +20,7 @@ from pathlib import Path
 
 DIRECTORY = Path(__file__).parents[1] / "sql"
 
-DECLARED = ("needs", "kept", "first rows")
+DECLARED = ("needs", "kept", "first rows", "only of")
 
 KEPT = ("", "window", "recording")
 
@@ -44,6 +46,7 @@ class View:
     needs: tuple[str, ...] = ()
     kept: str = ""
     first_rows: tuple[str, ...] = ()
+    only_of: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -85,6 +88,7 @@ def read_view(path: Path) -> View:
         needs=_names(declared.get("needs", "")),
         kept=kept,
         first_rows=_names(declared.get("first rows", "")),
+        only_of=_names(declared.get("only of", "")),
     )
 
 

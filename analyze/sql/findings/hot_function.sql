@@ -6,6 +6,7 @@
 --
 -- needs: finding.process, report.hot_functions, unfiltered.process_key
 -- kept: window
+-- only of: samples
 CREATE VIEW finding.hot_function(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -7,6 +7,7 @@
 --
 -- needs: finding.process, main.block_io, main.cpu, unfiltered.io_groups
 -- kept: window
+-- only of: block_io
 CREATE VIEW finding.limited_io(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

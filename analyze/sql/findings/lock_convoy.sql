@@ -7,6 +7,7 @@
 --
 -- needs: finding.process, finding.span, main.ended_waits
 -- kept: window
+-- only of: waits
 CREATE VIEW finding.lock_convoy(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -5,6 +5,7 @@
 --
 -- needs: report.oom_kills
 -- kept: window
+-- only of: oom_kill
 CREATE VIEW finding.oom(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,7 @@
 --
 -- needs: finding.process, main.tcp_lives
 -- kept: window
+-- only of: connection
 CREATE VIEW finding.retransmits(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -9,6 +9,7 @@
 -- needs: finding.process, finding.span, main.block_io, main.cpu, main.disk_latencies, unfiltered.disk_names,
 --    unfiltered.percentile_ns
 -- kept: window
+-- only of: block_io
 CREATE VIEW finding.slow_device(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -6,6 +6,7 @@
 --
 -- needs: finding.process, main.dns
 -- kept: window
+-- only of: dns
 CREATE VIEW finding.slow_dns(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

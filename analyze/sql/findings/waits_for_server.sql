@@ -13,6 +13,7 @@
 --    report.critical_path, report.wait_chains, unfiltered.connects, unfiltered.process_key, unfiltered.processes,
 --    unfiltered.sockets
 -- kept: window
+-- only of: waits
 CREATE VIEW finding.waits_for_server(
     -- Severity: 'high', 'medium' or 'low'.
     severity,

@@ -50,6 +50,10 @@ class GrowingRelations:
         of_recording |= {entry.name: entry for entry in processes.entries(of_recording, FOLLOWED)}
         yield from of_recording.values()
 
+    def kinds(self) -> frozenset[str]:
+        """Those that are recorded."""
+        return frozenset(self._growing.recording["kinds"])
+
     def before(self, names: Collection[str], *, reads: bool) -> None:
         """What the catalogue is about to make, or to read, is there."""
         kinds = growing_views.kinds_in(names)
