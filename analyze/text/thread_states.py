@@ -15,7 +15,7 @@ BY_STATE = (
 AT_REST = ("child", "poll", "event", "device", "sleep", "idle", "stopped", "other", "unknown")
 """States in which a thread is that has nothing to do. It may also be in 'lock', 'network' or 'pipe'."""
 
-NAMED = 5
+NAMED = 3
 """States that are named, besides 'running': those with the most time."""
 
 
@@ -28,7 +28,7 @@ def line(trace: Trace) -> str:
     held_up = [(state, s) for state, s in times.items() if state not in AT_REST and s >= 0.005]
     told = [f"{_seconds(s)} {state}" for state, s in [("running", running), *held_up[:NAMED]]]
     rest = sum(s for state, s in times.items() if state in AT_REST)
-    return f"{', '.join(told)}; {_seconds(rest)} at rest, such as in poll or sleep"
+    return f"{', '.join(told)}; {_seconds(rest)} at rest"
 
 
 def _seconds(s: float) -> str:

@@ -86,7 +86,7 @@ def test_programs_are_accepted(live_kernel: None, like: type[Btf], more: tuple[s
 
 @pytest.mark.alone
 def test_the_verifier_is_fast(live_kernel: None) -> None:
-    """All programs must pass it before a recording begins: 0.75 s of CPU time, a third of it DNS."""
+    """All programs must pass it before a recording begins: 0.75 s of CPU time, a seventh of it DNS."""
     plan = plan_of(Btf.of_kernel())
     programs = compiled_of(plan)
     begin = time.process_time()

@@ -34,9 +34,7 @@ def test_the_largest_states_come_first_and_those_at_rest_last(tmp_path: Path) ->
         spent(5, "sleep", waited_ns=round(0.1 * S)),
         spent(6, "network", waited_ns=S // 1000),
     ]
-    assert line(tmp_path, *rows) == (
-        "0.10 s running, 1.10 s lock, 0.60 s disk, 0.05 s runnable; 0.90 s at rest, such as in poll or sleep"
-    )
+    assert line(tmp_path, *rows) == "0.10 s running, 1.10 s lock, 0.60 s disk, 0.05 s runnable; 0.90 s at rest"
 
 
 def test_without_cpu_time_there_is_none(tmp_path: Path) -> None:
