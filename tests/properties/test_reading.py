@@ -51,6 +51,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "address": TEXT,
     "binary": st.binary(max_size=30),
     "argv": st.lists(TEXT, max_size=3),
+    "time": st.integers(-(2**62), 2**62),
 }
 
 BY_NAME: dict[str, st.SearchStrategy[Any]] = {
@@ -62,6 +63,10 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "edge": st.sampled_from(["start", "end", "both"]),
     "syscall": st.sampled_from(["read", "write", "connect", "openat", "fcntl", "futex", "mremap"]),
 }
+
+
+def test_each_type_has_values() -> None:
+    assert {col.type for kind in KINDS for col in kind.cols} <= STRATEGIES.keys()
 
 
 def values(col: Col) -> st.SearchStrategy[Any]:
