@@ -11,6 +11,7 @@ from sysmon.recorder.load import compiled, loader, program
 from sysmon.recorder.load.btf import Btf
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.select import kind_selection
+from tests.lengths import some
 
 pytestmark = pytest.mark.live
 
@@ -69,10 +70,11 @@ class Preemptible(Btf):
         return super().member(*other)
 
 
+MORE = [(), ("samples",), ("off_cpu",), ("samples", "off_cpu", "waits", "objects")]
+
+
 @pytest.mark.parametrize("like", [Btf, WithoutLoops, Preemptible])
-@pytest.mark.parametrize(
-    "more", [(), ("samples",), ("off_cpu",), ("samples", "off_cpu", "waits", "objects")], ids="+".join
-)
+@pytest.mark.parametrize("more", some(MORE, 0, -1), ids="+".join)
 def test_programs_are_accepted(live_kernel: None, like: type[Btf], more: tuple[str, ...]) -> None:
     """By this kernel, in the form for it and for others."""
     btf = Btf.of_kernel()
