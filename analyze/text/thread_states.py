@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 BY_STATE = (
     "SELECT COALESCE(state, 'unknown') AS state, SUM(ns) / 1e9 AS total_s FROM main.thread_time "
-    "GROUP BY state ORDER BY total_s DESC, state"
+    "GROUP BY state ORDER BY total_s DESC NULLS LAST, state"
 )
 
 AT_REST = ("child", "poll", "event", "device", "sleep", "idle", "stopped", "other", "unknown")
@@ -21,7 +21,7 @@ NAMED = 3
 
 def line(trace: Trace) -> str:
     """Such as '4.25 s running, 12.1 s disk, 0.30 s runnable; 96 s at rest'; empty if that was not recorded."""
-    times = dict(trace.own(BY_STATE).fetchall())
+    times = {state: s for state, s in trace.own(BY_STATE).fetchall() if s is not None}
     if not times:
         return ""
     running = times.pop("running", 0.0)
