@@ -21,7 +21,7 @@ from sysmon.recorder.read.ring import Ring
 
 pytestmark = pytest.mark.live
 
-CALLS = 4001
+CALLS = 40_001
 BY_PID = 1  # bpf/programs/common.bpf.h
 ZERO_KEY = bytes(4)
 
