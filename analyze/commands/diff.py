@@ -10,6 +10,8 @@ import click
 from sysmon.analyze.commands.options import TEXT, Part, format_option, opened
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sysmon.analyze.diff.comparison import Comparison, Options
     from sysmon.analyze.diff.sections import Section
     from sysmon.analyze.text.screen import Screen
@@ -176,6 +178,18 @@ def _compared(
         return found, _heading(before, after), graph
 
 
+def _spare(path: Path, traces: tuple[str, str], *, force: bool) -> None:
+    """Raises CannotWrite if a trace would be overwritten."""
+    from pathlib import Path
+
+    from sysmon.bpf.trace_file.atomic import is_one_of
+    from sysmon.errors import CannotWrite
+    from sysmon.safe_text import one_line
+
+    if force and is_one_of(path, map(Path, traces)):
+        raise CannotWrite(f"{one_line(str(path))} is one of the traces: choose another name")
+
+
 def _flamegraph(
     traces: tuple[str, str], parts: tuple[Part, Part], comms: tuple[str, ...], file: str, *, force: bool
 ) -> None:
@@ -185,13 +199,10 @@ def _flamegraph(
     from sysmon.analyze.charts import output
     from sysmon.analyze.commands.chart import quiet
     from sysmon.analyze.text.describe import size
-    from sysmon.bpf.trace_file.atomic import is_one_of
-    from sysmon.errors import CannotWrite
     from sysmon.safe_text import one_line
 
     path = Path(file)
-    if force and is_one_of(path, map(Path, traces)):
-        raise CannotWrite(f"{one_line(file)} is one of the traces: choose another name")
+    _spare(path, traces, force=force)
     quiet()
     output.check(path, force=force, option="--flamegraph")
     with opened(traces[0], parts[0]) as before, opened(traces[1], parts[1]) as after:
@@ -216,8 +227,7 @@ def _html(
     from sysmon.analyze.html.diff import write_html
     from sysmon.analyze.html.page import TABLE_ROWS
     from sysmon.analyze.text.describe import size
-    from sysmon.bpf.trace_file.atomic import is_one_of, new_file
-    from sysmon.errors import CannotWrite
+    from sysmon.bpf.trace_file.atomic import new_file
     from sysmon.safe_text import one_line
     from sysmon.streams import binary
 
@@ -227,8 +237,7 @@ def _html(
         write_html(found, (before, after), heading, graph, binary(sys.stdout), limit=limit)
         return
     path = Path(file)
-    if force and is_one_of(path, map(Path, traces)):
-        raise CannotWrite(f"{one_line(file)} is one of the traces: choose another name")
+    _spare(path, traces, force=force)
     with new_file(path, force=force) as stream:
         write_html(found, (before, after), heading, graph, stream, limit=limit)
         written = stream.tell()
