@@ -5,6 +5,7 @@ skip of theirs. "0": they are left out.
 """
 
 import fcntl
+import gc
 import os
 import random
 import signal
@@ -30,6 +31,10 @@ ENVIRONMENT = "test_environment.py"
 
 settings.register_profile("sysmon", deadline=None)  # an example's duration depends on what else the machine does
 settings.load_profile("sysmon")
+
+# A forked child must not free what it has of the tests before: a database's destructor waits for threads that the child
+# does not have, and crashes.
+os.register_at_fork(before=gc.disable, after_in_parent=gc.enable)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

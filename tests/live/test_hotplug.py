@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,13 @@ SWITCH = Path("/sys/devices/system/cpu/cpu1/online")
 def switch() -> Iterator[Path]:
     if not SWITCH.exists():
         pytest.skip("this machine's second CPU cannot be switched off")
+    # On again also if these tests are killed.
+    guard = subprocess.Popen(
+        ["sh", "-c", f"read line; echo 1 >{SWITCH}"], stdin=subprocess.PIPE, start_new_session=True
+    )
     yield SWITCH
-    SWITCH.write_text("1")
+    guard.communicate()
+    assert SWITCH.read_text().strip() == "1"
 
 
 INTERVALS = """

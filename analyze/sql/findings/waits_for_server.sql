@@ -62,7 +62,7 @@ waits AS (
         AND (o.process_key IS NULL OR o.accepts OR NOT o.connects)
         AND w.waited_for IN ('pipe', 'poll')
         AND w.local_port IS NULL
-        AND (w.object IS NULL OR w.object LIKE 'socket:%')
+        AND (w.object IS NULL OR REGEXP_MATCHES(w.object, '(^|, )(unix |socket:)| more$'))
         AND w.woken_by = 'thread'
         AND w.waker_key <> w.process_key
 ),
