@@ -81,9 +81,11 @@ SELECT
     || CASE WHEN without_cpu THEN ', much of it waiting for a CPU' ELSE '' END,
     FORMAT('{:,.0f} calls, mostly {}: {:.3f} s in {:.3f} s of life, mean {:.2f} ms, longest {:.2f} ms', calls,
         syscall, total_s, alive_s, 1e3 * total_s / calls, max_us / 1e3)
-    || COALESCE('; opened with O_SYNC or O_DSYNC: ' || COALESCE(path, 'an unknown path')
-        || CASE WHEN opens > 1 THEN FORMAT(' and {:,} more', opens - 1) ELSE '' END
-        || '; which of its writes went there is not recorded', '')
+    || CASE WHEN opens > 0
+        THEN '; opened with O_SYNC or O_DSYNC: ' || COALESCE(path, 'an unknown path')
+            || CASE WHEN opens > 1 THEN FORMAT(' and {:,} more', opens - 1) ELSE '' END
+            || '; which of its writes went there is not recorded'
+        ELSE '' END
     || COALESCE(FORMAT('; it waited {:.3f} s for a CPU meanwhile', wait_s), ''),
     '0.5 s and 20 % of its life in the window, 10 calls of 0.1 ms or one of 1 s',
     FORMAT('syscalls_by_process --pid {}', process_key.pid),

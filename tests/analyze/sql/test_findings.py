@@ -255,6 +255,7 @@ def test_sync_stall(tmp_path: Path) -> None:
     f = one(tmp_path, rows(100, 2), "sync_stall")
     assert (f.severity, f.summary) == ("medium", "db (7) waits for its writes: fdatasync took 20 % of its time")
     assert f.evidence.startswith("100 calls, mostly fdatasync: 2.000 s in 10.000 s of life, mean 20.00 ms")
+    assert "O_SYNC" not in f.evidence, "it opened no such file"
     assert one(tmp_path, rows(100, 5), "sync_stall").severity == "high"
     assert not found(tmp_path, rows(100, 1.99))
     assert not found(tmp_path, rows(9, 2))
