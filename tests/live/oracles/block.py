@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.live.oracles import slow_fs
-
+SLOW_FS = Path(__file__).parents[3] / "sample_traces" / "workloads" / "slow_disk" / "slow_fs.py"
 EVENTS = ("block_rq_issue", "block_rq_complete")
 
 _LINE = re.compile(r"\s([\d.]+): (block_rq_\w+): (\d+),(\d+) (\S+) (?:\d+ )?\(\) (\d+) \+ (\d+)")
@@ -41,15 +40,14 @@ def slow_file(folder: Path, size: int, seconds: float) -> Iterator[Path]:
     """A file of a file system in which each read and each write takes this long."""
     folder.mkdir()
     server = subprocess.Popen(
-        [sys.executable, "-I", slow_fs.__file__, str(folder), str(size), str(seconds)],
+        [sys.executable, "-I", SLOW_FS, str(folder), str(size), str(seconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert server.stdin and server.stdout
-    assert server.stdout.readline() == "ready\n"
     try:
-        yield folder / slow_fs.NAME.decode()
+        yield Path(server.stdout.readline().rstrip("\n"))
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
         server.stdin.close()

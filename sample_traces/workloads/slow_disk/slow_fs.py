@@ -1,6 +1,8 @@
+#!/usr/bin/python3
 """A FUSE file system with one file, whose reads and writes take as long as asked.
 
-`python slow_fs.py FOLDER BYTES SECONDS`: it mounts itself, says "ready", and serves until its standard input is closed.
+`slow_fs.py FOLDER BYTES SECONDS`: it mounts itself, prints the file's path, and serves until its standard input is
+closed.
 Speaks the kernel's protocol (include/uapi/linux/fuse.h) over /dev/fuse.
 """
 
@@ -85,5 +87,5 @@ if __name__ == "__main__":
     folder, size, seconds = sys.argv[1:]
     slow = SlowFile(folder, int(size), float(seconds))
     threading.Thread(target=slow.serve, daemon=True).start()
-    print("ready", flush=True)
+    print(os.path.join(folder, NAME.decode()), flush=True)
     sys.stdin.read()
