@@ -39,6 +39,21 @@ ANSWERS = {
         "most = growth.loc[growth.growth_mib_per_min.idxmax()]",
         "assert most.comm == 'sessions.py' and 108 < most.growth_mib_per_min < 126 and most.r2 > 0.99",
     ),
+    "lock_convoy": (
+        "assert len(at_lock) == 7 and at_lock.object.nunique() == 1 and at_lock.thread.str.startswith('worker-').all()",
+        "assert handed_over.held_s.idxmax().startswith('thread log-writer (')",
+        "assert handed_over.held_s.max() > 0.95 * handed_over.held_s.sum()",
+        "assert set(log_writer.function) >= {'checksum', 'write_log'}",
+        "assert log_writer.function.iloc[0] == 'checksum' and log_writer.self_pct.iloc[0] > 95 and held_ms > 20",
+    ),
+    "slow_disk": (
+        "assert to_server.peer.item().startswith('database.py (') and chain.endswith('in disk [journal.log]')",
+        "assert written.sync_s.idxmax() == '/tmp/shop/volume/journal.log'",
+        "assert written.written_bytes.idxmax() == '/tmp/shop/orders.table'",
+        "assert 2 <= per_sync < 2.1 and disks.disk.iloc[0] == 'loop0' == commits.index[0]",
+        "assert commits.service_mean_us.iloc[0] > 30_000 > 100 * commits.service_mean_us.iloc[1]",
+        "assert commits.queue_mean_us.max() < 1000 and 'slow_device' in set(findings.rule)",
+    ),
 }
 """Notebook → what holds at its end, by its variables."""
 
