@@ -9,7 +9,8 @@ repeated recording is made first, which needs root, or given with --base and --b
 
 Each report is read to its end in a fresh process. `open` and `report` are wall time, the median of the rounds; `cpu` is
 user and system time of both; `MiB` is the peak resident memory of the process, of which Python and Arrow take 60.
-`html` is the page of all reports and charts.
+`html` is the page of all reports and charts; `moved`, how long it takes to move the window of an open trace to the next
+twentieth of the recording and to run the report `cpu` again, the median of twenty.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,12 +37,18 @@ from sysmon.bpf.kinds import KINDS, kind_named
 from sysmon.bpf.trace_file import schema
 from sysmon.bpf.trace_file.writer import TraceWriter
 
+if TYPE_CHECKING:
+    from sysmon.analyze.api import Trace
+
 MILLION = 1_000_000
 PROCESSES = 2_000
 """Processes per million rows."""
 
 PAGE = "html"
 """The page, in the list of reports."""
+
+MOVED_WINDOW = "moved"
+MOVES = 20
 
 TICK_NS = 10_000_000
 CELLS = 50
@@ -171,6 +178,18 @@ def _finish(writer: TraceWriter, recording: dict[str, Any], length_ns: int) -> N
     writer.finish({**recording, "ended_ns": ended_ns, "rows": dict(writer.rows)})  # type: ignore[typeddict-item]
 
 
+def moves(trace: Trace) -> Iterator[float]:
+    """How long each took [s], after a first look at the whole."""
+    trace.report("cpu").fetchall()
+    began, ended = trace.metadata["started_ns"], trace.metadata["ended_ns"]
+    edges = np.linspace(began, ended, MOVES + 1).astype(int).tolist()
+    for since_ns, until_ns in pairwise(edges):
+        begin = time.perf_counter()
+        trace.move(since_ns, until_ns)
+        trace.report("cpu").fetchall()
+        yield time.perf_counter() - begin
+
+
 def measure(path: str, name: str) -> None:
     """Prints the cost of one report in this process."""
     import sysmon
@@ -178,20 +197,20 @@ def measure(path: str, name: str) -> None:
     begin = time.perf_counter()
     with sysmon.open(path) as trace:
         opened = time.perf_counter()
+        rows, took = 0, 0.0
         if name == PAGE:
             from sysmon.analyze.html.report import write_html
 
             write_html(trace, io.BytesIO())
-            rows = 0
+        elif name == MOVED_WINDOW:
+            took = statistics.median(moves(trace))
         else:
             rows = sum(batch.num_rows for batch in trace.report(name).to_arrow_reader(10_000))
-        done = time.perf_counter()
+        took = took or time.perf_counter() - opened
     cpu = sum(os.times()[:2])
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak_kib = int(status.split("VmHWM:")[1].split()[0])
-    print(
-        json.dumps({"rows": rows, "open": opened - begin, "report": done - opened, "cpu": cpu, "mib": peak_kib / 1024})
-    )
+    print(json.dumps({"rows": rows, "open": opened - begin, "report": took, "cpu": cpu, "mib": peak_kib / 1024}))
 
 
 def measure_apart(path: Path, name: str) -> dict[str, float]:
@@ -248,9 +267,10 @@ def main() -> None:
             print(f"{metadata.num_row_groups} row groups, footer {metadata.serialized_size / 2**20:.1f} MiB")
             del metadata
             print(f"{'report':22}{'rows':>10}{'open':>8}{'report':>8}{'cpu':>8}{'MiB':>7}")
-            for name, figures in measured(path, options.only or [*(r.name for r in reports()), PAGE], options.rounds):
+            names = options.only or [*(r.name for r in reports()), PAGE, MOVED_WINDOW]
+            for name, figures in measured(path, names, options.rounds):
                 print(
-                    f"{name:22}{figures['rows']:10,.0f}{figures['open']:8.2f}{figures['report']:8.2f}"
+                    f"{name:22}{figures['rows']:10,.0f}{figures['open']:8.2f}{figures['report']:8.3f}"
                     f"{figures['cpu']:8.2f}{figures['mib']:7.0f}",
                     flush=True,
                 )
