@@ -12,7 +12,6 @@ from sysmon.analyze.trace.dataset import Dataset
 from sysmon.analyze.trace.growing.parts import News
 from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.growing.relations import GrowingRelations
-from sysmon.bpf.trace_file import schema
 from sysmon.safe_text import one_line
 
 
@@ -57,8 +56,8 @@ class FileRelations:
             of = views.TABLE
             self._database.connection.register(views.TABLE_NAME, dataset.table)
         present = sandbox.present(self._database, of, one_line(str(dataset.path)))
-        yield Entry("unfiltered.stored", (), views.file_query(schema.all_columns(), present, of))
-        yield from views.all_of_a_trace()
+        yield Entry("unfiltered.stored", (), views.stored_query(present, of))
+        yield from views.all_of_a_trace(lambda kind: views.kind_query(kind, present, of))
 
     def kinds(self) -> frozenset[str]:
         """Those with rows."""

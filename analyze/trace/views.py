@@ -14,7 +14,7 @@ the tables they share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -66,15 +66,13 @@ def macros() -> tuple[Macro, ...]:
     return tuple(read_macro(path) for path in sorted((DIRECTORY / "macros").glob("*.sql")))
 
 
-def all_of_a_trace() -> Iterator[Entry]:
-    """Each view and macro over `unfiltered.stored`, for a trace without a selection."""
+def all_of_a_trace(rows_of: Callable[[Kind], str]) -> Iterator[Entry]:
+    """Each view and macro, for a trace without a selection. `rows_of`: the query of a kind's rows."""
     yield Entry("unfiltered.trace", ("unfiltered.stored",), WIDE.format(bounded(schema.KIND_COL)))
     yield Entry("windowed.stored", ("unfiltered.stored",), "SELECT * FROM unfiltered.stored")
     yield from (Entry.of(macro) for macro in macros())
     yield from (Entry.of(view) for view in derived())
-    for kind in KINDS:
-        needs = ("unfiltered.process_key", "unfiltered.stored") if is_of_processes(kind) else ("unfiltered.stored",)
-        yield Entry(f"unfiltered.{kind.view}", needs, kind_query(kind))
+    yield from (of_kind("unfiltered", kind, rows_of(kind)) for kind in KINDS)
     needs = ("unfiltered.process_key", "unfiltered.syscall_stats")
     yield Entry("unfiltered.callers", needs, CALLERS.format("unfiltered"), kept="recording")
     yield from of_processes(picked=False)
@@ -138,24 +136,35 @@ EDGE = """CASE
 END"""
 """The ends of a recording in several files; those of a file in the middle do not count."""
 
+IS_LAST = f"({EDGE}) IS NOT NULL"
+"""Of a call in flight: one where a file ends and the next begins is counted where it returned."""
 
-def file_query(cols: tuple[Col, ...], present: frozenset[str], of: Relation) -> str:
+
+def stored_query(present: frozenset[str], of: Relation) -> str:
     """The query of `unfiltered.stored`: rows as they are, with NULL for columns that a trace of an older version lacks.
 
     A text that is too long is an error, except in `kind`, whose stored values let row groups be skipped.
     """
-    items = [
-        f"{_stored(c, of) if c.name in present else f'CAST(NULL AS {TYPES[c.type].duckdb})'} AS {name_sql(c.name)}"
-        for c in cols
-        if c.name != schema.KIND_COL.name
-    ]
-    # A call in flight where one file ends and the next begins is counted where it returned.
-    cut = f" WHERE kind <> 'syscall_inflight' OR ({EDGE}) IS NOT NULL" if of.of_files and "edge" in present else ""
-    return f"SELECT kind, {', '.join(items)}, {of.row_number} AS row_number FROM {of.sql}{cut}"
+    cols = [col for col in schema.all_columns() if col != schema.KIND_COL]
+    items = ", ".join(_stored(col, present, of) for col in cols)
+    where = f" WHERE kind <> 'syscall_inflight' OR {IS_LAST}" if _is_cut(present, of) else ""
+    return f"SELECT kind, {items}, {of.row_number} AS row_number FROM {of.sql}{where}"
 
 
-def _stored(col: Col, of: Relation) -> str:
-    return EDGE if of.of_files and col.name == "edge" else bounded(col)
+def kind_query(kind: Kind, present: frozenset[str], of: Relation) -> str:
+    """The query of one kind's rows. It names no other columns, as planning a query takes longer with each."""
+    items = ", ".join(_stored(col, present, of) for col in kind.cols)
+    cut = f" AND {IS_LAST}" if kind.name == "syscall_inflight" and _is_cut(present, of) else ""
+    return f"SELECT {items} FROM {of.sql} WHERE kind = {text_sql(kind.name)}{cut}"
+
+
+def _stored(col: Col, present: frozenset[str], of: Relation) -> str:
+    return f"{EDGE} AS edge" if col.name == "edge" and _is_cut(present, of) else column_query(col, present)
+
+
+def _is_cut(present: frozenset[str], of: Relation) -> bool:
+    """Whether the rows are in several files, each with its own ends."""
+    return of.of_files and "edge" in present
 
 
 def column_query(col: Col, present: frozenset[str]) -> str:
@@ -179,12 +188,13 @@ def is_of_processes(kind: Kind) -> bool:
     return {"pid", "start"} <= {c.name for c in kind.cols}
 
 
-def kind_query(kind: Kind) -> str:
-    """The query of the view in `unfiltered` of one kind's rows."""
-    cols = [name_sql(c.name) for c in kind.cols]
-    if is_of_processes(kind):
-        cols.append(f"unfiltered.process_key(pid, start) AS {PROCESS_KEY.name}")
-    return f"SELECT {', '.join(cols)} FROM unfiltered.stored WHERE kind = {text_sql(kind.name)}"
+def of_kind(space: str, kind: Kind, query: str) -> Entry:
+    """The view of a kind's rows, with the key of the process that a row is of."""
+    name = f"{space}.{kind.view}"
+    if not is_of_processes(kind):
+        return Entry(name, (), query)
+    key = f"unfiltered.process_key(pid, start) AS {PROCESS_KEY.name}"
+    return Entry(name, ("unfiltered.process_key",), f"SELECT *, {key} FROM ({query})")
 
 
 def schema_of(kind: Kind) -> str:

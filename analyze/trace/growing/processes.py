@@ -242,10 +242,7 @@ class Processes:
 
 def _entries() -> Iterator[Entry]:
     """Those of a trace whose rows are in tables."""
-    of_trace = {entry.name: entry for entry in views.all_of_a_trace()}
-    for kind in KINDS:
-        name = f"unfiltered.{kind.view}"
-        of_trace[name] = growing_views.with_key(name, kind, f"FROM rows.{kind.name}")
+    of_trace = {entry.name: entry for entry in views.all_of_a_trace(lambda kind: f"FROM rows.{kind.name}")}
     facts = of_trace[FACTS]
     of_trace[ALL_FACTS] = replace(facts, name=ALL_FACTS)
     of_trace[FACTS] = replace(facts, needs=(), columns=(), body=telling("rows.facts"))

@@ -45,7 +45,8 @@ class GrowingRelations:
         empty = views.Relation(f"read_parquet({views.text_sql(str(self._growing.empty))})", "0")
         present = sandbox.present(self._database, empty, one_line(str(self._growing.path)))
         self._growing.columns = present
-        of_recording = {entry.name: entry for entry in views.all_of_a_trace()}
+        of_trace = views.all_of_a_trace(lambda kind: growing_views.kind_query("unfiltered", kind, present))
+        of_recording = {entry.name: entry for entry in of_trace}
         of_recording |= {entry.name: entry for entry in growing_views.entries(present)}
         of_recording |= {entry.name: entry for entry in processes.entries(of_recording, FOLLOWED)}
         yield from of_recording.values()

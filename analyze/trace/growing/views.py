@@ -29,22 +29,13 @@ KIND_OF_VIEW = {kind.view: kind.name for kind in KINDS}
 
 def entries(present: frozenset[str]) -> Iterator[Entry]:
     """What takes the place of the entries that read a file; `present`: the columns that the recording has."""
-    for space in SCHEMAS:
-        for kind in KINDS:
-            yield with_key(f"{space}.{kind.view}", kind, _query(space, kind, present))
+    yield from (views.of_kind(HERE, kind, kind_query(HERE, kind, present)) for kind in KINDS)
     for name, space in STORED.items():
         yield Entry(name, (), _stored(space, present))
 
 
-def with_key(name: str, kind: Kind, query: str) -> Entry:
-    """The view of a kind's rows, with the key of the process that a row is of."""
-    if not views.is_of_processes(kind):
-        return Entry(name, (), query)
-    key = f"unfiltered.process_key(pid, start) AS {views.PROCESS_KEY.name}"
-    return Entry(name, ("unfiltered.process_key",), f"SELECT *, {key} FROM ({query})")
-
-
-def _query(space: str, kind: Kind, present: frozenset[str]) -> str:
+def kind_query(space: str, kind: Kind, present: frozenset[str]) -> str:
+    """The query of one kind's rows."""
     on_disk = ", ".join(views.column_query(col, present) for col in kind.cols)
     waiting = ", ".join(views.column_query(col, frozenset(c.name for c in kind.cols)) for col in kind.cols)
     return (

@@ -29,9 +29,8 @@ def catalog(*entries: Entry) -> Catalog:
 @pytest.fixture(scope="module")
 def parser() -> Catalog:
     """Knows all names in files, to parse their queries."""
-    names = (
-        {entry.name for entry in views.all_of_a_trace()} | {view.full_name for view in FILES} | {"unfiltered.stored"}
-    )
+    of_trace = {entry.name for entry in views.all_of_a_trace(lambda kind: "")}
+    names = of_trace | {view.full_name for view in FILES} | {"unfiltered.stored"}
     return catalog(*(Entry(name, (), "SELECT 1") for name in sorted(names)))
 
 
