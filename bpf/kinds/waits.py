@@ -5,8 +5,8 @@ from __future__ import annotations
 REASONS = {
     "runnable": "nothing: it was ready to run, preempted or new",
     "lock": "a lock: futex(2), flock(2), fcntl(2), semop(2)",
-    "disk": "a disk or a file system: a regular file, a directory, a block device, or a call that the kernel itself "
-    "counts as waiting for I/O",
+    "disk": "a disk or a file system: a regular file, a directory, a block device, or an uninterruptible wait that "
+    "the kernel itself counts as one for I/O",
     "network": "a socket of IPv4 or IPv6",
     "pipe": "a pipe, a FIFO, a Unix socket, or a message queue",
     "device": "a character device, such as a terminal",

@@ -103,9 +103,10 @@ INLINE u8 waits_in_call(void *task, void *regs, u32 nr, u64 state, struct noted_
 		of_file = note_object(task, regs, shape, noted);
 #endif
 #ifdef HAVE_BIT_task_struct__in_iowait
+	// Whoever waits for a disk cannot be interrupted. io_uring_enter sets it for all that it waits for, interruptibly.
 	u8 in_iowait = 0;
 	READ_BIT(in_iowait, task, task_struct, in_iowait);
-	if (in_iowait)
+	if (in_iowait && state & TASK_UNINTERRUPTIBLE)
 		return WAITS_disk;
 #endif
 	if (waits_for == WAITS_BY_DESCRIPTOR) {

@@ -15,7 +15,7 @@ from tests.live.recording import SYSMON, Trace, recording
 pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 PRELUDE = """
-import ctypes, fcntl, json, os, select, signal, socket, sys, threading, time
+import ctypes, fcntl, json, mmap, os, select, signal, socket, struct, sys, threading, time
 said = {}
 DELAY_S, TIMES = 0.02, 10
 def in_child(what):
@@ -95,7 +95,18 @@ def sent():
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN]); me = os.getpid()
     said["sent"] = [late(lambda: os.kill(me, signal.SIGRTMIN)), 0]
     for _ in range(TIMES): signal.sigwait([signal.SIGRTMIN])
-for do in (pipe, poll, unix, flock, tcp, tcp6, timer, eventfd, sent):
+def uring():
+    params = (ctypes.c_uint32 * 30)(); ring = libc.syscall(425, 16, params); said["uring"] = [0, 0, ring]
+    if ring < 0: return
+    at = list(params[10:20])  # sq_off: head, tail, ring_mask, ring_entries, flags, dropped, array
+    queue, entries = mmap.mmap(ring, at[6] + 64), mmap.mmap(ring, 64 * 16, offset=0x10000000)
+    later = ctypes.create_string_buffer(struct.pack("qq", 0, int(DELAY_S * 1e9)))
+    for n in range(TIMES):
+        slot = n & struct.unpack_from("I", queue, at[2])[0]
+        entries[64 * slot : 64 * slot + 64] = struct.pack("BBHiQQI36x", 11, 0, 0, -1, 0, ctypes.addressof(later), 1)
+        struct.pack_into("I", queue, at[6] + 4 * slot, slot); struct.pack_into("I", queue, at[1], n + 1)
+        libc.syscall(426, ring, 1, n + 1, 1, None, 0)  # IORING_OP_TIMEOUT, and wait for all
+for do in (pipe, poll, unix, flock, tcp, tcp6, timer, eventfd, sent, uring):
     pid = in_child(lambda: (do(), json.dump(said, open("said", "w"))))
     os.waitpid(pid, 0)
     (known,) = json.load(open("said")).items()
@@ -161,6 +172,17 @@ def test_time_that_passes(known: tuple[Trace, dict[str, list[int]]]) -> None:
     rows = trace.rows(f"SELECT woken_by, waker_pid, sum(waits) FROM wakeups WHERE pid = {said['timer'][0]} "
                       "AND waited_for = 'sleep' GROUP BY ALL")  # fmt: skip
     assert rows == [("timer", None, TIMES)]
+
+
+def test_what_io_uring_waits_for_is_not_always_a_disk(known: tuple[Trace, dict[str, list[int]]]) -> None:
+    """The kernel counts it as waiting for I/O all the same: here it waits for time to pass."""
+    trace, said = known
+    pid, _waker, _inode, ring = said["uring"]
+    if ring < 0:
+        pytest.skip("io_uring is disabled on this machine")
+    rows = trace.rows(f"SELECT waited_for, sum(waits) FROM wakeups WHERE pid = {pid} AND syscall = 'io_uring_enter' "
+                      f"AND waited_ns > {DELAY_NS // 2} GROUP BY ALL")  # fmt: skip
+    assert rows == [("poll", TIMES)]
 
 
 def test_nobodys_name_stands_for_an_anonymous_file(known: tuple[Trace, dict[str, list[int]]]) -> None:
