@@ -39,6 +39,8 @@ FORMS = {
     "POLL": 1,
     "EPOLL": 2,
     "EPOLL_CTL": 3,  # calls that poll
+    "FUTEX": 2,
+    "FUTEX_WAKE": 4,  # calls that wait for a futex, or wake who waits
 }
 """Argument layouts that C must know, FORM_… there: for messages, where the address and the flags are."""
 
@@ -162,9 +164,16 @@ POLLS = {
 }
 """Calls whose set of descriptors can be read when they return; select has overwritten its own by then."""
 
+FUTEXES = {
+    "futex": Shape(form=FORMS["FUTEX"]),
+    "futex_wait": Shape(form=FORMS["FUTEX_WAKE"]),
+    "futex_wake": Shape(form=FORMS["FUTEX_WAKE"]),
+}
+"""Who wakes one that waits for a futex may have released a lock; how many it would wake tells."""
+
 _EVENTS = {
     **{name: Shape(moves_bytes=MOVES["RESULT"]) for name in MOVING_BYTES},
-    **RECEIVES, **SENDS, **OPENS, **FILE_OPS, **SOCKETS, **POLLS,
+    **RECEIVES, **SENDS, **OPENS, **FILE_OPS, **SOCKETS, **POLLS, **FUTEXES,
 }  # fmt: skip
 
 _WAITING = _EVENTS | {

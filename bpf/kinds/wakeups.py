@@ -93,10 +93,18 @@ WAITS = Kind(
         ),
         *(_OF_CPU[name] for name in ("waits", "waited_ns", "max_waited_ns", "waited_before_ns")),
         Col(
+            "has_owner",
+            "bool",
+            "Whether it waited for a futex with priority inheritance, which only its owner can release.",
+            role="any",
+        ),
+        Col(
             "held_ns",
             "u64",
-            "For locks: the part of `waited_ns` since the waker's process last released the same lock to anybody, or "
-            "else since the wait began. So long the waker held it at least, unless several may hold it at once.",
+            "For what may be a lock: the part of `waited_ns` since the waker's process last released it to anybody, or "
+            "else since the wait began. So long the waker held it at least, if it is a lock, and unless several may "
+            "hold it at once. 0 if the waker was not releasing a lock: it ended, it sent a signal, or it would have "
+            "woken any number of threads.",
             "ns",
             role="sum",
         ),

@@ -255,7 +255,7 @@ INLINE void count_wakeup(struct control *c, struct kept_thread *t, struct who *w
 	ADD(v->waits, 1);
 	ADD(v->waited_ns, ns);
 	ADD(v->waited_before_ns, before_ns);
-	ADD(v->held_ns, t->wait.held_ns);
+	ADD(v->held_ns, t->wait.held_ns < ns ? t->wait.held_ns : ns);
 	if (ns > v->max_waited_ns)
 		v->max_waited_ns = ns;
 	if (!v->thread[0])

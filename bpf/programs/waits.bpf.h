@@ -70,6 +70,22 @@ INLINE u8 waits_for_file(void *task, u32 fd, struct noted_wait *noted)
 }
 
 #ifdef RECORDS_waits
+#define FUTEX_COMMAND 0x7f  // include/uapi/linux/futex.h
+#define FUTEX_WAKE 1
+#define FUTEX_LOCK_PI 6
+#define FUTEX_UNLOCK_PI 7
+#define FUTEX_WAKE_BITSET 10
+#define FUTEX_LOCK_PI2 13
+
+// Notes a futex. The kernel knows the owner of those with priority inheritance.
+INLINE void note_futex(struct noted_wait *noted, void *regs)
+{
+	u64 operation = 0;
+	TREAD(operation, regs, pt_regs, arg2);
+	operation &= FUTEX_COMMAND;
+	noted->row.has_owner = operation == FUTEX_LOCK_PI || operation == FUTEX_LOCK_PI2;
+}
+
 // Notes what the first argument of a call names. Returns what a thread waits for that waits for that file; 0: it names none.
 INLINE u8 note_object(void *task, void *regs, struct shape *shape, struct noted_wait *noted)
 {
@@ -80,6 +96,8 @@ INLINE u8 note_object(void *task, void *regs, struct shape *shape, struct noted_
 	TREAD(first, regs, pt_regs, arg1);
 	if (shape->awaits == AWAITS_VALUE) {
 		noted->key.object = first;
+		if (shape->form == FORM_FUTEX)
+			note_futex(noted, regs);
 		return 0;
 	}
 	if (shape->awaits == AWAITS_POLLED) {  // struct pollfd begins with the descriptor

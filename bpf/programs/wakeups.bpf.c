@@ -20,6 +20,27 @@ struct lock {
 };
 BPF_TABLE("lru_hash", struct lock, u64, releases, LOCK_ENTRIES);
 
+// Whether the running thread may have released a lock that the woken thread waited for. Of those who wait for a futex, a
+// lock's release wakes one; the end of a thread, a signal and what wakes all that wait at a barrier are no release.
+INLINE int releases_lock(struct thread *woken)
+{
+	struct shape *shape = shape_of(woken->reason.nr);
+	void *regs = NULL;
+	u64 operation = 0, wakes = 0;
+	if (!shape || !shape->form)
+		return 1;  // flock, fcntl, semop
+	shape = shape_of(call_in(CURRENT_TASK(), &regs));
+	if (!regs || !shape || !(shape->form == FORM_FUTEX || shape->form == FORM_FUTEX_WAKE))
+		return 0;
+	TREAD(operation, regs, pt_regs, arg2);
+	TREAD(wakes, regs, pt_regs, arg3);
+	operation &= FUTEX_COMMAND;
+	wakes = (u32)wakes;
+	if (shape->form == FORM_FUTEX && operation == FUTEX_UNLOCK_PI)
+		return 1;
+	return wakes == 1 && (shape->form == FORM_FUTEX_WAKE || operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET);
+}
+
 // How long the waker has held a lock, as far as the woken thread waited for it: since somebody released it before.
 INLINE u64 held(struct kept_thread *woken, u32 waker)
 {
@@ -46,7 +67,8 @@ int on_waking(struct bpf_raw_tracepoint_args *ctx)
 		woken->wait.key.waker_start = who.start;
 		woken->wait.key.waker_pid = who.pid;
 		woken->wait.key.waker_tid = who.tid;
-		if (woken->thread.reason.waits_for == WAITS_lock && woken->wait.key.object)
+		if (woken->thread.reason.waits_for == WAITS_lock && woken->wait.key.object &&
+		    releases_lock(&woken->thread))
 			woken->wait.held_ns = held(woken, who.pid);
 	}
 	woken->wait.key.woken_by = by;

@@ -224,6 +224,23 @@ threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
 for t in threads: t.start()
 for t in threads: t.join()
 said |= {"waited": waited, "tids": sorted(waited), "held": sum(held)}
+
+barrier, mutex, kind = (ctypes.create_string_buffer(64) for _ in range(3))
+libc.pthread_barrier_init(barrier, None, 2)
+libc.pthread_mutexattr_init(kind), libc.pthread_mutexattr_setprotocol(kind, 1)  # PTHREAD_PRIO_INHERIT
+libc.pthread_mutex_init(mutex, kind)
+def meet(number):
+    for turn in range(6):
+        if turn % 2 == number: time.sleep(DELAY_S)
+        libc.pthread_barrier_wait(barrier)
+    if number: time.sleep(DELAY_S)
+    libc.pthread_mutex_lock(mutex)
+    time.sleep(2 * DELAY_S)
+    libc.pthread_mutex_unlock(mutex)
+threads = [threading.Thread(target=meet, args=(n,)) for n in range(2)]
+for t in threads: t.start()
+for t in threads: t.join()
+said |= {"barrier": ctypes.addressof(barrier), "mutex": ctypes.addressof(mutex)}
 """
 
 
@@ -245,6 +262,16 @@ def test_a_convoy_shows_who_released_the_lock(tmp_path: Path, live_kernel: None)
     assert {waker.split()[1] for waker, _ns in held} <= {f"convoy-{n}" for n in range(8)}
     assert 1e8 < held[0][1] < 1.3 * said["held"], "each time that somebody waited: at least twice of five"
     assert held[0][1] > 2 * sum(ns for _waker, ns in held[1:])
+    ((waits, raw, at_barrier),) = trace.rows(
+        "SELECT sum(w.waits), sum(w.held_ns), any_value(e.held_ns) FROM wakeups AS w JOIN ended_waits AS e "
+        f"ON e.inode = w.object WHERE w.object BETWEEN {said['barrier']} AND {said['barrier'] + 31}"
+    )
+    assert waits > 0 and (raw, at_barrier) == (0, None), "each ends waits that the other will end next: no lock"
+    ((owned, waited_ns, held_ns),) = trace.rows(
+        "SELECT any_value(w.has_owner), sum(e.ns), sum(e.held_ns) FROM wakeups AS w JOIN ended_waits AS e "
+        f"ON e.inode = w.object WHERE w.object = {said['mutex']}"
+    )
+    assert owned and DELAY_NS // 2 < held_ns <= waited_ns, "its only waiter never kept anybody waiting"
     chain = trace.rows(f"SELECT chain FROM report.wait_chains WHERE chain LIKE 'for thread % in lock [{futex}]%'")[0][0]
     assert chain.startswith("for thread convoy-3 (") and chain.endswith("% in sleep"), chain
 

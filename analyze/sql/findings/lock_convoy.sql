@@ -34,7 +34,7 @@ WITH
 waits AS (
     SELECT process_key, object, tid, waker_tid, MAX(waker) AS waker, SUM(ns) AS ns, SUM(waits) AS waits, SUM(held_ns) AS held_ns
     FROM main.ended_waits
-    WHERE waited_for = 'lock' AND object IS NOT NULL AND waker_tid IS NOT NULL
+    WHERE waited_for = 'lock' AND object IS NOT NULL AND waker_tid IS NOT NULL AND held_ns IS NOT NULL
     GROUP BY process_key, object, tid, waker_tid
 ),
 waiters AS (

@@ -17,7 +17,9 @@ CREATE VIEW report.wakers(
     -- How long it waited until then, all waits together [s].
     total_s,
     -- For a lock: how long of this the waker held it at least [s]; the rest of the wait others did, who released it to others
-    -- before. NULL for what is no lock.
+    -- before. NULL where that is unknown, and for what is no lock or may be none, such as a condition variable, a semaphore
+    -- or the end of a thread: a futex counts as a lock if it has an owner (priority inheritance), or if one that released it
+    -- had waited for it.
     held_s,
     -- Share of all that the process waited for this [%].
     share_pct,
@@ -51,7 +53,7 @@ SELECT
     t.waited_for,
     t.waker,
     t.ns / 1e9,
-    CASE WHEN t.waited_for = 'lock' THEN t.held_ns / 1e9 END,
+    t.held_ns / 1e9,
     100.0 * t.ns / NULLIF(t.all_ns, 0),
     t.waits,
     t.ns / 1e6 / NULLIF(t.waits, 0),

@@ -43,7 +43,8 @@ CREATE VIEW everyone.ended_waits(
     waker_key,
     -- How long, until it was ready to run [ns].
     ns,
-    -- For locks: how long the waker held it at least, while this thread waited [ns]; 0 for others.
+    -- For locks: how long the waker held it at least, while this thread waited [ns]. NULL for what is no lock, or may be none:
+    -- a futex counts as one if it has an owner, or if one that released it had waited for it.
     held_ns,
     -- Waits that ended.
     waits,
@@ -78,6 +79,21 @@ polls AS (
     FROM everyone.polled_objects
     WHERE object IS NOT NULL
     GROUP BY process_key, tid, syscall
+),
+-- Those who hand a lock to each other wait for it, too; who fills a queue or ends a thread does not.
+locks AS (
+    SELECT DISTINCT r.process_key, r.object, r.object_device
+    FROM (
+        SELECT DISTINCT process_key, object, object_device, unfiltered.process_key(waker_pid, waker_start) AS waker_key, waker_tid
+        FROM unfiltered.wakeups
+        WHERE waited_for = 'lock' AND object IS NOT NULL AND held_ns > 0
+    ) AS r
+    JOIN (
+        SELECT DISTINCT process_key, object, object_device, tid
+        FROM unfiltered.wakeups
+        WHERE waited_for = 'lock' AND object IS NOT NULL
+    ) AS w ON w.object = r.object AND w.process_key = r.waker_key AND (w.tid = r.waker_tid OR r.waker_tid IS NULL)
+    WHERE w.object_device IS NOT DISTINCT FROM r.object_device
 ),
 threads AS (
     SELECT process_key, tid, MAX_BY(thread, ts) AS thread
@@ -117,7 +133,10 @@ SELECT
         WHEN w.waited_for IN ('network', 'poll') THEN o.other_key
     END,
     TRY_CAST(w.waited_ns AS BIGINT),
-    TRY_CAST(w.held_ns AS BIGINT),
+    CASE
+        WHEN w.waited_for = 'lock' AND w.held_ns > 0 AND (k.object IS NOT NULL OR w.has_owner OR w.syscall IN ('flock', 'fcntl'))
+            THEN TRY_CAST(LEAST(w.held_ns, w.waited_ns) AS BIGINT)
+    END,
     w.waits,
     w.max_waited_ns,
     w.ts
@@ -125,4 +144,6 @@ FROM everyone.wakeups AS w
 LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(w.waker_pid, w.waker_start)
 LEFT JOIN threads AS t ON t.process_key = unfiltered.process_key(w.waker_pid, w.waker_start) AND t.tid = w.waker_tid
 LEFT JOIN polls AS l ON l.process_key = w.process_key AND l.tid = w.tid AND l.syscall = w.syscall AND w.waited_for = 'poll'
-LEFT JOIN pairs AS o ON o.process_key = w.process_key AND o.local_port = w.local_port AND o.remote_port = w.remote_port;
+LEFT JOIN pairs AS o ON o.process_key = w.process_key AND o.local_port = w.local_port AND o.remote_port = w.remote_port
+LEFT JOIN locks AS k ON w.waited_for = 'lock' AND k.process_key = w.process_key AND k.object = w.object
+    AND k.object_device IS NOT DISTINCT FROM w.object_device;

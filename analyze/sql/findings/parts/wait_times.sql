@@ -25,8 +25,8 @@ sums AS (
 -- held it long.
 waits AS MATERIALIZED (
     SELECT * REPLACE (
-            CASE WHEN waker_tid IS NULL OR SUM(held_ns) OVER at_one_lock = 0 THEN ns
-                ELSE CAST(1.0 * SUM(ns) OVER at_one_lock * held_ns / SUM(held_ns) OVER at_one_lock AS BIGINT) END AS ns
+            CASE WHEN waker_tid IS NULL OR SUM(held_ns) OVER at_one_lock IS NULL THEN ns
+                ELSE CAST(1.0 * SUM(ns) OVER at_one_lock * COALESCE(held_ns, 0) / SUM(held_ns) OVER at_one_lock AS BIGINT) END AS ns
         )
     FROM sums
     WINDOW at_one_lock AS (PARTITION BY process_key, tid, object, waker_tid IS NULL)

@@ -215,12 +215,43 @@ def test_a_chain_at_a_lock_leads_to_who_held_it(tmp_path: Path) -> None:
         running(7, 5),
         wait(7, "lock", "thread", 50, tid=71, waker_tid=72, held_ns=1 * MS, **lock),
         wait(7, "lock", "thread", 10, tid=71, waker_tid=73, held_ns=9 * MS, **lock),
+        wait(7, "lock", "thread", 1, tid=72, waker_tid=71, held_ns=1 * MS, **lock),
         wait(7, "sleep", "timer", 80, tid=73),
         wait(7, "pipe", "thread", 5, tid=72, waker=8),
     ]
     first, *_ = [r for r in report(tmp_path, "wait_chains", rows) if r["pid"] == 7]
     assert first["chain"] == "for thread t73 (73) in lock [futex 0x10], which spends 100 % in sleep"
     assert first["total_s"] == 0.054
+
+
+FUTEX = {"object": 16, "syscall": "futex", "waker": 7, "waker_tid": 70}
+
+
+@pytest.mark.parametrize(
+    ("columns", "held_s"),
+    [
+        (FUTEX, None),
+        (FUTEX | {"has_owner": True}, 0.04),
+        ({"object": 5, "object_device": 1, "syscall": "flock", "waker": 7, "waker_tid": 70}, 0.04),
+        ({"object": 5, "object_device": 1, "syscall": "fcntl", "waker": 8, "held_ns": 60 * MS}, 0.05),
+        ({"object": 5, "syscall": "semop", "waker": 8}, None),
+    ],
+)
+def test_only_a_lock_is_held(tmp_path: Path, columns: dict[str, Any], held_s: float | None) -> None:
+    """Whoever ends a wait at a futex without an owner may fill a queue, or end; and nobody held it longer than that."""
+    rows = [*NAMES, wait(7, "lock", "thread", 50, **({"held_ns": 40 * MS} | columns))]
+    (only,) = report(tmp_path, "wakers_by_thread", rows)
+    assert only["held_s"] == held_s
+
+
+def test_those_who_hand_it_to_each_other_hold_it(tmp_path: Path) -> None:
+    """A third thread, too, which always found it free. But not who is known to wake any number: a barrier."""
+    rows = [*NAMES]
+    for tid, waker_tid in ((71, 70), (70, 71), (71, 72)):
+        rows.append(wait(7, "lock", "thread", 50, tid=tid, held_ns=40 * MS, **(FUTEX | {"waker_tid": waker_tid})))
+    assert [r["held_s"] for r in report(tmp_path, "wakers_by_thread", rows)] == [0.04] * 3
+    rows = [r | {"held_ns": 0} if r["kind"] == "waits" else r for r in rows]
+    assert [r["held_s"] for r in report(tmp_path, "wakers_by_thread", rows)] == [None] * 3
 
 
 def test_a_trace_without_them_says_how_to_record_them(tmp_path: Path) -> None:
