@@ -1,6 +1,6 @@
 -- Whom each process waited for, whom that one waited for, and so on: A waits for B waits for C.
 --
--- Each chain begins with the waits of one process for another, or for the thread that released a lock. It goes on with what
+-- Each chain begins with the waits of one process for another, or for the thread that released one lock. It goes on with what
 -- that one spent most of its time on, without the waits for anybody who is already in the chain: a server's wait for its
 -- client's next request is not what delays the client. The time at a lock is divided among those who held it. It ends with
 -- one that waits for nobody, or after 8. Times are sums over the window, so a chain says what is likely, not what happened
@@ -35,22 +35,23 @@ CREATE VIEW report.wait_chains(
 ) AS
 WITH RECURSIVE
 firsts AS (
-    SELECT who, one.state, one.whom, one.object, one.ns, SUM(one.ns) OVER (PARTITION BY who) AS all_ns
+    SELECT
+        ROW_NUMBER() OVER (ORDER BY one.ns DESC, who, one.state, one.whom, one.object) AS chain,
+        who, one.state, one.whom, one.object, one.ns, SUM(one.ns) OVER (PARTITION BY who) AS all_ns
     FROM (SELECT who, UNNEST(spent) AS one FROM finding.wait_times WHERE who.tid IS NULL)
     WHERE one.whom IS NOT NULL AND who.process_key IN (SELECT process_key FROM main.ended_waits)
-    ORDER BY one.ns DESC, who, one.state, one.whom
-    LIMIT 1000
+    QUALIFY chain <= 1000
 ),
 chains AS (
     SELECT
-        who AS first, state AS first_state, whom AS first_whom, ns, all_ns,
+        chain, who AS first, whom AS first_whom, ns, all_ns,
         whom AS last,
         [who, whom] AS seen,
         [{'state': state, 'object': object, 'whom': whom, 'pct': CAST(NULL AS DOUBLE)}] AS links
     FROM firsts
     UNION ALL
     SELECT
-        c.first, c.first_state, c.first_whom, c.ns, c.all_ns,
+        c.chain, c.first, c.first_whom, c.ns, c.all_ns,
         s.whom,
         LIST_APPEND(c.seen, s.whom),
         LIST_APPEND(c.links, {'state': s.state, 'object': s.object, 'whom': s.whom, 'pct': 100.0 * s.ns / n.ns})
@@ -68,11 +69,8 @@ chains AS (
     WHERE LEN(c.links) < 8 AND s IS NOT NULL
 ),
 ended AS (
-    SELECT ROW_NUMBER() OVER (ORDER BY ns DESC, first, first_state, first_whom) AS chain, *
-    FROM (
-        SELECT * FROM chains
-        QUALIFY ROW_NUMBER() OVER (PARTITION BY first, first_state, first_whom ORDER BY LEN(links) DESC) = 1
-    )
+    SELECT * FROM chains
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY chain ORDER BY LEN(links) DESC) = 1
 ),
 links AS (
     SELECT chain, UNNEST(links) AS link, GENERATE_SUBSCRIPTS(links, 1) AS place

@@ -9,7 +9,7 @@ CREATE VIEW finding.wait_times(
     -- Who: a struct of `process_key` and `tid`, which is NULL for all threads of the process.
     who,
     -- Its largest parts, at most 150, largest first: structs of `state`, `object`, `whom` (who ended the wait; NULL if
-    -- nobody did, or it itself), `ns`.
+    -- nobody did, or it itself), `ns`. Each lock is a part of its own; of other parts `object` is the one with most time.
     spent,
     -- All its time [ns].
     ns
@@ -45,17 +45,19 @@ times AS (
     WHERE state IN ('running', 'runnable')
     GROUP BY process_key, tid, state
 ),
-spent AS (
-    SELECT
-        {'process_key': process_key, 'tid': tid} AS who, state, whom,
-        MAX_BY(object, (ns, object)) AS object,
-        SUM(ns) AS ns
+by_object AS (
+    SELECT {'process_key': process_key, 'tid': tid} AS who, state, whom, object, SUM(ns) AS ns
     FROM times
-    GROUP BY GROUPING SETS ((process_key, tid, state, whom), (process_key, state, whom))
+    GROUP BY GROUPING SETS ((process_key, tid, state, whom, object), (process_key, state, whom, object))
+),
+spent AS (
+    SELECT who, state, whom, MAX_BY(object, (ns, object)) AS object, SUM(ns) AS ns
+    FROM by_object
+    GROUP BY who, state, whom, CASE WHEN state = 'lock' THEN object END
 )
 SELECT
     who,
     LIST({'state': state, 'object': object, 'whom': whom, 'ns': ns} ORDER BY place) FILTER (place <= 150),
     SUM(ns)
-FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY who ORDER BY ns DESC, state, whom) AS place FROM spent)
+FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY who ORDER BY ns DESC, state, whom, object) AS place FROM spent)
 GROUP BY who;

@@ -224,6 +224,18 @@ def test_a_chain_at_a_lock_leads_to_who_held_it(tmp_path: Path) -> None:
     assert first["total_s"] == 0.054
 
 
+def test_a_chain_has_the_object_with_most_time_of_all_threads(tmp_path: Path) -> None:
+    """And each lock has a chain of its own: that with the end of a thread, which another waits for, is another."""
+    rows = [*NAMES, wait(7, "lock", "thread", 50, tid=70, object=32, syscall="futex", waker=7, waker_tid=73)]
+    for tid in (71, 72, 74):
+        rows.append(wait(7, "lock", "thread", 30, tid=tid, object=16, syscall="futex", waker=7, waker_tid=73))
+        rows.append(wait(8, "pipe", "thread", 15, tid=tid, object=5, syscall="read", waker=9))
+    rows.append(wait(8, "pipe", "thread", 40, object=6, syscall="read", waker=9))
+    of_locks = "for thread ? (73) in lock [futex 0x10]", "for thread ? (73) in lock [futex 0x20]"
+    found = [(r["chain"], r["total_s"]) for r in report(tmp_path, "wait_chains", rows)]
+    assert found == [(of_locks[0], 0.09), ("for disk-man (9) in pipe [pipe:[5]]", 0.085), (of_locks[1], 0.05)]
+
+
 FUTEX = {"object": 16, "syscall": "futex", "waker": 7, "waker_tid": 70}
 
 
