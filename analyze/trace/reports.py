@@ -35,6 +35,8 @@ ORDER = (
     "waits",
     "waits_by_thread",
     "wait_chains",
+    "critical_path",
+    "critical_path_by_thread",
     "wakers",
     "wakers_by_thread",
     "wait_objects",

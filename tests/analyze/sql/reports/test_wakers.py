@@ -236,6 +236,38 @@ def test_a_chain_has_the_object_with_most_time_of_all_threads(tmp_path: Path) ->
     assert found == [(of_locks[0], 0.09), ("for disk-man (9) in pipe [pipe:[5]]", 0.085), (of_locks[1], 0.05)]
 
 
+def test_a_critical_path_through_threads_of_one_process(tmp_path: Path) -> None:
+    """Two wait for a lock whose holder sleeps; the first thread for the end of another, which waits for a server."""
+    rows = [
+        *NAMES,
+        wait(7, "lock", "thread", 100, object=32, syscall="futex", waker=7, waker_tid=71),
+        wait(7, "lock", "thread", 60, tid=71, object=16, syscall="futex", waker=7, waker_tid=73),
+        wait(7, "lock", "thread", 100, tid=72, object=16, syscall="futex", waker=7, waker_tid=73),
+        wait(7, "pipe", "thread", 40, tid=71, waker=8),
+        wait(7, "sleep", "timer", 99, tid=73),
+        wait(7, "lock", "thread", 1, tid=73, object=16, syscall="futex", waker=7, waker_tid=74),
+        wait(7, "sleep", "timer", 100, tid=74),
+        wait(8, "disk", "disk", 10),
+    ]
+    lock = "lock [futex 0x10]"
+    found = report(tmp_path, "critical_path", rows)
+    # Of 500: 199 asleep; for 73, by itself and through 71, 220, a hundredth of which is for 74; for the server 40 + 40.
+    assert [(r["who"], r["state"], r["through"], r["hops"], round(r["total_s"], 4)) for r in found] == [
+        ("thread t73 (73)", "sleep", lock, 1, pytest.approx(0.2178, abs=1e-4)),
+        ("itself", "sleep", None, 0, 0.199),
+        ("server (8)", "disk", "pipe", 1, 0.08),
+        ("thread t74 (74)", "sleep", lock, 1, pytest.approx(0.0032, abs=1e-4)),
+    ]
+    found = [r for r in report(tmp_path, "critical_path_by_thread", rows) if r["tid"] in (7, 72)]
+    assert [(r["tid"], r["thread"], r["who"], r["hops"], round(r["share_pct"], 1)) for r in found] == [
+        (7, "t7", "thread t73 (73)", 2, 59.4),
+        (7, "t7", "server (8)", 2, 40),
+        (7, "t7", "thread t74 (74)", 3, 0.6),
+        (72, "t72", "thread t73 (73)", 1, 99),
+        (72, "t72", "thread t74 (74)", 2, 1),
+    ]
+
+
 FUTEX = {"object": 16, "syscall": "futex", "waker": 7, "waker_tid": 70}
 
 
