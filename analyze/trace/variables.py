@@ -20,6 +20,7 @@ def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None
         "recorder_pid": info["recorder_pid"],
         "recorder_start": info["recorder_start"],
         "mount_namespace": info.get("mount_namespace"),
+        "cpu_recorded": "cpu" in info["kinds"],
         "cpu_complete": everyone and info["rows"].get("cpu", 0) > 0 and "cpu" not in full,
         "of_some": not everyone,
         "only_command": only_command(info),

@@ -4,7 +4,7 @@
 -- counted in an interval lies somewhere in it; a wait that spans intervals has its exact start and end. Time on a CPU is
 -- the kernel's own account, which begins some us before the switch, at the wakeup; the wait before it is that much
 -- shorter here than in `cpu`. What a thread did that was off the CPU before it was first seen is unknown: its state is
--- NULL.
+-- NULL. No rows if the kind `cpu` was not recorded.
 --
 -- needs: everyone.cpu, finding.span, unfiltered.clocks, unfiltered.cpu, unfiltered.threads_off_cpu
 CREATE VIEW everyone.thread_time(
@@ -85,6 +85,7 @@ carried AS (
         EPOCH_NS(ts),
         FALSE
     FROM unfiltered.threads_off_cpu
+    WHERE getvariable('cpu_recorded')  -- else all that a thread did before is unknown, and the rest would be taken for all
 ),
 long AS (
     SELECT c.* REPLACE (

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 import sysmon
+from sysmon.analyze.text import thread_states
+from sysmon.bpf.kinds import KINDS
 from tests import traces
 from tests.traces import Row, at, born, row
 
@@ -100,3 +102,13 @@ def test_a_window_of_a_picked_process(tmp_path: Path) -> None:
     ]
     assert [r["pid"] for r in report(tmp_path, "waits", rows, pids=[9])] == [9]
     assert [r["pid"] for r in report(tmp_path, "wall_time", rows, pids=[7])] == [7]
+
+
+def test_without_cpu_time_nothing_is_known_of_threads(tmp_path: Path) -> None:
+    """What a thread waits for at the end is, but not what it did before: it would look as if it had never run."""
+    kinds = [k.name for k in KINDS if k.name != "cpu"]
+    rows = [r for r in ROWS if r["kind"] != "cpu"]
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows, kinds=kinds)) as trace:
+        assert trace.sql("SELECT * FROM thread_time").fetchall() == []
+        assert thread_states.line(trace) == ""
+    assert len(report(tmp_path, "wall_time", rows)) == 1, "the thread slept all the time, and had nothing to count"
