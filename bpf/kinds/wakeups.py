@@ -91,6 +91,13 @@ WAITS = Kind(
                 null=0,
             )
         ),
+        Col(
+            "waker_thread",
+            "comm",
+            "Name of the thread that woke it, if its process is not recorded, such as one of the kernel where only "
+            "a command is; NULL for others.",
+            role="any",
+        ),
         *(_OF_CPU[name] for name in ("waits", "waited_ns", "max_waited_ns", "waited_before_ns")),
         Col(
             "has_owner",

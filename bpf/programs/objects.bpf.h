@@ -16,6 +16,7 @@ struct noted_wait {
 INLINE void note_nothing(struct waits_val *row)
 {
 	row->has_owner = 0;
+	row->waker_thread[0] = 0;
 	row->family = NO_CHOICE;
 	row->object_name_len = NO_LENGTH;
 	row->remote_address_len = NO_LENGTH;

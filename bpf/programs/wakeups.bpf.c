@@ -63,7 +63,8 @@ int on_waking(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	u8 by = waker_on(cpu, me, &woken->thread);
 	if (by == WOKEN_BY_thread) {
-		identify(c, cpu, me, &who);
+		if (!identify(c, cpu, me, &who))
+			bpf_get_current_comm(&woken->wait.row.waker_thread, sizeof(woken->wait.row.waker_thread));
 		woken->wait.key.waker_start = who.start;
 		woken->wait.key.waker_pid = who.pid;
 		woken->wait.key.waker_tid = who.tid;

@@ -346,17 +346,18 @@ os.waitpid(said["worker"], 0)
 
 
 def test_a_thread_that_waited_before_the_recording(tmp_path: Path, live_kernel: None) -> None:
-    """What it waits for is not known then; who wakes it is."""
+    """What it waits for is not known then; who wakes it is, also one that is not recorded."""
     r, w = os.pipe()
     waiter = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import os; os.read(0, 1)"], stdin=r)
     time.sleep(0.5)
-    with recording(tmp_path / "t.parquet", "--with", "waits") as trace:
+    with recording(tmp_path / "t.parquet", "--with", "waits", "--pid", str(waiter.pid)) as trace:
         os.write(w, b"x")
         waiter.wait()
     os.close(w)
     os.close(r)
     rows = trace.rows(
-        "SELECT waited_for, syscall, object, woken_by, waker_pid FROM wakeups "
+        "SELECT waited_for, syscall, object, woken_by, waker_pid, waker_thread FROM wakeups "
         f"WHERE pid = {waiter.pid} AND waited_for = 'pipe'"
     )
-    assert rows == [("pipe", "read", None, "thread", os.getpid())]
+    me = Path("/proc/thread-self/comm").read_text().rstrip("\n")
+    assert rows == [("pipe", "read", None, "thread", os.getpid(), me)]

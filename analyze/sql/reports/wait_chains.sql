@@ -81,6 +81,13 @@ threads AS (
     FROM everyone.ended_waits
     GROUP BY process_key, tid
 ),
+-- Those that are not recorded have no other name.
+names AS (
+    SELECT waker_key, MAX(waker_comm) AS comm
+    FROM everyone.ended_waits
+    WHERE woken_by = 'thread'
+    GROUP BY waker_key
+),
 texts AS (
     SELECT
         l.chain,
@@ -97,7 +104,7 @@ texts AS (
                     CASE WHEN l.place = 1 THEN 'for' ELSE 'which waits for' END,
                     CASE WHEN l.link.whom.tid IS NOT NULL
                         THEN FORMAT('thread {} ({})', COALESCE(t.thread, '?'), l.link.whom.tid)
-                        ELSE FORMAT('{} ({})', COALESCE(p.comm, '?'), l.link.whom.process_key.pid) END,
+                        ELSE FORMAT('{} ({})', COALESCE(p.comm, n.comm, '?'), l.link.whom.process_key.pid) END,
                     COALESCE(l.link.state, 'unknown')
                 )
             END || COALESCE(' [' || l.link.object || ']', ''),
@@ -105,6 +112,7 @@ texts AS (
         ) AS chain_text
     FROM links AS l
     LEFT JOIN unfiltered.processes AS p ON p.process_key = l.link.whom.process_key
+    LEFT JOIN names AS n ON n.waker_key = l.link.whom.process_key
     LEFT JOIN threads AS t ON t.process_key = l.link.whom.process_key AND t.tid = l.link.whom.tid
     GROUP BY l.chain
 )

@@ -41,6 +41,8 @@ CREATE VIEW everyone.ended_waits(
     waker_tid,
     -- The process that woke it or, for data over a network, that is at the other end; NULL if that is unknown.
     waker_key,
+    -- Name of that process; if it is not recorded, of its thread.
+    waker_comm,
     -- How long, until it was ready to run [ns].
     ns,
     -- For locks: how long the waker held it at least, while this thread waited [ns]. NULL for what is no lock, or may be none:
@@ -124,7 +126,7 @@ SELECT
         WHEN w.woken_by = 'interrupt' THEN 'interrupt'
         WHEN w.woken_by <> 'thread' THEN 'interrupt: ' || w.woken_by
         WHEN w.waker_tid IS NOT NULL THEN FORMAT('thread {} ({})', COALESCE(t.thread, '?'), w.waker_tid)
-        ELSE FORMAT('{} ({})', COALESCE(p.comm, '?'), w.waker_pid)
+        ELSE FORMAT('{} ({})', COALESCE(p.comm, w.waker_thread, '?'), w.waker_pid)
     END,
     w.woken_by,
     w.waker_tid,
@@ -132,6 +134,7 @@ SELECT
         WHEN w.woken_by = 'thread' THEN unfiltered.process_key(w.waker_pid, w.waker_start)
         WHEN w.waited_for IN ('network', 'poll') THEN o.other_key
     END,
+    CASE WHEN w.woken_by = 'thread' THEN COALESCE(p.comm, w.waker_thread) ELSE e.comm END,
     TRY_CAST(w.waited_ns AS BIGINT),
     CASE
         WHEN w.waited_for = 'lock' AND w.held_ns > 0 AND (k.object IS NOT NULL OR w.has_owner OR w.syscall IN ('flock', 'fcntl'))
@@ -145,5 +148,6 @@ LEFT JOIN unfiltered.processes AS p ON p.process_key = unfiltered.process_key(w.
 LEFT JOIN threads AS t ON t.process_key = unfiltered.process_key(w.waker_pid, w.waker_start) AND t.tid = w.waker_tid
 LEFT JOIN polls AS l ON l.process_key = w.process_key AND l.tid = w.tid AND l.syscall = w.syscall AND w.waited_for = 'poll'
 LEFT JOIN pairs AS o ON o.process_key = w.process_key AND o.local_port = w.local_port AND o.remote_port = w.remote_port
+LEFT JOIN unfiltered.processes AS e ON e.process_key = o.other_key
 LEFT JOIN locks AS k ON w.waited_for = 'lock' AND k.process_key = w.process_key AND k.object = w.object
     AND k.object_device IS NOT DISTINCT FROM w.object_device;

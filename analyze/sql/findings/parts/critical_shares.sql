@@ -71,15 +71,30 @@ steps AS (
     )
     GROUP BY hops, first, last, whom, state, object
 ),
+-- What those did who are not recorded is unknown.
+lasts AS (
+    SELECT first, before, state, object, share, through, hops - 1 AS hops FROM steps WHERE who IS NULL
+    UNION ALL
+    SELECT first, who, NULL, NULL, share, through, hops
+    FROM steps AS s
+    WHERE who IS NOT NULL AND NOT EXISTS (SELECT 1 FROM finding.wait_times AS t WHERE t.who = s.who)
+),
 threads AS (
     SELECT process_key, tid, MAX_BY(thread, (ts, thread)) AS thread
     FROM everyone.ended_waits
     GROUP BY process_key, tid
 ),
+-- Those that are not recorded have no other name.
+names AS (
+    SELECT waker_key, MAX(waker_comm) AS comm
+    FROM everyone.ended_waits
+    WHERE woken_by = 'thread'
+    GROUP BY waker_key
+),
 -- Threads of the same process that did less than a hundredth each are put together.
 done AS (
     SELECT
-        s.first, s.before, s.state, s.object, s.share, s.through, s.hops - 1 AS hops,
+        s.first, s.before, s.state, s.object, s.share, s.through, s.hops,
         s.before = s.first AS is_first,
         s.before.process_key = s.first.process_key AS is_own,
         CASE
@@ -88,11 +103,11 @@ done AS (
                 OR SUM(s.share) OVER (PARTITION BY s.first, s.before) >= 10_000_000_000 THEN s.before
         END AS alone,
         COALESCE(t.thread, '?') AS thread,
-        COALESCE(p.comm, '?') AS comm
-    FROM steps AS s
+        COALESCE(p.comm, n.comm, '?') AS comm
+    FROM lasts AS s
     LEFT JOIN unfiltered.processes AS p ON p.process_key = s.before.process_key
+    LEFT JOIN names AS n ON n.waker_key = s.before.process_key
     LEFT JOIN threads AS t ON t.process_key = s.before.process_key AND t.tid = s.before.tid
-    WHERE s.who IS NULL
 ),
 ends AS (
     SELECT

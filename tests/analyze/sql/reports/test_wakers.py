@@ -323,6 +323,17 @@ def test_a_row_without_waits_is_read(tmp_path: Path) -> None:
         assert only["mean_ms"] is None
 
 
+def test_a_waker_that_is_not_recorded_has_its_threads_name(tmp_path: Path) -> None:
+    rows = [*NAMES, wait(7, "disk", "thread", 20, waker=30, waker_thread="kworker/u8:1"), running(7, 80)]
+    (only,) = report(tmp_path, "wakers", rows)
+    assert only["waker"] == "kworker/u8:1 (30)"
+    (only,) = report(tmp_path, "wait_chains", rows)
+    assert only["chain"] == "for kworker/u8:1 (30) in disk"
+    itself, other = report(tmp_path, "critical_path", rows)
+    assert (itself["who"], itself["share_pct"]) == ("itself", 80)
+    assert (other["who"], other["state"], other["share_pct"]) == ("kworker/u8:1 (30)", None, 20)
+
+
 def test_a_process_named_like_an_interrupt(tmp_path: Path) -> None:
     rows = [*NAMES, process(10, "interrupt: disk"), wait(7, "pipe", "thread", 20, waker=10)]
     (only,) = report(tmp_path, "wakers", rows)
