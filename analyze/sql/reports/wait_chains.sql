@@ -19,7 +19,7 @@ CREATE VIEW report.wait_chains(
     share_pct,
     -- Whom it waited for, in what; whom that one did; and what the last one does, with its share of the last one's time.
     chain,
-    -- Process id of the first in the chain.
+    -- Process id of the first in the chain; NULL if several children, which are one chain, are it.
     first_pid,
     -- Start time of that process, since boot [ns].
     first_start,
@@ -28,7 +28,7 @@ CREATE VIEW report.wait_chains(
     -- What the last one does: 'running', 'runnable', or what it waits for, as `waited_for` of `cpu` has it. NULL if the
     -- chain is longer.
     ends_in,
-    -- Process id of the last one.
+    -- Process id of the last one; NULL if there are several.
     last_pid,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
@@ -88,47 +88,98 @@ names AS (
     WHERE woken_by = 'thread'
     GROUP BY waker_key
 ),
-texts AS (
+named AS (
     SELECT
-        l.chain,
-        STRING_AGG(
-            CASE
-                WHEN l.link.whom IS NULL THEN FORMAT(
-                    'which spends {:.0f} % {}{}',
-                    l.link.pct,
-                    CASE WHEN l.link.state IN ('running', 'runnable', 'stopped', 'throttled') THEN '' ELSE 'in ' END,
-                    COALESCE(l.link.state, 'unknown waits')
-                )
-                ELSE FORMAT(
-                    '{} {} in {}',
-                    CASE WHEN l.place = 1 THEN 'for' ELSE 'which waits for' END,
-                    CASE WHEN l.link.whom.tid IS NOT NULL
-                        THEN FORMAT('thread {} ({})', COALESCE(t.thread, '?'), l.link.whom.tid)
-                        ELSE FORMAT('{} ({})', COALESCE(p.comm, n.comm, '?'), l.link.whom.process_key.pid) END,
-                    COALESCE(l.link.state, 'unknown')
-                )
-            END || COALESCE(' [' || l.link.object || ']', ''),
-            ', ' ORDER BY l.place
-        ) AS chain_text
+        l.chain, l.place, l.link,
+        COALESCE(CASE WHEN l.link.whom.tid IS NULL THEN COALESCE(p.comm, n.comm) ELSE t.thread END, '?') AS name
     FROM links AS l
     LEFT JOIN unfiltered.processes AS p ON p.process_key = l.link.whom.process_key
     LEFT JOIN names AS n ON n.waker_key = l.link.whom.process_key
     LEFT JOIN threads AS t ON t.process_key = l.link.whom.process_key AND t.tid = l.link.whom.tid
-    GROUP BY l.chain
+),
+-- Chains that begin with the wait for a child, and are the same but for process ids, are put together.
+shapes AS (
+    SELECT
+        e.chain, e.first, e.ns, e.all_ns,
+        CASE WHEN e.links[1].state = 'child' THEN s.shape END AS shape,
+        CASE WHEN e.links[1].state IS DISTINCT FROM 'child' THEN e.chain END AS own
+    FROM ended AS e
+    JOIN (
+        SELECT
+            chain,
+            LIST({'state': link.state, 'object': link.object, 'name': CASE WHEN link.whom IS NOT NULL THEN name END}
+                ORDER BY place) AS shape
+        FROM named
+        GROUP BY chain
+    ) AS s USING (chain)
+),
+alike AS (
+    SELECT chain, DENSE_RANK() OVER (ORDER BY first, shape, own) AS group_number, ns
+    FROM shapes
+),
+places AS (
+    SELECT
+        a.group_number, n.place, MIN(n.name) AS name, ANY_VALUE(n.link.state) AS state, ANY_VALUE(n.link.object) AS object,
+        SUM(n.link.pct * a.ns) / SUM(a.ns) AS pct,
+        COUNT(DISTINCT n.link.whom) AS whoms,
+        MIN(n.link.whom) AS whom
+    FROM named AS n
+    JOIN alike AS a USING (chain)
+    GROUP BY a.group_number, n.place
+),
+texts AS (
+    SELECT
+        group_number,
+        STRING_AGG(
+            CASE
+                WHEN whoms = 0 THEN FORMAT(
+                    'which spend{} {:.0f} % {}{}',
+                    CASE WHEN before > 1 THEN '' ELSE 's' END,
+                    pct,
+                    CASE WHEN state IN ('running', 'runnable', 'stopped', 'throttled') THEN '' ELSE 'in ' END,
+                    COALESCE(state, 'unknown waits')
+                )
+                ELSE FORMAT(
+                    '{} {} in {}',
+                    CASE WHEN place = 1 THEN 'for' WHEN before > 1 THEN 'which wait for' ELSE 'which waits for' END,
+                    CASE
+                        WHEN whoms > 1 AND whom.tid IS NULL THEN FORMAT('{} {} processes', whoms, name)
+                        WHEN whoms > 1 THEN FORMAT('{} {} threads', whoms, name)
+                        WHEN whom.tid IS NOT NULL THEN FORMAT('thread {} ({})', name, whom.tid)
+                        ELSE FORMAT('{} ({})', name, whom.process_key.pid)
+                    END,
+                    COALESCE(state, 'unknown')
+                )
+            END || COALESCE(' [' || object || ']', ''),
+            ', ' ORDER BY place
+        ) AS chain_text,
+        COUNT(*) FILTER (WHERE whoms > 0) AS hops,
+        MAX_BY(COALESCE(state, 'unknown'), place) FILTER (WHERE whoms = 0) AS ends_in,
+        MAX_BY(CASE WHEN whoms = 1 THEN [whom] ELSE [] END, place) FILTER (WHERE whoms > 0) AS last,
+        MIN_BY(CASE WHEN whoms = 1 THEN [whom] ELSE [] END, place) AS first_whom
+    FROM (SELECT *, LAG(whoms) OVER (PARTITION BY group_number ORDER BY place) AS before FROM places)
+    GROUP BY group_number
+),
+groups AS (
+    SELECT
+        a.group_number, ANY_VALUE(s.first) AS first, SUM(s.ns) AS ns, ANY_VALUE(s.all_ns) AS all_ns, MIN(a.chain) AS chain
+    FROM alike AS a
+    JOIN shapes AS s USING (chain)
+    GROUP BY a.group_number
 )
 SELECT
-    e.first.process_key.pid,
+    g.first.process_key.pid,
     p.comm,
-    e.ns / 1e9,
-    100.0 * e.ns / NULLIF(e.all_ns, 0),
+    g.ns / 1e9,
+    100.0 * g.ns / NULLIF(g.all_ns, 0),
     t.chain_text,
-    e.first_whom.process_key.pid,
-    e.first_whom.process_key.start,
-    LEN(LIST_FILTER(e.links, lambda one: one.whom IS NOT NULL)),
-    CASE WHEN e.links[-1].whom IS NULL THEN COALESCE(e.links[-1].state, 'unknown') END,
-    LIST_FILTER(e.links, lambda one: one.whom IS NOT NULL)[-1].whom.process_key.pid,
-    e.first.process_key.start
-FROM ended AS e
-JOIN texts AS t ON t.chain = e.chain
-LEFT JOIN unfiltered.processes AS p ON p.process_key = e.first.process_key
-ORDER BY e.chain;
+    t.first_whom[1].process_key.pid,
+    t.first_whom[1].process_key.start,
+    t.hops,
+    t.ends_in,
+    t.last[1].process_key.pid,
+    g.first.process_key.start
+FROM groups AS g
+JOIN texts AS t USING (group_number)
+LEFT JOIN unfiltered.processes AS p ON p.process_key = g.first.process_key
+ORDER BY g.ns DESC, g.chain;

@@ -11,8 +11,8 @@ CREATE VIEW report.wakers(
     comm,
     -- What it waited for, as `waited_for` of `cpu` has it.
     waited_for,
-    -- Who ended the wait: 'NAME (PID)'; 'thread NAME (TID)' for a lock inside one process; 'interrupt: timer' or another;
-    -- 'unknown'.
+    -- Who ended the wait: 'NAME (PID)'; 'N NAME processes', several children that ended; 'thread NAME (TID)' for a lock inside
+    -- one process; 'interrupt: timer' or another; 'unknown'.
     waker,
     -- How long it waited until then, all waits together [s].
     total_s,
@@ -35,17 +35,26 @@ CREATE VIEW report.wakers(
     start
 ) AS
 WITH
+-- Children that ended are put together by name: a shell makes thousands.
+waits AS (
+    SELECT *, CASE WHEN waited_for = 'child' AND woken_by = 'thread' THEN waker_comm END AS ended_child
+    FROM main.ended_waits
+),
 totals AS (
     SELECT
-        process_key, waited_for, waker, waker_tid,
-        waker_key, woken_by,
+        process_key, waited_for, waker_tid, woken_by,
+        CASE WHEN COUNT(DISTINCT waker_key) > 1 THEN FORMAT('{} {} processes', COUNT(DISTINCT waker_key), ended_child)
+            ELSE MIN(waker) END AS waker,
+        MIN(waker_key) AS waker_key,
         SUM(ns) AS ns,
         SUM(held_ns) AS held_ns,
         SUM(waits) AS waits,
         MAX(max_ns) AS max_ns,
         SUM(SUM(ns)) OVER (PARTITION BY process_key, waited_for) AS all_ns
-    FROM main.ended_waits
-    GROUP BY process_key, waited_for, waker, waker_tid, waker_key, woken_by
+    FROM waits
+    GROUP BY
+        process_key, waited_for, waker_tid, woken_by, ended_child,
+        CASE WHEN ended_child IS NULL THEN (waker, waker_key) END
 )
 SELECT
     t.process_key.pid,

@@ -334,6 +334,24 @@ def test_a_waker_that_is_not_recorded_has_its_threads_name(tmp_path: Path) -> No
     assert (other["who"], other["state"], other["share_pct"]) == ("kworker/u8:1 (30)", None, 20)
 
 
+def test_children_are_put_together(tmp_path: Path) -> None:
+    """Two of three, which are called the same and do the same."""
+    rows = [*NAMES]
+    for pid, comm, ms, asleep in ((20, "cc", 30, 30), (21, "cc", 10, 8), (22, "as", 5, 5)):
+        rows += [process(pid, comm), wait(7, "child", "thread", ms, waker=pid), wait(pid, "sleep", "timer", asleep)]
+        rows += [running(pid, ms - asleep)]
+    found = [r for r in report(tmp_path, "wakers", rows) if r["pid"] == 7]
+    assert [(r["waker"], r["total_s"], r["share_pct"], r["waits"]) for r in found] == [
+        ("2 cc processes", 0.04, pytest.approx(100 * 40 / 45), 2),
+        ("as (22)", 0.005, pytest.approx(100 * 5 / 45), 1),
+    ]
+    found = report(tmp_path, "wait_chains", rows)
+    assert [(r["chain"], r["total_s"], r["first_pid"], r["last_pid"], r["ends_in"]) for r in found] == [
+        ("for 2 cc processes in child, which spend 95 % in sleep", 0.04, None, None, "sleep"),
+        ("for as (22) in child, which spends 100 % in sleep", 0.005, 22, 22, "sleep"),
+    ]
+
+
 def test_a_process_named_like_an_interrupt(tmp_path: Path) -> None:
     rows = [*NAMES, process(10, "interrupt: disk"), wait(7, "pipe", "thread", 20, waker=10)]
     (only,) = report(tmp_path, "wakers", rows)
