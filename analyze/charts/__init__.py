@@ -50,7 +50,8 @@ CHARTS: dict[str, Chart] = {
             "Where the time of threads went",
             "How many threads ran, were ready to run without a CPU, or waited for a lock, a disk, the network and so "
             "on, on average per snapshot. The lower panel has a lane for each of the threads that ran or were held up "
-            "most. Threads that rest, such as in poll(2) or nanosleep(2), are left blank.",
+            "most. Threads that rest, such as in poll(2) or nanosleep(2), or in one wait through all of the window, "
+            "are left blank.",
             ("cpu", "thread"),
             SWITCHES,
         ),

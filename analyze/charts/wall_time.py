@@ -10,7 +10,7 @@ from sysmon.analyze.charts import page, stack, style, units
 from sysmon.analyze.charts.data import IDS, Floats, columns
 from sysmon.analyze.charts.intervals import Steps, steps
 from sysmon.analyze.charts.losses import losses, shade
-from sysmon.analyze.text.thread_states import AT_REST
+from sysmon.analyze.text.thread_states import AT_REST, OFTEN_RESTING
 from sysmon.errors import NoData
 
 if TYPE_CHECKING:
@@ -33,30 +33,30 @@ COLOURS = {
 }
 """The states that make something slow, from the bottom of the stack, with their colours."""
 
-OFTEN_RESTING = ("lock", "network", "pipe")
-"""States in which a thread may just have nothing to do."""
-
 MOST_PER_RUN = 50
 """They count for the choice of lanes up to this many times the time that the thread ran: one that never ran rests."""
 
 LANES = 12
 """Threads that have a lane."""
 
+STATE = f"CASE WHEN t.is_throughout AND t.state IN {OFTEN_RESTING} THEN 'other' ELSE COALESCE(t.state, 'unknown') END"
+"""A thread that waited through all of the window rests, like an idle one of a pool."""
+
 TIMES = f"""
 SELECT {IDS}, CAST(tid AS BIGINT) AS tid, COALESCE(ANY_VALUE(thread), '') AS thread,
-    COALESCE(state, 'unknown') AS state, SUM(ns) / 1e9 AS s
-FROM main.thread_time
+    {STATE} AS state, SUM(ns) / 1e9 AS s
+FROM main.thread_time AS t
 GROUP BY ALL
 """
 
-OVER_TIME = """
+OVER_TIME = f"""
 WITH steps AS (
     SELECT UNNEST($edges[:-2]) AS from_ns, UNNEST($edges[2:]) AS to_ns
 ),
 shown AS (
     SELECT UNNEST($tids) AS tid
 )
-SELECT s.to_ns AS ts, COALESCE(h.tid, 0) AS tid, COALESCE(t.state, 'unknown') AS state,
+SELECT s.to_ns AS ts, COALESCE(h.tid, 0) AS tid, {STATE} AS state,
     SUM(t.ns / 1e9 * (LEAST(t.to_ns, s.to_ns) - GREATEST(t.from_ns, s.from_ns)) / NULLIF(t.to_ns - t.from_ns, 0)) AS s
 FROM main.thread_time AS t
 JOIN steps AS s ON t.from_ns < s.to_ns AND t.to_ns > s.from_ns
@@ -82,7 +82,8 @@ def draw(ask: Ask) -> Figure:
     legend = [entry for entry in legend if not entry.text.endswith(": 0 s")]
     legend.append(page.Entry("none", f"resting: {units.digits(resting)} s"))
     notes = [
-        f"Resting, which is left blank, is any of {', '.join(AT_REST[:-2])} and what is not known.",
+        f"Resting, which is left blank, is any of {', '.join(AT_REST[:-2])}, what is not known, and one wait "
+        f"for any of {', '.join(OFTEN_RESTING)} through all of the window.",
         lost.note,
     ]
     sheet = page.Page(ask.chart.title, page.subtitle(trace), (1.9, 0.19 * len(lanes) + 0.1), legend, notes, left=1.3)

@@ -39,7 +39,9 @@ CREATE VIEW everyone.thread_time(
     -- Start of the interval that contains it, since 1970 [ns].
     from_ns,
     -- End of that interval [ns].
-    to_ns
+    to_ns,
+    -- Whether it is one wait that lasted through all of the window: of a thread to which nothing happened.
+    is_throughout
 ) AS
 WITH
 steps AS (
@@ -92,43 +94,44 @@ long AS (
             GREATEST(c.from_ns, s.counted_from_ns) AS from_ns,
             LEAST(GREATEST(c.woken_ns, s.counted_from_ns), s.counted_to_ns) AS woken_ns,
             LEAST(c.to_ns, s.counted_to_ns) AS to_ns
-        )
+        ),
+        c.from_ns <= s.counted_from_ns AND c.woken_ns >= s.counted_to_ns AS is_throughout
     FROM carried AS c
     CROSS JOIN finding.span AS s
     WHERE c.from_ns < s.counted_to_ns AND c.to_ns > s.counted_from_ns
 )
 SELECT
     pid, start, process_key, tid, thread, 'running', NULL,
-    running_ns, 0, NULL, NULL, user_ns, system_ns, from_ns, to_ns
+    running_ns, 0, NULL, NULL, user_ns, system_ns, from_ns, to_ns, FALSE
 FROM divided
 WHERE running_ns > 0
 UNION ALL
 SELECT
     pid, start, process_key, tid, thread, 'stolen', NULL,
-    occupied_ns - running_ns, 0, NULL, NULL, NULL, NULL, from_ns, to_ns
+    occupied_ns - running_ns, 0, NULL, NULL, NULL, NULL, from_ns, to_ns, FALSE
 FROM divided
 WHERE occupied_ns > running_ns
 UNION ALL
 SELECT
     pid, start, process_key, tid, thread, 'runnable', NULL,
-    ready_here_ns, 0, NULL, NULL, NULL, NULL, from_ns, to_ns
+    ready_here_ns, 0, NULL, NULL, NULL, NULL, from_ns, to_ns, FALSE
 FROM divided
 WHERE ready_here_ns > 0
 UNION ALL
 SELECT
     pid, start, process_key, tid, thread, waited_for, syscall,
-    waited_here_ns, waits, max_waited_ns, TRUE, NULL, NULL, from_ns, to_ns
+    waited_here_ns, waits, max_waited_ns, TRUE, NULL, NULL, from_ns, to_ns, FALSE
 FROM divided
 WHERE waits > 0
 UNION ALL
 SELECT
     pid, start, process_key, tid, thread, waited_for, syscall,
-    woken_ns - from_ns, 0, NULL, is_over, NULL, NULL, from_ns, woken_ns
+    woken_ns - from_ns, 0, NULL, is_over, NULL, NULL, from_ns, woken_ns, is_throughout
 FROM long
 WHERE woken_ns > from_ns
 UNION ALL
 SELECT
     pid, start, process_key, tid, thread, 'runnable', NULL,
-    to_ns - woken_ns, 0, NULL, NULL, NULL, NULL, woken_ns, to_ns
+    to_ns - woken_ns, 0, NULL, NULL, NULL, NULL, woken_ns, to_ns, FALSE
 FROM long
 WHERE to_ns > woken_ns;

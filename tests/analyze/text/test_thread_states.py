@@ -37,5 +37,15 @@ def test_the_largest_states_come_first_and_those_at_rest_last(tmp_path: Path) ->
     assert line(tmp_path, *rows) == "0.10 s running, 1.10 s lock, 0.60 s disk, 0.05 s runnable; 0.90 s at rest"
 
 
+def test_a_thread_that_waits_through_all_of_the_window_rests(tmp_path: Path) -> None:
+    """An idle one of a pool, on its lock; but not one that has waited for it since the middle."""
+    idle, late = (
+        row("thread", at(1), pid=7, start=born(0), tid=tid, thread="t", waited_for="lock", off_cpu_ns=ns)
+        for tid, ns in ((1, 5 * S), (2, S // 2))
+    )
+    assert line(tmp_path, idle, late) == "0.00 s running, 0.50 s lock; 1.00 s at rest"
+    assert line(tmp_path, idle | {"waited_for": "disk"}) == "0.00 s running, 1.00 s disk; 0.00 s at rest"
+
+
 def test_without_cpu_time_there_is_none(tmp_path: Path) -> None:
     assert line(tmp_path) == ""
