@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from sysmon.recorder.symbols.demangle import demangled
 from sysmon.recorder.symbols.wire import Frame
 
 KALLSYMS = Path("/proc/kallsyms")
@@ -56,7 +57,7 @@ class KernelSymbols:
         line = self._text[begin : self._text.find(b"\n", begin)].decode("utf-8", "replace")
         name, _space, module = line.partition("\t")
         # No offset: `names.py` says why no address of the kernel gets into a trace.
-        return Frame(name.strip(), module.strip("[] ") or KERNEL, None, None, None, None)
+        return Frame(demangled(name.strip()), module.strip("[] ") or KERNEL, None, None, None, None)
 
 
 def _why_hidden() -> str:

@@ -33,6 +33,12 @@ def test_an_address_belongs_to_the_function_before_it(tmp_path: Path) -> None:
     assert symbols.of(0xFFFFFFFF810000FF) is None and symbols.missing is None
 
 
+def test_names_of_rust_are_decoded(tmp_path: Path) -> None:
+    pytest.importorskip("pycxxfilt")
+    found = _symbols(tmp_path, "ffffffff81000100 t _RNvC6kernel4init\n").of(0xFFFFFFFF81000100)
+    assert found and found.function == "kernel::init"
+
+
 def test_code_that_was_loaded_later_gets_no_name(tmp_path: Path) -> None:
     symbols = _symbols(tmp_path, LINES)
     for last in (0xFFFFFFFF81000200, 0xFFFFFFFFC0000000):
