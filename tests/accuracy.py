@@ -67,6 +67,11 @@ TAIL = """
 
 Paths, addresses, results, names of control groups, 32-bit calls and ends of processes are either right or wrong. The
 live tests create each case and know its answer: `tests/live`, which `script/test` runs.
+
+Stacks are what the kernel finds by following frame pointers. A function that has no frame hides its caller: most often
+one of the C library hides the function of the program that called it. `main;f;memcmp` is recorded as
+`main;[caller skipped];memcmp`, and `f` has none of the samples, or of the time blocked. Report `stack_quality` has the
+share of such stacks.
 """
 
 

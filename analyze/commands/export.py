@@ -42,7 +42,8 @@ def export(
     `folded` is one line per stack, for flamegraph.pl, inferno and similar tools: the process and its functions, the
     outermost first, separated by semicolons, with _[k] after those of the kernel; then the number of samples, or the
     microseconds blocked. `speedscope` is JSON for https://www.speedscope.app. `[callers unknown]` stands for callers
-    that a stack lacks, mostly because the program has no frame pointers.
+    that a stack lacks, mostly because the program has no frame pointers, and `[caller skipped]` for one that is
+    missing in between, as the function that it called has no frame.
 
     \b
     Examples:

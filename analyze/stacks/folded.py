@@ -40,11 +40,11 @@ MEASURES = {one.kind: one for one in (ON_CPU, OFF_CPU)}
 _QUERY = """
 WITH
 paths AS (
-    SELECT stack, functions, is_whole, DENSE_RANK() OVER (ORDER BY functions, is_whole) AS path
+    SELECT stack, functions, reaches_back, DENSE_RANK() OVER (ORDER BY functions, reaches_back) AS path
     FROM unfiltered.stack_paths
 ),
 shown AS (
-    SELECT path, ANY_VALUE(functions) AS functions, ANY_VALUE(is_whole) AS is_whole
+    SELECT path, ANY_VALUE(functions) AS functions, ANY_VALUE(reaches_back) AS reaches_back
     FROM paths
     GROUP BY path
 ),
@@ -64,7 +64,7 @@ merged AS (
     GROUP BY ALL
     HAVING SUM(w.weight) > 0
 )
-SELECT m.pid, m.comm, m.reason, COALESCE(u.functions, []), COALESCE(k.functions, []), COALESCE(u.is_whole, TRUE),
+SELECT m.pid, m.comm, m.reason, COALESCE(u.functions, []), COALESCE(k.functions, []), COALESCE(u.reaches_back, TRUE),
     m.weight
 FROM merged AS m
 LEFT JOIN shown AS u ON u.path = m.user_path
@@ -105,14 +105,18 @@ def folded(trace: Trace, measure: Measure) -> Iterator[Folded]:
     require(trace, measure)
     query = _QUERY.format(kind=measure.kind, weight=measure.weight, group=measure.group)
     for batch in trace.own(query).to_arrow_reader(BATCH_ROWS):
-        for pid, comm, reason, user, kernel, whole, weight in zip(*(col.to_pylist() for col in batch), strict=True):
+        for pid, comm, reason, user, kernel, reaches_back, weight in zip(
+            *(col.to_pylist() for col in batch), strict=True
+        ):
             head = Frame(f"{comm} ({pid})" if pid else comm, "process")
             why = () if measure.unit == "samples" else (Frame(f"[{reason or 'unknown'}]", "unknown"),)
-            yield Folded(reason, comm, (head, *_in_user_space(user, whole), *_all(kernel, "kernel"), *why), int(weight))
+            yield Folded(
+                reason, comm, (head, *_in_user_space(user, reaches_back), *_all(kernel, "kernel"), *why), int(weight)
+            )
 
 
-def _in_user_space(names: list[str], whole: bool) -> Iterator[Frame]:
-    if not whole and not _is_unknown(names[0]):
+def _in_user_space(names: list[str], reaches_back: bool) -> Iterator[Frame]:
+    if not reaches_back and not _is_unknown(names[0]):
         yield Frame(CUT, "unknown")
     yield from _all(names, "user")
 

@@ -21,6 +21,9 @@ NONE, NO_ROOM, UNREADABLE, NOT_TAKEN = range(4)
 """In C, in place of a stack's hash, which is larger: there is none; no room was left; it cannot be read; it was not
 taken."""
 
+SKIPPED = "caller skipped"
+"""`missing` of the frame that stands between two functions of which the outer one did not call the inner one."""
+
 DEFAULT_RATE, MOST_RATE = 99, 1000
 """Samples of each CPU per second. 99, so as not to keep pace with what happens 100 times a second."""
 
@@ -103,11 +106,18 @@ FRAME = Kind(
         Col(
             "address",
             "u64",
-            "If the function is unknown: the address, in the file if `module` is known, otherwise in memory; NULL if "
-            "the function is known or the kernel's.",
+            "If the function is unknown: where it begins, or the address in it if that is unknown, too; in the file if "
+            "`module` is known, otherwise in memory; NULL if the function is known or the kernel's.",
             derived=True,
         ),
-        Col("missing", "text", "Why the function, or the whole stack, is unknown; NULL if it is known.", derived=True),
+        Col(
+            "missing",
+            "text",
+            "Why the function, or the whole stack, is unknown; NULL if it is known. 'caller skipped' stands between "
+            "two functions of which the outer one did not call the inner one: at least one in between is unknown, as "
+            "the inner one had no frame of its own, or is where a signal's handler returns to.",
+            derived=True,
+        ),
     ),
     opt_in=True,
 )

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from sysmon.recorder.sample import clock, procfs
 from sysmon.recorder.stacks.maps import Process, addresses
-from sysmon.recorder.stacks.tree import Function
+from sysmon.recorder.stacks.tree import CALLER_SKIPPED, Function
 from sysmon.recorder.symbols.kernel import KERNEL, KernelSymbols
 from sysmon.recorder.symbols.resolver import NO_ROOM, NOT_CODE, Resolved
-from sysmon.recorder.symbols.wire import Frame
+from sysmon.recorder.symbols.wire import SKIPPED, Frame
 
 MOST = 1 << 18
 """Addresses that are remembered. Beyond, those of the processes not seen for longest are forgotten before the next are
@@ -147,7 +147,8 @@ class Names:
         """The functions of a stack in user space, outermost first.
 
         The kernel follows whatever is in the place of a frame pointer, also if the program has none. So a stack ends
-        where no code is: that was no caller.
+        where no code is: that was no caller. A function that has no frame there is not followed by its caller but by a
+        caller of that: CALLER_SKIPPED stands between.
         """
         of_process = self._processes.get(process)
         known = of_process.functions if of_process else {}
@@ -159,6 +160,8 @@ class Names:
             if found and functions[0].missing == NOT_CODE:
                 break
             found += functions
+        if found and found[-1] is CALLER_SKIPPED:  # nothing follows: it is one of many that are unknown
+            found.pop()
         return found[::-1]
 
     def kernel(self, kept: bytes, *, by_itself: bool) -> list[Function]:
@@ -191,6 +194,8 @@ def _functions(answer: Resolved) -> tuple[Function, ...]:
 
 
 def _function(frame: Frame, missing: str | None) -> Function:
+    if frame == SKIPPED:
+        return CALLER_SKIPPED
     if frame.function:
         return Function(frame.function, frame.module, frame.build_id, frame.file)
     return Function(None, frame.module, frame.build_id, None, frame.offset, missing or NO_SYMBOL)

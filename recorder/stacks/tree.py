@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sysmon.bpf.kind import Kind
-from sysmon.bpf.kinds.stacks import FRAME, NONE, STACK
+from sysmon.bpf.kinds.stacks import FRAME, NONE, SKIPPED, STACK
 
 MOST = 1 << 18
 """Stacks that are remembered. Beyond, all are forgotten before the next rows, and get new numbers when they are seen
@@ -28,6 +28,7 @@ class Function(NamedTuple):
     missing: str | None = None
 
 
+CALLER_SKIPPED = Function(missing=SKIPPED)
 NO_ROOM = Function(missing="too many stacks at a time")
 
 

@@ -22,6 +22,7 @@ NEAR = 16
 """How many symbols before an address are looked at for one that contains it: an inner one may have ended."""
 
 _LOAD, _NOTE, _EXECUTABLE, _BUILD_ID = 1, 4, 1, 3  # PT_LOAD, PT_NOTE, PF_X, NT_GNU_BUILD_ID: elf.h
+_UNWIND = 0x6474E550  # PT_GNU_EH_FRAME
 _SYMTAB, _DYNSYM, _EXECINSTR = 2, 11, 4  # SHT_SYMTAB, SHT_DYNSYM, SHF_EXECINSTR
 _FUNC, _IFUNC, _NOTYPE, _UNDEFINED, _ABSOLUTE = 2, 10, 0, 0, 0xFFF1  # STT_FUNC, STT_GNU_IFUNC, SHN_UNDEF, SHN_ABS
 _PAGE = 4096  # a segment is mapped in whole pages of at least this size
@@ -105,7 +106,7 @@ class Elf:
             raise Damaged("not an ELF file")
         if len(ident) < 52 or ident[4] not in _CLASSES or ident[5] != 1:  # ELFDATA2LSB
             raise Damaged("an ELF file of another kind of machine")
-        self._dtypes = _CLASSES[ident[4]]
+        self._dtypes, self.word_bytes = _CLASSES[ident[4]], 4 * ident[4]
         self._head = self._table("head", 0, 1, 1)[0]
         self._segments = self._table("segment", int(self._head["phoff"]), int(self._head["phnum"]), SEGMENTS)
         self._sections = self._table("section", int(self._head["shoff"]), int(self._head["shnum"]), SECTIONS)
@@ -125,6 +126,25 @@ class Elf:
         if len(found) != size:
             raise Damaged("damaged: it ends too early")
         return found
+
+    @property
+    def machine(self) -> int:
+        """EM_* of elf.h."""
+        return int(self._head["machine"])
+
+    def unwind_table(self) -> tuple[int, int]:
+        """Address and size of .eh_frame_hdr; 0 if it has none."""
+        for segment in self._segments[self._segments["type"] == _UNWIND]:
+            return int(segment["vaddr"]), int(segment["filesz"])
+        return 0, 0
+
+    def loaded(self, address: int, size: int) -> bytes:
+        """What it has at an address of its own; less at the end of a segment."""
+        for segment in self._segments[self._segments["type"] == _LOAD]:
+            after = address - int(segment["vaddr"])
+            if 0 <= after < int(segment["filesz"]):
+                return self._read(int(segment["offset"]) + after, min(size, int(segment["filesz"]) - after))
+        return b""
 
     def base(self) -> int:
         """The address of its first segment, which debuggers count from."""
@@ -158,10 +178,10 @@ class Elf:
         tables = (full,) if full else (self._mini(), self._symbols(_DYNSYM))
         return [table for table in tables if table]
 
-    def size_of(self, name: bytes) -> int:
-        """The size of a section; 0: it has none of this name."""
+    def section(self, name: bytes) -> tuple[int, int]:
+        """Address and size of a section; 0: it has none of this name."""
         found = self._section(name)
-        return 0 if found is None else int(found["size"])
+        return (0, 0) if found is None else (int(found["addr"]), int(found["size"]))
 
     def _symbols(self, kind: int) -> Symbols | None:
         dtype = self._dtypes["symbol"]

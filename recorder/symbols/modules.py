@@ -11,10 +11,11 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from sysmon.recorder.symbols import elf, mappings
+from sysmon.recorder.symbols.call_frames import CallFrames
 from sysmon.recorder.symbols.debug_info import DebugInformation
 from sysmon.recorder.symbols.demangle import demangled
 from sysmon.recorder.symbols.files import Refused
-from sysmon.recorder.symbols.wire import Frame
+from sysmon.recorder.symbols.wire import SKIPPED, Frame
 
 KEPT, KEPT_BYTES = 256, 512 << 20
 """Maximum number of files that are remembered, and of bytes of their symbols and debug information."""
@@ -29,13 +30,13 @@ class Module:
         """Raises elf.Damaged."""
         self._elf = found
         self._base = found.base()
-        self._tables = found.symbols()
+        self._tables, self._calls = found.symbols(), CallFrames(found)
         self._source = self  # of debug information
         self._debug: DebugInformation | None = None
         self._unread: io.FileIO | None = None
         self.build_id, self.is_stripped = found.build_id(), found.is_stripped()
-        self.size_bytes = sum(table.size_bytes for table in self._tables)
-        debug_bytes = found.size_of(b".debug_info")
+        self.size_bytes = sum(table.size_bytes for table in self._tables) + self._calls.size_bytes
+        debug_bytes = found.section(b".debug_info")[1]
         if fd is not None and DebugInformation.may_read(os.fstat(fd).st_size, debug_bytes):
             self.size_bytes += debug_bytes
             with contextlib.suppress(OSError):  # too many are open: then there are no inlined functions
@@ -60,7 +61,10 @@ class Module:
         return found
 
     def frames(self, path: str, offset: int) -> tuple[tuple[Frame, ...], str | None]:
-        """The functions at an offset of the file, the innermost first, or what is missing and why."""
+        """The functions at an offset of the file, the innermost first, or what is missing and why.
+
+        After them comes SKIPPED if a stack lacks their caller.
+        """
         address = self._elf.address(offset)
         if address is None:
             return (Frame("", path, self.build_id, None, None, None),), NO_CODE
@@ -72,7 +76,10 @@ class Module:
         if named:  # debug information may give a function in several parts the name of a neighbour
             frames[-1] = replace(frames[-1], function=demangled(named))
         missing = None if frames[-1].function else NO_SYMBOL if self._tables else NO_SYMBOLS
-        return tuple(replace(f, module=path, build_id=self.build_id, offset=address) for f in frames), missing
+        calls = self._calls.of(address)
+        at = calls.begin if calls and missing else address
+        shown = tuple(replace(f, module=path, build_id=self.build_id, offset=at) for f in frames)
+        return shown + (SKIPPED,) * bool(calls and calls.skips_caller), missing
 
 
 class Modules:

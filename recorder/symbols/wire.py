@@ -54,10 +54,14 @@ class Frame:
     function: str  # demangled; empty if unknown
     module: str | None  # path in the process's mount namespace; None: code without a file
     build_id: str | None
-    offset: int | None  # the address as the symbol table of `module` has it; None: no such file was read
+    offset: int | None  # the address as the symbol table of `module` has it, of the function's beginning if it is known
+    # and has no name; None: no such file was read
     file: str | None
     line: int | None
 
+
+SKIPPED = Frame("", None, None, None, None, None)
+"""Stands after the functions at an address whose caller a stack lacks."""
 
 Answer = tuple[int, tuple[Frame, ...], str | None]
 """An address, its frames, the innermost first, and what is missing of them and why."""

@@ -12,7 +12,7 @@ import pytest
 
 from sysmon.recorder.own import capabilities
 from sysmon.recorder.symbols import broker, modules, perf_map, reader, wire
-from sysmon.recorder.symbols.wire import Frame
+from sysmon.recorder.symbols.wire import SKIPPED, Frame
 from tests.live.oracles.symbols import COMPILES, C, Running, answers, compiled, names, readers_of, resolver, running
 from tests.live.recording import NOBODY, python, recording, start_ticks_ns, wait_for
 
@@ -53,10 +53,13 @@ def test_what_was_stripped_is_said_and_what_is_left_is_named(tmp_path: Path) -> 
             shown, hidden, _puts = answers(asked, of)
         with running(nothing) as of:
             none = answers(asked, of)
+            [after] = answers(asked, of, of.addresses[0] + 4)  # `push %rbp; mov %rsp, %rbp`
     assert names([shown, hidden]) == ["shown", modules.NO_SYMBOL]
     assert hidden.frames[0].module == str(exports) and hidden.frames[0].offset and hidden.frames[0].build_id
     assert names(none) == [modules.NO_SYMBOLS] * 3
-    assert asked.failed == {modules.NO_SYMBOL: 1, modules.NO_SYMBOLS: 3}
+    # Where a function begins is known without symbols, and where it has a frame.
+    assert (none[0].frames[1:], after.frames) == ((SKIPPED,), none[0].frames[:1])
+    assert asked.failed == {modules.NO_SYMBOL: 1, modules.NO_SYMBOLS: 4}
 
 
 def test_functions_in_packed_symbols(tmp_path: Path) -> None:
@@ -113,13 +116,15 @@ def test_inlined_functions_with_their_lines(tmp_path: Path) -> None:
     program = compiled(tmp_path / "program", "-O2", "-g", code=INLINED, compiler="g++")
     with running(program) as of, resolver() as asked:
         call = answers(asked, of, *range(of.addresses[0], of.addresses[0] + 12))
-    inlined = next(each.frames for each in call if len(each.frames) == 2)
+    found = [each.frames[:-1] for each in call]
+    assert {each.frames[-1] for each in call} == {SKIPPED}  # optimized, it has no frame
+    inlined = next(frames for frames in found if len(frames) == 2)
     assert [(frame.function, frame.line) for frame in inlined] == [
         ("ns::Shape::inner(int)", 6),
         ("ns::Shape::outer(int)", 7),
     ]
     assert {frame.module for frame in inlined} == {str(program)} and inlined[0].file
-    assert not {each.frames[-1].function for each in call} - {"ns::Shape::outer(int)"}
+    assert not {frames[-1].function for frames in found} - {"ns::Shape::outer(int)"}
 
 
 def test_names_of_cpp_without_debug_information(tmp_path: Path) -> None:

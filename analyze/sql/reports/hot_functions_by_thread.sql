@@ -2,8 +2,8 @@
 --
 -- Sampled, not measured: a clock looked at each CPU at a fixed rate, so shares come with the interval in which they lie with
 -- 95 % confidence, and with the samples they rest on. They are shares of the samples of the thread; its exact CPU time is in
--- the report `cpu_by_thread`. A function in the kernel counts for the thread that called it. Functions that no stack shows, as the
--- program was built without frame pointers, are missing from `total`: see `cut_pct`.
+-- the report `cpu_by_thread`. A function in the kernel counts for the thread that called it. Functions that no stack shows, as
+-- they or what they called had no frame pointers, are missing from `total`: see `cut_pct`.
 --
 -- needs: main.sampled_functions, main.samples, unfiltered.processes, unfiltered.share_high, unfiltered.share_low, unfiltered.stack_paths
 CREATE VIEW report.hot_functions_by_thread(
@@ -37,8 +37,8 @@ CREATE VIEW report.hot_functions_by_thread(
     total_high_pct,
     -- Samples of the thread.
     samples,
-    -- Share of these whose stack in user space does not reach back to where its thread began [%]: their callers are
-    -- unknown, mostly for lack of frame pointers.
+    -- Share of these whose stack in user space lacks callers [%]: mostly as the program, or a library that it calls, was
+    -- built without frame pointers. Where one is missing in between, the function is '[caller skipped]'.
     cut_pct,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start

@@ -26,9 +26,10 @@ CREATE VIEW report.off_cpu(
     function,
     -- Innermost function in the kernel that is not the scheduler's.
     kernel_function,
-    -- Functions in user space, outermost first, with semicolons between them.
+    -- Functions in user space, outermost first, with semicolons between them; '[caller skipped]' for callers that are
+    -- missing in between.
     stack,
-    -- Whether that stack reaches back to where the thread began; otherwise callers are missing, mostly for lack of frame
+    -- Whether that stack has all callers, back to where the thread began; otherwise some are missing, mostly for lack of frame
     -- pointers. NULL if there is no such stack.
     is_whole,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.

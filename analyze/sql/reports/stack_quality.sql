@@ -1,4 +1,9 @@
--- What is known of the stacks of each program: how many do not reach back to where the thread began, and why.
+-- What is known of the stacks of each program: how many lack callers or are unknown.
+--
+-- The kernel follows frame pointers. A stack ends too early where a function uses that register for something else. While a
+-- function has no frame of its own, as most of the C library's, its caller is skipped: `main;f;memcmp` becomes
+-- `main;[caller skipped];memcmp`. The function's file tells, in .eh_frame; without it, as in code that a runtime compiles, and
+-- on machines other than x86 and arm64, a caller may be missing without a sign.
 --
 -- Threads of the kernel have no stack in user space, and are left out.
 --
@@ -8,8 +13,11 @@ CREATE VIEW report.stack_quality(
     comm,
     -- Samples of running threads.
     samples,
-    -- Share of these whose stack lacks callers [%]: mostly as the program was built without frame pointers.
+    -- Share of these whose stack lacks callers [%]: mostly as the program, or a library that it calls, was built without
+    -- frame pointers.
     samples_cut_pct,
+    -- Share of these whose stack skips a caller [%], which is part of `samples_cut_pct`.
+    samples_skipped_pct,
     -- Share of these whose stack is unknown [%]: it could not be read, or there was no room for it.
     samples_unknown_pct,
     -- Share of these whose innermost function has no name [%].
@@ -18,6 +26,8 @@ CREATE VIEW report.stack_quality(
     blocked_s,
     -- Share of that time with a stack that lacks callers [%].
     blocked_cut_pct,
+    -- Share of that time with a stack that skips a caller [%].
+    blocked_skipped_pct,
     -- Share of that time with an unknown stack [%]; the wait may also have begun before it was recorded.
     blocked_unknown_pct,
     -- Share of that time with an innermost function without a name [%].
@@ -35,6 +45,7 @@ shown AS (
         w.samples,
         w.ns,
         COALESCE(u.is_known AND NOT u.is_whole, FALSE) AS is_cut,
+        COALESCE(u.skips_caller, FALSE) AS skips_caller,
         NOT COALESCE(u.is_known, FALSE) AS is_unknown,
         COALESCE(u.is_known AND NOT u.is_named, FALSE) AS is_unnamed
     FROM weights AS w
@@ -47,10 +58,12 @@ SELECT
     comm,
     SUM(samples) AS total,
     100.0 * SUM(IF(is_cut, samples, 0)) / NULLIF(SUM(samples), 0),
+    100.0 * SUM(IF(skips_caller, samples, 0)) / NULLIF(SUM(samples), 0),
     100.0 * SUM(IF(is_unknown, samples, 0)) / NULLIF(SUM(samples), 0),
     100.0 * SUM(IF(is_unnamed, samples, 0)) / NULLIF(SUM(samples), 0),
     SUM(ns) / 1e9 AS blocked_s,
     100.0 * SUM(IF(is_cut, ns, 0)) / NULLIF(SUM(ns), 0),
+    100.0 * SUM(IF(skips_caller, ns, 0)) / NULLIF(SUM(ns), 0),
     100.0 * SUM(IF(is_unknown, ns, 0)) / NULLIF(SUM(ns), 0),
     100.0 * SUM(IF(is_unnamed, ns, 0)) / NULLIF(SUM(ns), 0)
 FROM shown

@@ -17,7 +17,9 @@ CREATE VIEW unfiltered.stack_functions(
     -- Whether its name is known.
     is_named,
     -- Whether anything is known of it: its name, its file or its address.
-    is_known
+    is_known,
+    -- Whether it stands for a caller that the stack skips.
+    is_skipped
 ) AS
 WITH RECURSIVE
 nodes AS (
@@ -54,11 +56,13 @@ functions AS (
         unfiltered.frame_label(ANY_VALUE(function), ANY_VALUE(module), ANY_VALUE(address), ANY_VALUE(missing)) AS label,
         ANY_VALUE(module) AS module,
         ANY_VALUE(function) IS NOT NULL AS is_named,
-        COALESCE(ANY_VALUE(function), ANY_VALUE(module)) IS NOT NULL OR ANY_VALUE(address) IS NOT NULL AS is_known
+        COALESCE(ANY_VALUE(function), ANY_VALUE(module)) IS NOT NULL OR ANY_VALUE(address) IS NOT NULL AS is_known,
+        COALESCE(ANY_VALUE(missing) = 'caller skipped', FALSE) AS is_skipped
     FROM unfiltered.frames
     GROUP BY frame
 )
-SELECT w.stack, w.place, COALESCE(f.label, '[unknown]'), f.module, COALESCE(f.is_named, FALSE), COALESCE(f.is_known, FALSE)
+SELECT w.stack, w.place, COALESCE(f.label, '[unknown]'), f.module, COALESCE(f.is_named, FALSE), COALESCE(f.is_known, FALSE),
+    COALESCE(f.is_skipped, FALSE)
 FROM walk AS w
 LEFT JOIN nodes AS n ON n.stack = w.node
 LEFT JOIN functions AS f ON f.frame = n.frame;

@@ -51,7 +51,7 @@ FUNCTION sixth(unsigned long rounds)
 		sink = sink * 7 + i;
 }
 
-/* The caller of a function of the C library, which has no frame pointer, is missing in a stack: this one. */
+/* A stack skips the caller of a function of the C library, which has no frame: this one. */
 FUNCTION nap(long ns)
 {
 	struct timespec t = {ns / 1000000000L, ns % 1000000000L};

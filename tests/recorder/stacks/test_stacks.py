@@ -21,11 +21,14 @@ from sysmon.recorder.symbols.kernel import HIDDEN, KernelSymbols
 from sysmon.recorder.symbols.resolver import ENDED as BROKER_ENDED
 from sysmon.recorder.symbols.resolver import NO_ROOM as NO_FURTHER
 from sysmon.recorder.symbols.resolver import NOT_CODE, Resolved
-from sysmon.recorder.symbols.wire import Frame
+from sysmon.recorder.symbols.wire import SKIPPED, Frame
 
 ME: Process = (os.getpid(), 5)
 MAIN, PARSE, PARSE_TOO, DATA = 0x1000, 0x2000, 0x2010, 0x3000
 NAMES = {MAIN: "main", PARSE: "parse", PARSE_TOO: "parse"}
+LEAF = 0x4000
+"""Where a function without a frame is."""
+
 KERNEL, BPF = 0xFFFFFFFF81000100, 0xFFFFFFFF81000200
 FIRST, SECOND, THIRD, IN_KERNEL = 100, 101, 102, 103
 """Hashes of stacks."""
@@ -69,6 +72,8 @@ class Resolver:
         for address in addresses:
             name = NAMES.get(address)
             frames = (Frame(name, "/bin/x", None, address, None, None),) if name else ()
+            if address == LEAF:
+                name, frames = "leaf", (Frame("leaf", "/bin/x", None, address, None, None), SKIPPED)
             self._told.append(Resolved(*ME, address, frames, None if name else NOT_CODE))
 
     def poll(self) -> list[Resolved]:
@@ -175,6 +180,27 @@ def test_a_stack_ends_where_no_code_is(recorder: Recorder) -> None:
     [(_rows, told)] = recorder.named()
     assert [(row["function"], row["missing"]) for row in told[FRAME]] == [("parse", None), (None, NOT_CODE)]
     assert [row["caller"] for row in told[STACK]] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "functions"),
+    [
+        ((LEAF, MAIN), ["main", "[caller skipped]", "leaf"]),
+        ((PARSE, LEAF, MAIN), ["main", "[caller skipped]", "leaf", "parse"]),  # such as a comparison, called by qsort
+        ((LEAF,), ["leaf"]),
+        ((LEAF, DATA), ["leaf"]),
+    ],
+)
+def test_a_function_without_a_frame_is_not_called_by_the_next(
+    recorder: Recorder, addresses: tuple[int, ...], functions: list[str]
+) -> None:
+    recorder.maps.held = {FIRST: kept(*addresses)}
+    recorder.stacks.learn(0)
+    recorder.stacks.hold(SAMPLES, samples((FIRST, NONE, 1)))
+    recorder.resolver.answer(*addresses)
+    [(_rows, told)] = recorder.named()
+    frames = {row["frame"]: row["function"] or f"[{row['missing']}]" for row in told[FRAME]}
+    assert [frames[row["frame"]] for row in told[STACK]] == functions
 
 
 def test_rows_do_not_wait_longer_than_they_may(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

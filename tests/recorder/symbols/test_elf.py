@@ -144,7 +144,7 @@ INTERESTING = [*range(64 + 2 * 56 + 24), *range(TEXT + 0x1000, len(WHOLE))]
 
 def read_all(content: bytes) -> None:
     found = of_bytes(content)
-    found.base(), found.build_id(), found.address(TEXT), found.size_of(b".debug_info")
+    found.base(), found.build_id(), found.address(TEXT), found.section(b".debug_info")
     for table in found.symbols():
         table.of(AT), table.of(2**64 - 1)
 

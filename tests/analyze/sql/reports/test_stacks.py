@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 import sysmon
+from sysmon.analyze.stacks.folded import ON_CPU, folded
 from tests import traces
 from tests.traces import Row, at, born, row, stack_rows
 
 MS = 10**6
 
-PARSE, HASH, READ, ADDRESS, NO_ROOM = 3, 4, 6, 7, 8
+PARSE, HASH, READ, ADDRESS, NO_ROOM, LEAF = 3, 4, 6, 7, 8, 11
 
 TREE: tuple[tuple[int | None, dict[str, Any]], ...] = (
     (None, {"function": "_start", "module": "/usr/bin/server"}),
@@ -22,8 +23,11 @@ TREE: tuple[tuple[int | None, dict[str, Any]], ...] = (
     (5, {"function": "read", "module": "kernel"}),
     (None, {"module": "/usr/lib/libfoo.so", "address": 0x1234, "missing": "no symbol"}),
     (None, {"missing": "no room for the stack"}),
+    (1, {"function": "main", "module": "/usr/bin/other"}),
+    (9, {"missing": "caller skipped"}),
+    (10, {"function": "memcmp", "module": "/usr/lib/libc.so.6"}),
 )
-"""Stacks 1 to 8: the stack that called, and the function."""
+"""Stacks 1 to 11: the stack that called, and the function."""
 
 
 def sampled(tid: int | None, user: int | None, kernel: int | None, samples: int, second: float = 1) -> Row:
@@ -123,5 +127,20 @@ def test_waits_by_stack(tmp_path: Path) -> None:
 
 def test_what_is_known_of_the_stacks_of_a_program(tmp_path: Path) -> None:
     server, other = report(tmp_path, "stack_quality")
-    assert tuple(server.values()) == ("server", 125, 20, 0, 20, 0.5, 0, 20, 0)
-    assert tuple(other.values()) == ("(other)", 5, 0, 100, 0, None, None, None, None)
+    assert tuple(server.values()) == ("server", 125, 20, 0, 0, 20, 0.5, 0, 0, 20, 0)
+    assert tuple(other.values()) == ("(other)", 5, 0, 0, 100, 0, *[None] * 5)
+
+
+def test_a_stack_that_skips_a_caller_is_not_whole(tmp_path: Path) -> None:
+    rows = [*ROWS[:3], row("exec", at(0), pid=7, start=born(-5), comm="other"), *stack_rows(at(1), TREE)]
+    path = traces.write(tmp_path / "s.parquet", [*rows, sampled(7, LEAF, None, 3), waited(7, LEAF, READ, 1, 100, 100)])
+    with sysmon.open(path) as trace:
+        assert trace.report("stack_quality").fetchall() == [("other", 3, 100, 100, 0, 0, 0.1, 100, 100, 0, 0)]
+        [wait] = trace.sql("SELECT stack, is_whole FROM report.off_cpu").fetchall()
+        assert wait == ("_start;main;[caller skipped];memcmp", False)
+        found = trace.sql("SELECT function, self, total, cut_pct FROM report.hot_functions").fetchall()
+        assert found[0] == ("memcmp", 3, 3, 100) and ("[caller skipped]", 0, 3, 100) in found
+        # It does reach back to where the thread began.
+        [stack] = folded(trace, ON_CPU)
+        names = [(frame.name, frame.origin) for frame in stack.frames[1:]]
+        assert names == [("_start", "user"), ("main", "user"), ("[caller skipped]", "unknown"), ("memcmp", "user")]
