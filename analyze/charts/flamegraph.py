@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from sysmon.analyze.charts.ask import Ask
 
-COLOURS = {"process": "#b8c4ce", "user": "#f0b27a", "kernel": "#8fc1e3", "unknown": "#d0d0d0"}
+COLOURS = {"process": "#b8c4ce", "user": "#f0b27a", "kernel": "#8fc1e3", "reason": "#b5d99c", "unknown": "#d0d0d0"}
 """By origin; light, as names stand on them."""
 
-TOLD = {"user": "in user space", "kernel": "in the kernel", "unknown": "unknown"}
+TOLD = {"user": "in user space", "kernel": "in the kernel", "reason": "what it waited for", "unknown": "unknown"}
 
 LEVEL = 0.125
 """Height of a box [inch]."""
@@ -58,7 +58,8 @@ def _draw(ask: Ask, measure: Measure) -> Figure:
         raise NoData(f"there are no stacks in this part of the trace: there is no {ask.chart.name} to draw")
     shown = list(boxes(root, root.weight * LEAST, LEVELS))
     height = max(box.level for box in shown) + 1
-    legend = [page.Entry(COLOURS[origin], text) for origin, text in TOLD.items()]
+    origins = [origin for origin in TOLD if origin != "reason" or measure is OFF_CPU]
+    legend = [page.Entry(COLOURS[origin], TOLD[origin]) for origin in origins]
     sheet = page.Page(
         ask.chart.title, page.subtitle(ask.trace), (height * LEVEL,), legend, _notes(ask, measure, root),
         left=0.1, right=0.1, foot=0.06,

@@ -43,11 +43,13 @@ STATE = f"CASE WHEN t.is_throughout AND t.state IN {OFTEN_RESTING} THEN 'other' 
 """A thread that waited through all of the window rests, like an idle one of a pool."""
 
 TIMES = f"""
-SELECT {IDS}, CAST(tid AS BIGINT) AS tid, COALESCE(ANY_VALUE(thread), '') AS thread,
+SELECT {IDS}, CAST(tid AS BIGINT) AS tid,
+    COALESCE(MAX_BY(MAX_BY(thread, (to_ns, from_ns, thread)), MAX(to_ns)) OVER (PARTITION BY tid), '') AS thread,
     {STATE} AS state, SUM(ns) / 1e9 AS s
 FROM main.thread_time AS t
-GROUP BY ALL
+GROUP BY t.pid, t.start, t.tid, {STATE}
 """
+"""With the last name of each thread, as the reports have it: an exec changes it."""
 
 OVER_TIME = f"""
 WITH steps AS (

@@ -19,7 +19,7 @@ CUT = "[callers unknown]"
 BATCH_ROWS = 1024
 """Stacks that are held at a time."""
 
-Origin = Literal["process", "user", "kernel", "unknown"]
+Origin = Literal["process", "user", "kernel", "reason", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,11 @@ def folded(trace: Trace, measure: Measure) -> Iterator[Folded]:
             *(col.to_pylist() for col in batch), strict=True
         ):
             head = Frame(f"{comm} ({pid})" if pid else comm, "process")
-            why = () if measure.unit == "samples" else (Frame(f"[{reason or 'unknown'}]", "unknown"),)
+            why = (
+                ()
+                if measure.unit == "samples"
+                else (Frame(f"[{reason or 'unknown'}]", "reason" if reason else "unknown"),)
+            )
             yield Folded(
                 reason, comm, (head, *_in_user_space(user, reaches_back), *_all(kernel, "kernel"), *why), int(weight)
             )

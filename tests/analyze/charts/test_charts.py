@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle, StepPatch
 
 import sysmon
 from sysmon.analyze import charts
-from sysmon.analyze.charts import intervals, lifetimes, output, ranks, style
+from sysmon.analyze.charts import flamegraph, intervals, lifetimes, output, ranks, style
 from sysmon.analyze.text import summary
 from sysmon.bpf.programs import csource, probes
 from sysmon.errors import BadRequest, CannotWrite, NoData
@@ -186,7 +186,7 @@ def test_a_flame_graph_of_waits_has_the_reason_on_top_and_no_idle_threads(drawn:
         *(
             row("off_cpu", at(1), pid=7, start=born(0), tid=7, thread="a", waited_for=why, user_stack=1, waits=1,
                 waited_ns=ms * 10**6, max_waited_ns=ms * 10**6)
-            for why, ms in (("disk", 1500), ("lock", 500), ("idle", 9000))
+            for why, ms in (("disk", 1000), ("lock", 500), (None, 500), ("idle", 9000))
         ),
         row("exec", at(0), pid=7, start=born(0), comm="a"),
         *snapshots(1),
@@ -197,9 +197,14 @@ def test_a_flame_graph_of_waits_has_the_reason_on_top_and_no_idle_threads(drawn:
         "all: 2 s": (0, 0, 1),
         "a (7) 100.0 %": (0, 1, 1),
         "_start 100.0 %": (0, 2, 1),
-        "[disk] 75.0 %": (0, 3, 0.75),
-        "[lock] 25.0 %": (0.75, 3, 0.25),
+        "[disk] 50.0 %": (0, 3, 0.5),
+        "[lock] 25.0 %": (0.5, 3, 0.25),
+        "[unknown] 25.0 %": (0.75, 3, 0.25),
     }
+    top = {patch.get_x(): to_hex(patch.get_facecolor()) for patch in axes.patches if patch.get_y() == 3}
+    colours = flamegraph.COLOURS
+    assert top == {0: colours["reason"], 0.5: colours["reason"], 0.75: colours["unknown"]}
+    assert "what it waited for" in texts(figure)
     assert "Exact" in texts(figure) and "do not reach back" not in texts(figure)
 
 
@@ -490,13 +495,14 @@ def test_where_the_time_of_threads_went(drawn: Drawn) -> None:
         cycle(4, "lock", oncpu=400, occupied=400, waited=2600, waited_before=2000),
         row("thread", at(4), pid=7, start=born(0), tid=72, thread="sleeper", waited_for="sleep", off_cpu_ns=4 * 10**9),
     ]
+    rows[-2]["thread"] = "renamed"  # by an exec
     figure = drawn("wall_time", rows, ended_ns=at(4))
     together, alone = figure.axes
     layers = {label: values.tolist() for label, values in stack_of(together).items()}
     assert layers["running"] == pytest.approx([0.6, 0, 0, 0.4])
     assert layers["runnable"] == pytest.approx([0.4, 0, 0, 0])
     assert layers["lock"] == pytest.approx([0, 1, 1, 0.6])
-    assert [label.get_text() for label in alone.get_yticklabels()] == ["worker 71"]
+    assert [label.get_text() for label in alone.get_yticklabels()] == ["renamed 71"]
     assert stack_of(alone)["lock of 71"].tolist() == pytest.approx([0, 0.86, 0.86, 0.6 * 0.86])
     assert "lock: 2.60 s" in texts(figure) and "resting: 4 s" in texts(figure)
 
