@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.patches import Rectangle
 
 from sysmon.analyze.charts import page, style, units
-from sysmon.analyze.stacks.folded import CUT, OFF_CPU, ON_CPU, Measure, folded
+from sysmon.analyze.stacks.folded import CUT, OFF_CPU, ON_CPU, SKIPPED, Measure, folded
 from sysmon.analyze.stacks.tree import Box, Node, boxes, tree
 from sysmon.errors import NoData
 
@@ -120,6 +120,11 @@ def _notes(ask: Ask, measure: Measure, root: Node) -> list[str]:
             f"{100 * cut / root.weight:.1f} % are of stacks that do not reach back to where their thread began, mostly "
             f"for lack of frame pointers: they stand on {CUT}."
         )
+    if skipped := _weight_below(root, SKIPPED):
+        notes.append(
+            f"{100 * skipped / root.weight:.1f} % are of stacks with a function that has no frame, mostly of the C "
+            f"library: in place of its caller is {SKIPPED}."
+        )
     return notes
 
 
@@ -130,3 +135,15 @@ def _weight_of(root: Node, name: str) -> int:
         for child in process.children.values()
         if child.frame.name == name
     )
+
+
+def _weight_below(root: Node, name: str) -> int:
+    """The weight of all stacks that have this."""
+    found, waiting = 0, [root]
+    while waiting:
+        node = waiting.pop()
+        if node.frame.name == name:
+            found += node.weight
+        else:
+            waiting += node.children.values()
+    return found

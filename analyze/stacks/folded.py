@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CUT = "[callers unknown]"
 """Stands in for the callers of a stack that does not reach back to where its thread began."""
 
+SKIPPED = f"[{stacks.SKIPPED}]"
+"""Stands in for callers that are missing in between."""
+
 BATCH_ROWS = 1024
 """Stacks that are held at a time."""
 

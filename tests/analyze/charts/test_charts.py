@@ -181,11 +181,16 @@ def test_a_flame_graph_of_two_recordings_is_coloured_where_they_differ(tmp_path:
 
 
 def test_a_flame_graph_of_waits_has_the_reason_on_top_and_no_idle_threads(drawn: Drawn) -> None:
+    tree = [
+        (None, {"function": "_start", "module": "/bin/a"}),
+        (1, {"missing": "caller skipped"}),
+        (2, {"function": "f"}),
+    ]
     rows = [
-        *traces.stack_rows(at(1), [(None, {"function": "_start", "module": "/bin/a"})]),
+        *traces.stack_rows(at(1), tree),
         *(
-            row("off_cpu", at(1), pid=7, start=born(0), tid=7, thread="a", waited_for=why, user_stack=1, waits=1,
-                waited_ns=ms * 10**6, max_waited_ns=ms * 10**6)
+            row("off_cpu", at(1), pid=7, start=born(0), tid=7, thread="a", waited_for=why, waits=1,
+                user_stack=3 if why == "lock" else 1, waited_ns=ms * 10**6, max_waited_ns=ms * 10**6)
             for why, ms in (("disk", 1000), ("lock", 500), (None, 500), ("idle", 9000))
         ),
         row("exec", at(0), pid=7, start=born(0), comm="a"),
@@ -197,13 +202,16 @@ def test_a_flame_graph_of_waits_has_the_reason_on_top_and_no_idle_threads(drawn:
         "all: 2 s": (0, 0, 1),
         "a (7) 100.0 %": (0, 1, 1),
         "_start 100.0 %": (0, 2, 1),
-        "[disk] 50.0 %": (0, 3, 0.5),
-        "[lock] 25.0 %": (0.5, 3, 0.25),
+        "[caller skipped] 25.0 %": (0, 3, 0.25),
+        "f 25.0 %": (0, 4, 0.25),
+        "[lock] 25.0 %": (0, 5, 0.25),
+        "[disk] 50.0 %": (0.25, 3, 0.5),
         "[unknown] 25.0 %": (0.75, 3, 0.25),
     }
     top = {patch.get_x(): to_hex(patch.get_facecolor()) for patch in axes.patches if patch.get_y() == 3}
     colours = flamegraph.COLOURS
-    assert top == {0: colours["reason"], 0.5: colours["reason"], 0.75: colours["unknown"]}
+    assert top == {0: colours["unknown"], 0.25: colours["reason"], 0.75: colours["unknown"]}
+    assert "25.0 % are of stacks with a function that has no frame" in texts(figure)
     assert "what it waited for" in texts(figure)
     assert "Exact" in texts(figure) and "do not reach back" not in texts(figure)
 
