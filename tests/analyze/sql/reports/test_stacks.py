@@ -131,6 +131,26 @@ def test_what_is_known_of_the_stacks_of_a_program(tmp_path: Path) -> None:
     assert tuple(other.values()) == ("(other)", 5, 0, 0, 100, 0, *[None] * 5)
 
 
+@pytest.mark.parametrize(
+    ("function", "whole"),
+    [
+        ("__libc_start_call_main", True),
+        ("start", True),
+        (None, True),
+        ("qsort", False),
+        ("msort_with_tmp.part.0", False),
+    ],
+)
+def test_a_function_of_the_c_library_that_calls_back_does_not_begin_a_thread(
+    tmp_path: Path, function: str | None, whole: bool
+) -> None:
+    outer = {"function": function, "module": "/usr/lib/libc.so.6", "address": None if function else 0x27200}
+    tree = ((None, outer), (1, {"function": "compare", "module": "/usr/bin/server"}))
+    rows = [*ROWS[:4], *stack_rows(at(1), tree), waited(7, 2, 1, 1, 100, 100)]
+    with sysmon.open(traces.write(tmp_path / "t.parquet", rows)) as trace:
+        assert trace.sql("SELECT is_whole FROM report.off_cpu").fetchall() == [(whole,)]
+
+
 def test_a_stack_that_skips_a_caller_is_not_whole(tmp_path: Path) -> None:
     rows = [*ROWS[:3], row("exec", at(0), pid=7, start=born(-5), comm="other"), *stack_rows(at(1), TREE)]
     path = traces.write(tmp_path / "s.parquet", [*rows, sampled(7, LEAF, None, 3), waited(7, LEAF, READ, 1, 100, 100)])
