@@ -10,7 +10,9 @@ CREATE VIEW unfiltered.io_groups(
     -- Its path.
     path,
     -- Limits of its I/O; NULL if none are known.
-    io_limits
+    io_limits,
+    -- 'unified' for version 2 of control groups, 'blkio' for version 1.
+    hierarchy
 ) AS
 WITH
 hierarchy AS (
@@ -26,7 +28,7 @@ named AS (
     FROM unfiltered.cgroup_paths
     JOIN hierarchy ON name = 'unified'
 )
-SELECT id, MAX(path), MAX(io_limits)
+SELECT id, MAX(path), MAX(io_limits), (SELECT name FROM hierarchy)
 FROM named
 WHERE id IS NOT NULL
 GROUP BY id;

@@ -119,28 +119,51 @@ def test_slow_device(tmp_path: Path) -> None:
     assert not finds(19, 5.5) and not finds(60, 1.9)
 
 
+def limited(tmp_path: Path, rows: list[Row], hierarchy: str = "blkio", **selection: Any) -> list[Any]:
+    """Findings of the rule if 30 requests of the group /jobs were held back."""
+    limit = {"limited_group": 41, "cgroup_path": "/jobs", "io_limits": "7:0 wbps=1"}
+    held_back = requests(30, 1, pid=None, submitted_by="limited")
+    given = [*snapshots(), *held_back, row("cgroup_limit", at(0), hierarchy=hierarchy, **limit), *rows]
+    with sysmon.open(traces.write(tmp_path / "t.parquet", given), **selection) as trace:
+        found = trace.own("FROM finding.limited_io").df().astype(object)
+    return list(found.where(found.notna(), None).itertuples())
+
+
 def test_limited_io(tmp_path: Path) -> None:
     def finds(blocked_s: float, service_ms: float = 1) -> list[Any]:
-        rows = [
-            *snapshots(),
-            process(7, "writer"),
-            *requests(3, service_ms),
-            *requests(30, service_ms, pid=None, submitted_by="limited"),
-            row(
-                "cgroup_limit", at(0), hierarchy="blkio", limited_group=41, cgroup_path="/jobs", io_limits="7:0 wbps=1"
-            ),
-            blocked(7, blocked_s),
-        ]
-        with opened(tmp_path, rows) as trace:
-            return [f for f in findings(trace) if f.rule == "limited_io"]
+        return limited(tmp_path, [process(7, "writer"), *requests(3, service_ms), blocked(7, blocked_s)])
 
     (f,) = finds(6)
-    assert f.severity == "high" and f.summary.startswith("writer (7) was blocked on a disk for 6.0 s")
+    assert (f.severity, f.pid) == ("high", 7) and f.summary.startswith("was blocked on a disk for 6.0 s")
     assert f.evidence == (
         "30 requests of the group /jobs, 0.1 MiB, were held back; the disk took 2.00 ms for each; "
         "its limits: 7:0 wbps=1"
     )
-    assert not finds(1.9) and not finds(6, 100), "a slow disk explains that"
+    assert not finds(1.9) and not finds(6, 1500), "a slow disk explains that"
+
+
+def test_limited_io_of_processes_with_no_request_that_was_not_held_back(tmp_path: Path) -> None:
+    other = [process(8, "other"), *requests(900, 9, pid=8, io_group=5), blocked(8, 6)]  # its disk explains it
+    rows = [*other, process(7, "writer"), blocked(7, 6)]
+    (f,) = limited(tmp_path, rows)
+    assert (f.severity, f.pid) == ("medium", None), "version 1 does not say who is in the group"
+    assert (f.subject, f.summary) == ("the control group /jobs", "has limited I/O: all its requests were held back")
+    assert f.evidence.endswith("blocked on a disk without requests of their own: writer (7) 6.0 s")
+    assert [f.evidence for f in limited(tmp_path, rows, pids=(7,))] == [f.evidence]
+    # Before it was put into the group, it read from the disk.
+    before = requests(50, 1, io_group=1)
+    (f,) = limited(tmp_path, [process(7, "writer"), *before, *requests(1, 1), blocked(7, 6)])
+    assert (f.severity, f.pid) == ("high", 7)
+
+
+def test_limited_io_in_version_2_is_of_the_processes_in_the_group(tmp_path: Path) -> None:
+    groups = [
+        row("cgroup", at(0), cgroup_id=number, cgroup_path=path)
+        for number, path in ((41, "/jobs"), (42, "/jobs/one"), (43, "/jobs-2"))
+    ]
+    processes = [process(pid, "writer") | {"cgroup_id": 35 + pid} for pid in (7, 8)]
+    (f,) = limited(tmp_path, [*groups, *processes, blocked(7, 6), blocked(8, 6)], "unified")
+    assert (f.severity, f.pid) == ("high", 7)
 
 
 def test_cpu_quota_of_groups(tmp_path: Path) -> None:
