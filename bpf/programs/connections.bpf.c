@@ -406,6 +406,10 @@ PROGRAM(tcp_retransmit)
 	void *sk = (void *)ctx->args[0], *skb = (void *)ctx->args[1];
 	u16 segments = 0;
 	u8 state = state_of_tcp(sk);
+#ifdef RETRANSMIT_SAYS_ERROR
+	if ((int)ctx->args[2])  // nothing was sent, as without a route or while the segment is still in a queue
+		return;
+#endif
 	KREAD(segments, skb + OFFSET_sk_buff__cb, tcp_skb_cb, tcp_gso_segs);
 	count_retransmit(sk, sk, state == TCP_SYN_SENT ? SEGMENT_SYN : SEGMENT_data, segments);
 #endif

@@ -264,7 +264,7 @@ def test_what_was_sent_again(joined: tuple[Trace, Row]) -> None:
     assert lost["resent_bytes"] == int(numbers["bytes_retrans"]) > 0
     assert lost["received_bytes"] == int(numbers["bytes_received"])
     assert lost["sent_segments"] == int(numbers["data_segs_out"])
-    assert lost["retransmits"] == said["lost"] >= 2
+    assert lost["retransmits"] == said["lost"] >= 1
     assert lost["rtt_us"] > lost["min_rtt_us"] > 0
     by_kind = dict(
         trace.rows(f"SELECT segment, sum(segments) FROM retransmits WHERE pid = {said['pid']} GROUP BY segment")

@@ -56,6 +56,11 @@ def retransmits(s: socket.socket) -> int:
     return int(struct.unpack_from("=I", bytes(info(s)), 100)[0])
 
 
+def tries(s: socket.socket) -> int:
+    """tcpi_retransmits: how often in a row it has waited in vain, whether or not anything was sent again."""
+    return info(s)[2]
+
+
 def state(s: socket.socket) -> int:
     return info(s)[0]
 
@@ -155,10 +160,14 @@ def main() -> None:
     both_port = both.getsockname()[1]
     with lossy("here"):
         lost.sendall(b"y" * 3_001)
+        run("ip", "route", "add", "unreachable", THERE)
+        until(lambda: tries(lost))
+        run("ip", "route", "del", "unreachable", THERE)
+        assert not retransmits(lost), "without a route nothing is sent"
         os.write(tell, b"x")
         os.read(ready, 1)
         both.shutdown(socket.SHUT_WR)
-        until(lambda: retransmits(lost) >= 2)
+        until(lambda: retransmits(lost))
     receive(lost, 3_001)
     until(lambda: state(both) == CLOSE)
     until(lambda: state(silent) == CLOSE)
