@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sysmon.bpf.columns import CGROUP_ID, PID, START, TS
 from sysmon.bpf.kind import Col, Kind, Program, Ring
-from sysmon.bpf.nulls import UNKNOWN_BYTES
+from sysmon.bpf.nulls import NO_LENGTH, UNKNOWN_BYTES
 
 
 def _held(name: str, what: str) -> Col:
@@ -23,6 +23,15 @@ OOM_KILL = Kind(
         PID,
         replace(START, null=0),
         CGROUP_ID,
+        Col(
+            "memory_group",
+            "bytes",
+            "Path of its control group in the hierarchy of version 1 that has the controller `memory`, at most 1,023 "
+            "bytes and 16 levels. Bytes that are not UTF-8 are written as \\xNN. NULL in version 2, where it is that "
+            "of `cgroup_id`, and before Linux 6.9.",
+            null=NO_LENGTH,
+            sizes=(1024,),
+        ),
         _held("anon_bytes", "Anonymous memory"),
         _held("file_bytes", "Mapped file pages"),
         _held("shmem_bytes", "Shared memory"),
@@ -40,7 +49,13 @@ OOM_KILL = Kind(
         "oom.bpf.c",
         "mark_victim",
         "processes killed for lack of memory",
-        members=(("task_struct", "mm tgid"),),
+        members=(
+            ("cgroup", "kn root"),
+            ("cgroup_subsys_state", "cgroup?"),
+            ("css_set", "subsys?"),
+            ("kernfs_node", "__parent? name? parent?"),
+            ("task_struct", "cgroups mm tgid"),
+        ),
     ),
 )
 

@@ -2,10 +2,82 @@
 // Processes that the kernel kills for lack of memory, at the moment when it chooses them.
 
 #ifdef RECORDS_oom_kill
+#define GROUP_LEVELS 16
+#define GROUP_NAME 256  // NAME_MAX and the NUL
+#define GROUP_ROOM (sizeof(((struct oom_kill *)0)->memory_group) - GROUP_NAME - 1)
+
+// The group that has the memory, and 0 for one of version 2: that is its only hierarchy.
+INLINE void *memory_group_of(void *task)
+{
+	void *cgroup = NULL;
+#if defined(MEMORY_CONTROLLER) && defined(HAVE_css_set__subsys) && defined(HAVE_cgroup_subsys_state__cgroup)
+	void *set = NULL, *state = NULL, *root = NULL, *unified = NULL;
+	KREAD(set, task, task_struct, cgroups);
+	bpf_probe_read_kernel(&state, sizeof(state), set + OFFSET_css_set__subsys + MEMORY_CONTROLLER * sizeof(state));
+	if (!state)
+		return NULL;
+	KREAD(cgroup, state, cgroup_subsys_state, cgroup);
+	KREAD(root, cgroup, cgroup, root);
+	KREAD(unified, cgroup_of(task), cgroup, root);
+	if (root == unified)
+		return NULL;
+#endif
+	return cgroup;
+}
+
+INLINE void *group_above(void *node)
+{
+	void *above = NULL;
+#ifdef HAVE_kernfs_node____parent
+	KREAD(above, node, kernfs_node, __parent);
+#endif
+#ifdef HAVE_kernfs_node__parent
+	KREAD(above, node, kernfs_node, parent);  // before 6.15
+#endif
+	return above;
+}
+
+// The path of a group, from the names of those above it.
+INLINE void name_memory_group(struct oom_kill *e, void *cgroup)
+{
+	void *levels[GROUP_LEVELS] = {}, *node = NULL, *name = NULL;
+	u64 end = 0;
+	KREAD(node, cgroup, cgroup, kn);
+#pragma unroll
+	for (int i = 0; i < GROUP_LEVELS; i++) {
+		void *above = node ? group_above(node) : NULL;
+		levels[i] = above ? node : NULL;  // the root has no name
+		node = above;
+	}
+	if (node)
+		return;
+#pragma unroll
+	for (int i = GROUP_LEVELS - 1; i >= 0; i--) {
+		if (!levels[i])
+			continue;
+		if (end > GROUP_ROOM)
+			return;
+		e->memory_group[end] = '/';
+		KREAD(name, levels[i], kernfs_node, name);
+		long n = bpf_probe_read_kernel_str(e->memory_group + end + 1, GROUP_NAME, name);
+		if (n <= 0)
+			return;
+		end += n & (2 * GROUP_NAME - 1);  // the verifier sees that it is not negative
+	}
+	if (!end) {
+		e->memory_group[0] = '/';
+		end = 1;
+	}
+	e->memory_group_len = end;
+}
+
 INLINE void describe_victim(struct control *c, struct oom_kill *e, void *task)
 {
 	e->start = start_of(task);
 	e->cgroup_id = cgroup_id(cgroup_of(task));
+	void *group = memory_group_of(task);
+	if (group)
+		name_memory_group(e, group);
 #ifdef EXIT_SAYS_GROUP_DEAD
 	void *mm = NULL;
 	KREAD(mm, task, task_struct, mm);
@@ -43,9 +115,10 @@ PROGRAM(oom_kill)
 		lose(LOSS_oom_kill_ring);
 		return;
 	}
-	__builtin_memset(e, 0, sizeof(*e));
 	e->ts = bpf_ktime_get_boot_ns();
 	e->pid = pid;
+	e->start = e->cgroup_id = 0;
+	e->memory_group_len = NO_LENGTH;
 	e->anon_bytes = e->file_bytes = e->shmem_bytes = UNKNOWN_BYTES;
 	e->trigger_pid = trigger.pid;
 	e->trigger_start = trigger.start;

@@ -202,6 +202,8 @@ def _features(btf: Btf, machine: str, names: SyscallNames) -> str:
         lines.append(f"#define POSSIBLE_CPUS {possible_cpus()}")
     if "struct task_struct *" in (btf.tracepoint_args("mark_victim") or ()):
         lines.append("#define VICTIM_IS_TASK 1")  # since 6.9
+    if (memory := btf.enum_value("cgroup_subsys_id", "memory_cgrp_id")) is not None:
+        lines.append(f"#define MEMORY_CONTROLLER {memory}")
     if len(btf.tracepoint_args("tcp_retransmit_skb") or ()) > 2:
         lines.append("#define RETRANSMIT_SAYS_ERROR 1")  # since 6.17: before, the tracepoint was for success only
     if btf.member("tp_transition_snapshot", "srcu_gp"):

@@ -36,7 +36,10 @@ def group(tmp_path: Path) -> Iterator[Path]:
             folder.mkdir()
             if (folder / limit).exists():
                 (folder / limit).write_text(str(LIMIT))
-                yield folder / "cgroup.procs"
+                inner = folder / "of it"
+                inner.mkdir()
+                yield inner / "cgroup.procs"
+                inner.rmdir()
                 folder.rmdir()
                 return
             folder.rmdir()
@@ -48,9 +51,11 @@ def test_the_victim_is_named(tmp_path: Path, group: Path) -> None:
         killed = subprocess.run([sys.executable, "-I", "-S", "-c", EATER, group], capture_output=True, text=True)
         assert killed.returncode == -9
     pid = int(killed.stdout)
-    ((comm, memory_mib, anon_mib, trigger, command),) = trace.rows(
-        f"SELECT comm, memory_mib, anon_mib, trigger_pid, command FROM report.oom_kills WHERE pid = {pid}"
+    ((comm, memory_mib, anon_mib, trigger, command, cgroup),) = trace.rows(
+        f"SELECT comm, memory_mib, anon_mib, trigger_pid, command, cgroup FROM report.oom_kills WHERE pid = {pid}"
     )
+    if memory_mib is not None:  # Linux 6.16; what is said of version 1 came with 6.9
+        assert cgroup == f"/{group.parent.parent.name}/{group.parent.name}"
     assert comm.startswith("python") and trigger == pid and "eaten" in command
     if memory_mib is not None:
         assert 0.8 * LIMIT < anon_mib * MEBI < 1.1 * LIMIT and anon_mib <= memory_mib

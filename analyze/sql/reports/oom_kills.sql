@@ -2,6 +2,7 @@
 --
 -- One row per victim. It may be another process than the one that needed memory. There is no memory left if a control group
 -- has reached its limit, or if the machine has none.
+-- In version 1 of control groups that is a group of the hierarchy with the controller `memory`.
 --
 -- needs: main.oom_kills, unfiltered.cgroup_paths, unfiltered.process_key, unfiltered.processes
 CREATE VIEW report.oom_kills(
@@ -11,7 +12,7 @@ CREATE VIEW report.oom_kills(
     pid,
     -- Its command name.
     comm,
-    -- Its control group.
+    -- Its control group; in version 1 that of its memory.
     cgroup,
     -- Memory that it had: anonymous, file pages and shared [MiB]; NULL before Linux 6.16.
     memory_mib,
@@ -36,7 +37,7 @@ SELECT
     o.ts,
     o.pid,
     v.comm,
-    COALESCE(g.path, v.cgroup),
+    COALESCE(o.memory_group, g.path, v.cgroup),
     TRY(o.anon_bytes + o.file_bytes + o.shmem_bytes) / 1048576.0,
     o.anon_bytes / 1048576.0,
     o.trigger_pid,
