@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from sysmon.analyze.trace.reports import Report
 from sysmon.analyze.trace.rules import parts
-from sysmon.analyze.trace.views import EVERYONE, derived
+from sysmon.analyze.trace.views import EVERYONE, derived, shown
 from sysmon.bpf.kinds import KINDS, kind_named, syscall_events, throttle
 
 NAMES_OF_ROWS = frozenset(("main.processes", "unfiltered.processes", "finding.process"))
@@ -39,7 +39,7 @@ def again(kinds: Sequence[str]) -> str:
 
 def _read_by(report: Report) -> set[str]:
     """The window's views that it reads rows from, directly or through others."""
-    needs = {view.full_name: view.needs for view in (*parts(), *derived())}
+    needs = {view.full_name: view.needs for view in (*parts(), *derived(), *shown())}
     found: set[str] = set()
     todo = list(report.needs)
     while todo:

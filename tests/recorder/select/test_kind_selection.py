@@ -2,6 +2,7 @@
 
 import pytest
 
+from sysmon.analyze.trace.facts import facts
 from sysmon.analyze.trace.missing_kinds import OPTIONS, absent, again
 from sysmon.analyze.trace.reports import find_report
 from sysmon.bpf.kinds import KINDS
@@ -55,6 +56,11 @@ def test_a_report_says_what_was_not_recorded() -> None:
     for name, kind in [("syscalls", "syscall_stats"), ("cpus", "host"), ("files", "open"), ("cpu", "cpu")]:
         assert absent(find_report(name), all_) == ""
         assert absent(find_report(name), all_ - {kind}).startswith(f"recorded without {kind}:")
+    # Through a view of the window that is read of everyone, too.
+    for name, kind in [("wakers", "waits"), ("wait_objects", "waits"), ("polled", "polled"), ("wall_time", "cpu")]:
+        assert absent(find_report(name), all_ - {kind}).startswith(f"recorded without {kind}:")
+    (wait_time,) = (fact for fact in facts() if fact.name == "wait_time")
+    assert absent(wait_time, all_ - {"waits"}) == "recorded without waits: record again with --with waits"
     assert absent(find_report("processes"), all_ - {"rename"}) == ""
 
 
