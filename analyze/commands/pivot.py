@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 @click.option(
     "--by",
     type=TEXT,
-    default="comm,state",
-    show_default=True,
     metavar="NAME,...",
-    help="What to split by: a row for each combination.",
+    help="What to split by: a row for each combination. Default: comm and, of state, function, "
+    "error, object and syscall, the first that the measure has.",
 )
 @click.option("--measure", type=TEXT, default="time", show_default=True, help="What to split.")
 @click.option(
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 @part_options
 def pivot(
     trace: str | None,
-    by: str,
+    by: str | None,
     measure: str,
     where: str | None,
     show_list: bool,
@@ -80,7 +79,7 @@ def pivot(
         return
     if trace is None:
         raise click.UsageError("give a trace, or --list", click.get_current_context())
-    names = [name.strip() for name in by.split(",") if name.strip()]
+    names = None if by is None else [name.strip() for name in by.split(",") if name.strip()]
     with opened(
         trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
     ) as open_trace:

@@ -42,6 +42,9 @@ FUNCTIONS = frozenset(
 )
 """Functions that may be called, with the operators that DuckDB parses as functions: `~~` is LIKE."""
 
+TYPES = frozenset("bigint boolean double int integer text varchar".split())
+"""Types that a value may be cast to, without parameters."""
+
 PLAIN = ("STRING", "INTEGER", "NUMERIC", "BOOLEAN", "NULL_LITERAL")
 """Kinds of constants."""
 
@@ -121,12 +124,21 @@ def _check(node: Mapping[str, Any], columns: Collection[str], option: str) -> No
         _check_column(node["column_names"], columns, option)
     elif what == "FUNCTION":
         _check_function(node, option)
+    elif what == "CAST":
+        _check_cast(node, option)
     elif what == "CONSTANT":
         if node["literal"].get("kind") not in PLAIN:
             raise BadRequest(f"{option}: has a constant that is no text, number or truth value; {ONE}")
-    elif what not in OPERATORS or (OPERATORS[what] or {node["type"]}).isdisjoint({node["type"]}):
-        said = str(node["type"]).lower().replace("_", " ")
-        raise BadRequest(f"{option}: cannot have a {said}; {ONE}")
+    elif what != "TYPE" and (what not in OPERATORS or node["type"] not in (OPERATORS[what] or {node["type"]})):
+        said = str(node["type"]).removeprefix("OPERATOR_").lower().replace("_", " ")
+        raise BadRequest(f"{option}: cannot have {'an' if said[0] in 'aeiou' else 'a'} {said}; {ONE}")
+
+
+def _check_cast(node: Mapping[str, Any], option: str) -> None:
+    to = node["type_expr"]
+    name = str(to["type_name"])
+    if name.lower() not in TYPES or to["schema"] or to["catalog"] or to["children"]:
+        raise BadRequest(f"{option}: cannot cast to {one_line(name)}; it may cast to {', '.join(sorted(TYPES))}")
 
 
 def _check_column(names: list[str], columns: Collection[str], option: str) -> None:

@@ -13,6 +13,9 @@ from sysmon.analyze.trace.sqlfile import DIRECTORY, View, read_view
 AMOUNT = "amount"
 """The column of a fact that is added up."""
 
+TELLING = ("state", "function", "error", "object", "syscall")
+"""What tells most of a measure, first those that few have."""
+
 
 @cache
 def facts() -> tuple[View, ...]:
@@ -24,3 +27,8 @@ def facts() -> tuple[View, ...]:
 def dimensions(fact: View) -> tuple[str, ...]:
     """By what a measure can be split."""
     return tuple(column.name for column in fact.columns if column.name != AMOUNT)
+
+
+def usual(fact: View) -> tuple[str, ...]:
+    """By what a measure is split if nobody says: the command, and what tells most of it."""
+    return ("comm", *[name for name in TELLING if name in dimensions(fact)][:1])

@@ -10,7 +10,7 @@ import duckdb
 
 from sysmon.analyze.trace import condition
 from sysmon.analyze.trace.catalog import name_sql
-from sysmon.analyze.trace.facts import AMOUNT, dimensions, facts
+from sysmon.analyze.trace.facts import AMOUNT, dimensions, facts, usual
 from sysmon.analyze.trace.sqlfile import View
 from sysmon.errors import BadRequest, did_you_mean
 from sysmon.safe_text import one_line
@@ -57,9 +57,10 @@ class Pivot:
         return f" WHERE {self.where}" if self.where else ""
 
 
-def pivot_of(connection: duckdb.DuckDBPyConnection, by: Sequence[str], measure: str, where: str | None) -> Pivot:
-    """The pivot that is asked for. Raises BadRequest for what there is not, and for what is no condition."""
+def pivot_of(connection: duckdb.DuckDBPyConnection, by: Sequence[str] | None, measure: str, where: str | None) -> Pivot:
+    """The pivot that is asked for, without `by` the usual one. Raises BadRequest for what there is not."""
     fact = _fact(measure)
+    by = usual(fact) if by is None else by
     for i, name in enumerate(by):
         if name not in dimensions(fact) or name in by[:i]:
             raise BadRequest(_wrong(name, fact, repeated=name in by[:i]))

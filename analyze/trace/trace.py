@@ -282,17 +282,21 @@ class Trace:
         with user_sql.absent_tables_told(self._opened.catalog.names):
             return self._opened.connection.sql(query)
 
-    def pivot(self, by: Iterable[str], measure: str = "time", where: str | None = None) -> duckdb.DuckDBPyRelation:
+    def pivot(
+        self, by: Iterable[str] | None = None, measure: str = "time", where: str | None = None
+    ) -> duckdb.DuckDBPyRelation:
         """A measure split by some of its dimensions, largest first: `trace.pivot(["comm", "state"], where="pid > 1")`.
 
-        `sysmon pivot --list` shows measures and dimensions. Raises BadRequest, also for a `where` that is no condition
-        on dimensions; what is wrong only with values is a duckdb.Error when rows are read.
+        `sysmon pivot --list` shows measures and dimensions; without `by`, the usual ones of the measure are taken.
+        Raises BadRequest, also for a `where` that is no condition on dimensions; what is wrong only with values is a
+        duckdb.Error when rows are read.
         """
         return self.own(self.pivot_of(by, measure, where).sql)
 
-    def pivot_of(self, by: Iterable[str], measure: str, where: str | None) -> Pivot:
+    def pivot_of(self, by: Iterable[str] | None, measure: str, where: str | None) -> Pivot:
         """The same as a query. Raises BadRequest."""
-        names, measure = arguments.texts("by", by, "'comm'"), arguments.text("measure", measure, "'time'")
+        names = None if by is None else arguments.texts("by", by, "'comm'")
+        measure = arguments.text("measure", measure, "'time'")
         where = arguments.optional_text("where", where, "\"comm = 'bash'\"")
         asked = pivot_of(self._opened.connection, names, measure, where)
         self._opened.require([asked.fact.full_name])

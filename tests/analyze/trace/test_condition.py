@@ -43,6 +43,8 @@ def checked(connection: duckdb.DuckDBPyConnection, typed: str) -> str:
         ("pid / 0 > 1 OR pid = 1", [1, 2, 3]),
         ("comm = '; DROP TABLE t; --'", []),
         ("comm = '\u202e\x1b[31m'", []),
+        ("pid::VARCHAR LIKE '2%' OR CAST(pid AS text) = '3'", [2, 3]),
+        ("TRY_CAST(comm AS bigint) IS NULL AND pid::double < 2", [1]),
     ],
 )
 def test_conditions(connection: duckdb.DuckDBPyConnection, typed: str, pids: list[int]) -> None:
@@ -89,7 +91,14 @@ def test_conditions(connection: duckdb.DuckDBPyConnection, typed: str, pids: lis
         ("list_filter([1], lambda x: x > 1) = [1]", "cannot"),
         ("$1 = pid", "is"),
         ("? = pid", "is"),
-        ("pid::VARCHAR = '1'", "cannot have a operator cast"),
+        ("pid::foo = '1'", "cannot cast to foo; it may cast to bigint"),
+        ("pid::secret.varchar = '1'", "cannot cast to varchar"),
+        ("comm::ENUM('x') = 'x'", "cannot cast to ENUM"),
+        ("pid::VARCHAR(3) = '1'", "cannot cast to VARCHAR"),
+        ("pid::INTEGER[] = NULL", "cannot cast to"),
+        ("DATE '2020-01-01' = NULL", "cannot cast to DATE"),
+        ("(SELECT TRUE)::BOOLEAN", "cannot have a subquery"),
+        ("[pid][1] = 1", "cannot"),
         ("comm COLLATE nocase = ''", "cannot have a collate"),
         ("secret = 42", "there is no column secret"),
         ("t.pid = 1", "there is no column t.pid"),
@@ -118,7 +127,8 @@ def test_brackets_are_no_levels(connection: duckdb.DuckDBPyConnection) -> None:
 PIECES = st.sampled_from(
     (
         "comm pid state secret t.pid TRUE NULL 1 2.5 'x' '' \"pid\" = <> < AND OR NOT IN LIKE IS BETWEEN ( ) , ; -- /* "
-        "*/ * + - || :: . [ ] { } $1 ? SELECT FROM t WHERE CASE WHEN THEN ELSE END lower( getenv( count( OVER () AS x"
+        "*/ * + - || :: ::text ::foo . [ ] { } $1 ? SELECT FROM t WHERE CASE WHEN THEN ELSE END lower( getenv( count( "
+        "OVER () AS x"
     ).split()
 )
 

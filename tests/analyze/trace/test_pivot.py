@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 import sysmon
-from sysmon.analyze.trace.facts import dimensions, facts
+from sysmon.analyze.trace.facts import dimensions, facts, usual
 from sysmon.commands import cli
 from sysmon.errors import BadRequest
 from tests.traces import Row, at, born, calls, failures, row, write
@@ -78,6 +78,7 @@ def test_sums_by_each_dimension_are_the_total(path: Path, measure: str) -> None:
         ((total,),) = trace.sql(reported[measure]).fetchall()
         assert total
         (fact,) = (fact for fact in facts() if fact.name == measure)
+        assert trace.pivot(measure=measure).columns[:2] == list(usual(fact))
         for name in dimensions(fact):
             asked = trace.pivot_of([name], measure, None)
             assert sum(amount for _, amount, _ in trace.sql(asked.sql).fetchall()) == total
@@ -118,6 +119,8 @@ def test_the_command(path: Path) -> None:
 
     assert said("--by", "state", "--format", "csv").splitlines()[0] == "state,time_s,share_pct"
     assert said("--by", "comm,state").splitlines()[-1] == "total 2.375 s"
+    assert said() == said("--by", "comm,state")
+    assert said("--measure", "errors") == said("--measure", "errors", "--by", "comm,error")
     query = said("--by", "comm", "--where", "pid = 7", "--sql").strip()
     done = CliRunner().invoke(cli, ["sql", str(path), query, "--format", "csv"])
     assert done.output == "comm,time_s,share_pct\nsrv,2.0,100.0\n"
