@@ -45,7 +45,7 @@ All charts follow these rules:
 - A step is the time between two snapshots (`sysmon record --interval`), and its height the mean over that time. In long
   recordings a step covers several snapshots, so that there are at most 180. An interval far shorter than the others,
   such as the last one, joins the step before it. Sums are preserved.
-- `--since` and `--until` select whole snapshots of counted values.
+- `--since` and `--until` select whole intervals of counted values, those that end in the window; a note says which.
 - Time is relative to the start of the recording, as in `--since`; the axis shows the start in UTC.
 - Times with losses of what the chart shows are hatched, and a note says what was lost. Unknown values are left blank,
   not drawn as zero.

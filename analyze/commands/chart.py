@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sysmon.analyze.commands.options import Part, opened, part_options
+from sysmon.analyze.commands.options import Part, opened, part_options, tell_intervals
 from sysmon.errors import BadRequest
 
 
@@ -66,6 +66,7 @@ def chart(
     with opened(
         trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
     ) as open_trace:
+        tell_intervals(open_trace, charts.CHARTS[name].kinds)
         path = output or Path(f"{Path(trace).stem}-{name}.png")
         quiet()
         from sysmon.analyze.charts.output import check

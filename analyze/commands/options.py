@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -89,11 +89,25 @@ def part_options(command: Command) -> Command:
             help="Start at this time: +1.5, 90s or 2m after the start of the recording, or UTC as "
             "2026-01-31T12:00:00, or with an offset as 2026-01-31T12:00:00+01:00.",
         ),
-        click.option("--until", metavar="T", help="Stop before this time; same format as --since."),
+        click.option(
+            "--until",
+            metavar="T",
+            help="Stop before this time; same format as --since. Calls, CPU time, waits and I/O are counted from "
+            "snapshot to snapshot (`sysmon record --interval`), and these intervals are not cut: those that end in the "
+            "window are in it, whole. A note says which, if that is another time than the window.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def tell_intervals(trace: Trace, kinds: Collection[str]) -> None:
+    """Says on standard error of which intervals the counts of these kinds are, if that is not the window."""
+    from sysmon.analyze.trace.counted import whole_intervals
+
+    if told := whole_intervals(trace, kinds):
+        click.echo(told, err=True)
 
 
 @contextmanager

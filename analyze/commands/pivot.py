@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sysmon.analyze.commands.options import TEXT, Part, format_option, opened, part_options
+from sysmon.analyze.commands.options import TEXT, Part, format_option, opened, part_options, tell_intervals
 from sysmon.analyze.commands.report import TABLE_ROWS
 
 if TYPE_CHECKING:
@@ -93,12 +93,13 @@ def pivot(
 
 def _show(screen: Screen, trace: Trace, asked: Pivot, form: str, limit: int | None) -> None:
     from sysmon.analyze.text.drawing import Paper, share_bars
-    from sysmon.analyze.trace.missing_kinds import absent
+    from sysmon.analyze.trace.missing_kinds import absent, kinds_read
     from sysmon.analyze.trace.pivot import SHOWN
     from sysmon.analyze.trace.result import Result
 
     if reason := absent(asked.fact, trace.metadata["kinds"]):
         click.echo(f"{asked.fact.name}: {reason}", err=True)
+    tell_intervals(trace, kinds_read(asked.fact))
     if form != "table":
         screen.rows(Result.of(trace.own(asked.sql)), form, limit)
         return

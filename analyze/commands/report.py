@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sysmon.analyze.commands.options import Part, format_option, opened, part_options
+from sysmon.analyze.commands.options import Part, format_option, opened, part_options, tell_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,9 +65,8 @@ def report(
 ) -> None:
     """Show reports about a trace; without a NAME, a summary on one screen.
 
-    This needs no privileges and only the file. System calls and CPU time are counted from snapshot to snapshot
-    (`sysmon record --interval`), so --since and --until select whole snapshots of them. Tables draw histograms as bars
-    and latency_timeline as shades; the other formats have the numbers.
+    This needs no privileges and only the file. Tables draw histograms as bars and latency_timeline as shades; the other
+    formats have the numbers.
 
     \b
     Examples:
@@ -102,6 +101,8 @@ def report(
     with opened(
         trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
     ) as open_trace:
+        if not names:
+            tell_intervals(open_trace, open_trace.metadata["kinds"])
         if html_file is not None:
             _html(open_trace, html_file, limit, force=force)
         elif names:
@@ -179,7 +180,7 @@ def _reports(
     from sysmon.analyze.text import finding_text
     from sysmon.analyze.text.drawing import DRAWINGS, Paper
     from sysmon.analyze.text.formats import limited, write_json
-    from sysmon.analyze.trace.missing_kinds import absent
+    from sysmon.analyze.trace.missing_kinds import absent, kinds_read
     from sysmon.analyze.trace.reports import find_report
     from sysmon.analyze.trace.result import Result
 
@@ -200,6 +201,7 @@ def _reports(
     for name in names:
         if reason := absent(find_report(name), trace.metadata["kinds"]):
             click.echo(f"{name}: {reason}", err=True)
+    tell_intervals(trace, {kind for name in names for kind in kinds_read(find_report(name))})
     if form == "json" and len(names) > 1:
         for i, name in enumerate(names):
             screen.stream.write(("," if i else "{") + f'\n"{name}": ')

@@ -21,9 +21,14 @@ _READ_AS = {"threads_off_cpu": "unfiltered.threads_off_cpu"}
 
 def absent(report: Report, recorded: Collection[str]) -> str:
     """Why the report may lack rows, because kinds that it reads were not recorded; empty if they were."""
-    read = _read_by(report)
-    kinds = [k.name for k in KINDS if _READ_AS.get(k.view, f"main.{k.view}") in read and k.name not in recorded]
+    kinds = [name for name in kinds_read(report) if name not in recorded]
     return f"recorded without {', '.join(kinds)}: {again(kinds)}" if kinds else ""
+
+
+def kinds_read(report: Report) -> list[str]:
+    """The kinds whose rows it reads, in the order of their declaration."""
+    read = _read_by(report)
+    return [k.name for k in KINDS if _READ_AS.get(k.view, f"main.{k.view}") in read]
 
 
 def again(kinds: Sequence[str]) -> str:

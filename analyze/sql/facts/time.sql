@@ -1,7 +1,7 @@
 -- Time of threads, by what they did.
 --
--- A thread is always in one state, so the time of each adds up to how long it lived; see the view `thread_time`. What
--- a call waited for is in its `state`.
+-- A thread is always in one state, so the time of each adds up to how long it lived in the window's intervals, whole
+-- ones that end in it; see the view `thread_time`. What a call waited for is in its `state`.
 --
 -- needs: main.thread_time, unfiltered.processes
 CREATE VIEW fact.time(

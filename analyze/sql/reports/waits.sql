@@ -17,7 +17,7 @@ CREATE VIEW report.waits(
     syscall,
     -- How long, all threads together [s].
     total_s,
-    -- Share of the time that its threads lived in the window [%].
+    -- Share of `wall_s` of `wall_time` [%].
     wall_pct,
     -- Waits that ended; NULL for 'runnable', see the report `runqueue`.
     waits,

@@ -21,7 +21,7 @@ CREATE VIEW report.waits_by_thread(
     syscall,
     -- How long [s].
     total_s,
-    -- Share of the time that it lived in the window [%].
+    -- Share of `wall_s` of `wall_time_by_thread` [%].
     wall_pct,
     -- Waits that ended; NULL for 'runnable', see the report `runqueue`.
     waits,

@@ -14,7 +14,7 @@ CREATE VIEW report.wall_time(
     comm,
     -- Threads that were seen.
     threads,
-    -- Time that its threads lived in the window [s].
+    -- Time that its threads lived in the intervals between snapshots that end in the window [s].
     wall_s,
     -- The states that took most of it, up to three of those with 1 % and more.
     mostly,

@@ -15,7 +15,7 @@ CREATE VIEW report.wall_time_by_thread(
     thread,
     -- Last known command name of the process.
     comm,
-    -- Time that it lived in the window [s].
+    -- Time that it lived in the intervals between snapshots that end in the window [s].
     wall_s,
     -- The states that took most of it, up to three of those with 1 % and more.
     mostly,

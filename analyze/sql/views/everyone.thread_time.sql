@@ -1,10 +1,11 @@
 -- Where the time of each thread went, without remainder.
 --
--- A thread is always in one state, so the rows of a thread add up to the time that it lived in the window. What was
--- counted in an interval lies somewhere in it; a wait that spans intervals has its exact start and end. Time on a CPU is
--- the kernel's own account, which begins some us before the switch, at the wakeup; the wait before it is that much
--- shorter here than in `cpu`. What a thread did that was off the CPU before it was first seen is unknown: its state is
--- NULL. No rows if the kind `cpu` was not recorded.
+-- A thread is always in one state, so the rows of a thread add up to the time that it lived in the window's intervals:
+-- whole ones, from snapshot to snapshot, those that end in it. What was counted in an interval lies somewhere in it; a
+-- wait that spans intervals has its exact start and end. Time on a CPU is the kernel's own account, which begins some us
+-- before the switch, at the wakeup; the wait before it is that much shorter here than in `cpu`. What a thread did that
+-- was off the CPU before it was first seen is unknown: its state is NULL. No rows if the kind `cpu` was not
+-- recorded.
 --
 -- needs: everyone.cpu, finding.span, unfiltered.clocks, unfiltered.cpu, unfiltered.threads_off_cpu
 CREATE VIEW everyone.thread_time(
