@@ -69,7 +69,7 @@ SELECT
         t.first_value, t.last_value, t.span_s, t.samples, t.per_min, t.r2)
     || COALESCE(FORMAT('; most descriptors, {:,}, went to {}', n.n, n.name), ''),
     '10 snapshots, 10 s, 20 descriptors, 10 %, r2 0.9, a quarter of the growth in each half',
-    FORMAT('memory_growth --pid {}', t.process_key.pid),
+    FORMAT('memory_timeline --pid {}', t.process_key.pid),
     'cpu, memory, open, socket'
 FROM leaks AS t
 LEFT JOIN numbers AS n ON n.process_key = t.process_key;

@@ -44,7 +44,7 @@ SELECT
     FORMAT('from {:.0f} to {:.0f} threads in {:.1f} s and {} snapshots: {:.1f} a minute, r2 {:.3f}',
         t.first_value, t.last_value, t.span_s, t.samples, t.per_min, t.r2),
     '10 snapshots, 10 s, 10 threads, 10 %, r2 0.9, a quarter of the growth in each half',
-    FORMAT('memory_growth --pid {}', t.process_key.pid),
+    FORMAT('memory_timeline --pid {}', t.process_key.pid),
     'cpu, memory'
 FROM finding.trend AS t
 WHERE t.what = 'threads'

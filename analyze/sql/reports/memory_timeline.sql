@@ -1,4 +1,4 @@
--- Resident memory of each process per snapshot.
+-- Resident memory, threads and descriptors of each process per snapshot.
 --
 -- Read at each snapshot at which the process had run; without a row it keeps the value of the previous row, as long
 -- as it lives. Shared memory counts for each process that shares it.
@@ -21,6 +21,10 @@ CREATE VIEW report.memory_timeline(
     rss_shmem_bytes,
     -- Memory in swap [bytes].
     swap_bytes,
+    -- Threads.
+    threads,
+    -- Open descriptors; NULL if unknown.
+    descriptors,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
@@ -34,6 +38,8 @@ SELECT
     m.rss_file_bytes,
     m.rss_shmem_bytes,
     m.swap_bytes,
+    m.threads,
+    m.descriptors,
     m.start
 FROM main.memory AS m
 LEFT JOIN unfiltered.processes AS p ON p.process_key = m.process_key

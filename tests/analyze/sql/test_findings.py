@@ -14,6 +14,7 @@ import sysmon
 from sysmon.analyze.text.summary import finding_lines
 from sysmon.analyze.trace import opened as opened_module
 from sysmon.analyze.trace.findings import Finding, findings
+from sysmon.analyze.trace.reports import find_report
 from sysmon.analyze.trace.rules import rules, shared_by
 from sysmon.analyze.trace.trace import Trace
 from tests.traces import Row, at, born, bucket_of, calls, failures, row, write
@@ -858,6 +859,8 @@ def test_leaks_of_descriptors_and_threads(tmp_path: Path, what: str, least: int)
 
     f = one(tmp_path, rows(least), rule)
     assert f.severity == "medium"  # 120 or 60 a minute
+    told = f.command.removeprefix("sysmon report TRACE ").split()[0]
+    assert what in {column.name for column in find_report(told).columns}, "more of that is in the report it names"
     assert f.summary == f"server (7) gains {least * 6} {what} a minute, like a leak"
     assert f.evidence == (
         f"from 30 to {30 + least} {what} in 10.0 s and 11 snapshots: {least * 6}.0 a minute, r2 1.000"
