@@ -70,8 +70,8 @@ OBJECTS = Kind(
     "descriptor is looked up when the call returns; a copy of it by dup(2) is the same object. A call that copies from "
     "one descriptor to another (sendfile, splice, copy_file_range, tee) counts for both, each with all of its time. A "
     "datagram's remote address is the one that the call passed or returned, or else that of the connection; NULL for a "
-    "call with several messages on a socket that is not connected. Calls by 32-bit programs, io_uring and access to "
-    "mapped files are not counted.",
+    "call with several messages on a socket that is not connected. Calls by 32-bit programs, io_uring, libaio and "
+    "access to mapped files are not counted.",
     cols=(
         TS,
         key(PID),

@@ -1,9 +1,10 @@
 -- Which files each process read and wrote: calls, bytes and time.
 --
 -- By the time that the calls took, whatever they waited for; character devices such as terminals come last, as reading
--- them waits for somebody to type. Each name of a file is a row: one that was renamed meanwhile has two. A call that copies
--- from one file to another counts for both, with all of its time. Not seen: access to mapped files, io_uring (a row tells
--- how often it was entered) and 32-bit programs. Needs `record --with objects`.
+-- them waits for somebody to type. Each name of a file is a row. In each interval between snapshots a file has the name of
+-- its first call there: one that is renamed or removed while it is open has another from the next interval on. A call
+-- that copies from one file to another counts for both, with all of its time. Not seen: access to mapped files, io_uring
+-- and libaio (a row tells how often they were called) and 32-bit programs. Needs `record --with objects`.
 --
 -- needs: main.described_io, main.object_io, main.syscall_stats, unfiltered.processes
 CREATE VIEW report.file_io(
@@ -38,7 +39,8 @@ CREATE VIEW report.file_io(
     errors,
     -- The longest call [ms].
     max_ms,
-    -- What it is: 'file', 'directory', 'block device' or 'device'; 'io_uring' for operations that are not measured.
+    -- What it is: 'file', 'directory', 'block device' or 'device'; 'io_uring' or 'libaio' for operations that are not
+    -- measured.
     object_type,
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
@@ -62,11 +64,12 @@ totals AS (
     WHERE object_type IN ('file', 'directory', 'block device', 'device')
     GROUP BY process_key, object_type, object
     UNION ALL
-    SELECT process_key, 'io_uring', FORMAT('(not measured: {:,} calls of io_uring_enter)', CAST(SUM(calls) AS BIGINT)),
+    SELECT process_key, CASE syscall WHEN 'io_submit' THEN 'libaio' ELSE 'io_uring' END,
+        FORMAT('(not measured: {:,} calls of {})', CAST(SUM(calls) AS BIGINT), syscall),
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM main.syscall_stats
-    WHERE syscall = 'io_uring_enter' AND EXISTS (FROM main.object_io)
-    GROUP BY process_key
+    WHERE syscall IN ('io_submit', 'io_uring_enter') AND EXISTS (FROM main.object_io)
+    GROUP BY process_key, syscall
 )
 SELECT
     t.process_key.pid,

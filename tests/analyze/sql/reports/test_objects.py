@@ -62,10 +62,17 @@ def test_terminals_come_last_and_io_uring_is_missing(tmp_path: Path) -> None:
         did(7, "read", 1, 60_000, 1, object_type="device", object=3, object_device=9),
         did(7, "write", 1, 1, 1, **FILE),
         calls(at(2), 8, born(-5), "io_uring_enter", 10, 1234),
+        calls(at(2), 9, born(-5), "io_submit", 10, 100),
     ]
     found = report(tmp_path, "file_io", rows)
-    assert [(r["object_type"], r["total_s"]) for r in found] == [("file", 0.001), ("io_uring", None), ("device", 60)]
+    assert [(r["object_type"], r["total_s"]) for r in found] == [
+        ("file", 0.001),
+        ("io_uring", None),
+        ("libaio", None),
+        ("device", 60),
+    ]
     assert found[1]["file"] == "(not measured: 1,234 calls of io_uring_enter)"
+    assert (found[2]["pid"], found[2]["file"]) == (9, "(not measured: 100 calls of io_submit)")
 
 
 def test_without_objects_there_is_nothing_to_miss(tmp_path: Path) -> None:
