@@ -4,6 +4,7 @@
 -- then: the process at the other end is found by its ports, if both addresses are of this host and only one process has
 -- them.
 --
+-- kept: window
 -- needs: everyone.polled_objects, everyone.wakeups, unfiltered.cpu, unfiltered.object_name, unfiltered.process_key,
 --    unfiltered.processes, unfiltered.sockets, unfiltered.wakeups
 CREATE VIEW everyone.ended_waits(
