@@ -28,6 +28,7 @@ from benchmarks import (
     server,
     stacks,
     syscall_cost,
+    waits,
     workloads,
 )
 from benchmarks.measure import Aim, Section
@@ -69,6 +70,7 @@ def parts(options: argparse.Namespace) -> Parts:
         "recorder": lambda: footprint.section(10 if quick else 60, 2 if quick else 7),
         "stacks": lambda: stacks.section(5 if quick else 30, 2 if quick else 5),
         "objects": lambda: objects.section(rounds),
+        "waits": lambda: waits.section(2 if quick else 9),
         "events": lambda: every_call.section(options.seconds or (5 if quick else 60)),
         "reading": lambda: perf_script.section(
             options.rows or ([1] if quick else [1, 10, 100]), 2 if quick else 3, 200_000 if quick else 1_000_000,
