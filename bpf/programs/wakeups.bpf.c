@@ -38,7 +38,8 @@ INLINE int releases_lock(struct thread *woken)
 	wakes = (u32)wakes;
 	if (shape->form == FORM_FUTEX && operation == FUTEX_UNLOCK_PI)
 		return 1;
-	return wakes == 1 && (shape->form == FORM_FUTEX_WAKE || operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET);
+	return wakes == 1 &&
+	       (shape->form == FORM_FUTEX_WAKE || operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET);
 }
 
 // How long the waker has held a lock, as far as the woken thread waited for it: since somebody released it before.
