@@ -66,7 +66,6 @@ def chart(
     with opened(
         trace, Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
     ) as open_trace:
-        tell_intervals(open_trace, charts.CHARTS[name].kinds)
         path = output or Path(f"{Path(trace).stem}-{name}.png")
         quiet()
         from sysmon.analyze.charts.output import check
@@ -77,11 +76,14 @@ def chart(
         if str(path) == "-":
             if sys.stdout.isatty():
                 raise BadRequest("-o - would write an image to the terminal: redirect it, or name a file")
-            content = charts.rendered(charts.draw(open_trace, name, syscall=syscall), "png")
-            binary(sys.stdout).write(content)
+        else:
+            check(path, force=force)
+        drawn = charts.draw(open_trace, name, syscall=syscall)
+        tell_intervals(open_trace, charts.CHARTS[name].kinds)
+        if str(path) == "-":
+            binary(sys.stdout).write(charts.rendered(drawn, "png"))
             return
-        check(path, force=force)
-        written = charts.write(charts.draw(open_trace, name, syscall=syscall), path, force=force)
+        written = charts.write(drawn, path, force=force)
         click.echo(f"wrote {one_line(str(path))}: {charts.CHARTS[name].title}, {size(written)}")
 
 

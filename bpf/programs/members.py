@@ -65,6 +65,9 @@ MEMBERS: dict[str, dict[str, str]] = {
         "socket": "sk",
         "task_struct": "__state? flags state? throttled?",
     },
+    "wakeups.bpf.c": {
+        "pt_regs": "arg2 arg3",
+    },
     "stacks.bpf.h": {
         "task_struct": "flags",
     },

@@ -168,7 +168,7 @@ def test_reports_by_thread(trace: str) -> None:
     assert by_thread.stdout == run("report", trace, "wall_time_by_thread", "--format", "csv").stdout
     assert by_thread.stdout.startswith("pid,tid,thread,comm,wall_s,")
     done = run("report", trace, "memory", "--by", "thread")
-    known = "cpu, wall_time, waits, wakers, wait_objects, hot_functions, off_cpu"
+    known = "cpu, wall_time, waits, critical_path, wakers, wait_objects, hot_functions, off_cpu"
     assert (done.returncode, done.stderr) == (2, f"sysmon: memory is not counted by thread; {known} are\n")
     done = run("report", trace, "--by", "thread")
     assert (done.returncode, done.stderr) == (2, f"sysmon: --by thread needs a report name: {known}\n")
