@@ -33,8 +33,9 @@ settings.register_profile("sysmon", deadline=None)  # an example's duration depe
 settings.load_profile("sysmon")
 
 # A forked child must not free what it has of the tests before: a database's destructor waits for threads that the child
-# does not have, and crashes.
-os.register_at_fork(before=gc.disable, after_in_parent=gc.enable)
+# does not have, and crashes. A child that forks goes on without.
+TESTS = os.getpid()
+os.register_at_fork(before=gc.disable, after_in_parent=lambda: gc.enable() if os.getpid() == TESTS else None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -69,11 +70,13 @@ def slow_disk(server: Path) -> Iterator[None]:
         postmaster = (server / "data" / "postmaster.pid").read_text().splitlines()[0]
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for pid in (postmaster, *children):
-            (group / "cgroup.procs").write_text(pid)
+            with contextlib.suppress(ProcessLookupError):  # of a worker that has ended
+                (group / "cgroup.procs").write_text(pid)
         yield
     finally:
         for pid in (group / "cgroup.procs").read_text().split():
-            (group.parent / "cgroup.procs").write_text(pid)
+            with contextlib.suppress(ProcessLookupError):
+                (group.parent / "cgroup.procs").write_text(pid)
         group.rmdir()
 
 

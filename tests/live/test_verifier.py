@@ -74,7 +74,7 @@ MORE = [(), ("samples",), ("off_cpu",), ("samples", "off_cpu", "waits", "objects
 
 
 @pytest.mark.parametrize("like", [Btf, WithoutLoops, Preemptible])
-@pytest.mark.parametrize("more", some(MORE, 0, -1), ids="+".join)
+@pytest.mark.parametrize("more", some(MORE, -1), ids="+".join)
 def test_programs_are_accepted(live_kernel: None, like: type[Btf], more: tuple[str, ...]) -> None:
     """By this kernel, in the form for it and for others."""
     btf = Btf.of_kernel()

@@ -30,6 +30,7 @@ from sysmon.errors import SysmonError
 from sysmon.recorder.output import flight
 from sysmon.recorder.output.flight import FlightWriter, Keep
 from tests import traces
+from tests.lengths import examples
 from tests.traces import Row, at, born, row
 
 SAMPLES = Path(__file__).parents[3] / "sample_traces"
@@ -158,7 +159,7 @@ def test_each_look_answers_as_a_file_of_the_same_commit(recorder: Recorder, tmp_
     with sysmon.open(recorder.path) as trace:
         assert isinstance(trace.source, Growing) and trace.metadata["stopped_by"] == RUNNING
         assert_equal(trace, tmp_path)
-        for _ in range(3):
+        for _ in range(examples(3)):
             count = recorder.add()
             assert trace.refresh() == 0, "nothing is committed"
             recorder.commit()
