@@ -67,8 +67,9 @@ CPU_STATE = _struct(
     ("came", "u64", "When the thread came onto it."),
     ("message", "u64", "pid_tgid of the thread whose call has reached a socket of datagrams, 0: none."),
     ("interrupts", "u64", "Interrupts that it is in, WOKEN_BY_… in 4 bits each, the innermost lowest."),
+    ("signals", "u64", "Signals that were sent on it."),
 )
-"""State of a CPU. All of it belongs to the running thread: a switch clears it."""
+"""State of a CPU. What of it belongs to the running thread is cleared by a switch."""
 
 CALL = _struct(
     "call",
