@@ -4,7 +4,7 @@
 -- window, and its waits for another process, or for the thread that released a lock or ended, among what that one did. Only
 -- `record --with waits` tells.
 --
--- needs: everyone.ended_waits, finding.critical_shares, unfiltered.processes
+-- needs: finding.critical_shares, finding.waiting_threads, unfiltered.processes
 CREATE VIEW report.critical_path_by_thread(
     -- Process id (thread group id).
     pid,
@@ -34,12 +34,6 @@ CREATE VIEW report.critical_path_by_thread(
     -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
     start
 ) AS
-WITH
-threads AS (
-    SELECT process_key, tid, MAX_BY(thread, (ts, thread)) AS thread
-    FROM everyone.ended_waits
-    GROUP BY process_key, tid
-)
 SELECT
     s.first.process_key.pid,
     s.first.tid,
@@ -55,6 +49,6 @@ SELECT
     s.first.process_key.start
 FROM finding.critical_shares AS s
 LEFT JOIN unfiltered.processes AS p ON p.process_key = s.first.process_key
-LEFT JOIN threads AS t ON t.process_key = s.first.process_key AND t.tid = s.first.tid
+LEFT JOIN finding.waiting_threads AS t ON t.process_key = s.first.process_key AND t.tid = s.first.tid
 WHERE s.first.tid IS NOT NULL
 ORDER BY s.ns DESC, s.first, s.share DESC, s.doer, s.state, s.object;

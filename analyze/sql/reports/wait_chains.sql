@@ -7,7 +7,7 @@
 -- each time. If processes are chosen, as by --pid, chains begin with them and go on to all others. Only `record --with
 -- waits` tells.
 --
--- needs: everyone.ended_waits, finding.wait_times, main.ended_waits, unfiltered.processes
+-- needs: finding.wait_times, finding.waiting_threads, finding.waker_names, main.ended_waits, unfiltered.processes
 CREATE VIEW report.wait_chains(
     -- Process id (thread group id).
     pid,
@@ -76,26 +76,14 @@ links AS (
     SELECT chain, UNNEST(links) AS link, GENERATE_SUBSCRIPTS(links, 1) AS place
     FROM ended
 ),
-threads AS (
-    SELECT process_key, tid, MAX_BY(thread, (ts, thread)) AS thread
-    FROM everyone.ended_waits
-    GROUP BY process_key, tid
-),
--- Those that are not recorded have no other name.
-names AS (
-    SELECT waker_key, MAX(waker_comm) AS comm
-    FROM everyone.ended_waits
-    WHERE woken_by = 'thread'
-    GROUP BY waker_key
-),
 named AS (
     SELECT
         l.chain, l.place, l.link,
         COALESCE(CASE WHEN l.link.whom.tid IS NULL THEN COALESCE(p.comm, n.comm) ELSE t.thread END, '?') AS name
     FROM links AS l
     LEFT JOIN unfiltered.processes AS p ON p.process_key = l.link.whom.process_key
-    LEFT JOIN names AS n ON n.waker_key = l.link.whom.process_key
-    LEFT JOIN threads AS t ON t.process_key = l.link.whom.process_key AND t.tid = l.link.whom.tid
+    LEFT JOIN finding.waker_names AS n ON n.waker_key = l.link.whom.process_key
+    LEFT JOIN finding.waiting_threads AS t ON t.process_key = l.link.whom.process_key AND t.tid = l.link.whom.tid
 ),
 -- Chains that begin with the wait for a child, and are the same but for process ids, are put together.
 shapes AS (

@@ -2,7 +2,7 @@
 --
 -- Of the 100 processes, and the 100 threads, that waited longest for others.
 --
--- needs: everyone.ended_waits, finding.wait_times, main.ended_waits, unfiltered.processes
+-- needs: finding.wait_times, finding.waiting_threads, finding.waker_names, main.ended_waits, unfiltered.processes
 CREATE VIEW finding.critical_shares(
     -- Whose time it is: a struct of `process_key` and `tid`, which is NULL for all threads of the process.
     first,
@@ -79,18 +79,6 @@ lasts AS (
     FROM steps AS s
     WHERE who IS NOT NULL AND NOT EXISTS (SELECT 1 FROM finding.wait_times AS t WHERE t.who = s.who)
 ),
-threads AS (
-    SELECT process_key, tid, MAX_BY(thread, (ts, thread)) AS thread
-    FROM everyone.ended_waits
-    GROUP BY process_key, tid
-),
--- Those that are not recorded have no other name.
-names AS (
-    SELECT waker_key, MAX(waker_comm) AS comm
-    FROM everyone.ended_waits
-    WHERE woken_by = 'thread'
-    GROUP BY waker_key
-),
 -- Threads of the same process that did less than a hundredth each are put together.
 done AS (
     SELECT
@@ -106,8 +94,8 @@ done AS (
         COALESCE(p.comm, n.comm, '?') AS comm
     FROM lasts AS s
     LEFT JOIN unfiltered.processes AS p ON p.process_key = s.before.process_key
-    LEFT JOIN names AS n ON n.waker_key = s.before.process_key
-    LEFT JOIN threads AS t ON t.process_key = s.before.process_key AND t.tid = s.before.tid
+    LEFT JOIN finding.waker_names AS n ON n.waker_key = s.before.process_key
+    LEFT JOIN finding.waiting_threads AS t ON t.process_key = s.before.process_key AND t.tid = s.before.tid
 ),
 ends AS (
     SELECT
