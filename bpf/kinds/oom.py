@@ -53,7 +53,7 @@ OOM_KILL = Kind(
             ("cgroup", "kn root"),
             ("cgroup_subsys_state", "cgroup?"),
             ("css_set", "subsys?"),
-            ("kernfs_node", "__parent? name? parent?"),
+            ("kernfs_node", "name?"),
             ("task_struct", "cgroups mm tgid"),
         ),
     ),

@@ -19,6 +19,19 @@ INLINE u64 cgroup_id(void *cgroup)
 	return id;
 }
 
+// The directory above that of a group; NULL for the root.
+INLINE void *group_above(void *node)
+{
+	void *above = NULL;
+#ifdef HAVE_kernfs_node____parent
+	KREAD(above, node, kernfs_node, __parent);
+#endif
+#ifdef HAVE_kernfs_node__parent
+	KREAD(above, node, kernfs_node, parent);  // before 6.15
+#endif
+	return above;
+}
+
 PROGRAM(cgroup_mkdir)
 {
 #ifdef RECORDS_cgroup

@@ -84,7 +84,7 @@ MEMBERS: dict[str, dict[str, str]] = {
     "cgroups.bpf.c": {
         "cgroup": "kn root",
         "css_set": "dfl_cgrp",
-        "kernfs_node": "id",
+        "kernfs_node": "__parent? id parent?",
         "task_struct": "cgroups tgid",
     },
     "process_io.bpf.c": {
@@ -172,7 +172,7 @@ MEMBERS: dict[str, dict[str, str]] = {
         "cred": "egid.val euid.val gid.val uid.val",
         "fdtable": "max_fds open_fds",
         "files_struct": "fdt",
-        "kernfs_node": "__parent? id parent?",
+        "kernfs_node": "id",
         "signal_struct": "nr_threads sum_sched_runtime",
         "task_struct": "comm cred exit_state files flags group_leader pid se.sum_exec_runtime signal start_boottime "
         "tgid",

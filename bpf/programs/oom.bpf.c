@@ -25,18 +25,6 @@ INLINE void *memory_group_of(void *task)
 	return cgroup;
 }
 
-INLINE void *group_above(void *node)
-{
-	void *above = NULL;
-#ifdef HAVE_kernfs_node____parent
-	KREAD(above, node, kernfs_node, __parent);
-#endif
-#ifdef HAVE_kernfs_node__parent
-	KREAD(above, node, kernfs_node, parent);  // before 6.15
-#endif
-	return above;
-}
-
 // The path of a group, from the names of those above it.
 INLINE void name_memory_group(struct oom_kill *e, void *cgroup)
 {

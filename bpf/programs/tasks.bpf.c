@@ -111,18 +111,11 @@ INLINE int in_chosen_cgroup(struct control *c, void *task)
 	void *cgroup = cgroup_of(task), *node = NULL;
 	KREAD(node, cgroup, cgroup, kn);
 	for (u32 i = 0; i < CGROUP_LEVELS && node; i++) {
-		void *above = NULL;
 		u64 id = 0;
 		KREAD(id, node, kernfs_node, id);
 		if (id == c->cgroup)
 			return 1;
-#ifdef HAVE_kernfs_node____parent
-		KREAD(above, node, kernfs_node, __parent);
-#endif
-#ifdef HAVE_kernfs_node__parent
-		KREAD(above, node, kernfs_node, parent);  // before 6.15
-#endif
-		node = above;
+		node = group_above(node);
 	}
 	return 0;
 }
