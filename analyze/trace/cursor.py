@@ -1,0 +1,136 @@
+"""An instant of a trace, and the window that ends there: where a screen is, live or in replay.
+
+What is counted is known per snapshot only, so the window begins and ends at snapshots. Events are known to the
+nanosecond: `events` is the same window cut at the instant itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sysmon.analyze.trace.trace import Trace
+from sysmon.bpf.trace_file.metadata import RUNNING
+
+SNAPSHOTS = "SELECT DISTINCT EPOCH_NS(ts) AS ns FROM unfiltered.clocks WHERE ts IS NOT NULL ORDER BY ns"
+
+
+@dataclass(frozen=True)
+class Window:
+    """First instant, and first after it [UTC ns since 1970]."""
+
+    since_ns: int
+    until_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """Its length [s]."""
+        return (self.until_ns - self.since_ns) / 1e9
+
+
+class Cursor:
+    """An instant, and a window of at least `width_ns` up to the snapshot that has it; 0: a single interval.
+
+    While it `follows`, it goes with the end of the trace. Nothing is read before `show`.
+    """
+
+    def __init__(self, trace: Trace, width_ns: int = 0) -> None:
+        self.trace, self.width_ns, self.follows = trace, width_ns, True
+        self.edges: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self.at_ns = 0
+        self._look()
+
+    # -- where it is
+
+    @property
+    def started_ns(self) -> int:
+        """The beginning of the trace."""
+        return int(self.edges[0])
+
+    @property
+    def ended_ns(self) -> int:
+        """The last snapshot so far."""
+        return int(self.edges[-1])
+
+    @property
+    def window(self) -> Window:
+        """From snapshot to snapshot."""
+        end = self._edge(self.at_ns)
+        since = int(self.edges[end - 1])
+        if self.width_ns:
+            wanted = int(self.edges[end]) - self.width_ns
+            since = min(since, int(self.edges[max(0, int(np.searchsorted(self.edges, wanted, "right")) - 1)]))
+        return Window(since, int(self.edges[end]))
+
+    @property
+    def events(self) -> Window:
+        """The same, up to the instant; all that there is while it follows."""
+        window = self.window
+        if self.follows:
+            return Window(window.since_ns, max(self.trace.metadata["ended_ns"], window.until_ns) + 1)
+        return Window(min(window.since_ns, self.at_ns), max(self.at_ns, window.since_ns) + 1)
+
+    def _edge(self, ns: int) -> int:
+        """The snapshot whose interval has this instant: never the first edge, which has none."""
+        return min(max(1, int(np.searchsorted(self.edges, ns, "left"))), len(self.edges) - 1)
+
+    # -- where it goes
+
+    def to(self, ns: int) -> None:
+        """To an instant, or to the nearest that the trace has."""
+        self.follows = False
+        self.at_ns = min(max(ns, self.started_ns), self.ended_ns)
+
+    def by(self, ns: int) -> None:
+        """Forwards, or backwards if it is negative."""
+        self.to(self.at_ns + ns)
+
+    def by_snapshots(self, number: int) -> None:
+        """To the snapshot that many further."""
+        edge = min(max(1, self._edge(self.at_ns) + number), len(self.edges) - 1)
+        self.to(int(self.edges[edge]))
+
+    def follow(self) -> None:
+        """To the end, and on with it."""
+        self.follows, self.at_ns = True, self.ended_ns
+
+    # -- what there is
+
+    def refresh(self) -> int:
+        """Takes what was recorded meanwhile; how many rows."""
+        rows = self.trace.refresh()
+        if rows:
+            self._look()
+        return rows
+
+    def show(self) -> Window:
+        """Moves the trace's window to this one."""
+        return self._move(self.window)
+
+    def show_events(self) -> Window:
+        """Moves the trace's window to that of events."""
+        return self._move(self.events)
+
+    def _move(self, window: Window) -> Window:
+        """At an end of the trace its window is open, so that nothing at that very instant is left out."""
+        since = None if window.since_ns <= self.started_ns else window.since_ns
+        until = None if window.until_ns >= self.ended_ns and not self._goes_on else window.until_ns
+        self.trace.move(since, until)
+        return window
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.trace.metadata["stopped_by"] == RUNNING
+
+    def _look(self) -> None:
+        """Finds the snapshots. There is always an interval: of a recording without snapshots, its length."""
+        with self.trace.reading():
+            edges = self.trace.own(SNAPSHOTS).fetchnumpy()["ns"].astype(np.int64)
+        info = self.trace.metadata
+        if len(edges) < 2:
+            edges = np.array([info["started_ns"], max(info["ended_ns"], info["started_ns"] + 1)], np.int64)
+        self.edges = edges
+        if self.follows:
+            self.at_ns = self.ended_ns
