@@ -30,19 +30,22 @@ class Window:
         return (self.until_ns - self.since_ns) / 1e9
 
 
-class Cursor:
+@dataclass
+class Position:
     """An instant, and a window of at least `width_ns` up to the snapshot that has it; 0: a single interval.
 
-    While it `follows`, it goes with the end of the trace. Nothing is read before `show`.
+    `edges` are the beginning of the trace and its snapshots [UTC ns], two at least; `last_ns` is the last instant that
+    it has. While it `follows`, it goes with the end of the trace.
     """
 
-    def __init__(self, trace: Trace, width_ns: int = 0) -> None:
-        self.trace, self.width_ns, self.follows = trace, width_ns, True
-        self.edges: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-        self.at_ns = 0
-        self._look()
+    edges: npt.NDArray[np.int64]
+    last_ns: int
+    at_ns: int = 0
+    width_ns: int = 0
+    follows: bool = True
 
-    # -- where it is
+    def __post_init__(self) -> None:
+        self.grow(self.edges, self.last_ns)
 
     @property
     def started_ns(self) -> int:
@@ -69,7 +72,7 @@ class Cursor:
         """The same, up to the instant; all that there is while it follows."""
         window = self.window
         if self.follows:
-            return Window(window.since_ns, max(self.trace.metadata["ended_ns"], window.until_ns) + 1)
+            return Window(window.since_ns, max(self.last_ns, window.until_ns) + 1)
         return Window(min(window.since_ns, self.at_ns), max(self.at_ns, window.since_ns) + 1)
 
     def _edge(self, ns: int) -> int:
@@ -96,41 +99,52 @@ class Cursor:
         """To the end, and on with it."""
         self.follows, self.at_ns = True, self.ended_ns
 
-    # -- what there is
+    def grow(self, edges: npt.NDArray[np.int64], last_ns: int) -> None:
+        """The trace has these snapshots by now, and this last instant."""
+        self.edges, self.last_ns = edges, last_ns
+        if self.follows:
+            self.at_ns = self.ended_ns
+
+
+class Cursor:
+    """A position on an open trace, and what moves its window there. Nothing is read before `show`."""
+
+    def __init__(self, trace: Trace, width_ns: int = 0) -> None:
+        self.trace = trace
+        self.position = Position(self._edges(), trace.metadata["ended_ns"], width_ns=width_ns)
 
     def refresh(self) -> int:
         """Takes what was recorded meanwhile; how many rows."""
         rows = self.trace.refresh()
         if rows:
-            self._look()
+            self.position.grow(self._edges(), self.trace.metadata["ended_ns"])
         return rows
 
     def show(self) -> Window:
-        """Moves the trace's window to this one."""
-        return self._move(self.window)
+        """Moves the trace's window to that of the position."""
+        return self._move(self.position.window)
 
     def show_events(self) -> Window:
         """Moves the trace's window to that of events."""
-        return self._move(self.events)
+        return self._move(self.position.events)
 
     def _move(self, window: Window) -> Window:
-        """At an end of the trace its window is open, so that nothing at that very instant is left out."""
-        since = None if window.since_ns <= self.started_ns else window.since_ns
-        until = None if window.until_ns >= self.ended_ns and not self._goes_on else window.until_ns
-        self.trace.move(since, until)
+        move(self.trace, window, self.position)
         return window
 
-    @property
-    def _goes_on(self) -> bool:
-        return self.trace.metadata["stopped_by"] == RUNNING
-
-    def _look(self) -> None:
-        """Finds the snapshots. There is always an interval: of a recording without snapshots, its length."""
+    def _edges(self) -> npt.NDArray[np.int64]:
+        """The snapshots. There is always an interval: of a recording without snapshots, its length."""
         with self.trace.reading():
             edges = self.trace.own(SNAPSHOTS).fetchnumpy()["ns"].astype(np.int64)
+        if len(edges) >= 2:
+            return edges
         info = self.trace.metadata
-        if len(edges) < 2:
-            edges = np.array([info["started_ns"], max(info["ended_ns"], info["started_ns"] + 1)], np.int64)
-        self.edges = edges
-        if self.follows:
-            self.at_ns = self.ended_ns
+        return np.array([info["started_ns"], max(info["ended_ns"], info["started_ns"] + 1)], np.int64)
+
+
+def move(trace: Trace, window: Window, position: Position) -> None:
+    """Moves a trace's window. At an end of the trace it is open, so that nothing at that very instant is left out."""
+    since = None if window.since_ns <= position.started_ns else window.since_ns
+    goes_on = trace.metadata["stopped_by"] == RUNNING
+    until = None if window.until_ns >= position.ended_ns and not goes_on else window.until_ns
+    trace.move(since, until)

@@ -30,48 +30,50 @@ def cursor() -> Iterator[Cursor]:
 
 
 def test_begins_at_the_end_and_follows_it(cursor: Cursor) -> None:
-    assert cursor.follows
-    assert cursor.at_ns == cursor.ended_ns == cursor.window.until_ns
+    assert cursor.position.follows
+    assert cursor.position.at_ns == cursor.position.ended_ns == cursor.position.window.until_ns
 
 
 def test_the_windows_of_all_steps_add_up_to_the_whole(cursor: Cursor) -> None:
     cursor.trace.move(None, None)
     whole = [one(cursor.trace, query) for query in (CALLS, OPENS)]
     found = [0, 0]
-    cursor.to(cursor.started_ns)
-    for _ in range(len(cursor.edges) - 1):
+    cursor.position.to(cursor.position.started_ns)
+    for _ in range(len(cursor.position.edges) - 1):
         cursor.show()
         found = [n + one(cursor.trace, query) for n, query in zip(found, (CALLS, OPENS), strict=True)]
-        cursor.by_snapshots(1)
+        cursor.position.by_snapshots(1)
     assert found == whole
     assert all(whole)
 
 
 def test_a_window_is_at_least_as_wide_as_asked_for_and_ends_at_the_snapshot_of_the_instant(cursor: Cursor) -> None:
-    cursor.width_ns = 2_500_000_000
-    cursor.to(int(cursor.edges[5]) - 1)
-    window = cursor.window
-    assert window.until_ns == cursor.edges[5]
-    assert window.since_ns == max(edge for edge in cursor.edges if edge <= cursor.edges[5] - cursor.width_ns)
+    cursor.position.width_ns = 2_500_000_000
+    cursor.position.to(int(cursor.position.edges[5]) - 1)
+    window = cursor.position.window
+    assert window.until_ns == cursor.position.edges[5]
+    assert window.since_ns == max(
+        edge for edge in cursor.position.edges if edge <= cursor.position.edges[5] - cursor.position.width_ns
+    )
 
 
 def test_events_are_cut_at_the_instant_itself(cursor: Cursor) -> None:
-    instant = int(cursor.edges[3]) - 123_456_789
-    cursor.to(instant)
-    assert cursor.events.until_ns == instant + 1
+    instant = int(cursor.position.edges[3]) - 123_456_789
+    cursor.position.to(instant)
+    assert cursor.position.events.until_ns == instant + 1
     cursor.show_events()
     ((last,),) = cursor.trace.own("SELECT MAX(EPOCH_NS(ts)) FROM main.opens").fetchall()
     assert last <= instant
 
 
 def test_stays_in_the_trace(cursor: Cursor) -> None:
-    cursor.by(10**18)
-    assert cursor.at_ns == cursor.ended_ns
-    cursor.by(-(10**18))
-    assert cursor.at_ns == cursor.started_ns
-    assert cursor.window.since_ns == cursor.started_ns
-    cursor.by_snapshots(-3)
-    assert cursor.window.until_ns == cursor.edges[1]
+    cursor.position.by(10**18)
+    assert cursor.position.at_ns == cursor.position.ended_ns
+    cursor.position.by(-(10**18))
+    assert cursor.position.at_ns == cursor.position.started_ns
+    assert cursor.position.window.since_ns == cursor.position.started_ns
+    cursor.position.by_snapshots(-3)
+    assert cursor.position.window.until_ns == cursor.position.edges[1]
 
 
 def test_a_trace_without_snapshots_is_one_interval(tmp_path: Path) -> None:
