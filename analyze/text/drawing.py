@@ -61,10 +61,15 @@ class Paper:
     @staticmethod
     def of(screen: Screen, trace: Trace) -> Paper:
         """The screen, and the chosen part of the recording."""
+        return Paper.of_trace(trace, screen.width or WIDTH, blocks=screen.can_write(BLOCKS))
+
+    @staticmethod
+    def of_trace(trace: Trace, width: int, *, blocks: bool) -> Paper:
+        """One of this width, and the chosen part of the recording."""
         begin, end = trace.metadata["started_ns"], trace.metadata["ended_ns"]
         return Paper(
-            width=screen.width or WIDTH,
-            blocks=screen.can_write(BLOCKS),
+            width=width,
+            blocks=blocks,
             started_ns=begin,
             begin_ns=max(begin, begin if trace.since_ns is None else trace.since_ns),
             end_ns=min(end, end if trace.until_ns is None else trace.until_ns),

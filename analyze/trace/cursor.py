@@ -35,17 +35,18 @@ class Position:
     """An instant, and a window of at least `width_ns` up to the snapshot that has it; 0: a single interval.
 
     `edges` are the beginning of the trace and its snapshots [UTC ns], two at least; `last_ns` is the last instant that
-    it has. While it `follows`, it goes with the end of the trace.
+    it has, `goes_on` whether it is still recorded. While it `follows`, it goes with the end of the trace.
     """
 
     edges: npt.NDArray[np.int64]
     last_ns: int
+    goes_on: bool = False
     at_ns: int = 0
     width_ns: int = 0
     follows: bool = True
 
     def __post_init__(self) -> None:
-        self.grow(self.edges, self.last_ns)
+        self.grow(self.edges, self.last_ns, goes_on=self.goes_on)
 
     @property
     def started_ns(self) -> int:
@@ -99,9 +100,9 @@ class Position:
         """To the end, and on with it."""
         self.follows, self.at_ns = True, self.ended_ns
 
-    def grow(self, edges: npt.NDArray[np.int64], last_ns: int) -> None:
+    def grow(self, edges: npt.NDArray[np.int64], last_ns: int, *, goes_on: bool) -> None:
         """The trace has these snapshots by now, and this last instant."""
-        self.edges, self.last_ns = edges, last_ns
+        self.edges, self.last_ns, self.goes_on = edges, last_ns, goes_on
         if self.follows:
             self.at_ns = self.ended_ns
 
@@ -111,13 +112,14 @@ class Cursor:
 
     def __init__(self, trace: Trace, width_ns: int = 0) -> None:
         self.trace = trace
-        self.position = Position(self._edges(), trace.metadata["ended_ns"], width_ns=width_ns)
+        self.position = Position(_edges(trace), trace.metadata["ended_ns"], _goes_on(trace), width_ns=width_ns)
 
     def refresh(self) -> int:
         """Takes what was recorded meanwhile; how many rows."""
-        rows = self.trace.refresh()
-        if rows:
-            self.position.grow(self._edges(), self.trace.metadata["ended_ns"])
+        rows, position = self.trace.refresh(), self.position
+        goes_on = _goes_on(self.trace)
+        if rows or goes_on != position.goes_on:
+            position.grow(_edges(self.trace), self.trace.metadata["ended_ns"], goes_on=goes_on)
         return rows
 
     def show(self) -> Window:
@@ -132,19 +134,23 @@ class Cursor:
         move(self.trace, window, self.position)
         return window
 
-    def _edges(self) -> npt.NDArray[np.int64]:
-        """The snapshots. There is always an interval: of a recording without snapshots, its length."""
-        with self.trace.reading():
-            edges = self.trace.own(SNAPSHOTS).fetchnumpy()["ns"].astype(np.int64)
-        if len(edges) >= 2:
-            return edges
-        info = self.trace.metadata
-        return np.array([info["started_ns"], max(info["ended_ns"], info["started_ns"] + 1)], np.int64)
-
 
 def move(trace: Trace, window: Window, position: Position) -> None:
     """Moves a trace's window. At an end of the trace it is open, so that nothing at that very instant is left out."""
     since = None if window.since_ns <= position.started_ns else window.since_ns
-    goes_on = trace.metadata["stopped_by"] == RUNNING
-    until = None if window.until_ns >= position.ended_ns and not goes_on else window.until_ns
+    until = None if window.until_ns >= position.ended_ns and not position.goes_on else window.until_ns
     trace.move(since, until)
+
+
+def _goes_on(trace: Trace) -> bool:
+    return trace.metadata["stopped_by"] == RUNNING
+
+
+def _edges(trace: Trace) -> npt.NDArray[np.int64]:
+    """The snapshots. There is always an interval: of a recording without snapshots, its length."""
+    with trace.reading():
+        edges: npt.NDArray[np.int64] = trace.own(SNAPSHOTS).fetchnumpy()["ns"].astype(np.int64)
+    if len(edges) >= 2:
+        return edges
+    info = trace.metadata
+    return np.array([info["started_ns"], max(info["ended_ns"], info["started_ns"] + 1)], np.int64)

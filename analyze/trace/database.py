@@ -52,6 +52,12 @@ class Database:
         self.require_open()
         return self._connection
 
+    def interrupt(self) -> None:
+        """Ends a running query with an error. Callable from any thread."""
+        with _closing:
+            if not self._is_closed:
+                self._connection.interrupt()
+
     def require_open(self) -> None:
         """Raises BadRequest if it is closed."""
         if self._is_closed:

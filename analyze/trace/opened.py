@@ -54,6 +54,10 @@ class Opened:
         """Raises BadRequest if it is closed."""
         self._database.require_open()
 
+    def interrupt(self) -> None:
+        """Ends a running query with an error. May be called from another thread."""
+        self._database.interrupt()
+
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Its connection."""

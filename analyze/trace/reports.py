@@ -20,6 +20,7 @@ ORDER = (
     "latency_timeline",
     "syscalls_in_flight",
     "slow_calls",
+    "activity",
     "processes",
     "process_tree",
     "lives",

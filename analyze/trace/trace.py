@@ -12,7 +12,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from sysmon.analyze.trace import arguments, user_sql, variables, views
+from sysmon.analyze.trace import arguments, condition, user_sql, variables, views
 from sysmon.analyze.trace.catalog import Entry
 from sysmon.analyze.trace.dataset import Dataset, find
 from sysmon.analyze.trace.growing.recording import Growing
@@ -195,10 +195,11 @@ class Trace:
             pick(self._opened.connection, self.selection, self._opened.shown)
         catalog.exchange(views.of_processes(self.selection.of_some, self._opened.relations.rows))
 
-    def part(self, pids: tuple[int, ...]) -> Self:
+    def part(self, pids: Iterable[int] = (), *, comms: Iterable[str] = (), cgroups: Iterable[str] = ()) -> Self:
         """The same window with only these processes, as a trace to be closed by itself. Raises BadRequest."""
         self._opened.require_open()
-        return type(self)(self.source.again, since=self.selection.since, until=self.selection.until, pids=pids)
+        since, until = self.selection.since, self.selection.until
+        return type(self)(self.source.again, since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)
 
     def by_cgroup(self) -> Iterator[tuple[str | None, Self]]:
         """The part of the trace of each control group, by descending CPU time.
@@ -311,7 +312,15 @@ class Trace:
         named = named and SYSCALL.name in self.metadata["kinds"]
         return self.own(NAMED_ROWS if named else ALL_ROWS, {"kinds": list(arguments.texts("kinds", kinds, "'exec'"))})
 
+    def condition(self, where: str, columns: Iterable[str], option: str = "where") -> str:
+        """A condition on these columns, checked and as SQL. Raises BadRequest; `option`: what it was given as."""
+        return condition.checked(self._opened.connection, where, tuple(columns), option)
+
     # -- how
+
+    def interrupt(self) -> None:
+        """Ends a running query with duckdb.InterruptException. May be called from another thread."""
+        self._opened.interrupt()
 
     def reading(self) -> AbstractContextManager[None]:
         """Context in which rows are read. Raises BrokenTrace for what DuckDB finds wrong with the file."""
