@@ -1,0 +1,103 @@
+"""What is asked of the reading thread, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sysmon.analyze.trace.cursor import Position, Window
+from sysmon.analyze.trace.result import Value
+from sysmon.analyze.tui.places import Place
+from sysmon.bpf.trace_file.metadata import Recording
+
+Row = tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be shown: a place, at a position of the cursor."""
+
+    place: Place
+    position: Position
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a section, of `total` that there are; `said` is shown instead of none. `drawn` rows are not sorted."""
+
+    names: tuple[str, ...] = ()
+    numeric: tuple[bool, ...] = ()
+    rows: Sequence[Row] = ()
+    total: int = 0
+    said: str = ""
+    drawn: bool = False
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The trace is open."""
+
+    recording: Recording
+    path: str
+
+
+@dataclass(frozen=True)
+class Grown:
+    """There are these snapshots by now, and `rows` more. If it is not recorded any more, `stopped_by` is why."""
+
+    edges: npt.NDArray[np.int64]
+    last_ns: int
+    goes_on: bool
+    stopped_by: str
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The answer to a question. `options`: of the command that shows the same; `lost`: in the window, in one line."""
+
+    question: Question
+    window: Window
+    tables: tuple[Table, ...]
+    options: tuple[str, ...]
+    lost: str
+    took_s: float
+
+
+@dataclass(frozen=True)
+class Busy:
+    """How busy the machine was in each interval, the first of which ends at `edges[first]`: 0 to 1, NaN if unknown."""
+
+    first: int
+    shares: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Something to jump to: 'finding', 'failure', 'loss' or 'mark'; a finding from `ns` on."""
+
+    what: str
+    ns: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """More of them, in the order of time."""
+
+    ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Nothing can be read any more, or a question could not be answered."""
+
+    text: str
+    final: bool = False
+
+
+Answer = Opened | Grown | Shown | Busy | Ticks | Failed

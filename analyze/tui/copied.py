@@ -1,0 +1,23 @@
+"""What shows the same without a screen: a command of one line that can be pasted, whatever names are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sysmon.analyze.tui import shaping
+from sysmon.analyze.tui.pages import Section
+from sysmon.analyze.tui.places import Place
+from sysmon.safe_text import shell_command
+
+
+def command(trace: str, section: Section, place: Place, number: int, options: Sequence[str]) -> str:
+    """A report of the window; as a query if the place shows only some of its rows, or in another order."""
+    if section.where or place.filter or place.where or place.folded or place.order(number).column:
+        return sql_command(trace, section, place, number, options)
+    return shell_command(["sysmon", "report", trace, section.report, *options])
+
+
+def sql_command(trace: str, section: Section, place: Place, number: int, options: Sequence[str]) -> str:
+    """The same as a query."""
+    sql = shaping.query(section, place, number, place.where or None, shaping.literal)
+    return shell_command(["sysmon", "sql", trace, sql, *options])

@@ -1,0 +1,43 @@
+"""Where a typed time, or a jump to something, leads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from sysmon.analyze.trace.times import instant_ns, iso
+from sysmon.analyze.tui.answers import Tick
+from sysmon.errors import BadRequest
+
+CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d{1,9})?)?", re.ASCII)
+
+
+def typed(text: str, started_ns: int, ended_ns: int, at_ns: int) -> int:
+    """A typed time as an instant [UTC ns]: a time of day, or what --since takes; `-30s` is before where we are.
+
+    A time of day is that of the day on which the trace has it. Raises BadRequest.
+    """
+    text = text.strip()
+    if text.startswith("-") and len(text) > 1:
+        return at_ns - (instant_ns(f"+{text[1:]}", 0))
+    if not CLOCK.fullmatch(text):
+        return instant_ns(text, started_ns)
+    whole = text if text.count(":") == 2 else f"{text}:00"
+    day = datetime.fromisoformat(iso(started_ns, 0)[:10]).replace(tzinfo=UTC)
+    while True:
+        found = instant_ns(f"{day:%Y-%m-%d}T{whole.zfill(8) if '.' not in whole else whole.rjust(8, '0')}", started_ns)
+        if found >= started_ns or day > datetime.fromisoformat(iso(ended_ns, 0)[:10]).replace(tzinfo=UTC):
+            break
+        day += timedelta(days=1)
+    if not started_ns - 60 * 10**9 <= found <= ended_ns + 60 * 10**9:
+        raise BadRequest(f"{text} UTC is not in this trace: {iso(started_ns, 0)} to {iso(ended_ns, 0)}")
+    return found
+
+
+def following(ticks: Iterable[Tick], what: str, at_ns: int, by: int) -> Tick | None:
+    """The next tick of a sort, or the one before if `by` is negative."""
+    of = [tick for tick in ticks if tick.what == what]
+    if by > 0:
+        return min((tick for tick in of if tick.ns > at_ns), key=lambda tick: tick.ns, default=None)
+    return max((tick for tick in of if tick.ns < at_ns), key=lambda tick: tick.ns, default=None)

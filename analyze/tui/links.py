@@ -1,0 +1,18 @@
+"""What a screen can ask of a recorder."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Link(Protocol):
+    """The way to a recorder, if there is one. Raises SysmonError."""
+
+    def mark(self, text: str) -> None:
+        """Marks the instant of the recording."""
+
+    def save(self, since_ns: int, until_ns: int) -> str:
+        """Has a window written as a trace; what is to be said."""
+
+    def end(self) -> None:
+        """Ends the recording."""

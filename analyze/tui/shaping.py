@@ -1,0 +1,75 @@
+"""The query of a section: a report's rows that fit the place, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sysmon.analyze.trace.catalog import name_sql
+from sysmon.analyze.trace.reports import find_report
+from sysmon.analyze.trace.result import Value
+from sysmon.analyze.tui.pages import Section
+from sysmon.analyze.tui.places import Order, Place
+
+ADDED_UP = frozenset(
+    "cpu_pct cpu_s wait_s syscalls errors rss_mib growth_mib read_bytes written_bytes storage_read_bytes "
+    "storage_written_bytes".split()
+)
+"""Columns that have a sum over processes. Shared memory counts for each, as in the report."""
+
+Put = Callable[[str, Value], str]
+"""Puts a value into a query, by a name of its own: returns the SQL that stands for it."""
+
+
+class Parameters(dict[str, Value]):
+    """The values of a query's parameters."""
+
+    def put(self, name: str, value: Value) -> str:
+        """The parameter of that value."""
+        self[name] = value
+        return f"${name}"
+
+
+def literal(_name: str, value: Value) -> str:
+    """The value itself as SQL, for a query that is shown."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def columns_of(section: Section) -> tuple[str, ...]:
+    """The columns of a section in the order of the screen: what it names, then all others of its report."""
+    every = tuple(column.name for column in find_report(section.report).columns)
+    return (*section.columns, *(name for name in every if name not in section.columns))
+
+
+def query(section: Section, place: Place, number: int, where: str | None, put: Put) -> str:
+    """The SQL of a place's section, the `number`th on its page. `where`: a checked condition over its columns."""
+    columns = columns_of(section)
+    sql = f"SELECT {', '.join(map(name_sql, columns))} FROM report.{section.report}"
+    if conditions := list(_conditions(section, place, columns, where, put)):
+        sql += f" WHERE {' AND '.join(conditions)}"
+    order = _order(place.order(number))
+    if place.folded and {"pid", "comm"} <= set(columns) and (added := [name for name in columns if name in ADDED_UP]):
+        sums = ", ".join(f"SUM({name_sql(name)}) AS {name_sql(name)}" for name in added)
+        sql = f"SELECT comm, COUNT(*) AS processes, {sums} FROM ({sql}) GROUP BY comm"
+        return sql + (order or f" ORDER BY {name_sql(added[0])} DESC NULLS LAST, comm")
+    return sql + order
+
+
+def _conditions(section: Section, place: Place, columns: tuple[str, ...], where: str | None, put: Put) -> Iterator[str]:
+    given = dict(place.values)
+    for name in section.where:
+        yield f"{name_sql(name)} IS NOT DISTINCT FROM {put(f'of_{name}', given[name])}"
+    if place.filter:
+        texts = ", ".join(f"CAST({name_sql(name)} AS VARCHAR)" for name in columns)
+        yield f"CONTAINS(LOWER(CONCAT_WS(' ', {texts})), {put('text', place.filter.lower())})"
+    if where is not None:
+        yield f"({where})"
+
+
+def _order(order: Order) -> str:
+    if not order.column:
+        return ""
+    return f" ORDER BY {name_sql(order.column)} {'ASC' if order.reverse else 'DESC'} NULLS LAST"

@@ -1,0 +1,129 @@
+"""The timeline at the top: how busy the machine was, the window, and ticks of what there is to jump to."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from sysmon.analyze.trace.cursor import Window
+from sysmon.analyze.trace.times import iso
+from sysmon.analyze.tui import styles
+from sysmon.analyze.tui.answers import Tick
+from sysmon.analyze.tui.cells import fit
+from sysmon.analyze.tui.glyphs import Glyphs
+
+LETTERS = {"finding": "f", "failure": "x", "loss": "!", "mark": "m"}
+"""In the order in which one is shown where several would be."""
+
+
+class Timeline(Widget):
+    """Of the whole trace, or of the last `span_ns` of it. The mouse goes to an instant, and brushes a window."""
+
+    class Brushed(Message):
+        """From one instant to another [UTC ns]; the same: a click."""
+
+        def __init__(self, begin_ns: int, end_ns: int) -> None:
+            super().__init__()
+            self.begin_ns, self.end_ns = min(begin_ns, end_ns), max(begin_ns, end_ns)
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__()
+        self._glyphs = glyphs
+        self.edges: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self.shares: npt.NDArray[np.float64] = np.zeros(0)
+        self.ticks: list[Tick] = []
+        self.window: Window | None = None
+        self.at_ns = 0
+        self._pressed: int | None = None
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last instant that it shows."""
+        return int(self.edges[0]), max(int(self.edges[-1]), int(self.edges[0]) + 1)
+
+    def ns_at(self, x: int) -> int:
+        """The instant of a column."""
+        begin, end = self.span
+        return begin + (end - begin) * max(0, min(x, self.size.width - 1)) // max(1, self.size.width - 1)
+
+    def column_of(self, ns: int) -> int:
+        """The column of an instant."""
+        begin, end = self.span
+        return max(0, min(self.size.width - 1, (ns - begin) * (self.size.width - 1) // (end - begin)))
+
+    # -- the mouse
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        if len(self.edges):
+            self._pressed = event.x
+            self.capture_mouse()
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        if self._pressed is not None:
+            self.release_mouse()
+            self.post_message(self.Brushed(self.ns_at(self._pressed), self.ns_at(event.x)))
+            self._pressed = None
+
+    # -- how it looks
+
+    def render_line(self, y: int) -> Strip:
+        """A line: bars, then ticks, then times; the ticks alone if there is one line."""
+        width = self.size.width
+        if not len(self.edges) or width < 2:
+            return Strip.blank(width)
+        bars = self.size.height - 2
+        if y < bars:
+            return self._bars(y, bars, width)
+        return self._ticks(width) if y == bars else self._times(width)
+
+    def _bars(self, y: int, lines: int, width: int) -> Strip:
+        levels = len(self._glyphs.bars) - 1
+        heights = self.heights(width) * lines - (lines - 1 - y)
+        segments = []
+        for x, height in enumerate(heights):
+            full = 0 if np.isnan(height) else int(np.clip(np.ceil(height * levels), 0, levels))
+            text = (
+                "·" if np.isnan(height) and y == lines - 1 and not self._glyphs.ascii_only else self._glyphs.bars[full]
+            )
+            segments.append(Segment(text, self._style(x)))
+        return Strip(segments, width)
+
+    def heights(self, width: int) -> npt.NDArray[np.float64]:
+        """The busiest interval of each column, 0 to 1; NaN where it is not known."""
+        found = np.full(width, np.nan)
+        for edge in range(1, min(len(self.edges), len(self.shares))):
+            share = self.shares[edge]
+            if not np.isnan(share):
+                first, last = self.column_of(int(self.edges[edge - 1])), self.column_of(int(self.edges[edge]))
+                found[first : last + 1] = np.fmax(found[first : last + 1], share)
+        return found
+
+    def _style(self, x: int) -> Style:
+        if self.window and self.column_of(self.window.since_ns) <= x <= self.column_of(self.window.until_ns):
+            return styles.CURSOR
+        return styles.GOOD
+
+    def _ticks(self, width: int) -> Strip:
+        found: dict[int, str] = {}
+        for what in reversed(LETTERS):
+            found.update((self.column_of(tick.ns), what) for tick in self.ticks if tick.what == what)
+        cursor = self.column_of(self.at_ns)
+        segments = []
+        for x in range(width):
+            what = found.get(x, "")
+            text = LETTERS[what] if what else self._glyphs.cursor if x == cursor else " "
+            style = styles.TICKS.get(what, styles.TITLE)
+            segments.append(Segment(text, style + styles.CURSOR if x == cursor and what else style))
+        return Strip(segments, width)
+
+    def _times(self, width: int) -> Strip:
+        begin, end = self.span
+        left, right = (iso(ns, 0)[11:-1] for ns in (begin, end))
+        text = fit(left, max(0, width - len(right)), self._glyphs.cut) + right
+        return Strip([Segment(fit(text, width, self._glyphs.cut), styles.QUIET)], width)
