@@ -100,7 +100,8 @@ class Kind:
     """A kind of row: `name` in the `kind` column, `view` in SQL, and its columns in order.
 
     A row `of_interval` counts what happened since the previous snapshot, and so belongs to the time before its `ts`.
-    Rings, maps and programs of an `opt_in` kind exist only if it is requested.
+    Rings, maps and programs of an `opt_in` kind exist only if it is requested. An `edited` kind is never recorded: its
+    rows are added to finished traces.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Kind:
     source: Ring | Map | None = None
     of_interval: bool = False
     opt_in: bool = False
+    edited: bool = False
     program: Program | None = None
 
     def __post_init__(self) -> None:

@@ -26,9 +26,9 @@ def absent(report: Report, recorded: Collection[str]) -> str:
 
 
 def kinds_read(report: Report) -> list[str]:
-    """The kinds whose rows it reads, in the order of their declaration."""
+    """The recorded kinds whose rows it reads, in the order of their declaration."""
     read = _read_by(report)
-    return [k.name for k in KINDS if _READ_AS.get(k.view, f"main.{k.view}") in read]
+    return [k.name for k in KINDS if not k.edited and _READ_AS.get(k.view, f"main.{k.view}") in read]
 
 
 def again(kinds: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from sysmon.bpf.kinds import (
     oom,
     peers,
     process_io,
+    remarks,
     signals,
     sockets,
     stacks,
@@ -53,9 +54,10 @@ KINDS: tuple[Kind, ...] = (
     *machine.KINDS,
     *ledger.KINDS,
     *throttle.KINDS,
+    *remarks.KINDS,
 )
 
-DEFAULT_KINDS = frozenset(k.name for k in KINDS if not k.opt_in)
+DEFAULT_KINDS = frozenset(k.name for k in KINDS if not k.opt_in and not k.edited)
 """What is recorded by default."""
 
 RING_KINDS: tuple[Kind, ...] = tuple(k for k in KINDS if isinstance(k.source, Ring))

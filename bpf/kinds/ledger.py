@@ -36,7 +36,8 @@ LOSS = Kind(
             "than a map holds; they are counted under pid 0, except for losses 'of others'. 'unreadable': a string"
             " was not in memory. 'refused': seccomp refused the call before the kernel traced its entry. 'stepped "
             "down': throttled by `record --max-rate`; counted in `syscall_stats`, but without a row; `steps` says "
-            "when. 'recursion': the program, and its copy if it has one, was already running on the CPU.",
+            "when. 'recursion': the program, and its copy if it has one, was already running on the CPU. 'too many "
+            "marks': `sysmon mark` was used more often than a recording takes marks.",
             derived=True,
         ),
         Col("place", "text", "The kind of row, map, string or program concerned.", derived=True),

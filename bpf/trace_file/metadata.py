@@ -61,6 +61,7 @@ class Later(TypedDict, total=False):
     recording_id: str  # a random UUID, the same in all files of one recording
     command_pid: int | None  # the command's process, a child of the recorder; not in version 1
     began_ns: int  # when the recording began; what came before `started_ns` was not kept
+    labels: dict[str, str]  # what `record --label` says of it
 
 
 class Recording(Later):

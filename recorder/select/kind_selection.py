@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sysmon.bpf.kind import Kind
-from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS, ledger, lifecycle
+from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS, ledger, lifecycle, remarks
 from sysmon.bpf.kinds.objects import OBJECT_NAME, POLLED, WITH_NAMES
 from sysmon.bpf.kinds.stacks import OF_STACKS, WITH_STACKS
 from sysmon.errors import BadRequest, did_you_mean
@@ -48,6 +48,9 @@ ALSO_CALLED = {
 LIVES = frozenset(k.name for k in (lifecycle.FORK, lifecycle.EXEC, lifecycle.EXIT))
 """Kinds that identify processes."""
 
+UNASKED = ALWAYS | LIVES | {remarks.MARK.name}
+"""Kinds that are recorded with those that `--only` names."""
+
 
 def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> frozenset[str]:
     """The kinds that `--only`, `--without` and `--with` choose, each given as any number of lists.
@@ -60,7 +63,7 @@ def kinds(only: Iterable[str], without: Iterable[str], also: Iterable[str]) -> f
         raise BadRequest(f"--without: {_listed(left_out & ALWAYS)} cannot be left out: no trace can be read without it")
     if left_out & (chosen | more):
         raise BadRequest(f"{_listed(left_out & (chosen | more))}: both requested and left out")
-    asked = ((chosen | ALWAYS | LIVES if chosen else DEFAULT_KINDS) | more) - left_out
+    asked = ((chosen | UNASKED if chosen else DEFAULT_KINDS) | more) - left_out
     if asked & WITH_NAMES:
         asked |= {OBJECT_NAME.name, POLLED.name}
     return asked | OF_STACKS if asked & WITH_STACKS else asked
@@ -76,7 +79,7 @@ def _listed(names: frozenset[str]) -> str:
 
 
 def _named(option: str, lists: Iterable[str]) -> frozenset[str]:
-    known = {k.name for k in KINDS}
+    known = {k.name for k in KINDS if not k.edited}
     names = [name.strip() for text in lists for name in text.split(",")]
     for name in names:
         if name not in known:

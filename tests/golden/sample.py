@@ -26,6 +26,7 @@ def rows() -> list[Row]:
         *_stacks(),
         *_objects(),
         *_ledger(),
+        *_remarks(),
     ]
 
 
@@ -302,6 +303,13 @@ def _stacks() -> list[Row]:
             for second, waited_for, user, in_kernel, waits, ms, max_ms in waited
         ),
     ]  # fmt: skip
+
+
+def _remarks() -> list[Row]:
+    return [
+        row("mark", at(2.5), pid=950, uid=1000, text="deploy 42"),
+        row("note", at(3), pid=SERVER, text="slow from here", until=at(6), noted=at(86_400)),
+    ]
 
 
 def _ledger() -> list[Row]:

@@ -12,11 +12,11 @@ from sysmon.recorder.select import kind_selection
 
 
 def test_all_but_opt_in_kinds_are_the_default() -> None:
-    opt_in = {
+    others = {
         "kernel_memory", "syscall", "step", "waits", "samples", "off_cpu", "frame", "stack", "objects", "object_name",
-        "polled",
+        "polled", "note",
     }  # fmt: skip
-    assert kind_selection.kinds((), (), ()) == {k.name for k in KINDS} - opt_in
+    assert kind_selection.kinds((), (), ()) == {k.name for k in KINDS} - others
 
 
 @pytest.mark.parametrize("kind", ["samples", "off_cpu"])
@@ -27,8 +27,9 @@ def test_stacks_come_with_what_they_are(kind: str) -> None:
 
 def test_only_adds_the_kinds_that_name_rows() -> None:
     lives = {"process", "fork", "exec", "exit"}
-    assert kind_selection.kinds(("cpu, host",), (), ()) == {"cpu", "host", "clock", "loss", "overhead"} | lives
-    assert kind_selection.kinds(("cpu",), ("fork", "exec,exit"), ()) == {"cpu", "process", "clock", "loss", "overhead"}
+    assert kind_selection.kinds(("cpu, host",), (), ()) == {"cpu", "host", "clock", "loss", "overhead", "mark"} | lives
+    without = kind_selection.kinds(("cpu",), ("fork", "exec,exit,mark"), ())
+    assert without == {"cpu", "process", "clock", "loss", "overhead"}
 
 
 def test_with_and_without() -> None:
@@ -41,6 +42,7 @@ def test_with_and_without() -> None:
     [
         ("opn", "", r"^--only: there is no kind 'opn'; did you mean open"),
         ("files", "", r"^--only: there is no kind 'files'; did you mean open and file_op\?$"),
+        ("note", "", r"^--only: there is no kind 'note'"),
         ("", "xyzzy", r"^--without: there is no kind 'xyzzy'; `sysmon schema` shows them$"),
         ("", "clock", r"^--without: clock cannot be left out"),
         ("cpu", "cpu", r"^cpu: both requested and left out$"),
@@ -62,6 +64,7 @@ def test_a_report_says_what_was_not_recorded() -> None:
     (wait_time,) = (fact for fact in facts() if fact.name == "wait_time")
     assert absent(wait_time, all_ - {"waits"}) == "recorded without waits: record again with --with waits"
     assert absent(find_report("processes"), all_ - {"rename"}) == ""
+    assert absent(find_report("remarks"), all_ - {"note"}) == ""
 
 
 @pytest.mark.parametrize(
