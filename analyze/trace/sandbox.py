@@ -68,7 +68,7 @@ def reading(shown: str) -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as e:
         raise BrokenTrace(f"{shown}: {TOO_LARGE}; {LESS}") from e
-    except DEFECTS:
+    except (*DEFECTS, duckdb.InterruptException):
         raise
     except duckdb.PermissionException as e:
         if OWN_DESCRIPTORS not in str(e):

@@ -78,11 +78,12 @@ class Busy:
 
 @dataclass(frozen=True)
 class Tick:
-    """Something to jump to: 'finding', 'failure', 'loss' or 'mark'; a finding from `ns` on."""
+    """Something to jump to: 'finding', 'failure', 'loss' or 'mark'. Findings are of a window, `ns` to `until_ns`."""
 
     what: str
     ns: int
     text: str
+    until_ns: int | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sysmon.analyze.tui import shaping
+from sysmon.analyze.tui import shaping, splitting
 from sysmon.analyze.tui.pages import Section
 from sysmon.analyze.tui.places import Place
 from sysmon.safe_text import shell_command
@@ -21,3 +21,12 @@ def sql_command(trace: str, section: Section, place: Place, number: int, options
     """The same as a query."""
     sql = shaping.query(section, place, number, place.where or None, shaping.literal)
     return shell_command(["sysmon", "sql", trace, sql, *options])
+
+
+def pivot_command(trace: str, place: Place, options: Sequence[str]) -> str:
+    """What splits the same."""
+    split = place.split
+    where = splitting.where(split, place.where)
+    given = ["--where", where] if where else []
+    by = ",".join(splitting.by_of(split))
+    return shell_command(["sysmon", "pivot", trace, "--measure", split.measure, "--by", by, *given, *options])

@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from sysmon.analyze.trace.result import Value
 from sysmon.analyze.tui import styles
 from sysmon.analyze.tui.answers import Row, Table
 from sysmon.analyze.tui.cells import cell, fit
@@ -65,7 +66,7 @@ class Grid(Widget, can_focus=True):
     class Entered(Message):
         """Enter was pressed on a row, or it was clicked twice."""
 
-        def __init__(self, grid: Grid, row: dict[str, object]) -> None:
+        def __init__(self, grid: Grid, row: dict[str, Value]) -> None:
             super().__init__()
             self.grid, self.row = grid, row
 
@@ -107,7 +108,7 @@ class Grid(Widget, can_focus=True):
         self.refresh()
 
     @property
-    def row(self) -> dict[str, object] | None:
+    def row(self) -> dict[str, Value] | None:
         """The row under the cursor."""
         if not 0 <= self._cursor < len(self.table.rows):
             return None

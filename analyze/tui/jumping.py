@@ -36,8 +36,12 @@ def typed(text: str, started_ns: int, ended_ns: int, at_ns: int) -> int:
 
 
 def following(ticks: Iterable[Tick], what: str, at_ns: int, by: int) -> Tick | None:
-    """The next tick of a sort, or the one before if `by` is negative."""
+    """The next tick of a sort, or the one before if `by` is negative. Where a window is, its end counts."""
     of = [tick for tick in ticks if tick.what == what]
     if by > 0:
-        return min((tick for tick in of if tick.ns > at_ns), key=lambda tick: tick.ns, default=None)
-    return max((tick for tick in of if tick.ns < at_ns), key=lambda tick: tick.ns, default=None)
+        return min((tick for tick in of if _at(tick) > at_ns), key=_at, default=None)
+    return max((tick for tick in of if _at(tick) < at_ns), key=_at, default=None)
+
+
+def _at(tick: Tick) -> int:
+    return tick.ns if tick.until_ns is None else tick.until_ns

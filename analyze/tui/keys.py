@@ -59,6 +59,8 @@ VIEW = (
     Key("v", "v", "tree", "processes as a tree, or flat"),
     Key("comma", ",", "sideways(-1)", "columns to the left"),
     Key("full_stop", ".", "sideways(1)", "columns to the right"),
+    Key("P", "P", "ask_split", "split a measure by dimensions: time by comm, state"),
+    Key("D", "D", "leave_out", "of what is split, leave out the value of this row"),
     Key("c", "c", "copy", "copy the command that shows the same", "copy"),
     Key("C", "C", "copy_sql", "copy the SQL that gives this table"),
     Key("z", "z", "maximize", "this table alone, or all"),

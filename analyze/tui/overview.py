@@ -125,4 +125,5 @@ class Overview:
         new = [f for f in found if (f.rule, f.comm) not in self._before]
         self._before = {(f.rule, f.comm) for f in found}
         if new:
-            yield Ticks(tuple(Tick("finding", window.since_ns, f.summary) for f in new))
+            text = "; ".join(f.summary for f in new)
+            yield Ticks((Tick("finding", window.since_ns, text, window.until_ns),))

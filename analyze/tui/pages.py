@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ScopeOf = Literal["", "pid", "comm", "cgroup", "same"]
-"""What of a row becomes the scope of the page that it opens; `same`: that of the page it is on."""
+from sysmon.analyze.trace.reports import find_report
+
+ScopeOf = Literal["pid", "ppid", "comm", "cgroup", "same", "finding"]
+"""What of a row becomes the scope of the page that it opens; `same`: that of the page it is on.
+
+`finding`: the report that a finding names, of the process that it names.
+"""
+
+SPLIT = "pivot"
+"""In place of a report: the measure that the place splits."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +30,10 @@ class Opens:
 class Section:
     """A report on a page. `columns`: those that come first, and all others after `more`; none: all in their order.
 
-    `where`: columns that must be equal to the page's values. `lines`: most rows of it; 0: what room there is.
-    `drawn`: as its drawing. `kinds`: it is shown only of a recording that has one of these kinds.
+    `where`: columns that must be equal to the page's values: `column`, or `column=value` if the names differ.
+    `lines`: most rows of it; 0: what room there is.
+    `drawn`: as its drawing. `kinds`: it is shown only of a recording that has one of these kinds. `whole`: of all
+    processes, whatever the place is about.
     """
 
     report: str
@@ -34,6 +44,7 @@ class Section:
     opens: Opens | None = None
     drawn: bool = False
     kinds: tuple[str, ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,9 @@ class Page:
 
 
 _PROCESS = Opens("process", "pid")
+_PARENT = Opens("process", "ppid")
 _CALL = Opens("call", "same", ("syscall",))
+_FINDING = Opens("", "finding")
 
 _ACTIVITY = (
     "pid", "comm", "cpu_pct", "cpu_s", "wait_s", "syscalls", "errors", "rss_mib", "growth_mib", "read_bytes",
@@ -78,7 +91,7 @@ PAGES = (
         "Overview",
         "findings, the machine, and who does most",
         (
-            Section("findings", "Findings", _FINDINGS, lines=6, opens=Opens("finding", "pid")),
+            Section("findings", "Findings", _FINDINGS, lines=6, opens=_FINDING),
             Section("cpus", "CPUs", ("cpu", "busy_pct", "stolen_pct", "busy_s", "idle_s", "interrupt_s"), lines=4),
             Section("activity", "Processes", _FEW, lines=10, opens=_PROCESS),
             Section("syscalls", "System calls", _FEW_CALLS, opens=_CALL),
@@ -104,7 +117,8 @@ PAGES = (
             Section("tcp_connections", "Connections", lines=4, opens=Opens("connections")),
             Section("memory", "Memory", lines=1, opens=Opens("memory")),
             Section("cpu_by_thread", "Threads", lines=5, opens=Opens("threads")),
-            Section("lives", "Life", _LIFE),
+            Section("activity", "Children", _FEW, ("ppid=pid",), 4, _PROCESS, whole=True),
+            Section("lives", "Life; Enter goes to its parent", _LIFE, opens=_PARENT),
         ),
     ),
     Page(
@@ -188,12 +202,24 @@ PAGES = (
         Section("memory_growth", "Growth", lines=8, opens=_PROCESS),
     ), "9"),
     Page("finding", "Findings", "all findings in this window", (
-        Section("findings", "Findings", ("severity", "summary", "evidence", "threshold", "command"), opens=_PROCESS),
+        Section("findings", "Findings", ("severity", "summary", "evidence", "threshold", "command"), opens=_FINDING),
     ), "i"),
+    Page("pivot", "Pivot", "time, waits, calls, bytes, errors, samples by any dimensions", (
+        Section(SPLIT, "Split", opens=Opens("pivot", "same")),
+    ), "p"),
     Page("losses", "Losses and cost", "what is missing, and what recording cost", (
         Section("losses", "Lost in this window", lines=10),
         Section("overhead", "What recording cost"),
     ), "l"),
 )  # fmt: skip
 
-BY_NAME = {page.name: page for page in PAGES}
+_BY_NAME = {page.name: page for page in PAGES}
+
+
+def page_named(name: str) -> Page:
+    """A page, or that of a single report. Raises BadRequest if there is no such report."""
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    report = find_report(name)
+    opens = _PROCESS if any(column.name == "pid" for column in report.columns) else None
+    return Page(name, report.title, "", (Section(name, report.title, opens=opens),))

@@ -1,4 +1,4 @@
-"""The command palette: pages and keys by what they do."""
+"""The command palette: pages, reports and keys by what they do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.tui.keys import EVERY
 from sysmon.analyze.tui.pages import PAGES
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-class Pages(Provider):
+class Palette(Provider):
     """Finds them. All texts are ours."""
 
     async def discover(self) -> Hits:
@@ -33,6 +34,8 @@ class Pages(Provider):
         for page in PAGES:
             if page.key:
                 yield page.title, page.about, partial(self.app.run_action, f"page('{page.name}')")
+        for report in reports():
+            yield f"report {report.name}", report.title, partial(self.app.run_action, f"page('{report.name}')")
         for key in EVERY:
             if key.action and key.action != "command_palette":
                 yield key.about, f"key {key.shown}", partial(self.app.run_action, key.action)

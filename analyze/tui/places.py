@@ -34,10 +34,22 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A page with what it is about. `values` are those of its conditions; `filter` is text to be found in a row,
+class Split:
+    """A measure, the dimensions that it is split by, and the values that are chosen of others or left out.
 
-    `where` an expression over the columns of the first section that has all of them.
+    `chosen` are name, value and whether it is included. No dimensions: the usual ones of the measure.
+    """
+
+    measure: str = "time"
+    by: tuple[str, ...] = ()
+    chosen: tuple[tuple[str, Value, bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page with what it is about. `values` are those of its conditions.
+
+    `filter` is text to be found in a row, `where` an expression over the columns of sections that have all of them.
     """
 
     page: str
@@ -48,6 +60,7 @@ class Place:
     orders: tuple[tuple[int, Order], ...] = ()  # by section
     folded: bool = False
     tree: bool = False
+    split: Split = Split()
 
     def order(self, section: int) -> Order:
         """How a section is sorted."""

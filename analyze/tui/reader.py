@@ -21,7 +21,7 @@ from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui import tables
 from sysmon.analyze.tui.answers import Answer, Failed, Grown, Opened, Question, Shown, Table
 from sysmon.analyze.tui.overview import Overview
-from sysmon.analyze.tui.pages import BY_NAME
+from sysmon.analyze.tui.pages import Page, page_named
 from sysmon.analyze.tui.places import Scope
 from sysmon.errors import BadRequest, SysmonError
 
@@ -49,6 +49,7 @@ class Reader(threading.Thread):
         self._stopped = False
         self._reads: Trace | None = None  # what is being read right now, and since when
         self._since = 0.0
+        self._more = True
         self._parts: OrderedDict[Scope, Trace] = OrderedDict()
 
     # -- from other threads
@@ -76,6 +77,11 @@ class Reader(threading.Thread):
             reads = self._reads
         if reads is not None:
             reads.interrupt()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something of the timeline is still to be read."""
+        return self._more
 
     # -- in this one
 
@@ -107,8 +113,9 @@ class Reader(threading.Thread):
 
     def _next(self, looked: float) -> Question | bool:
         """What is asked; True if there is time for something else, False at the end."""
+        self._more = self._overview.has_more
         with self._changed:
-            if not (self._asked or self._stopped or self._overview.has_more):
+            if not (self._asked or self._stopped or self._more):
                 self._changed.wait(max(0.0, looked + LOOK_S - time.monotonic()) if self._runs else None)
             if self._stopped:
                 return False
@@ -119,24 +126,20 @@ class Reader(threading.Thread):
     def _runs(self) -> bool:
         return self._cursor.position.goes_on
 
-    def _reading(self, trace: Trace | None) -> None:
+    def _reading(self, trace: Trace | None, began: float = 0.0) -> None:
+        """A query of this trace runs from here on; of what began then, if that is given."""
         with self._changed:
-            self._reads, self._since = trace, time.monotonic()
+            self._reads, self._since = trace, began or self._since
 
     # -- questions
 
     def _answer(self, question: Question) -> None:
         began = time.monotonic()
         try:
-            trace = self._of(question.place.scope)
-            self._reading(trace)
-            page, position = BY_NAME[question.place.page], question.position
-            window = position.window
-            with trace.reading():
-                cursor.move(trace, window, position)
-            found = tuple(self._tables(question, trace, len(page.sections)))
-            lost = losses_line(trace)
-            options = tuple(trace.options)
+            self._reading(self._trace, began)
+            trace, page = self._of(question.place.scope), page_named(question.place.page)
+            found = tuple(self._tables(question, page, trace))
+            lost, options = losses_line(trace), tuple(trace.options)
         except duckdb.InterruptException:
             return
         except BadRequest as error:
@@ -144,13 +147,20 @@ class Reader(threading.Thread):
             return
         finally:
             self._reading(None)
-        self._tell(Shown(question, window, found, options, lost, time.monotonic() - began))
+        self._tell(Shown(question, question.position.window, found, options, lost, time.monotonic() - began))
 
-    def _tables(self, question: Question, trace: Trace, count: int) -> Iterator[Table]:
-        for number in range(count):
+    def _tables(self, question: Question, page: Page, part: Trace) -> Iterator[Table]:
+        moved: list[Trace] = []
+        for number, section in enumerate(page.sections):
             if self._asked is not None and time.monotonic() - self._since > PATIENCE_S:
                 raise duckdb.InterruptException("another question")
-            yield tables.read(trace, BY_NAME[question.place.page], question.place, number, self._paper())
+            trace = self._trace if section.whole else part
+            self._reading(trace)
+            if trace not in moved:
+                with trace.reading():
+                    cursor.move(trace, question.position.window, question.position)
+                moved.append(trace)
+            yield tables.read(trace, page, question.place, number, self._paper())
 
     def _of(self, scope: Scope) -> Trace:
         """The trace, or the part of it that is in scope."""
@@ -183,7 +193,7 @@ class Reader(threading.Thread):
 
     def _go_on(self) -> None:
         """Reads another piece of what the timeline shows."""
-        self._reading(self._trace)
+        self._reading(self._trace, time.monotonic())
         try:
             for answer in self._overview.next():
                 self._tell(answer)

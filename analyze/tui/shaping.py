@@ -44,13 +44,21 @@ def columns_of(section: Section) -> tuple[str, ...]:
     return (*section.columns, *(name for name in every if name not in section.columns))
 
 
+def required(section: Section, place: Place) -> Iterator[tuple[str, Value]]:
+    """Columns of a section, and the values that they must have there."""
+    given = dict(place.values)
+    for condition in section.where:
+        name, _, of = condition.partition("=")
+        yield name, given.get(of or name)
+
+
 def query(section: Section, place: Place, number: int, where: str | None, put: Put) -> str:
     """The SQL of a place's section, the `number`th on its page. `where`: a checked condition over its columns."""
     columns = columns_of(section)
     sql = f"SELECT {', '.join(map(name_sql, columns))} FROM report.{section.report}"
     if conditions := list(_conditions(section, place, columns, where, put)):
         sql += f" WHERE {' AND '.join(conditions)}"
-    order = _order(place.order(number))
+    order = ordered(place.order(number))
     if place.folded and {"pid", "comm"} <= set(columns) and (added := [name for name in columns if name in ADDED_UP]):
         sums = ", ".join(f"SUM({name_sql(name)}) AS {name_sql(name)}" for name in added)
         sql = f"SELECT comm, COUNT(*) AS processes, {sums} FROM ({sql}) GROUP BY comm"
@@ -59,9 +67,8 @@ def query(section: Section, place: Place, number: int, where: str | None, put: P
 
 
 def _conditions(section: Section, place: Place, columns: tuple[str, ...], where: str | None, put: Put) -> Iterator[str]:
-    given = dict(place.values)
-    for name in section.where:
-        yield f"{name_sql(name)} IS NOT DISTINCT FROM {put(f'of_{name}', given[name])}"
+    for name, value in required(section, place):
+        yield f"{name_sql(name)} IS NOT DISTINCT FROM {put(f'of_{name}', value)}"
     if place.filter:
         texts = ", ".join(f"CAST({name_sql(name)} AS VARCHAR)" for name in columns)
         yield f"CONTAINS(LOWER(CONCAT_WS(' ', {texts})), {put('text', place.filter.lower())})"
@@ -69,7 +76,8 @@ def _conditions(section: Section, place: Place, columns: tuple[str, ...], where:
         yield f"({where})"
 
 
-def _order(order: Order) -> str:
+def ordered(order: Order) -> str:
+    """The ORDER BY of it; empty: as the report has it."""
     if not order.column:
         return ""
     return f" ORDER BY {name_sql(order.column)} {'ASC' if order.reverse else 'DESC'} NULLS LAST"

@@ -12,10 +12,11 @@ from sysmon.analyze.trace.missing_kinds import absent
 from sysmon.analyze.trace.reports import find_report
 from sysmon.analyze.trace.result import Result
 from sysmon.analyze.trace.trace import Trace
+from sysmon.analyze.tui import splitting
 from sysmon.analyze.tui.answers import Table
-from sysmon.analyze.tui.pages import Page, Section
+from sysmon.analyze.tui.pages import SPLIT, Page, Section
 from sysmon.analyze.tui.places import Place
-from sysmon.analyze.tui.shaping import Parameters, columns_of, query
+from sysmon.analyze.tui.shaping import Parameters, columns_of, query, required
 from sysmon.analyze.tui.tree import as_tree
 from sysmon.errors import BadRequest
 from sysmon.safe_text import one_line
@@ -28,6 +29,8 @@ def read(trace: Trace, page: Page, place: Place, number: int, paper: tuple[int, 
     """The table of one section. `paper`: width of drawings [cells], and whether they may have blocks."""
     section = page.sections[number]
     kinds = trace.metadata["kinds"]
+    if section.report == SPLIT:
+        return splitting.read(trace, place, number)
     if section.kinds and not set(section.kinds) & set(kinds):
         return Table(said=f"not recorded: record with --with {section.kinds[0]}")
     found = _drawn(trace, section, place, paper) if section.drawn else _rows(trace, section, place, number)
@@ -67,8 +70,7 @@ def _drawn(trace: Trace, section: Section, place: Place, paper: tuple[int, bool]
     """The drawing of a report, of one system call if the place is about one."""
     drawing, (width, blocks) = DRAWINGS[section.report], paper
     values = Parameters()
-    given = dict(place.values)
-    conditions = [f"{name} IS NOT DISTINCT FROM {values.put(f'of_{name}', given[name])}" for name in section.where]
+    conditions = [f"{n} IS NOT DISTINCT FROM {values.put(f'of_{n}', value)}" for n, value in required(section, place)]
     sql = f"SELECT * FROM ({drawing.query}) WHERE {' AND '.join(conditions)}" if conditions else drawing.query
     with trace.reading():
         result = drawing.draw(Result.of(trace.own(sql, dict(values))), Paper.of_trace(trace, width, blocks=blocks))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 from rich.segment import Segment
@@ -41,6 +43,11 @@ class Timeline(Widget):
         self.window: Window | None = None
         self.at_ns = 0
         self._pressed: int | None = None
+
+    def add_ticks(self, ticks: Iterable[Tick]) -> None:
+        """More to jump to."""
+        self.ticks = sorted([*self.ticks, *ticks], key=lambda tick: tick.ns)
+        self.refresh()
 
     @property
     def span(self) -> tuple[int, int]:

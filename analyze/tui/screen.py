@@ -1,0 +1,261 @@
+"""What is on the screen, and what the reading thread's answers do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from sysmon.analyze.trace.cursor import Position, Window
+from sysmon.analyze.trace.times import iso
+from sysmon.analyze.trace.trace import Trace
+from sysmon.analyze.tui import going, jumping, keys
+from sysmon.analyze.tui.answers import Answer, Busy, Failed, Grown, Opened, Question, Shown, Ticks
+from sysmon.analyze.tui.bars import Line
+from sysmon.analyze.tui.glyphs import Glyphs, of_locale
+from sysmon.analyze.tui.grid import HEAD, Grid
+from sysmon.analyze.tui.links import Link
+from sysmon.analyze.tui.pages import Page, page_named
+from sysmon.analyze.tui.places import Place, Trail
+from sysmon.analyze.tui.playing import Clock
+from sysmon.analyze.tui.reader import Reader
+from sysmon.analyze.tui.timeline import Timeline
+from sysmon.safe_text import one_line
+
+DEEP, LOW = 20, 14
+"""Lines of a terminal from which the timeline has two lines of bars, and one."""
+
+AROUND = 8
+"""Lines around the tables."""
+
+
+class Screen(App[None]):
+    """A trace at a position of its cursor, and at a place in what there is to see."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings())
+    CSS = """
+    Screen { layout: vertical; background: transparent; }
+    Line { height: 1; }
+    Timeline { height: 4; }
+    #body { height: 1fr; }
+    Grid { height: 1fr; min-height: 2; }
+    #prompt { height: 1; border: none; padding: 0; display: none; background: transparent; }
+    """
+
+    def __init__(
+        self,
+        opens: Callable[[], Trace],
+        *,
+        title: str,
+        at: str | None = None,
+        speed: float = 1.0,
+        link: Link | None = None,
+        glyphs: Glyphs | None = None,
+    ) -> None:
+        """`opens`: called in the thread that reads. `at`: where to begin; of a recording that runs, its end without.
+
+        `link`: what can be asked of the recorder, if there is one.
+        """
+        super().__init__(ansi_color=True)
+        self.glyphs = glyphs or of_locale()
+        self.name_of_trace, self.link = title, link
+        self.trail = Trail([Place("overview")])
+        self.position: Position | None = None
+        self.clock = Clock(speed=speed)
+        self.shown: Shown | None = None
+        self.failed = ""
+        self._at = at
+        self._asked = 0
+        self._alone: int | None = None  # the section that is seen alone
+        self.reader = Reader(opens, self._tell, lambda: (max(20, self.size.width), not self.glyphs.ascii_only))
+
+    def compose(self) -> ComposeResult:
+        self.head, self.timeline = Line(self.glyphs), Timeline(self.glyphs)
+        self.crumbs, self.message, self.footer = Line(self.glyphs), Line(self.glyphs), Line(self.glyphs)
+        self.body, self.prompt = Vertical(id="body"), Input(id="prompt", compact=True)
+        yield from (self.head, self.timeline, self.crumbs, self.body, self.message, self.prompt, self.footer)
+
+    async def on_mount(self) -> None:
+        self.footer.keys([(key.shown.split(" ")[0], key.footer) for key in keys.EVERY if key.footer])
+        await self.open_page()
+        self.reader.start()
+
+    def on_unmount(self) -> None:
+        self.reader.stop()
+
+    def on_resize(self) -> None:
+        height = self.size.height
+        self.timeline.styles.height = 4 if height >= DEEP else 3 if height >= LOW else 1
+        self.arrange()
+        self.ask()
+
+    # -- the reading thread
+
+    def _tell(self, answer: Answer) -> None:
+        """Called in the reading thread."""
+        if self.is_running:
+            self.call_later(self._take, answer)
+
+    async def _take(self, answer: Answer) -> None:
+        match answer:
+            case Grown():
+                self._grow(answer)
+            case Shown():
+                self._show(answer)
+            case Busy():
+                self._add_busy(answer)
+            case Ticks():
+                self.timeline.add_ticks(answer.ticks)
+            case Failed():
+                self._fail(answer)
+            case Opened():
+                self.tell_where()
+
+    def _grow(self, grown: Grown) -> None:
+        self.timeline.edges = grown.edges
+        if self.position is None:
+            self._begin(grown)
+            return
+        before, went_on = len(self.position.edges), self.position.goes_on
+        self.position.grow(grown.edges, grown.last_ns, goes_on=grown.goes_on)
+        if self.position.follows and (len(grown.edges) != before or self.shows_events or not grown.goes_on):
+            self.ask()
+        if went_on and not grown.goes_on:
+            self.say(f"the recording has ended ({grown.stopped_by}): this is what there is")
+        self.tell_where()
+
+    def _begin(self, grown: Grown) -> None:
+        self.position = Position(grown.edges, grown.last_ns, grown.goes_on)
+        if not grown.goes_on:
+            self.position.to(int(grown.edges[1]))
+        if self._at is not None:
+            self.position.to(self.typed_time(self._at))
+        self.ask()
+
+    def typed_time(self, text: str) -> int:
+        """A typed time as an instant. Raises BadRequest."""
+        assert self.position is not None
+        return jumping.typed(text, self.position.started_ns, self.position.ended_ns, self.position.at_ns)
+
+    def _add_busy(self, busy: Busy) -> None:
+        missing = busy.first + len(busy.shares) - len(self.timeline.shares)
+        shares = np.concatenate([self.timeline.shares, np.full(max(0, missing), np.nan)])
+        shares[busy.first : busy.first + len(busy.shares)] = busy.shares
+        self.timeline.shares = shares
+        self.timeline.refresh()
+
+    def _show(self, shown: Shown) -> None:
+        if shown.question.place != self.trail.here or len(shown.tables) != len(self.grids):
+            return
+        self.shown = shown
+        for grid, table in zip(self.grids, shown.tables, strict=True):
+            grid.show(table, shown.question.place.order(grid.number))
+        self.arrange()
+        self.tell_where()
+
+    def _fail(self, failed: Failed) -> None:
+        self.say(failed.text, alarm=True)
+        if failed.final:
+            self.failed = failed.text
+            if self.shown is None:
+                self.exit(return_code=1)
+
+    def ask(self) -> None:
+        """Asks for what is to be seen now."""
+        if self.position is not None:
+            self._asked += 1
+            self.reader.ask(Question(self.trail.here, replace(self.position), self._asked))
+            self.tell_where()
+
+    def is_answered(self) -> bool:
+        """Whether what is shown is what was asked for last."""
+        return self.shown is not None and self.shown.question.number == self._asked
+
+    # -- what is said
+
+    def say(self, text: str, *, alarm: bool = False) -> None:
+        """Shows a line until something else is said."""
+        self.message.say(one_line(text), alarm=alarm)
+
+    def tell_where(self) -> None:
+        """The head, the timeline and the way here."""
+        position = self.position
+        if position is None:
+            self.head.parts([(self.name_of_trace, "title"), ("opening", "quiet")])
+        else:
+            self.timeline.window, self.timeline.at_ns = position.window, position.at_ns
+            self.head.parts([(self.name_of_trace, "title"), self._state(position), *self._window(position)])
+        self.timeline.refresh()
+        self.crumbs.say(self.glyphs.path.join(going.title(place) for place in self.trail.places), title=True)
+
+    def _state(self, position: Position) -> tuple[str, str]:
+        if position.follows and position.goes_on:
+            return "LIVE", "good"
+        if self.clock.playing:
+            return f"{self.glyphs.play} {self.clock.speed:g}x", "busy"
+        return "paused", "busy"
+
+    def _window(self, position: Position) -> list[tuple[str, str]]:
+        window = position.window
+        first, last = np.searchsorted(position.edges, [window.since_ns, window.until_ns], "right")
+        snapshots = "1 snapshot" if last - first == 1 else f"{last - first} snapshots"
+        parts = [(f"{iso(position.at_ns, 3).replace('T', ' ')[:-1]} UTC", "title")]
+        parts += [(f"window {window.seconds:.3g} s, {snapshots}", "quiet")]
+        if self.shown and self.shown.lost:
+            parts.append((self.shown.lost, "alarm"))
+        return parts
+
+    # -- tables
+
+    @property
+    def page(self) -> Page:
+        """The page of the place."""
+        return page_named(self.trail.here.page)
+
+    @property
+    def shows_events(self) -> bool:
+        """Whether the page follows every event, not only snapshots."""
+        return self.trail.here.page == "events"
+
+    @property
+    def window(self) -> Window | None:
+        """What is looked at."""
+        return None if self.position is None else self.position.window
+
+    @property
+    def grids(self) -> list[Grid]:
+        """The tables of the page."""
+        return list(self.body.query(Grid))
+
+    async def open_page(self) -> None:
+        """Puts the tables of this place there."""
+        self._alone = None
+        await self.body.remove_children()
+        grids = [Grid(section.title, self.glyphs, n) for n, section in enumerate(self.page.sections)]
+        await self.body.mount_all(grids)
+        grids[0].focus()
+        self.arrange()
+        self.ask()
+
+    def arrange(self) -> None:
+        """Heights of tables: as many lines as they have and may have; those that want all share the rest.
+
+        On a low screen some have no room: Tab goes to them.
+        """
+        grids, room = self.grids, max(3, self.size.height - AROUND)
+        if len(grids) != len(self.page.sections):  # they are being put there
+            return
+        for grid, section in zip(grids, self.page.sections, strict=True):
+            lines = HEAD + max(1, min(section.lines, len(grid.table.rows) or 1)) if section.lines else 0
+            if self._alone is not None:
+                grid.display, lines = grid.number == self._alone, 0
+            else:
+                grid.display = room >= (lines or HEAD + 2) or grid.has_focus
+            room -= (lines or HEAD + 2) if grid.display else 0
+            grid.styles.height = lines or "1fr"

@@ -1,0 +1,59 @@
+"""Drives a screen on a trace as somebody at a terminal would, without one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pyarrow as pa
+from textual.pilot import Pilot
+
+from sysmon.analyze.trace.trace import Trace
+from sysmon.analyze.tui.app import Viewer
+from sysmon.analyze.tui.glyphs import UNICODE, Glyphs
+
+SAMPLES = Path(__file__).parents[1] / "sample_traces"
+
+PATIENCE_S = 60
+"""On a busy machine; a screen that is idle answers in a tenth of a second."""
+
+Drive = Callable[[Viewer, Pilot[None]], Awaitable[None]]
+
+
+async def settled(viewer: Viewer, pilot: Pilot[None], *, ticks: bool = False) -> None:
+    """Waits until what was asked for is there; `ticks`: and all that the timeline shows."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            await pilot.pause(0.01)
+            if viewer.failed or (viewer.is_answered() and not (ticks and viewer.reader.has_more)):
+                break
+    await pilot.pause()
+
+
+def drive(
+    path: Path | pa.Table,
+    drive: Drive,
+    *,
+    size: tuple[int, int] = (120, 40),
+    glyphs: Glyphs = UNICODE,
+    at: str | None = None,
+) -> Viewer:
+    """A screen of this size on a trace; returns it when it is closed."""
+    viewer = Viewer(lambda: Trace(path), title="trace.parquet", glyphs=glyphs, at=at)
+
+    async def run() -> None:
+        async with viewer.run_test(size=size) as pilot:
+            await settled(viewer, pilot)
+            await drive(viewer, pilot)
+
+    asyncio.run(run())
+    return viewer
+
+
+def lines(viewer: Viewer) -> list[str]:
+    """What the terminal shows."""
+    width, height = viewer.size
+    strips = viewer.screen._compositor.render_strips()  # as textual's own snapshots are made
+    assert len(strips) == height
+    return [strip.text[:width] for strip in strips]
