@@ -24,7 +24,9 @@ class Screen:
     def __init__(self) -> None:
         self.stream = sys.stdout
         self.is_terminal = self.stream.isatty()
-        self.width = shutil.get_terminal_size((100, 40)).columns if self.is_terminal else None
+        size = shutil.get_terminal_size((100, 40))
+        self.width = size.columns if self.is_terminal else None
+        self.height = size.lines
         self.cut = formats.CUT if self.can_write(formats.CUT) else ">"
         self.colours = streams.colours(self.stream)
 

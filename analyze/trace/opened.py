@@ -20,6 +20,9 @@ from sysmon.analyze.trace.rules import shared_by
 from sysmon.bpf.kinds import KINDS
 from sysmon.safe_text import one_line
 
+OWN = ("finding.", "follow.", "event.")
+"""Schemas of views that are made when they are named."""
+
 
 class Opened:
     """Owns its source. `close` removes what was made for reading; then everything raises BadRequest."""
@@ -85,7 +88,7 @@ class Opened:
         with self.reading():
             # Computing them takes a second; planning them as views of views of views takes DuckDB eight.
             self.catalog.require(["report.findings"])
-            self.catalog.require([n for n in self.catalog.names if not n.startswith("finding.")], keep=False)
+            self.catalog.require([n for n in self.catalog.names if not n.startswith(OWN)], keep=False)
             # The comments take 30 ms in one transaction, and 85 ms with a transaction each.
             self.connection.execute(";".join(["BEGIN", *_comments(), "COMMIT"]))
 

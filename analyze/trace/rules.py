@@ -31,6 +31,12 @@ def few(full_name: str) -> View:
 
 
 @cache
+def followed() -> tuple[View, ...]:
+    """What a view that follows a trace shows of a window: figures of an interval, and each kind of event as a line."""
+    return tuple(read_view(path) for path in sorted((DIRECTORY / "follow").rglob("*.sql")))
+
+
+@cache
 def shared_by() -> tuple[View, ...]:
-    """Reports, rules and their parts, and facts: all views except those of the trace itself."""
-    return (*parts(), *rules(), *reports(), *facts())
+    """Reports, rules and their parts, facts, and what is followed: all views except those of the trace itself."""
+    return (*parts(), *rules(), *reports(), *facts(), *followed())

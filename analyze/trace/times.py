@@ -38,15 +38,25 @@ def instant_ns(text: str, started_ns: int) -> int:
     8601 date and time, in UTC if it names no zone, with up to nine digits of a second. Raises BadRequest.
     """
     relative = RELATIVE.fullmatch(text.strip())
-    if relative:
-        whole, _, fraction = relative["number"].partition(".")
-        unit = UNITS_NS[relative["unit"]]
-        ns = started_ns + int(whole) * unit + int(fraction.ljust(9, "0")) * unit // 10**9
-    else:
-        ns = _iso_ns(text.strip())
+    ns = started_ns + _relative_ns(relative) if relative else _iso_ns(text.strip())
     if not -LIMIT_NS <= ns < LIMIT_NS:
         raise BadRequest(f"{one_line(text)} is outside the years that a trace can hold")
     return ns
+
+
+def length_ns(text: str) -> int:
+    """A typed length of time, as `5`, `1.5s`, `250ms` or `2m` [ns]. Raises BadRequest."""
+    relative = RELATIVE.fullmatch(text.strip())
+    ns = _relative_ns(relative) if relative else 0
+    if not 0 < ns < LIMIT_NS:
+        raise BadRequest(f"{one_line(text)!r} is not a length of time; give one as 5s, 250ms or 2m")
+    return ns
+
+
+def _relative_ns(relative: re.Match[str]) -> int:
+    whole, _, fraction = relative["number"].partition(".")
+    unit = UNITS_NS[relative["unit"]]
+    return int(whole) * unit + int(fraction.ljust(9, "0")) * unit // 10**9
 
 
 def _iso_ns(text: str) -> int:

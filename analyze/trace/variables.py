@@ -16,6 +16,7 @@ def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None
     full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
     values = {
         "clock_offset_ns": info["clock_offset_ns"],
+        "kinds": list(info["kinds"]),
         "interval_ns": info["interval_s"] * 1e9,
         "recorder_pid": info["recorder_pid"],
         "recorder_start": info["recorder_start"],

@@ -56,6 +56,7 @@ class Growing:
         self._whole: dict[str, Any] = {}
         self.recording: Recording  # what a trace of what there is says of itself
         self.waiting: dict[str, pa.Table] = {}
+        self.news = News()  # what the last look found
         try:
             for name in names:
                 self._begin(name)
@@ -122,7 +123,7 @@ class Growing:
 
     def refresh(self) -> News:
         """Takes what was committed meanwhile, and does not wait for more."""
-        news = News()
+        self.news = news = News()
         before = sum(self._whole["rows"].values())
         for part in self._parts:
             news.committed |= part.source.following.read()

@@ -1,0 +1,114 @@
+"""What came of a recording that still runs since the last look, each row once.
+
+Rows come in order of time but for a moment: a ring that is nearly empty may be read at the next commit. So a look asks
+for what is not much older than the last one, and leaves out what was shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sysmon.analyze.follow.kinds import events_query
+from sysmon.analyze.follow.lines import Page
+from sysmon.analyze.trace.growing.recording import Growing
+
+if TYPE_CHECKING:
+    from sysmon.analyze.trace.trace import Trace
+
+LATE_NS = 6 * 10**9
+"""How much older than the last commit a row that comes may be: two commits, and the time that a snapshot takes."""
+
+LOOK_ROWS = 50_000
+"""Most events of a look; older ones are skipped."""
+
+KEPT = 200_000
+"""How many of the last lines are known, so that none is shown twice."""
+
+PLACE = "SELECT seen_ns FROM ({}) WHERE seen_ns >= $seen ORDER BY seen_ns DESC LIMIT 1 OFFSET $most"
+
+COUNT = "SELECT COUNT(*) FROM ({}) WHERE seen_ns >= $seen AND seen_ns < $first"
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Everything that came was over at this time or later [ns since 1970], but for what was skipped."""
+
+    seen_ns: int
+    skipped: int
+
+
+class Arrivals:
+    """Looks at a trace for events of some kinds."""
+
+    def __init__(self, trace: Trace, kinds: Sequence[str]) -> None:
+        self._trace, self._kinds = trace, kinds
+        self._known: dict[tuple[int, int], None] = {}
+        self._floor = 0  # of what is older it is not known whether it was shown
+
+    def look(self, since: int | None, until: int | None) -> Arrived | None:
+        """Takes what came, and moves the trace's window to it; None if nothing did."""
+        last = self._trace.metadata["ended_ns"]
+        if not self._trace.refresh() and isinstance(self._trace.source, Growing):
+            return None
+        first = self._first()
+        if first is None:
+            return None
+        began, seen = first
+        bounds = [ns for ns in (since, began) if ns is not None]
+        self._trace.move(max(bounds, default=None), until)
+        return self._bounded(max(seen, last - LATE_NS, self._floor))
+
+    def _first(self) -> tuple[int | None, int] | None:
+        """The earliest time of what came, and the earliest at which any of it was over; None if nothing came."""
+        if not isinstance(self._trace.source, Growing):  # it has ended
+            return None, 0
+        news = self._trace.source.news
+        tables = [_first_of(table) for kind in self._kinds for table in news.waiting.get(kind, [])]
+        groups = [piece.group.first_ns or 0 for kind in self._kinds for piece in news.pieces.get(kind, [])]
+        found = [*tables, *((ns, ns) for ns in groups)]
+        return (min(began for began, _ in found), min(over for _, over in found)) if found else None
+
+    def _bounded(self, seen: int) -> Arrived:
+        """The same without what is too much."""
+        events = events_query(self._kinds)
+        with self._trace.reading():
+            found = self._trace.own(PLACE.format(events), {"seen": seen, "most": LOOK_ROWS}).fetchall()
+            if not found:
+                return Arrived(seen, 0)
+            first = found[0][0] + 1
+            ((skipped,),) = self._trace.own(COUNT.format(events), {"seen": seen, "first": first}).fetchall()
+        known = sum(seen <= over < first for over, _ in self._known)
+        return Arrived(first, max(0, skipped - known))
+
+    def shown(self, page: Page) -> None:
+        """These lines were shown."""
+        self._known.update(dict.fromkeys(_keys(page)))
+        for key in list(islice(self._known, max(0, len(self._known) - KEPT))):
+            self._floor = max(self._floor, key[0])
+            del self._known[key]
+
+    def fresh(self, page: Page) -> Page:
+        """The lines that were not shown; now they are."""
+        new = np.array([key not in self._known for key in _keys(page)], np.bool_)
+        self.shown(page)
+        return page if new.all() else page.where(new)
+
+
+def _first_of(table: pa.Table) -> tuple[int, int]:
+    """The earliest time of rows, and one that is not after any of them was over."""
+    ts = table["ts"].cast(pa.int64())
+    if "arg1" not in table.column_names:
+        return pc.min(ts).as_py() or 0, pc.min(ts).as_py() or 0
+    over = pc.add(ts, table["latency_ns"].cast(pa.int64()).fill_null(0))  # the time of a system call is its entry
+    return pc.min(ts).as_py() or 0, pc.min(over).as_py() or 0
+
+
+def _keys(page: Page) -> list[tuple[int, int]]:
+    return list(zip(page.over_ns.tolist(), map(hash, page.lines), strict=True))

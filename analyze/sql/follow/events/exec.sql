@@ -1,0 +1,40 @@
+-- Programs that were executed.
+--
+-- One for each successful execve(2), with the arguments, as execsnoop shows it.
+--
+-- needs: main.execs
+-- only of: exec
+CREATE VIEW event.exec(
+    -- When it happened, since 1970 [ns].
+    ts_ns,
+    -- When it was over, since 1970 [ns]: who follows a recording sees it then.
+    seen_ns,
+    -- What happened, by the name that `--events` takes.
+    event,
+    -- Process id (thread group id); NULL if unknown, or of no process.
+    pid,
+    -- Start time of the process, since boot [ns]. (pid, start) identifies a process.
+    start,
+    -- Command name; NULL if unknown.
+    comm,
+    -- Whether it stands out: it failed, or something was lost.
+    failed,
+    -- Name of the error; NULL if there is none.
+    error,
+    -- What it was, as text.
+    what,
+    -- How long it took [ns]; NULL if that is not measured, or it takes no time.
+    latency_ns
+) AS
+SELECT
+    EPOCH_NS(ts),
+    EPOCH_NS(ts),
+    'exec',
+    pid,
+    start,
+    comm,
+    FALSE,
+    CAST(NULL AS VARCHAR),
+    COALESCE(NULLIF(ARRAY_TO_STRING(argv, ' '), ''), program) || CASE WHEN argv_truncated THEN ' ...' ELSE '' END,
+    CAST(NULL AS BIGINT)
+FROM main.execs;
