@@ -6,6 +6,7 @@ A single thread: it sleeps until something is due, and then has the collector dr
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import time
@@ -19,9 +20,13 @@ from sysmon.bpf.kinds import ledger, lifecycle
 from sysmon.bpf.kinds.cgroups import CGROUP
 from sysmon.bpf.kinds.connections import CONNECTION
 from sysmon.bpf.kinds.memory import PSS
+from sysmon.bpf.kinds.remarks import MARK
 from sysmon.bpf.kinds.syscall_events import SYSCALL
 from sysmon.bpf.programs import csource
 from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.recorder.control.access import Access
+from sysmon.recorder.control.control import Control
+from sysmon.recorder.control.server import Server
 from sysmon.recorder.describe import Description, not_measured
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.syscall_names import SyscallNames
@@ -64,10 +69,11 @@ class Recorder:
         unmeasured: dict[str, str] | None = None,
         privileges: privilege.Privileges | None = None,
         unseen: dict[str, str] | None = None,
+        access: Access | None = None,
     ) -> None:
         """`unmeasured`: columns that this kernel cannot supply, and why; `unseen`: what we have no permission to read.
 
-        `privileges` are dropped when everything is attached; None: none are.
+        `privileges` are dropped when everything is attached; None: none are. `access`: what clients come in by.
         """
         self._options, self._loaded, self._output, self._names = options, loaded, output, names
         self._ring_kinds = sizes.ring_kinds
@@ -89,6 +95,11 @@ class Recorder:
         self._span = self._description.span
         self._stopped_by = ""
         self._signals = StopSignals(lambda: self._stop("signal"))
+        self._access = access or Access(os.geteuid(), None)
+        self._control = Control(output, self._collector, self._end_as_asked, takes_marks=MARK.name in options.kinds)
+        self._clients: Server | None = None
+        self._was_asked_to_end = False
+        self._committed_rows = 0
         self._moment = clock.Clocks(0, 0, 0)  # when the recording, or this part of it, began
 
     @property
@@ -98,6 +109,10 @@ class Recorder:
 
     def _stop(self, why: str) -> None:
         self._stopped_by = self._stopped_by or why
+
+    def _end_as_asked(self) -> None:
+        self._was_asked_to_end = True
+        self._signals.end_by(signal.SIGINT)
 
     def run(self, command: Command | None, watcher: Watcher) -> Recording:
         """Records until it is time to stop, and finishes the file. Returns its metadata."""
@@ -111,12 +126,16 @@ class Recorder:
             self._output.begin(self._recording())
             self._commit()
             startup_memory.give_back()
-            watcher.began()
+            self._clients, remark = self._control.serve(self._access, self._options.path.name)
+            self._clients.register(poll)
+            watcher.began(remark)
             if command:
                 command.let_go()
-            self._loop(poll, schedule, watcher)
+            self._loop(poll, schedule, watcher, self._clients)
             self._await_command()
-            return self._end()
+            recording = self._end()
+            self._clients.ended()
+            return recording
 
     def _register(self, poll: select.epoll, wakeup: int) -> None:
         """Registers what wakes us: the end of all chosen processes, and a ring that fills faster than we look at it."""
@@ -190,9 +209,12 @@ class Recorder:
 
     # -- loop
 
-    def _loop(self, poll: select.epoll, schedule: Schedule, watcher: Watcher) -> None:
+    def _loop(self, poll: select.epoll, schedule: Schedule, watcher: Watcher, clients: Server) -> None:
         while not self._stopped_by:
             now = time.monotonic()
+            clients.look(now)
+            schedule.watched(now, clients.wants_often)
+            look = schedule.is_look_due(now)
             fill = self._collector.drain(schedule.drain_until(now), lazy=schedule.may_be_lazy(now))
             self._collector.tick()
             cells = self._collector.map_fill()
@@ -202,12 +224,14 @@ class Recorder:
                 self._look(schedule, full, asked)
                 self._tell(watcher, schedule, now)
                 now = time.monotonic()
-            if schedule.is_commit_due(now):
+            if schedule.is_commit_due(now) or (look and self._output.total_rows != self._committed_rows):
                 self._commit()
                 schedule.committed(now)
+            if look:
+                schedule.looked(now)
             self._stop_if_it_is_time(schedule, now)
             if not self._stopped_by:
-                poll.poll(schedule.pause_s(now, fill, cells))
+                poll.poll(min(schedule.pause_s(now, fill, cells), clients.pause_s(now)))
 
     def _look(self, schedule: Schedule, full: bool, asked: bool) -> None:
         """Takes a snapshot, and continues in a new part of the output if this one is over."""
@@ -256,6 +280,8 @@ class Recorder:
         for kind, batch in later:
             self._collector.write(kind, batch)
         self._commit()
+        if self._clients:
+            self._clients.tell()
 
     def _end_part(self, ts: int, alive: list[dict[str, Any]], asked: bool, drain: Callable[[], None]) -> None:
         self._collector.finish_stacks(NAMES_OF_PART_S)
@@ -273,6 +299,7 @@ class Recorder:
         """Commits, with the metadata that has changed since the start."""
         ended_ns = clock.boottime_ns() + self._collector.offset_ns
         self._output.commit({"ended_ns": ended_ns, "losses": self._collector.losses.sums()})
+        self._committed_rows = self._output.total_rows
 
     def _recording(self) -> Recording:
         start = self._live.own_start()
@@ -283,7 +310,7 @@ class Recorder:
     def _await_command(self) -> None:
         """After a signal, gives the command a moment to end, so that its exit is in the trace.
 
-        A terminal sends Ctrl-C to both; a signal sent only to the recorder is passed on. The programs see the exit a
+        A terminal sends Ctrl-C to both; what only the recorder gets is passed on. The programs see the exit a
         moment before the status is available.
         """
         if not self._command:
@@ -292,7 +319,7 @@ class Recorder:
             self._command.wait(GRACE_S)
         if self._stopped_by != "signal":
             return
-        if self.signal != signal.SIGINT:
+        if self.signal != signal.SIGINT or self._was_asked_to_end:
             self._command.signal(self.signal)
         until = time.monotonic() + GRACE_S
         while time.monotonic() < until and not self._targets.nobody_left():
@@ -333,7 +360,9 @@ class Recorder:
             self._description.unmeasured[CONNECTION.name] = self._connections.missing
 
     def close(self) -> None:
-        """Releases the recording's kernel resources."""
+        """Releases the recording's kernel resources, and lets its clients go."""
+        if self._clients:
+            self._clients.close()
         self._collector.close()
         if self._connections:
             self._connections.close()

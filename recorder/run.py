@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,6 +13,7 @@ from sysmon.bpf.kinds import syscall_events
 from sysmon.bpf.trace_file import partial, rotated
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import BadRequest, CannotRecord, CannotWrite
+from sysmon.recorder.control import access
 from sysmon.recorder.load import program, symbols
 from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.prepare import Prepared
@@ -28,9 +30,14 @@ from sysmon.safe_text import shell_word
 
 
 def record(
-    options: Options, privileges: privilege.Privileges, preparing: Future[Prepared], readiness: Readiness
+    options: Options,
+    privileges: privilege.Privileges,
+    preparing: Future[Prepared],
+    readiness: Readiness,
+    client: socket.socket | None = None,
 ) -> int:
-    """Runs the prepared recording. Returns the exit status: the command's, if there is one and it has ended.
+    """Runs the prepared recording, with a `client` that is connected to it. Returns the exit status: the command's, if
+    there is one and it has ended.
 
     Raises SysmonError, and then leaves nothing behind.
     """
@@ -48,11 +55,13 @@ def record(
             undo.callback(output.abandon)
         for left in before:
             status.say(f"an earlier recording was interrupted: `sysmon repair {shell_word(str(left))}` finishes it")
+        entrance = access.of(privileges.owner, client)
+        undo.callback(entrance.close)
         prepared = preparing.result()
         loaded = _loaded(prepared, options, undo)
         recorder = Recorder(
             options, prepared.plan.sizes, loaded, output, prepared.names,
-            prepared.unmeasured, privileges, _unseen(options),
+            prepared.unmeasured, privileges, _unseen(options), entrance,
         )  # fmt: skip
         undo.callback(recorder.close)
         if command:

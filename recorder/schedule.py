@@ -24,6 +24,11 @@ COMMIT_S = 2.0
 duration of a snapshot.
 """
 
+OFTEN_S = 0.2
+"""How often rows are put there while somebody looks at them as they come, if any came. With reading them that makes
+less than 0.3 s from an event to its row.
+"""
+
 
 class Schedule:
     """The schedule of a recording. What is due stays due until it is reported as done."""
@@ -33,6 +38,14 @@ class Schedule:
         self._began, self._interval_s, self._never_quiet = began, interval_s, never_quiet
         self._deadline = float("inf") if duration_s is None else began + duration_s
         self._next_snapshot, self._next_commit = began + interval_s, began + COMMIT_S
+        self._next_look = float("inf")
+
+    def watched(self, now: float, often: bool) -> None:
+        """Whether somebody looks at rows as they come, from now on."""
+        if not often:
+            self._next_look = float("inf")
+        elif self._next_look == float("inf"):
+            self._next_look = now
 
     def drain_until(self, now: float) -> float:
         """When a drain that begins now must stop."""
@@ -40,7 +53,7 @@ class Schedule:
 
     def may_be_lazy(self, now: float) -> bool:
         """Whether a drain may skip rings with little in them: nothing that needs their rows is due."""
-        return now < min(self._next_snapshot, self._deadline, self._next_commit)
+        return now < min(self._next_snapshot, self._deadline, self._next_commit, self._next_look)
 
     def is_snapshot_due(self, now: float, cells: float) -> bool:
         """Also true early, if a map is this full."""
@@ -51,12 +64,20 @@ class Schedule:
         if now >= self._next_snapshot:
             self._next_snapshot = max(self._next_snapshot + self._interval_s, now)
 
+    def is_look_due(self, now: float) -> bool:
+        """Whether who looks at rows as they come should have those that are in the rings."""
+        return now >= self._next_look
+
+    def looked(self, now: float) -> None:
+        """They have them."""
+        self._next_look = now + OFTEN_S
+
     def is_commit_due(self, now: float) -> bool:
         return now >= self._next_commit
 
     def committed(self, now: float) -> None:
-        """Notes when the commit was found due."""
-        self._next_commit = max(self._next_commit + COMMIT_S, now)
+        """Notes when the commit was found due; one that was not puts the next off."""
+        self._next_commit = max(self._next_commit + COMMIT_S, now) if self.is_commit_due(now) else now + COMMIT_S
 
     def is_over(self, now: float) -> bool:
         """Whether the duration is over."""
@@ -71,7 +92,8 @@ class Schedule:
 
     def pause_s(self, now: float, fill: float, cells: float) -> float:
         """How long to sleep, given how full rings and maps were found [s]."""
-        return max(0.0, min(self._drain_s(fill, cells), self._next_snapshot - now, self._deadline - now))
+        due = min(self._next_snapshot, self._deadline, self._next_look)
+        return max(0.0, min(self._drain_s(fill, cells), due - now))
 
     def _drain_s(self, fill: float, cells: float) -> float:
         if fill > BUSY_FRACTION:

@@ -32,6 +32,10 @@ class StopSignals:
             os.read(self._readable, _PIPE_BYTES)
         return True
 
+    def end_by(self, number: int) -> None:
+        """Ends the recording as this signal does."""
+        self._note(number, None)
+
     def _note(self, number: int, _frame: object) -> None:
         self._end()
         self.ended_by = number

@@ -19,6 +19,7 @@ from sysmon.errors import BadRequest, SysmonError, did_you_mean
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("sysmon.recorder.commands.record", "record", "Record what this machine does into a trace."),
+    "mark": ("sysmon.analyze.commands.mark", "mark", "Mark this moment in a recording that runs."),
     "report": ("sysmon.analyze.commands.report", "report", "Show reports about a trace, or a summary of it."),
     "replay": ("sysmon.analyze.commands.replay", "replay", "Show what happened again, by interval or event."),
     "chart": ("sysmon.analyze.commands.chart", "chart", "Draw a chart of a trace."),

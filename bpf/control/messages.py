@@ -54,6 +54,7 @@ class Reason(IntEnum):
     TOO_MANY_CLIENTS = 4
     NOT_PERMITTED = 5
     NO_FILES = 6
+    NOT_RECORDED = 7
 
 
 REASONS = {
@@ -63,6 +64,7 @@ REASONS = {
     Reason.TOO_MANY_CLIENTS: "the recording already has as many clients as it takes: try again later",
     Reason.NOT_PERMITTED: "only root and the owner of the recording may do that: use sudo",
     Reason.NO_FILES: "the files of the recording cannot be opened: was its directory removed?",
+    Reason.NOT_RECORDED: "the recording was started without marks: leave out `--without mark`",
 }
 """What to tell a user."""
 

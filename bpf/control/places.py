@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sysmon.bpf.control.client import Client, NoAnswer
+from sysmon.bpf.control.client import WAIT_S, Client, NoAnswer
 from sysmon.bpf.trace_file.directory import HAS_DESCRIPTORS, Directory
 
 RUN = Path("/run/sysmon")
@@ -44,9 +44,9 @@ class Place:
         """Names it among those of all users."""
         return f"{self.owner}/{self.name}"
 
-    def connect(self) -> Client:
+    def connect(self, wait_s: float = WAIT_S) -> Client:
         """Raises OSError if nobody listens, NoAnswer if not the owner's recorder does, or if it is stopped."""
-        client = Client.connect(self.directory.fileno(), self.name)
+        client = Client.connect(self.directory.fileno(), self.name, wait_s)
         try:
             if client.peer_uid() not in (0, self.owner):
                 raise NoAnswer(f"another user answers for {self.full_name}")

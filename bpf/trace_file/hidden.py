@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from sysmon.bpf.trace_file import atomic, partial
 from sysmon.bpf.trace_file.directory import Directory, Exchanged
@@ -46,6 +46,10 @@ class Hidden:
     def path(self) -> Path:
         """Path of the directory, for messages."""
         return self._path.with_name(self._name)
+
+    def readers(self) -> list[BinaryIO]:
+        """Its files, opened for reading."""
+        return partial.readers(self._directory)
 
     def duplicate(self) -> Directory:
         """A second handle of the directory."""

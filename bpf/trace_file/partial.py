@@ -152,6 +152,14 @@ def _was_never_begun(parent: Directory, name: str) -> bool:
     return stat.S_ISDIR(found.st_mode) and time.time() - found.st_mtime > BEGUN_S and not _has_log(parent, name)
 
 
+def readers(directory: Directory) -> list[BinaryIO]:
+    """What there is in it, opened for reading: its rows, its log and both journals. Raises OSError."""
+    with contextlib.ExitStack() as undo:
+        found = [undo.enter_context(directory.reader(name)) for name in (ROWS, LOG, *JOURNALS)]
+        undo.pop_all()
+    return found
+
+
 def lock(log: BinaryIO) -> None:
     """Tells `is_running` that this process writes, until it ends in whatever way. Raises OSError."""
     if fcntl:

@@ -79,6 +79,10 @@ class TraceWriter:
         """Path of the hidden directory."""
         return self._hidden.path
 
+    def readers(self) -> list[BinaryIO]:
+        """The files of the hidden directory, opened for reading; the caller closes them. Raises OSError."""
+        return self._hidden.readers()
+
     def held_directory(self) -> Directory:
         """The hidden directory, opened. The caller closes it."""
         return self._hidden.duplicate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from concurrent import futures
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from sysmon.errors import BadRequest
 from sysmon.recorder.commands.types import BufferSize, Renamed, Seconds, Size
 from sysmon.recorder.own import capabilities, isolation, privilege
 from sysmon.recorder.ui.readiness import FIRST, Readiness
+
+if TYPE_CHECKING:
+    import socket
 
 DEFAULT_BUFFER = 64 << 20
 """Shown by --help as the default of --buffer."""
@@ -61,6 +65,13 @@ def _refuse_outputs(max_size: int | None, keep_last: str | None, rotate: str | N
         raise BadRequest(f"{other}, --rotate starts a new file: give one of them")
     if kept and rotate is None:
         raise BadRequest("--rotate-keep needs --rotate")
+
+
+def _client_at(fd: int) -> socket.socket:
+    """The connection to the client that started this recorder and shows what it records. Raises BadRequest."""
+    from sysmon.recorder.control import access
+
+    return access.inherited(fd)
 
 
 @click.command(
@@ -212,6 +223,7 @@ Examples:
     help="Write the line `ready` to descriptor N when recording has begun, and close it. A service of systemd with "
     "Type=notify is told without this option.",
 )
+@click.option("--control-fd", type=click.IntRange(min=FIRST), hidden=True)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
@@ -238,6 +250,7 @@ def record(
     syscalls: str | None,
     buffer: int | None,
     ready_fd: int | None,
+    control_fd: int | None,
     command: tuple[str, ...],
 ) -> None:
     """Record this machine into one file.
@@ -251,6 +264,7 @@ def record(
     counted, stored in the trace and reported at the end.
     """
     readiness = Readiness(ready_fd, isolation.variable(b"NOTIFY_SOCKET"))  # before we open a descriptor of this number
+    client = None if control_fd is None else _client_at(control_fd)
     streams.never_wait()
     if not command and sys.argv[-1] == "--":
         raise BadRequest("-- must be followed by a command")
@@ -316,4 +330,4 @@ def record(
         command=command,
         command_line=("sysmon", *sys.argv[1:]),
     )
-    context.exit(run.record(options, privileges, preparing, readiness))
+    context.exit(run.record(options, privileges, preparing, readiness, client))

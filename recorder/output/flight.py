@@ -7,6 +7,7 @@ removed. Each part begins with a state snapshot, so that a trace that starts wit
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import secrets
@@ -28,7 +29,7 @@ from sysmon.bpf.trace_file.writer import REST_BYTES, TraceWriter, held, telling
 from sysmon.errors import CannotWrite, SysmonError
 from sysmon.recorder import durations
 from sysmon.recorder.output import child
-from sysmon.recorder.output.protocol import Files
+from sysmon.recorder.output.protocol import Files, Part
 from sysmon.recorder.output.size_limit import full_at
 
 PARTS = 4
@@ -63,6 +64,7 @@ def keep(text: str) -> Keep:
 class _Part:
     """A finished part."""
 
+    number: int
     name: str  # name of its directory
     directory: Directory  # held open: nobody can put another in its place
     began_s: float  # on the monotonic clock
@@ -86,6 +88,7 @@ class FlightWriter:
         self._rows_over = 0
         self._child = 0
         self._began_s = time.monotonic()
+        self._number = 1  # of the part that is being written
         self._part = self._next()
 
     def _next(self) -> TraceWriter:
@@ -105,6 +108,17 @@ class FlightWriter:
     def bytes_written(self) -> int:
         """Size of all parts so far [bytes]."""
         return sum(part.bytes for part in self._over) + self._part.bytes_written
+
+    @property
+    def parts(self) -> list[Part]:
+        """All that are kept."""
+        over = [Part(part.number, part.name, functools.partial(partial.readers, part.directory)) for part in self._over]
+        return [*over, Part(self._number, self._part.directory.name, self._part.readers)]
+
+    @property
+    def first_part(self) -> int:
+        """The number of the oldest part that is kept."""
+        return self._over[0].number if self._over else self._number
 
     @property
     def is_full(self) -> bool:
@@ -148,6 +162,7 @@ class FlightWriter:
         self._rows_over += self._part.total_rows
         self._over.append(self._leave({key: recording[key] for key in CHANGES}))
         self._began_s = time.monotonic()
+        self._number += 1
         self._part = self._next()
         if asked:
             self._write_now()
@@ -156,7 +171,7 @@ class FlightWriter:
     def _leave(self, changes: dict[str, Any]) -> _Part:
         """Ends the part that is being written."""
         name, directory = self._part.directory.name, self._part.held_directory()
-        return _Part(name, directory, self._began_s, self._part.leave(changes))
+        return _Part(self._number, name, directory, self._began_s, self._part.leave(changes))
 
     def _remove(self, part: _Part) -> None:
         with part.directory:

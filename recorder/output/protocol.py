@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -21,6 +21,15 @@ class Files:
     complete: Sequence[Path]  # in order
     removed: int = 0  # number of older files, complete at the time
     left: Sequence[Path] = ()  # files that could not be finished
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the output that is not complete, and that others can read meanwhile."""
+
+    number: int  # from 1, in order
+    name: str  # of its directory
+    readers: Callable[[], list[BinaryIO]]  # opens its rows, its log and both journals; raises OSError
 
 
 class Output(Protocol):
@@ -45,6 +54,14 @@ class Output(Protocol):
     @property
     def number(self) -> int:
         """Number of the file being written, from 1."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """What can be read before it is complete: the part that is being written, after others that are kept."""
+
+    @property
+    def first_part(self) -> int:
+        """The number of the oldest part that is not removed."""
 
     @property
     def each_is_whole(self) -> bool:

@@ -24,7 +24,7 @@ from sysmon.bpf.trace_file.writer import TraceWriter, held, telling
 from sysmon.errors import CannotWrite
 from sysmon.recorder import durations
 from sysmon.recorder.output import child
-from sysmon.recorder.output.protocol import Files
+from sysmon.recorder.output.protocol import Files, Part
 from sysmon.recorder.output.size_limit import full_at
 
 LEAST_S, LEAST_BYTES = 1.0, 1 << 20
@@ -56,6 +56,7 @@ class RotatingWriter:
 
     each_is_whole = True
     is_at_end = False
+    first_part = 1  # those before are files
 
     def __init__(self, path: Path, force: bool, wanted: Rotation) -> None:
         self.path, self._force, self._wanted = path, force, wanted
@@ -96,6 +97,11 @@ class RotatingWriter:
     def bytes_written(self) -> int:
         """Size of all files so far, including removed ones [bytes]."""
         return self._bytes_over + self._file.bytes_written
+
+    @property
+    def parts(self) -> list[Part]:
+        """The file that is being written."""
+        return [Part(self.number, self._file.directory.name, self._file.readers)]
 
     @property
     def is_full(self) -> bool:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.writer import TraceWriter
-from sysmon.recorder.output.protocol import Files
+from sysmon.recorder.output.protocol import Files, Part
 
 
 class SingleFile(TraceWriter):
     """One part, which ends before it exceeds its size limit. Raises CannotWrite."""
 
-    number = 1
+    number = first_part = 1
     each_is_whole = True
     is_full = cannot_wait = False
 
@@ -25,6 +25,11 @@ class SingleFile(TraceWriter):
     def is_at_end(self) -> bool:
         """Whether the size limit is reached, which ends the recording."""
         return self._max_bytes is not None and self.reaches(self._max_bytes)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The one."""
+        return [Part(1, self.directory.name, self.readers)]
 
     def opening(self) -> contextlib.AbstractContextManager[None]:
         """Context for the rows of the initial state snapshot: they are rows like others."""

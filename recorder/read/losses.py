@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Losses:
         self._last = self._totals.read()
         self._missed: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
+        self._noted: Counter[tuple[str, str]] = Counter()  # by the recorder itself, since the last call of `rows`
         self._lost: dict[tuple[str, str], int] = {}
         self._before: dict[tuple[str, str], int] = {}  # before this file
 
@@ -50,6 +52,10 @@ class Losses:
         """
         self._missed = _misses(self._loaded)
 
+    def note(self, cause: str, place: str) -> None:
+        """Counts one more that the recorder itself did not take."""
+        self._noted[cause, place] += 1
+
     def rows(self, ts: int) -> list[dict[str, Any]]:
         """Rows of the kind `loss` for what was lost since the last call. `ts` is CLOCK_BOOTTIME ns."""
         now = self._totals.read()
@@ -59,6 +65,8 @@ class Losses:
             for row, n, before in zip(csource.losses().values(), now.lost, self._last.lost, strict=True)
         }
         lost |= {("recursion", name): skipped[name] - self._skipped[name] for name in skipped}
+        lost |= self._noted
+        self._noted.clear()
         self._last, self._skipped = now, skipped
         lost = {where: n for where, n in lost.items() if n}
         for where, n in lost.items():

@@ -54,7 +54,7 @@ class Status:
     def __enter__(self) -> Status:
         return self
 
-    def began(self) -> None:
+    def began(self, remark: str = "") -> None:
         """Says that the recording has begun, and until when it runs; also to the program that started us."""
         until = "until Ctrl-C" if self._options.duration_s is None else f"for {self._options.duration_s:g} s"
         if self._options.command:
@@ -65,7 +65,7 @@ class Status:
         if self._options.rotate:
             into = rotated.numbered(into, 1)
             until = f"and on {until}"
-        self.say(f"recording to {into} {until}")
+        self.say(f"recording to {into} {until}{'; ' if remark else ''}{remark}")
         for fault in self._readiness.tell():
             self.say(fault)
 

@@ -20,8 +20,8 @@ class Progress:
 class Watcher(Protocol):
     """Receives the progress of a recording."""
 
-    def began(self) -> None:
-        """Recording has begun."""
+    def began(self, remark: str) -> None:
+        """Recording has begun; `remark`: what else is to be said of it, if anything."""
 
     def goes(self, progress: Progress) -> None:
         """Called after each snapshot."""
