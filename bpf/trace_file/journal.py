@@ -178,7 +178,7 @@ class Journal:
         if not new:
             return
         # As one: writing a batch takes as long for a few rows as for a thousand.
-        table = together(new).combine_chunks()
+        table = together(new).combine_chunks() if len(new) > 1 else pa.Table.from_batches(new)
         rows = max(1, table.num_rows * FRAME_BYTES // max(1, table.nbytes))
         for at in range(0, table.num_rows, rows):
             self._put(batch_frame(number, self._generations.get(kind, 0), kind, table.slice(at, rows).to_batches()))

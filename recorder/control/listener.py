@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from sysmon.bpf.control.places import MOST_NAME_BYTES
-from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.directory import LIST, Directory
 
 NAMES = 100
 """How many names to try if other recorders have those before."""
@@ -36,7 +36,7 @@ class Listener:
             os.fchmod(self.socket.fileno(), MODE)  # which the name gets
             with _alone_in(directory):
                 self.name = self._bind(_fitting(wanted))
-                self._bound = directory.status(self.name)
+                self._bound = _identity(directory, self.name)
                 self.socket.listen(BACKLOG)
         except BaseException:
             self.socket.close()
@@ -56,13 +56,19 @@ class Listener:
         """Removes the socket, unless its name is another's by now."""
         self.socket.close()
         with contextlib.suppress(OSError):
-            if os.path.samestat(self._directory.status(self.name), self._bound):
+            if _identity(self._directory, self.name) == self._bound:
                 self._directory.remove(self.name)
 
 
 def path(directory: Directory, name: str) -> str:
     """The path of a name in a directory that is held: the kernel has no call that binds relative to a directory."""
     return f"/proc/self/fd/{directory.fileno()}/{name}"
+
+
+def _identity(directory: Directory, name: str) -> tuple[int, int, int]:
+    """Tells a file from another that has its name, or its inode's number, later. Raises OSError."""
+    found = directory.status(name)
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def is_stale(directory: Directory, name: str) -> bool:
@@ -97,16 +103,22 @@ def _fitting(wanted: str) -> str:
 @contextlib.contextmanager
 def _alone_in(directory: Directory) -> Iterator[None]:
     """Context in which no other recorder binds there: until it listens, a socket looks as if its recorder were gone."""
+    fd = os.open(".", LIST, dir_fd=directory.fileno())
+    try:
+        _lock(fd)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> None:
+    """Raises BlockingIOError."""
     until = time.monotonic() + LOCK_S
     while True:
         try:
-            fcntl.flock(directory.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
         except BlockingIOError:
             if time.monotonic() > until:
                 raise
-            time.sleep(0.01)
-    try:
-        yield
-    finally:
-        fcntl.flock(directory.fileno(), fcntl.LOCK_UN)
+        time.sleep(0.01)

@@ -87,3 +87,26 @@ def test_a_pause_ends_before_a_snapshot_and_before_the_end() -> None:
     assert schedule().pause_s(104.9, 0.0, 0.0) == pytest.approx(0.1)
     assert schedule(duration_s=1.0).pause_s(100.95, 0.0, 0.0) == pytest.approx(0.05)
     assert schedule(duration_s=1.0).pause_s(101.5, 0.0, 0.0) == 0.0
+
+
+def test_who_looks_at_rows_as_they_come_has_them_soon() -> None:
+    of = schedule()
+    assert not of.is_look_due(1e9)
+    of.watched(101.0, True)
+    assert of.is_look_due(101.0) and not of.may_be_lazy(101.0)
+    of.looked(101.0)
+    of.watched(101.1, True)
+    assert not of.is_look_due(101.1) and of.may_be_lazy(101.1)
+    assert of.pause_s(101.15, 0.0, 0.0) == pytest.approx(0.05)
+    assert of.is_look_due(101.21)
+    of.watched(101.3, False)
+    assert not of.is_look_due(1e9)
+
+
+def test_an_early_commit_puts_the_next_off() -> None:
+    of = schedule()
+    of.committed(101.0)
+    assert not of.is_commit_due(102.9) and of.is_commit_due(103.0)
+    for now in (103.2, 103.4):
+        of.committed(now)
+    assert of.is_commit_due(105.5)
