@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from sysmon.analyze.commands.options import TEXT, Part, format_option, opened, part_options, trace_argument
@@ -86,6 +88,9 @@ def replay(
     from sysmon.analyze.text.screen import Screen
 
     _check(plain, events, at, since)
+    if not plain and events is None:
+        part = Part(since=since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
+        click.get_current_context().exit(_screen(trace, part, at, speed))
     options = follow.Options(form, every, top, count, speed)
     part = Part(since=at or since, until=until, pids=pids, comms=comms, cgroups=cgroups, command=command)
     with opened(trace, part) as open_trace:
@@ -95,12 +100,20 @@ def replay(
             follow.events(open_trace, events, Screen(), options)
 
 
+def _screen(trace: str, part: Part, at: str | None, speed: float | None) -> int:
+    """Shows the screen until it is left; the exit status."""
+    from sysmon.analyze import tui
+    from sysmon.analyze.trace.trace import Trace
+
+    return tui.run(lambda: Trace(trace, **part), trace, at=at, speed=speed or 1.0)
+
+
 def _check(plain: bool, events: str | None, at: str | None, since: str | None) -> None:
     """Raises UsageError."""
     ctx = click.get_current_context()
     if plain and events is not None:
         raise click.UsageError("give --plain or --events, not both", ctx)
-    if not plain and events is None:
-        raise click.UsageError("give --plain for a table of intervals, or --events for a line of each event", ctx)
+    if not (plain or events is not None or sys.stdout.isatty()):
+        raise click.UsageError("no terminal for a screen; give --plain for a table of intervals, or --events", ctx)
     if at is not None and since is not None:
         raise click.UsageError("give --at or --since, not both", ctx)

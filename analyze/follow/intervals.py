@@ -60,11 +60,11 @@ def _windows(
     cursor: Cursor, every_ns: int, since: int | None, until: int | None
 ) -> Iterator[tuple[int | None, int, int | None]]:
     """Of each interval: where its window begins, the snapshot that ends it, and the first instant after its window."""
-    begin, seen, pending = since, max(cursor.started_ns, since or 0), None
+    begin, seen, pending = since, max(cursor.position.started_ns, since or 0), None
     due = seen + every_ns
     while True:
-        done = not grows(cursor.trace) or (until is not None and cursor.ended_ns > until)
-        ends = [int(ns) for ns in cursor.edges if ns > seen and (until is None or ns <= until)]
+        done = not grows(cursor.trace) or (until is not None and cursor.position.ended_ns > until)
+        ends = [int(ns) for ns in cursor.position.edges if ns > seen and (until is None or ns <= until)]
         for ended in ends:
             seen = pending = ended
             if (done and ended == ends[-1]) or ended + _slack_ns(cursor) < due:

@@ -19,7 +19,7 @@ SNAPSHOTS = "SELECT DISTINCT EPOCH_NS(ts) AS ns FROM unfiltered.clocks WHERE ts 
 
 @dataclass(frozen=True)
 class Window:
-    """First instant, and first after it [UTC ns since 1970]."""
+    """After one instant, up to and with another [UTC ns since 1970]: what a snapshot reads is in its interval."""
 
     since_ns: int
     until_ns: int
@@ -73,8 +73,8 @@ class Position:
         """The same, up to the instant; all that there is while it follows."""
         window = self.window
         if self.follows:
-            return Window(window.since_ns, max(self.last_ns, window.until_ns) + 1)
-        return Window(min(window.since_ns, self.at_ns), max(self.at_ns, window.since_ns) + 1)
+            return Window(window.since_ns, max(self.last_ns, window.until_ns))
+        return Window(window.since_ns, max(self.at_ns, window.since_ns + 1))
 
     def _edge(self, ns: int) -> int:
         """The snapshot whose interval has this instant: never the first edge, which has none."""
@@ -136,9 +136,9 @@ class Cursor:
 
 
 def move(trace: Trace, window: Window, position: Position) -> None:
-    """Moves a trace's window. At an end of the trace it is open, so that nothing at that very instant is left out."""
-    since = None if window.since_ns <= position.started_ns else window.since_ns
-    until = None if window.until_ns >= position.ended_ns and not position.goes_on else window.until_ns
+    """Moves a trace's window. At an end of the trace it is open, as some rows are of before or after all snapshots."""
+    since = None if window.since_ns <= position.started_ns else window.since_ns + 1
+    until = None if window.until_ns >= position.ended_ns and not position.goes_on else window.until_ns + 1
     trace.move(since, until)
 
 

@@ -3,3 +3,26 @@
 `pages.py` declares what there is to see, all of it reports; a thread of its own reads (`reader.py`), and `app.py` puts
 answers on the screen. Nothing of a trace reaches the terminal but as cells of text: no markup is ever parsed.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sysmon.analyze.trace.trace import Trace
+
+
+def run(opens: Callable[[], Trace], title: str, *, at: str | None = None, speed: float = 1.0) -> int:
+    """Shows a trace until somebody leaves it; the exit status. `opens` is called in the thread that reads.
+
+    Raises SysmonError if it cannot be read.
+    """
+    from sysmon.analyze.tui.app import Viewer
+    from sysmon.errors import SysmonError
+
+    viewer = Viewer(opens, title=title, at=at, speed=speed)
+    viewer.run()
+    if viewer.failed and viewer.shown is None:
+        raise SysmonError(viewer.failed)
+    return viewer.return_code or 0

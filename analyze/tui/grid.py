@@ -46,6 +46,19 @@ IDENTIFYING = (
 )
 """Columns that tell rows apart, in whichever report has them."""
 
+EVENTS = {
+    "exec": styles.GOOD,
+    "fork": styles.QUIET,
+    "exit": styles.QUIET,
+    "signal": styles.TICKS["loss"],
+    "loss": styles.ALARM,
+    "oom_kill": styles.ALARM,
+    "mark": styles.TICKS["mark"],
+    "connection": styles.HEADER,
+    "socket": styles.HEADER,
+    "dns": styles.HEADER,
+}
+
 WIDEST = 48
 """No text column but the last is wider [cells]."""
 
@@ -268,6 +281,8 @@ def _of(name: str, value: object) -> Style:
     """How a value looks that should be seen."""
     if name == "severity":
         return styles.ALARM if value == "high" else styles.BUSY if value == "medium" else styles.QUIET
+    if name == "event":
+        return EVENTS.get(str(value), styles.PLAIN)
     if value and name in ("errors", "error", "lost", "signal", "exit_code"):
         return styles.ALARM if name in ("lost", "signal", "error") else styles.BUSY
     return styles.PLAIN

@@ -50,7 +50,15 @@ ORDER BY ts
 LIMIT $most
 """
 
-EVENTS = {"failure": FAILURES, "loss": LOSSES}
+REMARKS = """
+SELECT EPOCH_NS(ts) AS ns, text
+FROM report.remarks
+WHERE ts IS NOT NULL
+ORDER BY ts
+LIMIT $most
+"""
+
+EVENTS = {"failure": FAILURES, "loss": LOSSES, "mark": REMARKS}
 
 
 class Overview:

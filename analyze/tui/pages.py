@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sysmon.analyze.trace.reports import find_report
+from sysmon.analyze.trace.rules import followed
+from sysmon.analyze.trace.sqlfile import View
 
 ScopeOf = Literal["pid", "ppid", "comm", "cgroup", "same", "finding"]
 """What of a row becomes the scope of the page that it opens; `same`: that of the page it is on.
@@ -13,8 +15,8 @@ ScopeOf = Literal["pid", "ppid", "comm", "cgroup", "same", "finding"]
 `finding`: the report that a finding names, of the process that it names.
 """
 
-SPLIT = "pivot"
-"""In place of a report: the measure that the place splits."""
+SPLIT, EVENTS = "pivot", "events"
+"""In place of a report: the measure that the place splits, and every event."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,11 @@ class Opens:
 
 @dataclass(frozen=True)
 class Section:
-    """A report on a page. `columns`: those that come first, and all others after `more`; none: all in their order.
+    """A report on a page, or a view that is named with its schema.
 
-    `where`: columns that must be equal to the page's values: `column`, or `column=value` if the names differ.
-    `lines`: most rows of it; 0: what room there is.
-    `drawn`: as its drawing. `kinds`: it is shown only of a recording that has one of these kinds. `whole`: of all
+    `columns`: those that come first, all others after them; none: all in their order. `where`: columns that must be
+    equal to the page's values: `column`, or `column=value` if the names differ. `lines`: most rows; 0: what room there
+    is. `drawn`: as its drawing. `kinds`: it is shown only of a recording that has one of these. `whole`: of all
     processes, whatever the place is about.
     """
 
@@ -92,6 +94,7 @@ PAGES = (
         "findings, the machine, and who does most",
         (
             Section("findings", "Findings", _FINDINGS, lines=6, opens=_FINDING),
+            Section("follow.machine", "Machine", lines=1),
             Section("cpus", "CPUs", ("cpu", "busy_pct", "stolen_pct", "busy_s", "idle_s", "interrupt_s"), lines=4),
             Section("activity", "Processes", _FEW, lines=10, opens=_PROCESS),
             Section("syscalls", "System calls", _FEW_CALLS, opens=_CALL),
@@ -207,6 +210,9 @@ PAGES = (
     Page("pivot", "Pivot", "time, waits, calls, bytes, errors, samples by any dimensions", (
         Section(SPLIT, "Split", opens=Opens("pivot", "same")),
     ), "p"),
+    Page("events", "Events", "each exec, exit, open, connection, call as it happened", (
+        Section(EVENTS, "Events, the latest first", opens=_PROCESS),
+    ), "e"),
     Page("losses", "Losses and cost", "what is missing, and what recording cost", (
         Section("losses", "Lost in this window", lines=10),
         Section("overhead", "What recording cost"),
@@ -223,3 +229,11 @@ def page_named(name: str) -> Page:
     report = find_report(name)
     opens = _PROCESS if any(column.name == "pid" for column in report.columns) else None
     return Page(name, report.title, "", (Section(name, report.title, opens=opens),))
+
+
+def view_of(section: Section) -> View:
+    """What a section shows the rows of."""
+    schema, _, _ = section.report.rpartition(".")
+    if not schema:
+        return find_report(section.report)
+    return next(view for view in followed() if view.full_name == section.report)

@@ -16,7 +16,7 @@ import duckdb
 
 from sysmon.analyze.text.summary import losses_line
 from sysmon.analyze.trace import cursor
-from sysmon.analyze.trace.cursor import Cursor
+from sysmon.analyze.trace.cursor import Cursor, Window
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui import tables
 from sysmon.analyze.tui.answers import Answer, Failed, Grown, Opened, Question, Shown, Table
@@ -147,7 +147,7 @@ class Reader(threading.Thread):
             return
         finally:
             self._reading(None)
-        self._tell(Shown(question, question.position.window, found, options, lost, time.monotonic() - began))
+        self._tell(Shown(question, _window(question), found, options, lost, time.monotonic() - began))
 
     def _tables(self, question: Question, page: Page, part: Trace) -> Iterator[Table]:
         moved: list[Trace] = []
@@ -158,7 +158,7 @@ class Reader(threading.Thread):
             self._reading(trace)
             if trace not in moved:
                 with trace.reading():
-                    cursor.move(trace, question.position.window, question.position)
+                    cursor.move(trace, _window(question), question.position)
                 moved.append(trace)
             yield tables.read(trace, page, question.place, number, self._paper())
 
@@ -201,3 +201,8 @@ class Reader(threading.Thread):
             pass
         finally:
             self._reading(None)
+
+
+def _window(question: Question) -> Window:
+    """The window of counts, or that of events, which are known to the nanosecond."""
+    return question.position.events if question.place.page == "events" else question.position.window

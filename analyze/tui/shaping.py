@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
+from sysmon.analyze.follow.kinds import ALL, chosen, events_query
 from sysmon.analyze.trace.catalog import name_sql
-from sysmon.analyze.trace.reports import find_report
 from sysmon.analyze.trace.result import Value
-from sysmon.analyze.tui.pages import Section
+from sysmon.analyze.tui.pages import EVENTS, Section, view_of
 from sysmon.analyze.tui.places import Order, Place
 
 ADDED_UP = frozenset(
@@ -15,6 +15,8 @@ ADDED_UP = frozenset(
     "storage_written_bytes".split()
 )
 """Columns that have a sum over processes. Shared memory counts for each, as in the report."""
+
+EVENT_COLUMNS = ("ts", "event", "comm", "pid", "error", "what", "latency_us", "start")
 
 Put = Callable[[str, Value], str]
 """Puts a value into a query, by a name of its own: returns the SQL that stands for it."""
@@ -40,7 +42,9 @@ def literal(_name: str, value: Value) -> str:
 
 def columns_of(section: Section) -> tuple[str, ...]:
     """The columns of a section in the order of the screen: what it names, then all others of its report."""
-    every = tuple(column.name for column in find_report(section.report).columns)
+    if section.report == EVENTS:
+        return EVENT_COLUMNS
+    every = tuple(column.name for column in view_of(section).columns)
     return (*section.columns, *(name for name in every if name not in section.columns))
 
 
@@ -52,10 +56,21 @@ def required(section: Section, place: Place) -> Iterator[tuple[str, Value]]:
         yield name, given.get(of or name)
 
 
-def query(section: Section, place: Place, number: int, where: str | None, put: Put) -> str:
+def source(section: Section, kinds: Collection[str]) -> str:
+    """What a section's rows come from, of a recording of these kinds."""
+    if section.report != EVENTS:
+        return view_of(section).full_name
+    found, _ = chosen(ALL, kinds)
+    return (
+        "(SELECT CAST(make_timestamp_ns(ts_ns) AS TIMESTAMPTZ_NS) AS ts, event, comm, pid, error, what, "
+        f"latency_ns / 1e3 AS latency_us, start FROM ({events_query(found)}) ORDER BY ts_ns DESC, event, pid, what)"
+    )
+
+
+def query(section: Section, place: Place, number: int, where: str | None, put: Put, kinds: Collection[str] = ()) -> str:
     """The SQL of a place's section, the `number`th on its page. `where`: a checked condition over its columns."""
     columns = columns_of(section)
-    sql = f"SELECT {', '.join(map(name_sql, columns))} FROM report.{section.report}"
+    sql = f"SELECT {', '.join(map(name_sql, columns))} FROM {source(section, kinds)}"
     if conditions := list(_conditions(section, place, columns, where, put)):
         sql += f" WHERE {' AND '.join(conditions)}"
     order = ordered(place.order(number))

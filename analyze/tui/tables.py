@@ -9,12 +9,11 @@ import duckdb
 
 from sysmon.analyze.text.drawing import DRAWINGS, Paper
 from sysmon.analyze.trace.missing_kinds import absent
-from sysmon.analyze.trace.reports import find_report
 from sysmon.analyze.trace.result import Result
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui import splitting
 from sysmon.analyze.tui.answers import Table
-from sysmon.analyze.tui.pages import SPLIT, Page, Section
+from sysmon.analyze.tui.pages import EVENTS, SPLIT, Page, Section, view_of
 from sysmon.analyze.tui.places import Place
 from sysmon.analyze.tui.shaping import Parameters, columns_of, query, required
 from sysmon.analyze.tui.tree import as_tree
@@ -35,13 +34,14 @@ def read(trace: Trace, page: Page, place: Place, number: int, paper: tuple[int, 
         return Table(said=f"not recorded: record with --with {section.kinds[0]}")
     found = _drawn(trace, section, place, paper) if section.drawn else _rows(trace, section, place, number)
     if not (found.rows or found.said):
-        return replace(found, said=absent(find_report(section.report), kinds) or "none in this window")
+        why = absent(view_of(section), kinds) if section.report != EVENTS else ""
+        return replace(found, said=why or "none in this window")
     return found
 
 
 def _rows(trace: Trace, section: Section, place: Place, number: int) -> Table:
     values = Parameters()
-    sql = query(section, place, number, checked(trace, section, place.where), values.put)
+    sql = query(section, place, number, checked(trace, section, place.where), values.put, trace.metadata["kinds"])
     try:
         with trace.reading():
             result = Result.of(trace.own(sql, dict(values)))

@@ -30,7 +30,7 @@ def instants(viewer: Viewer, count: int) -> Sequence[int]:
 
 def rows_of_report(trace: Trace, report: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
     with trace.reading():
-        result = Result.of(trace.report(report))
+        result = Result.of(trace.own(f"FROM {report if '.' in report else f'report.{report}'}"))
         at = [result.names.index(name) for name in columns]
         return [tuple(row[i] for i in at) for row in result.rows]
 
@@ -47,9 +47,11 @@ def test_numbers_are_those_of_reports_of_the_same_window(sample: str) -> None:
             await settled(viewer, pilot)
             assert viewer.shown is not None
             window = viewer.shown.window
-            whole = viewer.position is not None and window.until_ns == viewer.position.ended_ns
+            assert viewer.position is not None
+            ends = window.until_ns == viewer.position.ended_ns
+            begins = window.since_ns == viewer.position.started_ns
             with Trace(path) as trace:
-                trace.move(window.since_ns, None if whole else window.until_ns)
+                trace.move(None if begins else window.since_ns + 1, None if ends else window.until_ns + 1)
                 for section, grid in zip(page.sections, viewer.grids, strict=True):
                     if section.report == SPLIT or section.drawn or section.where or grid.table.said:
                         continue
