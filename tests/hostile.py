@@ -20,6 +20,7 @@ TEXTS = (
     "two\nlines\r\nand\ttabs\x00",
     "=cmd|'/c calc'!A1",
     "$x^2$ [link](http://evil.example) **b** | `c`",
+    "[@click=app.quit]a[/][bold red]b[/] \x1b]52;c;ZXZpbA==\x07",
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui.app import Viewer
@@ -47,13 +48,21 @@ def drive(
             await settled(viewer, pilot)
             await drive(viewer, pilot)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    finally:
+        viewer.leave()
+    assert not viewer.reader.is_alive()
     return viewer
+
+
+def strips(viewer: Viewer) -> list[Strip]:
+    """The lines of the screen."""
+    found = viewer.screen._compositor.render_strips()  # as textual's own snapshots are made
+    assert len(found) == viewer.size.height
+    return found
 
 
 def lines(viewer: Viewer) -> list[str]:
     """What the terminal shows."""
-    width, height = viewer.size
-    strips = viewer.screen._compositor.render_strips()  # as textual's own snapshots are made
-    assert len(strips) == height
-    return [strip.text[:width] for strip in strips]
+    return [strip.text for strip in strips(viewer)]

@@ -22,7 +22,10 @@ def run(opens: Callable[[], Trace], title: str, *, at: str | None = None, speed:
     from sysmon.errors import SysmonError
 
     viewer = Viewer(opens, title=title, at=at, speed=speed)
-    viewer.run()
+    try:
+        viewer.run()
+    finally:
+        viewer.leave()
     if viewer.failed and viewer.shown is None:
         raise SysmonError(viewer.failed)
     return viewer.return_code or 0

@@ -95,10 +95,10 @@ class Ticks:
 
 @dataclass(frozen=True)
 class Failed:
-    """Nothing can be read any more, or a question could not be answered."""
+    """A question could not be answered; without one nothing can be read any more."""
 
     text: str
-    final: bool = False
+    question: Question | None = None
 
 
 Answer = Opened | Grown | Shown | Busy | Ticks | Failed

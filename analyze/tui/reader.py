@@ -70,7 +70,7 @@ class Reader(threading.Thread):
             reads.interrupt()
 
     def stop(self) -> None:
-        """Ends the thread soon."""
+        """Ends the thread soon, even if it is opening the trace; `join` waits for it."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -88,17 +88,21 @@ class Reader(threading.Thread):
     def run(self) -> None:
         try:
             with self._opens() as trace:
-                self._trace = trace
-                self._cursor = Cursor(trace)
-                self._tell(Opened(trace.metadata, str(trace.source.path)))
-                self._tell(self._grown(0))
-                self._overview = Overview(trace, self._cursor.position)
-                self._loop()
+                self._begin(trace)
+                try:
+                    self._loop()
+                finally:
+                    self._close_parts()
+                    del self._trace, self._cursor, self._overview
         except (SysmonError, duckdb.Error, OSError) as error:
             if not self._stopped:
-                self._tell(Failed(str(error), final=True))
-        finally:
-            self._close_parts()
+                self._tell(Failed(str(error)))
+
+    def _begin(self, trace: Trace) -> None:
+        self._trace, self._cursor = trace, Cursor(trace)
+        self._overview = Overview(trace, self._cursor.position)
+        self._tell(Opened(trace.metadata, str(trace.source.path)))
+        self._tell(self._grown(0))
 
     def _loop(self) -> None:
         looked = time.monotonic()
@@ -143,7 +147,7 @@ class Reader(threading.Thread):
         except duckdb.InterruptException:
             return
         except BadRequest as error:
-            self._tell(Failed(str(error)))
+            self._tell(Failed(str(error), question))
             return
         finally:
             self._reading(None)

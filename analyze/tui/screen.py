@@ -16,13 +16,13 @@ from sysmon.analyze.trace.cursor import Position, Window
 from sysmon.analyze.trace.times import iso
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui import going, jumping, keys
-from sysmon.analyze.tui.answers import Answer, Busy, Failed, Grown, Opened, Question, Shown, Ticks
+from sysmon.analyze.tui.answers import Answer, Busy, Failed, Grown, Opened, Question, Shown, Table, Ticks
 from sysmon.analyze.tui.bars import Line
 from sysmon.analyze.tui.glyphs import Glyphs, of_locale
 from sysmon.analyze.tui.grid import HEAD, Grid
 from sysmon.analyze.tui.links import Link
 from sysmon.analyze.tui.pages import Page, page_named
-from sysmon.analyze.tui.places import Place, Trail
+from sysmon.analyze.tui.places import Order, Place, Trail
 from sysmon.analyze.tui.playing import Clock
 from sysmon.analyze.tui.reader import Reader
 from sysmon.analyze.tui.timeline import Timeline
@@ -30,6 +30,9 @@ from sysmon.safe_text import one_line
 
 DEEP, LOW = 20, 14
 """Lines of a terminal from which the timeline has two lines of bars, and one."""
+
+LEAVING_S = 5.0
+"""How long a query may take to notice that nobody waits for it [s]."""
 
 AROUND = 8
 """Lines around the tables."""
@@ -71,7 +74,7 @@ class Screen(App[None]):
         self.shown: Shown | None = None
         self.failed = ""
         self._at = at
-        self._asked = 0
+        self._asked = self._answered = 0  # numbers of questions
         self._alone: int | None = None  # the section that is seen alone
         self.reader = Reader(opens, self._tell, lambda: (max(20, self.size.width), not self.glyphs.ascii_only))
 
@@ -88,6 +91,12 @@ class Screen(App[None]):
 
     def on_unmount(self) -> None:
         self.reader.stop()
+
+    def leave(self) -> None:
+        """Waits until nothing is read any more, and what was made for it is removed."""
+        self.reader.stop()
+        if self.reader.ident is not None:
+            self.reader.join(LEAVING_S)
 
     def on_resize(self) -> None:
         height = self.size.height
@@ -153,7 +162,7 @@ class Screen(App[None]):
     def _show(self, shown: Shown) -> None:
         if shown.question.place != self.trail.here or len(shown.tables) != len(self.grids):
             return
-        self.shown = shown
+        self.shown, self._answered = shown, shown.question.number
         for grid, table in zip(self.grids, shown.tables, strict=True):
             grid.show(table, shown.question.place.order(grid.number))
         self.arrange()
@@ -161,10 +170,14 @@ class Screen(App[None]):
 
     def _fail(self, failed: Failed) -> None:
         self.say(failed.text, alarm=True)
-        if failed.final:
-            self.failed = failed.text
-            if self.shown is None:
-                self.exit(return_code=1)
+        if failed.question is not None:
+            self._answered = failed.question.number
+            for grid in self.grids:
+                grid.show(Table(said=failed.text), Order())
+            return
+        self.failed = failed.text
+        if self.shown is None:
+            self.exit(return_code=1)
 
     def ask(self) -> None:
         """Asks for what is to be seen now."""
@@ -175,7 +188,7 @@ class Screen(App[None]):
 
     def is_answered(self) -> bool:
         """Whether what is shown is what was asked for last."""
-        return self.shown is not None and self.shown.question.number == self._asked
+        return self._answered == self._asked > 0
 
     # -- what is said
 
