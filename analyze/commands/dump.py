@@ -9,7 +9,7 @@ import click
 from sysmon.analyze.commands.options import opened, trace_argument
 
 if TYPE_CHECKING:
-    from sysmon.analyze.trace.result import Value
+    from sysmon.analyze.trace.values import Value
 
 NATIVE = ("x86_64", "arm64", "riscv64")
 """System call tables that are not mentioned: those of 64-bit programs."""

@@ -11,7 +11,8 @@ from sysmon.analyze.diff.sections import Section
 from sysmon.analyze.diff.tables import CALLED, CHANGED, TABLES
 from sysmon.analyze.text import formats
 from sysmon.analyze.text.screen import ALARM, BOLD, QUIET, Screen
-from sysmon.analyze.trace.result import Result, Value
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Value
 from sysmon.safe_text import markdown_cell, shown
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sysmon.analyze.trace.result import Value
 from sysmon.analyze.trace.times import iso
+from sysmon.analyze.trace.values import Value
 from sysmon.safe_text import shown
 
 if TYPE_CHECKING:

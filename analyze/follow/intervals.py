@@ -15,7 +15,8 @@ from sysmon.analyze.follow import columns
 from sysmon.analyze.follow.options import Options, Pace, grows, pause
 from sysmon.analyze.text.formats import json_text
 from sysmon.analyze.trace.cursor import Cursor
-from sysmon.analyze.trace.result import Instant, Result, Value
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Instant, Value
 
 if TYPE_CHECKING:
     from sysmon.analyze.text.screen import Screen

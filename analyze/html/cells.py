@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sysmon.analyze.text.formats import json_text
-from sysmon.analyze.trace.result import Instant, Value
 from sysmon.analyze.trace.times import iso
+from sysmon.analyze.trace.values import Instant, Value
 
 UNKNOWN = "–"
 

@@ -11,7 +11,8 @@ from sysmon.analyze.html import cells, page
 from sysmon.analyze.html.cells import Cell
 from sysmon.analyze.html.page import Head, Table
 from sysmon.analyze.html.svg import inline
-from sysmon.analyze.trace.result import Result, Value
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Value
 from sysmon.safe_text import shell_command
 
 if TYPE_CHECKING:

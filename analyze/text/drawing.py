@@ -14,7 +14,8 @@ from math import ceil, floor
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from sysmon.analyze.trace.result import Result, Value
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Value
 from sysmon.errors import BadRequest
 
 if TYPE_CHECKING:

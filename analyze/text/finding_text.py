@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sysmon.analyze.text.screen import Screen
-    from sysmon.analyze.trace.result import Result, Value
+    from sysmon.analyze.trace.result import Result
+    from sysmon.analyze.trace.values import Value
 
 LEAST_ROOM = 20
 """Least characters per line, however narrow the screen."""

@@ -10,13 +10,17 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import islice
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from sysmon.analyze.trace.result import Instant, Result, Value
 from sysmon.analyze.trace.times import iso
+from sysmon.analyze.trace.values import Instant, Value
 from sysmon.safe_text import ACTING, csv_cell, markdown_cell, shown
+
+if TYPE_CHECKING:
+    from sysmon.analyze.trace.result import Result
 
 FORMATS = ("table", "json", "csv", "markdown")
 
@@ -277,7 +281,7 @@ def write(result: Result, form: str, stream: TextIO) -> None:
 
 def limited(result: Result, limit: int | None) -> Result:
     """The same, cut after this many rows."""
-    return Result(result.names, result.numeric, islice(result.rows, limit))
+    return replace(result, rows=islice(result.rows, limit), legend="", beyond=0, whole=())
 
 
 def lines_of(pairs: Iterable[tuple[str, str]]) -> list[str]:

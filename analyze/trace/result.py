@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sysmon.analyze.trace.presentable import presentable
-from sysmon.analyze.trace.times import iso
+from sysmon.analyze.trace.values import Bytes, Instant, Value
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,29 +24,6 @@ PYTHON_ROWS, PYTHON_BYTES = 1_000, 8 << 20
 """Rows and bytes converted to Python at a time: many readers want only the first rows."""
 
 NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-
-
-class Instant(int):
-    """A moment in UTC ns since 1970. Python's own datetime has only microseconds."""
-
-    def __str__(self) -> str:
-        return iso(self)
-
-
-class Bytes(str):
-    """Bytes as text, non-UTF-8 ones as \\xNN, together with the bytes themselves."""
-
-    raw: bytes
-
-    @classmethod
-    def of(cls, raw: bytes) -> Bytes:
-        """The text of these bytes."""
-        text = cls(raw.decode("utf-8", errors="backslashreplace"))
-        text.raw = raw
-        return text
-
-
-Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
 
 class Rows:

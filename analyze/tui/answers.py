@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from sysmon.analyze.trace.cursor import Position, Window
-from sysmon.analyze.trace.result import Value
+from sysmon.analyze.trace.position import Position, Window
+from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui.places import Place
-from sysmon.bpf.trace_file.metadata import Recording
+
+if TYPE_CHECKING:
+    from sysmon.analyze.trace.trace import Trace
+    from sysmon.bpf.trace_file.metadata import Recording
 
 Row = tuple[Value, ...]
 
@@ -49,7 +50,7 @@ class Opened:
 class Grown:
     """There are these snapshots by now, and `rows` more. If it is not recorded any more, `stopped_by` is why."""
 
-    edges: npt.NDArray[np.int64]
+    edges: Sequence[int]
     last_ns: int
     goes_on: bool
     stopped_by: str
@@ -73,7 +74,7 @@ class Busy:
     """How busy the machine was in each interval, the first of which ends at `edges[first]`: 0 to 1, NaN if unknown."""
 
     first: int
-    shares: npt.NDArray[np.float64]
+    shares: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -102,3 +103,20 @@ class Failed:
 
 
 Answer = Opened | Grown | Shown | Busy | Ticks | Failed
+
+
+class Asker(Protocol):
+    """Whoever asks: what reads a trace takes questions from it, and tells it the answers."""
+
+    tell: Callable[[Answer], None]
+    paper: Callable[[], tuple[int, bool]]
+    has_more: bool
+
+    def next(self, wait_s: float | None) -> Question | bool:
+        """What is asked; True if nothing is within this time; False at the end."""
+
+    def reads(self, trace: Trace | None, began: float = 0.0) -> None:
+        """A query of this trace runs from here on; of what began then, if that is given."""
+
+    def is_superseded(self) -> bool:
+        """Whether what is being read has taken long enough for what is waiting."""

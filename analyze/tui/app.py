@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from sysmon.analyze.tui import copied
 from sysmon.analyze.tui.browsing import Browsing
 from sysmon.analyze.tui.help import Help
 from sysmon.analyze.tui.pages import SPLIT
@@ -38,13 +37,19 @@ class Viewer(Browsing):
 
     def action_copy(self) -> None:
         """Copies the command that shows the same."""
+        from sysmon.analyze.tui import copied
+
         self._copy(copied.command)
 
     def action_copy_sql(self) -> None:
         """Copies it as a query."""
+        from sysmon.analyze.tui import copied
+
         self._copy(copied.sql_command)
 
     def _copy(self, make: Callable[..., str]) -> None:
+        from sysmon.analyze.tui import copied
+
         if self.shown is None:
             return
         grid, place, options = self.focused_grid, self.shown.question.place, self.shown.options

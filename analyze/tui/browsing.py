@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from textual.widgets import Input
 
-from sysmon.analyze.tui import going, splitting
+from sysmon.analyze.tui import going
 from sysmon.analyze.tui.grid import Grid
 from sysmon.analyze.tui.moving import Moving
 from sysmon.analyze.tui.pages import Section
@@ -110,6 +110,8 @@ class Browsing(Moving):
 
     def action_leave_out(self) -> None:
         """What is split, without the value under the cursor."""
+        from sysmon.analyze.tui import splitting
+
         here, row = self.trail.here, self.focused_grid.row
         if self.page.name == "pivot" and row is not None:
             self.change(replace(here, split=splitting.without(here.split, row)))
@@ -155,6 +157,8 @@ class Browsing(Moving):
 
     async def action_ask_split(self) -> None:
         """Asks what to split by what."""
+        from sysmon.analyze.tui import splitting
+
         if self.page.name != "pivot":
             await self.action_page("pivot")
         here = self.trail.here

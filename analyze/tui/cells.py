@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 
 from sysmon.analyze.text.formats import human
-from sysmon.analyze.trace.result import Instant, Value
 from sysmon.analyze.trace.times import iso
+from sysmon.analyze.trace.values import Instant, Value
 
 DAY_AT, TIME_DIGITS = 11, 6
 """Where the time of day begins in an ISO time, and its digits after the second."""

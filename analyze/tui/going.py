@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 
 from sysmon.analyze.trace.reports import find_report
-from sysmon.analyze.trace.result import Value
-from sysmon.analyze.tui import splitting
+from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui.pages import SPLIT, Section, page_named
 from sysmon.analyze.tui.places import EVERYTHING, Place, Scope
 from sysmon.errors import BadRequest
@@ -20,6 +19,8 @@ def opened(here: Place, section: Section, row: dict[str, Value]) -> Place | None
     if opens is None:
         return None
     if section.report == SPLIT:
+        from sysmon.analyze.tui import splitting
+
         return Place("pivot", here.scope, split=splitting.deeper(here.split, row))
     if opens.scope == "finding":
         return _of_finding(row)
@@ -58,7 +59,7 @@ def _of_finding(row: dict[str, Value]) -> Place | None:
 def title(place: Place) -> str:
     """A page and what it is about; texts of the trace are still to be made safe."""
     page = page_named(place.page)
-    about = [splitting.title(place.split)] if place.page == "pivot" else []
+    about = [place.split.title] if place.page == "pivot" else []
     about += [place.scope.title] if place.scope.of_some else []
     about += [str(value) for name, value in place.values if name != "pid"]
     about += [f"/{place.filter}"] if place.filter else []

@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from sysmon.analyze.trace.result import Value
+from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui import styles
 from sysmon.analyze.tui.answers import Row, Table
 from sysmon.analyze.tui.cells import cell, fit

@@ -6,15 +6,15 @@ own. A tick stands where a stretch begins to have a finding that the one before 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-
-import numpy as np
+from math import nan
 
 from sysmon.analyze.trace import cursor
-from sysmon.analyze.trace.cursor import Position, Window
 from sysmon.analyze.trace.findings import findings
+from sysmon.analyze.trace.position import Position, Window
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui.answers import Answer, Busy, Tick, Ticks
 
@@ -29,8 +29,9 @@ MOST_TICKS = 5_000
 BUSY = """
 SELECT EPOCH_NS(ts) AS ns, SUM(busy_ns) / NULLIF(SUM(online_ns), 0) AS share
 FROM main.host
+WHERE ts IS NOT NULL
 GROUP BY ts
-ORDER BY ts
+HAVING share IS NOT NULL
 """
 
 FAILURES = """
@@ -101,8 +102,8 @@ class Overview:
         while position.ended_ns - self._stretched >= length or (
             not position.goes_on and self._stretched < position.ended_ns
         ):
-            edge = int(np.searchsorted(position.edges, self._stretched + length, "left"))
-            end = int(position.edges[min(edge, len(position.edges) - 1)])
+            edge = bisect_left(position.edges, self._stretched + length)
+            end = position.edges[min(edge, len(position.edges) - 1)]
             yield Window(self._stretched, end)
             self._stretched = end
 
@@ -112,13 +113,10 @@ class Overview:
     def _busy(self, window: Window) -> Iterator[Answer]:
         self._move(window)
         with self._trace.reading():
-            found = self._trace.own(BUSY).fetchnumpy()
-        shares = np.full(len(self._position.edges), np.nan)
-        places = np.searchsorted(self._position.edges, found["ns"].astype(np.int64))
-        inside = places < len(shares)
-        shares[places[inside]] = np.asarray(found["share"], np.float64)[inside]
-        first = int(np.searchsorted(self._position.edges, window.since_ns)) + 1
-        yield Busy(first, shares[first:])
+            share = dict(self._trace.own(BUSY).fetchall())
+        edges = self._position.edges
+        first = bisect_left(edges, window.since_ns) + 1
+        yield Busy(first, [share.get(ns, nan) for ns in edges[first:]])
 
     def _events(self, what: str, window: Window) -> Iterator[Answer]:
         self._move(window)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from sysmon.analyze.trace.result import Value
+from sysmon.analyze.trace.values import Value
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,14 @@ class Split:
     measure: str = "time"
     by: tuple[str, ...] = ()
     chosen: tuple[tuple[str, Value, bool], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        found = f"{self.measure} by {', '.join(self.by)}" if self.by else self.measure
+        for name, value, included in self.chosen:
+            found += f", {'' if included else 'not '}{name} {'-' if value is None else value}"
+        return found
 
 
 @dataclass(frozen=True)

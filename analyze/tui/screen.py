@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from sysmon.analyze.trace.cursor import Position, Window
+from sysmon.analyze.trace.position import Position, Window
 from sysmon.analyze.trace.times import iso
-from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui import going, jumping, keys
 from sysmon.analyze.tui.answers import Answer, Busy, Failed, Grown, Opened, Question, Shown, Table, Ticks
 from sysmon.analyze.tui.bars import Line
@@ -27,6 +26,9 @@ from sysmon.analyze.tui.playing import Clock
 from sysmon.analyze.tui.reader import Reader
 from sysmon.analyze.tui.timeline import Timeline
 from sysmon.safe_text import one_line
+
+if TYPE_CHECKING:
+    from sysmon.analyze.trace.trace import Trace
 
 DEEP, LOW = 20, 14
 """Lines of a terminal from which the timeline has two lines of bars, and one."""
@@ -86,8 +88,9 @@ class Screen(App[None]):
 
     async def on_mount(self) -> None:
         self.footer.keys([(key.shown.split(" ")[0], key.footer) for key in keys.EVERY if key.footer])
+        self.tell_where()
         await self.open_page()
-        self.reader.start()
+        self.call_after_refresh(self.reader.start)
 
     def on_unmount(self) -> None:
         self.reader.stop()
@@ -118,7 +121,7 @@ class Screen(App[None]):
             case Shown():
                 self._show(answer)
             case Busy():
-                self._add_busy(answer)
+                self.timeline.add_shares(answer.first, answer.shares)
             case Ticks():
                 self.timeline.add_ticks(answer.ticks)
             case Failed():
@@ -142,7 +145,7 @@ class Screen(App[None]):
     def _begin(self, grown: Grown) -> None:
         self.position = Position(grown.edges, grown.last_ns, grown.goes_on)
         if not grown.goes_on:
-            self.position.to(int(grown.edges[1]))
+            self.position.to(grown.edges[1])
         if self._at is not None:
             self.position.to(self.typed_time(self._at))
         self.ask()
@@ -151,13 +154,6 @@ class Screen(App[None]):
         """A typed time as an instant. Raises BadRequest."""
         assert self.position is not None
         return jumping.typed(text, self.position.started_ns, self.position.ended_ns, self.position.at_ns)
-
-    def _add_busy(self, busy: Busy) -> None:
-        missing = busy.first + len(busy.shares) - len(self.timeline.shares)
-        shares = np.concatenate([self.timeline.shares, np.full(max(0, missing), np.nan)])
-        shares[busy.first : busy.first + len(busy.shares)] = busy.shares
-        self.timeline.shares = shares
-        self.timeline.refresh()
 
     def _show(self, shown: Shown) -> None:
         if shown.question.place != self.trail.here or len(shown.tables) != len(self.grids):
@@ -216,8 +212,8 @@ class Screen(App[None]):
 
     def _window(self, position: Position) -> list[tuple[str, str]]:
         window = position.window
-        first, last = np.searchsorted(position.edges, [window.since_ns, window.until_ns], "right")
-        snapshots = "1 snapshot" if last - first == 1 else f"{last - first} snapshots"
+        count = bisect_right(position.edges, window.until_ns) - bisect_right(position.edges, window.since_ns)
+        snapshots = "1 snapshot" if count == 1 else f"{count} snapshots"
         parts = [(f"{iso(position.at_ns, 3).replace('T', ' ')[:-1]} UTC", "title")]
         parts += [(f"window {window.seconds:.3g} s, {snapshots}", "quiet")]
         if self.shown and self.shown.lost:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from sysmon.analyze.follow.kinds import ALL, chosen, events_query
 from sysmon.analyze.trace.catalog import name_sql
-from sysmon.analyze.trace.result import Value
+from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui.pages import EVENTS, Section, view_of
 from sysmon.analyze.tui.places import Order, Place
 

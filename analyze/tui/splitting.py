@@ -8,8 +8,9 @@ from itertools import islice
 from sysmon.analyze.trace.catalog import name_sql
 from sysmon.analyze.trace.facts import dimensions, facts, usual
 from sysmon.analyze.trace.pivot import told
-from sysmon.analyze.trace.result import Result, Value
+from sysmon.analyze.trace.result import Result
 from sysmon.analyze.trace.trace import Trace
+from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui import shaping
 from sysmon.analyze.tui.answers import Table
 from sysmon.analyze.tui.places import Place, Split
@@ -96,11 +97,3 @@ def _dimensions(split: Split) -> tuple[str, ...]:
 
 def _is_chosen(split: Split, name: str) -> bool:
     return any(other == name and included for other, _, included in split.chosen)
-
-
-def title(split: Split) -> str:
-    """What it is, in a few words."""
-    found = f"{split.measure} by {', '.join(by_of(split))}"
-    for name, value, included in split.chosen:
-        found += f", {'' if included else 'not '}{name} {'-' if value is None else value}"
-    return found

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import ceil, isnan, nan
 
-import numpy as np
-import numpy.typing as npt
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -13,7 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from sysmon.analyze.trace.cursor import Window
+from sysmon.analyze.trace.position import Window
 from sysmon.analyze.trace.times import iso
 from sysmon.analyze.tui import styles
 from sysmon.analyze.tui.answers import Tick
@@ -37,12 +36,13 @@ class Timeline(Widget):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__()
         self._glyphs = glyphs
-        self.edges: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-        self.shares: npt.NDArray[np.float64] = np.zeros(0)
+        self.edges: Sequence[int] = ()
+        self.shares: list[float] = []
         self.ticks: list[Tick] = []
         self.window: Window | None = None
         self.at_ns = 0
         self._pressed: int | None = None
+        self._heights: dict[tuple[int, int, int], list[float]] = {}
 
     def add_ticks(self, ticks: Iterable[Tick]) -> None:
         """More to jump to."""
@@ -52,7 +52,7 @@ class Timeline(Widget):
     @property
     def span(self) -> tuple[int, int]:
         """First and last instant that it shows."""
-        return int(self.edges[0]), max(int(self.edges[-1]), int(self.edges[0]) + 1)
+        return self.edges[0], max(self.edges[-1], self.edges[0] + 1)
 
     def ns_at(self, x: int) -> int:
         """The instant of a column."""
@@ -91,24 +91,37 @@ class Timeline(Widget):
 
     def _bars(self, y: int, lines: int, width: int) -> Strip:
         levels = len(self._glyphs.bars) - 1
-        heights = self.heights(width) * lines - (lines - 1 - y)
+        unknown = " " if self._glyphs.ascii_only else "·"
         segments = []
-        for x, height in enumerate(heights):
-            full = 0 if np.isnan(height) else int(np.clip(np.ceil(height * levels), 0, levels))
-            text = (
-                "·" if np.isnan(height) and y == lines - 1 and not self._glyphs.ascii_only else self._glyphs.bars[full]
-            )
+        for x, share in enumerate(self.heights(width)):
+            height = 0.0 if isnan(share) else share * lines - (lines - 1 - y)
+            full = max(0, min(ceil(height * levels), levels))
+            text = unknown if isnan(share) and y == lines - 1 else self._glyphs.bars[full]
             segments.append(Segment(text, self._style(x)))
         return Strip(segments, width)
 
-    def heights(self, width: int) -> npt.NDArray[np.float64]:
+    def add_shares(self, first: int, shares: Sequence[float]) -> None:
+        """How busy it was in intervals; the first of them ends at `edges[first]`."""
+        self.shares += [nan] * (first + len(shares) - len(self.shares))
+        self.shares[first : first + len(shares)] = shares
+        self._heights.clear()
+        self.refresh()
+
+    def heights(self, width: int) -> list[float]:
         """The busiest interval of each column, 0 to 1; NaN where it is not known."""
-        found = np.full(width, np.nan)
+        key = (width, *self.span)
+        if key not in self._heights:
+            self._heights.clear()
+            self._heights[key] = self._made(width)
+        return self._heights[key]
+
+    def _made(self, width: int) -> list[float]:
+        found = [nan] * width
         for edge in range(1, min(len(self.edges), len(self.shares))):
             share = self.shares[edge]
-            if not np.isnan(share):
-                first, last = self.column_of(int(self.edges[edge - 1])), self.column_of(int(self.edges[edge]))
-                found[first : last + 1] = np.fmax(found[first : last + 1], share)
+            if not isnan(share):
+                for x in range(self.column_of(self.edges[edge - 1]), self.column_of(self.edges[edge]) + 1):
+                    found[x] = share if isnan(found[x]) else max(found[x], share)
         return found
 
     def _style(self, x: int) -> Style:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sysmon.analyze.trace.result import Value
+from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui.answers import Row
 
 DEEPEST = 12

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import sysmon
 from sysmon.analyze.trace.reports import reports
-from sysmon.analyze.trace.result import Bytes, Instant, Result, Value
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Bytes, Instant, Value
 from sysmon.bpf.kind import Col
 from sysmon.bpf.kinds import KINDS
 from sysmon.errors import SysmonError

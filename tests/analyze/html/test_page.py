@@ -9,7 +9,8 @@ import pytest
 
 from sysmon.analyze.html import cells, page
 from sysmon.analyze.html.page import Table
-from sysmon.analyze.trace.result import Instant, Result, Value
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Instant, Value
 from tests import traces
 from tests.page import Reader
 

@@ -16,7 +16,8 @@ import sysmon.cli
 from sysmon.analyze.text.drawing import DRAWINGS, Paper
 from sysmon.analyze.text.formats import table_lines
 from sysmon.analyze.trace.reports import reports
-from sysmon.analyze.trace.result import Instant, Result
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Instant
 from tests import traces
 from tests.golden import sample
 from tests.traces import T0, at, born, bucket_of, calls, row

@@ -9,7 +9,8 @@ from sysmon.analyze.text import finding_text
 from sysmon.analyze.text.screen import Screen
 from sysmon.analyze.text.summary import finding_lines, worst
 from sysmon.analyze.trace.findings import Finding
-from sysmon.analyze.trace.result import Result, Value
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Value
 
 
 def test_each_rule_has_one_before_a_second_of_any() -> None:

@@ -10,8 +10,9 @@ import pytest
 import sysmon
 from sysmon.analyze.commands.dump import line
 from sysmon.analyze.text import formats
-from sysmon.analyze.trace.result import Instant, Result, Value
+from sysmon.analyze.trace.result import Result
 from sysmon.analyze.trace.times import instant_ns, iso
+from sysmon.analyze.trace.values import Instant, Value
 from sysmon.errors import BadRequest
 from sysmon.safe_text import csv_cell, markdown_cell, one_line, shown
 from tests import traces

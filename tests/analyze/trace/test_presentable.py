@@ -5,7 +5,8 @@ import pytest
 
 from sysmon.analyze.html import cells
 from sysmon.analyze.text.formats import json_text
-from sysmon.analyze.trace.result import Instant, Result
+from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.values import Instant
 
 SHOWN = {
     "'infinity'::DATE": "infinity",

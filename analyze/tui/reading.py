@@ -1,0 +1,149 @@
+"""What the reading thread does with an open trace: it answers questions, and in between sees what has come.
+
+Then it looks at what a recording has committed, and reads what a timeline shows, a piece at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from sysmon.analyze.text.summary import losses_line
+from sysmon.analyze.trace import cursor
+from sysmon.analyze.trace.cursor import Cursor
+from sysmon.analyze.trace.position import Window
+from sysmon.analyze.tui import tables
+from sysmon.analyze.tui.answers import Asker, Failed, Grown, Opened, Question, Shown, Table
+from sysmon.analyze.tui.overview import Overview
+from sysmon.analyze.tui.pages import Page, page_named
+from sysmon.analyze.tui.places import Scope
+from sysmon.errors import BadRequest
+
+if TYPE_CHECKING:
+    from sysmon.analyze.trace.trace import Trace
+
+BROKEN = (duckdb.Error,)
+"""What ends the thread, besides errors of sysmon and of the system."""
+
+LOOK_S = 0.2
+"""How often a recording that still runs is looked at [s]."""
+
+PARTS = 3
+"""Scopes whose parts of the trace stay open."""
+
+
+class Reading:
+    """One open trace, and parts of it."""
+
+    def __init__(self, reader: Asker, trace: Trace) -> None:
+        self._reader, self._trace, self._cursor = reader, trace, Cursor(trace)
+        self._overview = Overview(trace, self._cursor.position)
+        self._parts: OrderedDict[Scope, Trace] = OrderedDict()
+        reader.tell(Opened(trace.metadata, str(trace.source.path)))
+        reader.tell(self._grown(0))
+
+    def go_on(self) -> None:
+        """Answers until the reader is stopped."""
+        try:
+            looked = time.monotonic()
+            while question := self._reader.next(self._wait_s(looked)):
+                if isinstance(question, Question):
+                    self._answer(question)
+                if self._runs and time.monotonic() - looked >= LOOK_S:
+                    looked = time.monotonic()
+                    self._look()
+                elif not isinstance(question, Question):
+                    self._read_more()
+        finally:
+            self._close_parts()
+
+    def _wait_s(self, looked: float) -> float | None:
+        """How long to wait for a question."""
+        self._reader.has_more = self._overview.has_more
+        if self._overview.has_more:
+            return 0
+        return max(0.001, looked + LOOK_S - time.monotonic()) if self._runs else None
+
+    @property
+    def _runs(self) -> bool:
+        return self._cursor.position.goes_on
+
+    # -- questions
+
+    def _answer(self, question: Question) -> None:
+        began = time.monotonic()
+        try:
+            self._reader.reads(self._trace, began)
+            trace, page = self._of(question.place.scope), page_named(question.place.page)
+            found = tuple(self._tables(question, page, trace))
+            lost, options = losses_line(trace), tuple(trace.options)
+        except duckdb.InterruptException:
+            return
+        except BadRequest as error:
+            self._reader.tell(Failed(str(error), question))
+            return
+        finally:
+            self._reader.reads(None)
+        self._reader.tell(Shown(question, _window(question), found, options, lost, time.monotonic() - began))
+
+    def _tables(self, question: Question, page: Page, part: Trace) -> Iterator[Table]:
+        moved: list[Trace] = []
+        for number, section in enumerate(page.sections):
+            if self._reader.is_superseded():
+                raise duckdb.InterruptException("another question")
+            trace = self._trace if section.whole else part
+            self._reader.reads(trace)
+            if trace not in moved:
+                with trace.reading():
+                    cursor.move(trace, _window(question), question.position)
+                moved.append(trace)
+            yield tables.read(trace, page, question.place, number, self._reader.paper())
+
+    def _of(self, scope: Scope) -> Trace:
+        """The trace, or the part of it that is in scope."""
+        if not scope.of_some:
+            return self._trace
+        if scope not in self._parts:
+            if len(self._parts) == PARTS:
+                self._parts.popitem(last=False)[1].close()
+            self._parts[scope] = self._trace.part(scope.pids, comms=scope.comms, cgroups=scope.cgroups)
+        self._parts.move_to_end(scope)
+        return self._parts[scope]
+
+    def _close_parts(self) -> None:
+        while self._parts:
+            self._parts.popitem()[1].close()
+
+    # -- what comes
+
+    def _look(self) -> None:
+        rows = self._cursor.refresh()
+        if rows or not self._runs:
+            self._close_parts()
+            position = self._cursor.position
+            self._overview.grow(position)
+            self._reader.tell(self._grown(rows))
+
+    def _grown(self, rows: int) -> Grown:
+        position = self._cursor.position
+        return Grown(position.edges, position.last_ns, position.goes_on, self._trace.metadata["stopped_by"], rows)
+
+    def _read_more(self) -> None:
+        """Reads another piece of what the timeline shows."""
+        self._reader.reads(self._trace, time.monotonic())
+        try:
+            for answer in self._overview.next():
+                self._reader.tell(answer)
+        except duckdb.InterruptException:
+            pass
+        finally:
+            self._reader.reads(None)
+
+
+def _window(question: Question) -> Window:
+    """The window of counts, or that of events, which are known to the nanosecond."""
+    return question.position.events if question.place.page == "events" else question.position.window
