@@ -3,8 +3,8 @@
 Both go through a trace from the beginning of its window, and on with it as long as it grows.
 """
 
-from sysmon.analyze.follow.events import events
 from sysmon.analyze.follow.intervals import plain
 from sysmon.analyze.follow.options import Options
+from sysmon.analyze.follow.pages import events
 
 __all__ = ["Options", "events", "plain"]

@@ -50,7 +50,7 @@ class Arrivals:
     def __init__(self, trace: Trace, kinds: Sequence[str]) -> None:
         self._trace, self._kinds = trace, kinds
         self._known: dict[tuple[int, int], None] = {}
-        self._floor = 0  # of what is older it is not known whether it was shown
+        self._floor = 0  # what is older was shown or skipped, or it is not known whether
 
     def look(self, since: int | None, until: int | None) -> Arrived | None:
         """Takes what came, and moves the trace's window to it; None if nothing did."""
@@ -84,6 +84,7 @@ class Arrivals:
                 return Arrived(seen, 0)
             first = found[0][0] + 1
             ((skipped,),) = self._trace.own(COUNT.format(events), {"seen": seen, "first": first}).fetchall()
+        self._floor = max(self._floor, first)  # what was skipped now is not skipped again
         known = sum(seen <= over < first for over, _ in self._known)
         return Arrived(first, max(0, skipped - known))
 

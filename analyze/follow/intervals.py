@@ -64,8 +64,9 @@ def _windows(
     begin, seen, pending = since, max(cursor.position.started_ns, since or 0), None
     due = seen + every_ns
     while True:
+        edges = cursor.position.edges.tolist() if _has_intervals(cursor.trace) else []
         done = not grows(cursor.trace) or (until is not None and cursor.position.ended_ns > until)
-        ends = [int(ns) for ns in cursor.position.edges if ns > seen and (until is None or ns <= until)]
+        ends = [ns for ns in edges if ns > seen and (until is None or ns <= until)]
         for ended in ends:
             seen = pending = ended
             if (done and ended == ends[-1]) or ended + _slack_ns(cursor) < due:
@@ -79,6 +80,11 @@ def _windows(
             return
         pause()
         cursor.refresh()
+
+
+def _has_intervals(trace: Trace) -> bool:
+    """Whether it has an interval yet; once it is finished, all of it is one at least."""
+    return not grows(trace) or trace.metadata["rows"].get("clock", 0) > 1
 
 
 def _slack_ns(cursor: Cursor) -> int:

@@ -74,7 +74,7 @@ SELECT
     t.pid,
     p.comm,
     COALESCE(t.cpu_s, k.cpu),
-    COALESCE(t.cpu_pct, k.cpu),
+    CASE WHEN t.cpu_s IS NULL THEN k.cpu ELSE t.cpu_pct END,
     COALESCE(t.calls, k.calls),
     COALESCE(t.errors, k.calls),
     m.rss_bytes,

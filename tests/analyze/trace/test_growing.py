@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,24 +15,21 @@ from hypothesis import strategies as st
 import sysmon
 from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.reports import reports
-from sysmon.analyze.trace.source import inspect
 from sysmon.analyze.trace.trace import Trace
-from sysmon.bpf.kind import Kind
-from sysmon.bpf.kinds import KINDS, kind_named, lifecycle
+from sysmon.bpf.kinds import kind_named, lifecycle
 from sysmon.bpf.trace_file import journal, partial, recover, schema, tables, unfinished
 from sysmon.bpf.trace_file.directory import Directory
-from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING, Recording
+from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING
 from sysmon.bpf.trace_file.writer import TraceWriter
 from sysmon.errors import SysmonError
 from sysmon.recorder.output import flight
 from sysmon.recorder.output.flight import FlightWriter, Keep
 from tests import traces
+from tests.growing import Recorder
 from tests.lengths import examples
 from tests.traces import Row, at, born, row
 
 SAMPLES = Path(__file__).parents[3] / "sample_traces"
-
-Batches = list[tuple[Kind, pa.RecordBatch]]
 
 
 @pytest.fixture(autouse=True)
@@ -43,66 +37,6 @@ def _small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "GROUP_ROWS", 300)
     monkeypatch.setattr(tables, "SHARED_ROWS", 50)
     monkeypatch.setattr(journal, "SMALL_JOURNAL_BYTES", 20_000)
-
-
-@cache
-def recorded(sample: str) -> tuple[Recording, pa.Table]:
-    path = SAMPLES / f"{sample}.parquet"
-    return inspect(path).recording, pq.read_table(path).sort_by("ts")
-
-
-def batches(rows: pa.Table) -> Batches:
-    """The rows as a recorder has them, by kind."""
-    found: Batches = []
-    for kind in KINDS:
-        names = [c.name for c in kind.cols if c.name in rows.column_names]
-        mine = rows.filter(pc.equal(rows["kind"], kind.name)).select(names)
-        fields = pa.schema([schema.of_kind(kind).field(name) for name in names])
-        found += [(kind, batch) for batch in mine.cast(fields).combine_chunks().to_batches() if batch.num_rows]
-    return found
-
-
-class Recorder:
-    """Writes a sample trace piece by piece."""
-
-    def __init__(self, path: Path, sample: str, pieces: int) -> None:
-        self.recording, rows = recorded(sample)
-        self.path = path
-        self._rows, self._pieces, self._done = rows, pieces, 0
-        self._killed = False
-        self.out = TraceWriter(path, force=False)
-        self.out.begin({**self.recording, "stopped_by": CUT_OFF})
-        self.out.commit({})
-
-    @property
-    def at_ns(self) -> int:
-        """The last time that was written."""
-        at = self._rows.num_rows * self._done // self._pieces
-        return int(self._rows["ts"].cast(pa.int64())[max(0, at - 1)].as_py())
-
-    def add(self) -> int:
-        """Writes the next piece, and does not commit it; how many rows it has."""
-        begin, end = (self._rows.num_rows * n // self._pieces for n in (self._done, self._done + 1))
-        self._done += 1
-        for kind, batch in batches(self._rows.slice(begin, end - begin)):
-            self.out.add(kind, batch)
-        return end - begin
-
-    def commit(self) -> None:
-        self.out.commit({"ended_ns": max(self.at_ns, self.recording["started_ns"])})
-
-    def finish(self) -> None:
-        self.out.finish({**self.recording, "rows": dict(self.out.rows)})
-
-    def kill(self) -> None:
-        """As SIGKILL does."""
-        self.out._hidden.rows.close()
-        self.out._journal.close()
-        self._killed = True
-
-    def close(self) -> None:
-        if not self._killed:
-            self.out.abandon()
 
 
 @pytest.fixture
