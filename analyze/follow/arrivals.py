@@ -6,6 +6,7 @@ for what is not much older than the last one, and leaves out what was shown.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -38,10 +39,21 @@ COUNT = "SELECT COUNT(*) FROM ({}) WHERE seen_ns >= $seen AND seen_ns < $first"
 
 @dataclass(frozen=True)
 class Arrived:
-    """Everything that came was over at this time or later [ns since 1970], but for what was skipped."""
+    """What came is of these kinds and was over at this time or later [ns since 1970], but for what was skipped."""
 
+    kinds: Sequence[str]
     seen_ns: int
     skipped: int
+
+
+@dataclass(frozen=True)
+class Came:
+    """At most so many rows of these kinds: none is older, or was over earlier [ns since 1970, None: unknown]."""
+
+    kinds: Sequence[str]
+    rows: int
+    began_ns: int | None
+    seen_ns: int
 
 
 class Arrivals:
@@ -57,36 +69,40 @@ class Arrivals:
         last = self._trace.metadata["ended_ns"]
         if not self._trace.refresh() and isinstance(self._trace.source, Growing):
             return None
-        first = self._first()
-        if first is None:
+        came = self._came()
+        if not came.rows:
             return None
-        began, seen = first
-        bounds = [ns for ns in (since, began) if ns is not None]
+        bounds = [ns for ns in (since, came.began_ns) if ns is not None]
         self._trace.move(max(bounds, default=None), until)
-        return self._bounded(max(seen, last - LATE_NS, self._floor))
+        seen = max(came.seen_ns, last - LATE_NS, self._floor)
+        return Arrived(came.kinds, seen, 0) if came.rows <= LOOK_ROWS else self._bounded(came.kinds, seen)
 
-    def _first(self) -> tuple[int | None, int] | None:
-        """The earliest time of what came, and the earliest at which any of it was over; None if nothing came."""
-        if not isinstance(self._trace.source, Growing):  # it has ended
-            return None, 0
+    def _came(self) -> Came:
+        """What the last look at the recording found."""
+        if not isinstance(self._trace.source, Growing):  # it has ended, and is read as a file
+            return Came(self._kinds, sys.maxsize, None, 0)
         news = self._trace.source.news
-        tables = [_first_of(table) for kind in self._kinds for table in news.waiting.get(kind, [])]
-        groups = [piece.group.first_ns or 0 for kind in self._kinds for piece in news.pieces.get(kind, [])]
-        found = [*tables, *((ns, ns) for ns in groups)]
-        return (min(began for began, _ in found), min(over for _, over in found)) if found else None
+        tables = [table for kind in self._kinds for table in news.waiting.get(kind, []) if table.num_rows]
+        groups = [(kind, piece.group) for kind in self._kinds for piece in news.pieces.get(kind, [])]
+        kinds = [kind for kind in self._kinds if news.waiting.get(kind) or news.pieces.get(kind)]
+        rows = sum(table.num_rows for table in tables) + sum(group.rows[kind] for kind, group in groups)
+        firsts = [*map(_first_of, tables), *((group.first_ns or 0, group.first_ns or 0) for _, group in groups)]
+        return Came(
+            kinds, rows, min((began for began, _ in firsts), default=None), min((over for _, over in firsts), default=0)
+        )
 
-    def _bounded(self, seen: int) -> Arrived:
+    def _bounded(self, kinds: Sequence[str], seen: int) -> Arrived:
         """The same without what is too much."""
-        events = events_query(self._kinds)
+        events = events_query(kinds)
         with self._trace.reading():
             found = self._trace.own(PLACE.format(events), {"seen": seen, "most": LOOK_ROWS}).fetchall()
             if not found:
-                return Arrived(seen, 0)
+                return Arrived(kinds, seen, 0)
             first = found[0][0] + 1
             ((skipped,),) = self._trace.own(COUNT.format(events), {"seen": seen, "first": first}).fetchall()
         self._floor = max(self._floor, first)  # what was skipped now is not skipped again
         known = sum(seen <= over < first for over, _ in self._known)
-        return Arrived(first, max(0, skipped - known))
+        return Arrived(kinds, first, max(0, skipped - known))
 
     def shown(self, page: Page) -> None:
         """These lines were shown."""

@@ -70,7 +70,7 @@ def pages(trace: Trace, kinds: Sequence[str], layout: Layout, form: str) -> Iter
             continue
         if arrived.skipped:
             yield Skipped(arrived.skipped)
-        for page in _read(trace, kinds, layout, form, "WHERE seen_ns >= $seen", {"seen": arrived.seen_ns}):
+        for page in _read(trace, arrived.kinds, layout, form, "WHERE seen_ns >= $seen", {"seen": arrived.seen_ns}):
             if (fresh := arrivals.fresh(page)).lines:
                 yield fresh
 

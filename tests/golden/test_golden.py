@@ -26,6 +26,10 @@ OUTPUTS = {
     "export": ["export", "TRACE"],
     "export.off_cpu": ["export", "TRACE", "--of", "off_cpu", "--pid", "60"],
     "list": ["report", "--list"],
+    "replay.plain": ["replay", "TRACE", "--plain"],
+    "replay.plain.json": ["replay", "TRACE", "--plain", "--format", "json", "--top", "2", "--every", "5s"],
+    "replay.events": ["replay", "TRACE", "--events"],
+    "replay.events.json": ["replay", "TRACE", "--events", "--format", "json"],
 }
 
 

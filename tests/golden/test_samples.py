@@ -47,6 +47,24 @@ def test_diff(
     check("diff", capsys.readouterr().out, request)
 
 
+@pytest.mark.parametrize(
+    ("sample", "arguments"), [("web", ["--plain"]), ("slow_disk", ["--events", "--until", "+0.5"])]
+)
+def test_replay(
+    sample: str,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["sysmon", "replay", str(TRACES / f"{sample}.parquet"), *arguments, "--count", "40"]
+    )
+    with pytest.raises(SystemExit):
+        sysmon.cli.main()
+    check(f"replay.{sample}", capsys.readouterr().out, request)
+
+
 def check(name: str, text: str, request: pytest.FixtureRequest) -> None:
     golden = HERE / f"{name}.txt"
     if request.config.getoption("--update-golden"):
