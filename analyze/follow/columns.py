@@ -55,6 +55,7 @@ MACHINE = (
     Figure("user%", "user_pct", 1, 6),
     Figure("sys%", "system_pct", 1, 6),
     Figure("wait", "waiting", 2, 6),
+    Figure("lost", "lost", 0, 6),
     _per_s("calls/s", "calls", 0, 9),
     _per_s("errors/s", "errors", 0, 8),
     _per_s("forks/s", "forks", 0, 7),
@@ -64,7 +65,6 @@ MACHINE = (
     Figure("cpu!%", "cpu_pressure_pct", 1, 6),
     Figure("mem!%", "memory_pressure_pct", 1, 6),
     Figure("io!%", "io_pressure_pct", 1, 6),
-    Figure("lost", "lost", 0, 6),
 )
 
 PROCESS = (

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sysmon.analyze.follow import columns
 from sysmon.analyze.follow.options import Options, Pace, grows, pause
 from sysmon.analyze.text.formats import json_text
+from sysmon.analyze.text.screen import ALARM, BOLD
 from sysmon.analyze.trace.cursor import Cursor
 from sysmon.analyze.trace.result import Result
 from sysmon.analyze.trace.values import Instant, Value
@@ -118,13 +119,12 @@ class _Table:
             self._head(day)
         self._left -= needed
         seconds = interval.machine["interval_s"]
-        self._screen.line(columns.machine_line(time, interval.machine, self._screen.width))
+        style = ALARM if interval.machine["lost"] else ""
+        self._screen.line(columns.machine_line(time, interval.machine, self._screen.width), style)
         for record in interval.processes:
             self._screen.line(columns.process_line(record, seconds, self._screen))
 
     def _head(self, day: str) -> None:
-        from sysmon.analyze.text.screen import BOLD
-
         self._day, self._left = day, self._screen.height - 3
         for line in columns.heads(day, self._screen.width):
             self._screen.line(line, BOLD)
