@@ -19,7 +19,7 @@ def replay(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "give --plain for a table of intervals, or --events"),
+        ([], "no terminal for a screen; give --plain for a table of intervals, or --events"),
         (["--plain", "--events", "exec"], "give --plain or --events, not both"),
         (["--plain", "--at", "+1", "--since", "+2"], "give --at or --since, not both"),
         (["--plain", "--every", "soon"], "'soon' is not a length of time; give one as 5s, 250ms or 2m"),
