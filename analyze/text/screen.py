@@ -14,6 +14,9 @@ from sysmon.safe_text import shown
 if TYPE_CHECKING:
     from sysmon.analyze.trace.result import Result
 
+LINES = 40
+"""The height of what is no terminal."""
+
 BOLD, ALARM, QUIET = "1", streams.ALARM, "2"
 """Parameters of ECMA-48's Select Graphic Rendition: bold, bold red, faint."""
 
@@ -24,9 +27,9 @@ class Screen:
     def __init__(self) -> None:
         self.stream = sys.stdout
         self.is_terminal = self.stream.isatty()
-        size = shutil.get_terminal_size((100, 40))
-        self.width = size.columns if self.is_terminal else None
-        self.height = size.lines
+        size = shutil.get_terminal_size((100, LINES)) if self.is_terminal else None
+        self.width = size.columns if size else None
+        self.height = size.lines if size else LINES
         self.cut = formats.CUT if self.can_write(formats.CUT) else ">"
         self.colours = streams.colours(self.stream)
 
