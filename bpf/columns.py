@@ -39,7 +39,13 @@ EUID = Col("euid", "u32", "Effective user id in the initial user namespace.")
 GID = Col("gid", "u32", "Real group id in the initial user namespace.")
 EGID = Col("egid", "u32", "Effective group id in the initial user namespace.")
 COMM = Col("comm", "comm", "Command name at that moment, at most 15 bytes.")
-EDGE = Col("edge", "text", "When it existed: at the 'start' of the recording, its 'end', or 'both'.", derived=True)
+EDGE = Col(
+    "edge",
+    "text",
+    "When it existed: at the 'start' of the recording, its 'end', or 'both'. In a part of a trace also 'neither': it "
+    "is there for its name alone, as others refer to it.",
+    derived=True,
+)
 PATH = Col(
     "path",
     "bytes",

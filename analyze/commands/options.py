@@ -111,11 +111,11 @@ def tell_intervals(trace: Trace, kinds: Collection[str]) -> None:
 
 
 @contextmanager
-def opened(path: str, part: Part | None = None) -> Iterator[Trace]:
+def opened(path: str, part: Part | None = None, *, follow: bool = False) -> Iterator[Trace]:
     """The open trace; damage that shows only while rows are read is reported as BrokenTrace."""
     from sysmon.analyze.trace import cleanup
     from sysmon.analyze.trace.trace import Trace
 
     part = part or Part(since=None, until=None, pids=(), comms=(), cgroups=(), command=False)
-    with cleanup.clean(), Trace(path, **part) as trace, trace.reading():
+    with cleanup.clean(), Trace(path, **part, follow=follow) as trace, trace.reading():
         yield trace

@@ -10,18 +10,19 @@ from sysmon.analyze.trace.source import MAX_ELEMENTS, MAX_STRING_BYTES
 from sysmon.analyze.trace.times import iso
 from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS
 from sysmon.bpf.trace_file import schema
-from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING, only_command
+from sysmon.bpf.trace_file.metadata import CUT_OFF, RUNNING, SLICED, only_command
 from sysmon.safe_text import one_line, shell_command
 
 if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
-    from sysmon.bpf.trace_file.metadata import Recording
+    from sysmon.bpf.trace_file.metadata import Recording, Slice
 
 Pairs = list[tuple[str, str]]
 
 ENDS = {
     CUT_OFF: "interrupted: the recorder was killed or could not write",
     RUNNING: "still being recorded",
+    SLICED: "cut there: the recording goes on",
 }
 """How recordings that did not end normally are described."""
 
@@ -73,6 +74,10 @@ def heading(trace: Trace) -> Pairs:
         ("host", host(info)),
         ("span", span(info)),
     ]
+    if "slice" in info:
+        out.append(("slice", slice_of(info, info["slice"])))
+    if info.get("labels"):
+        out.append(("labels", labels(info)))
     if info.get("ring"):
         out.append(("kept", kept(info)))
     if info.get("rotate"):
@@ -141,6 +146,8 @@ def everything(trace: Trace) -> Pairs:
         ("host", host(info)),
         ("ids", ids(info)),
         ("span", span(info)),
+        *([("slice", slice_of(info, info["slice"]))] if "slice" in info else []),
+        *([("labels", labels(info))] if info.get("labels") else []),
         *happened(trace),
         ("typed", shell_command(info["command_line"])),
         ("command", "none" if info["command"] is None else command(info)),
@@ -179,6 +186,20 @@ def has_checksum(trace: Trace) -> bool:
             if schema.CHECKSUM_KEY not in (file.metadata.metadata or {}):
                 return False
     return bool(trace.source.files)
+
+
+def slice_of(info: Recording, cut: Slice) -> str:
+    """Which part of a recording it is."""
+    began, ended, all_of_it = (
+        seconds(ns - cut["started_ns"]) for ns in (info["started_ns"], info["ended_ns"], cut["ended_ns"])
+    )
+    chosen_by = f", {shell_command(cut['processes'])}" if cut["processes"] else ""
+    return f"from +{began} s to +{ended} s of a recording of {all_of_it} s{chosen_by}"
+
+
+def labels(info: Recording) -> str:
+    """What `record --label` says of it."""
+    return ", ".join(f"{key}={value}" for key, value in info.get("labels", {}).items())
 
 
 def kept(info: Recording) -> str:

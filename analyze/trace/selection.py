@@ -16,6 +16,7 @@ from sysmon.safe_text import one_line
 @dataclass(frozen=True)
 class Selection:
     """The choice as typed; empty: all of the trace. `command`: the processes of the command that was recorded.
+    `follow`: also the descendants of those chosen.
 
     `cgroups` are paths, each including the groups below; `only_cgroup` is a single group, '' the unknown one.
     """
@@ -27,6 +28,7 @@ class Selection:
     cgroups: tuple[str, ...] = ()
     only_cgroup: str | None = None
     command: bool = False
+    follow: bool = False
 
     @property
     def of_some(self) -> bool:
@@ -42,11 +44,16 @@ class Selection:
     @property
     def words(self) -> list[str]:
         """Command-line words that choose this part; none if it is all."""
+        return [*self.process_words, *self.window_words]
+
+    @property
+    def process_words(self) -> list[str]:
+        """Those that choose processes."""
         asked = [("--pid", str(pid)) for pid in self.pids]
         asked += [("--comm", comm) for comm in self.comms]
         asked += [("--cgroup", cgroup) for cgroup in self.cgroups]
         command = ["--command"] if self.command else []
-        return [*command, *(word for pair in asked for word in pair), *self.window_words]
+        return [*command, *(word for pair in asked for word in pair), *(["--follow"] if self.follow else [])]
 
     def moved(self, since_ns: int | None, until_ns: int | None) -> Selection:
         """The same with another window [UTC ns since 1970]."""
@@ -76,6 +83,8 @@ def pick(connection: duckdb.DuckDBPyConnection, chosen: Selection, shown: str) -
     known = connection.execute(
         "SELECT DISTINCT pid, comm, cgroup FROM unfiltered.processes WHERE process_key IN (FROM unfiltered.picked)"
     ).fetchall()
+    if chosen.follow:
+        connection.execute(views.FOLLOW)
     _check(chosen, {p for p, _, _ in known}, {c for _, c, _ in known}, {g for _, _, g in known}, shown)
 
 

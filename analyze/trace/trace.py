@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +25,7 @@ from sysmon.analyze.trace.selection import Selection, pick
 from sysmon.analyze.trace.sqlfile import View
 from sysmon.bpf.kinds.syscall_events import SYSCALL
 from sysmon.bpf.trace_file.metadata import Recording
+from sysmon.errors import BadRequest
 
 ALL_ROWS = """
 SELECT * EXCLUDE (row_number)
@@ -80,13 +82,14 @@ class Trace:
         cgroups: Iterable[str] = (),
         only_cgroup: str | None = None,
         command: bool = False,
+        follow: bool = False,
     ) -> None:
         """`path`: of a file, a pattern for the files of one recording, or a table with a trace's metadata.
 
         While it is still being recorded, the trace has what was committed so far; `refresh` takes what comes.
 
         `cgroups` are paths, each including the groups below; `only_cgroup` is a single one, '' the unknown. `command`:
-        the processes of the command that was recorded.
+        the processes of the command that was recorded. `follow`: with what is chosen its descendants.
         """
         self.selection = Selection(
             arguments.optional_text("since", since, AN_INSTANT),
@@ -96,7 +99,10 @@ class Trace:
             tuple("/" + c.strip("/") for c in arguments.texts("cgroups", cgroups, "'/system.slice'")),
             only_cgroup,
             bool(command),
+            bool(follow),
         )
+        if follow and not self.selection.of_some:
+            raise BadRequest("--follow adds the descendants of chosen processes: choose some, as with --pid or --comm")
         self._parts: dict[tuple[int, ...], Self] = {}
         source = find(path)
         try:
@@ -200,6 +206,11 @@ class Trace:
         self._opened.require_open()
         since, until = self.selection.since, self.selection.until
         return type(self)(self.source.again, since=since, until=until, pids=pids, comms=comms, cgroups=cgroups)
+
+    def between(self, since_ns: int | None, until_ns: int | None) -> Self:
+        """The same processes in another window, as a trace to be closed by itself. Raises BadRequest."""
+        self._opened.require_open()
+        return type(self)(self.source.again, **asdict(self.selection.moved(since_ns, until_ns)))
 
     def by_cgroup(self) -> Iterator[tuple[str | None, Self]]:
         """The part of the trace of each control group, by descending CPU time.

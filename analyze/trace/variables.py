@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import duckdb
 
-from sysmon.bpf.trace_file.metadata import Recording, only_command
+from sysmon.bpf.trace_file.metadata import Recording, of_some, only_command
 from sysmon.safe_text import shell_word
 
 
 def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None:
     """Sets those that never change."""
-    everyone = not only_command(info) and not any(info[name] for name in ("pids", "comms", "uids", "cgroup"))
+    everyone = not of_some(info)
     full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
     values = {
         "clock_offset_ns": info["clock_offset_ns"],

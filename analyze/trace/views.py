@@ -238,6 +238,21 @@ Selected by pid, by last known name, by one control group, or by control groups 
 PICK_COMMAND = f"{PICK} OR process_key IN (SELECT process_key FROM unfiltered.command_processes)"
 """With the command's processes."""
 
+FOLLOW = """
+INSERT INTO unfiltered.picked
+WITH RECURSIVE descendants AS (
+    SELECT process_key FROM unfiltered.picked
+    UNION
+    SELECT child.process_key
+    FROM descendants AS d
+    JOIN unfiltered.processes AS child ON child.parent_key = d.process_key
+)
+FROM descendants
+WHERE process_key NOT IN (FROM unfiltered.picked)
+"""
+"""With their descendants. UNION takes each once, so that it ends in a damaged trace, too, in which a process descends
+from itself."""
+
 
 def comments(schema: str, view: str, doc: str, cols: tuple[tuple[str, str], ...]) -> list[str]:
     """Statements that add the docs as comments, visible in duckdb_views() and duckdb_columns()."""

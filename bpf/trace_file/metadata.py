@@ -17,6 +17,9 @@ RUNNING = "not yet"
 ASKED = "request"
 """`stopped_by` of a file that a flight recorder wrote on request before it continued."""
 
+SLICED = "slice"
+"""`stopped_by` of a part that ends before its recording did."""
+
 ROTATED = "rotation"
 """`stopped_by` of a file after which the recording continues in the next."""
 
@@ -46,6 +49,14 @@ class Loss(TypedDict):
     lost: int
 
 
+class Slice(TypedDict):
+    """Of a trace that is a part of a recording: what it was cut from."""
+
+    started_ns: int  # of the recording
+    ended_ns: int
+    processes: list[str]  # command-line words that chose processes; empty: all that were recorded
+
+
 class Later(TypedDict, total=False):
     """Keys that were added after the first traces: a reader must do without."""
 
@@ -62,6 +73,7 @@ class Later(TypedDict, total=False):
     command_pid: int | None  # the command's process, a child of the recorder; not in version 1
     began_ns: int  # when the recording began; what came before `started_ns` was not kept
     labels: dict[str, str]  # what `record --label` says of it
+    slice: Slice  # in a trace that `sysmon slice` made
 
 
 class Recording(Later):
@@ -70,7 +82,7 @@ class Recording(Later):
     host: Host
     started_ns: int  # UTC ns since 1970: the first instant in the trace
     ended_ns: int
-    stopped_by: str  # 'duration', 'signal', 'command', 'size', CUT_OFF, RUNNING, ASKED or ROTATED
+    stopped_by: str  # 'duration', 'signal', 'command', 'size', CUT_OFF, RUNNING, ASKED, ROTATED or SLICED
     interval_s: float
     command_line: list[str]  # of sysmon itself
     command: list[str] | None  # what `record -- COMMAND` followed
@@ -90,6 +102,12 @@ class Recording(Later):
     ]  # columns or kinds that are partly or wholly missing for lack of kernel support or privilege, and why
     rows: dict[str, int]  # rows of each kind
     losses: list[Loss]  # totals of the `loss` rows
+
+
+def of_some(info: Recording) -> bool:
+    """Whether only some processes are in it: their sums are not those of the machine."""
+    filtered = any(info[name] for name in ("pids", "comms", "uids", "cgroup"))
+    return only_command(info) or filtered or bool("slice" in info and info["slice"]["processes"])
 
 
 def only_command(info: Recording) -> bool:

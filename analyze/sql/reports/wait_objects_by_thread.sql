@@ -5,7 +5,8 @@
 -- A wait ends here when its thread has a CPU again, less what it was ready for one. In `wall_time` it ends at the wakeup, where
 -- the kernel's account of its time on a CPU begins: a few us earlier, which is a tenth where waits take 30 us.
 --
--- needs: main.ended_waits, unfiltered.file_name, unfiltered.full_path, unfiltered.opens, unfiltered.processes
+-- needs: main.ended_waits, unfiltered.file_name, unfiltered.full_path, unfiltered.object_names, unfiltered.opens,
+--    unfiltered.processes
 CREATE VIEW report.wait_objects_by_thread(
     -- Process id (thread group id).
     pid,
@@ -61,10 +62,19 @@ totals AS (
     FROM by_waker
     GROUP BY process_key, tid, waited_for, object, inode, device
 ),
-paths AS (
-    SELECT device, inode, MAX_BY(unfiltered.file_name(mount_namespace, unfiltered.full_path(origin, path, directory)), ts) AS path
+named AS (
+    SELECT ts, device, inode, mount_namespace, unfiltered.full_path(origin, path, directory) AS path
     FROM unfiltered.opens
-    WHERE result >= 0 AND (device, inode) IN (SELECT (device, inode) FROM totals WHERE device IS NOT NULL)
+    WHERE result >= 0
+    UNION ALL
+    SELECT ts, object_device, object, mount_namespace, object_path
+    FROM unfiltered.object_names
+    WHERE object_type IN ('file', 'directory')
+),
+paths AS (
+    SELECT device, inode, MAX_BY(unfiltered.file_name(mount_namespace, path), ts) AS path
+    FROM named
+    WHERE (device, inode) IN (SELECT (device, inode) FROM totals WHERE device IS NOT NULL)
     GROUP BY device, inode
 )
 SELECT

@@ -3,7 +3,7 @@
 -- One row per (pid, start). Processes that began and ended outside the window are left out. CPU time and system
 -- calls are counted per snapshot, so a window covers the snapshots inside it.
 --
--- needs: main.cpu, main.recording, main.syscalls_in_flight, unfiltered.selected, windowed.callers
+-- needs: main.cpu, main.recording, main.syscalls_in_flight, unfiltered.process_states, unfiltered.selected, windowed.callers
 -- kept: window
 CREATE VIEW processes(
     -- Process id (thread group id).
@@ -113,5 +113,6 @@ FROM unfiltered.selected AS p
 CROSS JOIN main.recording AS r
 LEFT JOIN cpu_by_process AS c ON c.process_key = p.process_key
 LEFT JOIN calls_by_process AS s ON s.process_key = p.process_key
-WHERE (r.since IS NULL OR p.ended IS NULL OR p.ended >= r.since)
+WHERE p.process_key NOT IN (SELECT process_key FROM unfiltered.process_states WHERE edge = 'neither')
+    AND (r.since IS NULL OR p.ended IS NULL OR p.ended >= r.since)
     AND (r.until IS NULL OR p.started IS NULL OR p.started < r.until);
