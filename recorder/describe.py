@@ -75,6 +75,7 @@ class Description:
             boot_id=host.boot_id(),
             recording_id=self.recording_id,
             mount_namespace=procfs.mount_namespace(os.getpid()),
+            labels=dict(options.labels),
             began_ns=span.began + self.offset_ns,
             syscalls=list(options.syscalls) if SYSCALL.name in options.kinds else None,
             recorder_pid=os.getpid(),

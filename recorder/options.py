@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sysmon.bpf.kinds import DEFAULT_KINDS
@@ -32,6 +33,7 @@ class Options:
     buffer_bytes: int | None = None  # size of the first ring of such events
     sample_rate: int = DEFAULT_RATE  # samples of each CPU per second, if kind `samples` is recorded
     max_rate: int | None = None  # maximum events of a kind per second
+    labels: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     command_line: tuple[str, ...] = ()
 

@@ -32,6 +32,10 @@ def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None
     }
     for name, value in values.items():
         connection.execute(f"SET VARIABLE {name} = $1", [value])
+    labels = info.get("labels", {})
+    connection.execute(
+        "SET VARIABLE labels = MAP(CAST($1 AS VARCHAR[]), CAST($2 AS VARCHAR[]))", [[*labels], [*labels.values()]]
+    )
     _set_instants(connection, started=info["started_ns"], ended=info["ended_ns"])
 
 

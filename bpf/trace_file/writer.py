@@ -226,9 +226,9 @@ def write(
 ) -> Recording:
     """Writes a whole trace from batches of any kinds. Returns its description.
 
-    That is `recording` with the actual numbers of rows, of the kinds that it names and of others that there are. Columns
-    that a batch lacks are NULL. A path gets its name when the trace is complete; `option` is the option that sets
-    another. A file is written from its beginning, and need not be a regular one.
+    That is `recording` with the actual numbers of rows, of the kinds that it names and of others that there are.
+    Columns that a batch lacks are NULL. A path gets its name when the trace is complete; `option` is the option that
+    sets another. A file is written from its beginning, and need not be a regular one.
 
     Holds as many rows in memory as a recorder does. Raises CannotWrite, and ValueError for a batch with columns that
     its kind does not have.

@@ -13,6 +13,7 @@ from sysmon import streams
 from sysmon.errors import BadRequest
 from sysmon.recorder.commands.types import BufferSize, Renamed, Seconds, Size
 from sysmon.recorder.own import capabilities, isolation, privilege
+from sysmon.recorder.select.labels import labels
 from sysmon.recorder.ui.readiness import FIRST, Readiness
 
 if TYPE_CHECKING:
@@ -217,6 +218,13 @@ Examples:
     help="Size of the buffer for these events, a power of two from 64K to 1G.  [default: 64M]",
 )
 @click.option(
+    "--label",
+    "labelled",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Say something of the recording, such as version=1.2; reports show it. May be repeated.",
+)
+@click.option(
     "--ready-fd",
     type=click.IntRange(min=FIRST),
     metavar="N",
@@ -249,6 +257,7 @@ def record(
     sample_rate: int | None,
     syscalls: str | None,
     buffer: int | None,
+    labelled: tuple[str, ...],
     ready_fd: int | None,
     control_fd: int | None,
     command: tuple[str, ...],
@@ -272,7 +281,7 @@ def record(
     _refuse_outputs(max_size, keep_last, rotate, rotate_keep)
     if buffer and syscalls is None:
         raise BadRequest("--buffer is for system calls as events: give --syscalls with it")
-    listed = _names(syscalls)
+    listed, said = _names(syscalls), labels(labelled)
     privilege.check()
     # Imported here, so that --help and refusals do not wait for numpy and pyarrow.
     from sysmon.bpf.kinds.memory import PSS
@@ -327,6 +336,7 @@ def record(
         every_pss=kind_selection.is_asked_for(PSS, also),
         syscalls=listed or (),
         buffer_bytes=buffer,
+        labels=said,
         command=command,
         command_line=("sysmon", *sys.argv[1:]),
     )

@@ -19,7 +19,9 @@ CREATE VIEW recording(
     -- Whether CPU time was counted for every process, so that a process with no row used none.
     cpu_complete,
     -- Whether system calls were counted for every process, so that a process with no row made none.
-    syscalls_complete
+    syscalls_complete,
+    -- What `record --label` says of it, a map.
+    labels
 ) AS
 SELECT
     getvariable('started'),
@@ -30,4 +32,5 @@ SELECT
     CAST(getvariable('recorder_pid') AS BIGINT),
     CAST(getvariable('recorder_start') AS BIGINT),
     getvariable('cpu_complete'),
-    getvariable('syscalls_complete');
+    getvariable('syscalls_complete'),
+    getvariable('labels');
