@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dump": ("sysmon.analyze.commands.dump", "dump", "Print every row of a trace, one per line."),
     "export": ("sysmon.analyze.commands.export", "export", "Write the stacks of a trace for other tools."),
     "slice": ("sysmon.analyze.commands.slice", "slice_", "Write a part of a trace as a trace of its own."),
+    "note": ("sysmon.analyze.commands.note", "note", "Add a note to a trace."),
     "repair": ("sysmon.analyze.commands.repair", "repair", "Make a regular trace of an interrupted recording."),
     "schema": ("sysmon.analyze.commands.schema", "schema", "Show the kinds of rows and their columns."),
     "doctor": ("sysmon.recorder.commands.doctor", "doctor", "Check whether this machine can record."),

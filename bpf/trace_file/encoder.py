@@ -109,10 +109,33 @@ class Encoder:
         return data, {_path(chunk): chunk for chunk in group[RowGroup.COLUMNS].items}
 
 
+class Missing:
+    """Adds columns of NULL to row groups that lack them. `empty` is a Parquet file with all columns and no rows."""
+
+    def __init__(self, empty: bytes) -> None:
+        self._leaves = [(leaf, nulls.head(leaf)) for leaf in footer.leaves(footer.read(empty))]
+
+    def filled(self, data: bytes, group: Struct, begin: int) -> tuple[bytes, Struct]:
+        """A row group at offset `begin` with all columns, and its entry in the footer; `group` is the one it had."""
+        found = {_path(chunk): chunk for chunk in group[RowGroup.COLUMNS].items}
+        rows, pieces, at, chunks, more = group[RowGroup.NUM_ROWS].value, [data], begin + len(data), [], 0
+        for leaf, head in self._leaves:
+            if leaf.path in found:
+                chunks.append(found[leaf.path])
+                continue
+            column = _null(head, nulls.page(rows, leaf.repeated), at)
+            chunks.append(thrift.Reader(column.said).struct())
+            pieces.append(bytes(column.data))
+            at, more = at + len(column.data), more + column.uncompressed
+        total = group[RowGroup.TOTAL_BYTE_SIZE].value + more
+        sizes = {RowGroup.TOTAL_BYTE_SIZE: i64(total), RowGroup.TOTAL_COMPRESSED_SIZE: i64(at - begin)}
+        return b"".join(pieces), {**group, **sizes, RowGroup.COLUMNS: List(thrift.STRUCT, chunks)}
+
+
 def _moved(chunk: Struct, data: memoryview, at: int) -> Column:
     """A column of the file `data`, with its positions changed for another file."""
     meta = chunk[ColumnChunk.META_DATA]
-    first = _first_page(meta)
+    first = first_page(meta)
     pages = data[first : first + meta[ColumnMetaData.TOTAL_COMPRESSED_SIZE].value]
     uncompressed = meta[ColumnMetaData.TOTAL_UNCOMPRESSED_SIZE].value
     return Column(pages, uncompressed, thrift.dump(footer.moved_column(chunk, at - first)))
@@ -127,7 +150,7 @@ def _path(chunk: Struct) -> tuple[bytes, ...]:
     return tuple(chunk[ColumnChunk.META_DATA][ColumnMetaData.PATH_IN_SCHEMA].items)
 
 
-def _first_page(meta: Struct) -> int:
+def first_page(meta: Struct) -> int:
     """Offset of the column's first page."""
     begins_with = ColumnMetaData.DICTIONARY_PAGE_OFFSET
     return int(meta[begins_with if begins_with in meta else ColumnMetaData.DATA_PAGE_OFFSET].value)
