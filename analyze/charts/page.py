@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from sysmon.analyze.charts import style
+from sysmon.analyze.charts import remarks, style
 from sysmon.analyze.text.describe import seconds
 from sysmon.analyze.trace.times import iso
 
@@ -130,7 +130,7 @@ def subtitle(trace: Trace) -> str:
 
 
 def time_axis(axes: Axes, trace: Trace, began_s: float) -> None:
-    """Makes the axis one of time since the recording began, over the chosen part.
+    """Makes the axis one of time since the recording began, over the chosen part, with marks and notes.
 
     `began_s` is where the data begin: an interval that ends in the window may have begun before it.
     """
@@ -154,6 +154,7 @@ def time_axis(axes: Axes, trace: Trace, began_s: float) -> None:
     if unit != "s":
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _clock(x, unit)))
     axes.set_xlabel(f"time since {iso(info['started_ns'], 0)[11:19]} UTC [{unit}]")
+    remarks.draw(axes, trace)
 
 
 def _clock(second: float, unit: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from sysmon.analyze.text import remark_text
 from sysmon.analyze.trace.source import MAX_ELEMENTS, MAX_STRING_BYTES
 from sysmon.analyze.trace.times import iso
 from sysmon.bpf.kinds import DEFAULT_KINDS, KINDS
@@ -66,6 +67,12 @@ def happened(trace: Trace) -> Pairs:
     return out
 
 
+def remarks(trace: Trace) -> Pairs:
+    """Marks and notes, if there are any."""
+    told = remark_text.line(trace)
+    return [("remarks", told)] if told else []
+
+
 def heading(trace: Trace) -> Pairs:
     """The few lines before any answer."""
     info = trace.metadata
@@ -82,7 +89,7 @@ def heading(trace: Trace) -> Pairs:
         out.append(("kept", kept(info)))
     if info.get("rotate"):
         out.append(("file", file_of(info, len(trace.source.files))))
-    out += happened(trace)
+    out += [*happened(trace), *remarks(trace)]
     if trace.source.unfinished and info["stopped_by"] != RUNNING:
         out.append(("cut off", f"`sysmon repair {one_line(str(trace.source.unfinished))}` makes a regular trace of it"))
     if info["command"] is not None:
@@ -149,6 +156,7 @@ def everything(trace: Trace) -> Pairs:
         *([("slice", slice_of(info, info["slice"]))] if "slice" in info else []),
         *([("labels", labels(info))] if info.get("labels") else []),
         *happened(trace),
+        *remarks(trace),
         ("typed", shell_command(info["command_line"])),
         ("command", "none" if info["command"] is None else command(info)),
         ("processes", followed(info)),

@@ -420,6 +420,20 @@ def test_losses_are_shaded_where_they_happened(drawn: Drawn) -> None:
     assert "99" not in texts(figure)  # no chart of CPU time is affected by lost opens
 
 
+def test_marks_and_notes_are_lines_at_their_time(drawn: Drawn) -> None:
+    rows = [
+        *(used(second, 7, 500) for second in (1, 2, 3, 4)), *snapshots(1, 2, 3, 4),
+        row("mark", at(1.5), text="deploy \x1b[2J42"),
+        row("note", at(2), text="slow", until=at(3)),
+        row("note", at(9), text="not in the window"),
+    ]  # fmt: skip
+    figure = drawn("cpu", rows, {"until": "+4"})
+    for axes in figure.axes:
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_gid() == "remark"] == [1.5, 2, 3]
+    told = [text.get_text() for text in figure.axes[0].texts if text.get_gid() == "remark"]
+    assert told == [" deploy \\x1b[2J42 ", " slow "]
+
+
 def test_every_loss_place_is_known_to_a_chart_or_affects_none() -> None:
     of_files = {"open", "file_op", "socket", "syscall", "peer", "rename", "syscall_inflight", "cgroup", "on_open",
                 "on_file_op", "on_socket", "on_message", "on_sock_send", "on_sock_recv", "on_rename",
