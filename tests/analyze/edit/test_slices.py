@@ -24,6 +24,7 @@ LATER = {
     # What happened to a process after the part, and exactly when it began before it.
     "processes": {"started", "ended", "lifetime_s", "exit_code", "core_dumped", "alive_at_start", "alive_at_end"},
     "process_tree": {"started", "lifetime_s", "exit_code"},
+    "activity": {"started", "ended", "exit_code"},
     "storms": {"first_at"},
     "restarts": {"first_at", "median_lifetime_ms"},
     # The window that the command chooses.
