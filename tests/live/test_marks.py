@@ -117,7 +117,7 @@ def test_marks_of_those_who_may(both: tuple[Recording, Recording, Client]) -> No
     assert mark("--to", f"{NOBODY}/{b}", "\x1b[2J\nacts\u202e").returncode == 0
     viewer.end()
     parts_until(messages.Ended, viewer)
-    assert of_other.stop() == 0, of_other.output
+    assert of_other.process.wait(60) == 0 and of_other.stop() == 0, of_other.output
     assert marks_in(of_other.path) == [("as its owner", NOBODY), ("[2J acts", 0)]
     assert of_root.stop() == 0 and marks_in(of_root.path) == [("deploy 42", 0)]
     assert not {a, b} & {name for uid in ("0", str(NOBODY)) for name in os.listdir(places.RUN / uid)}
