@@ -231,7 +231,13 @@ Examples:
     help="Write the line `ready` to descriptor N when recording has begun, and close it. A service of systemd with "
     "Type=notify is told without this option.",
 )
-@click.option("--control-fd", type=click.IntRange(min=FIRST), hidden=True)
+@click.option(
+    "--control-fd",
+    type=click.IntRange(min=FIRST),
+    metavar="N",
+    hidden=True,
+    help="Serve the client at the other end of descriptor N, a socket that a launcher made.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
