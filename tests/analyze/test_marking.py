@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,9 @@ def test_the_one_that_runs_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert chosen("c") == "c"
         with pytest.raises(BadRequest, match="2 recordings run, 'a b', c: choose one, as with --to 'a b'"):
             chosen(None)
+
+
+def test_nothing_is_imported_that_takes_time() -> None:
+    code = "import sys, sysmon.analyze.commands.mark, sysmon.analyze.marking; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "pyarrow", "duckdb", "bcc", "rich"} & set(done.stdout.split())
