@@ -65,7 +65,7 @@ def _windows(
     begin, seen, pending = since, max(cursor.position.started_ns, since or 0), None
     due = seen + every_ns
     while True:
-        edges = cursor.position.edges.tolist() if _has_intervals(cursor.trace) else []
+        edges = cursor.position.edges if _has_intervals(cursor.trace) else []
         done = not grows(cursor.trace) or (until is not None and cursor.position.ended_ns > until)
         ends = [ns for ns in edges if ns > seen and (until is None or ns <= until)]
         for ended in ends:
