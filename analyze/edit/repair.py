@@ -99,8 +99,8 @@ def _repaired(left: Left, directories: list[Directory], place: Directory, name: 
         shown = one_line(str(left.path))
         raise BadRequest(f"{shown} is still being recorded: end that first, with Ctrl-C")
     if len(parts) == 1 and _is_ours(directories[0]) and directories[0].status().st_dev == place.status().st_dev:
-        return _completed(parts[0], recording, place, name, force)
-    return _copied(parts, recording, place, name, force)
+        return _completed(parts[0], directories[0], recording, place, name, force)
+    return _copied(parts, directories[: len(parts)], recording, place, name, force)
 
 
 def _is_ours(directory: Directory) -> bool:
@@ -115,25 +115,35 @@ def _is_ours(directory: Directory) -> bool:
 
 
 def _completed(
-    part: unfinished.Partial, recording: dict[str, Any], place: Directory, name: str, force: bool
+    part: unfinished.Partial,
+    directory: Directory,
+    recording: dict[str, Any],
+    place: Directory,
+    name: str,
+    force: bool,
 ) -> dict[str, Any]:
-    recording = recover.complete(part, recording)
-    with part.directory.changer(partial.ROWS) as made:
+    recording = recover.complete(part, directory, recording)
+    with directory.changer(partial.ROWS) as made:
         _checked(made, part)
         if HAS_DESCRIPTORS:
             os.fchmod(made.fileno(), MODE)
-    part.directory.publish(partial.ROWS, place, name, force)
+    directory.publish(partial.ROWS, place, name, force)
     return recording
 
 
 def _copied(
-    parts: list[unfinished.Partial], recording: dict[str, Any], place: Directory, name: str, force: bool
+    parts: list[unfinished.Partial],
+    directories: list[Directory],
+    recording: dict[str, Any],
+    place: Directory,
+    name: str,
+    force: bool,
 ) -> dict[str, Any]:
     with NewFile(place, name) as new:
         recording = recover.write(parts, recording, new.file)
         new.file.flush()
         _checked(new.file, parts[0])
-        if (owner := _only_owner(parts)) is not None:
+        if (owner := _only_owner(directories)) is not None:
             with contextlib.suppress(PermissionError):
                 os.fchown(new.file.fileno(), *owner)
         new.publish(force=force)
@@ -142,7 +152,7 @@ def _copied(
 
 def _checked(made: BinaryIO, part: unfinished.Partial) -> None:
     """Raises what a report would: nothing is called repaired that no command would open."""
-    shown = one_line(str(part.directory.path))
+    shown = one_line(str(part.files.path))
     inspect_file(made, shown)
     path = f"{OWN_DESCRIPTORS}/{made.fileno()}"
     if not os.path.exists(path):
@@ -153,9 +163,9 @@ def _checked(made: BinaryIO, part: unfinished.Partial) -> None:
         raise type(error)(f"{shown}: no trace can be made of it ({str(error).removeprefix(f'{path}: ')})") from None
 
 
-def _only_owner(parts: list[unfinished.Partial]) -> tuple[int, int] | None:
+def _only_owner(directories: list[Directory]) -> tuple[int, int] | None:
     """The user and group that own all of it; None if there are several. Root does not read another user's files, so
     nobody gets to read what they may not.
     """
-    users = {(status.st_uid, status.st_gid) for status in (part.directory.status() for part in parts)}
+    users = {(status.st_uid, status.st_gid) for status in (one.status() for one in directories)}
     return users.pop() if len(users) == 1 and HAS_DESCRIPTORS else None

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from sysmon.bpf.trace_file import journal
-from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.files import Files
 from sysmon.bpf.trace_file.journal import HEAD, Group
 from sysmon.bpf.trace_file.partial import LOG
 
@@ -35,8 +35,8 @@ class Log:
     It is held open: somebody may give its name to another.
     """
 
-    def __init__(self, directory: Directory) -> None:
-        self.file = directory.reader(LOG)
+    def __init__(self, files: Files) -> None:
+        self.file = files.reader(LOG)
         self._at = self._frames = 0
         self._waiting: list[tuple[Group, int]] = []  # written since the last commit
         self._places: list[int] = []  # where in the log each row group is

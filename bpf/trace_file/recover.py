@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from sysmon.bpf.trace_file import footer, pages, tables, thrift
+from sysmon.bpf.trace_file.directory import Directory
 from sysmon.bpf.trace_file.journal import Group
 from sysmon.bpf.trace_file.metadata import DAMAGED
 from sysmon.bpf.trace_file.partial import ROWS
@@ -32,10 +33,9 @@ def write(
     Returns the metadata: `recording`, with the rows found and those damaged. Raises TooLarge before anything is written
     if the row groups may take more than `most_bytes`.
     """
-    size = sum(part.directory.status(ROWS).st_size for part in parts if part.directory.exists(ROWS))
-    if most_bytes is not None and size > most_bytes:
-        raise TooLarge(f"{parts[0].directory.path}: a recording of {size >> 20:,} MiB that was cut off")
-    with understood(parts[0].directory):
+    if most_bytes is not None and (size := sum(map(_rows_bytes, parts))) > most_bytes:
+        raise TooLarge(f"{parts[0].files.path}: a recording of {size >> 20:,} MiB that was cut off")
+    with understood(parts[0].files):
         sink = Sink(out, parts[0].empty)
         for part in parts:
             for data, said in _row_groups(part):
@@ -43,14 +43,22 @@ def write(
         return _finish(parts, recording, sink)
 
 
-def complete(part: Partial, recording: dict[str, Any]) -> dict[str, Any]:
-    """Completes `rows` in place: writes only the waiting rows and a footer. Raises OSError, BadPartial.
+def _rows_bytes(part: Partial) -> int:
+    try:
+        with part.files.reader(ROWS) as file:
+            return os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def complete(part: Partial, directory: Directory, recording: dict[str, Any]) -> dict[str, Any]:
+    """Completes `rows` in its directory: writes only the waiting rows and a footer. Raises OSError, BadPartial.
 
     If interrupted, it can be repeated.
     """
-    with understood(part.directory):
+    with understood(directory):
         found = [said for _data, said in _row_groups(part)]
-    with understood(part.directory), part.directory.changer(ROWS) as out:
+    with understood(directory), directory.changer(ROWS) as out:
         out.write(footer.MAGIC)
         out.truncate(max([len(footer.MAGIC), *(group.end for group in part.groups)]))
         sink = Sink.after(out, part.empty)
@@ -67,7 +75,7 @@ def _row_groups(part: Partial) -> Iterator[tuple[bytes, thrift.Struct]]:
     columns = footer.leaves(footer.read(part.empty))
     kept: list[Group] = []
     try:
-        file = part.directory.reader(ROWS)
+        file = part.files.reader(ROWS)
     except FileNotFoundError:
         part.groups = []
         return

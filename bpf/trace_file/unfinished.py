@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from sysmon.bpf.trace_file import partial
 from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.files import Files
 from sysmon.bpf.trace_file.journal import Group
 from sysmon.bpf.trace_file.log import Log
 from sysmon.bpf.trace_file.metadata import RUNNING
@@ -35,7 +36,7 @@ class BadPartial(SysmonError):
 
 
 @contextlib.contextmanager
-def understood(directory: Directory) -> Iterator[None]:
+def understood(files: Files) -> Iterator[None]:
     """What is not as a recorder writes it is one line. Checksums tell damage; this is for what was made up.
 
     OSError with a number is of the file system, without one of Arrow.
@@ -43,15 +44,15 @@ def understood(directory: Directory) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
-        raise BadPartial(f"{directory.path}: cannot be understood ({_said(error)}); remove it") from None
+        raise BadPartial(f"{files.path}: cannot be understood ({_said(error)}); remove it") from None
     except struct.error as error:
-        raise BadPartial(f"{directory.path}: cannot be understood ({_said(error)}); remove it") from None
+        raise BadPartial(f"{files.path}: cannot be understood ({_said(error)}); remove it") from None
     except Unsafe as error:
-        raise BadPartial(f"{directory.path}: {error.strerror}; no recorder left it so: remove it") from None
+        raise BadPartial(f"{files.path}: {error.strerror}; no recorder left it so: remove it") from None
     except OSError as error:
         if error.errno is not None:
             raise
-        raise BadPartial(f"{directory.path}: cannot be understood ({_said(error)}); remove it") from None
+        raise BadPartial(f"{files.path}: cannot be understood ({_said(error)}); remove it") from None
 
 
 def _said(error: Exception) -> str:
@@ -60,9 +61,9 @@ def _said(error: Exception) -> str:
 
 @dataclass
 class Partial:
-    """What a directory holds, as its last commit has it."""
+    """What its files hold, as its last commit has it."""
 
-    directory: Directory
+    files: Files
     empty: bytes = b""  # a Parquet file without rows
     recording: dict[str, Any] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
@@ -74,17 +75,17 @@ class Partial:
 
 
 class Following:
-    """The directory of a recording, read as far as its last commit, and later on from there.
+    """The files of a recording, read as far as its last commit, and later on from there.
 
     `partial` is what there is. Raises BadPartial, OSError.
     """
 
-    def __init__(self, directory: Directory) -> None:
-        self.partial = Partial(directory)
-        with understood(directory):
-            self.log = Log(directory)
+    def __init__(self, files: Files) -> None:
+        self.partial = Partial(files)
+        with understood(files):
+            self.log = Log(files)
             try:
-                self._waiting = Waiting(directory)
+                self._waiting = Waiting(files)
             except BaseException:
                 self.log.close()
                 raise
@@ -95,7 +96,7 @@ class Following:
         A recorder that still runs may change over to the other journal meanwhile; then it is read again.
         """
         found, changed = self.partial, False
-        with understood(found.directory):
+        with understood(found.files):
             for tries in range(TRIES):
                 found.running = partial.is_locked(self.log.file)
                 turned, new = self._read_log()
@@ -127,7 +128,7 @@ class Following:
         turns = log.turns
         new = log.read()
         if not log.commit or not log.empty:
-            raise BadPartial(f"{found.directory.path}: {NOTHING_YET}")
+            raise BadPartial(f"{found.files.path}: {NOTHING_YET}")
         found.empty, found.groups = log.empty, list(log.groups)
         found.losses_before = log.recording["losses"]
         found.recording = {**log.recording, **log.commit["changes"]}
@@ -140,9 +141,9 @@ class Following:
         found.waiting, found.opening = self._waiting.rows(), self._waiting.opening()
 
 
-def read(directory: Directory) -> Partial:
+def read(files: Files) -> Partial:
     """What is there of a recording up to its last commit. Raises BadPartial, OSError."""
-    following = Following(directory)
+    following = Following(files)
     try:
         following.read()
     finally:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from sysmon.bpf.trace_file import arrowsize, journal, schema, tables
-from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.files import Files
 from sysmon.bpf.trace_file.journal import BATCH_HEAD, HEAD, OPENING
 from sysmon.bpf.trace_file.partial import JOURNALS
 
@@ -39,12 +39,12 @@ class Waiting:
     It can be read again and again while the journal grows. What is in a row group by then is let go.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, files: Files) -> None:
         """The journals are held open: somebody may give their names to others."""
         self._journals: list[BinaryIO | None] = []
         try:
             for name in JOURNALS:
-                self._journals.append(_held(directory, name))
+                self._journals.append(_held(files, name))
         except BaseException:
             self.close()
             raise
@@ -149,9 +149,9 @@ class Waiting:
                 raise ValueError(f"no trace has a column {column.name} of type {column.type}")
 
 
-def _held(directory: Directory, name: str) -> BinaryIO | None:
+def _held(files: Files, name: str) -> BinaryIO | None:
     try:
-        return directory.reader(name)
+        return files.reader(name)
     except FileNotFoundError:
         return None
 

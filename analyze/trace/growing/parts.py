@@ -13,7 +13,7 @@ from sysmon.bpf.trace_file.unfinished import Partial
 
 @dataclass
 class Part:
-    """A directory of the recording; one that need not keep only its last has one."""
+    """A part of the recording; one that need not keep only its last has one."""
 
     name: str
     number: int

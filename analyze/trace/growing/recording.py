@@ -7,9 +7,8 @@ recorder has some megabytes; row groups stay on the disk, and are copied to be r
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,16 @@ import pyarrow as pa
 
 from sysmon.analyze.trace.growing import segments
 from sysmon.analyze.trace.growing.parts import News, Part
+from sysmon.analyze.trace.growing.places import NamedParts, Place
 from sysmon.analyze.trace.growing.segments import Piece, Segments
-from sysmon.analyze.trace.source import Source, identity, inspect, left_of, recording_of
+from sysmon.analyze.trace.source import Source, left_of, recording_of
 from sysmon.bpf.trace_file import partial, unfinished
-from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.files import Files
 from sysmon.bpf.trace_file.journal import OPENING
-from sysmon.bpf.trace_file.metadata import CUT_OFF, DAMAGED, RUNNING, Recording
+from sysmon.bpf.trace_file.metadata import DAMAGED, RUNNING, Recording
 from sysmon.bpf.trace_file.unfinished import BadPartial, Following
 from sysmon.bpf.trace_file.waiting import merged
-from sysmon.errors import BrokenTrace, SysmonError
+from sysmon.errors import BrokenTrace
 from sysmon.safe_text import one_line
 
 EVERYTHING = ""
@@ -42,12 +42,11 @@ class Growing:
     files: tuple[Source, ...] = ()
     table = None
 
-    def __init__(self, path: Path, parent: Directory, names: Sequence[str]) -> None:
-        """`names`: of its directories in `parent`."""
-        self._parent = parent.duplicate()
+    def __init__(self, place: Place, most_bytes: int = segments.MOST_BYTES) -> None:
+        """`place`, which is closed with this; `most_bytes`: of the copies that are read."""
+        self._where = place
         self._users = 1
-        self._name = partial.wanted(names[0])
-        self.path = path.parent.resolve() / self._name
+        self.path = place.path
         self._parts: list[Part] = []
         self._segments: Segments | None = None
         self._index: dict[str, list[Piece]] = {}
@@ -58,12 +57,12 @@ class Growing:
         self.waiting: dict[str, pa.Table] = {}
         self.news = News()  # what the last look found
         try:
-            for name in names:
+            for name in place.names():
                 self._begin(name)
             if not self._parts:
-                raise BadPartial(f"{self._parent.path / self._name}: {unfinished.NOTHING_YET}")
+                raise BadPartial(f"{self.path}: {unfinished.NOTHING_YET}")
             self._take(News())
-            self._segments = Segments()
+            self._segments = Segments(most_bytes)
             self.empty = self._segments.empty(self._parts[0].source)
         except BaseException:
             self._close()
@@ -73,13 +72,13 @@ class Growing:
 
     @property
     def unfinished(self) -> Path:
-        """The first of its directories."""
-        return self._parent.path / self._parts[0].name
+        """The directory of its first part."""
+        return self.part_files.path
 
     @property
-    def directory(self) -> Directory:
-        """The same, held."""
-        return self._parts[0].source.directory
+    def part_files(self) -> Files:
+        """What that holds."""
+        return self._parts[0].source.files
 
     @property
     def size_bytes(self) -> int:
@@ -117,7 +116,7 @@ class Growing:
             part.source.close()
         if self._segments:
             self._segments.discard()
-        self._parent.close()
+        self._where.close()
 
     # -- how it grows
 
@@ -127,10 +126,9 @@ class Growing:
         before = sum(self._whole["rows"].values())
         for part in self._parts:
             news.committed |= part.source.following.read()
-            for kind, tables in part.source.following.new.items():
-                news.waiting.setdefault(kind.removeprefix(OPENING), []).extend(tables)
+            _note_waiting(part, news)
         self._follow_parts(news)
-        if not self._parts[-1].partial.running:
+        if not self._where.runs(self._parts[-1].partial):
             news.finished = self._finished()
         if news.finished:
             return news
@@ -141,11 +139,11 @@ class Growing:
     def _begin(self, name: str) -> bool:
         """Opens a part, if something was committed in it."""
         with ExitStack() as undo:
-            directory = undo.enter_context(self._parent.subdirectory(name))
+            files = undo.enter_context(closing(self._where.open(name)))
             try:
-                following = undo.enter_context(closing(Following(directory)))
+                following = undo.enter_context(closing(Following(files)))
                 following.read()
-                source = segments.Source(directory, following)
+                source = segments.Source(files, following)
             except BadPartial:
                 if not self._parts:
                     raise
@@ -157,14 +155,11 @@ class Growing:
 
     def _follow_parts(self, news: News) -> None:
         """Lets parts go that their recorder removed, and opens those that it began."""
-        if len(self._parts) == 1 and not partial.is_numbered(self._parts[0].name):
-            return
-        token = partial.token(self._parts[0].name)
-        found = [parts for parts in partial.names_of(self._parent, self._name) if partial.token(parts[0]) == token]
-        names = found[0] if found else []
+        names = self._where.names()
         for name in names:
             if _order(name) > _order(self._parts[-1].name) and self._begin(name):
                 news.committed = True
+                _note_waiting(self._parts[-1], news)
         for part in [part for part in self._parts[:-1] if part.name not in names]:
             self._parts.remove(part)
             part.source.close()
@@ -172,37 +167,15 @@ class Growing:
             news.parts_gone = True
 
     def _finished(self) -> Path | None:
-        """The file that the recording has become; None if its recorder has not made it, or will not."""
-        for name in (self._name, *self._names_of_rows()):
-            path = self._parent.path / name
-            if not path.is_file():
-                continue
-            try:
-                found = inspect(path)
-            except SysmonError:
-                continue
-            try:
-                if identity(found.recording) == identity(self.recording) and (
-                    found.recording["ended_ns"] >= self._whole["ended_ns"]
-                ):
-                    return path
-            finally:
-                found.discard()
-        return None
-
-    def _names_of_rows(self) -> list[str]:
-        """Names that the rows have by now beside their directory, if that is gone: another may have taken theirs."""
-        rows = self._parts[-1].source.rows
-        if rows is None or self._parts[-1].source.directory.exists(partial.ROWS):
-            return []
-        mine = os.fstat(rows.fileno())
-        return [name for name in self._parent.names() if os.path.samestat(self._parent.status(name), mine)]
+        recording: Recording = {**self.recording, "ended_ns": self._whole["ended_ns"]}
+        return self._where.finished(recording, self._parts[-1].source.rows)
 
     def _take(self, news: News) -> None:
         """Brings up to date what is known of all parts."""
         parts = [part.partial for part in self._parts]
         self._whole = unfinished.joined_recording(parts)
-        self._whole["stopped_by"] = RUNNING if parts[-1].running else CUT_OFF
+        if self._where.runs(parts[-1]):
+            self._whole["stopped_by"] = RUNNING
         self.waiting = merged([part.waiting for part in parts])
         for part in self._parts:
             self._index_groups(part, news)
@@ -276,6 +249,11 @@ class Growing:
         self._files.need_no_more(who)
 
 
+def _note_waiting(part: Part, news: News) -> None:
+    for kind, tables in part.source.following.new.items():
+        news.waiting.setdefault(kind.removeprefix(OPENING), []).extend(tables)
+
+
 def _order(name: str) -> tuple[int, str]:
     return len(name), name
 
@@ -288,5 +266,5 @@ def running(path: Path) -> Growing | None:
         with left.parts() as directories:
             if not partial.is_running(directories[-1]):
                 return None
-        return Growing(path, left.parent, left.names)
+        return Growing(NamedParts(left.parent, left.names))
     return None

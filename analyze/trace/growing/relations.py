@@ -100,7 +100,7 @@ class GrowingRelations:
 
     def _register(self, kind: str) -> None:
         if kind not in self._registered:
-            with understood(self._growing.directory):
+            with understood(self._growing.part_files):
                 rows = growing_views.waiting_rows(self._growing.waiting, kind)
             self._connection.register(growing_views.waiting_name(kind), rows)
             self._registered.add(kind)

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from sysmon.analyze.trace import scratch
 from sysmon.bpf.trace_file import footer, recover, thrift
 from sysmon.bpf.trace_file.directory import Directory
+from sysmon.bpf.trace_file.files import Files
 from sysmon.bpf.trace_file.journal import Group, write_all
 from sysmon.bpf.trace_file.partial import ROWS
 from sysmon.bpf.trace_file.unfinished import BadPartial, Following, understood
@@ -57,18 +58,18 @@ class Piece:
 class Source:
     """A part of a recording, from which row groups are copied. Its files are held open."""
 
-    def __init__(self, directory: Directory, following: Following) -> None:
-        self.directory, self.following = directory, following
-        with understood(directory):
+    def __init__(self, files: Files, following: Following) -> None:
+        self.files, self.following = files, following
+        with understood(files):
             self._end = footer.read(following.partial.empty)
             self._columns = footer.leaves(self._end)
-            self.rows: BinaryIO | None = directory.reader(ROWS) if directory.exists(ROWS) else None
+            self.rows = _rows(files)
 
     def copy(self, pieces: Iterable[Piece], out: BinaryIO) -> Iterator[Piece]:
         """Writes them and a footer; yields those that are damaged. Raises BadPartial, OSError."""
         said: list[bytes] = []
         rows = 0
-        with understood(self.directory):
+        with understood(self.files):
             for piece in pieces:
                 data = recover.whole(self.rows, piece.group, piece.after) if self.rows else b""
                 found = self._said(piece, data) if data else b""
@@ -93,9 +94,16 @@ class Source:
     def close(self) -> None:
         """Reads nothing any more."""
         self.following.close()
-        self.directory.close()
+        self.files.close()
         if self.rows:
             self.rows.close()
+
+
+def _rows(files: Files) -> BinaryIO | None:
+    try:
+        return files.reader(ROWS)
+    except FileNotFoundError:
+        return None
 
 
 @dataclass
@@ -109,7 +117,9 @@ class _File:
 class Segments:
     """The files that there are. Raises BadPartial, OSError."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        """`most_bytes`: of all of them."""
+        self._most_bytes = most_bytes
         self.place = scratch.new_directory()
         self._names = count(1)
         self._of: dict[Piece, _File] = {}
@@ -164,10 +174,10 @@ class Segments:
         total = sum(file.bytes for file in self._files) + size
         needed = set().union(*self._needed.values())
         for file in [file for file in self._files if file.pieces.isdisjoint(needed)]:
-            if total > KEPT_BYTES:
+            if total > min(KEPT_BYTES, self._most_bytes):
                 total -= file.bytes
                 self._remove(file)
-        if total > MOST_BYTES:
+        if total > self._most_bytes:
             raise TooLarge(f"{total >> 20:,} MiB of a recording that still runs are too much to copy for reading")
 
     def _remove(self, file: _File) -> None:

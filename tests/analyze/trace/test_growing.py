@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sysmon
+from sysmon.analyze.trace.growing.places import HandedParts
 from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.trace.trace import Trace
@@ -319,7 +320,7 @@ def test_what_is_not_needed_is_removed(recorder: Recorder, monkeypatch: pytest.M
         trace.sql("SELECT count(*) FROM opens").fetchall()
         assert len(os.listdir(growing.place)) <= many
         assert all(piece.touches(recorder.at_ns - 10**8, None) for piece in growing._files._of)
-        monkeypatch.setattr("sysmon.analyze.trace.growing.segments.MOST_BYTES", 1)
+        monkeypatch.setattr(growing._files, "_most_bytes", 1)
         with pytest.raises(SysmonError, match="ask for a window of it"):
             trace.move(None, None)
 
@@ -468,3 +469,84 @@ def test_any_commits(commits: list[list[Row]], most_facts: int, tmp_path_factory
                 assert trace.refresh() == len(rows)
                 assert_equal(trace, tmp_path, ["cpu", "execs"])
         out.abandon()
+
+
+def handed(directory: Path) -> dict[str, int]:
+    """What a recorder hands over of a part: each file opened anew, to be read."""
+    return {name: os.open(directory / name, os.O_RDONLY) for name in (partial.ROWS, partial.LOG, *partial.JOURNALS)}
+
+
+def opened(parts: HandedParts) -> Trace:
+    growing = Growing(parts)
+    try:
+        return Trace(growing)
+    finally:
+        growing.discard()
+
+
+def test_what_was_handed_over_is_read_without_names_and_is_the_file_in_the_end(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    parts = HandedParts(recorder.path)
+    ((directory,),) = partial.of(recorder.path)
+    parts.came(directory.name, handed(directory))
+    directory.rename(tmp_path / "elsewhere")
+    with opened(parts) as trace:
+        for _ in range(6):
+            rows = recorder.add()
+            recorder.commit()
+            assert trace.refresh() == rows and trace.metadata["stopped_by"] == RUNNING
+        (tmp_path / "elsewhere").rename(directory)
+        recorder.finish()
+        parts.over()
+        trace.refresh()
+        assert not directory.exists() and isinstance(trace.source, Growing)
+        with sysmon.open(recorder.path) as whole:
+            assert trace.metadata["stopped_by"] == whole.metadata["stopped_by"]
+            assert answers(trace, ALL) == answers(whole, ALL)
+
+
+def test_what_was_handed_over_by_a_recorder_that_was_killed_stays(recorder: Recorder) -> None:
+    parts = HandedParts(recorder.path)
+    ((directory,),) = partial.of(recorder.path)
+    parts.came(directory.name, handed(directory))
+    recorder.add()
+    recorder.commit()
+    with opened(parts) as trace:
+        before = answers(trace, ["cpu"])
+        recorder.add()
+        recorder.kill()
+        parts.over()
+        shutil.rmtree(directory)
+        assert trace.refresh() == 0 and trace.metadata["stopped_by"] == CUT_OFF
+        assert answers(trace, ["cpu"]) == before
+
+
+def test_of_handed_parts_those_that_are_gone_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(flight.time, "monotonic", lambda: clock[0])
+    out = FlightWriter(tmp_path / "t.parquet", False, Keep("4s", 4.0))
+    parts = HandedParts(out.path)
+    trace: Trace | None = None
+    for second in range(8):
+        clock[0] = float(second)
+        if second:
+            out.turn({"losses": [], "ended_ns": at(second)})
+        out.begin(traces.recording(started_ns=at(second), ring="4s", began_ns=traces.T0))
+        out.add(lifecycle.FORK, rows_of(row("fork", at(second), pid=second + 1, start=born(second), ppid=7)))
+        out.commit({"ended_ns": at(second + 0.5)})
+        there = partial.of(out.path)[0]
+        for gone in set(parts.names()) - {directory.name for directory in there}:
+            parts.gone(gone)
+        parts.came(there[-1].name, handed(there[-1]))
+        trace = trace or opened(parts)
+        trace.refresh()
+        assert trace.metadata["started_ns"] == at(max(0, second - 4))
+        assert trace.sql("SELECT min(pid), count(*) FROM forks").fetchall() == [
+            (1 + max(0, second - 4), 1 + min(4, second))
+        ]
+    assert trace
+    trace.close()
+    out.abandon()
+    still_open = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    assert not [file for file in still_open if str(tmp_path) in file and "/journal" in file]

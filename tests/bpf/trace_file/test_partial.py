@@ -105,7 +105,7 @@ def test_damage_to_a_repaired_file_is_found(tmp_path: Path, in_place: bool) -> N
     part = unfinished.read(Directory.hold(directory))
     path = tmp_path / "made.parquet"
     if in_place:
-        recover.complete(part, part.recording)
+        recover.complete(part, Directory.hold(directory), part.recording)
         path = directory / partial.ROWS
         made = path.read_bytes()
     else:
