@@ -124,10 +124,11 @@ class Growing:
         """Takes what was committed meanwhile, and does not wait for more."""
         self.news = news = News()
         before = sum(self._whole["rows"].values())
+        names = self._where.names()  # first: what is over by now is read to its end
         for part in self._parts:
             news.committed |= part.source.following.read()
             _note_waiting(part, news)
-        self._follow_parts(news)
+        self._follow_parts(names, news)
         if not self._where.runs(self._parts[-1].partial):
             news.finished = self._finished()
         if news.finished:
@@ -153,9 +154,8 @@ class Growing:
         self._numbers += 1
         return True
 
-    def _follow_parts(self, news: News) -> None:
+    def _follow_parts(self, names: list[str], news: News) -> None:
         """Lets parts go that their recorder removed, and opens those that it began."""
-        names = self._where.names()
         for name in names:
             if _order(name) > _order(self._parts[-1].name) and self._begin(name):
                 news.committed = True

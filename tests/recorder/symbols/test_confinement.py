@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sysmon.recorder.own.delegate import Child
+from sysmon.recorder.own.refused_calls import PROGRAM
 from sysmon.recorder.symbols.confinement import FILES, confine
-from sysmon.recorder.symbols.refused_calls import PROGRAM
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 

@@ -1,4 +1,4 @@
-"""Has the kernel refuse system calls to a reader of symbols that it never makes: those that reach another process."""
+"""Has the kernel refuse system calls to a process that it never makes: those that reach another process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Collection
 
 from sysmon.errors import CannotRecord
 from sysmon.recorder.load.syscall_names import SyscallNames
 
-REFUSED = (
+REFUSED = (  # to a reader of symbols
     *("socket", "connect", "io_uring_setup"),  # io_uring makes calls that no filter sees
     *("fork", "vfork", "clone", "clone3", "execve", "execveat", "unshare", "setns"),
     *("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"),
@@ -47,25 +48,25 @@ def _program(architecture: int, numbers: list[int]) -> bytes:
     return b"".join(struct.pack("=HBBI", *each) for each in code)
 
 
-def _of_this_machine() -> bytes:
-    """Empty if its numbers are not known."""
+def program(refused: Collection[str]) -> bytes:
+    """What refuses these calls; empty if their numbers are not known here."""
     try:
         names = SyscallNames()
     except CannotRecord:
         return b""
-    return _program(_ARCHITECTURES[names.machine], names.numbers(REFUSED))
+    return _program(_ARCHITECTURES[names.machine], names.numbers(tuple(refused)))
 
 
-PROGRAM = _of_this_machine()
+PROGRAM = program(REFUSED)
 """Made when this is imported: a reader may not be able to read the list of numbers."""
 
 
-def refuse() -> bool:
-    """Refuses them to this process for good, with EPERM. Returns whether this machine can. Raises OSError."""
-    if not PROGRAM:
+def refuse(instructions: bytes = PROGRAM) -> bool:
+    """Refuses them to this thread for good, with EPERM. Returns whether this machine can. Raises OSError."""
+    if not instructions:
         return False
-    program = _Program(len(PROGRAM) // 8, PROGRAM)
-    if _libc.prctl(_SET_SECCOMP, ctypes.c_ulong(_FILTER), ctypes.byref(program)):
+    given = _Program(len(instructions) // 8, instructions)
+    if _libc.prctl(_SET_SECCOMP, ctypes.c_ulong(_FILTER), ctypes.byref(given)):
         code = ctypes.get_errno()
         if code != errno.EINVAL:  # the kernel was built without
             raise OSError(code, os.strerror(code))
