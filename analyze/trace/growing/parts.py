@@ -30,7 +30,8 @@ class Part:
 class News:
     """What a look found."""
 
-    rows: int = 0  # how many more there are
+    rows: int = 0  # how many came
+    rows_gone: int = 0  # with parts that are not kept
     committed: bool = False
     parts_gone: bool = False
     finished: Path | None = None  # the recording has become this file

@@ -134,7 +134,7 @@ class Growing:
         if news.finished:
             return news
         self._take(news)
-        news.rows = max(0, sum(self._whole["rows"].values()) - before)
+        news.rows = max(0, sum(self._whole["rows"].values()) + news.rows_gone - before)
         return news
 
     def _begin(self, name: str) -> bool:
@@ -162,6 +162,7 @@ class Growing:
                 _note_waiting(self._parts[-1], news)
         for part in [part for part in self._parts[:-1] if part.name not in names]:
             self._parts.remove(part)
+            news.rows_gone += sum(part.source.following.present().values())
             part.source.close()
             self._files.forget(part.number)
             news.parts_gone = True

@@ -539,8 +539,9 @@ def test_of_handed_parts_those_that_are_gone_are_forgotten(tmp_path: Path, monke
         for gone in set(parts.names()) - {directory.name for directory in there}:
             parts.gone(gone)
         parts.came(there[-1].name, handed(there[-1]))
+        new = trace.refresh() if trace else 1
         trace = trace or opened(parts)
-        trace.refresh()
+        assert new == 1  # however many rows go
         assert trace.metadata["started_ns"] == at(max(0, second - 4))
         assert trace.sql("SELECT min(pid), count(*) FROM forks").fetchall() == [
             (1 + max(0, second - 4), 1 + min(4, second))
