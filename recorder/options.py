@@ -24,6 +24,7 @@ class Options:
     duration_s: float | None = None
     max_bytes: int | None = None  # maximum size of the file
     keep_last: Keep | None = None  # keep only the most recent part
+    discard: bool = False  # make no file of that in the end
     rotate: Rotation | None = None  # when to start a new file
     interval_s: float = 1.0
     filters: Filters = EVERYTHING

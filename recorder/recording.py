@@ -32,7 +32,7 @@ from sysmon.recorder.load.loader import Loaded
 from sysmon.recorder.load.syscall_names import SyscallNames
 from sysmon.recorder.options import Options
 from sysmon.recorder.output.protocol import Output
-from sysmon.recorder.own import priority, privilege, startup_memory
+from sysmon.recorder.own import capabilities, priority, privilege, startup_memory
 from sysmon.recorder.own.overhead import Overhead
 from sysmon.recorder.own.run_time import Stats
 from sysmon.recorder.read import inflight
@@ -123,6 +123,8 @@ class Recorder:
             schedule = self._begin()
             if self._privileges:  # not earlier: the command gets all that we had
                 self._privileges.drop(self._targets.count)
+            if self._access.inherited:
+                capabilities.end_with_parent(signal.SIGINT)  # it was set, and the drop has reset it
             self._output.begin(self._recording())
             self._commit()
             startup_memory.give_back()

@@ -234,10 +234,10 @@ Examples:
 @click.option(
     "--control-fd",
     type=click.IntRange(min=FIRST),
-    metavar="N",
     hidden=True,
-    help="Serve the client at the other end of descriptor N, a socket that a launcher made.",
+    help="A socket that is connected to whoever shows this recording. It ends with the process that started it.",
 )
+@click.option("--discard", is_flag=True, hidden=True, help="With --keep-last, write no file in the end.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
@@ -266,6 +266,7 @@ def record(
     labelled: tuple[str, ...],
     ready_fd: int | None,
     control_fd: int | None,
+    discard: bool,
     command: tuple[str, ...],
 ) -> None:
     """Record this machine into one file.
@@ -333,6 +334,7 @@ def record(
         duration_s=duration,
         max_bytes=max_size,
         keep_last=flight.keep(keep_last) if keep_last else None,
+        discard=discard,
         rotate=None if rotate is None else rotating.rotation(rotate, rotate_keep),
         max_rate=max_rate,
         sample_rate=sample_rate or DEFAULT_RATE,

@@ -12,7 +12,7 @@ from sysmon.recorder.output.single import SingleFile
 def chosen(options: Options) -> Output:
     """The output of such a recording, not yet begun. Raises CannotWrite."""
     if options.keep_last:
-        return FlightWriter(options.path, options.force, options.keep_last)
+        return FlightWriter(options.path, options.force, options.keep_last, discard=options.discard)
     if options.rotate:
         return RotatingWriter(options.path, options.force, options.rotate)
     return SingleFile(options.path, options.force, options.max_bytes)

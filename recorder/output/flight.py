@@ -78,8 +78,9 @@ class FlightWriter:
     each_is_whole = False
     is_at_end = False
 
-    def __init__(self, path: Path, force: bool, wanted: Keep) -> None:
-        self.path, self._force, self._keep = path, force, wanted
+    def __init__(self, path: Path, force: bool, wanted: Keep, *, discard: bool = False) -> None:
+        """`discard`: no file is made in the end."""
+        self.path, self._force, self._keep, self._discard = path, force, wanted, discard
         self._is_opening = False
         token = secrets.token_hex(4)
         self._tokens = (f"{token}-{number:06}" for number in itertools.count(1))
@@ -222,7 +223,7 @@ class FlightWriter:
         self._reap(0)
         self._drop(last.bytes)
         parts = [*self._over, last]
-        made, whole = self._make(self.path, parts, self._force)
+        made, whole = (self.path, recording) if self._discard else self._make(self.path, parts, self._force)
         for part in parts:
             with contextlib.suppress(OSError):
                 self._remove(part)

@@ -110,9 +110,11 @@ def without(names: tuple[str, ...]) -> Iterator[None]:
         _capset(before, permitted, inheritable)
 
 
-def end_with_parent() -> None:
-    """Has the kernel kill this process when the thread that forked it ends. Call it after `reduce`, which resets it."""
-    prctl(_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_parent(number: int = signal.SIGKILL) -> None:
+    """Has the kernel send this process a signal when the thread that forked it ends. Call it after `reduce`, which
+    resets it.
+    """
+    prctl(_SET_PDEATHSIG, number)
 
 
 def for_compiler() -> None:
