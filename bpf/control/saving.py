@@ -26,6 +26,9 @@ why there is none.
 
 MAGIC = b"sms1"
 
+MALFORMED = 3
+"""The exit status of who writes, after a request that no viewer makes."""
+
 WAIT_S = 120.0
 """How long writing may take."""
 
