@@ -18,7 +18,8 @@ from sysmon import streams
 from sysmon.errors import BadRequest, SysmonError, did_you_mean
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "record": ("sysmon.recorder.commands.record", "record", "Record what this machine does into a trace."),
+    "record": ("sysmon.live.commands", "record", "Record what this machine does into a trace."),
+    "live": ("sysmon.live.commands", "live", "Show what this machine does while it is recorded."),
     "mark": ("sysmon.analyze.commands.mark", "mark", "Mark this moment in a recording that runs."),
     "report": ("sysmon.analyze.commands.report", "report", "Show reports about a trace, or a summary of it."),
     "replay": ("sysmon.analyze.commands.replay", "replay", "Show what happened again, by interval or event."),

@@ -34,9 +34,9 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def source_files() -> list[str]:
     """Every file that has to be installed, by its name in the package."""
-    own = [path for path in (ROOT / "sysmon").iterdir() if path.is_file()]
+    own = [path for path in (ROOT / "sysmon").rglob("*") if path.is_file()]  # which follows no links
     rooms = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()]
-    names = [f"sysmon/{p.name}" for p in own] + [f"sysmon/{p.relative_to(ROOT)}" for p in rooms]
+    names = [str(p.relative_to(ROOT)) for p in own] + [f"sysmon/{p.relative_to(ROOT)}" for p in rooms]
     return sorted(name for name in names if not name.endswith(".pyc"))
 
 

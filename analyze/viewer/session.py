@@ -63,6 +63,7 @@ class Session:
 
     def __init__(self, path: Path, client: Client, saver: Saver) -> None:
         """`path`: of the file that is recorded into, for messages."""
+        self.path = path
         self._client, self._saver = client, saver
         self._parts = RecorderParts(path, client)
         self._saving = threading.Lock()

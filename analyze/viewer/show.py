@@ -1,0 +1,64 @@
+"""Shows a recording in one of the ways that there are, in a process that may not be able to read its own code."""
+
+from __future__ import annotations
+
+import importlib
+
+from sysmon.analyze import follow
+from sysmon.analyze.text.screen import Screen
+from sysmon.analyze.trace import facts, reports, rules, views
+from sysmon.analyze.viewer.session import Session
+from sysmon.analyze.viewer.view import View
+
+LATER = (
+    *("encodings.idna", "multiprocessing", "pandas", "pyarrow.compute", "pyarrow.parquet", "pytz", "zoneinfo"),
+    *("unicodedata", "_strptime", "locale", "stringprep"),
+)
+"""Modules that others import when they are used first."""
+
+
+ON_SCREEN = ("sysmon.analyze.tui.app", "textual.drivers.linux_driver")
+
+
+class ScreenLink:
+    """What a screen asks of a recorder; what is to be said of it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def mark(self, text: str) -> None:
+        """Marks the instant of the recording. Raises SysmonError."""
+        self._session.mark(text)
+
+    def save(self, since_ns: int, until_ns: int) -> str:
+        """Has a window written as a trace. Raises SysmonError."""
+        return f"wrote {self._session.save(since_ns, until_ns)}"
+
+    def end(self) -> None:
+        """Ends the recording. Raises SysmonError."""
+        self._session.end()
+
+
+def preload(view: View) -> None:
+    """Reads what is read when it is used first: modules and files of SQL."""
+    for name in (*LATER, *(ON_SCREEN if view.name == "screen" else ())):
+        importlib.import_module(name)
+    views.shown()
+    reports.reports()
+    facts.facts()
+    rules.shared_by()
+
+
+def show(session: Session, view: View) -> None:
+    """Shows what is recorded until it has ended, or the user has seen enough. Raises SysmonError."""
+    if view.name == "screen":
+        from sysmon.analyze.tui.app import Viewer
+
+        Viewer(session.open, title=str(session.path), link=ScreenLink(session)).run()
+        return
+    options = follow.Options(view.form, view.every_ns, view.top, view.count)
+    with session.open() as trace:
+        if view.name == "plain":
+            follow.plain(trace, Screen(), options)
+        else:
+            follow.events(trace, view.kinds, Screen(), options)
