@@ -129,9 +129,20 @@ def write(path: Path, rows: list[Row], /, **changes: Any) -> Path:
         schema.KINDS_KEY: schema.describe_kinds(),
     }
     wide = schema.wide().with_metadata(metadata)
-    with pq.ParquetWriter(path, wide) as writer:
+    with pq.ParquetWriter(path, wide, use_dictionary=False) as writer:  # of a few rows they take longer than the rows
         for kind in KINDS:
             mine = [r for r in rows if r["kind"] == kind.name]
             if mine:
-                writer.write_table(pa.Table.from_pylist(mine, schema=wide))
+                writer.write_table(_table(mine, wide))
     return path
+
+
+def _table(rows: list[Row], wide: pa.Schema) -> pa.Table:
+    given = {name for row in rows for name in row}
+    columns = [
+        pa.array([row.get(field.name) for row in rows], field.type)
+        if field.name in given
+        else pa.nulls(len(rows), field.type)
+        for field in wide
+    ]
+    return pa.Table.from_arrays(columns, schema=wide)

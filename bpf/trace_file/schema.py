@@ -68,6 +68,7 @@ def rarely_repeated() -> frozenset[str]:
     return frozenset((*times, *stacks.NUMBERS))
 
 
+@functools.cache
 def wide() -> pa.Schema:
     """The schema of a trace: every column, with its doc and unit as field metadata, without file metadata."""
     return pa.schema([_field(c) for c in all_columns()])

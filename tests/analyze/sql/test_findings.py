@@ -59,6 +59,28 @@ def finds(tmp_path: Path, rows: list[Row], rule: str, **asked: Any) -> bool:
         return bool(trace.own(f"FROM finding.{rule}").fetchall())
 
 
+def apart(*cases: list[Row]) -> list[Row]:
+    """All of them in one trace: a second case has processes of its own, whose pids are 1000 more, and so on.
+
+    Rules take processes of one name together, so those of two cases should have two.
+    """
+    out = []
+    for place, case in enumerate(cases):
+        own = {each.get("pid") for each in case} - {None}
+        for each in case:
+            names = [name for name in ("pid", "ppid", "tid") if each.get(name) in own]
+            out.append(each | {name: each[name] + 1000 * place for name in names})
+    return out
+
+
+def only_of_the_first(tmp_path: Path, rule: str, *cases: list[Row], **asked: Any) -> Finding:
+    """What is found in the first case, about its process, while no rule finds anything in the others."""
+    (f,) = found(tmp_path, apart(*cases), **asked)
+    assert f.rule == rule and f.pid in {each.get("pid") for each in cases[0]}
+    assert "more of this name" not in f.evidence
+    return f
+
+
 def one(tmp_path: Path, rows: list[Row], rule: str, **asked: Any) -> Finding:
     (only,) = found(tmp_path, rows, rule, **asked)
     return only
@@ -102,15 +124,19 @@ def spent(pid: int, syscall: str, latency_ns: int, count: int, **columns: Any) -
 
 def test_cpu_bound(tmp_path: Path) -> None:
     # It lives all of 10 s: the threshold is 8 s of running or waiting.
-    f = one(tmp_path, [alive(7, "spin"), used(5, 7, 4, 0.5), used(10, 7, 3, 0.5)], "cpu_bound")
+    f = only_of_the_first(
+        tmp_path,
+        "cpu_bound",
+        [alive(7, "spin"), used(5, 7, 4, 0.5), used(10, 7, 3, 0.5)],
+        [alive(7), used(10, 7, 7, 0.99)],
+        [alive(7), used(10, 7, 7.99, None)],
+    )
     assert (f.severity, f.pid, f.comm, f.start, f.weakened_by) == ("medium", 7, "spin", born(-100), None)
     assert f.summary == "spin (7) is CPU-bound: 7.0 s of CPU in 10.0 s"
     assert f.evidence == (
         "7.000 s of CPU time in 10.000 s of life in the window (70 % of one CPU), 1.000 s waiting for a CPU"
     )
     assert f.command == "sysmon report TRACE cpu --pid 7"
-    assert not found(tmp_path, [alive(7), used(10, 7, 7, 0.99)])
-    assert not found(tmp_path, [alive(7), used(10, 7, 7.99, None)])
     assert finds(tmp_path, [alive(7), used(10, 7, 8, None)], "cpu_bound")
 
 
@@ -229,38 +255,40 @@ def test_a_sleep_counted_as_a_wait_is_not_reported(tmp_path: Path) -> None:
 # System calls
 
 
+WAITING = ("poll", "futex", "read", "recvfrom", "epoll_wait", "wait4", "clock_nanosleep", "accept4", "ioctl")
+
+
 def test_slow_tail(tmp_path: Path) -> None:
     def rows(slow: int = 3, latency_ns: int = 100 * MS, syscall: str = "flock", fast_ns: int = 1000) -> list[Row]:
         return [alive(7), spent(7, syscall, fast_ns, 200 - slow), spent(7, syscall, latency_ns, slow)]
 
     # The 198th of 200 is the 99th percentile; 3 of 100 ms are 0.3 s of 10.
-    f = one(tmp_path, rows(), "slow_tail")
+    f = only_of_the_first(
+        tmp_path,
+        "slow_tail",
+        rows(),
+        rows(2),
+        rows(3, 9 * MS),
+        rows(3, 50 * MS),  # 0.15 s are less than 2 %
+        rows(30, 20 * MS, fast_ns=MS),
+        *(rows(syscall=waits) for waits in WAITING),
+        [*rows(), used(10, 7, 1, 0.2)],  # its waits for a CPU may have been in these calls
+    )
     assert f.severity == "low"
     assert f.summary.startswith("prog (7) has a slow tail in flock: p99 92.3 ms, median 1.0 us")
     assert "200 calls of flock" in f.evidence
     assert one(tmp_path, rows(11), "slow_tail").severity == "medium"
-    assert not found(tmp_path, rows(2))
-    assert not found(tmp_path, rows(3, 9 * MS))
-    assert not found(tmp_path, rows(3, 50 * MS))  # 0.15 s are less than 2 %
-    assert not found(tmp_path, rows(30, 20 * MS, fast_ns=MS))
-    for waits in ("poll", "futex", "read", "recvfrom", "epoll_wait", "wait4", "clock_nanosleep", "accept4", "ioctl"):
-        assert not found(tmp_path, rows(syscall=waits)), waits
-    # Its waits for a CPU may have been in these calls.
-    assert not found(tmp_path, [*rows(), used(10, 7, 1, 0.2)])
 
 
 def test_sync_stall(tmp_path: Path) -> None:
     def rows(count: int, total_s: float, syscall: str = "fdatasync") -> list[Row]:
         return [alive(7, "db"), spent(7, syscall, 10 * MS, count, total_ns=round(total_s * S), max_ns=20 * MS)]
 
-    f = one(tmp_path, rows(100, 2), "sync_stall")
+    f = only_of_the_first(tmp_path, "sync_stall", rows(100, 2), rows(100, 1.99), rows(9, 2), rows(100, 2, "write"))
     assert (f.severity, f.summary) == ("medium", "db (7) waits for its writes: fdatasync took 20 % of its time")
     assert f.evidence.startswith("100 calls, mostly fdatasync: 2.000 s in 10.000 s of life, mean 20.00 ms")
     assert "O_SYNC" not in f.evidence, "it opened no such file"
     assert one(tmp_path, rows(100, 5), "sync_stall").severity == "high"
-    assert not found(tmp_path, rows(100, 1.99))
-    assert not found(tmp_path, rows(9, 2))
-    assert not found(tmp_path, rows(100, 2, "write"))
     # Its waits for a CPU may have been in these calls: from half of their time on the severity is one lower.
     assert one(tmp_path, [*rows(100, 5), used(10, 7, 1, 2.4)], "sync_stall").severity == "high"
     f = one(tmp_path, [*rows(100, 4.9), used(10, 7, 1, 2.45)], "sync_stall")
@@ -275,31 +303,51 @@ O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_DSYNC, O_SYNC = 0, 1, 2, 0o100, 0o10000, 
 """include/uapi/asm-generic/fcntl.h"""
 
 
-@pytest.mark.parametrize("syscall", ["write", "pwrite64", "writev", "pwritev", "pwritev2"])
-def test_writes_that_each_wait_for_the_disk(tmp_path: Path, syscall: str) -> None:
-    def rows(flags: int, **columns: Any) -> list[Row]:
+WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
+
+
+def test_writes_that_each_wait_for_the_disk(tmp_path: Path) -> None:
+    def rows(syscall: str, flags: int, **columns: Any) -> list[Row]:
         slow = spent(7, syscall, 10 * MS, 100, total_ns=5 * S, max_ns=80 * MS)
-        return [alive(7, "wal"), slow, opened(7, "/data/wal", flags=flags, **columns)]
+        return [alive(7, f"{syscall} {flags}"), slow, opened(7, "/data/wal", flags=flags, **columns)]
+
+    def all_of(flags: int) -> list[Row]:
+        return apart(*(rows(syscall, flags) for syscall in WRITES))
 
     # 5 of 10 s, in calls of 50 ms each.
-    f = one(tmp_path, rows(O_WRONLY | O_DSYNC | O_CREAT), "sync_stall")
-    assert (f.severity, f.pid) == ("high", 7)
-    assert f.summary == (
-        f"wal (7) waits for its writes: {syscall} took 50 % of its time, with files opened with O_SYNC or O_DSYNC"
-    )
-    assert f"mostly {syscall}: 5.000 s in 10.000 s of life, mean 50.00 ms" in f.evidence
-    assert "; opened with O_SYNC or O_DSYNC: /data/wal; which of its writes" in f.evidence
-    assert finds(tmp_path, rows(O_RDWR | O_SYNC), "sync_stall")
-    assert not finds(tmp_path, rows(O_RDWR | O_CREAT), "sync_stall")
-    assert not finds(tmp_path, rows(O_RDONLY | O_SYNC), "sync_stall"), "nobody writes to it"
-    assert not finds(tmp_path, rows(O_RDWR | O_SYNC, error="EACCES"), "sync_stall")
-    assert not finds(tmp_path, [*rows(O_RDWR | O_SYNC)[:2], opened(8, "/x", flags=O_RDWR | O_SYNC)], "sync_stall")
+    flags = O_WRONLY | O_DSYNC | O_CREAT
+    fs = {f.pid: f for f in found(tmp_path, all_of(flags), "sync_stall")}
+    assert len(fs) == len(WRITES)
+    for place, syscall in enumerate(WRITES):
+        f = fs[7 + 1000 * place]
+        assert f.severity == "high"
+        assert f.summary == (
+            f"{syscall} {flags} ({f.pid}) waits for its writes: {syscall} took 50 % of its time, "
+            "with files opened with O_SYNC or O_DSYNC"
+        )
+        assert f"mostly {syscall}: 5.000 s in 10.000 s of life, mean 50.00 ms" in f.evidence
+        assert "; opened with O_SYNC or O_DSYNC: /data/wal; which of its writes" in f.evidence
     # It was opened before the window, and is still open.
-    assert finds(tmp_path, rows(O_RDWR | O_SYNC), "sync_stall", pids=(7,))
+    pids = tuple(fs)
+    assert {f.pid for f in found(tmp_path, all_of(O_RDWR | O_SYNC), "sync_stall", pids=pids)} == set(pids)
+    no_case = [
+        case
+        for syscall in WRITES
+        for case in (
+            rows(syscall, O_RDWR | O_CREAT),
+            rows(syscall, O_RDONLY | O_SYNC),  # nobody writes to it
+            rows(syscall, O_RDWR | O_SYNC, error="EACCES"),
+            [*rows(syscall, O_RDWR | O_SYNC)[:2], opened(8, "/x", flags=O_RDWR | O_SYNC)],
+        )
+    ]
+    assert not finds(tmp_path, apart(*no_case), "sync_stall")
     # Its other writes, of 10 us each, do not lower the mean.
-    fast = spent(7, "writev" if syscall == "write" else "write", 10_000, 100_000)
-    f = one(tmp_path, [*rows(O_RDWR | O_SYNC), fast], "sync_stall")
-    assert f.evidence.startswith("100 calls, ")
+    with_fast = [
+        [*rows(syscall, O_RDWR | O_SYNC), spent(7, "writev" if syscall == "write" else "write", 10_000, 100_000)]
+        for syscall in WRITES
+    ]
+    fs = {f.pid: f for f in found(tmp_path, apart(*with_fast), "sync_stall")}
+    assert len(fs) == len(WRITES) and all(f.evidence.startswith("100 calls, ") for f in fs.values())
 
 
 def test_a_slow_tail_of_writes_that_wait_for_the_disk_is_one_finding(tmp_path: Path) -> None:
@@ -315,51 +363,59 @@ def test_busy_poll(tmp_path: Path) -> None:
         return [alive(7), spent(7, syscall, latency_ns, idle, **columns), spent(7, "write", 2000, others)]
 
     # 10,000 in 10 s, 60 % of 16,666.
-    f = one(tmp_path, rows(10_000, 6_666), "busy_poll")
+    f = only_of_the_first(
+        tmp_path,
+        "busy_poll",
+        rows(10_000, 6_666),
+        rows(9_999, 0),
+        rows(10_000, 6_667),
+        rows(10_000, 0, latency_ns=21_000),
+        rows(10_000, 0, "read"),  # they returned data
+        rows(10_000, 0, "read", errors=9_999),
+        rows(10_000, 0, "clock_nanosleep", latency_ns=2 * MS),
+        [*rows(49_999, 0), used(10, 7, 5)],  # it computes meanwhile
+    )
     assert (f.severity, f.summary) == (
         "medium",
         "prog (7) polls in a busy loop: 1,000 calls a second, mostly poll, with nothing to do",
     )
     assert f.evidence.startswith("10,000 of its 16,666 calls returned at once")
-    assert not found(tmp_path, rows(9_999, 0))
-    assert not found(tmp_path, rows(10_000, 6_667))
-    assert not found(tmp_path, rows(10_000, 0, latency_ns=21_000))
-    assert not found(tmp_path, rows(10_000, 0, "read"))  # they returned data
     assert finds(tmp_path, rows(10_000, 0, "read", errors=10_000), "busy_poll")
-    assert not found(tmp_path, rows(10_000, 0, "read", errors=9_999))
     assert finds(tmp_path, rows(10_000, 0, "clock_nanosleep", latency_ns=900_000), "busy_poll")
-    assert not found(tmp_path, rows(10_000, 0, "clock_nanosleep", latency_ns=2 * MS))
     assert one(tmp_path, [*rows(50_000, 0), used(10, 7, 5)], "busy_poll").severity == "high"
-    assert not found(tmp_path, [*rows(49_999, 0), used(10, 7, 5)]), "it computes meanwhile"
     (f,) = found(tmp_path, [*rows(20_000, 0), used(10, 7, 9)])
     assert f.rule == "cpu_bound"
 
 
 def test_errno_storm(tmp_path: Path) -> None:
-    def rows(failed: int, made: int, syscall: str = "newfstatat", error: str = "ENOENT", errno: int = 2) -> list[Row]:
+    def rows(
+        failed: int, made: int, syscall: str = "newfstatat", error: str = "ENOENT", errno: int = 2, took_ms: int = 100
+    ) -> list[Row]:
         return [
             alive(7),
             spent(7, syscall, 1000, made),
-            failures(at(5), 7, born(-100), syscall, error, errno, failed, total_ns=took_ns),
+            failures(at(5), 7, born(-100), syscall, error, errno, failed, total_ns=took_ms * MS),
         ]
 
-    took_ns = 100 * MS  # 1 % of 10 s
-    f = one(tmp_path, rows(10_000, 11_111), "errno_storm")
+    # They took 1 % of 10 s.
+    f = only_of_the_first(
+        tmp_path,
+        "errno_storm",
+        rows(10_000, 11_111),
+        rows(9_999, 9_999),
+        rows(10_000, 11_112),
+        rows(10_000, 10_000, "futex", "EAGAIN", 11),
+        rows(10_000, 10_000, "futex", "ETIMEDOUT", 110),
+        rows(10_000, 10_000, "read", "ERESTARTSYS", 512),
+        rows(10_000, 10_000, "openat", "ENOENT", 2),
+        rows(10_000, 10_000, "connect", "ECONNREFUSED", 111),
+        rows(10_000, 10_000, took_ms=99),  # what takes no time does no harm
+    )
     assert (f.severity, f.summary) == ("low", "prog (7) fails in newfstatat with ENOENT 1,000 times a second")
     assert f.command == "sysmon report TRACE syscall_errors --pid 7"
-    assert not found(tmp_path, rows(9_999, 9_999))
-    assert not found(tmp_path, rows(10_000, 11_112))
-    assert not found(tmp_path, rows(10_000, 10_000, "futex", "EAGAIN", 11))
-    assert not found(tmp_path, rows(10_000, 10_000, "futex", "ETIMEDOUT", 110))
-    assert not found(tmp_path, rows(10_000, 10_000, "read", "ERESTARTSYS", 512))
-    assert not found(tmp_path, rows(10_000, 10_000, "openat", "ENOENT", 2))
     assert finds(tmp_path, rows(10_000, 10_000, "openat", "EACCES", 13), "errno_storm")
-    assert not found(tmp_path, rows(10_000, 10_000, "connect", "ECONNREFUSED", 111))
     for ms, severity in ((499, "low"), (500, "medium"), (2500, "high")):
-        took_ns = ms * MS
-        assert one(tmp_path, rows(10_000, 10_000), "errno_storm").severity == severity
-    took_ns = 99 * MS
-    assert not found(tmp_path, rows(10_000, 10_000)), "what takes no time does no harm"
+        assert one(tmp_path, rows(10_000, 10_000, took_ms=ms), "errno_storm").severity == severity
 
 
 def opened(pid: int, path: str, error: str | None = None, start: float = -100, **columns: Any) -> Row:
@@ -369,32 +425,33 @@ def opened(pid: int, path: str, error: str | None = None, start: float = -100, *
 
 
 def test_missing_files(tmp_path: Path) -> None:
-    def rows(names: int, directories: int, there: int = 0, error: str = "ENOENT") -> list[Row]:
-        walk = [
-            opened(7, f"/d{d}/n{n}", error, latency_ns=latency_ns) for n in range(names) for d in range(directories)
-        ]
-        return [alive(7, "cc"), *walk, *(opened(7, "/there") for _ in range(there))]
+    def rows(
+        names: int, directories: int, there: int = 0, error: str = "ENOENT", latency_us: int = 100, comm: str = "cc"
+    ) -> list[Row]:
+        columns = {"error": error, "latency_ns": latency_us * 1000}
+        walk = [opened(7, f"/d{d}/n{n}", **columns) for n in range(names) for d in range(directories)]
+        return [alive(7, comm), *walk, *(opened(7, "/there") for _ in range(there))]
 
-    latency_ns = 100_000  # 1,000 of them took 0.1 s, 1 % of 10 s
-    f = one(tmp_path, rows(100, 10, 1000), "missing_files")
+    # 1,000 of them took 0.1 s, 1 % of 10 s. Processes of one name are one finding.
+    f = only_of_the_first(
+        tmp_path,
+        "missing_files",
+        rows(100, 10, 1000),
+        rows(100, 10, 1001, comm="too many exist"),
+        rows(99, 10, comm="too few"),
+        rows(112, 9, comm="in few places"),
+        rows(100, 10, error="EACCES", comm="not allowed"),
+        rows(100, 24, latency_us=2, comm="too little time"),  # 0.005 s
+        rows(100, 10, latency_us=99, comm="less than 1 %"),
+    )
     assert (f.severity, f.pid) == ("low", 7)
     assert f.summary == "cc (7) opens files that do not exist: 1,000 of 2,000 opens failed"
     assert "1,000 paths, each name tried 10.0 times" in f.evidence
     assert f.command == "sysmon report TRACE file_errors --pid 7"
-    assert not found(tmp_path, rows(100, 10, 1001))
-    assert not found(tmp_path, rows(99, 10))
-    assert not found(tmp_path, rows(112, 9))
-    assert not found(tmp_path, rows(100, 10, error="EACCES"))
-    latency_ns = 500_000
-    assert one(tmp_path, rows(100, 10), "missing_files").severity == "medium"
+    assert one(tmp_path, rows(100, 10, latency_us=500), "missing_files").severity == "medium"
     # 1,000 in 21 s are fewer than 50 a second.
-    assert finds(tmp_path, rows(100, 10), "missing_files", ended_ns=at(20))
-    assert not found(tmp_path, rows(100, 10), ended_ns=at(21))
-    # 2,400 of 2 us took 0.005 s: too little to matter.
-    latency_ns = 2000
-    assert not found(tmp_path, rows(100, 24))
-    latency_ns = 99_000
-    assert not found(tmp_path, rows(100, 10))
+    assert finds(tmp_path, rows(100, 10, latency_us=500), "missing_files", ended_ns=at(20))
+    assert not found(tmp_path, rows(100, 10, latency_us=500), ended_ns=at(21))
     # Each of 20 processes does a part; the recorder's own are excluded.
     parts = [
         r
@@ -408,24 +465,33 @@ def test_missing_files(tmp_path: Path) -> None:
 
 def test_connect_retry(tmp_path: Path) -> None:
     def rows(
-        failed: int, succeeded: int = 0, seconds: float = 1, error: str = "ECONNREFUSED", **columns: Any
+        failed: int,
+        succeeded: int = 0,
+        seconds: float = 1,
+        error: str = "ECONNREFUSED",
+        comm: str = "web",
+        **columns: Any,
     ) -> list[Row]:
         given = {"socket_type": "SOCK_STREAM", "remote_address": "10.0.0.9", "remote_port": 5432, **columns}
         me = {"pid": 7, "start": born(-100), "syscall": "connect", "fd": 3}
         ends = [row("socket", at(1 + seconds * i / (failed - 1)), **me, error=error, **given) for i in range(failed)]
-        return [alive(7, "web"), *ends, *(row("socket", at(1), **me, **given) for _ in range(succeeded))]
+        return [alive(7, comm), *ends, *(row("socket", at(1), **me, **given) for _ in range(succeeded))]
 
-    f = one(tmp_path, rows(10, 1), "connect_retry")
+    f = only_of_the_first(
+        tmp_path,
+        "connect_retry",
+        rows(10, 1),
+        rows(9, comm="too few"),
+        rows(10, 2, comm="most succeed"),
+        rows(10, seconds=0.99, comm="at once"),
+        rows(10, error="EINPROGRESS", comm="asynchronous"),
+        rows(10, socket_type="SOCK_DGRAM", comm="datagrams"),
+        rows(10, remote_address="/var/run/nscd/socket", remote_port=None, comm="nscd"),
+    )
     assert (f.severity, f.pid) == ("high", 7)
     assert f.summary == "web (7) cannot connect to 10.0.0.9 port 5432: 10 times ECONNREFUSED"
     assert f.evidence == "10 of 11 attempts failed in 1.0 s, mostly with ECONNREFUSED, to 10.0.0.9 port 5432"
     assert one(tmp_path, rows(10, seconds=2), "connect_retry").severity == "medium"
-    assert not found(tmp_path, rows(9))
-    assert not found(tmp_path, rows(10, 2))
-    assert not found(tmp_path, rows(10, seconds=0.99))
-    assert not found(tmp_path, rows(10, error="EINPROGRESS"))
-    assert not found(tmp_path, rows(10, socket_type="SOCK_DGRAM"))
-    assert not found(tmp_path, rows(10, remote_address="/var/run/nscd/socket", remote_port=None))
 
 
 def test_slow_service(tmp_path: Path) -> None:
@@ -452,16 +518,20 @@ def test_slow_service(tmp_path: Path) -> None:
             )
         return out
 
-    f = one(tmp_path, rows(20, 50), "slow_service")
+    f = only_of_the_first(
+        tmp_path,
+        "slow_service",
+        rows(20, 50),
+        rows(19, 60),
+        rows(200, 9),
+        rows(20, 49),
+        rows(33, 50, 11),
+        rows(20, 50, accepted=True),
+    )
     assert (f.severity, f.pid) == ("medium", 7)
     assert f.summary == "shop (7) waits for 10.0.0.9 port 90: 50.0 ms per read, 1.0 s in total"
     assert one(tmp_path, rows(20, 250), "slow_service").severity == "high"
-    assert not found(tmp_path, rows(19, 60))
-    assert not found(tmp_path, rows(200, 9))
-    assert not found(tmp_path, rows(20, 49))
     assert finds(tmp_path, rows(30, 50, 10), "slow_service")
-    assert not found(tmp_path, rows(33, 50, 11))
-    assert not found(tmp_path, rows(20, 50, accepted=True))
 
 
 # Processes
@@ -470,43 +540,50 @@ def test_slow_service(tmp_path: Path) -> None:
 SERVER = {"syscall": "connect", "fd": 3, "socket_type": "SOCK_STREAM", "family": "AF_INET"}
 
 
-@pytest.mark.parametrize(
-    ("address", "port", "is_here"),
-    [
-        ("127.0.0.1", 5432, True),
-        ("::ffff:127.0.0.1", 5432, True),
-        ("::1", 5432, True),
-        ("192.0.2.7", 5432, True),  # its own
-        ("/run/postgresql/.s.PGSQL.5432", None, True),
-        ("192.0.2.8", 5432, False),
-        ("/var/run/nscd/socket", None, False),
-    ],
+ADDRESSES: tuple[tuple[str, int | None, bool], ...] = (
+    ("127.0.0.1", 5432, True),
+    ("::ffff:127.0.0.1", 5432, True),
+    ("::1", 5432, True),
+    ("192.0.2.7", 5432, True),  # its own
+    ("/run/postgresql/.s.PGSQL.5432", None, True),
+    ("192.0.2.8", 5432, False),
+    ("/var/run/nscd/socket", None, False),
 )
-def test_a_server_of_this_machine_that_was_not_recorded(
-    tmp_path: Path, address: str, port: int | None, is_here: bool
-) -> None:
+
+
+def waits_for(address: str, port: int | None, comm: str) -> list[Row]:
+    """A process that waits for a server 5 of 10 s."""
     family = "AF_UNIX" if port is None else "AF_INET"
     peer = SERVER | {"family": family, "remote_address": address, "remote_port": port, "local_address": "192.0.2.7"}
-    # 5 of 10 s.
-    rows = [
-        alive(7, "psql"),
+    return [
+        alive(7, comm),
         row("socket", at(1), pid=7, start=born(-100), **peer),
         spent(7, "recvfrom", S, 1, total_ns=5 * S),
     ]
+
+
+def test_a_server_of_this_machine_that_was_not_recorded(tmp_path: Path) -> None:
+    cases = [waits_for(address, port, f"psql{place}") for place, (address, port, _) in enumerate(ADDRESSES)]
     followed = {"command": ["psql"], "command_status": 0}
-    fs = found(tmp_path, rows, "unrecorded_server", **followed)
-    assert [f.severity for f in fs] == ["medium"] * is_here
-    if is_here:
-        where = address + (f" port {port}" if port else "")
-        assert fs[0].summary == f"psql (7) waits, and the local server at {where} was not recorded: record it too"
-        assert "mostly recvfrom; 1 connection to " in fs[0].evidence
-        assert "`sysmon record --duration 60`" in fs[0].evidence
-    assert not finds(tmp_path, rows, "unrecorded_server"), "all was recorded"
-    fast = [*rows[:2], spent(7, "recvfrom", 4 * S, 1)]
-    assert not finds(tmp_path, fast, "unrecorded_server", **followed)
-    server = {"pid": 8, "start": born(-100), "syscall": "accept4", "local_address": address, "local_port": port}
-    recorded = [*rows, row("socket", at(1), **server, result=4)]
-    assert not finds(tmp_path, recorded, "unrecorded_server", **followed)
+    fs = {f.pid: f for f in found(tmp_path, apart(*cases), "unrecorded_server", **followed)}
+    assert set(fs) == {7 + 1000 * place for place, (_, _, is_here) in enumerate(ADDRESSES) if is_here}
+    for place, (address, port, is_here) in enumerate(ADDRESSES):
+        if is_here:
+            f = fs[7 + 1000 * place]
+            where = address + (f" port {port}" if port else "")
+            told = f"psql{place} ({f.pid}) waits, and the local server at {where} was not recorded: record it too"
+            assert (f.severity, f.summary) == ("medium", told)
+            assert "mostly recvfrom; 1 connection to " in f.evidence
+            assert "`sysmon record --duration 60`" in f.evidence
+    assert not finds(tmp_path, apart(*cases), "unrecorded_server"), "all was recorded"
+    fast = [[*case[:2], spent(7, "recvfrom", 4 * S, 1)] for case in cases]
+    assert not finds(tmp_path, apart(*fast), "unrecorded_server", **followed)
+    server = {"pid": 8, "start": born(-100), "syscall": "accept4", "result": 4}
+    recorded = [
+        [*case, row("socket", at(1), **server, local_address=address, local_port=port)]
+        for case, (address, port, _) in zip(cases, ADDRESSES, strict=True)
+    ]
+    assert not finds(tmp_path, apart(*recorded), "unrecorded_server", **followed)
 
 
 def asked(second: float, pid: int = 7, **columns: Any) -> Row:
@@ -605,22 +682,20 @@ def test_connections_closed_only_by_the_client(tmp_path: Path) -> None:
 
 
 def test_fork_storm(tmp_path: Path) -> None:
-    shell = (50, -100.0, "sh")
-
-    def rows(count: int, spread_s: float = 8, lasts_s: float = 0.05, cpu_s: float | None = None) -> list[Row]:
-        out = [alive(50, "sh")]
+    def rows(
+        count: int, spread_s: float = 8, lasts_s: float = 0.05, cpu_s: float | None = None, comm: str = "sh"
+    ) -> list[Row]:
+        out = [alive(50, comm)]
         for i in range(count):
             began = 1 + spread_s * i / count
-            out += life(100 + i, began, began + lasts_s, "date", shell)
+            out += life(100 + i, began, began + lasts_s, "date", (50, -100, comm))
             out += [] if cpu_s is None else [used(10, 100 + i, cpu_s, start=born(began))]
         return out
 
-    f = one(tmp_path, rows(100), "fork_storm")
+    f = only_of_the_first(tmp_path, "fork_storm", rows(100), rows(99, comm="few"), rows(100, lasts_s=0.11, comm="long"))
     assert (f.severity, f.pid, f.comm) == ("low", 50, "sh")
     assert f.summary == "sh (50) started 100 short-lived processes, date, 13 a second"
     assert "median lifetime 50.0 ms" in f.evidence
-    assert not found(tmp_path, rows(99))
-    assert not found(tmp_path, rows(100, lasts_s=0.11))
     assert not found(tmp_path, rows(100, 30), ended_ns=at(40))
     # 100 times 5 ms are 0.5 s of about 8; 25 ms are more than a quarter.
     assert one(tmp_path, rows(100, cpu_s=0.005), "fork_storm").severity == "medium"
@@ -645,16 +720,20 @@ def test_restart_loop(tmp_path: Path) -> None:
             *(r for i, end in enumerate(endings) for r in life(100 + i, i + 1, i + 1 + lasts_s, comm, **end)),
         ]
 
-    f = one(tmp_path, rows(5, 1), "restart_loop")
+    f = only_of_the_first(
+        tmp_path,
+        "restart_loop",
+        rows(5, 1),
+        rows(4, comm="too few"),
+        rows(5, 2, comm="most succeed"),
+        rows(5, lasts_s=1.1, comm="in parallel"),
+        rows(5, exit_code=1, comm="grep"),
+        rows(5, signal=13, comm="SIGPIPE"),  # the reader had seen enough
+    )
     assert (f.severity, f.pid) == ("high", 50)
     assert f.summary == "mailer keeps failing and being restarted: 5 of 6 runs failed, started by sh, status 78"
-    assert not found(tmp_path, rows(4))
-    assert not found(tmp_path, rows(5, 2))
-    assert not found(tmp_path, rows(5, lasts_s=1.1))  # in parallel
     assert finds(tmp_path, rows(5, exit_code=1), "restart_loop")
-    assert not found(tmp_path, rows(5, exit_code=1, comm="grep"))
     assert finds(tmp_path, rows(5, signal=15), "restart_loop")
-    assert not found(tmp_path, rows(5, signal=13))  # SIGPIPE: the reader had seen enough
     assert finds(tmp_path, rows(5, exit_code=2, comm="grep"), "restart_loop")
     # Cut by the window: three are left.
     assert not found(tmp_path, rows(5), since="+3")
@@ -676,13 +755,12 @@ def test_killed(tmp_path: Path) -> None:
     def rows(signal: int, **columns: Any) -> list[Row]:
         return [alive(50, "sh"), *life(7, 1, 3, "prog", signal=signal, **columns)]
 
-    f = one(tmp_path, rows(11, core_dumped=True, peak_rss_bytes=3 * MEBI), "killed")
+    crashed = rows(11, core_dumped=True, peak_rss_bytes=3 * MEBI)
+    f = only_of_the_first(tmp_path, "killed", crashed, *(rows(asked) for asked in (1, 2, 13, 15)))
     assert (f.severity, f.pid, f.comm) == ("high", 7, "prog")
     assert f.summary == "prog (7) crashed with SIGSEGV, started by sh, core dumped"
     assert f.evidence == "1 ended by SIGSEGV after 2.0 s or less, with 3.0 MiB resident or less; command: prog"
     assert one(tmp_path, rows(9), "killed").severity == "medium"
-    for asked in (1, 2, 13, 15):
-        assert not found(tmp_path, rows(asked)), asked
     assert not found(tmp_path, rows(11), since="+3.5")
     assert not found(tmp_path, rows(11), until="+2")
     several = [*rows(6), *life(8, 1, 2, "prog", signal=6)]
@@ -696,11 +774,17 @@ def test_command_failed(tmp_path: Path) -> None:
     def rows(status: int, pid: int = 7, parent: tuple[int, float, str] = recorder, **columns: Any) -> list[Row]:
         return life(pid, 1, 5, "make", parent, exit_code=status, **columns)
 
-    f = one(tmp_path, rows(2), "command_failed")
+    f = only_of_the_first(
+        tmp_path,
+        "command_failed",
+        rows(2),
+        rows(0),
+    )
+    anothers, earlier = rows(2, parent=(50, -100, "sh")), rows(2, parent=(RECORDER, -2, "sysmon"))
+    assert not found(tmp_path, apart(anothers, earlier))
     assert (f.severity, f.pid, f.comm) == ("medium", 7, "make")
     assert f.summary == "make (7) is the recorded command, and failed: status 2"
     assert f.evidence == "status 2 after 4.000 s; command: make"
-    assert not found(tmp_path, rows(0))
     f = one(tmp_path, life(7, 1, 5, "make", recorder, signal=15), "command_failed")
     assert f.summary == "make (7) is the recorded command, and failed: SIGTERM"
     assert not found(tmp_path, life(7, 1, 5, "make", recorder, signal=15), stopped_by="signal"), "by sysmon"
@@ -712,8 +796,6 @@ def test_command_failed(tmp_path: Path) -> None:
     assert one(tmp_path, rows(2), "command_failed", command_status=2).pid == 7
     assert not found(tmp_path, [], command_status=0)
     assert not found(tmp_path, [], command_status=126, until="+5")
-    assert not found(tmp_path, rows(2, parent=(50, -100, "sh"))), "another's command"
-    assert not found(tmp_path, rows(2, parent=(RECORDER, -2, "sysmon"))), "of another time"
     assert not found(tmp_path, rows(2), until="+4.9")
 
     check = life(8, 4, 4.75, "sh", (7, 1, "make"), exit_code=1)
@@ -764,20 +846,24 @@ def test_memory_growth(tmp_path: Path) -> None:
 
     # 0.8 MiB a second are 48 a minute.
     line = [0.8 * s for s in seconds]
-    f = one(tmp_path, rows(line), "memory_growth")
+    f = only_of_the_first(
+        tmp_path,
+        "memory_growth",
+        rows(line),
+        rows([0.99 * m for m in line]),  # less than 8 MiB
+        rows(line, 81),  # less than 10 %
+        rows([0, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8]),  # a step
+        rows([0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 8]),  # no line
+        rows([0, 2, 4, 6, 8, 9, 9.5, 10, 10.2, 10.4, 10.5]),  # it fills up
+        [alive(7), *grown(7, seconds[:-1], line[:-1])],  # 9 s
+    )
     assert (f.severity, f.pid, f.summary) == ("medium", 7, "leak (7) grows by 48.0 MiB a minute, like a leak")
     assert f.evidence == (
         "from 10.0 to 18.0 MiB of anonymous memory in 10.0 s and 11 snapshots: 48.0 MiB a minute, r2 1.000"
     )
     assert one(tmp_path, rows([20 * m for m in line]), "memory_growth").severity == "medium"
     assert one(tmp_path, rows([23 * m for m in line]), "memory_growth").severity == "high"
-    assert not found(tmp_path, rows([0.99 * m for m in line]))  # less than 8 MiB
-    assert not found(tmp_path, rows(line, 81))  # less than 10 %
-    assert not found(tmp_path, rows([0, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8]))  # a step
-    assert not found(tmp_path, rows([0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 8]))  # no line
-    assert not found(tmp_path, rows([0, 2, 4, 6, 8, 9, 9.5, 10, 10.2, 10.4, 10.5]))  # it fills up
     assert not found(tmp_path, rows(line), since="+1.5")  # 9 snapshots
-    assert not found(tmp_path, [alive(7), *grown(7, seconds[:-1], line[:-1])])  # 9 s
 
 
 def held(pid: int, seconds: list[float], **columns: list[float | None]) -> list[Row]:
@@ -857,7 +943,15 @@ def test_leaks_of_descriptors_and_threads(tmp_path: Path, what: str, least: int)
         values = [float(round(first + grown_by * s / 10)) for s in seconds]
         return [alive(7, "server"), *held(7, seconds, **{what: values})]  # type: ignore[arg-type]
 
-    f = one(tmp_path, rows(least), rule)
+    unknown = held(7, seconds, rss_anon_bytes=[0.0] * 11)
+    f = only_of_the_first(
+        tmp_path,
+        rule,
+        rows(least),
+        rows(least - 1),
+        rows(least, 10 * least + 10),  # less than 10 %
+        [alive(7), *unknown],
+    )
     assert f.severity == "medium"  # 120 or 60 a minute
     told = f.command.removeprefix("sysmon report TRACE ").split()[0]
     assert what in {column.name for column in find_report(told).columns}, "more of that is in the report it names"
@@ -866,10 +960,6 @@ def test_leaks_of_descriptors_and_threads(tmp_path: Path, what: str, least: int)
         f"from 30 to {30 + least} {what} in 10.0 s and 11 snapshots: {least * 6}.0 a minute, r2 1.000"
     )
     assert one(tmp_path, rows(200), rule).severity == "high"
-    assert not found(tmp_path, rows(least - 1))
-    assert not found(tmp_path, rows(least, 10 * least + 10))  # less than 10 %
-    unknown = held(7, seconds, rss_anon_bytes=[0.0] * 11)
-    assert not found(tmp_path, [alive(7), *unknown])
     # A process that also grows has both findings.
     both = held(7, seconds, rss_anon_bytes=[2.0 * s * MEBI for s in seconds], **{what: [10.0 + 5 * s for s in seconds]})
     f = one(tmp_path, [alive(7, "server"), *both], "memory_growth")
