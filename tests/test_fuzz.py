@@ -19,18 +19,19 @@ from sysmon.bpf.trace_file.parquet_thrift import FileMetaData, KeyValue
 from sysmon.errors import SysmonError
 from tests import traces
 from tests.fuzz import mutations, seeds
+from tests.lengths import LONG
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 
-SECONDS = 20
-"""For CI. Each seed has its own cases, so a failure can be reproduced."""
+SECONDS = 20 if LONG else 10
+"""Each run tries others. A seed has its own cases, so a failure can be reproduced."""
 
 
-def test_commands_survive_damaged_traces() -> None:
+def test_commands_survive_damaged_traces(pytestconfig: pytest.Config) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", str(SECONDS), "7"],
+        [sys.executable, "-m", "tests.fuzz", str(SECONDS), str(pytestconfig.option.hypothesis_seed)],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

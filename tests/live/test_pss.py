@@ -72,7 +72,6 @@ def test_hugetlbfs_pages_are_not_part_of_pss(tmp_path: Path) -> None:
     assert r.one(f"SELECT max(hugetlb_bytes) FROM memory WHERE pid = {pid}") == 32 * MIB
 
 
-@pytest.mark.alone
 def test_default_has_the_largest_at_both_ends(tmp_path: Path) -> None:
     """Without `--with pss`: four processes that share 48 MiB are read at the start and again at the end."""
     with layout(FOUR, "anonymous") as pids:
