@@ -63,12 +63,22 @@ def is_live(item: pytest.Item) -> bool:
     return item.get_closest_marker("live") is not None
 
 
+def is_in_live(item: pytest.Item) -> bool:
+    return Path(__file__).with_name("live") in item.path.parents
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts live tests last, beginning with the one that proves the environment."""
-    items.sort(key=lambda item: (is_live(item), item.path.name != ENVIRONMENT))
+    """Puts live tests last, beginning with the one that proves the environment; with pytest-xdist first.
+
+    Its workers begin with a part of the list each: so one waits for recordings while others compute, all along.
+    """
+    spread = "PYTEST_XDIST_WORKER" in os.environ
+    items.sort(key=lambda item: (is_live(item) != spread, item.path.name != ENVIRONMENT))
+    if misplaced := [item.nodeid for item in items if item.get_closest_marker("alone") and not is_in_live(item)]:
+        raise pytest.UsageError(f"script/test looks for tests marked `alone` only in tests/live: {misplaced}")
     if LEFT_OUT and (live := [item for item in items if is_live(item)]):
         config.hook.pytest_deselected(items=live)
-        items[:] = items[: -len(live)]
+        items[:] = [item for item in items if not is_live(item)]
 
 
 @pytest.fixture(scope="session")
