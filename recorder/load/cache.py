@@ -17,8 +17,8 @@ from pathlib import Path
 from sysmon.bpf.trace_file.atomic import NewFile
 from sysmon.bpf.trace_file.directory import Directory
 
-FILES = 16
-"""Entries kept, the most recently used. Different options need different programs."""
+FILES = 64
+"""Entries kept, the most recently used: 8 MB. Different options need different programs."""
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _MAX_BYTES = 16 << 20
