@@ -131,6 +131,7 @@ def test_the_compiler_of_root_has_what_loading_needs(tmp_path: Path) -> None:
                         assert_only(child, allowed)
                 except (FileNotFoundError, ProcessLookupError):  # it has just ended
                     continue
+            time.sleep(0.01)
         assert process.returncode == 0
     assert seen
 
