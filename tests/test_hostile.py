@@ -6,7 +6,9 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,10 @@ COMMANDS = (
 MIB = 1 << 20
 
 
-def base(tmp_path: Path, texts: tuple[str, ...] = hostile.TEXTS) -> pa.Table:
+@cache
+def base(texts: tuple[str, ...] = hostile.TEXTS) -> pa.Table:
     """A small trace with all kinds, as a table with its file's metadata."""
-    path = hostile.trace(tmp_path / "base.parquet", texts)
-    with pq.ParquetFile(path) as file:
+    with tempfile.TemporaryDirectory() as folder, pq.ParquetFile(hostile.trace(Path(folder, "t"), texts)) as file:
         return file.read().replace_schema_metadata(file.metadata.metadata)
 
 
@@ -70,7 +72,7 @@ def changed(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 @pytest.mark.parametrize("name", ["file_row_number", "FILE_ROW_NUMBER"])
 def test_a_column_named_like_the_row_number_is_refused(tmp_path: Path, name: str) -> None:
-    table = base(tmp_path)
+    table = base()
     path = saved(table.append_column(name, pa.array([1] * len(table))), tmp_path / "t.parquet")
     for command in COMMANDS:
         assert "has a column file_row_number, which no sysmon writes" in said(path, *command)
@@ -80,7 +82,7 @@ def test_a_column_named_like_the_row_number_is_refused(tmp_path: Path, name: str
     "name", ['x"; DROP SCHEMA main; --', "row_number", "getvariable", "trace", "k", "COMM", "filename"]
 )
 def test_a_column_of_any_other_name_changes_nothing(tmp_path: Path, name: str) -> None:
-    table = base(tmp_path)
+    table = base()
     path = saved(table.append_column(name, pa.array([[1]] * len(table))), tmp_path / "t.parquet")
     plain = saved(table, tmp_path / "plain.parquet")
     for command in (["dump"], ["report", "processes"]):
@@ -134,20 +136,20 @@ SHAPES: dict[str, Callable[[pa.Table], pa.Table]] = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_trace_of_an_unusual_shape_is_read(tmp_path: Path, shape: str) -> None:
-    path = saved(SHAPES[shape](base(tmp_path)), tmp_path / "t.parquet")
+    path = saved(SHAPES[shape](base()), tmp_path / "t.parquet")
     for command in COMMANDS:
         said(path, *command)
 
 
 def test_a_trace_with_one_row_group_per_row_is_read(tmp_path: Path) -> None:
-    path = saved(base(tmp_path, hostile.TEXTS[:4]), tmp_path / "t.parquet", row_group_size=1)
+    path = saved(base(hostile.TEXTS[:4]), tmp_path / "t.parquet", row_group_size=1)
     for command in COMMANDS:
         said(path, *command)
 
 
 def test_a_trace_without_row_groups_is_read(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    pq.ParquetWriter(path, base(tmp_path).schema).close()
+    pq.ParquetWriter(path, base().schema).close()
     for command in COMMANDS:
         said(path, *command)
 
@@ -155,7 +157,7 @@ def test_a_trace_without_row_groups_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["comm", "kind", "path", "argv", "path_bytes"])
 def test_an_overlong_text_is_refused_without_taking_memory(tmp_path: Path, text: str) -> None:
     """One text of 10 MB shared by 20,000 rows, which would be 200 GB."""
-    table = base(tmp_path)
+    table = base()
     execs = table.filter(pa.compute.equal(table["kind"], "exec")).slice(0, 1)
     rows = execs.take(pa.array(np.zeros(20_000, dtype=np.int64)))
     value: Any = "B" * (10 * MIB)
@@ -230,7 +232,7 @@ def test_matplotlibs_errors_are_one_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("largest", [True, False])
 def test_numbers_at_the_end_of_their_type_are_read_and_drawn(tmp_path: Path, largest: bool) -> None:
-    table = base(tmp_path)
+    table = base()
     for field in schema.wide():
         if pa.types.is_integer(field.type):
             info = np.iinfo(field.type.to_pandas_dtype())
@@ -245,7 +247,7 @@ def test_numbers_at_the_end_of_their_type_are_read_and_drawn(tmp_path: Path, lar
 
 
 def test_extreme_times_are_read_and_drawn(tmp_path: Path) -> None:
-    table = base(tmp_path)
+    table = base()
     ends = np.where(np.arange(len(table)) % 2, 2**63 - 1, 1 - 2**63)
     path = saved(changed(table, "ts", pa.array(ends).cast(table.schema.field("ts").type)), tmp_path / "t.parquet")
     assert said(path, "dump").startswith("-infinity ")

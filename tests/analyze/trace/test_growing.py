@@ -108,7 +108,7 @@ def test_a_window_moves_along(recorder: Recorder, tmp_path: Path) -> None:
     recorder.commit()
     names = ["cpu", "syscalls", "processes", "files", "findings", "lives"]
     with sysmon.open(recorder.path) as trace:
-        for _ in range(3):
+        for _ in range(examples(3) + 1):
             trace.move(recorder.at_ns - 10**9, None)
             assert_equal(trace, tmp_path, names)
             trace.move(recorder.recording["started_ns"], recorder.at_ns - 10**9)
