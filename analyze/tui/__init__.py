@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
+    from sysmon.analyze.tui.links import Link
 
 
-def run(opens: Callable[[], Trace], title: str, *, at: str | None = None, speed: float = 1.0) -> int:
+def run(
+    opens: Callable[[], Trace], title: str, *, at: str | None = None, speed: float = 1.0, link: Link | None = None
+) -> int:
     """Shows a trace until somebody leaves it; the exit status. `opens` is called in the thread that reads.
 
-    Raises SysmonError if it cannot be read.
+    `link`: to the recorder, if there is one. Raises SysmonError if the trace cannot be read.
     """
     from sysmon.analyze.tui.app import Viewer
     from sysmon.errors import SysmonError
 
-    viewer = Viewer(opens, title=title, at=at, speed=speed)
+    viewer = Viewer(opens, title=title, at=at, speed=speed, link=link)
     try:
         viewer.run()
     finally:

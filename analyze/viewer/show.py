@@ -17,7 +17,11 @@ LATER = (
 """Modules that others import when they are used first."""
 
 
-ON_SCREEN = ("sysmon.analyze.tui.app", "textual.drivers.linux_driver")
+ON_SCREEN = (
+    *(f"sysmon.analyze.tui.{name}" for name in ("app", "reading", "splitting", "copied")),
+    *("textual.drivers.linux_driver", "textual.command"),
+)
+"""Modules that a screen imports when it is used."""
 
 
 class ScreenLink:
@@ -52,9 +56,9 @@ def preload(view: View) -> None:
 def show(session: Session, view: View) -> None:
     """Shows what is recorded until it has ended, or the user has seen enough. Raises SysmonError."""
     if view.name == "screen":
-        from sysmon.analyze.tui.app import Viewer
+        from sysmon.analyze import tui
 
-        Viewer(session.open, title=str(session.path), link=ScreenLink(session)).run()
+        tui.run(session.open, str(session.path), link=ScreenLink(session))
         return
     options = follow.Options(view.form, view.every_ns, view.top, view.count)
     with session.open() as trace:
