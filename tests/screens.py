@@ -27,7 +27,7 @@ async def settled(viewer: Viewer, pilot: Pilot[None], *, ticks: bool = False) ->
     async with asyncio.timeout(PATIENCE_S):
         while True:
             await pilot.pause(0.01)
-            if viewer.failed or (viewer.is_answered() and not (ticks and viewer.reader.has_more)):
+            if viewer.failed or (viewer.is_settled() and not (ticks and viewer.reader.has_more)):
                 break
     await pilot.pause()
 
@@ -41,7 +41,7 @@ def drive(
     at: str | None = None,
 ) -> Viewer:
     """A screen of this size on a trace; returns it when it is closed."""
-    viewer = Viewer(lambda: Trace(path), title="trace.parquet", glyphs=glyphs, at=at)
+    viewer = Viewer(lambda: Trace(path), file="trace.parquet", glyphs=glyphs, at=at)
 
     async def run() -> None:
         async with viewer.run_test(size=size) as pilot:

@@ -15,16 +15,22 @@ if TYPE_CHECKING:
 
 
 def run(
-    opens: Callable[[], Trace], title: str, *, at: str | None = None, speed: float = 1.0, link: Link | None = None
+    opens: Callable[[], Trace],
+    file: str | None,
+    *,
+    at: str | None = None,
+    speed: float = 1.0,
+    link: Link | None = None,
 ) -> int:
     """Shows a trace until somebody leaves it; the exit status. `opens` is called in the thread that reads.
 
-    `link`: to the recorder, if there is one. Raises SysmonError if the trace cannot be read.
+    `file`: of the trace, if it has one; `link`: to the recorder, if there is one. Raises SysmonError if the trace
+    cannot be read.
     """
     from sysmon.analyze.tui.app import Viewer
     from sysmon.errors import SysmonError
 
-    viewer = Viewer(opens, title=title, at=at, speed=speed, link=link)
+    viewer = Viewer(opens, file=file, at=at, speed=speed, link=link)
     try:
         viewer.run()
     finally:

@@ -19,16 +19,20 @@ Row = tuple[Value, ...]
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be shown: a place, at a position of the cursor."""
+    """What is to be shown: a place, at a position of the cursor. `moves`: another question follows soon by itself."""
 
     place: Place
     position: Position
     number: int = 0
+    moves: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a section, of `total` that there are; `said` is shown instead of none. `drawn` rows are not sorted."""
+    """Rows of a section, of `total` that there are; `said` is shown instead of none. `drawn` rows are not sorted.
+
+    `pending`: they come later, in an answer of their own.
+    """
 
     names: tuple[str, ...] = ()
     numeric: tuple[bool, ...] = ()
@@ -36,6 +40,7 @@ class Table:
     total: int = 0
     said: str = ""
     drawn: bool = False
+    pending: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,15 @@ class Shown:
     options: tuple[str, ...]
     lost: str
     took_s: float
+
+
+@dataclass(frozen=True)
+class Late:
+    """The rest of an answer: the table of a section that was pending."""
+
+    question: Question
+    section: int
+    table: Table
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,7 @@ class Failed:
     question: Question | None = None
 
 
-Answer = Opened | Grown | Shown | Busy | Ticks | Failed
+Answer = Opened | Grown | Shown | Late | Busy | Ticks | Failed
 
 
 class Asker(Protocol):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
+from sysmon.analyze.trace.position import Window
 from sysmon.analyze.tui.browsing import Browsing
 from sysmon.analyze.tui.help import Help
+from sysmon.analyze.tui.links import Link
 from sysmon.analyze.tui.pages import SPLIT
 from sysmon.analyze.tui.palette import Palette
+from sysmon.errors import SysmonError
 from sysmon.safe_text import shell_command
 
 
@@ -30,10 +34,21 @@ class Viewer(Browsing):
         if self.window is None:
             return
         if self.link is not None:
-            self.say(self.link.save(self.window.since_ns, self.window.until_ns))
+            self.say("writing what is looked at")
+            save = partial(self._save, self.link, self.window)
+            self.run_worker(save, thread=True, exclusive=True, group="save")
         elif self.shown is not None:
             options = self.shown.options
-            self._copy_text(shell_command(["sysmon", "slice", self.name_of_trace, "-o", "OUT.parquet", *options]))
+            self._copy_text(shell_command(["sysmon", "slice", self._called(), "-o", "OUT.parquet", *options]))
+
+    def _save(self, link: Link, window: Window) -> None:
+        """Called in a thread of its own: it takes as long as it takes."""
+        try:
+            name = link.save(window.since_ns, window.until_ns)
+        except SysmonError as error:
+            self.call_from_thread(self.say, str(error), alarm=True)
+        else:
+            self.call_from_thread(self.say, f"wrote {name}")
 
     def action_copy(self) -> None:
         """Copies the command that shows the same."""
@@ -55,9 +70,13 @@ class Viewer(Browsing):
         grid, place, options = self.focused_grid, self.shown.question.place, self.shown.options
         section = self.section(grid)
         if section.report == SPLIT:
-            self._copy_text(copied.pivot_command(self.name_of_trace, place, options))
+            self._copy_text(copied.pivot_command(self._called(), place, options))
         else:
-            self._copy_text(make(self.name_of_trace, section, place, grid.number, options))
+            self._copy_text(make(self._called(), section, place, grid.number, options))
+
+    def _called(self) -> str:
+        """What a command calls the trace; of a recording without a file there is none before `w` writes one."""
+        return self.file or "TRACE"
 
     def _copy_text(self, text: str) -> None:
         self.copy_to_clipboard(text)

@@ -97,6 +97,7 @@ class Grid(Widget, can_focus=True):
         self.table = Table(said="…" if not glyphs.ascii_only else "...")
         self.order = Order()
         self.stale = False
+        self._held = False  # the cursor stays with its row
         self._cursor = self._top = self._left = 0
         self._widths: dict[str, int] = {}
         self._laid: list[tuple[int, str, int, bool]] = []  # place in a row, name, width, whether to the right
@@ -105,7 +106,7 @@ class Grid(Widget, can_focus=True):
 
     def show(self, table: Table, order: Order) -> None:
         """Other rows, or the same ones with other values."""
-        key = self._key(self._cursor)
+        key = self._key(self._cursor) if self._held else None
         if table.names != self.table.names:
             self._widths.clear()
             self._left = 0
@@ -117,8 +118,9 @@ class Grid(Widget, can_focus=True):
 
     def mark_stale(self) -> None:
         """What is shown is of before, until `show`."""
-        self.stale = True
-        self.refresh()
+        if not self.stale:
+            self.stale = True
+            self.refresh()
 
     @property
     def row(self) -> dict[str, Value] | None:
@@ -149,6 +151,7 @@ class Grid(Widget, can_focus=True):
         """Moves the cursor."""
         self._cursor += by
         self._keep_inside()
+        self._held = self._cursor > 0
         self.refresh()
 
     def action_page(self, by: int) -> None:
@@ -186,6 +189,7 @@ class Grid(Widget, can_focus=True):
         elif event.y >= HEAD and self._top + event.y - HEAD < len(self.table.rows):
             same = self._cursor == self._top + event.y - HEAD
             self._cursor = self._top + event.y - HEAD
+            self._held = True
             self.refresh()
             if same and event.chain > 1:
                 self.action_enter()
@@ -222,7 +226,7 @@ class Grid(Widget, can_focus=True):
         place = (
             f" {first}-{first + shown - 1} of {total:,}" if rows and shown < total else f" {total:,}" if rows else ""
         )
-        working = " (working)" if self.stale else ""
+        working = " (of before)" if self.stale and self.table.names else ""
         return self._glyphs.safe(f"{self.heading}{'' if self.table.drawn else place}{working}")
 
     def _line(self, text: str, style: Style, width: int) -> Strip:

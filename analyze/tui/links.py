@@ -12,7 +12,7 @@ class Link(Protocol):
         """Marks the instant of the recording."""
 
     def save(self, since_ns: int, until_ns: int) -> str:
-        """Has a window written as a trace; what is to be said."""
+        """Has a window written as a trace; the name of its file."""
 
     def end(self) -> None:
         """Ends the recording."""

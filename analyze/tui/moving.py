@@ -25,7 +25,7 @@ class Moving(Screen):
 
     def _beat(self) -> None:
         self.reader.hurry()
-        if not self.is_answered():
+        if self.is_late():
             for grid in self.grids:
                 grid.mark_stale()
         position = self.position

@@ -35,7 +35,7 @@ class Section:
     `columns`: those that come first, all others after them; none: all in their order. `where`: columns that must be
     equal to the page's values: `column`, or `column=value` if the names differ. `lines`: most rows; 0: what room there
     is. `drawn`: as its drawing. `kinds`: it is shown only of a recording that has one of these. `whole`: of all
-    processes, whatever the place is about.
+    processes, whatever the place is about. `slow`: it is read when the others are there and nothing else is asked.
     """
 
     report: str
@@ -47,6 +47,7 @@ class Section:
     drawn: bool = False
     kinds: tuple[str, ...] = ()
     whole: bool = False
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ _ACTIVITY = (
 )  # fmt: skip
 _FINDINGS = ("severity", "summary", "evidence")
 _LIFE = ("began", "ended", "ended_by", "exit_code", "signal", "ppid", "parent_comm", "command")
+_MACHINE = (
+    "busy_pct", "stolen_pct", "waiting", "calls", "errors", "forks", "read_bytes", "written_bytes", "available_bytes",
+    "cpu_pressure_pct", "memory_pressure_pct", "io_pressure_pct", "lost",
+)  # fmt: skip
+_BUSIEST = (
+    "pid", "comm", "cpu_pct", "wait_s", "calls", "errors", "rss_bytes", "read_bytes", "written_bytes", "command",
+)  # fmt: skip
 _FEW = ("pid", "comm", "cpu_pct", "syscalls", "errors", "rss_mib", "read_bytes", "written_bytes", "command")
 _CALLS = (
     "syscall",
@@ -93,10 +101,10 @@ PAGES = (
         "Overview",
         "findings, the machine, and who does most",
         (
-            Section("findings", "Findings", _FINDINGS, lines=6, opens=_FINDING),
-            Section("follow.machine", "Machine", lines=1),
+            Section("findings", "Findings", _FINDINGS, lines=6, opens=_FINDING, slow=True),
+            Section("follow.machine", "Machine", _MACHINE, lines=1),
             Section("cpus", "CPUs", ("cpu", "busy_pct", "stolen_pct", "busy_s", "idle_s", "interrupt_s"), lines=4),
-            Section("activity", "Processes", _FEW, lines=10, opens=_PROCESS),
+            Section("follow.processes", "Processes", _BUSIEST, lines=10, opens=_PROCESS),
             Section("syscalls", "System calls", _FEW_CALLS, opens=_CALL),
         ),
         "1",
@@ -205,7 +213,7 @@ PAGES = (
         Section("memory_growth", "Growth", lines=8, opens=_PROCESS),
     ), "9"),
     Page("finding", "Findings", "all findings in this window", (
-        Section("findings", "Findings", ("severity", "summary", "evidence", "threshold", "command"), opens=_FINDING),
+        Section("findings", "Findings", (*_FINDINGS, "threshold", "command"), opens=_FINDING, slow=True),
     ), "i"),
     Page("pivot", "Pivot", "time, waits, calls, bytes, errors, samples by any dimensions", (
         Section(SPLIT, "Split", opens=Opens("pivot", "same")),

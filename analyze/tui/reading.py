@@ -17,7 +17,7 @@ from sysmon.analyze.trace import cursor
 from sysmon.analyze.trace.cursor import Cursor
 from sysmon.analyze.trace.position import Window
 from sysmon.analyze.tui import tables
-from sysmon.analyze.tui.answers import Asker, Failed, Grown, Opened, Question, Shown, Table
+from sysmon.analyze.tui.answers import Asker, Failed, Grown, Late, Opened, Question, Shown, Table
 from sysmon.analyze.tui.overview import Overview
 from sysmon.analyze.tui.pages import Page, page_named
 from sysmon.analyze.tui.places import Scope
@@ -32,6 +32,12 @@ BROKEN = (duckdb.Error,)
 LOOK_S = 0.2
 """How often a recording that still runs is looked at [s]."""
 
+SELDOM_S = 30.0
+"""How often what takes long is read while the cursor moves on by itself [s]."""
+
+AT_ONCE = 1e-9
+"""When a query began that any question ends."""
+
 PARTS = 3
 """Scopes whose parts of the trace stay open."""
 
@@ -43,6 +49,8 @@ class Reading:
         self._reader, self._trace, self._cursor = reader, trace, Cursor(trace)
         self._overview = Overview(trace, self._cursor.position)
         self._parts: OrderedDict[Scope, Trace] = OrderedDict()
+        self._late: tuple[Question, list[int]] | None = None  # sections that are still to be read
+        self._late_at = -SELDOM_S
         reader.tell(Opened(trace.metadata, str(trace.source.path)))
         reader.tell(self._grown(0))
 
@@ -64,7 +72,7 @@ class Reading:
     def _wait_s(self, looked: float) -> float | None:
         """How long to wait for a question."""
         self._reader.has_more = self._overview.has_more
-        if self._overview.has_more:
+        if self._overview.has_more or self._late:
             return 0
         return max(0.001, looked + LOOK_S - time.monotonic()) if self._runs else None
 
@@ -80,6 +88,9 @@ class Reading:
             self._reader.reads(self._trace, began)
             trace, page = self._of(question.place.scope), page_named(question.place.page)
             found = tuple(self._tables(question, page, trace))
+            self._late = question, [n for n, table in enumerate(found) if table.pending]
+            if not self._late[1] or (question.moves and began - self._late_at < SELDOM_S):
+                self._late = None
             lost, options = losses_line(trace), tuple(trace.options)
         except duckdb.InterruptException:
             return
@@ -98,10 +109,31 @@ class Reading:
             trace = self._trace if section.whole else part
             self._reader.reads(trace)
             if trace not in moved:
-                with trace.reading():
-                    cursor.move(trace, _window(question), question.position)
+                self._move(trace, question)
                 moved.append(trace)
-            yield tables.read(trace, page, question.place, number, self._reader.paper())
+            if section.slow:
+                yield Table(pending=True)
+            else:
+                yield tables.read(trace, page, question.place, number, self._reader.paper())
+
+    def _move(self, trace: Trace, question: Question) -> None:
+        with trace.reading():
+            cursor.move(trace, _window(question), question.position)
+
+    def _read_late(self, question: Question, numbers: list[int]) -> None:
+        """Reads the rest of an answer, unless something else is asked meanwhile."""
+        self._late, self._late_at = None, time.monotonic()
+        trace, page = self._of(question.place.scope), page_named(question.place.page)
+        self._reader.reads(trace, AT_ONCE)
+        try:
+            self._move(trace, question)
+            for number in numbers:
+                table = tables.read(trace, page, question.place, number, self._reader.paper())
+                self._reader.tell(Late(question, number, table))
+        except duckdb.InterruptException:
+            self._late = question, numbers
+        finally:
+            self._reader.reads(None)
 
     def _of(self, scope: Scope) -> Trace:
         """The trace, or the part of it that is in scope."""
@@ -133,8 +165,11 @@ class Reading:
         return Grown(position.edges, position.last_ns, position.goes_on, self._trace.metadata["stopped_by"], rows)
 
     def _read_more(self) -> None:
-        """Reads another piece of what the timeline shows."""
-        self._reader.reads(self._trace, time.monotonic())
+        """Reads the rest of an answer, or another piece of what the timeline shows."""
+        if self._late:
+            self._read_late(*self._late)
+            return
+        self._reader.reads(self._trace, AT_ONCE)
         try:
             for answer in self._overview.next():
                 self._reader.tell(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from textual.widgets import Input
 from sysmon.analyze.trace.position import Position, Window
 from sysmon.analyze.trace.times import iso
 from sysmon.analyze.tui import going, jumping, keys
-from sysmon.analyze.tui.answers import Answer, Busy, Failed, Grown, Opened, Question, Shown, Table, Ticks
+from sysmon.analyze.tui.answers import Answer, Busy, Failed, Grown, Late, Opened, Question, Shown, Table, Ticks
 from sysmon.analyze.tui.bars import Line
 from sysmon.analyze.tui.glyphs import Glyphs, of_locale
 from sysmon.analyze.tui.grid import HEAD, Grid
@@ -30,8 +31,14 @@ from sysmon.safe_text import one_line
 if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
 
+LIVE = "live"
+"""The title of a recording that no file is made of."""
+
 DEEP, LOW = 20, 14
 """Lines of a terminal from which the timeline has two lines of bars, and one."""
+
+SAID_S = 0.3
+"""How long an answer takes before it is said that it is worked on [s]."""
 
 LEAVING_S = 5.0
 """How long a query may take to notice that nobody waits for it [s]."""
@@ -57,19 +64,19 @@ class Screen(App[None]):
         self,
         opens: Callable[[], Trace],
         *,
-        title: str,
+        file: str | None,
         at: str | None = None,
         speed: float = 1.0,
         link: Link | None = None,
         glyphs: Glyphs | None = None,
     ) -> None:
-        """`opens`: called in the thread that reads. `at`: where to begin; of a recording that runs, its end without.
+        """`opens`: called in the thread that reads. `file`: of the trace, if there is one. `link`: to its recorder.
 
-        `link`: what can be asked of the recorder, if there is one.
+        `at`: where to begin; without, at the end of a recording that runs, and at the beginning of others.
         """
         super().__init__(ansi_color=True)
         self.glyphs = glyphs or of_locale()
-        self.name_of_trace, self.link = title, link
+        self.file, self.link = file, link
         self.trail = Trail([Place("overview")])
         self.position: Position | None = None
         self.clock = Clock(speed=speed)
@@ -77,6 +84,7 @@ class Screen(App[None]):
         self.failed = ""
         self._at = at
         self._asked = self._answered = 0  # numbers of questions
+        self._asked_s = 0.0
         self._alone: int | None = None  # the section that is seen alone
         self.reader = Reader(opens, self._tell, lambda: (max(20, self.size.width), not self.glyphs.ascii_only))
 
@@ -122,6 +130,8 @@ class Screen(App[None]):
                 self._show(answer)
             case Busy():
                 self.timeline.add_shares(answer.first, answer.shares)
+            case Late():
+                self._add(answer)
             case Ticks():
                 self.timeline.add_ticks(answer.ticks)
             case Failed():
@@ -160,9 +170,22 @@ class Screen(App[None]):
             return
         self.shown, self._answered = shown, shown.question.number
         for grid, table in zip(self.grids, shown.tables, strict=True):
-            grid.show(table, shown.question.place.order(grid.number))
+            if table.pending:
+                grid.mark_stale()
+            else:
+                grid.show(table, shown.question.place.order(grid.number))
         self.arrange()
         self.tell_where()
+
+    def _add(self, late: Late) -> None:
+        """The rest of an answer, if it is still what is looked at."""
+        if self.shown is None or late.question.place != self.trail.here or late.section >= len(self.grids):
+            return
+        grid = self.grids[late.section]
+        grid.show(late.table, late.question.place.order(late.section))
+        if late.question.number != self.shown.question.number:
+            grid.mark_stale()
+        self.arrange()
 
     def _fail(self, failed: Failed) -> None:
         self.say(failed.text, alarm=True)
@@ -179,12 +202,22 @@ class Screen(App[None]):
         """Asks for what is to be seen now."""
         if self.position is not None:
             self._asked += 1
-            self.reader.ask(Question(self.trail.here, replace(self.position), self._asked))
+            self._asked_s = time.monotonic()
+            moves = self.clock.playing or (self.position.follows and self.position.goes_on)
+            self.reader.ask(Question(self.trail.here, replace(self.position), self._asked, moves))
             self.tell_where()
 
     def is_answered(self) -> bool:
         """Whether what is shown is what was asked for last."""
         return self._answered == self._asked > 0
+
+    def is_settled(self) -> bool:
+        """Whether it is all of that."""
+        return self.is_answered() and not any(grid.stale for grid in self.grids)
+
+    def is_late(self) -> bool:
+        """Whether it takes so long that it is to be said."""
+        return self._answered < self._asked and time.monotonic() - self._asked_s > SAID_S
 
     # -- what is said
 
@@ -196,10 +229,10 @@ class Screen(App[None]):
         """The head, the timeline and the way here."""
         position = self.position
         if position is None:
-            self.head.parts([(self.name_of_trace, "title"), ("opening", "quiet")])
+            self.head.parts([(self.file or LIVE, "title"), ("opening", "quiet")])
         else:
             self.timeline.window, self.timeline.at_ns = position.window, position.at_ns
-            self.head.parts([(self.name_of_trace, "title"), self._state(position), *self._window(position)])
+            self.head.parts([(self.file or LIVE, "title"), self._state(position), *self._window(position)])
         self.timeline.refresh()
         self.crumbs.say(self.glyphs.path.join(going.title(place) for place in self.trail.places), title=True)
 

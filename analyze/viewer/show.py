@@ -25,7 +25,7 @@ ON_SCREEN = (
 
 
 class ScreenLink:
-    """What a screen asks of a recorder; what is to be said of it."""
+    """What a screen asks of a recorder."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -35,8 +35,8 @@ class ScreenLink:
         self._session.mark(text)
 
     def save(self, since_ns: int, until_ns: int) -> str:
-        """Has a window written as a trace. Raises SysmonError."""
-        return f"wrote {self._session.save(since_ns, until_ns)}"
+        """Has a window written as a trace; the name of its file. Raises SysmonError."""
+        return self._session.save(since_ns, until_ns)
 
     def end(self) -> None:
         """Ends the recording. Raises SysmonError."""
@@ -58,7 +58,7 @@ def show(session: Session, view: View) -> None:
     if view.name == "screen":
         from sysmon.analyze import tui
 
-        tui.run(session.open, str(session.path), link=ScreenLink(session))
+        tui.run(session.open, view.file, link=ScreenLink(session))
         return
     options = follow.Options(view.form, view.every_ns, view.top, view.count)
     with session.open() as trace:

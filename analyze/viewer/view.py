@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class View:
     """`name`: 'screen', 'plain' (a table of intervals) or 'events' (a line each). `form`: 'text' or 'json'.
 
-    `kinds`: of events; `every_ns`, `top`: of intervals; `count`: intervals or lines, then it ends; None: all.
+    `kinds`: of events; `every_ns`, `top`: of intervals; `count`: intervals or lines, then it ends; None: all. `file`:
+    that is recorded into, if there is one.
     """
 
     name: str = "screen"
@@ -18,3 +19,4 @@ class View:
     every_ns: int = 0
     top: int = 5
     count: int | None = None
+    file: str | None = None

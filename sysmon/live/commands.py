@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def _launch(values: Values, path: Path | None, view: View, *, ends_with_viewer: 
     if not values["command"] and sys.argv[-1] == "--":
         raise BadRequest("-- must be followed by a command")
     privilege.check()
+    view = replace(view, file=None if path is None else str(path))
     # Imported here, so that --help does not wait for it.
     from sysmon.live.launcher import launch
     from sysmon.live.plan import Plan

@@ -32,7 +32,9 @@ CREATE VIEW follow.processes(
     -- The same in the kernel [s].
     system_s,
     -- Time that its threads were ready to run and waited for a CPU [s].
-    wait_s
+    wait_s,
+    -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
+    command
 ) AS
 WITH
 calls AS (
@@ -83,7 +85,8 @@ SELECT
     t.start,
     t.user_s,
     t.system_s,
-    t.wait_s
+    t.wait_s,
+    p.command
 FROM totals AS t
 CROSS JOIN known AS k
 LEFT JOIN resident AS m ON m.pid = t.pid AND m.start = t.start
