@@ -22,6 +22,7 @@ from sysmon.analyze.trace.growing.parts import News
 from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.growing.segments import Piece
 from sysmon.bpf.kinds import KINDS, kind_named
+from sysmon.bpf.trace_file import tables
 
 PROCESSES, FACTS, GROUPS = "unfiltered.processes", "unfiltered.process_facts", "unfiltered.cgroup_paths"
 
@@ -131,7 +132,7 @@ class Processes:
 
     def _shown(self, news: News) -> pa.Table:
         """Keys of processes that are not in the table and of which there are rows that say no more."""
-        found = [KEY.empty_table()]
+        found = [tables.empty(KEY)]
         for kind in SHOWS:
             found += [table.select(KEY.names).cast(KEY) for table in news.waiting.get(kind, [])]
             if (pieces := news.pieces.get(kind)) and (paths := self._files(pieces)):

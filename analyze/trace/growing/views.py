@@ -83,11 +83,11 @@ def waiting_rows(waiting: dict[str, pa.Table], kind: str) -> pa.Table:
     """The rows that wait of a kind, or of all, with all columns as they are declared."""
     if kind != EVERYTHING:
         cols = next(k for k in KINDS if k.name == kind).cols
-        return declared(waiting[kind], cols) if kind in waiting else _schema(cols).empty_table()
+        return declared(waiting[kind], cols) if kind in waiting else tables.empty(_schema(cols))
     known = {k.name: waiting[k.name] for k in KINDS if k.name in waiting}
     groups = [tables.joined(of.values()) for of in recover.last_groups(known)]
     every = schema.all_columns()
-    return pa.concat_tables([_schema(every).empty_table(), *(declared(group, every) for group in groups)])
+    return pa.concat_tables([tables.empty(_schema(every)), *(declared(group, every) for group in groups)])
 
 
 def declared(table: pa.Table, cols: tuple[Col, ...]) -> pa.Table:
