@@ -6,7 +6,6 @@ long as most reports. What is kept is computed once as a table: a table of the w
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,9 @@ from typing import Any, Protocol
 import duckdb
 
 from sysmon.analyze.trace.sqlfile import Macro, View
+
+MOST_INTERRUPTS = 1_000
+"""How often a rollback is tried. An interrupt ends one only if it comes while it runs, for a few us."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,19 @@ class Catalog:
         try:  # one by one takes twice as long
             self._connection.execute(";\n".join(["BEGIN", *statements, "COMMIT"]))
         except duckdb.Error:
-            with contextlib.suppress(duckdb.Error):
-                self._connection.execute("ROLLBACK")
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        """Undoes what was begun, even if whoever interrupted it goes on interrupting."""
+        for _ in range(MOST_INTERRUPTS):
+            try:
+                self._connection.execute("ROLLBACK")
+            except duckdb.InterruptException:
+                continue
+            except duckdb.Error:  # nothing was begun
+                return
+            return
 
     def forget(self, kept: str) -> None:
         """Drops what is kept of the window, after it has moved, or of the recording."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,10 +85,9 @@ class Late:
 
 @dataclass(frozen=True)
 class Busy:
-    """How busy the machine was in each interval, the first of which ends at `edges[first]`: 0 to 1, NaN if unknown."""
+    """How busy the machine was in the intervals that end at these instants [UTC ns]: 0 to 1."""
 
-    first: int
-    shares: Sequence[float]
+    shares: Mapping[int, float]
 
 
 @dataclass(frozen=True)

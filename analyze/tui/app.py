@@ -30,16 +30,17 @@ class Viewer(Browsing):
             self.ask_for("mark this instant of the recording: deploy 42", self.link.mark)
 
     def action_save(self) -> None:
-        """Writes the window as a trace, or says how to."""
-        if self.window is None:
+        """Writes what is kept as a trace, or the part that was marked, or says how to."""
+        if self.position is None or self.shown is None:
             return
-        if self.link is not None:
-            self.say("writing what is looked at")
-            save = partial(self._save, self.link, self.window)
-            self.run_worker(save, thread=True, exclusive=True, group="save")
-        elif self.shown is not None:
+        if self.link is None:
             options = self.shown.options
             self._copy_text(shell_command(["sysmon", "slice", self._called(), "-o", "OUT.parquet", *options]))
+            return
+        window = self.marked or Window(self.position.started_ns, self.position.last_ns + 1)
+        self.say("writing the part that is marked" if self.marked else "writing what is kept")
+        save = partial(self._save, self.link, window)
+        self.run_worker(save, thread=True, exclusive=True, group="save")
 
     def _save(self, link: Link, window: Window) -> None:
         """Called in a thread of its own: it takes as long as it takes."""

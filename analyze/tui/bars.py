@@ -38,8 +38,10 @@ class Line(Widget):
 
     def parts(self, parts: Iterable[tuple[str, str]]) -> None:
         """Texts with the names of their styles, a gap between them."""
-        self.segments = [(f"{self._glyphs.safe(text)}  ", STYLES[style]) for text, style in parts]
-        self.refresh()
+        segments = [(f"{self._glyphs.safe(text)}  ", STYLES[style]) for text, style in parts]
+        if segments != self.segments:
+            self.segments = segments
+            self.refresh()
 
     def keys(self, keys: Iterable[tuple[str, str]]) -> None:
         """Keys and what they do."""

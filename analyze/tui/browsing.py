@@ -141,7 +141,7 @@ class Browsing(Moving):
 
     def action_ask_time(self) -> None:
         """Asks for a time."""
-        hint = "go to: 14:03, +5m from the start, -30s from here, 2026-01-31T12:00:00"
+        hint = "go to: 14:03, +5m or -30s from here, 90s from the start, 2026-01-31T12:00:00"
         self.ask_for(hint, lambda text: self.go_to(self.typed_time(text)))
 
     def action_ask_filter(self) -> None:

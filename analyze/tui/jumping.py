@@ -14,13 +14,14 @@ CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d{1,9})?)?", re.ASCII)
 
 
 def typed(text: str, started_ns: int, ended_ns: int, at_ns: int) -> int:
-    """A typed time as an instant [UTC ns]: a time of day, or what --since takes; `-30s` is before where we are.
+    """A typed time as an instant [UTC ns]. Raises BadRequest.
 
-    A time of day is that of the day on which the trace has it. Raises BadRequest.
+    `+5m` and `-30s` are from where we are, `5m` is from the start; a time of day is that of the day on which the trace
+    has it. Anything else is as --since takes it.
     """
     text = text.strip()
-    if text.startswith("-") and len(text) > 1:
-        return at_ns - (instant_ns(f"+{text[1:]}", 0))
+    if text[:1] in ("+", "-"):
+        return at_ns + (1 if text[0] == "+" else -1) * instant_ns(text[1:].strip(), 0)
     if not CLOCK.fullmatch(text):
         return instant_ns(text, started_ns)
     whole = text if text.count(":") == 2 else f"{text}:00"

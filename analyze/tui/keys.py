@@ -31,7 +31,13 @@ TIME = (
     Key("ctrl+right,j", "Ctrl-→ or j", "seconds(60)", "one minute forward"),
     Key("left_square_bracket", "[", "faster(-1)", "play at half the speed"),
     Key("right_square_bracket", "]", "faster(1)", "play at twice the speed"),
-    Key("colon", ":", "ask_time", "go to a time: 14:03, +5m from the start, or 2026-01-31T12:00:00", "time"),
+    Key(
+        "colon",
+        ":",
+        "ask_time",
+        "go to a time: 14:03, +5m or -30s from here, 90s from the start, a date",
+        "time",
+    ),
     Key("n", "n", "jump('finding', 1)", "next finding", "finding"),
     Key("N", "N", "jump('finding', -1)", "previous finding"),
     Key("x", "x", "jump('failure', 1)", "next failed process"),
@@ -68,7 +74,13 @@ VIEW = (
 
 OTHER = (
     Key("exclamation_mark", "!", "ask_mark", "mark this instant of the recording", writes=True),
-    Key("w", "w", "save", "write the window as a trace; without a window, all that is kept", writes=True),
+    Key(
+        "w",
+        "w",
+        "save",
+        "write what is kept as a trace, or the window marked with b or the mouse",
+        writes=True,
+    ),
     Key("question_mark", "?", "help", "all keys", "keys"),
     Key("ctrl+p", "Ctrl-P", "command_palette", "find a page or a command by its name"),
     Key("q,ctrl+c", "q", "quit", "quit", "quit"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from sysmon.analyze.trace.position import Window
 from sysmon.analyze.tui import jumping
 from sysmon.analyze.tui.screen import Screen
 from sysmon.analyze.tui.timeline import Timeline
@@ -19,12 +20,14 @@ class Moving(Screen):
     """A screen whose cursor moves."""
 
     _brush: int | None = None
+    marked: Window | None = None  # the window that was brushed last
 
     async def on_mount(self) -> None:
         self.set_interval(BEAT_S, self._beat)
 
     def _beat(self) -> None:
         self.reader.hurry()
+        self._tell_age()
         if self.is_late():
             for grid in self.grids:
                 grid.mark_stale()
@@ -40,6 +43,11 @@ class Moving(Screen):
         if position.window != before or self.shows_events:
             self.ask()
         self.tell_where()
+
+    def _tell_age(self) -> None:
+        """How old what is shown live is changes by itself."""
+        if self.position is not None and self.position.follows and self.position.goes_on:
+            self.tell_head()
 
     def action_play(self) -> None:
         """Plays or pauses; at the end of a finished trace it begins again."""
@@ -77,6 +85,7 @@ class Moving(Screen):
         if self.position is not None:
             self.clock.pause()
             self.position.follow()
+            self.marked = None
             self.ask()
 
     def action_wider(self, by: int) -> None:
@@ -85,6 +94,7 @@ class Moving(Screen):
             now = self.position.width_ns / 1e9
             at = min(range(len(WIDTHS_S)), key=lambda i: abs(WIDTHS_S[i] - now)) + by
             self.position.width_ns = WIDTHS_S[max(0, min(at, len(WIDTHS_S) - 1))] * 10**9
+            self.marked = None
             self.ask()
 
     def action_brush(self) -> None:
@@ -106,6 +116,7 @@ class Moving(Screen):
         self.clock.pause()
         self.position.to(end)
         self.position.width_ns = end - begin
+        self.marked = Window(begin, end)
         self.ask()
 
     def on_timeline_brushed(self, event: Timeline.Brushed) -> None:
@@ -136,4 +147,5 @@ class Moving(Screen):
             self.go_to(found.ns)
         else:
             self._look_at(found.ns, found.until_ns)
+            self.marked = None
         self.say(f"{what}: {found.text}")

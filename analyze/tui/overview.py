@@ -10,7 +10,6 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from math import nan
 
 from sysmon.analyze.trace import cursor
 from sysmon.analyze.trace.findings import findings
@@ -113,10 +112,7 @@ class Overview:
     def _busy(self, window: Window) -> Iterator[Answer]:
         self._move(window)
         with self._trace.reading():
-            share = dict(self._trace.own(BUSY).fetchall())
-        edges = self._position.edges
-        first = bisect_left(edges, window.since_ns) + 1
-        yield Busy(first, [share.get(ns, nan) for ns in edges[first:]])
+            yield Busy(dict(self._trace.own(BUSY).fetchall()))
 
     def _events(self, what: str, window: Window) -> Iterator[Answer]:
         self._move(window)

@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from sysmon.analyze.trace.position import Position, Window
-from sysmon.analyze.trace.times import iso
+from sysmon.analyze.trace.times import instant_ns, iso
 from sysmon.analyze.tui import going, jumping, keys
 from sysmon.analyze.tui.answers import Answer, Busy, Failed, Grown, Late, Opened, Question, Shown, Table, Ticks
 from sysmon.analyze.tui.bars import Line
@@ -36,6 +36,9 @@ LIVE = "live"
 
 DEEP, LOW = 20, 14
 """Lines of a terminal from which the timeline has two lines of bars, and one."""
+
+OLD_S = 3.0
+"""From what age on it is said how old the last commit of a recording is [s]."""
 
 SAID_S = 0.3
 """How long an answer takes before it is said that it is worked on [s]."""
@@ -129,7 +132,7 @@ class Screen(App[None]):
             case Shown():
                 self._show(answer)
             case Busy():
-                self.timeline.add_shares(answer.first, answer.shares)
+                self.timeline.add_shares(answer.shares)
             case Late():
                 self._add(answer)
             case Ticks():
@@ -140,7 +143,7 @@ class Screen(App[None]):
                 self.tell_where()
 
     def _grow(self, grown: Grown) -> None:
-        self.timeline.edges = grown.edges
+        self.timeline.grow(grown.edges)
         if self.position is None:
             self._begin(grown)
             return
@@ -157,7 +160,7 @@ class Screen(App[None]):
         if not grown.goes_on:
             self.position.to(grown.edges[1])
         if self._at is not None:
-            self.position.to(self.typed_time(self._at))
+            self.position.to(instant_ns(self._at, self.position.started_ns))
         self.ask()
 
     def typed_time(self, text: str) -> int:
@@ -227,18 +230,24 @@ class Screen(App[None]):
 
     def tell_where(self) -> None:
         """The head, the timeline and the way here."""
+        if self.position is not None:
+            self.timeline.window, self.timeline.at_ns = self.position.window, self.position.at_ns
+        self.tell_head()
+        self.timeline.refresh()
+        self.crumbs.say(self.glyphs.path.join(going.title(place) for place in self.trail.places), title=True)
+
+    def tell_head(self) -> None:
+        """What is looked at, and when."""
         position = self.position
         if position is None:
             self.head.parts([(self.file or LIVE, "title"), ("opening", "quiet")])
         else:
-            self.timeline.window, self.timeline.at_ns = position.window, position.at_ns
             self.head.parts([(self.file or LIVE, "title"), self._state(position), *self._window(position)])
-        self.timeline.refresh()
-        self.crumbs.say(self.glyphs.path.join(going.title(place) for place in self.trail.places), title=True)
 
     def _state(self, position: Position) -> tuple[str, str]:
         if position.follows and position.goes_on:
-            return "LIVE", "good"
+            age_s = (time.time_ns() - position.last_ns) / 1e9
+            return ("LIVE", "good") if age_s < OLD_S else (f"LIVE, committed {age_s:.0f} s ago", "busy")
         if self.clock.playing:
             return f"{self.glyphs.play} {self.clock.speed:g}x", "busy"
         return "paused", "busy"

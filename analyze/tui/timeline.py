@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import ceil, isnan, nan
 
 from rich.segment import Segment
@@ -18,6 +19,9 @@ from sysmon.analyze.tui import styles
 from sysmon.analyze.tui.answers import Tick
 from sysmon.analyze.tui.cells import fit
 from sysmon.analyze.tui.glyphs import Glyphs
+
+MOST_TICKS = 20_000
+"""Ticks that are kept, the last ones."""
 
 LETTERS = {"finding": "f", "failure": "x", "loss": "!", "mark": "m"}
 """In the order in which one is shown where several would be."""
@@ -37,7 +41,7 @@ class Timeline(Widget):
         super().__init__()
         self._glyphs = glyphs
         self.edges: Sequence[int] = ()
-        self.shares: list[float] = []
+        self.shares: dict[int, float] = {}  # by the end of the interval
         self.ticks: list[Tick] = []
         self.window: Window | None = None
         self.at_ns = 0
@@ -46,7 +50,7 @@ class Timeline(Widget):
 
     def add_ticks(self, ticks: Iterable[Tick]) -> None:
         """More to jump to."""
-        self.ticks = sorted([*self.ticks, *ticks], key=lambda tick: tick.ns)
+        self.ticks = sorted([*self.ticks, *ticks], key=lambda tick: tick.ns)[-MOST_TICKS:]
         self.refresh()
 
     @property
@@ -100,10 +104,16 @@ class Timeline(Widget):
             segments.append(Segment(text, self._style(x)))
         return Strip(segments, width)
 
-    def add_shares(self, first: int, shares: Sequence[float]) -> None:
-        """How busy it was in intervals; the first of them ends at `edges[first]`."""
-        self.shares += [nan] * (first + len(shares) - len(self.shares))
-        self.shares[first : first + len(shares)] = shares
+    def grow(self, edges: Sequence[int]) -> None:
+        """The trace has these snapshots by now. What was before the first is forgotten."""
+        if self.edges and edges[0] > self.edges[0]:
+            self.shares = {ns: share for ns, share in self.shares.items() if ns > edges[0]}
+            self.ticks = [tick for tick in self.ticks if tick.ns >= edges[0]]
+        self.edges = edges
+
+    def add_shares(self, shares: Mapping[int, float]) -> None:
+        """How busy it was in more intervals."""
+        self.shares.update(shares)
         self._heights.clear()
         self.refresh()
 
@@ -117,10 +127,10 @@ class Timeline(Widget):
 
     def _made(self, width: int) -> list[float]:
         found = [nan] * width
-        for edge in range(1, min(len(self.edges), len(self.shares))):
-            share = self.shares[edge]
+        for begin, end in pairwise(self.edges):
+            share = self.shares.get(end, nan)
             if not isnan(share):
-                for x in range(self.column_of(self.edges[edge - 1]), self.column_of(self.edges[edge]) + 1):
+                for x in range(self.column_of(begin), self.column_of(end) + 1):
                     found[x] = share if isnan(found[x]) else max(found[x], share)
         return found
 

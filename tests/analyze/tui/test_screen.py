@@ -173,10 +173,12 @@ def test_the_window_goes_where_time_keys_say() -> None:
         assert position.window.until_ns == edges[3]
         await pilot.press("plus")
         assert position.window.seconds == (edges[3] - edges[0]) / 1e9  # there is no more
-        await pilot.press("minus", "colon", *"+2s", "enter")
+        await pilot.press("minus", "colon", *"2s", "enter")
         assert position.at_ns == position.started_ns + 2 * 10**9
         await pilot.press("shift+right")
         assert position.at_ns == position.started_ns + 3 * 10**9
+        await pilot.press("colon", *"+1500ms", "enter", "colon", *"-500ms", "enter")
+        assert position.at_ns == position.started_ns + 4 * 10**9
         await pilot.press("L")
         assert position.at_ns == edges[-1]
         await pilot.press("colon", *"yesterday", "enter")
