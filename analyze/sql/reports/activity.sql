@@ -4,7 +4,7 @@
 -- of every process that existed in the window; those that did nothing come last. The screens of `sysmon live` and
 -- `sysmon replay` show it.
 --
--- needs: main.processes, main.syscall_stats, report.cpu, report.io, report.memory, unfiltered.process_key
+-- needs: main.processes, main.recording, main.syscall_stats, report.cpu, report.io, report.memory, unfiltered.process_key
 CREATE VIEW report.activity(
     -- Process id (thread group id).
     pid,
@@ -39,11 +39,11 @@ CREATE VIEW report.activity(
     uid,
     -- When it began.
     started,
-    -- When it ended; NULL if it was alive at the end of the recording, or its end was not recorded.
+    -- When it ended; NULL if it went on after the window, or its end was not recorded.
     ended,
-    -- Exit code, 0 to 255; NULL if a signal ended it.
+    -- Exit code, 0 to 255; NULL if a signal ended it, or `ended` is.
     exit_code,
-    -- Signal that ended it; NULL if it exited normally.
+    -- Signal that ended it; NULL if it exited normally, or `ended` is.
     signal,
     -- Arguments of its last program, or its path, or its name in brackets; ends in ' ...' if cut.
     command,
@@ -77,14 +77,15 @@ SELECT
     p.ppid,
     p.uid,
     p.started,
-    p.ended,
-    p.exit_code,
-    p.signal,
+    CASE WHEN r.until IS NULL OR p.ended < r.until THEN p.ended END,
+    CASE WHEN r.until IS NULL OR p.ended < r.until THEN p.exit_code END,
+    CASE WHEN r.until IS NULL OR p.ended < r.until THEN p.signal END,
     p.command,
     p.cgroup,
     p.parent_start,
     p.start
 FROM main.processes AS p
+CROSS JOIN main.recording AS r
 LEFT JOIN report.cpu AS c ON unfiltered.process_key(c.pid, c.start) = p.process_key
 LEFT JOIN report.memory AS m ON unfiltered.process_key(m.pid, m.start) = p.process_key
 LEFT JOIN report.io AS i ON unfiltered.process_key(i.pid, i.start) = p.process_key
