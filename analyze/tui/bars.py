@@ -47,7 +47,7 @@ class Line(Widget):
         """Keys and what they do."""
         self.segments = []
         for key, about in keys:
-            self.segments += [(f" {self._glyphs.safe(key)} ", styles.KEY), (f"{about} ", styles.PLAIN)]
+            self.segments += [(f" {self._glyphs.key(key)} ", styles.KEY), (f"{about} ", styles.PLAIN)]
         self.refresh()
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
-from sysmon.analyze.text.formats import human
+from sysmon.analyze.text.formats import DECIMALS, human
 from sysmon.analyze.trace.times import iso
 from sysmon.analyze.trace.values import Instant, Value
 
@@ -27,9 +27,15 @@ def cell(name: str, value: Value) -> str:
         return size(value)
     if type(value) is int and abs(value) >= COUNTS_FROM and not name.endswith(IDENTIFIERS):
         return f"{value:,}"
-    if isinstance(value, float) and name.endswith("_pct"):
+    if isinstance(value, float) and name.endswith(SHORTER):
         return f"{value:.1f}"
+    if isinstance(value, float) and not name.endswith(tuple(DECIMALS)):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     return human(name, value)
+
+
+SHORTER = ("_pct", "_mib")
+"""Ends of the names of numbers with one decimal."""
 
 
 IDENTIFIERS = ("pid", "tid", "uid", "start", "inode", "device", "port", "_id", "address")

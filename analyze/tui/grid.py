@@ -249,6 +249,8 @@ class Grid(Widget, can_focus=True):
         for i, name, room, right in self._laid:
             text = self._glyphs.safe(cell(name, row[i]))
             told = style if selected else style + _of(name, row[i])
+            if self.table.drawn and i > 0 and not right:  # a drawing: in reverse it would say the opposite
+                told = style = styles.PLAIN
             segments += [Segment(fit(text, room, self._glyphs.cut, right=right), told), Segment(GAP, style)]
         return Strip(segments).adjust_cell_length(width, style)
 

@@ -56,7 +56,7 @@ class Text(Widget):
         if not key:
             return Strip([Segment(fit(about, width, self._glyphs.cut), style)], width)
         rest = max(0, width - KEYS_WIDTH - 2)
-        name = fit(self._glyphs.safe(key), min(KEYS_WIDTH, max(0, width - 2)), self._glyphs.cut, right=True)
+        name = fit(self._glyphs.key(key), min(KEYS_WIDTH, max(0, width - 2)), self._glyphs.cut, right=True)
         return Strip([Segment(f"{name}  ", styles.HEADER), Segment(fit(about, rest, self._glyphs.cut), style)]).crop(
             0, width
         )

@@ -7,7 +7,6 @@ from itertools import pairwise
 from math import ceil, isnan, nan
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -88,7 +87,7 @@ class Timeline(Widget):
         width = self.size.width
         if not len(self.edges) or width < 2:
             return Strip.blank(width)
-        bars = self.size.height - 2
+        bars = max(0, self.size.height - 2)
         if y < bars:
             return self._bars(y, bars, width)
         return self._ticks(width) if y == bars else self._times(width)
@@ -101,7 +100,8 @@ class Timeline(Widget):
             height = 0.0 if isnan(share) else share * lines - (lines - 1 - y)
             full = max(0, min(ceil(height * levels), levels))
             text = unknown if isnan(share) and y == lines - 1 else self._glyphs.bars[full]
-            segments.append(Segment(text, self._style(x)))
+            # Not in reverse: a CPU that did nothing would look like a busy one.
+            segments.append(Segment(text, styles.WINDOW if self._is_in_window(x) else styles.GOOD))
         return Strip(segments, width)
 
     def grow(self, edges: Sequence[int]) -> None:
@@ -134,10 +134,9 @@ class Timeline(Widget):
                     found[x] = share if isnan(found[x]) else max(found[x], share)
         return found
 
-    def _style(self, x: int) -> Style:
-        if self.window and self.column_of(self.window.since_ns) <= x <= self.column_of(self.window.until_ns):
-            return styles.CURSOR
-        return styles.GOOD
+    def _is_in_window(self, x: int) -> bool:
+        window = self.window
+        return window is not None and self.column_of(window.since_ns) <= x <= self.column_of(window.until_ns)
 
     def _ticks(self, width: int) -> Strip:
         found: dict[int, str] = {}
@@ -147,8 +146,9 @@ class Timeline(Widget):
         segments = []
         for x in range(width):
             what = found.get(x, "")
-            text = LETTERS[what] if what else self._glyphs.cursor if x == cursor else " "
-            style = styles.TICKS.get(what, styles.TITLE)
+            other = self._glyphs.cursor if x == cursor else self._glyphs.window if self._is_in_window(x) else " "
+            text = LETTERS.get(what, other)
+            style = styles.TICKS.get(what, styles.WINDOW)
             segments.append(Segment(text, style + styles.CURSOR if x == cursor and what else style))
         return Strip(segments, width)
 
