@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -31,6 +33,7 @@ class Line(Widget):
         super().__init__()
         self._glyphs = glyphs
         self.segments: list[tuple[str, Style]] = []
+        self._keys: list[tuple[str, str]] = []
 
     def say(self, text: str, *, alarm: bool = False, title: bool = False) -> None:
         """A text."""
@@ -44,11 +47,16 @@ class Line(Widget):
             self.refresh()
 
     def keys(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Keys and what they do."""
-        self.segments = []
-        for key, about in keys:
-            self.segments += [(f" {self._glyphs.key(key)} ", styles.KEY), (f"{about} ", styles.PLAIN)]
+        """Keys and what they do. Where not all have room, the last ones are left out, but not the very last two."""
+        self._keys = [(f" {self._glyphs.key(key)} ", f"{about} ") for key, about in keys]
         self.refresh()
+
+    def _fitting(self, width: int) -> list[tuple[str, Style]]:
+        """Those keys that have room."""
+        left = width - sum(map(_length, self._keys[-2:]))
+        ends = accumulate(map(_length, self._keys[:-2]))
+        shown = [*(key for key, end in zip(self._keys, ends, strict=False) if end <= left), *self._keys[-2:]]
+        return [part for key, about in shown for part in ((key, styles.KEY), (about, styles.PLAIN))]
 
     @property
     def text(self) -> str:
@@ -59,10 +67,14 @@ class Line(Widget):
         """The line."""
         left = self.size.width
         found = []
-        for text, style in self.segments:
+        for text, style in self._fitting(left) if self._keys else self.segments:
             if left > 0:
                 strip = Strip([Segment(text, style)])
                 room = min(strip.cell_length, left)
                 found.append(Segment(fit(text, room, self._glyphs.cut), style))
                 left -= room
         return Strip(found).adjust_cell_length(self.size.width)
+
+
+def _length(key: tuple[str, str]) -> int:
+    return sum(map(cell_len, key))

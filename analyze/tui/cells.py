@@ -29,6 +29,8 @@ def cell(name: str, value: Value) -> str:
         return f"{value:,}"
     if isinstance(value, float) and name.endswith(SHORTER):
         return f"{value:.1f}"
+    if isinstance(value, float) and name.endswith("_us") and abs(value) >= 1000:
+        return f"{value:,.0f}"
     if isinstance(value, float) and not name.endswith(tuple(DECIMALS)):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     return human(name, value)

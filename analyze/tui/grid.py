@@ -59,6 +59,9 @@ EVENTS = {
     "dns": styles.HEADER,
 }
 
+LEAST = 12
+"""A text column that would have less room than this, and needs more, is left out [cells]."""
+
 WIDEST = 48
 """No text column but the last is wider [cells]."""
 
@@ -266,7 +269,7 @@ class Grid(Widget, can_focus=True):
             most = self._widths[name] = max(most, self._widths.get(name, 0))
             right = bool(self.table.numeric[i])
             room = most if right or self.table.drawn else min(most, max(WIDEST, left) if i == shown[-1] else WIDEST)
-            if room > left and not (self._laid and left < len(name) + 1) and not right:
+            if room > left and not (self._laid and left < max(LEAST, len(name) + 1)) and not right:
                 room = left
             if room > left:
                 break
