@@ -19,6 +19,8 @@ from tests.screens import SAMPLES, drive, settled
 FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """Of the web. What is installed has the blocks of bars, too."""
 
+BLACK, BACKGROUND = 'fill="#000000"', 'fill="#292929"'
+
 FIRST_MS, FRAME_MS, LAST_MS = 2000, 1600, 4000
 FILM_WIDTH, FILM_COLOURS = 1000, 32
 METHOD, NO_DITHER = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
@@ -56,8 +58,8 @@ FILM = (
 
 
 def svg(viewer: Viewer) -> str:
-    """What is on the screen."""
-    return FONT.sub("", viewer.export_screenshot(title="sysmon replay"))
+    """What is on the screen. What is of the terminal's own background is black in it."""
+    return FONT.sub("", viewer.export_screenshot(title="sysmon replay")).replace(BLACK, BACKGROUND)
 
 
 def draw(picture: Picture, folder: Path) -> None:

@@ -27,7 +27,7 @@ class _Length(click.ParamType[int]):
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
-    help="This many times as fast as it happened. Default: as fast as can be.",
+    help="This many times as fast as it happened. Default: 1 on the screen, as text as fast as can be.",
 )
 @click.option(
     "--plain", is_flag=True, help="A table for each interval: the machine, and the processes that used most CPU."
@@ -71,7 +71,9 @@ def replay(
     since: str | None,
     until: str | None,
 ) -> None:
-    """Show again what happened: interval by interval, or event by event.
+    """Show again what happened: on the whole screen, or as text, interval by interval or event by event.
+
+    On the screen Space plays, arrows step, Enter goes deeper, Escape comes back, and ? shows all keys.
 
     A trace that is still being recorded is followed to its end. Intervals are those between snapshots (`sysmon record
     --interval`); --every joins some. Figures of a process are those of the reports for the same window; `-` is unknown.
@@ -79,6 +81,8 @@ def replay(
 
     \b
     Examples:
+      sysmon replay trace.parquet
+      sysmon replay trace.parquet --at 2026-01-31T14:03:00
       sysmon replay trace.parquet --plain
       sysmon replay trace.parquet --plain --every 5s --top 10
       sysmon replay trace.parquet --events exec,exit --speed 1

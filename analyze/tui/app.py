@@ -83,6 +83,13 @@ class Viewer(Browsing):
         self.copy_to_clipboard(text)
         self.say(f"copied: {text}")
 
+    def action_pause_program(self) -> None:
+        """Gives the terminal to the shell. Not while it is recorded: the shell waits for whoever started us."""
+        if self.link is None:
+            self.action_suspend_process()
+        else:
+            self.say("a recording goes on: q ends it")
+
     def action_help(self) -> None:
         """All keys."""
         self.push_screen(Help(self.glyphs, with_link=self.link is not None))

@@ -200,7 +200,7 @@ class Grid(Widget, can_focus=True):
     def _click_header(self, x: int) -> None:
         at = 0
         for _, name, width, _ in self._laid:
-            if at <= x < at + width:
+            if at <= x < at + width + len(GAP):
                 self.post_message(self.Sorted(self, name))
                 return
             at += width + len(GAP)

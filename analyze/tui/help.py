@@ -15,17 +15,17 @@ from textual.widget import Widget
 from sysmon.analyze.tui import styles
 from sysmon.analyze.tui.cells import fit
 from sysmon.analyze.tui.glyphs import Glyphs
-from sysmon.analyze.tui.keys import OTHER, TIME, VIEW, Key
+from sysmon.analyze.tui.keys import GROUPS, Key
 from sysmon.analyze.tui.pages import PAGES
 
-KEYS_WIDTH = 14
+KEYS_WIDTH = 15
 
 
 def lines(*, with_link: bool) -> list[tuple[str, str, Style]]:
     """Key, what it does, and how it looks; a heading has no key."""
     found = [("", "Pages", styles.TITLE)]
     found += [(page.key, f"{page.title}: {page.about}", styles.PLAIN) for page in PAGES if page.key]
-    for title, keys in (("Time", TIME), ("What is shown", VIEW), ("Other", OTHER)):
+    for title, keys in GROUPS:
         found.append(("", title, styles.TITLE))
         found += [(key.shown, key.about, styles.PLAIN) for key in keys if _is_there(key, with_link=with_link)]
     return found

@@ -83,9 +83,11 @@ OTHER = (
     ),
     Key("question_mark", "?", "help", "all keys", "keys"),
     Key("ctrl+p", "Ctrl-P", "command_palette", "find a page or a command by its name"),
+    Key("ctrl+z", "Ctrl-Z", "pause_program", "to the shell; fg comes back"),
     Key("q,ctrl+c", "q", "quit", "quit", "quit"),
 )
 
+GROUPS = (("Time", TIME), ("What is shown", VIEW), ("Other", OTHER))
 EVERY = (*TIME, *VIEW, *OTHER)
 
 

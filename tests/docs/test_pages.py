@@ -15,6 +15,8 @@ from sysmon.analyze.charts.ask import Chart
 from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.trace.rules import rules
 from sysmon.analyze.trace.sqlfile import View
+from sysmon.analyze.tui.keys import EVERY
+from sysmon.analyze.tui.pages import PAGES
 from sysmon.bpf.kind import Kind
 from sysmon.bpf.kinds import KINDS
 from sysmon.commands import COMMANDS, cli
@@ -88,6 +90,11 @@ def test_every_rule_is_documented(rule: View) -> None:
     text = section(page("findings.md"), rule.name)
     assert rule.title in text
     assert rule.doc in text
+
+
+@pytest.mark.parametrize("shown", [key.shown for key in EVERY] + [page.key for page in PAGES if page.key])
+def test_every_key_of_the_screen_is_documented(shown: str) -> None:
+    assert f"\n| {' or '.join(f'`{name}`' for name in shown.split(' or '))} | " in section(page("live.md"), "All keys")
 
 
 def shown_commands(text: str) -> list[list[str]]:
