@@ -6,22 +6,22 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sysmon.analyze.trace.presentable import presentable
 from sysmon.analyze.trace.values import Bytes, Instant, Value
 
-if TYPE_CHECKING:
-    import duckdb
-
 BATCH_ROWS = 2_048
 """Rows that DuckDB computes at a time: smaller batches mean fewer rows in memory."""
 
 PYTHON_ROWS, PYTHON_BYTES = 1_000, 8 << 20
 """Rows and bytes converted to Python at a time: many readers want only the first rows."""
+
+INTERRUPTED = "INTERRUPT Error"
+"""Begins what DuckDB says then."""
 
 NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
@@ -82,10 +82,20 @@ class Result:
 
 
 def _slices(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
+    for batch in _told(batches):
         step = min(PYTHON_ROWS, 1 + batch.num_rows * PYTHON_BYTES // (batch.get_total_buffer_size() + 1))
         for at in range(0, batch.num_rows, step):
             yield batch.slice(at, step)
+
+
+def _told(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same. That the query was interrupted is said as DuckDB says it before there are rows: Arrow has OSError."""
+    try:
+        yield from batches
+    except OSError as error:
+        if str(error).startswith(INTERRUPTED):
+            raise duckdb.InterruptException(str(error)) from None
+        raise
 
 
 def _values(column: pa.Array) -> list[Value]:
