@@ -55,7 +55,7 @@ def _live(keep: str | None, output: Path | None, **values: Any) -> None:
       sudo sysmon live -o build.parquet -- make
       sudo sysmon live --plain
       sudo sysmon live --events exec,exit --follow --comm make
-      sudo sysmon live --plain --format json -o trace.parquet | jq .cpu_user_pct
+      sudo sysmon live --plain --format json -o trace.parquet | jq .busy_pct
     """
     view = _view(**{name: values.pop(name) for name in SHOWN})
     kept = keep or (None if output else KEEP)
