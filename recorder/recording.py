@@ -215,9 +215,9 @@ class Recorder:
         while not self._stopped_by:
             now = time.monotonic()
             clients.look(now)
-            schedule.watched(now, clients.wants_often)
-            look = schedule.is_look_due(now)
-            fill = self._collector.drain(schedule.drain_until(now), lazy=schedule.may_be_lazy(now))
+            schedule.watched(now, clients.wanted)
+            lazy = schedule.may_be_lazy(now)
+            fill = self._collector.drain(schedule.drain_until(now), lazy)
             self._collector.tick()
             cells = self._collector.map_fill()
             now = time.monotonic()
@@ -226,11 +226,11 @@ class Recorder:
                 self._look(schedule, full, asked)
                 self._tell(watcher, schedule, now)
                 now = time.monotonic()
-            if schedule.is_commit_due(now) or (look and self._output.total_rows != self._committed_rows):
+            if not lazy:
+                schedule.drained(now, self._output.total_rows != self._committed_rows)
+            if schedule.is_commit_due(now):
                 self._commit()
                 schedule.committed(now)
-            if look:
-                schedule.looked(now)
             self._stop_if_it_is_time(schedule, now)
             if not self._stopped_by:
                 poll.poll(min(schedule.pause_s(now, fill, cells), clients.pause_s(now)))

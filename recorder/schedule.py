@@ -5,6 +5,8 @@ Nothing here reads a clock: all times are passed in, in seconds of one clock tha
 
 from __future__ import annotations
 
+from sysmon.bpf.control.messages import Wanted
+
 DRAIN_S = 0.1
 """How often the rings are read, and the maps' fill level checked."""
 
@@ -25,9 +27,12 @@ duration of a snapshot.
 """
 
 OFTEN_S = 0.2
-"""How often rows are put there while somebody looks at them as they come, if any came. With reading them that makes
+"""How often rows are put there while somebody looks at events as they come, if any came. With reading them that makes
 less than 0.3 s from an event to its row.
 """
+
+APART_S = 0.1
+"""Minimum time between commits of snapshots that somebody looks at."""
 
 
 class Schedule:
@@ -38,14 +43,14 @@ class Schedule:
         self._began, self._interval_s, self._never_quiet = began, interval_s, never_quiet
         self._deadline = float("inf") if duration_s is None else began + duration_s
         self._next_snapshot, self._next_commit = began + interval_s, began + COMMIT_S
+        self._last_commit = began
         self._next_look = float("inf")
+        self._wanted: Wanted | None = None
 
-    def watched(self, now: float, often: bool) -> None:
-        """Whether somebody looks at rows as they come, from now on."""
-        if not often:
-            self._next_look = float("inf")
-        elif self._next_look == float("inf"):
-            self._next_look = now
+    def watched(self, now: float, wanted: Wanted | None) -> None:
+        """What those who look at the recording want from now on; None: nobody looks."""
+        if wanted != self._wanted:
+            self._wanted, self._next_look = wanted, now if wanted is Wanted.EVENTS else float("inf")
 
     def drain_until(self, now: float) -> float:
         """When a drain that begins now must stop."""
@@ -63,20 +68,21 @@ class Schedule:
         """A snapshot was begun. An early one does not postpone the next, and missed ones are not made up for."""
         if now >= self._next_snapshot:
             self._next_snapshot = max(self._next_snapshot + self._interval_s, now)
+        if self._wanted is not None and now >= self._last_commit + APART_S:
+            self._next_commit = min(self._next_commit, now)
 
-    def is_look_due(self, now: float) -> bool:
-        """Whether who looks at rows as they come should have those that are in the rings."""
-        return now >= self._next_look
-
-    def looked(self, now: float) -> None:
-        """They have them."""
-        self._next_look = now + OFTEN_S
+    def drained(self, now: float, came: bool) -> None:
+        """All rings were read, in a drain that was not lazy; `came`: there are rows that are not committed."""
+        if self._wanted is Wanted.EVENTS:
+            self._next_look = now + OFTEN_S
+            self._next_commit = min(self._next_commit, now) if came else self._next_commit
 
     def is_commit_due(self, now: float) -> bool:
         return now >= self._next_commit
 
     def committed(self, now: float) -> None:
         """Notes when the commit was found due; one that was not puts the next off."""
+        self._last_commit = now
         self._next_commit = max(self._next_commit + COMMIT_S, now) if self.is_commit_due(now) else now + COMMIT_S
 
     def is_over(self, now: float) -> bool:
@@ -98,5 +104,5 @@ class Schedule:
     def _drain_s(self, fill: float, cells: float) -> float:
         if fill > BUSY_FRACTION:
             return BUSY_DRAIN_S
-        quiet = max(fill, cells) < QUIET_FRACTION and not self._never_quiet
+        quiet = max(fill, cells) < QUIET_FRACTION and not self._never_quiet and self._wanted is None
         return QUIET_DRAIN_S if quiet else DRAIN_S

@@ -8,6 +8,9 @@ from typing import Protocol
 class Link(Protocol):
     """The way to a recorder, if there is one. Raises SysmonError."""
 
+    def follow_events(self, on: bool) -> None:
+        """Whether each event is to be seen as it comes, and not only snapshots. Does not wait."""
+
     def mark(self, text: str) -> None:
         """Marks the instant of the recording."""
 

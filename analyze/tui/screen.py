@@ -287,6 +287,8 @@ class Screen(App[None]):
     async def open_page(self) -> None:
         """Puts the tables of this place there."""
         self._alone = None
+        if self.link is not None:
+            self.link.follow_events(self.shows_events)
         await self.body.remove_children()
         grids = [Grid(section.title, self.glyphs, n) for n, section in enumerate(self.page.sections)]
         await self.body.mount_all(grids)

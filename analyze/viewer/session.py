@@ -13,6 +13,7 @@ from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.trace import Trace
 from sysmon.bpf.control import messages
 from sysmon.bpf.control.client import Client, NoAnswer, PartFiles
+from sysmon.bpf.control.messages import Wanted
 from sysmon.bpf.control.saving import Saver
 from sysmon.bpf.trace_file.partial import JOURNALS, LOG, ROWS
 
@@ -68,10 +69,15 @@ class Session:
         self._parts = RecorderParts(path, client)
         self._saving = threading.Lock()
 
-    def attach(self) -> None:
+    def attach(self, wanted: Wanted = Wanted.SNAPSHOTS) -> None:
         """From now on it is told what is recorded. Raises NoAnswer, RequestRefused."""
-        self._client.attach(often=True)
+        self._client.attach(wanted)
         self._parts.look(FIRST_PART_S)
+
+    def want(self, wanted: Wanted) -> None:
+        """Wants to read something else soon. Does not wait."""
+        with self._parts.asking:
+            self._client.want(wanted)
 
     def open(self) -> Trace:
         """What was committed so far; `refresh` takes what comes. Raises SysmonError."""

@@ -9,6 +9,7 @@ from sysmon.analyze.text.screen import Screen
 from sysmon.analyze.trace import facts, reports, rules, views
 from sysmon.analyze.viewer.session import Session
 from sysmon.analyze.viewer.view import View
+from sysmon.bpf.control.messages import Wanted
 
 LATER = (
     *("encodings.idna", "multiprocessing", "pandas", "pyarrow.compute", "pyarrow.parquet", "pytz", "zoneinfo"),
@@ -29,6 +30,10 @@ class ScreenLink:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    def follow_events(self, on: bool) -> None:
+        """Whether each event is to be seen as it comes."""
+        self._session.want(Wanted.EVENTS if on else Wanted.SNAPSHOTS)
 
     def mark(self, text: str) -> None:
         """Marks the instant of the recording. Raises SysmonError."""

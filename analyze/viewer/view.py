@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sysmon.bpf.control.messages import Wanted
+
 
 @dataclass(frozen=True)
 class View:
@@ -20,3 +22,8 @@ class View:
     top: int = 5
     count: int | None = None
     file: str | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it is to be able to read soon, at first."""
+        return Wanted.EVENTS if self.name == "events" else Wanted.SNAPSHOTS

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from sysmon.bpf.control import messages
-from sysmon.bpf.control.messages import LAYOUT, PART_FILES, REASONS, Malformed, Request
+from sysmon.bpf.control.messages import LAYOUT, PART_FILES, REASONS, Malformed, Request, Wanted
 from sysmon.errors import SysmonError
 
 WAIT_S = 5.0
@@ -129,12 +129,13 @@ class Client:
             raise RequestRefused(problem)
         return self._ask(mark, wait_s)
 
-    def attach(self, *, often: bool = False, wait_s: float = WAIT_S) -> None:
-        """From now on `poll` has the parts of the recording, those that there are first.
+    def attach(self, wanted: Wanted = Wanted.SNAPSHOTS, wait_s: float = WAIT_S) -> None:
+        """From now on `poll` has the parts of the recording, those that there are first."""
+        self._ask(messages.Attach(wanted), wait_s)
 
-        `often`: rows are to be readable within 0.3 s.
-        """
-        self._ask(messages.Attach(often), wait_s)
+    def want(self, wanted: Wanted) -> None:
+        """Wants something else from now on, if it is attached. Does not wait, and has no answer."""
+        self._send(messages.Want(wanted).packed(), 0.0)
 
     def end(self, wait_s: float = WAIT_S) -> None:
         """Has the recorder end the recording, as Ctrl-C does. Does not wait for that: `Ended` says it."""

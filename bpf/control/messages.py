@@ -1,8 +1,8 @@
 """The messages between a recorder and its clients.
 
 The socket keeps message boundaries (SOCK_SEQPACKET). All messages have one size and one layout, `LAYOUT`. A client
-sends requests; the recorder answers each, in order, with `Ok` or `Refused`, and in between sends news to clients that
-asked for it. Whoever receives anything else closes the connection.
+sends requests; the recorder answers each but `Want`, in order, with `Ok` or `Refused`, and in between sends news to
+clients that asked for it. Whoever receives anything else closes the connection.
 """
 
 from __future__ import annotations
@@ -38,11 +38,21 @@ class What(IntEnum):
     MARK = 1
     ATTACH = 2
     END = 3
+    WANT = 4
     OK = 64
     REFUSED = 65
     PART = 66
     PART_GONE = 67
     ENDED = 68
+
+
+class Wanted(IntEnum):
+    """What an attached client wants to read soon."""
+
+    SNAPSHOTS = 0
+    """Each snapshot, with what came before it, as soon as it is taken: what a screen of tables needs."""
+    EVENTS = 1
+    """Each event within 0.3 s, which takes the recorder more CPU time."""
 
 
 class Reason(IntEnum):
@@ -94,15 +104,22 @@ class Mark:
 
 @dataclass(frozen=True)
 class Attach:
-    """Asks for the descriptors of what is recorded, and for news of it until the connection ends.
+    """Asks for the descriptors of what is recorded, and for news of it until the connection ends."""
 
-    `often`: rows are to be readable within 0.3 s, for a viewer that shows them as they come.
-    """
-
-    often: bool
+    wanted: Wanted
 
     def packed(self) -> bytes:
-        return _packed(What.ATTACH, code=self.often)
+        return _packed(What.ATTACH, code=self.wanted)
+
+
+@dataclass(frozen=True)
+class Want:
+    """Says that a client which is attached wants something else from now on. It is not answered."""
+
+    wanted: Wanted
+
+    def packed(self) -> bytes:
+        return _packed(What.WANT, code=self.wanted)
 
 
 @dataclass(frozen=True)
@@ -113,7 +130,7 @@ class End:
         return _packed(What.END)
 
 
-Request = Mark | Attach | End
+Request = Mark | Attach | Want | End
 
 
 # -- answers and news
@@ -211,7 +228,9 @@ def request(data: bytes) -> Request:
     if f.what == What.MARK:
         found = Mark(f.text)
     elif f.what == What.ATTACH:
-        found = Attach(bool(f.code))
+        found = Attach(_wanted(f.code))
+    elif f.what == What.WANT:
+        found = Want(_wanted(f.code))
     elif f.what == What.END:
         found = End()
     else:
@@ -243,6 +262,13 @@ def _only(found: _Message, data: bytes) -> _Message:
     if found.packed() != data:
         raise Malformed("fields that this message does not have")
     return found
+
+
+def _wanted(code: int) -> Wanted:
+    try:
+        return Wanted(code)
+    except ValueError:
+        raise Malformed(f"nothing to want has number {code}") from None
 
 
 def _reason(code: int) -> Reason:

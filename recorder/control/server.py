@@ -15,7 +15,7 @@ from typing import Protocol
 
 from sysmon.bpf.control import messages
 from sysmon.bpf.control.client import peer
-from sysmon.bpf.control.messages import LAYOUT, Malformed, Reason, Reply, Request
+from sysmon.bpf.control.messages import LAYOUT, Malformed, Reason, Reply, Request, Wanted
 from sysmon.recorder.control.listener import Listener
 from sysmon.recorder.output.protocol import Part
 
@@ -60,7 +60,7 @@ class Connection:
         connected.setblocking(False)
         self.socket = connected
         self.pid, self.uid = peer(connected)
-        self.is_attached = self.wants_often = False
+        self.wanted: Wanted | None = None  # None: it is not attached
         self._told: list[int] = []  # parts that it knows of, and that are there
 
     def send(self, reply: Reply, files: Sequence[int] = ()) -> None:
@@ -84,6 +84,12 @@ class Connection:
         if not data:
             raise Gone
         return messages.request(data)
+
+    def want(self, wanted: Wanted) -> None:
+        """Wants something else. Raises Malformed if it is not attached."""
+        if self.wanted is None:
+            raise Malformed("it is not attached")
+        self.wanted = wanted
 
     def tell(self, parts: Sequence[Part], first: int) -> None:
         """Tells of parts that have come, and that are gone, since it was told."""
@@ -125,9 +131,13 @@ class Server:
             self._take(Connection(inherited))
 
     @property
-    def wants_often(self) -> bool:
-        """Whether somebody wants to read rows soon after they came."""
-        return any(connection.wants_often for connection in self._connections.values())
+    def wanted(self) -> Wanted | None:
+        """What those who are attached want; None if nobody is."""
+        return max((c.wanted for c in self._connections.values() if c.wanted is not None), default=None)
+
+    @property
+    def _attached(self) -> list[Connection]:
+        return [connection for connection in self._connections.values() if connection.wanted is not None]
 
     def register(self, outer: select.epoll) -> None:
         """Has a client's request wake whoever waits for this."""
@@ -156,13 +166,13 @@ class Server:
 
     def tell(self) -> None:
         """Tells those who are attached of parts that have come or gone."""
-        for connection in [c for c in self._connections.values() if c.is_attached]:
+        for connection in self._attached:
             with self._dropping(connection):
                 connection.tell(self._recording.parts, self._recording.first_part)
 
     def ended(self) -> None:
         """Tells those who are attached that the recording has ended, and its output is finished."""
-        for connection in [c for c in self._connections.values() if c.is_attached]:
+        for connection in self._attached:
             with self._dropping(connection):
                 connection.send(messages.Ended())
 
@@ -226,7 +236,9 @@ class Server:
             connection.send(self._recording.mark(request, connection.pid, connection.uid))
         elif isinstance(request, messages.End):
             connection.send(self._recording.end())
+        elif isinstance(request, messages.Want):
+            connection.want(request.wanted)
         else:
-            connection.is_attached, connection.wants_often = True, request.often
+            connection.wanted = request.wanted
             connection.send(self._recording.now())
             connection.tell(self._recording.parts, self._recording.first_part)

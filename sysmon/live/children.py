@@ -73,7 +73,7 @@ def viewer(plan: Plan, path: Path, channels: Channels, user: User | None, scratc
             return 0
         os.close(go)
         session = Session(path, client, saver)
-        session.attach()
+        session.attach(plan.view.wanted)
         show.show(session, plan.view)
         return 0
 

@@ -17,7 +17,7 @@ import pytest
 import sysmon
 from sysmon.bpf.control import messages, places
 from sysmon.bpf.control.client import Client, NoAnswer, PartFiles, RequestRefused
-from sysmon.bpf.control.messages import Reason
+from sysmon.bpf.control.messages import Reason, Wanted
 from tests.live.recording import NOBODY, SYSMON, Recording, recording, start, wait_for
 from tests.live.test_privilege import as_nobody
 
@@ -130,12 +130,12 @@ def test_nobody_holds_the_recorder_up(tmp_path: Path) -> None:
     running = start(tmp_path / name, "--only", "exec", "--interval", "0.2")
     try:
         with client(name) as deaf, client(name) as garbled, client(name) as viewer:
-            viewer.attach(often=True)
+            viewer.attach(Wanted.EVENTS)
             part = viewer.poll(60)
             assert isinstance(part, PartFiles)
             with contextlib.suppress(OSError):
                 for _ in range(10_000):
-                    deaf._socket.send(messages.Attach(often=False).packed())
+                    deaf._socket.send(messages.Attach(Wanted.SNAPSHOTS).packed())
             garbled._socket.send(b"MARK me")
             wait_for(lambda: is_closed(garbled))
             time.sleep(1)  # no mark was made, and so ten may be

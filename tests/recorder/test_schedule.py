@@ -2,6 +2,7 @@
 
 import pytest
 
+from sysmon.bpf.control.messages import Wanted
 from sysmon.recorder.schedule import BUSY_DRAIN_S, COMMIT_S, DRAIN_S, QUIET_DRAIN_S, Schedule
 
 T0 = 100.0
@@ -89,18 +90,39 @@ def test_a_pause_ends_before_a_snapshot_and_before_the_end() -> None:
     assert schedule(duration_s=1.0).pause_s(101.5, 0.0, 0.0) == 0.0
 
 
-def test_who_looks_at_rows_as_they_come_has_them_soon() -> None:
+def test_who_looks_at_events_as_they_come_has_them_soon() -> None:
     of = schedule()
-    assert not of.is_look_due(1e9)
-    of.watched(101.0, True)
-    assert of.is_look_due(101.0) and not of.may_be_lazy(101.0)
-    of.looked(101.0)
-    of.watched(101.1, True)
-    assert not of.is_look_due(101.1) and of.may_be_lazy(101.1)
+    of.watched(101.0, Wanted.EVENTS)
+    assert not of.may_be_lazy(101.0)
+    of.drained(101.0, came=False)
+    assert not of.is_commit_due(101.0) and of.may_be_lazy(101.1)
+    of.watched(101.1, Wanted.EVENTS)
     assert of.pause_s(101.15, 0.0, 0.0) == pytest.approx(0.05)
-    assert of.is_look_due(101.21)
-    of.watched(101.3, False)
-    assert not of.is_look_due(1e9)
+    assert not of.may_be_lazy(101.21)
+    of.drained(101.21, came=True)
+    assert of.is_commit_due(101.21)
+    of.committed(101.21)
+    assert of.may_be_lazy(101.4) and not of.may_be_lazy(101.41)
+    of.watched(101.3, None)
+    assert not of.is_commit_due(103.2) and of.may_be_lazy(103.2) and of.is_commit_due(103.21)
+    of.drained(101.5, came=True)
+    assert not of.is_commit_due(101.5)
+
+
+def test_who_looks_at_snapshots_has_each_at_once() -> None:
+    of = schedule()
+    of.committed(102.0)
+    of.committed(104.0)
+    of.watched(104.9, Wanted.SNAPSHOTS)
+    of.drained(104.9, came=True)
+    assert of.may_be_lazy(104.9) and not of.is_commit_due(104.9)
+    assert of.pause_s(102.0, 0.0, 0.0) == DRAIN_S
+    of.took_snapshot(105.0)
+    assert of.is_commit_due(105.0)
+    of.committed(105.0)
+    of.took_snapshot(105.05)
+    assert not of.is_commit_due(105.05), "snapshots may follow each other closely"
+    assert of.is_commit_due(107.0)
 
 
 def test_an_early_commit_puts_the_next_off() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from sysmon.bpf.control import messages
-from sysmon.bpf.control.messages import LAYOUT, Malformed, Mark, Reason
+from sysmon.bpf.control.messages import LAYOUT, Malformed, Mark, Reason, Wanted
 
 REQUESTS: tuple[messages.Request, ...] = (
     Mark("deploy 42, größer".encode()),
     Mark(b"x" * 256),
-    messages.Attach(often=True),
-    messages.Attach(often=False),
+    *(messages.Attach(wanted) for wanted in Wanted),
+    *(messages.Want(wanted) for wanted in Wanted),
     messages.End(),
 )
 
@@ -54,7 +54,7 @@ def test_a_side_takes_no_message_of_the_other() -> None:
         LAYOUT.pack(b"smc1", 1, 0, 257, 0, b"x" * 256),  # longer than its field
         LAYOUT.pack(b"smc1", 1, 0, 3, 0, b"abcd"),  # a text behind the text
         LAYOUT.pack(b"smc1", 3, 0, 1, 0, b"x"),  # a text that an end does not have
-        LAYOUT.pack(b"smc1", 2, 2, 0, 0, b""),  # a flag that is none
+        LAYOUT.pack(b"smc1", 2, 2, 0, 0, b""),  # nothing to want
         LAYOUT.pack(b"smc1", 9, 0, 0, 0, b""),
         LAYOUT.pack(b"smc1", 65, 99, 0, 0, b""),
         LAYOUT.pack(b"smc1", 66, 0, 2, 0, b".."),

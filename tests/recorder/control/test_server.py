@@ -12,6 +12,7 @@ import pytest
 
 from sysmon.bpf.control import messages
 from sysmon.bpf.control.client import Client, NoAnswer, PartFiles, RequestRefused
+from sysmon.bpf.control.messages import Wanted
 from sysmon.bpf.trace_file import partial
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.recorder.control import server
@@ -81,9 +82,9 @@ class Stage:
     def ask(self, client: Client, request: messages.Request) -> None:
         client._socket.send(request.packed())
 
-    def attached(self, *, often: bool = False) -> Client:
+    def attached(self, wanted: Wanted = Wanted.SNAPSHOTS) -> Client:
         client = self.connect()
-        self.ask(client, messages.Attach(often))
+        self.ask(client, messages.Attach(wanted))
         self.look(2)
         assert client._ask(messages.End(), 0.0) == 17  # the answer to the first request
         return client
@@ -136,7 +137,7 @@ def test_a_mark_is_made_and_answered(stage: Stage) -> None:
 def test_who_is_attached_hears_of_parts(stage: Stage) -> None:
     stage.recording.grow()
     with stage.attached() as client, stage.connect() as silent:
-        assert numbers(client) == [1, 2] and not stage.of.wants_often
+        assert numbers(client) == [1, 2]
         stage.of.tell()
         assert numbers(client) == []
         stage.recording.grow()
@@ -148,17 +149,33 @@ def test_who_is_attached_hears_of_parts(stage: Stage) -> None:
         assert client.poll() == messages.Ended() and silent.poll() is None
 
 
-def test_often_ends_with_who_wants_it(stage: Stage) -> None:
-    with stage.attached(often=True):
-        assert stage.of.wants_often
+def test_the_most_is_wanted_that_any_of_them_wants(stage: Stage) -> None:
+    assert stage.of.wanted is None
+    with stage.attached() as client:
+        assert numbers(client) == [1] and stage.of.wanted is Wanted.SNAPSHOTS
+        with stage.attached(Wanted.EVENTS):
+            assert stage.of.wanted is Wanted.EVENTS
+        stage.look()
+        assert stage.of.wanted is Wanted.SNAPSHOTS
+        client.want(Wanted.EVENTS)
+        stage.look()
+        assert stage.of.wanted is Wanted.EVENTS
+        assert client._received(0) == messages.Ok(17) and client.poll() is None, "the end is answered, and no more"
     stage.look()
-    assert not stage.of.wants_often
+    assert stage.of.wanted is None
+
+
+def test_who_is_not_attached_wants_nothing(stage: Stage) -> None:
+    with stage.connect() as client:
+        client.want(Wanted.EVENTS)
+        stage.look(2)
+        assert has_gone(client)
 
 
 def test_files_that_are_gone_end_the_connection(stage: Stage) -> None:
     (stage.recording.folder / "1" / partial.LOG).unlink()
     with stage.connect() as client:
-        stage.ask(client, messages.Attach(often=False))
+        stage.ask(client, messages.Attach(Wanted.SNAPSHOTS))
         stage.look(2)
         assert client._received(0) == messages.Ok(17)
         assert client._received(0) == messages.Refused(messages.Reason.NO_FILES)
