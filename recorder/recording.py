@@ -136,6 +136,7 @@ class Recorder:
             self._loop(poll, schedule, watcher, self._clients)
             self._await_command()
             recording = self._end()
+            self._clients.tell()
             self._clients.ended()
             return recording
 
@@ -282,8 +283,6 @@ class Recorder:
         for kind, batch in later:
             self._collector.write(kind, batch)
         self._commit()
-        if self._clients:
-            self._clients.tell()
 
     def _end_part(self, ts: int, alive: list[dict[str, Any]], asked: bool, drain: Callable[[], None]) -> None:
         self._collector.finish_stacks(NAMES_OF_PART_S)
@@ -298,10 +297,12 @@ class Recorder:
             self._collector.losses.begin_file()
 
     def _commit(self) -> None:
-        """Commits, with the metadata that has changed since the start."""
+        """Commits, with the metadata that has changed since the start. Then there may be other parts than before."""
         ended_ns = clock.boottime_ns() + self._collector.offset_ns
         self._output.commit({"ended_ns": ended_ns, "losses": self._collector.losses.sums()})
         self._committed_rows = self._output.total_rows
+        if self._clients:
+            self._clients.tell()
 
     def _recording(self) -> Recording:
         start = self._live.own_start()

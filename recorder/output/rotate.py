@@ -56,7 +56,6 @@ class RotatingWriter:
 
     each_is_whole = True
     is_at_end = False
-    first_part = 1  # those before are files
 
     def __init__(self, path: Path, force: bool, wanted: Rotation) -> None:
         self.path, self._force, self._wanted = path, force, wanted
@@ -68,20 +67,23 @@ class RotatingWriter:
                 "name with --force"
             )
         self.number = 0
-        self._complete: list[Path] = []  # complete and kept
+        self._complete: list[int] = []  # numbers of files that are complete and kept
         self._removed = 0
-        self._left: list[Path] = []  # could not be finished
+        self._left: list[int] = []  # could not be finished
         self._over: Recording | None = None  # combined metadata of the finished files
         self._bytes_over = 0
         self._child = 0
-        self._finishing: Path | None = None
+        self._finishing = 0  # the number of that file
         self._next_s = 0.0
         self._file = self._next()
 
     def _next(self) -> TraceWriter:
         self.number += 1
         self._began_s = time.monotonic()
-        return TraceWriter(numbered(self.path, self.number), self._force, parent=self._parent)
+        return TraceWriter(self._path(self.number), self._force, parent=self._parent)
+
+    def _path(self, number: int) -> Path:
+        return numbered(self.path, number)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -102,6 +104,12 @@ class RotatingWriter:
     def parts(self) -> list[Part]:
         """The file that is being written."""
         return [Part(self.number, self._file.directory.name, self._file.readers)]
+
+    @property
+    def first_part(self) -> int:
+        """The number of the oldest file that is not removed."""
+        finishing = [self._finishing] if self._child else []
+        return min([*self._complete, *self._left, *finishing, self.number])
 
     @property
     def is_full(self) -> bool:
@@ -147,10 +155,10 @@ class RotatingWriter:
         self._is_finished(0)
         self._note(recording)
         self._bytes_over += full.bytes_written
+        self._finishing = self.number
         self._file = self._next()
         if self._wanted.seconds is not None:
             self._next_s = max(self._next_s + self._wanted.seconds, self._began_s)
-        self._finishing = full.path
         shared = full.descriptors()
         self._child = child.fork(lambda: full.finish(recording), shared)
         full.hand_over()
@@ -163,17 +171,17 @@ class RotatingWriter:
                 return False
             self._child = 0
             if status == 0:
-                self._keep(cast(Path, self._finishing))
+                self._keep(self._finishing)
             else:
-                self._left.append(cast(Path, self._finishing))
+                self._left.append(self._finishing)
         return True
 
-    def _keep(self, file: Path) -> None:
+    def _keep(self, file: int) -> None:
         """Adds the file to the complete ones, and removes the oldest if there are too many."""
         self._complete.append(file)
         while self._wanted.kept is not None and len(self._complete) > self._wanted.kept:
             with telling(self._file.path):
-                self._parent.remove(self._complete.pop(0).name)
+                self._parent.remove(self._path(self._complete.pop(0)).name)
             self._removed += 1
 
     def _note(self, recording: Recording) -> None:
@@ -185,14 +193,14 @@ class RotatingWriter:
         self._is_finished(0)
         self._file.finish(recording)
         self._bytes_over += self._file.bytes_written
-        self._keep(self._file.path)
+        self._keep(self.number)
         self._note(recording)
         return cast(Recording, self._over)
 
     @property
     def files(self) -> Files:
         """The files that are kept, removed, and could not be finished."""
-        return Files(self._complete, self._removed, self._left)
+        return Files([*map(self._path, self._complete)], self._removed, [*map(self._path, self._left)])
 
     def abandon(self) -> None:
         """Leaves nothing behind, unless it can be recovered."""
