@@ -52,6 +52,10 @@ class Col:
     names: tuple[str, ...] = ()
     rule: Rule = ""
 
+    def __hash__(self) -> int:
+        """Of the name: that of everything is looked up ten thousand times a second while rows are decoded."""
+        return hash(self.name)
+
     @property
     def variable(self) -> bool:
         """Whether the column has a length of its own in C."""
@@ -113,6 +117,9 @@ class Kind:
     opt_in: bool = False
     edited: bool = False
     program: Program | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Map):

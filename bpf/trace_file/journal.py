@@ -91,14 +91,21 @@ def frames(data: bytes | BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 def batch_frame(commit: int, generation: int, kind: str, batches: list[pa.RecordBatch]) -> list[Any]:
     """The frame of rows that wait, in pieces; `generation`: how many row groups had rows of their kind before them."""
     sink = pa.BufferOutputStream()
-    bare = pa.schema([pa.field(f.name, f.type) for f in batches[0].schema])  # without what each column means
+    declared = batches[0].schema
+    bare = _without_metadata(declared)
     compression = "lz4" if sum(batch.nbytes for batch in batches) >= COMPRESSED_BYTES else None
     with pa.ipc.new_stream(sink, bare, options=pa.ipc.IpcWriteOptions(compression=compression)) as stream:
         for batch in batches:
-            stream.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=bare))
+            stream.write_batch(batch if bare is declared else pa.RecordBatch.from_arrays(batch.columns, schema=bare))
     head, rows = BATCH_HEAD.pack(commit, generation, kind.encode()), sink.getvalue()
     crc = zlib.crc32(rows, zlib.crc32(head, BATCH[0]))
     return [HEAD.pack(BATCH, len(head) + rows.size, crc), head, rows]
+
+
+def _without_metadata(schema: pa.Schema) -> pa.Schema:
+    """Without what each column means."""
+    described = schema.metadata or any(field.metadata for field in schema)
+    return pa.schema([pa.field(field.name, field.type) for field in schema]) if described else schema
 
 
 @dataclass

@@ -40,6 +40,8 @@ def without_dictionaries(table: pa.Table) -> pa.Table:
 
 def together(batches: list[pa.RecordBatch]) -> pa.Table:
     """The batches as one table of one kind. A batch may lack columns that are NULL in it."""
+    if all(batch.schema.equals(batches[0].schema) for batch in batches):
+        return pa.Table.from_batches(batches).unify_dictionaries()
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     types: dict[str, pa.DataType] = {}
     if any(types.setdefault(f.name, f.type) != f.type for table in tables for f in table.schema):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,6 +37,9 @@ GROUP_EXTRA_BYTES = 12 << 10
 REST_BYTES = 200 << 10
 """Size of the schema and description of a trace, and of the rows at the end of a recording."""
 
+TRIM_S = 1.5
+"""How often at most commits return free memory, which takes half a millisecond."""
+
 
 class TraceWriter:
     """Collects rows by kind and writes them. Raises CannotWrite, at once if the file cannot be created."""
@@ -54,6 +58,7 @@ class TraceWriter:
         self._opening: dict[str, list[pa.RecordBatch]] = {}
         self._empty = encoder.empty_file(schema.wide())
         self._is_over = False
+        self._trimmed_s = 0.0
         self._hidden = self._hide(parent.duplicate() if parent else held(path), tokens)
         self._journal = Journal(self._hidden.log, self._hidden.journals)
         try:
@@ -131,7 +136,9 @@ class TraceWriter:
             self._journal.commit({**self._pending.batches, **self._opening}, self.rows, changes)
         for kind, batches in self._pending.join():
             self._journal.joined(kind, batches)
-        heap.trim()
+        if (now := time.monotonic()) >= self._trimmed_s + TRIM_S:
+            self._trimmed_s = now
+            heap.trim()
 
     def open_with(self, kind: Kind, batch: pa.RecordBatch) -> None:
         """Takes the state snapshot at the start of this part. It is only in the journal."""

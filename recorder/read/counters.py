@@ -173,9 +173,16 @@ class TotalsMap:
         self._fd, self._cpus = loaded.maps["totals"], cpus
         self._of_cpu = csource.totals().dtype
 
+    def cells(self) -> npt.NDArray[np.uint64]:
+        """The entries created in each kind's maps alone."""
+        created: npt.NDArray[np.uint64] = self._of_cpus()["cells"].sum(axis=0)
+        return created
+
+    def _of_cpus(self) -> npt.NDArray[np.void]:
+        return np.frombuffer(bpf_maps.lookup(self._fd, ZERO_KEY, self._of_cpu.itemsize * self._cpus), self._of_cpu)
+
     def read(self) -> Totals:
         """The sums over all CPUs."""
-        raw = bpf_maps.lookup(self._fd, ZERO_KEY, self._of_cpu.itemsize * self._cpus)
-        of_cpus = np.frombuffer(raw, self._of_cpu)
+        of_cpus = self._of_cpus()
         lost, cells, recovered = (of_cpus[name].sum(axis=0) for name in ("lost", "cells", "recovered"))
         return Totals(lost, cells, dict(zip(probes.COPIED, recovered.tolist(), strict=True)))

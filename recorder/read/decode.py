@@ -42,7 +42,7 @@ def in_order(records: Records) -> Records:
 
 def _or_none(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
     """The mask of NULLs; None if there are none, which is faster in Arrow."""
-    return mask if mask.any() else None
+    return mask if np.count_nonzero(mask) else None
 
 
 class Names:
@@ -120,19 +120,20 @@ class Decoder:
     def batch(self, kind: Kind, records: Records, **derived: str) -> pa.RecordBatch:
         """The records as the columns of their kind; text may be dictionaries. `derived`: column → its text in all rows.
 
-        Columns that are NULL in all rows are left out, and derived columns without a rule or a text in `derived`.
+        Columns that are NULL in all rows are left out, and derived columns without a rule or a text in `derived`. The
+        schema has no metadata: what is written gets it from the declarations.
         """
-        arrays, fields = [], []
+        arrays, names = [], []
         raw = functools.cache(functools.partial(_raw, records=records))
-        for col, field in zip(kind.cols, schema.of_kind(kind), strict=True):
+        for col in kind.cols:
             if col.type == "binary" and col.derived:
                 array = _inexact(_column_of(kind, col), records, raw)
             else:
                 array = self._column(col, records, derived, raw)
             if array is not None:
                 arrays.append(array)
-                fields.append(field.with_type(array.type))
-        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+                names.append(col.name)
+        return pa.RecordBatch.from_arrays(arrays, names)
 
     def _column(self, col: Col, records: Records, derived: dict[str, str], raw: Raw) -> pa.Array | None:
         if col.name in self._unmeasured:

@@ -36,7 +36,7 @@ class Losses:
 
     def cells(self) -> npt.NDArray[np.uint64]:
         """Entries created in each kind's maps since the last call of `rows`."""
-        return self._totals.read().cells - self._last.cells
+        return self._totals.cells() - self._last.cells
 
     def begin(self) -> None:
         """Ignores what programs missed so far, while they were attached one after the other."""

@@ -6,6 +6,7 @@ command name, directory and address.
 
 from __future__ import annotations
 
+import functools
 import re
 import socket
 from collections.abc import Sequence
@@ -26,11 +27,20 @@ def escape(raw: bytes) -> str:
 
 def chosen(values: Sequence[str | None], index: npt.NDArray[Any]) -> pa.DictionaryArray:
     """The value that each row selects by index. None is NULL."""
+    unknown, place, known = _places(tuple(values))
+    mask = None if unknown is None else unknown[index]
+    return pa.DictionaryArray.from_arrays(pa.array(place[index], pa.int32(), mask=mask), known)
+
+
+@functools.lru_cache(maxsize=256)
+def _places(
+    values: tuple[str | None, ...],
+) -> tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.int32], pa.StringArray]:
+    """Which values are NULL, if any are; the place of each other among them; and these."""
     unknown = np.array([value is None for value in values], bool)
     place = np.cumsum(~unknown, dtype=np.int32) - np.int32(1)
-    mask = unknown[index] if unknown.any() else None
     known = pa.array([value for value in values if value is not None], pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(place[index], pa.int32(), mask=mask), known)
+    return unknown if unknown.any() else None, place, known
 
 
 def comms(names: npt.NDArray[np.bytes_]) -> pa.Array:
@@ -38,7 +48,8 @@ def comms(names: npt.NDArray[np.bytes_]) -> pa.Array:
     letters = np.ascontiguousarray(names).view(np.uint8).reshape(len(names), COMM_LEN)
     cut = np.where(np.logical_or.accumulate(letters == 0, axis=1), 0, letters).astype(np.uint8)
     distinct, index = np.unique(cut.view(f"S{COMM_LEN}").ravel(), return_inverse=True)
-    return chosen([escape(d) for d in distinct.tolist()], index.ravel())
+    known = pa.array([escape(name) for name in distinct.tolist()], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(index.ravel().astype(np.int32)), known)
 
 
 def raw_strings(buffers: npt.NDArray[np.void], lengths: npt.NDArray[np.uint32]) -> pa.BinaryArray:
