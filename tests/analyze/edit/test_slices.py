@@ -16,6 +16,7 @@ from sysmon.analyze.trace.reports import reports
 from sysmon.analyze.trace.trace import Trace
 from sysmon.bpf.trace_file.directory import Directory
 from sysmon.errors import BadRequest, CannotWrite
+from tests.lengths import LONG, examples
 from tests.traces import Row, at, born, row, write
 
 SAMPLES = Path(__file__).parents[3] / "sample_traces"
@@ -55,15 +56,26 @@ def rows_of(*paths: Path, like: Path) -> duckdb.DuckDBPyRelation:
     return duckdb.sql(f"SELECT {columns} FROM read_parquet([{files}]) WHERE {' AND '.join(states)}")
 
 
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Another one in each run."""
+    return random.Random(request.config.option.hypothesis_seed)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("sample", sorted(path.stem for path in SAMPLES.glob("*.parquet")))
-def test_adjacent_parts_add_up(
-    sample: str, sample_trace: Callable[[str], Trace], tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    trace, whole = sample_trace(sample), SAMPLES / f"{sample}.parquet"
+def test_adjacent_parts_add_up(sample_trace: Callable[[str], Trace], tmp_path: Path, chance: random.Random) -> None:
+    """Of some samples in each run, cut at any instant."""
+    samples = sorted(SAMPLES.glob("*.parquet"))
+    for path in chance.sample(samples, examples(len(samples))):
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        assert_adjacent_parts_add_up(sample_trace(path.stem), path, folder, chance)
+
+
+def assert_adjacent_parts_add_up(trace: Trace, whole: Path, folder: Path, chance: random.Random) -> None:
     edges = trace.own("SELECT DISTINCT EPOCH_NS(ts) FROM unfiltered.stored WHERE ts IS NOT NULL").fetchall()
-    cut = random.Random(request.config.option.hypothesis_seed).choice(sorted(edges))[0]
-    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    cut = chance.choice(sorted(edges))[0]
+    files = [folder / "a.parquet", folder / "b.parquet"]
     began = cut <= trace.metadata["started_ns"]
     for file, window in zip(files, ((None, cut + began), (cut + began, None)), strict=True):
         with trace.between(*window) as part:
@@ -75,14 +87,23 @@ def test_adjacent_parts_add_up(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sample", "since", "until"), [("convoy", "+1.2", "+2.7"), ("slow_disk", "+2", None)])
-def test_reports_of_a_part_are_those_of_the_window(
-    sample: str, since: str | None, until: str | None, tmp_path: Path
+def test_reports_of_a_part_are_those_of_the_window(tmp_path: Path, chance: random.Random) -> None:
+    """Of two samples with different kinds of rows; in each run another half of the reports of each."""
+    names = [r.name for r in reports() if r.name not in DIFFERENT]
+    of_convoy = names if LONG else chance.sample(names, len(names) // 2)
+    of_disk = names if LONG else [name for name in names if name not in of_convoy]
+    assert_reports_are_those_of_the_window("convoy", "+1.2", "+2.7", of_convoy, tmp_path)
+    assert_reports_are_those_of_the_window("slow_disk", "+2", None, of_disk, tmp_path)
+
+
+def assert_reports_are_those_of_the_window(
+    sample: str, since: str, until: str | None, names: list[str], folder: Path
 ) -> None:
+    file = folder / f"{sample}.parquet"
     with sysmon.open(SAMPLES / f"{sample}.parquet", since=since, until=until) as window:
-        window.write_slice(tmp_path / "part.parquet")
-        with sysmon.open(tmp_path / "part.parquet") as part:
-            for name in (r.name for r in reports() if r.name not in DIFFERENT):
+        window.write_slice(file)
+        with sysmon.open(file) as part:
+            for name in names:
                 assert answer(part, name) == answer(window, name), name
 
 
