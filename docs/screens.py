@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageColor
 from textual.pilot import Pilot
 
 from sysmon.analyze.tui.app import Viewer
@@ -19,12 +19,10 @@ from tests.screens import SAMPLES, drive, settled
 FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """Of the web. What is installed has the blocks of bars, too."""
 
-BLACK, BACKGROUND = 'fill="#000000"', 'fill="#292929"'
+BLACK, BACKGROUND = "#000000", "#292929"
 
 FIRST_MS, FRAME_MS, LAST_MS = 2000, 1600, 4000
-FILM_WIDTH, FILM_COLOURS = 1000, 32
-METHOD, NO_DITHER = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
-"""Keeps colours that few pixels have."""
+FILM_WIDTH, FILM_COLOURS = 1000, 64
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,9 @@ FILM = (
 
 def svg(viewer: Viewer) -> str:
     """What is on the screen. What is of the terminal's own background is black in it."""
-    return FONT.sub("", viewer.export_screenshot(title="sysmon replay")).replace(BLACK, BACKGROUND)
+    return FONT.sub("", viewer.export_screenshot(title="sysmon replay")).replace(
+        f'fill="{BLACK}"', f'fill="{BACKGROUND}"'
+    )
 
 
 def draw(picture: Picture, folder: Path) -> None:
@@ -94,9 +94,23 @@ def film(folder: Path, into: Path) -> None:
     """Joins its frames."""
     images = [Image.open(path).convert("RGB") for path in sorted(folder.glob("frame-*.png"))]
     height = round(images[0].height * FILM_WIDTH / images[0].width)
-    small = [image.resize((FILM_WIDTH, height)).quantize(FILM_COLOURS, METHOD, dither=NO_DITHER) for image in images]
-    shown_ms = [FIRST_MS, *[FRAME_MS] * (len(small) - 2), LAST_MS]
-    small[0].save(into, save_all=True, append_images=small[1:], duration=shown_ms, loop=0, optimize=True)
+    small = [image.resize((FILM_WIDTH, height)) for image in images]
+    colours = palette(small)
+    frames = [image.quantize(palette=colours, dither=Image.Dither.NONE) for image in small]
+    shown_ms = [FIRST_MS, *[FRAME_MS] * (len(frames) - 2), LAST_MS]
+    frames[0].save(into, save_all=True, append_images=frames[1:], duration=shown_ms, loop=0, optimize=True)
+
+
+def palette(images: list[Image.Image]) -> Image.Image:
+    """Of all, with colours that few pixels have and the background itself: in each frame another, it flickers."""
+    width, height = images[0].size
+    sheet = Image.new("RGB", (width, height * len(images)))
+    for number, image in enumerate(images):
+        sheet.paste(image, (0, number * height))
+    usual = sheet.quantize(FILM_COLOURS - 1, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    found = Image.new("P", (1, 1))
+    found.putpalette([*ImageColor.getrgb(BACKGROUND), *usual[: 3 * (FILM_COLOURS - 1)]])
+    return found
 
 
 if __name__ == "__main__":
