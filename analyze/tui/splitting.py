@@ -7,8 +7,10 @@ from itertools import islice
 
 from sysmon.analyze.trace.catalog import name_sql
 from sysmon.analyze.trace.facts import dimensions, facts, usual
+from sysmon.analyze.trace.missing_kinds import absent
 from sysmon.analyze.trace.pivot import told
 from sysmon.analyze.trace.result import Result
+from sysmon.analyze.trace.sqlfile import View
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui import shaping
@@ -29,7 +31,7 @@ def measures() -> list[str]:
 
 def by_of(split: Split) -> tuple[str, ...]:
     """The dimensions that it is split by."""
-    return split.by or usual(next(fact for fact in facts() if fact.name == split.measure))
+    return split.by or usual(_fact(split))
 
 
 def where(split: Split, also: str = "") -> str | None:
@@ -58,7 +60,8 @@ def read(trace: Trace, place: Place, number: int) -> Table:
         result = Result.of(trace.own(sql))
         rows = list(islice(result.rows, MOST_ROWS))
         total = len(rows) + result.count_rest()
-    return Table(result.names, result.numeric, rows, total)
+    said = "" if rows else absent(_fact(split), trace.metadata["kinds"]) or "none in this window"
+    return Table(result.names, result.numeric, rows, total, said)
 
 
 def typed(text: str) -> Split:
@@ -92,7 +95,11 @@ def without(split: Split, row: dict[str, Value]) -> Split:
 
 
 def _dimensions(split: Split) -> tuple[str, ...]:
-    return dimensions(next(fact for fact in facts() if fact.name == split.measure))
+    return dimensions(_fact(split))
+
+
+def _fact(split: Split) -> View:
+    return next(fact for fact in facts() if fact.name == split.measure)
 
 
 def _is_chosen(split: Split, name: str) -> bool:

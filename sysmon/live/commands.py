@@ -41,7 +41,7 @@ def _live(keep: str | None, output: Path | None, **values: Any) -> None:
     """Show what this machine does while it is recorded, on the whole screen.
 
     Enter goes deeper, Escape comes back, and ? shows all keys. Time can be stopped and gone back in; w writes what is
-    looked at as a trace. --plain and --events show it as text instead.
+    kept, or a marked window, as a trace. --plain and --events show it as text instead.
 
     Without -o the last --keep of it is kept, as long as it is shown. With -o everything is recorded into FILE, or with
     --keep the last of it. All other options are those of `sysmon record`, and `sysmon replay` has the same ways to show

@@ -235,3 +235,12 @@ def test_a_measure_is_split_further_and_back() -> None:
         assert [row[0] for row in viewer.grids[0].table.rows] == [row[0] for row in first.rows[1:]]
 
     drive(SAMPLES / "build.parquet", look)
+
+
+def test_a_split_without_rows_says_why() -> None:
+    async def look(viewer: Viewer, pilot: Pilot[None]) -> None:
+        await pilot.press("p")
+        await settled(viewer, pilot)
+        assert "recorded without" in viewer.grids[0].table.said
+
+    drive(SAMPLES / "build.parquet", look)
