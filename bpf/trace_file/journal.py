@@ -93,7 +93,8 @@ def batch_frame(commit: int, generation: int, kind: str, batches: list[pa.Record
     sink = pa.BufferOutputStream()
     declared = batches[0].schema
     bare = _without_metadata(declared)
-    compression = "lz4" if sum(batch.nbytes for batch in batches) >= COMPRESSED_BYTES else None
+    size = sum(batch.get_total_buffer_size() for batch in batches)  # `nbytes` takes longer than writing them
+    compression = "lz4" if size >= COMPRESSED_BYTES else None
     with pa.ipc.new_stream(sink, bare, options=pa.ipc.IpcWriteOptions(compression=compression)) as stream:
         for batch in batches:
             stream.write_batch(batch if bare is declared else pa.RecordBatch.from_arrays(batch.columns, schema=bare))
@@ -186,7 +187,7 @@ class Journal:
             return
         # As one: writing a batch takes as long for a few rows as for a thousand.
         table = together(new).combine_chunks() if len(new) > 1 else pa.Table.from_batches(new)
-        rows = max(1, table.num_rows * FRAME_BYTES // max(1, table.nbytes))
+        rows = max(1, table.num_rows * FRAME_BYTES // max(1, table.get_total_buffer_size()))
         for at in range(0, table.num_rows, rows):
             self._put(batch_frame(number, self._generations.get(kind, 0), kind, table.slice(at, rows).to_batches()))
         self._noted[kind] = len(batches)

@@ -45,11 +45,11 @@ class Pending:
         self._raw_bytes = dict.fromkeys(self.batches, 0)  # of the rows that were written
         self._small_bytes = dict.fromkeys(self.batches, 0)  # and their size in the file
 
-    def add(self, kind: str, batch: pa.RecordBatch) -> None:
-        """Adds a batch, unless it is empty."""
+    def add(self, kind: str, batch: pa.RecordBatch, size: int) -> None:
+        """Adds a batch of this size [bytes], unless it is empty."""
         if batch.num_rows:
             self.batches[kind].append(batch)
-            self.bytes[kind] += batch.nbytes
+            self.bytes[kind] += size
 
     def due(self, kind: str) -> Iterator[str]:
         """Kinds to write after rows of this kind came; take each before asking for the next."""
