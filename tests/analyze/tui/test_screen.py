@@ -244,3 +244,34 @@ def test_a_split_without_rows_says_why() -> None:
         assert "recorded without" in viewer.grids[0].table.said
 
     drive(SAMPLES / "build.parquet", look)
+
+
+class Followed:
+    """A link that notes whether events are followed."""
+
+    def __init__(self) -> None:
+        self.said: list[bool] = []
+
+    def follow_events(self, on: bool) -> None:
+        self.said.append(on)
+
+    def mark(self, text: str) -> None:
+        raise AssertionError(text)
+
+    def save(self, since_ns: int, until_ns: int) -> str:
+        raise AssertionError(since_ns, until_ns)
+
+    def end(self) -> None:
+        raise AssertionError
+
+
+def test_the_recorder_is_asked_for_events_only_where_they_are_seen() -> None:
+    link = Followed()
+
+    async def look(viewer: Viewer, _pilot: Pilot[None]) -> None:
+        viewer.link = link
+        for page in ("processes", "events", "syscalls", "events"):
+            await viewer.action_page(page)
+
+    drive(SAMPLES / "web.parquet", look)
+    assert link.said == [False, True, False, True]
