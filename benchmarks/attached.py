@@ -2,7 +2,7 @@
 
 A recording goes on beside a process that opens files at a steady rate, and clients come and go: in turns nobody is
 attached, one that wants snapshots, nobody, and one that wants events. Each pair compares the CPU time of the recorder's
-process in a turn with somebody to that in the turn before it, so what else the machine does falls on both.
+process in a turn with somebody to that in the turns before and after it, so what else the machine does falls on both.
 """
 
 from __future__ import annotations
@@ -43,16 +43,19 @@ while os.getppid() != 1:
     time.sleep(0.005)
 """
 
-HEAD = ("opens a second", "attached for", "CPU without", "times, median", "spread", "more CPU, median", "pairs")
+HEAD = (
+    *("opens a second", "attached for", "CPU without", "times, median"),
+    *("spread", "middle half", "more CPU, median", "pairs"),
+)
 
 TEXT = """\
-The CPU time of the recorder's process with a client attached, as a multiple of what it is in the turn of 4 s before,
-with none. Children of the recorder are left out: no client changes what they do."""
+The CPU time of the recorder's process with a client attached, as a multiple of what it is in the turns of 4 s before
+and after, with none. Children of the recorder are left out: no client changes what they do."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """CPU time of a turn with somebody attached and of the one before it without [s of CPU time a second]."""
+    """CPU time of a turn with somebody attached, and of those beside it without [s of CPU time a second]."""
 
     without: float
     beside: float
@@ -115,9 +118,12 @@ def pairs(rate: int, count: int) -> dict[Wanted, list[Pair]]:
         path = Path(folder, f"attached-{os.getpid()}.parquet")
         with recording(path) as pid:
             turn(pid, path.name, None)
-            for _ in range(count):
-                for wanted, those in found.items():
-                    those.append(Pair(turn(pid, path.name, None), turn(pid, path.name, wanted)))
+            before = turn(pid, path.name, None)
+            for number in range(count):
+                for wanted in (Wanted.SNAPSHOTS, Wanted.EVENTS)[:: -1 if number % 2 else 1]:
+                    beside, after = turn(pid, path.name, wanted), turn(pid, path.name, None)
+                    found[wanted].append(Pair((before + after) / 2, beside))
+                    before = after
     return found
 
 
@@ -130,9 +136,11 @@ def section(count: int) -> Section:
             middle = statistics.median(times)
             more = statistics.median(pair.beside - pair.without for pair in of) * 100
             without = statistics.median(pair.without for pair in of) * 100
-            spread = measure.spread(times, ".2f")
+            spread, (low, _, high) = measure.spread(times, ".2f"), statistics.quantiles(times, n=4)
+            half = f"{low:.2f} to {high:.2f}"
             name = wanted.name.lower()
-            rows.append((f"{rate:,}", name, f"{without:.1f} %", f"{middle:.2f}", spread, f"{more:+.2f} %", f"{count}"))
+            figures = (f"{without:.1f} %", f"{middle:.2f}", spread, half, f"{more:+.2f} %", f"{count}")
+            rows.append((f"{rate:,}", name, *figures))
             if wanted is Wanted.SNAPSHOTS:
                 aims.append(Aim.at_most(f"beside a screen of tables, {rate:,} opens a second", MOST, middle, " times"))
     return Section("A recorder beside a viewer", TEXT, HEAD, rows, aims)
@@ -140,7 +148,7 @@ def section(count: int) -> Section:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--pairs", type=int, default=10, help="at least 2")
     options = parser.parse_args()
     load = measure.load()
     found = section(options.pairs)
