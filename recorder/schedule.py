@@ -14,7 +14,7 @@ BUSY_DRAIN_S, BUSY_FRACTION = 0.01, 1 / 8
 """How often while a ring is at least this full."""
 
 QUIET_DRAIN_S, QUIET_FRACTION = 0.25, 1 / 64
-"""How often while no ring and no map is this full: looking takes a third of a millisecond of CPU time. Not used if
+"""How often while no ring and no map is this full: looking takes half a millisecond of CPU time. Not used if
 every call is an event: their ring can fill from nothing in that time.
 """
 
