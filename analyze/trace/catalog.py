@@ -7,6 +7,7 @@ long as most reports. What is kept is computed once as a table: a table of the w
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +18,9 @@ from sysmon.analyze.trace.sqlfile import Macro, View
 
 MOST_INTERRUPTS = 1_000
 """How often a rollback is tried. An interrupt ends one only if it comes while it runs, for a few us."""
+
+MOST_QUERIES = 200
+"""Internal queries of which it is known what they name."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Catalog:
         self._entries: dict[str, Entry] = {entry.name: entry for entry in entries}
         self._made: set[str] = set()
         self._kept: set[str] = set()
-        self._asked: set[str] = set()
+        self._named: OrderedDict[str, set[str]] = OrderedDict()  # what queries name
         schemas = {"kept", "diff", *(name.partition(".")[0] for name in self._entries)} - {"main"}
         connection.execute("; ".join(f"CREATE SCHEMA {schema}" for schema in sorted(schemas)))
 
@@ -105,7 +109,6 @@ class Catalog:
         Returns the names of views that were replaced by views of a table. Raises KeyError.
         """
         names = list(names)
-        self._asked.update(names if keep else ())
         if self._before:
             self._before(self._reads(names), reads=keep)
         missing = [entry for entry in self._in_order(names) if self._is_missing(entry, keep)]
@@ -120,10 +123,6 @@ class Catalog:
     def keeps(self, name: str) -> bool:
         """Whether there is a table of it."""
         return name in self._kept
-
-    def in_use(self) -> set[str]:
-        """What is read if what was asked for so far is asked for again."""
-        return self._reads(self._asked)
 
     def _reads(self, names: Iterable[str]) -> set[str]:
         """These and what they need that is read for them: not what a table was made of that is kept."""
@@ -195,8 +194,12 @@ class Catalog:
 
     def named_in(self, query: str) -> set[str]:
         """The catalogue names in an internal query, by DuckDB's parser."""
-        ((text,),) = self._connection.execute("SELECT json_serialize_sql(CAST($1 AS VARCHAR))", [query]).fetchall()
-        return {name for name in _names(json.loads(text)) if name in self._entries}
+        if query not in self._named:
+            if len(self._named) == MOST_QUERIES:
+                self._named.popitem(last=False)
+            ((text,),) = self._connection.execute("SELECT json_serialize_sql(CAST($1 AS VARCHAR))", [query]).fetchall()
+            self._named[query] = set(_names(json.loads(text)))
+        return {name for name in self._named[query] if name in self._entries}
 
 
 def _names(node: Any) -> Iterator[str]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.position import Position, Window
 from sysmon.analyze.trace.trace import Trace
+from sysmon.bpf.kinds.ledger import CLOCK
 from sysmon.bpf.trace_file.metadata import RUNNING
 
 SNAPSHOTS = "SELECT DISTINCT EPOCH_NS(ts) AS ns FROM unfiltered.clocks WHERE ts IS NOT NULL ORDER BY ns"
@@ -21,7 +27,7 @@ class Cursor:
         rows, position = self.trace.refresh(), self.position
         goes_on = _goes_on(self.trace)
         if rows or goes_on != position.goes_on:
-            position.grow(_edges(self.trace), self.trace.metadata["ended_ns"], goes_on=goes_on)
+            position.grow(_edges_by_now(self.trace, position.edges), self.trace.metadata["ended_ns"], goes_on=goes_on)
         return rows
 
     def show(self) -> Window:
@@ -46,6 +52,20 @@ def move(trace: Trace, window: Window, position: Position) -> None:
 
 def _goes_on(trace: Trace) -> bool:
     return trace.metadata["stopped_by"] == RUNNING
+
+
+def _edges_by_now(trace: Trace, known: Sequence[int]) -> Sequence[int]:
+    """Those that are known, and what came; all again if that is not among the rows that wait."""
+    source = trace.source
+    if not isinstance(source, Growing) or source.news.parts_gone or CLOCK.name in source.news.pieces:
+        return _edges(trace)
+    if len(known) <= 2:  # it may not be of snapshots
+        return _edges(trace)
+    came = {ns for rows in source.news.waiting.get(CLOCK.name, []) for ns in rows["ts"].cast(pa.int64()).to_pylist()}
+    came -= {None, *known[-len(came) :]}
+    if not came:
+        return known
+    return [*known, *sorted(came)] if min(came) > known[-1] else _edges(trace)
 
 
 def _edges(trace: Trace) -> list[int]:

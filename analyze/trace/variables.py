@@ -10,11 +10,26 @@ from sysmon.bpf.trace_file.metadata import Recording, of_some, only_command
 from sysmon.safe_text import shell_word
 
 
-def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None:
-    """Sets those that never change."""
+def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording, before: Recording | None = None) -> None:
+    """Sets those of the recording; `before`: what it said of itself when they were set last, while it grows."""
+    known = _values(before) if before else {}
+    for name, value in _values(info).items():
+        if name not in known or known[name] != value:
+            connection.execute(f"SET VARIABLE {name} = $1", [value])
+    labels = info.get("labels", {})
+    if not before or before.get("labels", {}) != labels:
+        connection.execute(
+            "SET VARIABLE labels = MAP(CAST($1 AS VARCHAR[]), CAST($2 AS VARCHAR[]))", [[*labels], [*labels.values()]]
+        )
+    if not before or before["started_ns"] != info["started_ns"]:
+        _set_instants(connection, started=info["started_ns"])
+    _set_instants(connection, ended=info["ended_ns"])
+
+
+def _values(info: Recording) -> dict[str, object]:
     everyone = not of_some(info)
     full = {loss["place"] for loss in info["losses"] if loss["cause"] == "map full"}
-    values = {
+    return {
         "clock_offset_ns": info["clock_offset_ns"],
         "kinds": list(info["kinds"]),
         "interval_ns": info["interval_s"] * 1e9,
@@ -30,13 +45,6 @@ def of_recording(connection: duckdb.DuckDBPyConnection, info: Recording) -> None
         "stopped_by_signal": info["stopped_by"] == "signal",
         "syscalls_complete": everyone and info["rows"].get("syscall_stats", 0) > 0 and "syscall_stats" not in full,
     }
-    for name, value in values.items():
-        connection.execute(f"SET VARIABLE {name} = $1", [value])
-    labels = info.get("labels", {})
-    connection.execute(
-        "SET VARIABLE labels = MAP(CAST($1 AS VARCHAR[]), CAST($2 AS VARCHAR[]))", [[*labels], [*labels.values()]]
-    )
-    _set_instants(connection, started=info["started_ns"], ended=info["ended_ns"])
 
 
 def of_window(

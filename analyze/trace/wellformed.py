@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -28,10 +29,16 @@ def misfit(value: object, declared: Any, where: str = "") -> str:
     return "" if _is_plain(value, declared) else f"{where or 'it'} is not {_name(declared)}"
 
 
+def misfit_of_some(values: dict[str, Any], declared: Any) -> str:
+    """The same of some of the keys of a TypedDict."""
+    hints = _hints(declared)
+    return next(filter(None, (misfit(v, hints[key], key) for key, v in values.items() if key in hints)), "")
+
+
 def _misfit_object(value: object, declared: Any, where: str) -> str:
     if not isinstance(value, dict):
         return f"{where or 'it'} is not an object"
-    for key, hint in get_type_hints(declared).items():
+    for key, hint in _hints(declared).items():
         path = f"{where}.{key}" if where else key
         if key not in value and key in declared.__optional_keys__:
             continue
@@ -41,6 +48,11 @@ def _misfit_object(value: object, declared: Any, where: str) -> str:
         if problem:
             return problem
     return ""
+
+
+@cache
+def _hints(declared: Any) -> dict[str, Any]:
+    return get_type_hints(declared)
 
 
 def _is_plain(value: object, declared: Any) -> bool:

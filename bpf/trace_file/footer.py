@@ -81,6 +81,12 @@ def moved(group: Struct, by: int) -> Struct:
     return group
 
 
+def with_columns_dumped(of: Struct) -> Struct:
+    """The footer, with its columns as bytes: to be written many times."""
+    columns = [thrift.dump(column) for column in of[FileMetaData.SCHEMA].items]
+    return {**of, FileMetaData.SCHEMA: List(thrift.STRUCT, columns)}
+
+
 def with_row_groups(of: Struct, rows: int, groups: list[bytes], texts: dict[bytes, bytes]) -> bytes:
     """The end of a file: the footer with these row groups and key-value texts, which replace those of the same name."""
     there = of[FileMetaData.KEY_VALUE_METADATA].items if FileMetaData.KEY_VALUE_METADATA in of else []

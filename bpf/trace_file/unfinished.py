@@ -82,6 +82,7 @@ class Following:
 
     def __init__(self, files: Files) -> None:
         self.partial = Partial(files)
+        self._lacks = True  # rows that the last commit knows of
         with understood(files):
             self.log = Log(files)
             try:
@@ -96,13 +97,17 @@ class Following:
         A recorder that still runs may change over to the other journal meanwhile; then it is read again.
         """
         found, changed = self.partial, False
+        self._waiting.new = {}
         with understood(found.files):
             for tries in range(TRIES):
                 found.running = partial.is_locked(self.log.file)
                 turned, new = self._read_log()
                 changed = changed or new
+                if not (new or self._lacks):
+                    break
                 self._read_journal(anew=turned or tries > 0)
-                if not found.running or not missing(found.expected, self.present()):
+                self._lacks = bool(missing(found.expected, self.present()))
+                if not (found.running and self._lacks):
                     break
         return changed
 
@@ -129,6 +134,8 @@ class Following:
         new = log.read()
         if not log.commit or not log.empty:
             raise BadPartial(f"{found.files.path}: {NOTHING_YET}")
+        if not (new or self._lacks):
+            return False, False
         found.empty, found.groups = log.empty, list(log.groups)
         found.losses_before = log.recording["losses"]
         found.recording = {**log.recording, **log.commit["changes"]}

@@ -125,7 +125,10 @@ class Waiting:
         table.validate(full=True)  # offsets that lie would have Arrow read beyond its memory
         self._count(table)
         table = tables.without_dictionaries(table)
-        self._batches.setdefault(kind, []).append(_Batch(generation, table, self._bytes - before))
+        batches = self._batches.setdefault(kind, [])
+        batches.append(_Batch(generation, table, self._bytes - before))
+        while len(batches) > 1 and batches[-2].table.num_rows <= 2 * batches[-1].table.num_rows:
+            batches[-2:] = [_together(*batches[-2:])]
         self.new.setdefault(kind, []).append(table)
 
     def _count(self, table: pa.Table) -> None:
@@ -154,6 +157,12 @@ def _held(files: Files, name: str) -> BinaryIO | None:
         return files.reader(name)
     except FileNotFoundError:
         return None
+
+
+def _together(one: _Batch, other: _Batch) -> _Batch:
+    """So that not very many small ones wait, of which each query takes each by itself."""
+    table = pa.concat_tables([one.table, other.table], promote_options="default").combine_chunks()
+    return _Batch(other.generation, table, one.bytes + other.bytes)
 
 
 def _joined(batches: dict[str, list[pa.Table]]) -> dict[str, pa.Table]:

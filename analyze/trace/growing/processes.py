@@ -109,7 +109,7 @@ class Processes:
             self._take_groups()
         if not shown.num_rows and not any(table.num_rows for table in rows.values()):
             return
-        rows["cpu"] = growing_views.declared(shown, kind_named("cpu").cols)
+        rows["cpu"] = growing_views.declared(shown, "cpu")
         self._register("touched", self._touched(rows))
         self._compute(rows)
 
@@ -123,11 +123,11 @@ class Processes:
     def _rows(self, kind: str, waiting: list[pa.Table], pieces: list[Piece]) -> pa.Table:
         """The rows of a kind that wait, and those in row groups."""
         cols = kind_named(kind).cols
-        found = [growing_views.waiting_rows({}, kind), *(growing_views.declared(table, cols) for table in waiting)]
+        found = [growing_views.waiting_rows({}, kind), *(growing_views.declared(table, kind) for table in waiting)]
         if pieces and (paths := self._files(pieces)):
             columns = ", ".join(views.column_query(col, self._growing.columns) for col in cols)
             query = f"SELECT {columns} FROM read_parquet($1) WHERE kind = $2"
-            found.append(growing_views.declared(self._answer(query, [paths, kind]), cols))
+            found.append(growing_views.declared(self._answer(query, [paths, kind]), kind))
         return pa.concat_tables(found)
 
     def _shown(self, news: News) -> pa.Table:

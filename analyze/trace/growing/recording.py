@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ from sysmon.analyze.trace.growing.parts import News, Part
 from sysmon.analyze.trace.growing.places import NamedParts, Place
 from sysmon.analyze.trace.growing.segments import Piece, Segments
 from sysmon.analyze.trace.source import Source, left_of, recording_of
+from sysmon.analyze.trace.wellformed import misfit_of_some
 from sysmon.bpf.trace_file import partial, unfinished
 from sysmon.bpf.trace_file.files import Files
 from sysmon.bpf.trace_file.journal import OPENING
@@ -31,6 +32,9 @@ from sysmon.safe_text import one_line
 
 EVERYTHING = ""
 """In place of a kind: rows of all."""
+
+_GROWS = {"ended_ns", "losses", "rows", "stopped_by"}
+"""What a commit changes of what a recording says of itself."""
 
 
 class Growing:
@@ -129,6 +133,8 @@ class Growing:
             news.committed |= part.source.following.read()
             _note_waiting(part, news)
         self._follow_parts(names, news)
+        if self._is_as_before(names, news):
+            return news
         if not self._where.runs(self._parts[-1].partial):
             news.finished = self._finished()
         if news.finished:
@@ -136,6 +142,12 @@ class Growing:
         self._take(news)
         news.rows = max(0, sum(self._whole["rows"].values()) + news.rows_gone - before)
         return news
+
+    def _is_as_before(self, names: list[str], news: News) -> bool:
+        """Whether there is nothing new, and more may come."""
+        if news.committed or news.parts_gone or self.recording["stopped_by"] != RUNNING:
+            return False
+        return names == [part.name for part in self._parts] and self._where.runs(self._parts[-1].partial)
 
     def _begin(self, name: str) -> bool:
         """Opens a part, if something was committed in it."""
@@ -207,7 +219,20 @@ class Growing:
         self._whole["rows"] = {kind: there.get(kind, 0) - bad[kind] for kind in self._whole["rows"]}
         damaged = [{"cause": DAMAGED, "place": kind, "lost": count} for kind, count in lost.items() if count]
         self._whole["losses"] = [loss for loss in self._whole["losses"] if loss["cause"] != DAMAGED] + damaged
-        self.recording = recording_of(one_line(str(self.unfinished)), json.dumps(self._whole).encode())
+        self.recording = self._checked()
+
+    def _checked(self) -> Recording:
+        """What it says of itself; what it said before is not checked again. Raises BrokenTrace, NewerTrace."""
+        whole, before = self._whole, cast(dict[str, Any], getattr(self, "recording", {}))
+        changed = {key: value for key, value in whole.items() if key not in before or before[key] != value}
+        if (
+            changed.keys() <= _GROWS
+            and before.keys() <= whole.keys()
+            and not misfit_of_some(changed, Recording)
+            and whole["started_ns"] <= whole["ended_ns"]
+        ):
+            return cast(Recording, before | changed)
+        return recording_of(one_line(str(self.unfinished)), json.dumps(whole).encode())
 
     # -- what is read of it
 

@@ -1,6 +1,6 @@
 """What an open trace sees of a recording that still runs: rows that wait as relations, row groups as files of them.
 
-Nothing is read before a query names it. What was named once is kept up, as a screen asks for the same again.
+Nothing is read or made before a query names it, and again after a look: so a look costs nothing of what nobody asks for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sysmon.analyze.trace.growing.parts import News
 from sysmon.analyze.trace.growing.processes import PROCESSES, Processes
 from sysmon.analyze.trace.growing.recording import EVERYTHING, Growing
 from sysmon.analyze.trace.growing.segments import Piece
+from sysmon.bpf.trace_file.metadata import Recording
 from sysmon.bpf.trace_file.unfinished import understood
 from sysmon.safe_text import one_line
 
@@ -36,12 +37,14 @@ class GrowingRelations:
         self._registered: set[str] = set()
         self._window: tuple[int | None, int | None] = None, None
         self._files: dict[str, list[str]] = {}
+        self._said: Recording | None = None
 
     def entries(self) -> Iterator[Entry]:
         """Those of a trace, and in place of what reads a file what reads this."""
         sandbox.lock_in(self._database, [], self._growing.place)
         # What footers say of thousands of row groups takes 1 GB; the few of a window are read again in no time.
         self._connection.execute("SET parquet_metadata_cache = false")
+        self._connection.execute("SET threads = 1")  # what comes in a second is read faster than it is shared out
         empty = views.Relation(f"read_parquet({views.text_sql(str(self._growing.empty))})", "0")
         present = sandbox.present(self._database, empty, one_line(str(self._growing.path)))
         self._growing.columns = present
@@ -56,7 +59,7 @@ class GrowingRelations:
         return frozenset(self._growing.recording["kinds"])
 
     def before(self, names: Collection[str], *, reads: bool) -> None:
-        """What the catalogue is about to make, or to read, is there."""
+        """What the catalogue is about to make, or to read, is there. Of kinds that nobody reads nothing is made."""
         kinds = growing_views.kinds_in(names)
         if reads and any(kinds[space] - self._used[space] for space in kinds):
             for space, found in kinds.items():
@@ -69,24 +72,25 @@ class GrowingRelations:
                     self._set(f"{space}_{kind}", [str(self._growing.empty)])
 
     def move(self, since_ns: int | None, until_ns: int | None, catalog: Catalog) -> None:
-        """The window is another. What was asked for so far is shown in it."""
+        """The window is another. What is asked for next is shown in it."""
         self._window = since_ns, until_ns
-        self._used = growing_views.kinds_in(catalog.in_use())
-        self._show()
+        self._use_nothing()
 
     def refresh(self, news: News, catalog: Catalog) -> None:
         """Shows what came. What was computed is forgotten, but for processes: their table is brought up to date."""
         for kept in ("window", "recording", *([FOLLOWED] if news.parts_gone else [])):
             catalog.forget(kept)
-        variables.of_recording(self._connection, self._growing.recording)
-        self._used = growing_views.kinds_in(catalog.in_use())
-        for kind in sorted(self._registered):
-            if news.parts_gone or kind == EVERYTHING or kind in news.waiting or kind in news.pieces:
-                self._registered.discard(kind)
-                self._register(kind)
-        self._show()
+        variables.of_recording(self._connection, self._growing.recording, self._said)
+        self._said = self._growing.recording
+        came = {EVERYTHING, *news.waiting, *news.pieces}
+        self._registered -= self._registered if news.parts_gone else came
+        self._use_nothing()
         if catalog.keeps(PROCESSES):
             self._processes.update(news)
+
+    def _use_nothing(self) -> None:
+        for found in self._used.values():
+            found.clear()
 
     def _show(self) -> None:
         found = self._growing.provide(id(self), self._used, *self._window)

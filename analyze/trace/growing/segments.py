@@ -63,6 +63,7 @@ class Source:
         with understood(files):
             self._end = footer.read(following.partial.empty)
             self._columns = footer.leaves(self._end)
+            self._end = footer.with_columns_dumped(self._end)  # of each file the same
             self.rows = _rows(files)
 
     def copy(self, pieces: Iterable[Piece], out: BinaryIO) -> Iterator[Piece]:

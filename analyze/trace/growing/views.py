@@ -7,14 +7,15 @@ needs. Which files these are is in a variable for each schema and kind.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import pyarrow as pa
 
 from sysmon.analyze.trace import views
 from sysmon.analyze.trace.catalog import Entry
 from sysmon.analyze.trace.growing.recording import EVERYTHING
-from sysmon.bpf.kind import Col, Kind
-from sysmon.bpf.kinds import KINDS
+from sysmon.bpf.kind import Kind
+from sysmon.bpf.kinds import KINDS, kind_named
 from sysmon.bpf.trace_file import recover, schema, tables
 
 HERE = "here"
@@ -82,21 +83,26 @@ def kinds_in(names: Iterable[str]) -> dict[str, set[str]]:
 def waiting_rows(waiting: dict[str, pa.Table], kind: str) -> pa.Table:
     """The rows that wait of a kind, or of all, with all columns as they are declared."""
     if kind != EVERYTHING:
-        cols = next(k for k in KINDS if k.name == kind).cols
-        return declared(waiting[kind], cols) if kind in waiting else tables.empty(_schema(cols))
+        return declared(waiting[kind], kind) if kind in waiting else tables.empty(_schema(kind))
     known = {k.name: waiting[k.name] for k in KINDS if k.name in waiting}
     groups = [tables.joined(of.values()) for of in recover.last_groups(known)]
-    every = schema.all_columns()
-    return pa.concat_tables([tables.empty(_schema(every)), *(declared(group, every) for group in groups)])
+    return pa.concat_tables([tables.empty(_schema(EVERYTHING)), *(declared(group, EVERYTHING) for group in groups)])
 
 
-def declared(table: pa.Table, cols: tuple[Col, ...]) -> pa.Table:
-    """The rows with these columns; those that the table lacks are NULL."""
-    of = _schema(cols)
-    names = set(table.column_names)
-    columns = [table[f.name].cast(f.type) if f.name in names else pa.nulls(table.num_rows, f.type) for f in of]
-    return pa.Table.from_arrays(columns, schema=of)
+def declared(table: pa.Table, kind: str) -> pa.Table:
+    """The rows with all columns of their kind, or of all kinds; those that the table lacks are NULL."""
+    there = dict(zip(table.column_names, table.columns, strict=True))
+    columns = [_column(there.get(f.name), f.type, table.num_rows) for f in _schema(kind)]
+    return pa.Table.from_arrays(columns, schema=_schema(kind))
 
 
-def _schema(cols: tuple[Col, ...]) -> pa.Schema:
+def _column(found: pa.ChunkedArray | None, of: pa.DataType, rows: int) -> pa.ChunkedArray | pa.Array:
+    if found is None:
+        return pa.nulls(rows, of)
+    return found if found.type == of else found.cast(of)
+
+
+@cache
+def _schema(kind: str) -> pa.Schema:
+    cols = schema.all_columns() if kind == EVERYTHING else kind_named(kind).cols
     return pa.schema([pa.field(col.name, schema.arrow_type(col)) for col in cols])

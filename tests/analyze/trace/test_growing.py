@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sysmon
+from sysmon.analyze.trace.cursor import Cursor
 from sysmon.analyze.trace.growing.places import HandedParts
 from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.reports import reports
@@ -322,8 +323,9 @@ def test_what_is_not_needed_is_removed(recorder: Recorder, monkeypatch: pytest.M
         assert len(os.listdir(growing.place)) <= many
         assert all(piece.touches(recorder.at_ns - 10**8, None) for piece in growing._files._of)
         monkeypatch.setattr(growing._files, "_most_bytes", 1)
+        trace.move(None, None)
         with pytest.raises(SysmonError, match="ask for a window of it"):
-            trace.move(None, None)
+            trace.sql("SELECT count(*) FROM opens")
 
 
 def test_of_a_finished_file_nothing_is_new() -> None:
@@ -553,3 +555,46 @@ def test_of_handed_parts_those_that_are_gone_are_forgotten(tmp_path: Path, monke
     out.abandon()
     still_open = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
     assert not [file for file in still_open if str(tmp_path) in file and "/journal" in file]
+
+
+def test_a_look_that_finds_nothing_leaves_all_as_it_is(recorder: Recorder) -> None:
+    recorder.add()
+    recorder.commit()
+    with sysmon.open(recorder.path) as trace:
+        growing = trace.source
+        assert isinstance(growing, Growing)
+        waiting, said = growing.waiting, trace.metadata
+        recorder.add()  # not committed
+        assert trace.refresh() == 0
+        assert growing.waiting is waiting and trace.metadata is said and not growing.news.waiting
+        recorder.commit()
+        assert trace.refresh() > 0
+        assert growing.waiting is not waiting
+
+
+def test_rows_of_many_commits_wait_in_few_pieces(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "t.parquet", "cron", 60)
+    for _ in range(60):
+        recorder.add()
+        recorder.commit()
+    with sysmon.open(recorder.path) as trace:
+        growing = trace.source
+        assert isinstance(growing, Growing)
+        pieces = {kind: rows["ts"].num_chunks for kind, rows in growing.waiting.items()}
+        counted = {kind: rows.num_rows for kind, rows in growing.waiting.items()}
+    recorder.close()
+    assert counted["syscall_stats"] > 60 and max(pieces.values()) <= 10
+
+
+def test_a_cursor_knows_all_snapshots_of_what_came(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "t.parquet", "cron", 20)
+    recorder.add()
+    recorder.commit()
+    with sysmon.open(recorder.path) as trace:
+        followed = Cursor(trace)
+        for _ in range(19):
+            recorder.add()
+            recorder.commit()
+            followed.refresh()
+            assert list(followed.position.edges) == list(Cursor(trace).position.edges)
+    recorder.close()
