@@ -7,12 +7,13 @@ for what is not much older than the last one, and leaves out what was shown.
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,7 +31,7 @@ LOOK_ROWS = 50_000
 """Most events of a look; older ones are skipped."""
 
 KEPT = 200_000
-"""How many of the last lines are known, so that none is shown twice."""
+"""About how many of the last lines are known, so that none is shown twice."""
 
 PLACE = "SELECT seen_ns FROM ({}) WHERE seen_ns >= $seen ORDER BY seen_ns DESC LIMIT 1 OFFSET $most"
 
@@ -56,12 +57,20 @@ class Came:
     seen_ns: int
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """Lines that were shown: when each was over, and what tells it from others."""
+
+    over_ns: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.int64]
+
+
 class Arrivals:
     """Looks at a trace for events of some kinds."""
 
     def __init__(self, trace: Trace, kinds: Sequence[str]) -> None:
         self._trace, self._kinds = trace, kinds
-        self._known: dict[tuple[int, int], None] = {}
+        self._known: deque[_Lines] = deque()
         self._floor = 0  # what is older was shown or skipped, or it is not known whether
 
     def look(self, since: int | None, until: int | None) -> Arrived | None:
@@ -101,21 +110,36 @@ class Arrivals:
             first = found[0][0] + 1
             ((skipped,),) = self._trace.own(COUNT.format(events), {"seen": seen, "first": first}).fetchall()
         self._floor = max(self._floor, first)  # what was skipped now is not skipped again
-        known = sum(seen <= over < first for over, _ in self._known)
+        known = sum(int(((seen <= page.over_ns) & (page.over_ns < first)).sum()) for page in self._known)
         return Arrived(kinds, first, max(0, skipped - known))
 
     def shown(self, page: Page) -> None:
         """These lines were shown."""
-        self._known.update(dict.fromkeys(_keys(page)))
-        for key in list(islice(self._known, max(0, len(self._known) - KEPT))):
-            self._floor = max(self._floor, key[0])
-            del self._known[key]
+        self._know(_Lines(page.over_ns, _keys(page)))
 
     def fresh(self, page: Page) -> Page:
         """The lines that were not shown; now they are."""
-        new = np.array([key not in self._known for key in _keys(page)], np.bool_)
-        self.shown(page)
-        return page if new.all() else page.where(new)
+        keys, first = _keys(page), int(page.over_ns.min(initial=sys.maxsize))
+        before = [lines.keys for lines in self._known if int(lines.over_ns.max()) >= first]
+        new = ~np.isin(keys, np.concatenate(before)) if before else np.ones(len(keys), np.bool_)
+        if new.all():
+            self._know(_Lines(page.over_ns, keys))
+            return page
+        self._know(_Lines(page.over_ns[new], keys[new]))
+        return page.where(new)
+
+    def _know(self, lines: _Lines) -> None:
+        """Lets go of those that are so old that no look asks for them, and of more than can be kept."""
+        if len(lines.keys):
+            self._known.append(lines)
+        oldest = self._trace.metadata["ended_ns"] - 2 * LATE_NS
+        while self._known and int(self._known[0].over_ns.max()) < oldest:
+            self._forget()
+        while sum(len(lines.keys) for lines in self._known) > KEPT:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._floor = max(self._floor, int(self._known.popleft().over_ns.max()) + 1)
 
 
 def _first_of(table: pa.Table) -> tuple[int, int]:
@@ -127,5 +151,7 @@ def _first_of(table: pa.Table) -> tuple[int, int]:
     return pc.min(ts).as_py() or 0, pc.min(over).as_py() or 0
 
 
-def _keys(page: Page) -> list[tuple[int, int]]:
-    return list(zip(page.over_ns.tolist(), map(hash, page.lines), strict=True))
+def _keys(page: Page) -> npt.NDArray[np.int64]:
+    """What tells lines apart: by the text, which has the time, and by when each was over."""
+    hashes = np.fromiter(map(hash, page.lines), np.int64, len(page.lines))
+    return hashes ^ page.over_ns

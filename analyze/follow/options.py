@@ -11,8 +11,11 @@ from sysmon.bpf.trace_file.metadata import RUNNING
 if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
 
-LOOK_S = 0.1
-"""How often to look at a recording that still runs."""
+STEP_S = 0.1
+"""How much is shown at once of a trace that is followed as fast as it happened, or some times as fast [s]."""
+
+LOOK_S = 0.05
+"""How often to look at a recording that still runs [s]: it takes less than a millisecond if nothing came."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Pace:
     @property
     def step_ns(self) -> int | None:
         """What happens within it may be shown at once [ns]; None: all."""
-        return max(1, int(LOOK_S * 1e9 * self._speed / 2)) if self._speed else None
+        return max(1, int(STEP_S * 1e9 * self._speed / 2)) if self._speed else None
 
     def wait(self, ns: int) -> None:
         """Until the instant [ns since 1970]; the first one has come at once."""
