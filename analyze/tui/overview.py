@@ -7,8 +7,7 @@ own. A tick stands where a stretch begins to have a finding that the one before 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
 from sysmon.analyze.trace import cursor
@@ -20,8 +19,11 @@ from sysmon.analyze.tui.answers import Answer, Busy, Tick, Ticks
 STRETCH_NS, STRETCHES = 10 * 10**9, 24
 """Least length of a stretch [ns], and most stretches of a finished trace."""
 
-LIVE_STRETCH_NS = 30 * 10**9
+LIVE_STRETCH_NS = 60 * 10**9
 """Length of one while a recording goes on: all findings take half a second of CPU time."""
+
+EVENTS_NS = 5 * 10**9
+"""How much of a recording that goes on is looked through at a time for what there is to jump to."""
 
 MOST_TICKS = 5_000
 
@@ -58,74 +60,88 @@ ORDER BY ts
 LIMIT $most
 """
 
-EVENTS = {"failure": FAILURES, "loss": LOSSES, "mark": REMARKS}
+EVENTS = {"failure": (FAILURES, {"exit"}), "loss": (LOSSES, {"loss"}), "mark": (REMARKS, {"mark", "note"})}
+"""What there is to jump to, and the kinds of rows that tell of it."""
 
 
 class Overview:
-    """Reads it of an open trace, in pieces; of one that grows also what comes."""
+    """Reads it of an open trace, in pieces; of one that grows also what comes. A piece that is due takes no memory."""
 
     def __init__(self, trace: Trace, position: Position) -> None:
         self._trace = trace
-        self._read = position.started_ns  # up to where it is read
-        self._stretched = position.started_ns  # and up to where findings are
+        self._drawn_ns = position.started_ns  # up to where it is known how busy it was
+        self._told_ns = dict.fromkeys(EVENTS, position.started_ns)  # and what there is to jump to
+        self._stretched_ns = position.started_ns  # and what was found
         self._before: set[tuple[str, str | None]] = set()
-        self._left: deque[Callable[[], Iterator[Answer]]] = deque()
+        self._came: set[str] = set()
         self.grow(position)
+
+    def grow(self, position: Position, came: Collection[str] | None = None) -> None:
+        """The trace has come so far; `came`: the kinds of the new rows, None: any."""
+        self._position = position
+        self._came |= {what for what, (_, kinds) in EVENTS.items() if came is None or not kinds.isdisjoint(came)}
 
     @property
     def has_more(self) -> bool:
         """Whether there is something to read."""
-        return bool(self._left)
-
-    def grow(self, position: Position) -> None:
-        """The trace has come so far."""
-        self._position = position
-        if position.ended_ns > self._read:
-            window = Window(self._read, position.ended_ns)
-            self._read = position.ended_ns
-            self._left.append(partial(self._busy, window))
-            self._left.extend(partial(self._events, what, window) for what in EVENTS)
-        self._left.extend(partial(self._findings, stretch) for stretch in self._stretches())
+        return self._piece() is not None
 
     def next(self) -> Iterator[Answer]:
         """Reads the next piece. If it is interrupted, it is read again later."""
-        if self._left:
-            yield from self._left[0]()
-            self._left.popleft()
+        if piece := self._piece():
+            yield from piece()
 
-    def _stretches(self) -> Iterator[Window]:
-        """Those that are whole by now."""
+    def _piece(self) -> Callable[[], Iterator[Answer]] | None:
+        position = self._position
+        if self._drawn_ns < position.ended_ns:
+            return self._busy
+        for what in EVENTS:
+            if what in self._came and self._told_ns[what] + self._pause_ns(EVENTS_NS) < position.ended_ns:
+                return partial(self._events, what)
+        if self._stretched_ns + self._pause_ns(LIVE_STRETCH_NS) < position.ended_ns:
+            return self._findings
+        return None
+
+    def _pause_ns(self, length_ns: int) -> int:
+        """How much has to come before it is read, while more comes."""
+        return length_ns if self._position.goes_on else 0
+
+    def _stretch(self) -> Window:
+        """The next one."""
         position = self._position
         total = position.ended_ns - position.started_ns
         length = LIVE_STRETCH_NS if position.goes_on else max(STRETCH_NS, total // STRETCHES)
-        while position.ended_ns - self._stretched >= length or (
-            not position.goes_on and self._stretched < position.ended_ns
-        ):
-            edge = bisect_left(position.edges, self._stretched + length)
-            end = position.edges[min(edge, len(position.edges) - 1)]
-            yield Window(self._stretched, end)
-            self._stretched = end
+        edge = bisect_left(position.edges, self._stretched_ns + length)
+        return Window(self._stretched_ns, position.edges[min(edge, len(position.edges) - 1)])
 
     def _move(self, window: Window) -> None:
         cursor.move(self._trace, window, self._position)
 
-    def _busy(self, window: Window) -> Iterator[Answer]:
+    def _busy(self) -> Iterator[Answer]:
+        window = Window(self._drawn_ns, self._position.ended_ns)
         self._move(window)
         with self._trace.reading():
-            yield Busy(dict(self._trace.own(BUSY).fetchall()))
+            found = Busy(dict(self._trace.own(BUSY).fetchall()))
+        self._drawn_ns = window.until_ns
+        yield found
 
-    def _events(self, what: str, window: Window) -> Iterator[Answer]:
+    def _events(self, what: str) -> Iterator[Answer]:
+        window = Window(self._told_ns[what], self._position.ended_ns)
         self._move(window)
         with self._trace.reading():
-            rows = self._trace.own(EVENTS[what], {"most": MOST_TICKS}).fetchall()
+            rows = self._trace.own(EVENTS[what][0], {"most": MOST_TICKS}).fetchall()
+        self._told_ns[what] = window.until_ns
+        self._came.discard(what)
         if rows:
             yield Ticks(tuple(Tick(what, ns, text or "") for ns, text in rows))
 
-    def _findings(self, window: Window) -> Iterator[Answer]:
+    def _findings(self) -> Iterator[Answer]:
+        window = self._stretch()
         self._move(window)
         found = [f for f in findings(self._trace) if f.severity != "low" and f.rule != "losses"]
         new = [f for f in found if (f.rule, f.comm) not in self._before]
         self._before = {(f.rule, f.comm) for f in found}
+        self._stretched_ns = window.until_ns
         if new:
             text = "; ".join(f.summary for f in new)
             yield Ticks((Tick("finding", window.since_ns, text, window.until_ns),))

@@ -15,12 +15,15 @@ import duckdb
 from sysmon.analyze.text.summary import losses_line
 from sysmon.analyze.trace import cursor
 from sysmon.analyze.trace.cursor import Cursor
+from sysmon.analyze.trace.growing.recording import Growing
 from sysmon.analyze.trace.position import Window
 from sysmon.analyze.tui import tables
 from sysmon.analyze.tui.answers import Asker, Failed, Grown, Late, Opened, Question, Shown, Table
 from sysmon.analyze.tui.overview import Overview
 from sysmon.analyze.tui.pages import Page, page_named
 from sysmon.analyze.tui.places import Scope
+from sysmon.bpf.kinds.ledger import LOSS
+from sysmon.bpf.trace_file.heap import trim
 from sysmon.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -29,10 +32,19 @@ if TYPE_CHECKING:
 BROKEN = (duckdb.Error,)
 """What ends the thread, besides errors of sysmon and of the system."""
 
-LOOK_S = 0.2
-"""How often a recording that still runs is looked at [s]."""
+LOOK_S, MOST_LOOK_S = 0.2, 1.0
+"""How often a recording that still runs is looked at [s]: for events, and at most and at least for what is counted.
 
-SELDOM_S = 30.0
+Only with a snapshot does something come of what is counted, and a look takes a tenth of a second of CPU time.
+"""
+
+COMMITTED_S = 0.35
+"""How long after a snapshot it can be read [s]."""
+
+SHARE, MOST_PAUSE_S = 0.12, 5.0
+"""Most of a CPU that the screen takes to go with a recording, and how long it pauses for that at most [s]."""
+
+SELDOM_S = 60.0
 """How often what takes long is read while the cursor moves on by itself [s]."""
 
 AT_ONCE = 1e-9
@@ -51,30 +63,37 @@ class Reading:
         self._parts: OrderedDict[Scope, Trace] = OrderedDict()
         self._late: tuple[Question, list[int]] | None = None  # sections that are still to be read
         self._late_at = -SELDOM_S
+        self._looked = time.monotonic()
+        self._pause_s, self._used_s = LOOK_S, time.process_time()
+        self._shows_events = False
         reader.tell(Opened(trace.metadata, str(trace.source.path)))
         reader.tell(self._grown(0))
 
     def go_on(self) -> None:
         """Answers until the reader is stopped."""
         try:
-            looked = time.monotonic()
-            while question := self._reader.next(self._wait_s(looked)):
+            while question := self._reader.next(self._wait_s()):
                 if isinstance(question, Question):
                     self._answer(question)
-                if self._runs and time.monotonic() - looked >= LOOK_S:
-                    looked = time.monotonic()
+                if self._runs and time.monotonic() >= self._due():
                     self._look()
                 elif not isinstance(question, Question):
                     self._read_more()
         finally:
             self._close_parts()
 
-    def _wait_s(self, looked: float) -> float | None:
+    def _wait_s(self) -> float | None:
         """How long to wait for a question."""
         self._reader.has_more = self._overview.has_more
         if self._overview.has_more or self._late:
             return 0
-        return max(0.001, looked + LOOK_S - time.monotonic()) if self._runs else None
+        return max(0.001, self._due() - time.monotonic()) if self._runs else None
+
+    def _due(self) -> float:
+        """When to look again: later if the last look, what was answered and drawn of it took long."""
+        used_s = time.process_time() - self._used_s
+        pause_s = LOOK_S if self._shows_events else self._pause_s
+        return self._looked + max(pause_s, min(MOST_PAUSE_S, used_s / SHARE))
 
     @property
     def _runs(self) -> bool:
@@ -84,6 +103,7 @@ class Reading:
 
     def _answer(self, question: Question) -> None:
         began = time.monotonic()
+        self._shows_events = question.place.page == "events"
         try:
             self._reader.reads(self._trace, began)
             trace, page = self._of(question.place.scope), page_named(question.place.page)
@@ -91,7 +111,8 @@ class Reading:
             self._late = question, [n for n, table in enumerate(found) if table.pending]
             if not self._late[1] or (question.moves and began - self._late_at < SELDOM_S):
                 self._late = None
-            lost, options = losses_line(trace), tuple(trace.options)
+            lost = losses_line(trace) if _may_have_lost(trace) else ""
+            options = tuple(trace.options)
         except duckdb.InterruptException:
             return
         except BadRequest as error:
@@ -153,12 +174,24 @@ class Reading:
     # -- what comes
 
     def _look(self) -> None:
+        self._looked, self._used_s = time.monotonic(), time.process_time()
         rows = self._cursor.refresh()
+        self._pause_s = self._until_snapshot_s()
         if rows or not self._runs:
             self._close_parts()
-            position = self._cursor.position
-            self._overview.grow(position)
+            self._overview.grow(self._cursor.position, self._came())
             self._reader.tell(self._grown(rows))
+            trim()
+
+    def _until_snapshot_s(self) -> float:
+        """Until the next may be there."""
+        next_s = self._cursor.position.ended_ns / 1e9 + self._trace.metadata["interval_s"] + COMMITTED_S
+        return min(MOST_LOOK_S, max(LOOK_S, next_s - time.time()))
+
+    def _came(self) -> list[str] | None:
+        """The kinds of what the last look found; None: any."""
+        source = self._trace.source
+        return [*source.news.waiting, *source.news.pieces] if isinstance(source, Growing) else None
 
     def _grown(self, rows: int) -> Grown:
         position = self._cursor.position
@@ -177,6 +210,11 @@ class Reading:
             pass
         finally:
             self._reader.reads(None)
+
+
+def _may_have_lost(trace: Trace) -> bool:
+    info = trace.metadata
+    return bool(info["losses"] or info["rows"].get(LOSS.name, 1))
 
 
 def _window(question: Question) -> Window:
