@@ -1,6 +1,6 @@
 """What an open trace sees of a recording that still runs: rows that wait as relations, row groups as files of them.
 
-Nothing is read or made before a query names it, and again after a look: so a look costs nothing of what nobody asks for.
+Nothing is read or made before a query names it, and again after a look: a look costs nothing of what nobody asks for.
 """
 
 from __future__ import annotations
