@@ -226,9 +226,9 @@ class Grid(Widget, can_focus=True):
         rows, total = len(self.table.rows), self.table.total
         first = self._top + 1
         shown = min(self._page, rows - self._top)
-        place = (
-            f" {first}-{first + shown - 1} of {total:,}" if rows and shown < total else f" {total:,}" if rows else ""
-        )
+        place = f" {first}-{first + shown - 1} of {total:,}" if rows and shown < total else ""
+        if not place and total > 1:
+            place = f" {total:,}"
         working = " (of before)" if self.stale and self.table.names else ""
         return self._glyphs.safe(f"{self.heading}{'' if self.table.drawn else place}{working}")
 
@@ -251,11 +251,15 @@ class Grid(Widget, can_focus=True):
         segments = []
         for i, name, room, right in self._laid:
             text = self._glyphs.safe(cell(name, row[i]))
-            told = style if selected else style + _of(name, row[i])
+            failed = name == "event" and self._is_failed(row)
+            told = style if selected else style + (styles.ALARM if failed else _of(name, row[i]))
             if self.table.drawn and i > 0 and not right:  # a drawing: in reverse it would say the opposite
                 told = style = styles.PLAIN
             segments += [Segment(fit(text, room, self._glyphs.cut, right=right), told), Segment(GAP, style)]
         return Strip(segments).adjust_cell_length(width, style)
+
+    def _is_failed(self, row: Row) -> bool:
+        return "failed" in self.table.names and bool(row[self.table.names.index("failed")])
 
     def _lay_out(self, width: int) -> None:
         """Which columns have room, and how much: as wide as what is seen, and never narrower than before."""

@@ -141,7 +141,8 @@ class Moving(Screen):
             return
         found = jumping.following(self.timeline.ticks, what, self.position.at_ns, by)
         if found is None:
-            self.say(f"no {what} {'after' if by > 0 else 'before'} this")
+            still = "; the trace is still read for more" if self.reader.has_more else ""
+            self.say(f"no {what} {'after' if by > 0 else 'before'} this{still}")
             return
         if found.until_ns is None:
             self.go_to(found.ns)

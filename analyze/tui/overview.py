@@ -35,6 +35,15 @@ GROUP BY ts
 HAVING share IS NOT NULL
 """
 
+BUSY_WITH = """
+SELECT EPOCH_NS(s.ts) AS ns, SUM(c.oncpu_ns) / NULLIF(ANY_VALUE(s.interval_ns) * $cpus, 0) AS share
+FROM main.cpu AS c
+JOIN main.snapshots AS s ON s.ts = c.ts
+GROUP BY s.ts
+HAVING share IS NOT NULL
+"""
+"""In place of it for a recording of some processes, which does not tell of the machine: how busy they kept it."""
+
 FAILURES = """
 SELECT EPOCH_NS(ended) AS ns, COALESCE(comm, '(no name)') || ' (' || pid || ') '
     || COALESCE('exited with ' || exit_code, 'was killed by ' || unfiltered.signal_name(signal), 'failed') AS text
@@ -121,9 +130,12 @@ class Overview:
         window = Window(self._drawn_ns, self._position.ended_ns)
         self._move(window)
         with self._trace.reading():
-            found = Busy(dict(self._trace.own(BUSY).fetchall()))
+            shares = dict(self._trace.own(BUSY).fetchall())
+            if not shares:
+                cpus = self._trace.metadata["host"]["cpus"]
+                shares = dict(self._trace.own(BUSY_WITH, {"cpus": cpus}).fetchall())
         self._drawn_ns = window.until_ns
-        yield found
+        yield Busy(shares)
 
     def _events(self, what: str) -> Iterator[Answer]:
         window = Window(self._told_ns[what], self._position.ended_ns)

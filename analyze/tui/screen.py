@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -46,8 +47,11 @@ SAID_S = 0.3
 LEAVING_S = 5.0
 """How long a query may take to notice that nobody waits for it [s]."""
 
-AROUND = 8
-"""Lines around the tables."""
+AROUND = 4
+"""Lines around the tables, besides the timeline."""
+
+NARROW = 60
+"""Cells of a terminal below which the head has no date, and the name of the trace comes last."""
 
 
 class Screen(App[None]):
@@ -88,6 +92,7 @@ class Screen(App[None]):
         self._at = at
         self._asked = self._answered = 0  # numbers of questions
         self._asked_s = 0.0
+        self._height, self._width = LOW, NARROW
         self._alone: int | None = None  # the section that is seen alone
         self.reader = Reader(opens, self._tell, lambda: (max(20, self.size.width), not self.glyphs.ascii_only))
 
@@ -112,11 +117,16 @@ class Screen(App[None]):
         if self.reader.ident is not None:
             self.reader.join(LEAVING_S)
 
-    def on_resize(self) -> None:
-        height = self.size.height
-        self.timeline.styles.height = 4 if height >= DEEP else 3 if height >= LOW else 1
+    def on_resize(self, event: events.Resize) -> None:
+        self._height, self._width = event.size.height, event.size.width
+        self.timeline.styles.height = self._timeline_lines
         self.arrange()
+        self.tell_head()
         self.ask()
+
+    @property
+    def _timeline_lines(self) -> int:
+        return 4 if self._height >= DEEP else 3 if self._height >= LOW else 1
 
     # -- the reading thread
 
@@ -239,10 +249,12 @@ class Screen(App[None]):
     def tell_head(self) -> None:
         """What is looked at, and when."""
         position = self.position
+        name = self.file or LIVE, "title"
         if position is None:
-            self.head.parts([(self.file or LIVE, "title"), ("opening", "quiet")])
-        else:
-            self.head.parts([(self.file or LIVE, "title"), self._state(position), *self._window(position)])
+            self.head.parts([name, ("opening", "quiet")])
+            return
+        parts = [self._state(position), *self._window(position)]
+        self.head.parts([*parts, name] if self._width < NARROW else [name, *parts])
 
     def _state(self, position: Position) -> tuple[str, str]:
         if position.follows and position.goes_on:
@@ -256,7 +268,8 @@ class Screen(App[None]):
         window = position.window
         count = bisect_right(position.edges, window.until_ns) - bisect_right(position.edges, window.since_ns)
         snapshots = "1 snapshot" if count == 1 else f"{count} snapshots"
-        parts = [(f"{iso(position.at_ns, 3).replace('T', ' ')[:-1]} UTC", "title")]
+        instant = iso(position.at_ns, 3).replace("T", " ")[:-1]
+        parts = [(instant[11:] if self._width < NARROW else f"{instant} UTC", "title")]
         parts += [(f"window {window.seconds:.3g} s, {snapshots}", "quiet")]
         if self.shown and self.shown.lost:
             parts.append((self.shown.lost, "alarm"))
@@ -301,11 +314,11 @@ class Screen(App[None]):
 
         On a low screen some have no room: Tab goes to them.
         """
-        grids, room = self.grids, max(3, self.size.height - AROUND)
+        grids, room = self.grids, max(3, self._height - AROUND - self._timeline_lines)
         if len(grids) != len(self.page.sections):  # they are being put there
             return
         for grid, section in zip(grids, self.page.sections, strict=True):
-            lines = HEAD + max(1, min(section.lines, len(grid.table.rows) or 1)) if section.lines else 0
+            lines = max(2, HEAD + min(section.lines, len(grid.table.rows))) if section.lines else 0
             if self._alone is not None:
                 grid.display, lines = grid.number == self._alone, 0
             else:

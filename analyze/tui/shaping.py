@@ -16,7 +16,7 @@ ADDED_UP = frozenset(
 )
 """Columns that have a sum over processes. Shared memory counts for each, as in the report."""
 
-EVENT_COLUMNS = ("ts", "event", "comm", "pid", "error", "what", "latency_us", "start")
+EVENT_COLUMNS = ("ts", "event", "comm", "pid", "error", "what", "latency_us", "start", "failed")
 
 Put = Callable[[str, Value], str]
 """Puts a value into a query, by a name of its own: returns the SQL that stands for it."""
@@ -63,7 +63,8 @@ def source(section: Section, kinds: Collection[str]) -> str:
     found, _ = chosen(ALL, kinds)
     return (
         "(SELECT CAST(make_timestamp_ns(ts_ns) AS TIMESTAMPTZ_NS) AS ts, event, comm, pid, error, what, "
-        f"latency_ns / 1e3 AS latency_us, start FROM ({events_query(found)}) ORDER BY ts_ns DESC, event, pid, what)"
+        f"latency_ns / 1e3 AS latency_us, start, failed FROM ({events_query(found)}) "
+        "ORDER BY ts_ns DESC, event, pid, what)"
     )
 
 
