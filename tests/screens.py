@@ -19,17 +19,34 @@ SAMPLES = Path(__file__).parents[1] / "sample_traces"
 PATIENCE_S = 60
 """On a busy machine; a screen that is idle answers in a tenth of a second."""
 
+LOOK_S = 0.02
+
+OPENING = ("…", "...")
+"""What a table says until it has an answer."""
+
 Drive = Callable[[Viewer, Pilot[None]], Awaitable[None]]
 
 
 async def settled(viewer: Viewer, pilot: Pilot[None], *, ticks: bool = False) -> None:
     """Waits until what was asked for is there; `ticks`: and all that the timeline shows."""
+    await drawn(pilot)
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            await pilot.pause(0.01)
-            if viewer.failed or (viewer.is_settled() and not (ticks and viewer.reader.has_more)):
+            await pilot.pause(LOOK_S)
+            if viewer.failed or (has_answer(viewer) and not (ticks and viewer.reader.has_more)):
                 break
-    await pilot.pause()
+    await drawn(pilot)
+
+
+def has_answer(viewer: Viewer) -> bool:
+    """Whether all tables of the page show what was asked for last: a page has its tables before it asks."""
+    return viewer.is_settled() and not any(grid.table.said in OPENING for grid in viewer.grids)
+
+
+async def drawn(pilot: Pilot[None]) -> None:
+    """Waits until widgets have taken all messages, and those that these sent: not for the thread that reads."""
+    for _ in range(3):
+        await pilot.pause(0)
 
 
 def drive(
