@@ -142,9 +142,12 @@ def python(code: str, *args: str, **popen: Any) -> subprocess.Popen[str]:
 
 
 @contextlib.contextmanager
-def busy(processes: int = 2) -> Iterator[None]:
-    """Background load: processes that make system calls and start programs while the body runs."""
-    code = "import os, subprocess\nwhile True:\n os.stat('/'); os.getuid(); subprocess.run(['/bin/true'])"
+def busy(processes: int = 2, pause_s: float = 0) -> Iterator[None]:
+    """Background load: processes that make system calls and start programs while the body runs, with pauses."""
+    code = (
+        "import os, subprocess, time\n"
+        f"while True:\n os.stat('/'); os.getuid(); subprocess.run(['/bin/true']); time.sleep({pause_s})"
+    )
     load = [python(code) for _ in range(processes)]
     try:
         yield
