@@ -82,6 +82,10 @@ class GrowingRelations:
             catalog.forget(kept)
         variables.of_recording(self._connection, self._growing.recording, self._said)
         self._said = self._growing.recording
+        if EVERYTHING in self._registered:  # hundreds of columns, which few ask for: not held until the next does
+            self._connection.register(
+                growing_views.waiting_name(EVERYTHING), growing_views.waiting_rows({}, EVERYTHING)
+            )
         came = {EVERYTHING, *news.waiting, *news.pieces}
         self._registered -= self._registered if news.parts_gone else came
         self._use_nothing()
