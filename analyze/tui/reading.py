@@ -41,8 +41,11 @@ Only with a snapshot does something come of what is counted, and a look takes a 
 COMMITTED_S = 0.35
 """How long after a snapshot it can be read [s]."""
 
-SHARE, MOST_PAUSE_S = 0.12, 5.0
-"""Most of a CPU that the screen takes to go with a recording, and how long it pauses for that at most [s]."""
+SHARE, MOST_PAUSE_S = 0.1, 5.0
+"""Most of a CPU that the screen takes to go with a recording, and how long it pauses for that at most [s].
+
+All findings, once a minute, come on top: half a second of CPU time.
+"""
 
 SELDOM_S = 60.0
 """How often what takes long is read while the cursor moves on by itself [s]."""
