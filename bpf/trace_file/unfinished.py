@@ -102,7 +102,7 @@ class Following:
             for tries in range(TRIES):
                 found.running = partial.is_locked(self.log.file)
                 turned, new = self._read_log()
-                changed = changed or new
+                changed = changed or new or self._lacks
                 if not (new or self._lacks):
                     break
                 self._read_journal(anew=turned or tries > 0)
