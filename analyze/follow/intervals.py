@@ -7,7 +7,8 @@ counted twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,8 @@ def _windows(
     cursor: Cursor, every_ns: int, since: int | None, until: int | None
 ) -> Iterator[tuple[int | None, int, int | None]]:
     """Of each interval: where its window begins, the snapshot that ends it, and the first instant after its window."""
-    begin, seen, pending = since, max(cursor.position.started_ns, since or 0), None
+    begin, pending = _begin(cursor.position.edges, since), None
+    seen = max(cursor.position.started_ns, since or 0)
     due = seen + every_ns
     while True:
         edges = cursor.position.edges if _has_intervals(cursor.trace) else []
@@ -81,6 +83,12 @@ def _windows(
             return
         pause()
         cursor.refresh()
+
+
+def _begin(edges: Sequence[int], since: int | None) -> int | None:
+    """Where the interval begins that has this instant: it is shown whole, as counts are of all of it."""
+    before = bisect_right(edges, since) - 1 if since is not None else 0
+    return edges[before] + 1 if before > 0 else None
 
 
 def _has_intervals(trace: Trace) -> bool:

@@ -31,7 +31,7 @@ class Question:
 class Table:
     """Rows of a section, of `total` that there are; `said` is shown instead of none. `drawn` rows are not sorted.
 
-    `pending`: they come later, in an answer of their own.
+    `pending`: they come later, in an answer of their own. `where`: the expression that they fit.
     """
 
     names: tuple[str, ...] = ()
@@ -41,6 +41,7 @@ class Table:
     said: str = ""
     drawn: bool = False
     pending: bool = False
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ class Asker(Protocol):
     def next(self, wait_s: float | None) -> Question | bool:
         """What is asked; True if nothing is within this time; False at the end."""
 
-    def reads(self, trace: Trace | None, began: float = 0.0) -> None:
-        """A query of this trace runs from here on; of what began then, if that is given."""
+    def reads(self, trace: Trace | None, *, begins: bool = False, gives_way: bool = False) -> None:
+        """A query of this trace runs from here on; of something that begins now, if so, which may give way to a key."""
 
     def is_superseded(self) -> bool:
         """Whether what is being read has taken long enough for what is waiting."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
 from sysmon.analyze.trace.position import Window
 from sysmon.analyze.tui.browsing import Browsing
+from sysmon.analyze.tui.grid import Grid
 from sysmon.analyze.tui.help import Help
 from sysmon.analyze.tui.links import Link
 from sysmon.analyze.tui.pages import SPLIT
@@ -68,12 +70,18 @@ class Viewer(Browsing):
 
         if self.shown is None:
             return
-        grid, place, options = self.focused_grid, self.shown.question.place, self.shown.options
+        grid, options = self._to_copy(), self.shown.options
+        place = replace(self.shown.question.place, where=grid.table.where)
         section = self.section(grid)
         if section.report == SPLIT:
             self._copy_text(copied.pivot_command(self._called(), place, options))
         else:
             self._copy_text(make(self._called(), section, place, grid.number, options))
+
+    def _to_copy(self) -> Grid:
+        """The table with the focus, or the first that has rows."""
+        focused = self.focused_grid
+        return next((grid for grid in (focused, *self.grids) if grid.table.names), focused)
 
     def _called(self) -> str:
         """What a command calls the trace; of a recording without a file there is none before `w` writes one."""

@@ -134,6 +134,7 @@ class Browsing(Moving):
         then, self._then = self._then, None
         self._close_prompt()
         if then is not None:
+            self.say("")
             try:
                 then(event.value.strip())
             except SysmonError as error:

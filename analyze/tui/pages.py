@@ -164,7 +164,7 @@ PAGES = (
         "Files",
         "opened, read and written, failed",
         (
-            Section("file_io", "Reads and writes", opens=_PROCESS, kinds=("object_io",)),
+            Section("file_io", "Reads and writes", opens=_PROCESS, kinds=("objects",)),
             Section("files", "Files opened"),
             Section("file_errors", "What failed", lines=6),
             Section("file_ops", "Changed", lines=6),

@@ -17,8 +17,8 @@ from sysmon.errors import SysmonError
 if TYPE_CHECKING:
     from sysmon.analyze.trace.trace import Trace
 
-PATIENCE_S = 0.15
-"""How long a query may go on when something else has been asked [s]."""
+PATIENCE_S, CALM_PATIENCE_S = 0.15, 2.0
+"""How long a query may go on when something else has been asked by a key, or because the cursor moves on [s]."""
 
 
 class Reader(threading.Thread):
@@ -34,7 +34,7 @@ class Reader(threading.Thread):
         self._asked: Question | None = None
         self._stopped = False
         self._reads: Trace | None = None  # what is being read right now, and since when
-        self._since = 0.0
+        self._since, self._gives_way = 0.0, False
         self.has_more = True  # whether something of the timeline is still to be read
 
     # -- from other threads
@@ -76,7 +76,10 @@ class Reader(threading.Thread):
 
     def is_superseded(self) -> bool:
         """Whether what is being read has taken long enough for what is waiting."""
-        return self._asked is not None and time.monotonic() - self._since > PATIENCE_S
+        if self._asked is None:
+            return False
+        patience_s = CALM_PATIENCE_S if self._asked.moves else 0.0 if self._gives_way else PATIENCE_S
+        return time.monotonic() - self._since > patience_s
 
     def next(self, wait_s: float | None) -> Question | bool:
         """What is asked; True if nothing is within this time; False at the end."""
@@ -88,7 +91,9 @@ class Reader(threading.Thread):
             asked, self._asked = self._asked, None
             return asked or True
 
-    def reads(self, trace: Trace | None, began: float = 0.0) -> None:
-        """A query of this trace runs from here on; of what began then, if that is given."""
+    def reads(self, trace: Trace | None, *, begins: bool = False, gives_way: bool = False) -> None:
+        """A query of this trace runs from here on; of something that begins now, if so, which may give way to a key."""
         with self._changed:
-            self._reads, self._since = trace, began or self._since
+            self._reads = trace
+            if begins:
+                self._since, self._gives_way = time.monotonic(), gives_way

@@ -41,7 +41,7 @@ Only with a snapshot does something come of what is counted, and a look takes a 
 COMMITTED_S = 0.35
 """How long after a snapshot it can be read [s]."""
 
-SHARE, MOST_PAUSE_S = 0.1, 5.0
+SHARE, MOST_PAUSE_S = 0.15, 5.0
 """Most of a CPU that the screen takes to go with a recording, and how long it pauses for that at most [s].
 
 All findings, once a minute, come on top: half a second of CPU time.
@@ -49,9 +49,6 @@ All findings, once a minute, come on top: half a second of CPU time.
 
 SELDOM_S = 60.0
 """How often what takes long is read while the cursor moves on by itself [s]."""
-
-AT_ONCE = 1e-9
-"""When a query began that any question ends."""
 
 PARTS = 3
 """Scopes whose parts of the trace stay open."""
@@ -108,7 +105,7 @@ class Reading:
         began = time.monotonic()
         self._shows_events = question.place.page == "events"
         try:
-            self._reader.reads(self._trace, began)
+            self._reader.reads(self._trace, begins=True)
             trace, page = self._of(question.place.scope), page_named(question.place.page)
             found = tuple(self._tables(question, page, trace))
             self._late = question, [n for n, table in enumerate(found) if table.pending]
@@ -148,7 +145,7 @@ class Reading:
         """Reads the rest of an answer, unless something else is asked meanwhile."""
         self._late, self._late_at = None, time.monotonic()
         trace, page = self._of(question.place.scope), page_named(question.place.page)
-        self._reader.reads(trace, AT_ONCE)
+        self._reader.reads(trace, begins=True, gives_way=True)
         try:
             self._move(trace, question)
             for number in numbers:
@@ -205,7 +202,7 @@ class Reading:
         if self._late:
             self._read_late(*self._late)
             return
-        self._reader.reads(self._trace, AT_ONCE)
+        self._reader.reads(self._trace, begins=True, gives_way=True)
         try:
             for answer in self._overview.next():
                 self._reader.tell(answer)

@@ -6,6 +6,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -204,6 +205,10 @@ class Screen(App[None]):
         self.say(failed.text, alarm=True)
         if failed.question is not None:
             self._answered = failed.question.number
+            if failed.question.place == self.trail.here and self.trail.here.where:
+                self.trail.change(replace(self.trail.here, where=""))
+                self.ask()
+                return
             for grid in self.grids:
                 grid.show(Table(said=failed.text), Order())
             return
@@ -249,7 +254,7 @@ class Screen(App[None]):
     def tell_head(self) -> None:
         """What is looked at, and when."""
         position = self.position
-        name = self.file or LIVE, "title"
+        name = PurePath(self.file or LIVE).name, "title"
         if position is None:
             self.head.parts([name, ("opening", "quiet")])
             return

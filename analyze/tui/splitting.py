@@ -61,7 +61,7 @@ def read(trace: Trace, place: Place, number: int) -> Table:
         rows = list(islice(result.rows, MOST_ROWS))
         total = len(rows) + result.count_rest()
     said = "" if rows else absent(_fact(split), trace.metadata["kinds"]) or "none in this window"
-    return Table(result.names, result.numeric, rows, total, said)
+    return Table(result.names, result.numeric, rows, total, said, where=place.where)
 
 
 def typed(text: str) -> Split:

@@ -8,7 +8,7 @@ from itertools import islice
 import duckdb
 
 from sysmon.analyze.text.drawing import DRAWINGS, Paper
-from sysmon.analyze.trace.missing_kinds import absent
+from sysmon.analyze.trace.missing_kinds import absent, again
 from sysmon.analyze.trace.result import Result
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui import splitting
@@ -31,39 +31,44 @@ def read(trace: Trace, page: Page, place: Place, number: int, paper: tuple[int, 
     if section.report == SPLIT:
         return splitting.read(trace, place, number)
     if section.kinds and not set(section.kinds) & set(kinds):
-        return Table(said=f"not recorded: record with --with {section.kinds[0]}")
-    found = _drawn(trace, section, place, paper) if section.drawn else _rows(trace, section, place, number)
+        return Table(said=f"recorded without {section.kinds[0]}: {again(section.kinds[:1])}")
+    found = _drawn(trace, section, place, paper) if section.drawn else _rows(trace, page, place, number)
     if not (found.rows or found.said):
         why = absent(view_of(section), kinds) if section.report != EVENTS else ""
-        return replace(found, said=why or "none in this window")
+        none = "none that fits the filter" if place.filter or found.where else "none in this window"
+        return replace(found, said=why or none)
     return found
 
 
-def _rows(trace: Trace, section: Section, place: Place, number: int) -> Table:
-    values = Parameters()
-    sql = query(section, place, number, checked(trace, section, place.where), values.put, trace.metadata["kinds"])
+def _rows(trace: Trace, page: Page, place: Place, number: int) -> Table:
+    section, values = page.sections[number], Parameters()
+    where = _where(trace, page, number, place.where)
+    sql = query(section, place, number, where, values.put, trace.metadata["kinds"])
     try:
         with trace.reading():
             result = Result.of(trace.own(sql, dict(values)))
             rows = list(islice(result.rows, MOST_ROWS))
             total = len(rows) + result.count_rest()
     except (duckdb.ConversionException, duckdb.BinderException, duckdb.OutOfRangeException) as e:
-        return Table(said=one_line(str(e)).split(" LINE ")[0])
+        return Table(said=one_line(str(e)).split(" LINE ")[0], where=place.where)
     if place.tree and {"pid", "ppid", "comm"} <= set(result.names):
         rows = as_tree(result.names, rows)
-    return Table(result.names, result.numeric, rows, total)
+    return Table(result.names, result.numeric, rows, total, where=place.where if where else "")
 
 
-def checked(trace: Trace, section: Section, where: str) -> str | None:
-    """The condition for a section, if it has its columns. Raises BadRequest if no section can have it."""
-    if not where:
+def _where(trace: Trace, page: Page, number: int, typed: str) -> str | None:
+    """The condition for a section, if it has its columns. Raises BadRequest if no section of the page has them."""
+    if not typed:
         return None
-    try:
-        return trace.condition(where, columns_of(section), "&")
-    except BadRequest:
-        if section.report == "activity":
-            raise
-        return None
+    sections = [s for s in page.sections if s.report != SPLIT and not s.drawn]
+    for section in (page.sections[number], *sections):
+        try:
+            checked = trace.condition(typed, columns_of(section), "&")
+        except BadRequest as error:
+            told = error
+        else:
+            return checked if section is page.sections[number] else None
+    raise told
 
 
 def _drawn(trace: Trace, section: Section, place: Place, paper: tuple[int, bool]) -> Table:

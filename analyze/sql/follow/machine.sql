@@ -30,7 +30,7 @@ CREATE VIEW follow.machine(
     written_bytes,
     -- Memory available to programs [bytes].
     available_bytes,
-    -- Share of the time in which a task waited for a CPU [%].
+    -- Share of the time in which a task waited for a CPU [%]; at most 100, as it is read a moment after the snapshot.
     cpu_pressure_pct,
     -- Share of the time in which a task waited for memory [%].
     memory_pressure_pct,
@@ -92,9 +92,9 @@ SELECT
     COALESCE(p.read_bytes, n.calls),
     COALESCE(p.written_bytes, n.calls),
     m.available_bytes,
-    100.0 * m.cpu_s / NULLIF(s.counted_s, 0),
-    100.0 * m.memory_s / NULLIF(s.counted_s, 0),
-    100.0 * m.io_s / NULLIF(s.counted_s, 0),
+    100.0 * LEAST(m.cpu_s / NULLIF(s.counted_s, 0), CASE WHEN m.cpu_s IS NOT NULL THEN 1 END),
+    100.0 * LEAST(m.memory_s / NULLIF(s.counted_s, 0), CASE WHEN m.memory_s IS NOT NULL THEN 1 END),
+    100.0 * LEAST(m.io_s / NULLIF(s.counted_s, 0), CASE WHEN m.io_s IS NOT NULL THEN 1 END),
     COALESCE(l.lost, n.lost)
 FROM finding.span AS s
 CROSS JOIN machine AS m

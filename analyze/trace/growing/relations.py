@@ -103,8 +103,8 @@ class GrowingRelations:
                 self._set(name, paths)
 
     def _set(self, name: str, paths: list[str]) -> None:
+        self._connection.execute(f"SET VARIABLE {name_sql(name)} = $1", [paths])  # it may be interrupted
         self._files[name] = paths
-        self._connection.execute(f"SET VARIABLE {name_sql(name)} = $1", [paths])
 
     def _register(self, kind: str) -> None:
         if kind not in self._registered:

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from sysmon.analyze.trace import cursor
 from sysmon.analyze.trace.trace import Trace
-from sysmon.analyze.tui import tables
+from sysmon.analyze.tui import reading, tables
 from sysmon.analyze.tui.answers import Shown, Table
 from sysmon.analyze.tui.app import Viewer
 from sysmon.analyze.tui.pages import page_named
@@ -44,6 +44,7 @@ def again(trace: Trace, shown: Shown) -> tuple[Table, ...]:
 
 def test_what_live_showed_is_what_the_finished_trace_replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "SMALL_JOURNAL_BYTES", 20_000)
+    monkeypatch.setattr(reading, "MOST_PAUSE_S", 0.1)
     path = tmp_path / "t.parquet"
     seen: list[Shown] = []
     with closing(Recorder(path, "web", PIECES)) as recorder:

@@ -30,7 +30,7 @@ class Asker:
     def next(self, wait_s: float | None) -> Question | bool:
         return False
 
-    def reads(self, trace: object, began: float = 0.0) -> None:
+    def reads(self, trace: object, *, begins: bool = False, gives_way: bool = False) -> None:
         pass
 
     def is_superseded(self) -> bool:
