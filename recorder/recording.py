@@ -227,6 +227,9 @@ class Recorder:
                 self._look(schedule, full, asked)
                 self._tell(watcher, schedule, now)
                 now = time.monotonic()
+                if schedule.is_watched:  # what happened before the snapshot is committed with it
+                    lazy = False
+                    self._collector.drain(schedule.drain_until(now), lazy)
             if not lazy:
                 schedule.drained(now, self._output.total_rows != self._committed_rows)
             if schedule.is_commit_due(now):

@@ -52,6 +52,11 @@ class Schedule:
         if wanted != self._wanted:
             self._wanted, self._next_look = wanted, now if wanted is Wanted.EVENTS else float("inf")
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks."""
+        return self._wanted is not None
+
     def drain_until(self, now: float) -> float:
         """When a drain that begins now must stop."""
         return min(self._next_snapshot, self._deadline, now + DRAIN_S)
