@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 QUERY = """
 SELECT epoch_ns(ts) AS began, COALESCE(epoch_ns(until), epoch_ns(ts)) AS ended, text
 FROM report.remarks
-WHERE ts IS NOT NULL
+WHERE EPOCH_NS(ts) IS NOT NULL
 LIMIT 200
 """
 

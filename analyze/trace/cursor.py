@@ -12,7 +12,7 @@ from sysmon.analyze.trace.trace import Trace
 from sysmon.bpf.kinds.ledger import CLOCK
 from sysmon.bpf.trace_file.metadata import RUNNING
 
-SNAPSHOTS = "SELECT DISTINCT EPOCH_NS(ts) AS ns FROM unfiltered.clocks WHERE ts IS NOT NULL ORDER BY ns"
+SNAPSHOTS = "SELECT DISTINCT EPOCH_NS(ts) AS ns FROM unfiltered.clocks WHERE EPOCH_NS(ts) IS NOT NULL ORDER BY ns"
 
 
 class Cursor:

@@ -30,7 +30,7 @@ MOST_TICKS = 5_000
 BUSY = """
 SELECT EPOCH_NS(ts) AS ns, SUM(busy_ns) / NULLIF(SUM(online_ns), 0) AS share
 FROM main.host
-WHERE ts IS NOT NULL
+WHERE EPOCH_NS(ts) IS NOT NULL
 GROUP BY ts
 HAVING share IS NOT NULL
 """
@@ -39,6 +39,7 @@ BUSY_WITH = """
 SELECT EPOCH_NS(s.ts) AS ns, SUM(c.oncpu_ns) / NULLIF(ANY_VALUE(s.interval_ns) * $cpus, 0) AS share
 FROM main.cpu AS c
 JOIN main.snapshots AS s ON s.ts = c.ts
+WHERE EPOCH_NS(s.ts) IS NOT NULL
 GROUP BY s.ts
 HAVING share IS NOT NULL
 """
@@ -48,7 +49,7 @@ FAILURES = """
 SELECT EPOCH_NS(ended) AS ns, COALESCE(comm, '(no name)') || ' (' || pid || ') '
     || COALESCE('exited with ' || exit_code, 'was killed by ' || unfiltered.signal_name(signal), 'failed') AS text
 FROM report.failures
-WHERE ended IS NOT NULL
+WHERE EPOCH_NS(ended) IS NOT NULL
 ORDER BY ended
 LIMIT $most
 """
@@ -56,7 +57,7 @@ LIMIT $most
 LOSSES = """
 SELECT EPOCH_NS(ts) AS ns, cause || ' ' || place || ' ' || COALESCE(CAST(lost AS VARCHAR), '?') AS text
 FROM main.losses
-WHERE ts IS NOT NULL
+WHERE EPOCH_NS(ts) IS NOT NULL
 ORDER BY ts
 LIMIT $most
 """
@@ -64,7 +65,7 @@ LIMIT $most
 REMARKS = """
 SELECT EPOCH_NS(ts) AS ns, text
 FROM report.remarks
-WHERE ts IS NOT NULL
+WHERE EPOCH_NS(ts) IS NOT NULL
 ORDER BY ts
 LIMIT $most
 """

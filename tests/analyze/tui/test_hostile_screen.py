@@ -58,7 +58,7 @@ def test_hostile_texts_are_cells_on_every_page_and_so_is_what_people_type(tmp_pa
 
 
 def test_times_at_the_ends_of_what_can_be_stored(tmp_path: Path) -> None:
-    extreme = [-(2**63) + 2, 0, traces.T0, 2**63 - 2]
+    extreme = [1 - 2**63, -(2**63) + 2, 0, traces.T0, 2**63 - 2, 2**63 - 1]  # the ends are infinity
     rows = [traces.row(kind, ts, pid=7, start=1) for ts in extreme for kind in ("exit", "fork")]
     rows += [traces.row("clock", ts, event="snapshot") for ts in extreme]
 
