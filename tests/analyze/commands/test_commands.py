@@ -333,7 +333,7 @@ def test_completion_knows_commands_and_reports_no_error() -> None:
     for shell in ("bash", "zsh", "fish"):
         assert "sysmon" in run("completion", shell).stdout
     done = run(_SYSMON_COMPLETE="bash_complete", COMP_WORDS="sysmon re", COMP_CWORD="1")
-    assert done.stdout.split() == ["plain,record", "plain,report", "plain,repair"]
+    assert done.stdout.split() == ["plain,record", "plain,report", "plain,replay", "plain,repair"]
 
 
 def test_the_reference_names_every_column(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,8 @@ def one_process() -> list[Row]:
             row("overhead", late, part="on_exec", window_ns=1000, runs=1, run_ns=10),
             row("step", late, stepped="open", reason="rate"),
             row("loss", late, cause="ring full", place="open", lost=1),
+            row("mark", late, pid=7, uid=0, text=f"deploy {i}"),
+            row("note", late, pid=7, text=f"note {i}"),
         ]  # fmt: skip
     return out
 
