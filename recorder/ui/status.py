@@ -105,9 +105,13 @@ class Status:
             self.say(f"the command is still running: pid {command.pid}")
         self._say_if_it_is_empty(recording)
         seconds = (recording["ended_ns"] - recording["started_ns"]) / 1e9
+        rows = f"{sum(recording['rows'].values()):,} rows"
+        if self._options.discard:
+            self.say(f"{rows}, {seconds:.1f} s, {_lost(recording, asked)}; none are kept, as there is no -o FILE")
+            return
         self.say(
-            f"wrote {_written(files)}: {sum(recording['rows'].values()):,} rows in "
-            f"{size(sum(map(_bytes, files.complete)))}, {seconds:.1f} s, {_lost(recording, asked)}{_removed(files)}"
+            f"wrote {_written(files)}: {rows} in {size(sum(map(_bytes, files.complete)))}, {seconds:.1f} s, "
+            f"{_lost(recording, asked)}{_removed(files)}"
         )
         self.say(SHARING)
         self.say(f"next: sysmon report {asked}")

@@ -25,8 +25,8 @@ RECORDING: Any = {
 }
 
 
-def said(capsys: pytest.CaptureFixture[str], *complete: Path) -> list[str]:
-    options: Any = SimpleNamespace(filters=SimpleNamespace(flags=0))
+def said(capsys: pytest.CaptureFixture[str], *complete: Path, discard: bool = False) -> list[str]:
+    options: Any = SimpleNamespace(filters=SimpleNamespace(flags=0), discard=discard)
     unused: Any = None  # readiness: the recording has ended
     Status(options, unused).finished(RECORDING, None, Files(complete))
     return capsys.readouterr().err.splitlines()
@@ -64,3 +64,9 @@ def test_more_files_than_can_be_read_together(capsys: pytest.CaptureFixture[str]
     files = [rotated.numbered(Path("t.parquet"), i + 1) for i in range(rotated.MOST_FILES + 1)]
     assert said(capsys, *files)[-1] == "next: sysmon report t-000501.parquet"
     assert said(capsys, *files[1:])[-1] == f"next: sysmon report {shlex.quote('t-*.parquet')}"
+
+
+def test_what_is_not_kept_is_not_called_written(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = said(capsys, Path("live.parquet"), discard=True)
+    assert "live.parquet" not in line
+    assert "none are kept" in line
