@@ -99,7 +99,7 @@ class Status:
         files: Files,
     ) -> None:
         """Says what was written to these files, what was lost, and what to type next."""
-        asked = _to_type(files)
+        asked = "TRACE" if self._options.discard else _to_type(files)
         self._say_what_is_missing(recording, files)
         if command and command.status() is None:
             self.say(f"the command is still running: pid {command.pid}")
