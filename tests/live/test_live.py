@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -95,12 +96,20 @@ main()
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
+def _one_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each looks for what is left of it on the whole machine, so workers take turns."""
+    with (tmp_path_factory.getbasetemp().parent / "live.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(_one_at_a_time: None) -> Iterator[None]:
     """No process, no directory, no socket."""
     yield
     wait_for(lambda: not launched(), 30)
     assert not [name for name in os.listdir("/var/tmp") if NAME.fullmatch(name)]
-    assert not [name for name in os.listdir("/run/sysmon/0") if name.startswith(("t.parquet", "live.parquet"))]
+    assert not [name for name in os.listdir("/run/sysmon/0") if name.startswith(("viewed.parquet", "live.parquet"))]
 
 
 def launched() -> list[int]:
@@ -141,7 +150,7 @@ EVENTS = ("--events", "exec,exit", "--interval", "0.21")
 
 def test_a_viewer_may_look_and_ask_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("")
-    path = tmp_path / "t.parquet"
+    path = tmp_path / "viewed.parquet"
     with something():
         live = start(tmp_path / "mine", "look", "live", "-o", path, *EVENTS, code=VIEWER)
         output, errors = live.communicate(timeout=120)
@@ -184,7 +193,7 @@ def viewer_of(launcher: int) -> int:
 
 
 def test_a_recording_outlives_its_viewer_and_its_launcher(tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
+    path = tmp_path / "viewed.parquet"
     live = start("record", "--live", "events", "-o", path, "--interval", "0.21")
     assert live.stdout and live.stderr
     with live.stdout, live.stderr, something():
