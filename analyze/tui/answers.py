@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from sysmon.analyze.trace.position import Position, Window
@@ -11,8 +12,12 @@ from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui.places import Place
 
 if TYPE_CHECKING:
+    from sysmon.analyze.trace.result import Result
     from sysmon.analyze.trace.trace import Trace
     from sysmon.bpf.trace_file.metadata import Recording
+
+MOST_ROWS = 1_000
+"""Rows that are held of a table; the others are counted."""
 
 Row = tuple[Value, ...]
 
@@ -42,6 +47,12 @@ class Table:
     drawn: bool = False
     pending: bool = False
     where: str = ""
+
+
+def held(result: Result) -> tuple[list[Row], int]:
+    """The rows that a screen can want, and how many there are."""
+    rows = list(islice(result.rows, MOST_ROWS))
+    return rows, len(rows) + result.count_rest()
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,12 @@ def columns_of(section: Section) -> tuple[str, ...]:
     return (*section.columns, *(name for name in every if name not in section.columns))
 
 
-def required(section: Section, place: Place) -> Iterator[tuple[str, Value]]:
-    """Columns of a section, and the values that they must have there."""
+def required(section: Section, place: Place, put: Put) -> Iterator[str]:
+    """The conditions that columns of a section have the values of the place."""
     given = dict(place.values)
     for condition in section.where:
         name, _, of = condition.partition("=")
-        yield name, given.get(of or name)
+        yield f"{name_sql(name)} IS NOT DISTINCT FROM {put(f'of_{name}', given.get(of or name))}"
 
 
 def source(section: Section, kinds: Collection[str]) -> str:
@@ -83,8 +83,7 @@ def query(section: Section, place: Place, number: int, where: str | None, put: P
 
 
 def _conditions(section: Section, place: Place, columns: tuple[str, ...], where: str | None, put: Put) -> Iterator[str]:
-    for name, value in required(section, place):
-        yield f"{name_sql(name)} IS NOT DISTINCT FROM {put(f'of_{name}', value)}"
+    yield from required(section, place, put)
     if place.filter:
         texts = ", ".join(f"CAST({name_sql(name)} AS VARCHAR)" for name in columns)
         yield f"CONTAINS(LOWER(CONCAT_WS(' ', {texts})), {put('text', place.filter.lower())})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 
 from sysmon.analyze.trace.catalog import name_sql
 from sysmon.analyze.trace.facts import dimensions, facts, usual
@@ -14,12 +13,9 @@ from sysmon.analyze.trace.sqlfile import View
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.trace.values import Value
 from sysmon.analyze.tui import shaping
-from sysmon.analyze.tui.answers import Table
+from sysmon.analyze.tui.answers import Table, held
 from sysmon.analyze.tui.places import Place, Split
 from sysmon.errors import BadRequest, did_you_mean
-
-MOST_ROWS = 1_000
-"""Combinations that are held; the others are counted."""
 
 EXAMPLE = "time by comm, state"
 
@@ -58,8 +54,7 @@ def read(trace: Trace, place: Place, number: int) -> Table:
     sql = asked.sql if not order.column else f"SELECT * FROM ({asked.sql}){shaping.ordered(order)}"
     with trace.reading(), told():
         result = Result.of(trace.own(sql))
-        rows = list(islice(result.rows, MOST_ROWS))
-        total = len(rows) + result.count_rest()
+        rows, total = held(result)
     said = "" if rows else absent(_fact(split), trace.metadata["kinds"]) or "none in this window"
     return Table(result.names, result.numeric, rows, total, said, where=place.where)
 

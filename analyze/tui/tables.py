@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 
 import duckdb
 
@@ -12,16 +11,13 @@ from sysmon.analyze.trace.missing_kinds import absent, again
 from sysmon.analyze.trace.result import Result
 from sysmon.analyze.trace.trace import Trace
 from sysmon.analyze.tui import splitting
-from sysmon.analyze.tui.answers import Table
+from sysmon.analyze.tui.answers import Table, held
 from sysmon.analyze.tui.pages import EVENTS, SPLIT, Page, Section, view_of
 from sysmon.analyze.tui.places import Place
 from sysmon.analyze.tui.shaping import Parameters, columns_of, query, required
 from sysmon.analyze.tui.tree import as_tree
 from sysmon.errors import BadRequest
 from sysmon.safe_text import one_line
-
-MOST_ROWS = 1_000
-"""Rows that are held of a section; the others are counted."""
 
 
 def read(trace: Trace, page: Page, place: Place, number: int, paper: tuple[int, bool]) -> Table:
@@ -47,8 +43,7 @@ def _rows(trace: Trace, page: Page, place: Place, number: int) -> Table:
     try:
         with trace.reading():
             result = Result.of(trace.own(sql, dict(values)))
-            rows = list(islice(result.rows, MOST_ROWS))
-            total = len(rows) + result.count_rest()
+            rows, total = held(result)
     except (duckdb.ConversionException, duckdb.BinderException, duckdb.OutOfRangeException) as e:
         return Table(said=one_line(str(e)).split(" LINE ")[0], where=place.where)
     if place.tree and {"pid", "ppid", "comm"} <= set(result.names):
@@ -75,9 +70,9 @@ def _drawn(trace: Trace, section: Section, place: Place, paper: tuple[int, bool]
     """The drawing of a report, of one system call if the place is about one."""
     drawing, (width, blocks) = DRAWINGS[section.report], paper
     values = Parameters()
-    conditions = [f"{n} IS NOT DISTINCT FROM {values.put(f'of_{n}', value)}" for n, value in required(section, place)]
+    conditions = list(required(section, place, values.put))
     sql = f"SELECT * FROM ({drawing.query}) WHERE {' AND '.join(conditions)}" if conditions else drawing.query
     with trace.reading():
         result = drawing.draw(Result.of(trace.own(sql, dict(values))), Paper.of_trace(trace, width, blocks=blocks))
-        rows = list(islice(result.rows, MOST_ROWS))
-    return Table(result.names, result.numeric, rows, len(rows), drawn=True)
+        rows, total = held(result)
+    return Table(result.names, result.numeric, rows, total, drawn=True)
